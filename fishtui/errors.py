@@ -1,0 +1,42 @@
+"""What a user can put right: each error says what is wrong and where, and what to do about it."""
+
+from __future__ import annotations
+
+DONE = 0
+FAILED = 1
+MISUSED = 2
+PARTIAL = 3
+INTERRUPTED = 130
+TERMINATED = 143
+
+
+class FishtuiError(Exception):
+    """A fault that a user can understand and mend; anything else that is raised is a bug of ours.
+
+    `problem` says what is wrong and where, `remedy` what to do; each is one line of plain text and may
+    hold text from files, so whoever shows it escapes it.
+    """
+
+    exit_status = FAILED
+
+    def __init__(self, problem: str, remedy: str = "") -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.problem}\n{self.remedy}" if self.remedy else self.problem
+
+
+class MisuseError(FishtuiError):
+    """Wrong use of a command, or wrong settings."""
+
+    exit_status = MISUSED
+
+
+class CheckpointError(FishtuiError):
+    """A checkpoint that is incomplete, damaged, or of another model."""
+
+
+class DataError(FishtuiError):
+    """A file of the user's dataset (audio, transcript, codes, shard) that can't be used as it is."""

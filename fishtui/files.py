@@ -1,0 +1,87 @@
+"""Files that are whole or absent: writing by rename, hashing, and one writer at a time."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from fishtui.errors import FishtuiError
+
+
+def partial_path(path: Path) -> Path:
+    """Where `path` is written before it is renamed into place.
+
+    The name is fixed and hidden, so that what a killed writer leaves is never taken for data and is
+    overwritten by the next one.
+    """
+    return path.with_name(f".{path.name}.partial")
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give the body a temporary path in the same folder and rename it to `path` when the body succeeds.
+
+    Raises FishtuiError, and leaves `path` as it was, if the disk is full or the folder can't be written.
+    """
+    temporary = partial_path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        discard(temporary)
+        if error.errno is None:
+            raise
+        raise FishtuiError(
+            f"{path} can't be written: {os.strerror(error.errno)}",
+            "Free some space, or check who may write there, and start again; what was there is untouched.",
+        ) from error
+    except BaseException:
+        discard(temporary)
+        raise
+
+
+def discard(path: Path) -> None:
+    """Remove a file if it is there and may be removed."""
+    with suppress(OSError):
+        path.unlink()
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write `path` whole or not at all. Raises FishtuiError."""
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def write_text(path: Path, content: str) -> None:
+    """Write `path` as UTF-8, whole or not at all. Raises FishtuiError."""
+    write_bytes(path, content.encode("utf-8"))
+
+
+def hash_file(path: Path) -> str:
+    """SHA-256 of a file's content, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def exclusive(path: Path, doing: str) -> Iterator[None]:
+    """Hold the lock file `path` while the body runs; it is released with the process, however that ends.
+
+    Raises FishtuiError if another process holds it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise FishtuiError(
+                f"another process is already {doing}", "Wait until it has ended, or stop it, and start again."
+            ) from error
+        yield

@@ -1,0 +1,60 @@
+"""A project folder and the paths in it. Reading one makes no folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+SETTINGS_FILE = "fishtui.toml"
+STATE_FOLDER = ".fishtui"
+
+
+@dataclass(frozen=True)
+class Project:
+    """The folder that holds one voice: its settings, dataset, checkpoints, results and run records."""
+
+    root: Path
+
+    @classmethod
+    def find(cls, start: Path) -> Project:
+        """The project that `start` lies in: its nearest parent with a settings file, else `start` itself."""
+        start = start.resolve()
+        for folder in (start, *start.parents):
+            if (folder / SETTINGS_FILE).is_file():
+                return cls(folder)
+        return cls(start)
+
+    @property
+    def settings_file(self) -> Path:
+        return self.root / SETTINGS_FILE
+
+    @property
+    def state(self) -> Path:
+        return self.root / STATE_FOLDER
+
+    @property
+    def runs(self) -> Path:
+        return self.state / "runs"
+
+    @property
+    def results(self) -> Path:
+        return self.root / "results"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.root / "checkpoints"
+
+    def lock(self, name: str) -> Path:
+        """The lock file that whoever does `name` in this project holds."""
+        return self.state / "locks" / f"{name}.lock"
+
+    def path(self, value: str | Path) -> Path:
+        """A path from the settings: relative ones start at the project's root."""
+        return self.root / Path(value).expanduser()
+
+    def shown(self, path: Path) -> str:
+        """`path` as a person would write it: relative to the project where it lies inside."""
+        try:
+            return str(path.resolve().relative_to(self.root))
+        except ValueError:
+            return str(path)

@@ -1,0 +1,1 @@
+"""Runs: what a stage did, written down as it happens."""

@@ -1,0 +1,127 @@
+"""Run one stage in this process, on record: events, log, ledger, final state."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from time import time
+from typing import Any, TextIO
+
+from fishtui import errors
+from fishtui.errors import FishtuiError
+from fishtui.files import exclusive
+from fishtui.project import Project
+from fishtui.runs import record as records
+from fishtui.runs.events import EventWriter
+from fishtui.runs.ledger import Ledger
+from fishtui.runs.record import RunRecord
+from fishtui.runs.reporter import Listener, Reporter
+from fishtui.settings import Loaded
+
+Work = Callable[[Reporter], Ledger]
+
+
+class Terminated(BaseException):
+    """SIGTERM arrived: the stage saves what it has and ends."""
+
+
+def execute(
+    project: Project,
+    stage: str,
+    work: Work,
+    settings: Loaded,
+    arguments: Mapping[str, Any],
+    listen: Callable[[RunRecord, TextIO, TextIO], Listener] | None = None,
+) -> RunRecord:
+    """Run `work` as a run of `stage` and return its record, whatever became of it.
+
+    While it runs, stdout and stderr of this process and its children go to the run's `output.log`. `listen` is
+    given the record and the real stdout and stderr, and returns what is told each event. Raises FishtuiError only
+    if the run can't be recorded at all, or another process does the same in this project.
+    """
+    with exclusive(project.lock(stage), f"at {stage} in {project.root}"):
+        record = records.create(project, stage, arguments, settings)
+        with _output_to(record.folder / "output.log") as (stdout, stderr), _terminable():
+            listeners = (listen(record, stdout, stderr),) if listen else ()
+            events = EventWriter(record.folder / "events.jsonl")
+            try:
+                _run(record, work, Reporter(events, listeners))
+                event = events.write(
+                    "end", state=record.state, exit_status=record.exit_status, error=record.error, ledger=record.ledger
+                )
+                for listener in listeners:
+                    listener(event)
+            except FishtuiError as error:
+                _fail(record, error, error.exit_status)
+            finally:
+                events.close()
+                record.finished = time()
+                record.save()
+    return record
+
+
+def _run(record: RunRecord, work: Work, reporter: Reporter) -> None:
+    try:
+        ledger = work(reporter)
+    except FishtuiError as error:
+        _fail(record, error, error.exit_status)
+    except KeyboardInterrupt:
+        record.state, record.exit_status = records.STOPPED, errors.INTERRUPTED
+    except Terminated:
+        record.state, record.exit_status = records.STOPPED, errors.TERMINATED
+    except Exception as error:
+        log = record.folder / "output.log"
+        problem = FishtuiError(
+            f"{record.stage} broke off: {type(error).__name__}: {error}", f"This is a fault of fishtui; {log} has the details."
+        )
+        _fail(record, problem, errors.FAILED)
+    else:
+        record.ledger = ledger.as_dict()
+        record.state = records.PARTIAL if ledger.failed else records.SUCCEEDED
+        record.exit_status = errors.PARTIAL if ledger.failed else errors.DONE
+
+
+def _fail(record: RunRecord, error: FishtuiError, exit_status: int) -> None:
+    traceback.print_exc(file=sys.stderr)
+    record.state, record.exit_status, record.error = records.FAILED, exit_status, str(error)
+
+
+@contextmanager
+def _output_to(log: Path) -> Iterator[tuple[TextIO, TextIO]]:
+    """Send file descriptors 1 and 2 to `log`; yields streams on what they were."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    kept = [os.dup(1), os.dup(2)]
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    try:
+        for standard in (1, 2):
+            os.dup2(descriptor, standard)
+        with os.fdopen(kept[0], "w", encoding="utf-8") as stdout, os.fdopen(kept[1], "w", encoding="utf-8") as stderr:
+            try:
+                yield stdout, stderr
+            finally:
+                sys.stdout.flush()
+                sys.stderr.flush()
+                os.dup2(stdout.fileno(), 1)
+                os.dup2(stderr.fileno(), 2)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Turn SIGTERM into Terminated while the body runs."""
+
+    def terminate(number: int, frame: object) -> None:
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,57 @@
+"""The account that every stage gives of its items: total = done + skipped + failed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One item that was not done, and why."""
+
+    item: str
+    reason: str
+
+
+@dataclass
+class Ledger:
+    """What became of each item of a stage.
+
+    `skipped` items needed nothing or were left out on purpose; `failed` ones should have been done and could not
+    be. `counts` holds further figures of the stage, such as seconds of audio.
+    """
+
+    unit: str = "clips"
+    done: int = 0
+    skipped: list[Entry] = field(default_factory=list)
+    failed: list[Entry] = field(default_factory=list)
+    counts: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def total(self) -> int:
+        return self.done + len(self.skipped) + len(self.failed)
+
+    def skip(self, item: str, reason: str) -> None:
+        """Count `item` as left out on purpose."""
+        self.skipped.append(Entry(item, reason))
+
+    def fail(self, item: str, reason: str) -> None:
+        """Count `item` as one that should have been done and could not be."""
+        self.failed.append(Entry(item, reason))
+
+    def skipped_by_reason(self) -> Counter[str]:
+        """How many items each reason left out."""
+        return Counter(entry.reason for entry in self.skipped)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The ledger as JSON-ready data, its total included."""
+        return {"total": self.total, **asdict(self)}
+
+    def summary(self) -> str:
+        """One line: `24 clips: 21 done, 2 skipped, 1 failed`."""
+        parts = [f"{self.done:,} done"]
+        parts += [f"{len(self.skipped):,} skipped"] if self.skipped else []
+        parts += [f"{len(self.failed):,} failed"] if self.failed else []
+        return f"{self.total:,} {self.unit}: {', '.join(parts)}"

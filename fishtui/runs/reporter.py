@@ -1,0 +1,53 @@
+"""What a stage says while it works: progress, metrics, artifacts, warnings."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from fishtui.runs.events import EventWriter
+
+PROGRESS_INTERVAL = 0.1
+
+Listener = Callable[[Mapping[str, Any]], None]
+
+
+class Reporter:
+    """Writes a stage's events to its run folder and hands each to the listeners (a progress bar, a JSON stream)."""
+
+    def __init__(self, events: EventWriter, listeners: tuple[Listener, ...] = ()) -> None:
+        self._events = events
+        self._listeners = listeners
+        self._last_progress = -math.inf
+
+    def progress(self, done: int, total: int, unit: str = "clips", note: str = "") -> None:
+        """`done` of `total` units are finished; calls in quick succession are thinned to ten a second."""
+        now = time.monotonic()
+        if done < total and now - self._last_progress < PROGRESS_INTERVAL:
+            return
+        self._last_progress = now
+        self._emit("progress", done=done, total=total, unit=unit, note=note)
+
+    def metric(self, step: int, values: Mapping[str, float]) -> None:
+        """Numbers at a step of training; those that are not finite are left out, for JSON has no word for them."""
+        self._emit("metric", step=step, values={name: value for name, value in values.items() if math.isfinite(value)})
+
+    def artifact(self, role: str, path: Path) -> None:
+        """A file or folder that the stage has finished writing."""
+        self._emit("artifact", role=role, path=str(path))
+
+    def warning(self, message: str, item: str = "") -> None:
+        """Something that a person should know and that stops nothing."""
+        self._emit("warning", message=message, item=item)
+
+    def note(self, message: str) -> None:
+        """A line for people about what goes on."""
+        self._emit("note", message=message)
+
+    def _emit(self, kind: str, **fields: Any) -> None:
+        event = self._events.write(kind, **fields)
+        for listener in self._listeners:
+            listener(event)

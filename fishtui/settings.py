@@ -1,0 +1,267 @@
+"""Typed settings, and where each value came from: defaults < fishtui.toml < environment < command line."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from fishtui.errors import MisuseError
+
+ENVIRONMENT_PREFIX = "FISHTUI_"
+
+Device = Annotated[str, Meta(pattern=r"^(auto|cpu|cuda(:\d+)?)$")]
+AtLeastOne = Annotated[int, Meta(ge=1)]
+NotNegative = Annotated[int, Meta(ge=0)]
+Share = Annotated[float, Meta(ge=0, le=1)]
+Positive = Annotated[float, Meta(gt=0)]
+
+
+class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A table of the settings file."""
+
+
+class PathSettings(Section, frozen=True):
+    """Where things lie; relative paths start at the project folder."""
+
+    data: Annotated[str, Meta(description="the dataset: SPEAKER/clip.wav with clip.lab")] = "data"
+    protos: Annotated[str, Meta(description="the packed shards")] = "data/protos"
+    checkpoint: Annotated[str, Meta(description="the pretrained model")] = "checkpoints/openaudio-s1-mini"
+
+
+class NormalizeSettings(Section, frozen=True):
+    """Loudness of the recordings."""
+
+    loudness: Annotated[float, Meta(ge=-70, le=0, description="target loudness in LUFS")] = -23.0
+    peak: Annotated[float, Meta(ge=-40, le=0, description="highest sample peak in dBFS")] = -1.0
+    workers: Annotated[NotNegative, Meta(description="processes; 0 takes one per core")] = 0
+
+
+class ExtractSettings(Section, frozen=True):
+    """Codec tokens of each clip."""
+
+    batch_size: Annotated[AtLeastOne, Meta(description="clips in a batch, at most")] = 16
+    batch_seconds: Annotated[Positive, Meta(description="audio in a batch, padding included, in seconds, at most")] = 120.0
+    workers: Annotated[AtLeastOne, Meta(description="processes that decode audio ahead of the model")] = 1
+    device: Annotated[Device, Meta(description="auto, cpu, cuda or cuda:N")] = "auto"
+    precision: Annotated[
+        Literal["float32", "tf32", "bfloat16"],
+        Meta(description="float32 gives the published codes; the others are quicker and change some"),
+    ] = "float32"
+    resampler: Annotated[
+        Literal["best", "published"],
+        Meta(description="best: Kaiser window; published: the filter that published codes were made with"),
+    ] = "best"
+
+
+class PackSettings(Section, frozen=True):
+    """Shards of transcripts and codes, and the part that is held out."""
+
+    text_extension: Annotated[str, Meta(pattern=r"^\.[^./\\]+$", description="ending of a transcript's file name")] = ".lab"
+    shard_size: Annotated[Positive, Meta(description="a shard is closed once it passes this, in MB")] = 10.0
+    workers: Annotated[NotNegative, Meta(description="processes; 0 takes one per core")] = 0
+    validation: Annotated[Share, Meta(description="share of the clips held out from training")] = 0.05
+
+
+class TrainSettings(Section, frozen=True):
+    """Fine-tuning."""
+
+    method: Annotated[Literal["lora", "full"], Meta(description="adapt by LoRA, or train every weight")] = "lora"
+    lora: Annotated[
+        str, Meta(pattern=r"^r_\d+_alpha_\d+(_fast)?$", description="r_R_alpha_A, with _fast for the fast transformer only")
+    ] = "r_8_alpha_16"
+    targets: Annotated[
+        tuple[str, ...],
+        Meta(description="what LoRA adapts, in place of the preset's: attention mlp embeddings output, fast_…"),
+    ] = ()
+    dropout: Annotated[float, Meta(ge=0, lt=1, description="dropout before the adapters")] = 0.01
+    template: Annotated[
+        Literal["interleave", "instruct"], Meta(description="the prompt, in training and in synthesis; instruct is for compatibility")
+    ] = "interleave"
+    learning_rate: Annotated[Positive, Meta(description="after the warm-up")] = 1e-4
+    warmup: Annotated[NotNegative, Meta(description="steps until the full learning rate")] = 10
+    weight_decay: Annotated[float, Meta(ge=0, description="AdamW's weight decay")] = 0.0
+    clip_norm: Annotated[Positive, Meta(description="gradient norm is clipped at this")] = 1.0
+    batch_size: Annotated[AtLeastOne, Meta(description="rows in a batch")] = 4
+    accumulate: Annotated[AtLeastOne, Meta(description="batches per optimizer step")] = 1
+    max_length: Annotated[int, Meta(ge=16, description="tokens in a row; a longer clip is left out and named")] = 4096
+    clips_per_sequence: Annotated[AtLeastOne, Meta(description="clips of one speaker that follow each other, at most")] = 4
+    max_steps: Annotated[AtLeastOne, Meta(description="optimizer steps in all")] = 10_000
+    validate_every: Annotated[AtLeastOne, Meta(description="steps between validations, and checkpoints")] = 100
+    keep: Annotated[AtLeastOne, Meta(description="newest checkpoints kept, beside the best")] = 5
+    seed: Annotated[NotNegative, Meta(description="of data order, adapters and dropout")] = 42
+    device: Annotated[Device, Meta(description="auto, cpu, cuda or cuda:N")] = "auto"
+    precision: Annotated[
+        Literal["auto", "float32", "bfloat16"], Meta(description="auto: bfloat16 on a GPU that has it, else float32")
+    ] = "auto"
+    gradient_checkpointing: Annotated[
+        Literal["auto", "on", "off"], Meta(description="less memory for a third more time; auto: only when memory asks for it")
+    ] = "auto"
+
+
+class SynthesizeSettings(Section, frozen=True):
+    """Speech from text."""
+
+    temperature: Annotated[float, Meta(ge=0, le=2, description="0 takes the likeliest")] = 0.7
+    top_p: Annotated[float, Meta(gt=0, le=1, description="share of probability that is sampled from")] = 0.7
+    repetition_penalty: Annotated[float, Meta(ge=1, le=2, description="1 is none")] = 1.5
+    max_seconds: Annotated[Positive, Meta(description="longest speech for one text")] = 60.0
+    seed: Annotated[NotNegative, Meta(description="of sampling")] = 42
+    device: Annotated[Device, Meta(description="auto, cpu, cuda or cuda:N")] = "auto"
+    precision: Annotated[
+        Literal["auto", "float32", "bfloat16"], Meta(description="auto: bfloat16 on a GPU that has it, else float32")
+    ] = "auto"
+    compile: Annotated[bool, Meta(description="compile the model first: slow to start, then quicker (GPU)")] = False
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """All settings of a project."""
+
+    paths: PathSettings = PathSettings()
+    normalize: NormalizeSettings = NormalizeSettings()
+    extract: ExtractSettings = ExtractSettings()
+    pack: PackSettings = PackSettings()
+    train: TrainSettings = TrainSettings()
+    synthesize: SynthesizeSettings = SynthesizeSettings()
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting: its dotted name, default, type and one line of help."""
+
+    name: str
+    default: Any
+    type: Any
+    help: str
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """The settings in force, and for each dotted name that isn't a default's where its value came from."""
+
+    values: Settings
+    sources: Mapping[str, str] = field(default_factory=dict)
+
+
+def known() -> Iterator[Setting]:
+    """Every setting there is, section by section."""
+    for section in msgspec.structs.fields(Settings):
+        for item in msgspec.structs.fields(section.type):
+            yield Setting(f"{section.name}.{item.name}", item.default, item.type, _description(item.type))
+
+
+def load(
+    settings_file: Path, environment: Mapping[str, str] | None = None, overrides: Iterable[str] = ()
+) -> Loaded:
+    """Settings from all their sources; `overrides` are `section.key=value`, the last one wins.
+
+    Raises MisuseError that names the file or variable, the key, the nearest known key, and what is wrong.
+    """
+    catalog = {setting.name: setting for setting in known()}
+    values: dict[str, Any] = {}
+    sources: dict[str, str] = {}
+
+    def take(name: str, value: Any, source: str) -> None:
+        values[name] = _convert(_lookup(catalog, name, source), value, source)
+        sources[name] = source
+
+    for name, value in _read_toml(settings_file):
+        take(name, value, settings_file.name)
+    variables = {ENVIRONMENT_PREFIX + name.replace(".", "_").upper(): name for name in catalog}
+    for variable, value in (os.environ if environment is None else environment).items():
+        if variable in variables:
+            take(variables[variable], value, f"${variable}")
+    for override in overrides:
+        name, equals, value = override.partition("=")
+        if not equals:
+            raise MisuseError(f"--set {override} has no value", "Write it as --set section.key=value.")
+        take(name.strip(), value, "--set")
+
+    return Loaded(_build(values), sources)
+
+
+def _read_toml(path: Path) -> Iterator[tuple[str, Any]]:
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise MisuseError(f"{path} can't be read: {error}", "Mend that line, or run `fishtui init` in a new folder.") from error
+    for section, table in content.items():
+        if not isinstance(table, dict):
+            raise MisuseError(f"{path}: {section} stands outside a section", f"Sections are {', '.join(_sections())}.")
+        if section not in _sections():
+            raise MisuseError(f"{path}: no section [{section}]", _suggest(section, _sections()))
+        yield from ((f"{section}.{key}", value) for key, value in table.items())
+
+
+def _sections() -> list[str]:
+    return [section.name for section in msgspec.structs.fields(Settings)]
+
+
+def _lookup(catalog: Mapping[str, Setting], name: str, source: str) -> Setting:
+    if name not in catalog:
+        raise MisuseError(f"{source}: no setting {name}", _suggest(name, catalog))
+    return catalog[name]
+
+
+def _suggest(name: str, among: Iterable[str]) -> str:
+    among = list(among)
+    nearest = difflib.get_close_matches(name, among, n=1, cutoff=0.5)
+    if nearest:
+        return f"Did you mean {nearest[0]}?"
+    return f"There are {', '.join(among)}." if len(among) < 10 else "`fishtui init` in a new folder writes a file with every setting."
+
+
+def _convert(setting: Setting, value: Any, source: str) -> Any:
+    if isinstance(value, str) and isinstance(setting.default, tuple):
+        value = tuple(part for part in value.replace(",", " ").split() if part)
+    try:
+        # Text from the environment and the command line may stand for a number; text in the file may not.
+        return msgspec.convert(value, setting.type, strict=not source.startswith(("$", "--")))
+    except msgspec.ValidationError as error:
+        reason = str(error).partition(" - at ")[0]
+        raise MisuseError(f"{source}: {setting.name} = {value!r}: {reason}", f"It is {setting.help}.") from error
+
+
+def _build(values: Mapping[str, Any]) -> Settings:
+    tables: dict[str, dict[str, Any]] = {}
+    for name, value in values.items():
+        section, _, key = name.partition(".")
+        tables.setdefault(section, {})[key] = value
+    types = {section.name: section.type for section in msgspec.structs.fields(Settings)}
+    return Settings(**{section: types[section](**table) for section, table in tables.items()})
+
+
+def _description(annotated: Any) -> str:
+    """The outermost description in nested Annotated types."""
+    described = [meta.description for meta in getattr(annotated, "__metadata__", ()) if getattr(meta, "description", None)]
+    return described[-1] if described else ""
+
+
+def template() -> str:
+    """A commented settings file with every key at its default."""
+    lines = ["# Settings of this project. Every key is optional; those commented out stand at their defaults.", ""]
+    for section in msgspec.structs.fields(Settings):
+        lines += [f"# {section.type.__doc__}", f"[{section.name}]"]
+        for item in msgspec.structs.fields(section.type):
+            lines.append(f"# {_toml_line(item.name, item.default)}".ljust(44) + f"  # {_description(item.type)}")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _toml_line(key: str, value: Any) -> str:
+    # A JSON scalar or list of them is also a TOML value.
+    return f"{key} = {msgspec.json.encode(value).decode()}"
+
+
+def schema() -> dict[str, Any]:
+    """The JSON schema of the settings, as published in `schemas/settings.schema.json`."""
+    return msgspec.json.schema(Settings)
