@@ -1,0 +1,41 @@
+"""Loudness after ITU-R BS.1770, and the gain to a target."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+GATING_BLOCK = 0.4
+
+
+@dataclass(frozen=True)
+class Gain:
+    """A linear factor, and whether the peak limit kept it from reaching the target loudness."""
+
+    factor: float
+    limited: bool
+
+
+def integrated_loudness(samples: np.ndarray, rate: int) -> float:
+    """Integrated loudness in LUFS of float samples (frames, channels); −inf for silence.
+
+    A clip below 0.4 s, too short for a gating block, is measured as one block over its whole length.
+    """
+    from pyloudnorm import Meter
+
+    # The least that the meter's own rounding of block boundaries leaves in the clip.
+    block = min(GATING_BLOCK, (len(samples) - 1) / rate)
+    if block <= 0:
+        return -math.inf
+    with np.errstate(divide="ignore"):
+        return float(Meter(rate, block_size=block).integrated_loudness(samples.astype(np.float64)))
+
+
+def gain_to(loudness: float, samples: np.ndarray, target: float, peak: float) -> Gain:
+    """The gain from `loudness` to `target` LUFS that keeps every sample at or below `peak` dBFS."""
+    wanted = 10 ** ((target - loudness) / 20)
+    highest = float(np.abs(samples).max())
+    allowed = 10 ** (peak / 20) / highest
+    return Gain(min(wanted, allowed), wanted > allowed)

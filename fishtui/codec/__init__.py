@@ -1,0 +1,1 @@
+"""The audio codec: a causal DAC that turns speech into frames of ten codes, and back."""

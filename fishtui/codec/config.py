@@ -1,0 +1,124 @@
+"""Sizes of the codec: the published ones, or those of a `codec.json` beside the weights."""
+
+from __future__ import annotations
+
+from math import prod
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+
+from fishtui.errors import CheckpointError
+
+Size = Annotated[int, msgspec.Meta(gt=0)]
+Positive = Annotated[float, msgspec.Meta(gt=0)]
+
+
+class TransformerSizes(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What all transformers of the codec are told; `window` counts positions, the current one included."""
+
+    heads: Size
+    head_dim: Size
+    intermediate: Size
+    window: Size
+    rope_base: Positive
+    norm_eps: Positive
+
+
+class EncoderTransformer(TransformerSizes, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The transformers that end an encoder block, as wide as that block's output; `layers` per block, 0 for none."""
+
+    layers: tuple[Annotated[int, msgspec.Meta(ge=0)], ...]
+
+
+class QuantizerTransformer(TransformerSizes, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The transformers before and after the vector quantizers."""
+
+    layers: Size
+    dim: Size
+
+
+class CodecConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Every size of the codec, by the names that `codec.json` has for them."""
+
+    sample_rate: Size
+    encoder_dim: Size
+    encoder_rates: tuple[Size, ...]
+    encoder_transformer: EncoderTransformer
+    latent_dim: Size
+    downsample: tuple[Size, ...]
+    semantic_codebook_size: Size
+    residual_codebooks: Size
+    residual_codebook_size: Size
+    codebook_dim: Size
+    quantizer_transformer: QuantizerTransformer
+    decoder_dim: Size
+    decoder_rates: tuple[Size, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.encoder_transformer.layers) != len(self.encoder_rates):
+            raise ValueError("encoder_transformer.layers needs one entry for each of encoder_rates")
+        if self.quantizer_transformer.dim != self.latent_dim:
+            raise ValueError("quantizer_transformer.dim differs from latent_dim")
+        if prod(self.decoder_rates) != prod(self.encoder_rates):
+            raise ValueError("decoder_rates and encoder_rates have different products")
+
+    @property
+    def hop_length(self) -> int:
+        """Samples per step of the encoder's output."""
+        return prod(self.encoder_rates)
+
+    @property
+    def frame_length(self) -> int:
+        """Samples per frame of codes."""
+        return self.hop_length * prod(self.downsample)
+
+    @property
+    def codebook_sizes(self) -> tuple[int, ...]:
+        """Entries of each codebook, the semantic one first."""
+        return (self.semantic_codebook_size, *[self.residual_codebook_size] * self.residual_codebooks)
+
+
+OFFICIAL = CodecConfig(
+    sample_rate=44_100,
+    encoder_dim=64,
+    encoder_rates=(2, 4, 8, 8),
+    encoder_transformer=EncoderTransformer(
+        layers=(0, 0, 0, 4), heads=16, head_dim=64, intermediate=3072, window=512, rope_base=10_000.0, norm_eps=1e-5
+    ),
+    latent_dim=1024,
+    downsample=(2, 2),
+    semantic_codebook_size=4096,
+    residual_codebooks=9,
+    residual_codebook_size=1024,
+    codebook_dim=8,
+    quantizer_transformer=QuantizerTransformer(
+        layers=8,
+        dim=1024,
+        heads=16,
+        head_dim=64,
+        intermediate=3072,
+        window=128,
+        rope_base=10_000.0,
+        norm_eps=1e-5,
+    ),
+    decoder_dim=1536,
+    decoder_rates=(8, 8, 4, 2),
+)
+
+
+def read_config(path: Path) -> CodecConfig:
+    """The sizes in the file at `path`; the published ones if there is none. Raises CheckpointError naming a bad key."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return OFFICIAL
+    except OSError as error:
+        raise CheckpointError(f"{path} can't be read: {error.strerror}", "Check the file's permissions.") from error
+    try:
+        return msgspec.json.decode(content, type=CodecConfig)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise CheckpointError(
+            f"{path} does not describe a codec: {error}",
+            "Get it from where the codec.pth beside it came from; the published codec has none.",
+        ) from error

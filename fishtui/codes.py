@@ -1,0 +1,147 @@
+"""Codes on disk: `clip.npy` of shape (10, T), and what they were made from."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections import defaultdict
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from fishtui.errors import DataError, FishtuiError
+from fishtui.files import hash_file, write_bytes, write_text
+
+CODEBOOKS = 10
+SEMANTIC_SIZE = 4096
+RESIDUAL_SIZE = 1024
+
+
+def read_codes(path: Path) -> np.ndarray:
+    """The codes of a clip, integers of shape (10, T). Raises DataError if they are missing or not valid."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError as error:
+        raise DataError("no codes", "Make them with `fishtui extract`.") from error
+    except OSError as error:
+        raise DataError(f"the codes can't be read: {error.strerror}", f"Look at {path.name}.") from error
+    return parse_codes(content)
+
+
+def parse_codes(content: bytes) -> np.ndarray:
+    """The array in the content of a `.npy` file, never unpickled. Raises DataError unless it is a clip's codes."""
+    remedy = "Make them again with `fishtui extract`."
+    try:
+        codes = np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
+    except (ValueError, EOFError, OSError) as error:
+        raise DataError("the codes are damaged", remedy) from error
+    if codes.ndim != 2 or codes.shape[0] != CODEBOOKS or codes.shape[1] == 0:
+        raise DataError(f"the codes have shape {codes.shape} in place of ({CODEBOOKS}, frames)", remedy)
+    if codes.dtype.kind not in "iu":
+        raise DataError(f"the codes are {codes.dtype}, not integers", remedy)
+    highest = codes.max(axis=1)
+    if codes.min() < 0 or highest[0] >= SEMANTIC_SIZE or highest[1:].max() >= RESIDUAL_SIZE:
+        raise DataError("the codes hold values outside their codebooks", remedy)
+    return codes
+
+
+def encode_codes(codes: np.ndarray) -> bytes:
+    """The content of a `.npy` file with `codes` as int64, as the public tools write it."""
+    buffer = io.BytesIO()
+    np.save(buffer, codes.astype(np.int64), allow_pickle=False)
+    return buffer.getvalue()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """What a clip's codes are made from: hashes of audio and codec, and the recipe between them.
+
+    `size` and `modified` (nanoseconds) are the audio file's when it was hashed: while they stand, so does the hash.
+    """
+
+    clip: str
+    size: int
+    modified: int
+    audio: str
+    codec: str
+    recipe: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provenance(Source):
+    """A source and the hash of the codes that were made from it."""
+
+    codes: str
+
+
+class Journal:
+    """The provenance of all codes of a project, an append-only file of JSON lines; the last of a kind holds.
+
+    A line is written before the codes that it describes and holds only for codes of that very hash, so that
+    being killed between the two leaves nothing false.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._entries: dict[str, dict[str, Provenance]] = defaultdict(dict)
+        lines = path.read_text(encoding="utf-8").split("\n") if path.exists() else [""]
+        for line in lines[:-1]:
+            try:
+                entry = Provenance(**json.loads(line))
+            except (ValueError, TypeError):
+                # A line torn by a crash costs one clip's provenance: its codes then count as given.
+                continue
+            self._entries[entry.clip][entry.codes] = entry
+        if lines[-1] or len(lines) > 2 * sum(map(len, self._entries.values())) + 1:
+            self._rewrite()
+
+    def find(self, clip: str, codes_hash: str) -> Provenance | None:
+        """What the codes of that hash were made from, if they were made here."""
+        return self._entries.get(clip, {}).get(codes_hash)
+
+    def record(self, entry: Provenance) -> None:
+        """Append one entry. Raises FishtuiError if the disk is full."""
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(asdict(entry)) + "\n")
+        except OSError as error:
+            raise FishtuiError(f"{self._path} can't be written: {error.strerror}", "Free some space and start again.") from error
+        self._entries[entry.clip][entry.codes] = entry
+
+    def _rewrite(self) -> None:
+        entries = (entry for made in self._entries.values() for entry in made.values())
+        write_text(self._path, "".join(json.dumps(asdict(entry)) + "\n" for entry in entries))
+
+
+def is_current(journal: Journal, clip: str, audio: Path, codes: Path, codec: str, recipe: str) -> bool:
+    """Whether the codes on disk are those of this audio, codec and recipe.
+
+    Valid codes without provenance, made by another tool, are taken as they are.
+    """
+    try:
+        content = codes.read_bytes()
+        parse_codes(content)
+    except (OSError, DataError):
+        return False
+    made = journal.find(clip, hash_codes(content))
+    if made is None:
+        return True
+    if (made.codec, made.recipe) != (codec, recipe):
+        return False
+    status = audio.stat()
+    return (status.st_size, status.st_mtime_ns) == (made.size, made.modified) or hash_file(audio) == made.audio
+
+
+def store(journal: Journal, made_from: Source, path: Path, codes: np.ndarray) -> None:
+    """Write a clip's codes and what they were made from. Raises FishtuiError."""
+    content = encode_codes(codes)
+    journal.record(Provenance(**asdict(made_from), codes=hash_codes(content)))
+    write_bytes(path, content)
+
+
+def hash_codes(content: bytes) -> str:
+    """SHA-256 of the content of a codes file, in hexadecimal."""
+    return hashlib.sha256(content).hexdigest()

@@ -1,0 +1,121 @@
+"""The dual autoregressive transformer: a slow one over positions, and a fast one over the codebooks of a frame."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
+
+from fishtui.lm.attention import Attend, Block, Packing, causal, is_packed
+from fishtui.lm.config import ModelConfig
+from fishtui.nn import RMSNorm, rotary_table
+
+
+class DualAR(nn.Module):
+    """The language model (Fish-Speech, Liao et al. 2024, "dual-AR"), its tensors named as in the published files.
+
+    `semantic_begin` is the token id of code 0 = 0 (`codebook_size` ids from there on are semantic tokens),
+    `im_end` the id at which generation stops. Set `gradient_checkpointing` to compute each block's
+    activations again in the backward pass instead of keeping them.
+    """
+
+    def __init__(self, config: ModelConfig, *, semantic_begin: int, im_end: int) -> None:
+        super().__init__()
+        self.config = config
+        self.semantic_begin = semantic_begin
+        self.im_end = im_end
+        self.gradient_checkpointing = False
+
+        self.embeddings = nn.Embedding(config.vocab_size, config.dim)
+        self.codebook_embeddings = nn.Embedding(config.codebook_size * config.num_codebooks, config.dim)
+        self.layers = nn.ModuleList(Block(config.slow) for _ in range(config.n_layer))
+        self.norm = RMSNorm(config.dim, config.norm_eps)
+        if not config.tie_word_embeddings:
+            self.output = nn.Linear(config.dim, config.vocab_size, bias=False)
+
+        projected = config.fast_dim != config.dim
+        self.fast_project_in = nn.Linear(config.dim, config.fast_dim) if projected else nn.Identity()
+        self.fast_embeddings = nn.Embedding(config.codebook_size, config.fast_dim)
+        self.fast_layers = nn.ModuleList(Block(config.fast) for _ in range(config.n_fast_layer))
+        self.fast_norm = RMSNorm(config.fast_dim, config.norm_eps)
+        self.fast_output = nn.Linear(config.fast_dim, config.codebook_size, bias=False)
+
+    def is_semantic(self, tokens: Tensor) -> Tensor:
+        """Which token ids stand for a frame; bool of the same shape."""
+        return (tokens >= self.semantic_begin) & (tokens < self.semantic_begin + self.config.codebook_size)
+
+    def embed(self, tokens: Tensor) -> Tensor:
+        """Embeddings (B, S, dim) of `tokens` (B, 1 + num_codebooks, S): ids in row 0, codes below, where ids are semantic.
+
+        Training and generation both come through here: the scale at semantic positions is part of the model.
+        """
+        config = self.config
+        text = self.embeddings(tokens[:, 0])
+        frames = text
+        # One codebook at a time: all ten at once would hold ten times the sequence.
+        for i in range(config.num_codebooks):
+            frames = frames + self.codebook_embeddings(tokens[:, i + 1] + i * config.codebook_size)
+        if config.scale_codebook_embeddings:
+            frames = frames * (config.num_codebooks + 1) ** -0.5
+        return torch.where(self.is_semantic(tokens[:, 0]).unsqueeze(-1), frames, text)
+
+    def slow(self, tokens: Tensor, segments: Tensor | None = None) -> Tensor:
+        """Hidden states (B, S, dim), before the final norm, of `tokens` (B, 1 + num_codebooks, S).
+
+        `segments` (B, S) tells sequences in one row apart: 0 is padding, and each run of another number is a
+        sequence that sees nothing of the others and whose positions count from 0. Without it each row is one
+        sequence. States at padding are arbitrary.
+        """
+        x = self.embed(tokens)
+        table = rotary_table(x.shape[1], self.config.head_dim, self.config.rope_base, x.device)
+        attend: Attend = causal
+        if segments is not None and is_packed(segments):
+            attend = packing = Packing(segments, x.device)
+            table = table[packing.positions]
+        return self._through(self.layers, x, table, attend)
+
+    def token_logits(self, hidden: Tensor) -> Tensor:
+        """Logits (…, vocab_size) of the next token, from the slow transformer's `hidden` (…, dim)."""
+        return self.head(self.norm(hidden))
+
+    def head(self, normed: Tensor) -> Tensor:
+        """Logits (…, vocab_size) from normed hidden states (…, dim); computed with `head_module`'s parameters alone.
+
+        An adapter on tied embeddings replaces this method, since the embedding's weight doesn't show its delta.
+        """
+        if self.config.tie_word_embeddings:
+            return functional.linear(normed, self.embeddings.weight)
+        return self.output(normed)
+
+    @property
+    def head_module(self) -> nn.Module:
+        """The module whose parameters `head` uses: the output layer, or the embeddings that it is tied to."""
+        return self.embeddings if self.config.tie_word_embeddings else self.output
+
+    def fast_input(self, hidden: Tensor) -> Tensor:
+        """What the fast transformer sees at position 0, (…, fast_dim), from the slow one's `hidden` (…, dim)."""
+        return self.fast_project_in(self.norm(hidden) if self.config.norm_fastlayer_input else hidden)
+
+    def fast(self, hidden: Tensor, codes: Tensor) -> Tensor:
+        """States (N, num_codebooks, fast_dim), after the final norm, of N frames given their `codes` (N, num_codebooks).
+
+        `hidden` (N, dim) is the slow transformer's at the positions that predict these frames. State i depends on
+        codes 0 … i-1 and gives code i.
+        """
+        known = self.fast_embeddings(codes[:, :-1])
+        x = torch.cat([self.fast_input(hidden).unsqueeze(1), known], dim=1)
+        table = rotary_table(x.shape[1], self.config.fast_head_dim, self.config.rope_base, x.device)
+        return self.fast_norm(self._through(self.fast_layers, x, table, causal))
+
+    def codebook_logits(self, hidden: Tensor, codes: Tensor) -> Tensor:
+        """Logits (N, num_codebooks, codebook_size) of each code of N frames, given those before it (see `fast`)."""
+        return self.fast_output(self.fast(hidden, codes))
+
+    def _through(self, layers: nn.ModuleList, x: Tensor, table: Tensor, attend: Attend) -> Tensor:
+        for layer in layers:
+            if self.gradient_checkpointing and torch.is_grad_enabled():
+                x = checkpoint(layer, x, table, attend, use_reentrant=False)
+            else:
+                x = layer(x, table, attend)
+        return x

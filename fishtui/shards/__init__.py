@@ -1,0 +1,1 @@
+"""Shards: length-prefixed protobuf messages of transcripts and codes."""

@@ -1,0 +1,135 @@
+"""Read and write shards: a stream of `TextData`, each after its length as 4 little-endian bytes."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from google.protobuf.message import DecodeError
+
+from fishtui.errors import DataError
+from fishtui.shards.text_data_pb2 import Semantics, Sentence, TextData
+
+LENGTH = struct.Struct("<I")
+SOURCE = "folder"
+# A message grows to about this and another one of the same speaker begins.
+MESSAGE_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class Placed:
+    """Where a sentence lies: shard number, message in that shard, sentence in that message, all from 0."""
+
+    shard: int
+    message: int
+    sentence: int
+
+
+@dataclass(frozen=True)
+class StoredSentence:
+    """One clip as a shard holds it; `codes` is int16 of shape (codebooks, T)."""
+
+    speaker: str
+    text: str
+    codes: np.ndarray
+
+
+def encode_sentence(text: str, codes: np.ndarray) -> bytes:
+    """A serialised `Sentence`; `codes` is an integer array of shape (codebooks, T)."""
+    return Sentence(texts=[text], semantics=[Semantics(values=row) for row in codes.tolist()]).SerializeToString()
+
+
+class ShardWriter:
+    """Writes sentences, already serialised, into shards `00000000.protos`, … of a folder."""
+
+    def __init__(self, folder: Path, shard_bytes: int) -> None:
+        self.paths: list[Path] = []
+        self._folder = folder
+        self._shard_bytes = shard_bytes
+        self._file = None
+        self._messages = 0
+        self._speaker = ""
+        self._sentences: list[bytes] = []
+        self._message_bytes = 0
+
+    def add(self, speaker: str, sentence: bytes) -> Placed:
+        """Append one sentence; sentences of a speaker must come together. Returns where it will lie."""
+        if speaker != self._speaker or self._message_bytes >= MESSAGE_BYTES:
+            self._close_message()
+            self._speaker = speaker
+        if self._file is None:
+            self._open_shard()
+        self._sentences.append(sentence)
+        self._message_bytes += len(sentence)
+        return Placed(len(self.paths) - 1, self._messages, len(self._sentences) - 1)
+
+    def close(self) -> None:
+        """Finish the last message and shard."""
+        self._close_message()
+        self._close_shard()
+
+    def _open_shard(self) -> None:
+        path = self._folder / f"{len(self.paths):08d}.protos"
+        self.paths.append(path)
+        self._file = path.open("wb")
+        self._messages = 0
+
+    def _close_message(self) -> None:
+        if not self._sentences:
+            return
+        # Serialised submessages are concatenated instead of parsed again: field 4, length-delimited.
+        head = TextData(source=SOURCE, name=self._speaker).SerializeToString()
+        body = b"".join(b"\x22" + _varint(len(sentence)) + sentence for sentence in self._sentences)
+        self._file.write(LENGTH.pack(len(head) + len(body)) + head + body)
+        self._messages += 1
+        self._sentences, self._message_bytes = [], 0
+        if self._file.tell() > self._shard_bytes:
+            self._close_shard()
+
+    def _close_shard(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+
+def _varint(value: int) -> bytes:
+    """The base-128 encoding of a length (protobuf encoding guide, "Base 128 varints")."""
+    encoded = bytearray()
+    while value > 0x7F:
+        encoded.append(value & 0x7F | 0x80)
+        value >>= 7
+    encoded.append(value)
+    return bytes(encoded)
+
+
+def read_messages(path: Path) -> Iterator[TextData]:
+    """The messages of a shard. Raises DataError if it is cut short or no shard."""
+    with path.open("rb") as file:
+        number = 0
+        while head := file.read(LENGTH.size):
+            content = file.read(LENGTH.unpack(head)[0]) if len(head) == LENGTH.size else b""
+            if len(head) < LENGTH.size or len(content) < LENGTH.unpack(head)[0]:
+                raise DataError(f"{path} is cut short in message {number}", "Pack again with `fishtui pack`.")
+            try:
+                yield TextData.FromString(content)
+            except DecodeError as error:
+                raise DataError(f"{path}: message {number} is damaged", "Pack again with `fishtui pack`.") from error
+            number += 1
+
+
+def read_sentences(paths: Sequence[Path]) -> Iterator[tuple[Placed, StoredSentence]]:
+    """Every sentence of the shards, in order. Raises DataError if rows of codes differ in length."""
+    for shard, path in enumerate(paths):
+        for number, message in enumerate(read_messages(path)):
+            for index, sentence in enumerate(message.sentences):
+                rows = [np.fromiter(row.values, np.int64, len(row.values)) for row in sentence.semantics]
+                if len({len(row) for row in rows}) != 1:
+                    raise DataError(
+                        f"{path}: sentence {index} of message {number} has rows of codes of different length",
+                        "Pack again with `fishtui pack`.",
+                    )
+                text = " ".join(sentence.texts)
+                yield Placed(shard, number, index), StoredSentence(message.name, text, np.stack(rows).astype(np.int16))

@@ -1,0 +1,131 @@
+"""normalize: the whole dataset at one loudness, into another folder."""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from fishtui.dataset import Clip, find_clips
+from fishtui.errors import DataError, FishtuiError, MisuseError
+from fishtui.project import Project
+from fishtui.runs.ledger import Ledger
+from fishtui.runs.reporter import Reporter
+from fishtui.settings import NormalizeSettings
+from fishtui.workers import ordered_map, worker_count
+
+
+@dataclass(frozen=True)
+class _Task:
+    clip: Clip
+    source: Path
+    target: Path
+    settings: NormalizeSettings
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    problem: str = ""
+    limited: bool = False
+    seconds: float = 0.0
+
+
+def normalize(
+    project: Project, settings: NormalizeSettings, reporter: Reporter, *, source: Path, target: Path, clean: bool
+) -> Ledger:
+    """Write every clip of `source` to `target` at the target loudness, transcripts and folders alike.
+
+    Format and sample rate stay; `source` is only read. `clean` empties `target` first. Raises MisuseError if the
+    two folders overlap, or emptying `target` would take more than a dataset.
+    """
+    _refuse_overlap(source, target)
+    clips = find_clips(source)
+    if not any(clip.audio for clip in clips):
+        raise FishtuiError(f"{source} holds no audio", "Put recordings there as SPEAKER/clip.wav with clip.lab.")
+    if clean:
+        _empty(target, project)
+
+    ledger = Ledger()
+    tasks: list[_Task] = []
+    for clip in clips:
+        if not clip.audio:
+            ledger.skip(clip.name, "transcript or codes without audio")
+            continue
+        try:
+            audio = clip.single_audio()
+        except DataError as error:
+            ledger.fail(clip.name, error.problem)
+        else:
+            tasks.append(_Task(clip, audio, target / audio.relative_to(source), settings))
+
+    workers = worker_count(settings.workers)
+    limited, seconds = 0, 0.0
+    for number, (task, outcome) in enumerate(zip(tasks, ordered_map(_normalize_clip, tasks, workers, 4 * workers), strict=True)):
+        if outcome.problem:
+            ledger.fail(task.clip.name, outcome.problem)
+        else:
+            ledger.done += 1
+            seconds += outcome.seconds
+        if outcome.limited:
+            limited += 1
+            reporter.warning(f"limited to {settings.peak:g} dBFS: quieter than {settings.loudness:g} LUFS", task.clip.name)
+        reporter.progress(number + 1, len(tasks))
+    ledger.counts = {"limited": limited, "seconds": round(seconds, 3)}
+    reporter.artifact("dataset", target)
+    return ledger
+
+
+def _normalize_clip(task: _Task) -> _Outcome:
+    from fishtui.audio.decode import read_audio
+    from fishtui.audio.encode import write_audio
+    from fishtui.audio.loudness import gain_to, integrated_loudness
+
+    try:
+        audio = read_audio(task.source)
+        loudness = integrated_loudness(audio.samples, audio.rate)
+        if not math.isfinite(loudness):
+            return _Outcome("silent: it has no loudness to bring to the target")
+        gain = gain_to(loudness, audio.samples, task.settings.loudness, task.settings.peak)
+        # The transcript goes first: a clip in the target always has what belongs to it.
+        if task.clip.has_text:
+            _carry(task.clip.transcript, task.target.with_name(task.clip.transcript.name))
+        write_audio(task.target, audio.samples * gain.factor, audio.rate, audio.format, audio.subtype)
+    except FishtuiError as error:
+        return _Outcome(error.problem)
+    return _Outcome(limited=gain.limited, seconds=audio.seconds)
+
+
+def _carry(source: Path, target: Path) -> None:
+    from fishtui.files import write_bytes
+
+    try:
+        content = source.read_bytes()
+    except OSError as error:
+        raise DataError(f"the transcript can't be read: {error.strerror}") from error
+    write_bytes(target, content)
+
+
+def _refuse_overlap(source: Path, target: Path) -> None:
+    source, target = source.resolve(), target.resolve()
+    if source == target or source in target.parents or target in source.parents:
+        raise MisuseError(
+            f"{source} and {target} overlap", "Give two folders of which neither lies in the other, such as data-raw and data."
+        )
+
+
+def _empty(target: Path, project: Project) -> None:
+    """Remove what lies in `target`. Raises MisuseError if that is a project or above one, or is no plain folder."""
+    resolved = target.resolve()
+    if resolved == project.root or resolved in project.root.parents or (resolved / "fishtui.toml").exists():
+        raise MisuseError(f"{target} is a whole project", "Only a dataset's own folder is emptied by --clean.")
+    if resolved in (project.checkpoints, project.results, project.state) or resolved.parent in (project.state, project.checkpoints):
+        raise MisuseError(f"{target} is not a dataset", "Only a dataset's own folder is emptied by --clean.")
+    if not resolved.is_dir():
+        return
+    for entry in os.scandir(resolved):
+        if entry.is_dir(follow_symlinks=False):
+            shutil.rmtree(entry.path)
+        else:
+            os.unlink(entry.path)

@@ -1,0 +1,1 @@
+"""LoRA and full fine-tuning of the language model."""
