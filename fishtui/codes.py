@@ -108,7 +108,9 @@ class Journal:
             with self._path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(asdict(entry)) + "\n")
         except OSError as error:
-            raise FishtuiError(f"{self._path} can't be written: {error.strerror}", "Free some space and start again.") from error
+            raise FishtuiError(
+                f"{self._path} can't be written: {error.strerror}", "Free some space and start again."
+            ) from error
         self._entries[entry.clip][entry.codes] = entry
 
     def _rewrite(self) -> None:

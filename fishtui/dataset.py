@@ -86,7 +86,9 @@ def find_clips(data: Path, text_extension: str = TEXT_EXTENSION) -> list[Clip]:
     Raises FishtuiError if `data` is no folder.
     """
     if not data.is_dir():
-        raise FishtuiError(f"{data} is no folder", "Put recordings there as SPEAKER/clip.wav with clip.lab, or name another folder.")
+        raise FishtuiError(
+            f"{data} is no folder", "Put recordings there as SPEAKER/clip.wav with clip.lab, or name another folder."
+        )
     clips: list[Clip] = []
     for folder, names in _folders(data):
         relative = folder.relative_to(data).as_posix()

@@ -48,7 +48,9 @@ class ExtractSettings(Section, frozen=True):
     """Codec tokens of each clip."""
 
     batch_size: Annotated[AtLeastOne, Meta(description="clips in a batch, at most")] = 16
-    batch_seconds: Annotated[Positive, Meta(description="audio in a batch, padding included, in seconds, at most")] = 120.0
+    batch_seconds: Annotated[Positive, Meta(description="audio in a batch, padding included, in seconds, at most")] = (
+        120.0
+    )
     workers: Annotated[AtLeastOne, Meta(description="processes that decode audio ahead of the model")] = 1
     device: Annotated[Device, Meta(description="auto, cpu, cuda or cuda:N")] = "auto"
     precision: Annotated[
@@ -64,7 +66,9 @@ class ExtractSettings(Section, frozen=True):
 class PackSettings(Section, frozen=True):
     """Shards of transcripts and codes, and the part that is held out."""
 
-    text_extension: Annotated[str, Meta(pattern=r"^\.[^./\\]+$", description="ending of a transcript's file name")] = ".lab"
+    text_extension: Annotated[str, Meta(pattern=r"^\.[^./\\]+$", description="ending of a transcript's file name")] = (
+        ".lab"
+    )
     shard_size: Annotated[Positive, Meta(description="a shard is closed once it passes this, in MB")] = 10.0
     workers: Annotated[NotNegative, Meta(description="processes; 0 takes one per core")] = 0
     validation: Annotated[Share, Meta(description="share of the clips held out from training")] = 0.05
@@ -75,7 +79,8 @@ class TrainSettings(Section, frozen=True):
 
     method: Annotated[Literal["lora", "full"], Meta(description="adapt by LoRA, or train every weight")] = "lora"
     lora: Annotated[
-        str, Meta(pattern=r"^r_\d+_alpha_\d+(_fast)?$", description="r_R_alpha_A, with _fast for the fast transformer only")
+        str,
+        Meta(pattern=r"^r_\d+_alpha_\d+(_fast)?$", description="r_R_alpha_A, with _fast for the fast transformer only"),
     ] = "r_8_alpha_16"
     targets: Annotated[
         tuple[str, ...],
@@ -83,7 +88,8 @@ class TrainSettings(Section, frozen=True):
     ] = ()
     dropout: Annotated[float, Meta(ge=0, lt=1, description="dropout before the adapters")] = 0.01
     template: Annotated[
-        Literal["interleave", "instruct"], Meta(description="the prompt, in training and in synthesis; instruct is for compatibility")
+        Literal["interleave", "instruct"],
+        Meta(description="the prompt, in training and in synthesis; instruct is for compatibility"),
     ] = "interleave"
     learning_rate: Annotated[Positive, Meta(description="after the warm-up")] = 1e-4
     warmup: Annotated[NotNegative, Meta(description="steps until the full learning rate")] = 10
@@ -92,7 +98,9 @@ class TrainSettings(Section, frozen=True):
     batch_size: Annotated[AtLeastOne, Meta(description="rows in a batch")] = 4
     accumulate: Annotated[AtLeastOne, Meta(description="batches per optimizer step")] = 1
     max_length: Annotated[int, Meta(ge=16, description="tokens in a row; a longer clip is left out and named")] = 4096
-    clips_per_sequence: Annotated[AtLeastOne, Meta(description="clips of one speaker that follow each other, at most")] = 4
+    clips_per_sequence: Annotated[
+        AtLeastOne, Meta(description="clips of one speaker that follow each other, at most")
+    ] = 4
     max_steps: Annotated[AtLeastOne, Meta(description="optimizer steps in all")] = 10_000
     validate_every: Annotated[AtLeastOne, Meta(description="steps between validations, and checkpoints")] = 100
     keep: Annotated[AtLeastOne, Meta(description="newest checkpoints kept, beside the best")] = 5
@@ -102,7 +110,8 @@ class TrainSettings(Section, frozen=True):
         Literal["auto", "float32", "bfloat16"], Meta(description="auto: bfloat16 on a GPU that has it, else float32")
     ] = "auto"
     gradient_checkpointing: Annotated[
-        Literal["auto", "on", "off"], Meta(description="less memory for a third more time; auto: only when memory asks for it")
+        Literal["auto", "on", "off"],
+        Meta(description="less memory for a third more time; auto: only when memory asks for it"),
     ] = "auto"
 
 
@@ -157,9 +166,7 @@ def known() -> Iterator[Setting]:
             yield Setting(f"{section.name}.{item.name}", item.default, item.type, _description(item.type))
 
 
-def load(
-    settings_file: Path, environment: Mapping[str, str] | None = None, overrides: Iterable[str] = ()
-) -> Loaded:
+def load(settings_file: Path, environment: Mapping[str, str] | None = None, overrides: Iterable[str] = ()) -> Loaded:
     """Settings from all their sources; `overrides` are `section.key=value`, the last one wins.
 
     Raises MisuseError that names the file or variable, the key, the nearest known key, and what is wrong.
@@ -193,7 +200,9 @@ def _read_toml(path: Path) -> Iterator[tuple[str, Any]]:
     except FileNotFoundError:
         return
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-        raise MisuseError(f"{path} can't be read: {error}", "Mend that line, or run `fishtui init` in a new folder.") from error
+        raise MisuseError(
+            f"{path} can't be read: {error}", "Mend that line, or run `fishtui init` in a new folder."
+        ) from error
     for section, table in content.items():
         if not isinstance(table, dict):
             raise MisuseError(f"{path}: {section} stands outside a section", f"Sections are {', '.join(_sections())}.")
@@ -217,7 +226,11 @@ def _suggest(name: str, among: Iterable[str]) -> str:
     nearest = difflib.get_close_matches(name, among, n=1, cutoff=0.5)
     if nearest:
         return f"Did you mean {nearest[0]}?"
-    return f"There are {', '.join(among)}." if len(among) < 10 else "`fishtui init` in a new folder writes a file with every setting."
+    return (
+        f"There are {', '.join(among)}."
+        if len(among) < 10
+        else "`fishtui init` in a new folder writes a file with every setting."
+    )
 
 
 def _convert(setting: Setting, value: Any, source: str) -> Any:
@@ -242,7 +255,9 @@ def _build(values: Mapping[str, Any]) -> Settings:
 
 def _description(annotated: Any) -> str:
     """The outermost description in nested Annotated types."""
-    described = [meta.description for meta in getattr(annotated, "__metadata__", ()) if getattr(meta, "description", None)]
+    described = [
+        meta.description for meta in getattr(annotated, "__metadata__", ()) if getattr(meta, "description", None)
+    ]
     return described[-1] if described else ""
 
 

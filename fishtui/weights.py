@@ -67,16 +67,28 @@ def assign_tensors(
     `ignored` names tensors of the file that the module computes itself. Raises CheckpointError that names
     what is missing, unexpected or of another shape.
     """
-    wanted = module.state_dict()
-    missing = [name for name in wanted if name not in tensors]
-    unexpected = [name for name in tensors if name not in wanted and not ignored(name)]
+    shapes = {name: value.shape for name, value in module.state_dict().items()}
+    check_tensors(shapes, tensors, path, ignored)
+    module.load_state_dict({name: tensors[name] for name in shapes}, assign=True)
+
+
+def check_tensors(
+    shapes: Mapping[str, torch.Size],
+    tensors: Mapping[str, Tensor],
+    path: Path,
+    ignored: Callable[[str], bool] = lambda name: False,
+) -> None:
+    """Raise CheckpointError unless `tensors`, those `ignored` left out, have just the names and shapes of `shapes`."""
+    missing = [name for name in shapes if name not in tensors]
+    unexpected = [name for name in tensors if name not in shapes and not ignored(name)]
     misshapen = [
-        f"{name} {tuple(tensors[name].shape)} for {tuple(value.shape)}"
-        for name, value in wanted.items()
-        if name in tensors and tensors[name].shape != value.shape
+        f"{name} {tuple(tensors[name].shape)} for {tuple(shape)}"
+        for name, shape in shapes.items()
+        if name in tensors and tensors[name].shape != shape
     ]
     faults = [
-        f"{what}: {', '.join(names[:MOST_NAMED])}" + (f" and {len(names) - MOST_NAMED} more" * (len(names) > MOST_NAMED))
+        f"{what}: {', '.join(names[:MOST_NAMED])}"
+        + (f" and {len(names) - MOST_NAMED} more" * (len(names) > MOST_NAMED))
         for what, names in (("missing", missing), ("unexpected", unexpected), ("of another shape", misshapen))
         if names
     ]
@@ -85,4 +97,3 @@ def assign_tensors(
             f"{path} does not fit the model: {'; '.join(faults)}",
             "Check that it and the config beside it come from one and the same model.",
         )
-    module.load_state_dict({name: tensors[name] for name in wanted}, assign=True)

@@ -16,7 +16,9 @@ Result = TypeVar("Result")
 
 def worker_count(setting: int) -> int:
     """How many processes a `workers` setting stands for; 0 is one per core that this process may use."""
-    return setting or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else setting or os.cpu_count() or 1
+    return (
+        setting or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else setting or os.cpu_count() or 1
+    )
 
 
 def ordered_map(

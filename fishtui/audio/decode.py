@@ -44,7 +44,9 @@ def read_audio(path: Path) -> Audio:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise DataError(f"can't be read: {error.strerror}", "Check that the file is there and who may read it.") from error
+        raise DataError(
+            f"can't be read: {error.strerror}", "Check that the file is there and who may read it."
+        ) from error
     if not content:
         raise DataError("the file is empty", "Record it again or remove it.")
     if _riff_is_cut(content):
@@ -55,7 +57,9 @@ def read_audio(path: Path) -> Audio:
             samples = file.read(dtype="float32", always_2d=True)
             rate, kind, subtype = file.samplerate, file.format, file.subtype
     except (soundfile.LibsndfileError, RuntimeError) as error:
-        raise DataError("not audio that can be read, or damaged", "Listen to it, and convert it to wav or flac.") from error
+        raise DataError(
+            "not audio that can be read, or damaged", "Listen to it, and convert it to wav or flac."
+        ) from error
     if len(samples) == 0:
         raise DataError("there is no audio in the file", "Record it again or remove it.")
     if len(samples) < promised:

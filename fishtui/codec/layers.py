@@ -54,6 +54,11 @@ class CausalConv(nn.Module):
         self.conv = nn.Conv1d(inputs, outputs, kernel, stride, dilation=dilation, groups=groups)
         self.context = (kernel - 1) * dilation + 1 - stride
 
+    def arrange(self) -> None:
+        """Lay the weights out as the convolution wants them: channels last."""
+        weight = self.conv.weight
+        weight.data = weight.data.transpose(1, 2).contiguous().transpose(1, 2)
+
     def forward(self, x: Tensor, past: Past) -> Tensor:
         conv = self.conv
         image = past.extend(self, x, self.context).transpose(1, 2).unsqueeze(2)

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fishtui.codec.config import CodecConfig
+from fishtui.codec.config import CodecConfig, TransformerSizes
 from fishtui.codec.layers import CausalConv, CausalTransposedConv, Chain, Past, Snake, residual_units
-from fishtui.codec.quantizer import Quantizer
+from fishtui.codec.quantizer import Quantizer, VectorQuantizer
 from fishtui.codec.transformer import WindowTransformer
+
+# Frames that go through the convolutions at once: few enough on the CPU that a layer's output stays in the
+# cache, and on a GPU (in all clips together) that the widest activations take a few GB.
+CPU_PIECE = 8
+GPU_PIECE = 2048
+# Frames that go through the transformers at once.
+SPAN = 256
 
 
 class Encoder(nn.Module):
@@ -24,41 +30,29 @@ class Encoder(nn.Module):
         self.block = Chain([CausalConv(1, channels, 7)])
         sizes = config.encoder_transformer
         for stride, layers in zip(config.encoder_rates, sizes.layers, strict=True):
-            block = EncoderBlock(channels, stride)
+            self.block.append(EncoderBlock(channels, stride, layers, sizes))
             channels *= 2
-            if layers:
-                block.block.append(WindowTransformer(channels, layers, sizes))
-            self.block.append(block)
         self.block.extend([Snake(channels), CausalConv(channels, config.latent_dim, 3)])
 
     def forward(self, x: Tensor, past: Past, piece: int) -> Tensor:
-        """The convolutions before the first transformer run on `piece` samples at a time, the rest on all of `x`."""
-        layers = list(self._layers())
-        first = next((i for i, layer in enumerate(layers) if isinstance(layer, WindowTransformer)), len(layers))
-        x = torch.cat([run(layers[:first], part, past) for part in x.split(piece, dim=1)], dim=1)
-        return run(layers[first:], x, past)
-
-    def _layers(self) -> Iterator[nn.Module]:
-        for part in self.block:
-            if isinstance(part, EncoderBlock):
-                yield from part.block
-            else:
-                yield part
-
-
-def run(layers: list[nn.Module], x: Tensor, past: Past) -> Tensor:
-    for layer in layers:
-        x = layer(x, past)
-    return x
+        """The wide layers of all blocks but the last run on `piece` samples at a time, the rest on all of `x`."""
+        wide, narrow = self.block[:-3], self.block[-3:]
+        x = torch.cat([wide(part, past) for part in x.split(piece, dim=1)], dim=1)
+        return narrow(x, past)
 
 
 class EncoderBlock(nn.Module):
-    """Residual units, then a convolution to twice the channels at a lower rate."""
+    """Residual units, then a convolution to twice the channels at a lower rate, then transformer layers if any."""
 
-    def __init__(self, channels: int, stride: int) -> None:
+    def __init__(self, channels: int, stride: int, layers: int, sizes: TransformerSizes) -> None:
         super().__init__()
         down = CausalConv(channels, 2 * channels, 2 * stride, stride=stride)
         self.block = Chain([*residual_units(channels), Snake(channels), down])
+        if layers:
+            self.block.append(WindowTransformer(2 * channels, layers, sizes))
+
+    def forward(self, x: Tensor, past: Past) -> Tensor:
+        return self.block(x, past)
 
 
 class Decoder(nn.Module):
@@ -72,7 +66,12 @@ class Decoder(nn.Module):
             for inputs_outputs, stride in zip(pairwise(channels), config.decoder_rates, strict=True)
         ]
         self.model = Chain(
-            [CausalConv(config.latent_dim, channels[0], 7), *blocks, Snake(channels[-1]), CausalConv(channels[-1], 1, 7)]
+            [
+                CausalConv(config.latent_dim, channels[0], 7),
+                *blocks,
+                Snake(channels[-1]),
+                CausalConv(channels[-1], 1, 7),
+            ]
         )
 
     def forward(self, z: Tensor, past: Past) -> Tensor:
@@ -101,6 +100,25 @@ class Codec(nn.Module):
         self.quantizer = Quantizer(config)
         self.decoder = Decoder(config)
 
+    def prepare(self, dtype: torch.dtype = torch.float32) -> Codec:
+        """Arrange the weights for inference, the large layers' in `dtype`; call it once they have their values.
+
+        Snake and the vector quantizers stay in float32, and so do the norms inside.
+        """
+        exact = {p for m in self.modules() if isinstance(m, Snake | VectorQuantizer) for p in m.parameters()}
+        for parameter in self.parameters():
+            if parameter not in exact:
+                parameter.data = parameter.data.to(dtype)
+        for module in self.modules():
+            if isinstance(module, CausalConv):
+                module.arrange()
+        return self.requires_grad_(False).eval()
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the large layers."""
+        return self.quantizer.pre_module.norm.weight.dtype
+
     @property
     def sample_rate(self) -> int:
         return self.config.sample_rate
@@ -118,7 +136,53 @@ class Codec(nn.Module):
         """Audio, float32 (B, 1, samples), to codes, int64 (B, codebooks, frames).
 
         `lengths` (B,) are the clips' samples where they are padded on the right; what stands in the padding does
-        not matter, and the codes of frames beyond a clip's own are 0. A clip's codes do not depend on the batch.
-        Raises ValueError for audio of another shape or too short for its lengths.
+        not matter, and the codes of frames beyond a clip's own are 0. A clip's codes are the same in any batch.
         """
-        ...
+        batch, _, samples = audio.shape
+        counts = [samples] * batch if lengths is None else lengths.tolist()
+        frames = [self.frames(count) for count in counts]
+        codes = audio.new_zeros(batch, len(self.config.codebook_sizes), max(frames, default=0), dtype=torch.int64)
+        together = rows_together(batch, audio.device)
+        for start in range(0, batch, together):
+            rows = slice(start, start + together)
+            longest = max(frames[rows])
+            padded = audio.new_zeros(len(frames[rows]), longest * self.frame_length, 1)
+            for clip, source, count in zip(padded, audio[rows], counts[rows], strict=True):
+                clip[:count, 0] = source[0, :count]
+            if longest:
+                codes[rows, :, :longest] = self._encode(padded)
+        for row, count in zip(codes, frames, strict=True):
+            row[:, count:] = 0
+        return codes
+
+    @torch.inference_mode()
+    def decode(self, codes: Tensor) -> Tensor:
+        """Codes (B, codebooks, frames) to audio, float32 (B, 1, frames · frame_length).
+
+        A code beyond its codebook means the last entry.
+        """
+        past = Past()
+        pieces = codes.split(piece_frames(len(codes), codes.device), dim=2)
+        audio = [self.decoder(self.quantizer.decode(piece, past), past) for piece in pieces]
+        return torch.cat(audio, dim=1).transpose(1, 2).float()
+
+    def _encode(self, audio: Tensor) -> Tensor:
+        """Whole frames of audio (B, samples, 1) → codes (B, codebooks, frames)."""
+        past = Past()
+        piece = piece_frames(len(audio), audio.device) * self.frame_length
+        codes = []
+        for span in audio.to(self.dtype).split(SPAN * self.frame_length, dim=1):
+            z = self.encoder(span, past, piece)
+            codes.append(self.quantizer.quantize(self.quantizer.reduce(z, past)))
+        return torch.cat(codes, dim=2)
+
+
+def rows_together(batch: int, device: torch.device) -> int:
+    """How many clips of a batch run side by side."""
+    # On the CPU one clip keeps the cores busy, and clips that run one by one need no padding.
+    return 1 if device.type == "cpu" else batch
+
+
+def piece_frames(batch: int, device: torch.device) -> int:
+    """How many frames of `batch` clips the wide layers take at once."""
+    return CPU_PIECE if device.type == "cpu" else max(1, GPU_PIECE // batch)

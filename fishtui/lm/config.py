@@ -119,7 +119,9 @@ class ModelConfig(msgspec.Struct, frozen=True, kw_only=True):
             raise CheckpointError(f"{path} describes a model of type {kind!r}, not 'dual_ar'", remedy)
         for key in values:
             if key not in cls.__struct_fields__ and key not in IMMATERIAL:
-                raise CheckpointError(f"{path} has the unknown key {key!r}{_nearest(key, cls.__struct_fields__)}", remedy)
+                raise CheckpointError(
+                    f"{path} has the unknown key {key!r}{_nearest(key, cls.__struct_fields__)}", remedy
+                )
         values = {key: value for key, value in values.items() if key not in IMMATERIAL}
         for key in cls.__struct_fields__:
             slow = key.removeprefix("fast_")

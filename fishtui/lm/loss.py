@@ -18,8 +18,9 @@ from fishtui.lm.model import DualAR
 
 IGNORED = -100
 TOP = 5
-# Logits held at once: 64 MiB in float32; larger blocks are no faster.
+# Logits held at once: 64 MiB in float32, where larger blocks are no faster; a GPU wants more rows to be busy.
 BLOCK = 1 << 24
+GPU_BLOCK = 1 << 26
 
 
 @dataclass(frozen=True)
@@ -75,15 +76,25 @@ def losses(model: DualAR, tokens: Tensor, labels: Tensor, segments: Tensor | Non
 
 
 def summed_cross_entropy(
-    head: Callable[[Tensor], Tensor], module: nn.Module, states: Tensor, targets: Tensor, top: int = 0, block: int = BLOCK
+    head: Callable[[Tensor], Tensor],
+    module: nn.Module,
+    states: Tensor,
+    targets: Tensor,
+    *,
+    top: int = 0,
+    block: int | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Sum over rows of the cross-entropy of `head(states)` (N, classes), and whether each target is among the `top`.
+    """Sum over rows of the cross-entropy of `head(states)`, and which targets are among the `top` likeliest classes.
 
-    `states` is (N, dim), `targets` int64 (N,), each a class. `head` must treat each row alone, and may use
-    trainable parameters of `module` only. `block` bounds the number of logits that exist at once. The sum has
-    gradients for `states` and these parameters; it can be differentiated once.
+    `states` is (N, dim) and `targets` int64 (N,), each a class. `head` maps (n, dim) to (n, classes), treats each
+    row alone, and uses no trainable parameters but `module`'s. At most `block` logits exist at once. The sum, a
+    float32 scalar, has gradients for `states` and these parameters, once; the second result is bool (N,).
     """
-    parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    learning = torch.is_grad_enabled()
+    parameters = [parameter for parameter in module.parameters() if learning and parameter.requires_grad]
+    states = states if learning else states.detach()
+    if block is None:
+        block = BLOCK if states.device.type == "cpu" else GPU_BLOCK
     return _SummedCrossEntropy.apply(head, targets, top, block, states, *parameters)
 
 
@@ -98,4 +109,45 @@ class _SummedCrossEntropy(torch.autograd.Function):
         states: Tensor,
         *parameters: Tensor,
     ) -> tuple[Tensor, Tensor]:
-        ...
+        rows = max(1, block // head(states[:0]).shape[-1])
+        values = torch.empty(len(states), device=states.device)
+        hits = torch.zeros(len(states), dtype=torch.bool, device=states.device)
+        states_gradient = torch.zeros_like(states) if states.requires_grad else None
+        gradients = [torch.zeros_like(parameter) for parameter in parameters]
+
+        for start in range(0, len(states), rows):
+            part = slice(start, start + rows)
+            some = states[part].detach().requires_grad_(states.requires_grad)
+            inputs = [some, *parameters] if states.requires_grad else parameters
+            with torch.set_grad_enabled(bool(inputs)):
+                logits = head(some)
+
+            # From here on `scores` holds logits, then probabilities, then the gradient, in one place.
+            scores = logits.detach().float()
+            target = targets[part, None]
+            scores -= scores.amax(1, keepdim=True)
+            score = scores.gather(1, target)
+            if top:
+                hits[part] = (scores > score).sum(1) < top
+            mass = scores.exp_().sum(1, keepdim=True)
+            values[part] = (mass.log() - score).squeeze(1)
+            if not inputs:
+                continue
+            scores /= mass
+            scores.scatter_add_(1, target, -torch.ones_like(score))
+
+            found = list(torch.autograd.grad(logits, inputs, scores.type_as(logits), allow_unused=True))
+            if states_gradient is not None:
+                states_gradient[part] = found.pop(0)
+            for gradient, more in zip(gradients, found, strict=True):
+                if more is not None:
+                    gradient += more
+
+        ctx.save_for_backward(states_gradient, *gradients)
+        ctx.mark_non_differentiable(hits)
+        return values.sum(), hits
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, scale: Tensor, _hits: Tensor) -> tuple[Tensor | None, ...]:
+        return (None, None, None, None, *(None if saved is None else saved * scale for saved in ctx.saved_tensors))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -46,7 +48,7 @@ class DualAR(nn.Module):
         return (tokens >= self.semantic_begin) & (tokens < self.semantic_begin + self.config.codebook_size)
 
     def embed(self, tokens: Tensor) -> Tensor:
-        """Embeddings (B, S, dim) of `tokens` (B, 1 + num_codebooks, S): ids in row 0, codes below, where ids are semantic.
+        """Embeddings (B, S, dim) of `tokens` (B, 1 + num_codebooks, S): ids in row 0, below them codes, or 0 at text.
 
         Training and generation both come through here: the scale at semantic positions is part of the model.
         """
@@ -57,7 +59,7 @@ class DualAR(nn.Module):
         for i in range(config.num_codebooks):
             frames = frames + self.codebook_embeddings(tokens[:, i + 1] + i * config.codebook_size)
         if config.scale_codebook_embeddings:
-            frames = frames * (config.num_codebooks + 1) ** -0.5
+            frames = frames / math.sqrt(config.num_codebooks + 1)
         return torch.where(self.is_semantic(tokens[:, 0]).unsqueeze(-1), frames, text)
 
     def slow(self, tokens: Tensor, segments: Tensor | None = None) -> Tensor:
@@ -98,7 +100,7 @@ class DualAR(nn.Module):
         return self.fast_project_in(self.norm(hidden) if self.config.norm_fastlayer_input else hidden)
 
     def fast(self, hidden: Tensor, codes: Tensor) -> Tensor:
-        """States (N, num_codebooks, fast_dim), after the final norm, of N frames given their `codes` (N, num_codebooks).
+        """States (N, num_codebooks, fast_dim), after the final norm, of N frames with `codes` (N, num_codebooks).
 
         `hidden` (N, dim) is the slow transformer's at the positions that predict these frames. State i depends on
         codes 0 … i-1 and gives code i.

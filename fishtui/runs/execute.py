@@ -77,7 +77,8 @@ def _run(record: RunRecord, work: Work, reporter: Reporter) -> None:
     except Exception as error:
         log = record.folder / "output.log"
         problem = FishtuiError(
-            f"{record.stage} broke off: {type(error).__name__}: {error}", f"This is a fault of fishtui; {log} has the details."
+            f"{record.stage} broke off: {type(error).__name__}: {error}",
+            f"This is a fault of fishtui; {log} has the details.",
         )
         _fail(record, problem, errors.FAILED)
     else:
@@ -87,7 +88,8 @@ def _run(record: RunRecord, work: Work, reporter: Reporter) -> None:
 
 
 def _fail(record: RunRecord, error: FishtuiError, exit_status: int) -> None:
-    traceback.print_exc(file=sys.stderr)
+    record.traceback = traceback.format_exc()
+    print(record.traceback, file=sys.stderr)
     record.state, record.exit_status, record.error = records.FAILED, exit_status, str(error)
 
 

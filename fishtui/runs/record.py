@@ -55,6 +55,7 @@ class RunRecord:
     error: str | None = None
     ledger: dict[str, Any] | None = None
     folder: Path = field(default=Path(), repr=False)
+    traceback: str = field(default="", repr=False)
 
     @property
     def seconds(self) -> float:
@@ -64,8 +65,8 @@ class RunRecord:
     def save(self) -> None:
         """Write `run.json`. Raises FishtuiError."""
         content = asdict(self)
-        del content["folder"]
-        write_text(self.folder / "run.json", json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+        del content["folder"], content["traceback"]
+        write_text(self.folder / "run.json", json.dumps(content, indent=1) + "\n")
 
 
 def create(project: Project, stage: str, arguments: Mapping[str, Any], settings: Loaded) -> RunRecord:
@@ -76,7 +77,9 @@ def create(project: Project, stage: str, arguments: Mapping[str, Any], settings:
     try:
         folder.mkdir(parents=True)
     except OSError as error:
-        raise FishtuiError(f"{folder} can't be made: {error.strerror}", "Check who may write there, and the disk.") from error
+        raise FishtuiError(
+            f"{folder} can't be made: {error.strerror}", "Check who may write there, and the disk."
+        ) from error
     record = RunRecord(
         id=run_id,
         stage=stage,

@@ -16,9 +16,12 @@ Listener = Callable[[Mapping[str, Any]], None]
 
 
 class Reporter:
-    """Writes a stage's events to its run folder and hands each to the listeners (a progress bar, a JSON stream)."""
+    """Writes a stage's events to its run folder and hands each to the listeners (a progress bar, a JSON stream).
 
-    def __init__(self, events: EventWriter, listeners: tuple[Listener, ...] = ()) -> None:
+    Without a writer nothing is recorded: for a stage that only looks at what it would do.
+    """
+
+    def __init__(self, events: EventWriter | None = None, listeners: tuple[Listener, ...] = ()) -> None:
         self._events = events
         self._listeners = listeners
         self._last_progress = -math.inf
@@ -48,6 +51,8 @@ class Reporter:
         self._emit("note", message=message)
 
     def _emit(self, kind: str, **fields: Any) -> None:
+        if self._events is None:
+            return
         event = self._events.write(kind, **fields)
         for listener in self._listeners:
             listener(event)

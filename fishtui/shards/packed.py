@@ -76,5 +76,3 @@ def install(folder: Path) -> list[Path]:
     os.replace(staging / MANIFEST, folder / MANIFEST)
     staging.rmdir()
     return [folder / name for name in sorted(kept)]
-
-

@@ -33,7 +33,14 @@ class _Outcome:
 
 
 def normalize(
-    project: Project, settings: NormalizeSettings, reporter: Reporter, *, source: Path, target: Path, clean: bool
+    project: Project,
+    settings: NormalizeSettings,
+    reporter: Reporter,
+    *,
+    source: Path,
+    target: Path,
+    clean: bool,
+    dry_run: bool = False,
 ) -> Ledger:
     """Write every clip of `source` to `target` at the target loudness, transcripts and folders alike.
 
@@ -45,7 +52,7 @@ def normalize(
     if not any(clip.audio for clip in clips):
         raise FishtuiError(f"{source} holds no audio", "Put recordings there as SPEAKER/clip.wav with clip.lab.")
     if clean:
-        _empty(target, project)
+        _refuse_emptying(target, project)
 
     ledger = Ledger()
     tasks: list[_Task] = []
@@ -60,9 +67,16 @@ def normalize(
         else:
             tasks.append(_Task(clip, audio, target / audio.relative_to(source), settings))
 
+    if dry_run:
+        ledger.done = len(tasks)
+        return ledger
+    if clean:
+        _empty(target)
     workers = worker_count(settings.workers)
     limited, seconds = 0, 0.0
-    for number, (task, outcome) in enumerate(zip(tasks, ordered_map(_normalize_clip, tasks, workers, 4 * workers), strict=True)):
+    for number, (task, outcome) in enumerate(
+        zip(tasks, ordered_map(_normalize_clip, tasks, workers, 4 * workers), strict=True)
+    ):
         if outcome.problem:
             ledger.fail(task.clip.name, outcome.problem)
         else:
@@ -70,7 +84,9 @@ def normalize(
             seconds += outcome.seconds
         if outcome.limited:
             limited += 1
-            reporter.warning(f"limited to {settings.peak:g} dBFS: quieter than {settings.loudness:g} LUFS", task.clip.name)
+            reporter.warning(
+                f"limited to {settings.peak:g} dBFS: quieter than {settings.loudness:g} LUFS", task.clip.name
+            )
         reporter.progress(number + 1, len(tasks))
     ledger.counts = {"limited": limited, "seconds": round(seconds, 3)}
     reporter.artifact("dataset", target)
@@ -111,20 +127,27 @@ def _refuse_overlap(source: Path, target: Path) -> None:
     source, target = source.resolve(), target.resolve()
     if source == target or source in target.parents or target in source.parents:
         raise MisuseError(
-            f"{source} and {target} overlap", "Give two folders of which neither lies in the other, such as data-raw and data."
+            f"{source} and {target} overlap",
+            "Give two folders of which neither lies in the other, such as data-raw and data.",
         )
 
 
-def _empty(target: Path, project: Project) -> None:
-    """Remove what lies in `target`. Raises MisuseError if that is a project or above one, or is no plain folder."""
+def _refuse_emptying(target: Path, project: Project) -> None:
+    """Raise MisuseError if `target` holds more than a dataset."""
     resolved = target.resolve()
     if resolved == project.root or resolved in project.root.parents or (resolved / "fishtui.toml").exists():
         raise MisuseError(f"{target} is a whole project", "Only a dataset's own folder is emptied by --clean.")
-    if resolved in (project.checkpoints, project.results, project.state) or resolved.parent in (project.state, project.checkpoints):
+    if resolved in (project.checkpoints, project.results, project.state) or resolved.parent in (
+        project.state,
+        project.checkpoints,
+    ):
         raise MisuseError(f"{target} is not a dataset", "Only a dataset's own folder is emptied by --clean.")
-    if not resolved.is_dir():
+
+
+def _empty(target: Path) -> None:
+    if not target.is_dir():
         return
-    for entry in os.scandir(resolved):
+    for entry in os.scandir(target):
         if entry.is_dir(follow_symlinks=False):
             shutil.rmtree(entry.path)
         else:

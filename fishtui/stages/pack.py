@@ -40,7 +40,9 @@ class _Sentence:
     encoded: bytes = b""
 
 
-def pack(project: Project, settings: PackSettings, reporter: Reporter, *, data: Path, output: Path) -> Ledger:
+def pack(
+    project: Project, settings: PackSettings, reporter: Reporter, *, data: Path, output: Path, dry_run: bool = False
+) -> Ledger:
     """Pack every clip of `data` that has a transcript and codes into shards in `output`.
 
     The shards of an earlier packing stand until the new ones are complete. Raises FishtuiError if there is
@@ -54,11 +56,17 @@ def pack(project: Project, settings: PackSettings, reporter: Reporter, *, data: 
         elif clip.audio:
             ledger.fail(clip.name, "no codes: run `fishtui extract`" if clip.has_text else "no transcript")
         else:
-            ledger.skip(clip.name, "transcript without audio or codes" if clip.has_text else "codes without audio or transcript")
+            ledger.skip(
+                clip.name, "transcript without audio or codes" if clip.has_text else "codes without audio or transcript"
+            )
     if not complete:
         raise FishtuiError(
-            f"{data} holds no clip with both transcript and codes", "Write the transcripts, and make codes with `fishtui extract`."
+            f"{data} holds no clip with both transcript and codes",
+            "Write the transcripts, and make codes with `fishtui extract`.",
         )
+    if dry_run:
+        ledger.done = len(complete)
+        return ledger
     complete.sort(key=lambda clip: (clip.speaker, clip.name))
 
     staging = output / STAGING

@@ -1,0 +1,67 @@
+"""Commands on the dataset: normalize, extract, pack."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import click
+
+from fishtui.cli.options import Session, setting, shared
+
+FOLDER = click.Path(file_okay=False, path_type=Path)
+
+
+@click.command()
+@click.argument("source", type=FOLDER, metavar="SRC")
+@click.argument("target", type=FOLDER, metavar="DST")
+@click.option("--clean", is_flag=True, help="Empty DST first; SRC is only ever read.")
+@setting("--loudness", "normalize.loudness")
+@setting("--peak", "normalize.peak")
+@setting("--workers", "normalize.workers")
+@shared()
+def normalize(session: Session, source: Path, target: Path, clean: bool) -> int:
+    """Bring all clips to one loudness: SRC to DST, transcripts carried along."""
+    from fishtui.stages.normalize import normalize
+
+    values = session.settings.values.normalize
+    stage = partial(normalize, session.project, values, source=source, target=target, clean=clean)
+    return session.run("normalize", stage, source=source, target=target, clean=clean)
+
+
+@click.command()
+@click.argument("data", type=FOLDER, required=False)
+@click.option("--checkpoint", type=click.Path(dir_okay=False, path_type=Path), help="The codec's file, codec.pth.")
+@setting("--batch-size", "extract.batch_size")
+@setting("--workers", "extract.workers")
+@setting("--device", "extract.device")
+@setting("--precision", "extract.precision")
+@shared()
+def extract(session: Session, data: Path | None, checkpoint: Path | None) -> int:
+    """Make the codec's codes of every clip, as clip.npy beside clip.wav."""
+    from fishtui.stages.extract import extract
+
+    values = session.settings.values
+    data = session.path(data, values.paths.data)
+    codec = checkpoint if checkpoint is not None else session.project.path(values.paths.checkpoint) / "codec.pth"
+    stage = partial(extract, session.project, values.extract, data=data, checkpoint=codec)
+    return session.run("extract", stage, data=data, checkpoint=codec)
+
+
+@click.command()
+@click.argument("data", type=FOLDER, required=False)
+@click.option("--output", type=FOLDER, help="Where the shards go.")
+@setting("--workers", "pack.workers")
+@setting("--text-extension", "pack.text_extension")
+@setting("--shard-size", "pack.shard_size")
+@setting("--validation", "pack.validation")
+@shared()
+def pack(session: Session, data: Path | None, output: Path | None) -> int:
+    """Pack transcripts and codes into shards, and hold some clips out for validation."""
+    from fishtui.stages.pack import pack
+
+    values = session.settings.values
+    data = session.path(data, values.paths.data)
+    output = session.path(output, values.paths.protos)
+    stage = partial(pack, session.project, values.pack, data=data, output=output)
+    return session.run("pack", stage, data=data, output=output)

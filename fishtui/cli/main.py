@@ -1,0 +1,55 @@
+"""The table of commands, and the one place where errors become exit statuses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib import import_module
+
+import click
+
+from fishtui import __version__
+from fishtui.cli import diagnostics
+
+# Every command's module imports the core only when the command runs: --help stays instant.
+COMMANDS = {
+    "init": "setup",
+    "demo": "setup",
+    "doctor": "setup",
+    "download": "setup",
+    "normalize": "data",
+    "extract": "data",
+    "pack": "data",
+    "train": "model",
+    "merge": "model",
+    "export": "model",
+    "synthesize": "model",
+}
+
+
+class Commands(click.Group):
+    """Commands in the order of the pipeline, each imported when it is asked for."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        return getattr(import_module(f"fishtui.cli.{COMMANDS[name]}"), name)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="fishtui")
+def fishtui() -> None:
+    """Fine-tune the openaudio-s1-mini text-to-speech model on your own recordings.
+
+    Exit status: 0 done, 1 failed, 2 wrong use, 3 done but some items failed, 130 interrupted.
+    """
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run a command line; returns its exit status."""
+    with diagnostics.reported("--debug" in arguments) as outcome:
+        status = fishtui.main(args=list(arguments), prog_name="fishtui", standalone_mode=False)
+        outcome.status = status if isinstance(status, int) else 0
+    return outcome.status

@@ -1,0 +1,183 @@
+"""Commands on the model: train, merge, export, synthesize."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from fishtui.cli.options import Session, setting, shared
+from fishtui.errors import MisuseError
+
+if TYPE_CHECKING:
+    from fishtui.training.lora import LoraSpec
+
+FOLDER = click.Path(file_okay=False, path_type=Path)
+ANY_PATH = click.Path(path_type=Path)
+TEMPLATE = click.Choice(["interleave", "instruct"])
+
+
+@click.command()
+@click.argument("name")
+@click.option("--resume", is_flag=True, help="Go on from the newest checkpoint, if there is one.")
+@click.option("--restart", is_flag=True, help="Move earlier results aside and begin anew.")
+@setting("--method", "train.method")
+@setting("--lora", "train.lora")
+@setting("--batch-size", "train.batch_size")
+@setting("--accumulate", "train.accumulate")
+@setting("--max-steps", "train.max_steps")
+@setting("--learning-rate", "train.learning_rate")
+@setting("--device", "train.device")
+@shared()
+def train(session: Session, name: str, resume: bool, restart: bool) -> int:
+    """Fine-tune the model on the packed clips, into results/NAME.
+
+    By default the model learns how the voice speaks, less so how it sounds: keep giving a reference when you
+    synthesize. More steps learn the sound too, and risk overfitting.
+    """
+    if resume and restart:
+        raise MisuseError("--resume and --restart exclude each other", "Give one of the two.")
+    from fishtui.stages.train import train
+
+    stage = partial(train, session.project, session.settings.values, name=name, resume=resume, restart=restart)
+    return session.run("train", stage, name=name, resume=resume, restart=restart)
+
+
+@click.command()
+@click.argument("name", required=False)
+@click.option("--step", type=int, help="That step's checkpoint of NAME, instead of the best.")
+@click.option("--base", type=FOLDER, help="The checkpoint folder that was trained on.")
+@click.option("--adapter", type=ANY_PATH, help="A checkpoint, a peft folder, or a file of the older public tool.")
+@click.option("--output", type=FOLDER, help="The new checkpoint folder.")
+@click.option("--template", type=TEMPLATE, help="The prompt to synthesize with, if not the adapter's own.")
+@setting("--lora", "train.lora")
+@shared()
+def merge(
+    session: Session,
+    name: str | None,
+    step: int | None,
+    base: Path | None,
+    adapter: Path | None,
+    output: Path | None,
+    template: str | None,
+) -> int:
+    """Merge an adapter into its base: training run NAME, or any --adapter."""
+    from fishtui.stages.merge import merge
+
+    base = session.path(base, session.settings.values.paths.checkpoint)
+    adapter = _adapter(session, name, step, adapter)
+    if output is None:
+        output = base.with_name(f"{base.name}-{name or adapter.stem}-lora")
+    stage = partial(
+        merge, session.project, base=base, adapter=adapter, output=output, preset=_preset(session), template=template
+    )
+    return session.run("merge", stage, base=base, adapter=adapter, output=output, template=template)
+
+
+@click.command()
+@click.argument("name", required=False)
+@click.option("--step", type=int, help="That step's checkpoint of NAME, instead of the best.")
+@click.option("--adapter", type=ANY_PATH, help="A checkpoint, or a file of the older public tool.")
+@click.option("--output", type=FOLDER, required=True, help="The peft folder to write.")
+@setting("--lora", "train.lora")
+@shared()
+def export(session: Session, name: str | None, step: int | None, adapter: Path | None, output: Path) -> int:
+    """Write an adapter as a peft folder: training run NAME, or any --adapter."""
+    from fishtui.stages.merge import export
+
+    adapter = _adapter(session, name, step, adapter)
+    stage = partial(export, session.project, adapter=adapter, output=output, preset=_preset(session))
+    return session.run("export", stage, adapter=adapter, output=output)
+
+
+@click.command()
+@click.option("--checkpoint", type=FOLDER, help="A merged checkpoint folder, or the base.")
+@click.option("--adapter", type=ANY_PATH, help="An adapter to put on the checkpoint.")
+@click.option("--text", "texts", multiple=True, help="What to say; may be given several times.")
+@click.option("--text-file", type=click.Path(dir_okay=False, path_type=Path), help="One text a line.")
+@click.option("--reference", "references", type=ANY_PATH, multiple=True, help="A recording of the voice, or its codes.")
+@click.option("--reference-text", "reference_texts", multiple=True, help="Its transcript; else the .lab beside it.")
+@click.option("--template", type=TEMPLATE, help="The prompt, if not the checkpoint's own.")
+@click.option("--output", type=ANY_PATH, default=Path("speech.wav"), help="A wav file. [speech.wav]")
+@setting("--temperature", "synthesize.temperature")
+@setting("--top-p", "synthesize.top_p")
+@setting("--repetition-penalty", "synthesize.repetition_penalty")
+@setting("--max-seconds", "synthesize.max_seconds")
+@setting("--seed", "synthesize.seed")
+@setting("--device", "synthesize.device")
+@setting("--compile", "synthesize.compile")
+@setting("--lora", "train.lora")
+@shared()
+def synthesize(
+    session: Session,
+    checkpoint: Path | None,
+    adapter: Path | None,
+    texts: tuple[str, ...],
+    text_file: Path | None,
+    references: tuple[Path, ...],
+    reference_texts: tuple[str, ...],
+    template: str | None,
+    output: Path,
+) -> int:
+    """Speak a text into a wav file, in the voice of the references."""
+    from fishtui.stages.synthesize import synthesize
+
+    values = session.settings.values
+    checkpoint = session.path(checkpoint, values.paths.checkpoint)
+    sentences = [*texts, *_lines(text_file)]
+    if not any(text.strip() for text in sentences):
+        raise MisuseError("there is nothing to say", "Give --text or --text-file.")
+    stage = partial(
+        synthesize,
+        session.project,
+        values.synthesize,
+        checkpoint=checkpoint,
+        adapter=adapter,
+        preset=_preset(session),
+        texts=[text for text in sentences if text.strip()],
+        references=_references(references, reference_texts),
+        template=template,
+        output=output,
+    )
+    return session.run("synthesize", stage, checkpoint=checkpoint, adapter=adapter, texts=sentences, output=output)
+
+
+def _adapter(session: Session, name: str | None, step: int | None, adapter: Path | None) -> Path:
+    from fishtui.training.saved import choose
+
+    if (name is None) == (adapter is None):
+        raise MisuseError("say what to take: a training run's NAME or --adapter", "Give one of the two.")
+    return adapter if adapter is not None else choose(session.project.results / str(name), step).path
+
+
+def _preset(session: Session) -> LoraSpec:
+    from fishtui.training.lora import parse_preset
+
+    return parse_preset(session.settings.values.train.lora)
+
+
+def _lines(path: Path | None) -> list[str]:
+    if path is None:
+        return []
+    try:
+        return path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise MisuseError(f"{path} can't be read: {error}", "Give a UTF-8 file with one text a line.") from error
+
+
+def _references(paths: tuple[Path, ...], texts: tuple[str, ...]) -> list[tuple[Path, str]]:
+    from fishtui.dataset import TEXT_EXTENSION, read_transcript
+    from fishtui.errors import DataError
+
+    if len(texts) > len(paths) or (texts and len(texts) < len(paths)):
+        raise MisuseError(
+            f"{len(paths)} references but {len(texts)} reference texts", "Give each --reference its --reference-text."
+        )
+    if texts:
+        return list(zip(paths, texts, strict=True))
+    try:
+        return [(path, read_transcript(path.with_suffix(TEXT_EXTENSION))) for path in paths]
+    except DataError as error:
+        raise MisuseError(f"a reference needs its transcript: {error.problem}", "Give --reference-text.") from error

@@ -1,0 +1,133 @@
+"""Options that all commands share, and how a stage is run from a command."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import click
+
+from fishtui.project import Project
+
+if TYPE_CHECKING:
+    from fishtui.runs.ledger import Ledger
+    from fishtui.runs.reporter import Reporter
+    from fishtui.settings import Loaded
+
+Command = Callable[..., Any]
+
+
+class Stage(Protocol):
+    """A stage with everything bound but where it reports and whether it only looks."""
+
+    def __call__(self, reporter: Reporter, *, dry_run: bool) -> Ledger: ...
+
+
+@dataclass
+class Session:
+    """What the shared options of a command say."""
+
+    project: Project
+    as_json: bool
+    dry_run: bool
+    debug: bool
+    overrides: list[str] = field(default_factory=list)
+
+    @functools.cached_property
+    def settings(self) -> Loaded:
+        """The settings in force. Raises MisuseError."""
+        from fishtui.settings import load
+
+        return load(self.project.settings_file, overrides=self.overrides)
+
+    def path(self, given: Path | None, setting: str) -> Path:
+        """A path that was given, relative to here, or else the setting's, relative to the project."""
+        return given if given is not None else self.project.path(setting)
+
+    def run(self, name: str, stage: Stage, **arguments: Any) -> int:
+        """Run a stage on record and show how it ended; returns its exit status.
+
+        With --dry-run nothing is written, and the ledger says what would be done.
+        """
+        from fishtui.cli import diagnostics, output
+        from fishtui.cli.progress import JsonLines, show_events
+        from fishtui.runs.execute import execute
+        from fishtui.runs.reporter import Reporter
+
+        if self.dry_run:
+            content = stage(Reporter(), dry_run=True).as_dict()
+            output.document({"stage": name, "dry_run": True, "ledger": content}) if self.as_json else output.ledger(
+                content, verb="would be done"
+            )
+            return 0
+        work = functools.partial(stage, dry_run=False)
+        record = execute(self.project, name, work, self.settings, arguments, JsonLines if self.as_json else show_events)
+        if self.debug and record.traceback:
+            diagnostics.show_traceback(record.traceback)
+        if record.error:
+            diagnostics.show_error(record.error)
+        elif record.ledger is None:
+            diagnostics.show(f"{name} stopped; what was finished stays")
+        elif not self.as_json:
+            output.ledger(record.ledger)
+        return record.exit_status if record.exit_status is not None else 1
+
+
+def shared(dry_run: bool = True) -> Callable[[Command], Command]:
+    """Give a command --project, --set, --json, --debug and, where it writes, --dry-run; they reach it as a Session."""
+
+    def decorate(command: Command) -> Command:
+        @functools.wraps(command)
+        def with_session(
+            *,
+            project: Path | None,
+            overrides: tuple[str, ...],
+            as_json: bool,
+            debug: bool,
+            dry_run: bool = False,
+            **options: Any,
+        ) -> Any:
+            found = Project(project.resolve()) if project else Project.find(Path.cwd())
+            settings = [f"{name}={value}" for name, value in _take_settings(options)]
+            return command(Session(found, as_json, dry_run, debug, [*overrides, *settings]), **options)
+
+        options = [
+            click.option("--project", type=click.Path(file_okay=False, path_type=Path), help="The project folder."),
+            click.option(
+                "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Any setting, as section.key=value."
+            ),
+            click.option("--json", "as_json", is_flag=True, help="JSON on stdout."),
+            click.option("--debug", is_flag=True, help="Show tracebacks."),
+        ]
+        if dry_run:
+            options.append(click.option("--dry-run", is_flag=True, help="Say what would be done, and write nothing."))
+        for option in reversed(options):
+            with_session = option(with_session)
+        return with_session
+
+    return decorate
+
+
+SETTING_PREFIX = "setting__"
+
+
+def setting(option: str, name: str, **attributes: Any) -> Callable[[Command], Command]:
+    """An option that stands for the setting `name`; checked, and described, as the setting is."""
+    from fishtui.settings import known
+
+    described = next(each for each in known() if each.name == name)
+    help = f"{described.help[:1].upper()}{described.help[1:]} [{_shown(described.default)}]"
+    return click.option(option, SETTING_PREFIX + name.replace(".", "__"), help=help, metavar="VALUE", **attributes)
+
+
+def _shown(default: Any) -> str:
+    return " ".join(default) if isinstance(default, tuple) else str(default)
+
+
+def _take_settings(options: dict[str, Any]) -> list[tuple[str, Any]]:
+    """Remove the options that stand for settings; those that were given, by name."""
+    taken = [(name, options.pop(name)) for name in list(options) if name.startswith(SETTING_PREFIX)]
+    return [(name.removeprefix(SETTING_PREFIX).replace("__", "."), value) for name, value in taken if value is not None]

@@ -1,0 +1,82 @@
+"""A stage's events as they come: a bar on a terminal, JSON lines for programs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, TextIO
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from fishtui.plain import harmless
+from fishtui.runs.record import RunRecord
+
+
+def show_events(record: RunRecord, stdout: TextIO, stderr: TextIO) -> Bar:
+    """Show progress on `stderr`: a bar on a terminal; elsewhere only warnings and notes."""
+    return Bar(record.stage, Console(file=stderr, highlight=False, markup=False, emoji=False))
+
+
+class JsonLines:
+    """Writes each event as a line of JSON."""
+
+    def __init__(self, record: RunRecord, stdout: TextIO, stderr: TextIO) -> None:
+        self._stdout = stdout
+        self({"kind": "run", "id": record.id, "stage": record.stage, "folder": str(record.folder)})
+
+    def __call__(self, event: Mapping[str, Any]) -> None:
+        print(json.dumps(event), file=self._stdout, flush=True)
+
+
+class Bar:
+    """A progress bar with rate and time left, and lines above it."""
+
+    def __init__(self, stage: str, console: Console) -> None:
+        self._console = console
+        self._progress = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            RateColumn(),
+            TimeRemainingColumn(compact=True),
+            TextColumn("{task.fields[note]}", markup=False),
+            console=console,
+            disable=not console.is_terminal,
+            transient=True,
+        )
+        self._stage = stage
+        self._task = self._progress.add_task(stage, total=None, note="", unit="")
+
+    def __call__(self, event: Mapping[str, Any]) -> None:
+        match event["kind"]:
+            case "progress":
+                self._progress.start()
+                self._progress.update(
+                    self._task,
+                    completed=event["done"],
+                    total=event["total"],
+                    note=harmless(event["note"]),
+                    unit=event["unit"],
+                )
+            case "warning":
+                item = f"{event['item']}: " if event["item"] else ""
+                self._say(f"▲ {item}{event['message']}")
+            case "note":
+                self._say(event["message"])
+            case "end":
+                self._progress.stop()
+
+    def _say(self, message: str) -> None:
+        self._console.print(Text(harmless(message)), soft_wrap=True)
+
+
+class RateColumn(ProgressColumn):
+    """Units a second, or a minute where they are slow."""
+
+    def render(self, task: Task) -> Text:
+        if not task.speed:
+            return Text("")
+        unit = task.fields["unit"]
+        return Text(f"{task.speed:.1f} {unit}/s" if task.speed >= 1 else f"{task.speed * 60:.1f} {unit}/min")

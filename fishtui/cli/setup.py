@@ -1,0 +1,106 @@
+"""Commands to begin with: init, demo, doctor, download."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from fishtui.cli.options import Session, shared
+
+FOLDER = click.Path(file_okay=False, path_type=Path)
+REPOSITORY = "fishaudio/openaudio-s1-mini"
+
+
+@click.command()
+@click.argument("folder", type=FOLDER, default=Path("."), metavar="[DIR]")
+@shared()
+def init(session: Session, folder: Path) -> int:
+    """Make a project: a commented fishtui.toml and the folders."""
+    from fishtui.cli import output
+    from fishtui.project import Project
+    from fishtui.stages.init import init
+
+    made = init(Project(folder.resolve()), dry_run=session.dry_run)
+    if session.as_json:
+        output.document({"project": str(folder.resolve()), "made": made})
+    else:
+        for name in made:
+            output.line(f"{'would make' if session.dry_run else 'made'} {name}")
+        output.line("Next: put recordings into data/SPEAKER/clip.wav with clip.lab, then `fishtui download`.")
+    return 0
+
+
+@click.command()
+@click.argument("folder", type=FOLDER, default=Path("fishtui-demo"), metavar="[DIR]")
+@shared()
+def demo(session: Session, folder: Path) -> int:
+    """Run the whole pipeline on a small generated dataset and a tiny model, on the CPU."""
+    from fishtui.cli import output
+    from fishtui.cli.progress import JsonLines, show_events
+
+    if session.dry_run:
+        output.line(f"would make the project {folder} and run every stage in it")
+        return 0
+    from fishtui.demo.run import run_demo
+
+    outcome = run_demo(folder, JsonLines if session.as_json else show_events)
+    if session.as_json:
+        output.document(
+            {"kind": "demo", "loss_before": outcome.loss_before, "loss_after": outcome.loss_after, "speech": str(outcome.speech)}
+        )
+        return 0
+    rows = []
+    for record in outcome.records:
+        ledger = record.ledger or {}
+        counts = [len(ledger["skipped"]), len(ledger["failed"])]
+        shown = [f"{count:,}" if count else "·" for count in counts]
+        rows.append([record.stage, f"{ledger['total']:,} {ledger['unit']}", f"{ledger['done']:,}", *shown, f"{record.seconds:.1f}s"])
+    output.table(["stage", "items", "done", "skipped", "failed", "time"], rows)
+    output.line()
+    output.line("Some recordings are faulty on purpose; each failure has its reason:")
+    seen = set()
+    for record in outcome.records:
+        for entry in (record.ledger or {})["failed"]:
+            if (fault := (entry["item"], entry["reason"])) not in seen:
+                seen.add(fault)
+                output.line(f"  ✗ {record.stage} {entry['item']}: {entry['reason']}")
+    output.line()
+    output.line(f"Loss on the held-out clips: {outcome.loss_before:.3f} before training, {outcome.loss_after:.3f} after.")
+    output.line(f"Speech (of a random model: noise): {outcome.speech}")
+    output.line("Next: `fishtui init myvoice`, put your recordings into myvoice/data, and `fishtui download`.")
+    return 0
+
+
+@click.command()
+@shared(dry_run=False)
+def doctor(session: Session) -> int:
+    """Check GPU, driver, library versions, disk, checkpoint and terminal; say what to do about each fault."""
+    from fishtui.cli import output
+    from fishtui.errors import PARTIAL
+    from fishtui.stages.doctor import examine
+
+    findings = examine(session.project, session.settings.values)
+    if session.as_json:
+        output.document([finding.as_dict() for finding in findings])
+    else:
+        for finding in findings:
+            output.line(f"{finding.glyph} {finding.name:<12} {finding.found}")
+            if finding.remedy:
+                output.line(f"  {'':<12} {finding.remedy}")
+    return PARTIAL if any(finding.state == "error" for finding in findings) else 0
+
+
+@click.command()
+@click.argument("repository", default=REPOSITORY, metavar="[REPO]")
+@click.option("--revision", default="main", help="A branch, tag or commit. [main]")
+@shared()
+def download(session: Session, repository: str, revision: str) -> int:
+    """Fetch the checkpoint from the Hugging Face hub into checkpoints/, each file checked."""
+    from functools import partial
+
+    from fishtui.stages.download import download
+
+    target = session.project.checkpoints / repository.rpartition("/")[2]
+    stage = partial(download, session.project, repository=repository, revision=revision, target=target)
+    return session.run("download", stage, repository=repository, revision=revision, target=target)

@@ -1,0 +1,64 @@
+"""Read a `codec.pth`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from fishtui.codec.config import CodecConfig, read_config
+from fishtui.codec.model import Codec
+from fishtui.weights import assign_tensors, check_tensors, read_tensors
+
+
+def load_codec(path: Path, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32) -> Codec:
+    """The codec in the file at `path`, of the sizes in the `codec.json` beside it, else of the published ones.
+
+    `dtype` is that of the large layers, float32 or bfloat16; the search in the codebooks is always in float32.
+    Raises CheckpointError naming what is missing, unexpected or of another shape.
+    """
+    with torch.device("meta"):
+        codec = Codec(read_config(path.with_name("codec.json")))
+    tensors = read_tensors(path, prefix="generator.")
+    check_tensors(stored_shapes(codec), tensors, path, ignored=is_table)
+    assign_tensors(codec, {name: folded(name, tensors).float() for name in codec.state_dict()}, path)
+    return codec.prepare(dtype).to(device)
+
+
+def is_table(name: str) -> bool:
+    """Whether a stored tensor is one that the transformers compute for the length at hand."""
+    return name.endswith((".freqs_cis", ".causal_mask"))
+
+
+def stored_shapes(codec: Codec) -> dict[str, torch.Size]:
+    """Names and shapes of the tensors that a `codec.pth` of this codec's sizes holds, tables left out."""
+    shapes = {}
+    for name, value in codec.state_dict().items():
+        if parts := weight_norm_parts(name):
+            magnitude, direction = parts
+            shapes[magnitude] = torch.Size([value.shape[0], *[1] * (value.dim() - 1)])
+            shapes[direction] = value.shape
+        else:
+            shapes[name] = value.shape
+    return shapes
+
+
+def weight_norm_parts(name: str) -> tuple[str, str] | None:
+    """The names that a weight-normalised tensor's magnitude and direction are stored under; None for a plain tensor."""
+    if name.startswith(("encoder.", "decoder.")) and name.endswith(".conv.weight"):
+        stem = name.removesuffix("weight") + "parametrizations.weight.original"
+        return f"{stem}0", f"{stem}1"
+    if name.endswith(("in_proj.weight", "out_proj.weight")):
+        return f"{name}_g", f"{name}_v"
+    return None
+
+
+def folded(name: str, tensors: Mapping[str, Tensor]) -> Tensor:
+    """The plain tensor `name`: weight normalisation over the first axis applied (Salimans & Kingma 2016)."""
+    parts = weight_norm_parts(name)
+    if parts is None:
+        return tensors[name]
+    magnitude, direction = (tensors[part].float() for part in parts)
+    return direction * (magnitude / torch.linalg.vector_norm(direction, dim=(1, 2), keepdim=True))

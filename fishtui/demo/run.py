@@ -1,0 +1,138 @@
+"""Run the whole pipeline on the demo's data, as a user would, one stage after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TextIO
+
+from fishtui import settings
+from fishtui.demo.tiny import write_checkpoint
+from fishtui.demo.voices import write_recordings
+from fishtui.errors import FishtuiError, MisuseError
+from fishtui.files import write_text
+from fishtui.project import Project
+from fishtui.runs.events import read_events
+from fishtui.runs.execute import execute
+from fishtui.runs.ledger import Ledger
+from fishtui.runs.record import RunRecord
+from fishtui.runs.reporter import Listener, Reporter
+from fishtui.stages.extract import extract
+from fishtui.stages.merge import merge
+from fishtui.stages.normalize import normalize
+from fishtui.stages.pack import pack
+from fishtui.stages.synthesize import synthesize
+from fishtui.stages.train import train
+from fishtui.training.lora import parse_preset
+from fishtui.training.saved import choose
+
+MARK = "# A project of `fishtui demo`; it may be removed as a whole.\n"
+SETTINGS = (
+    MARK
+    + """
+[paths]
+checkpoint = "checkpoints/tiny"
+
+[train]
+# Sizes for a model of a million parameters and a minute of speech, on a CPU.
+learning_rate = 5e-3
+batch_size = 2
+max_length = 256
+max_steps = 60
+validate_every = 20
+device = "cpu"
+
+[synthesize]
+max_seconds = 3.0
+device = "cpu"
+"""
+)
+NAME = "voice"
+TEXT = "The morning train was late again."
+
+Listen = Callable[[RunRecord, TextIO, TextIO], Listener]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the demo did: a record per stage, and the loss before the first step and at the end, on held-out clips."""
+
+    records: list[RunRecord]
+    loss_before: float
+    loss_after: float
+    speech: Path
+
+
+def run_demo(folder: Path, listen: Listen) -> Outcome:
+    """Make the demo's project in `folder` and run every stage in it.
+
+    Raises MisuseError if `folder` holds something else, FishtuiError if a stage fails or the loss doesn't fall.
+    """
+    project = _prepare(folder)
+    loaded = settings.load(project.settings_file, environment={})
+    values = loaded.values
+    raw, data = project.root / "data-raw", project.path(values.paths.data)
+    base = project.path(values.paths.checkpoint)
+    merged = base.with_name(f"tiny-{NAME}-lora")
+    speech = project.root / "speech.wav"
+    preset = parse_preset(values.train.lora)
+    reference = (data / "anna" / "00.wav", (data / "anna" / "00.lab"))
+    records: list[RunRecord] = []
+
+    def stage(name: str, work: Callable[[Reporter], Ledger]) -> None:
+        record = execute(project, name, work, loaded, {}, listen)
+        records.append(record)
+        if record.ledger is None:
+            raise FishtuiError(f"{name}: {record.error or record.state}", f"Its log is {record.folder / 'output.log'}.")
+
+    stage("normalize", partial(normalize, project, values.normalize, source=raw, target=data, clean=False))
+    stage("extract", partial(extract, project, values.extract, data=data, checkpoint=base / "codec.pth"))
+    stage("pack", partial(pack, project, values.pack, data=data, output=project.path(values.paths.protos)))
+    stage("train", partial(train, project, values, name=NAME, resume=False, restart=True))
+    before, after = _losses(records[-1].folder / "events.jsonl")
+    chosen = choose(project.results / NAME, None)
+    stage("merge", partial(merge, project, base=base, adapter=chosen.path, output=merged, preset=preset, template=None))
+    stage(
+        "synthesize",
+        partial(
+            synthesize,
+            project,
+            values.synthesize,
+            checkpoint=merged,
+            adapter=None,
+            preset=preset,
+            texts=[TEXT],
+            references=[(reference[0], reference[1].read_text(encoding="utf-8"))],
+            template=None,
+            output=speech,
+        ),
+    )
+    if not after < before:
+        raise FishtuiError(f"the loss did not fall: {before:.3f} before, {after:.3f} after", "This is a fault of fishtui.")
+    return Outcome(records, before, after, speech)
+
+
+def _prepare(folder: Path) -> Project:
+    project = Project(folder.resolve())
+    if project.settings_file.exists():
+        ours = project.settings_file.read_text(encoding="utf-8").startswith(MARK)
+    else:
+        ours = not project.root.exists() or not any(project.root.iterdir())
+    if not ours:
+        raise MisuseError(f"{folder} holds something else than a demo", "Give a new folder: `fishtui demo DIR`.")
+    write_text(project.settings_file, SETTINGS)
+    write_recordings(project.root / "data-raw")
+    write_checkpoint(project.checkpoints / "tiny")
+    return project
+
+
+def _losses(events: Path) -> tuple[float, float]:
+    """The first and the last validation loss of a training."""
+    losses = [
+        event["values"]["validation_loss"]
+        for event in read_events(events)
+        if event["kind"] == "metric" and "validation_loss" in event["values"]
+    ]
+    return losses[0], losses[-1]

@@ -1,0 +1,225 @@
+"""extract: the codec's codes of every clip, as `clip.npy` beside `clip.wav`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fishtui.audio.decode import SAMPLE_RATE, probe_seconds, read_audio
+from fishtui.audio.resample import Filter, resample
+from fishtui.codes import Journal, Source, is_current, store
+from fishtui.dataset import Clip, find_clips
+from fishtui.errors import CheckpointError, DataError, FishtuiError
+from fishtui.files import hash_file
+from fishtui.project import Project
+from fishtui.runs.ledger import Ledger
+from fishtui.runs.reporter import Reporter
+from fishtui.settings import ExtractSettings
+from fishtui.workers import ordered_map
+
+if TYPE_CHECKING:
+    from fishtui.codec.model import Codec
+
+# Rises when the same audio and codec give other codes than before.
+RECIPE_VERSION = 1
+# Batches that are decoded before the model asks for them.
+BATCHES_AHEAD = 2
+
+
+@dataclass(frozen=True)
+class _Task:
+    clip: Clip
+    audio: Path
+    seconds: float
+    filter: Filter
+
+
+@dataclass(frozen=True)
+class _Decoded:
+    """A clip at the codec's rate, float32 of shape (samples,), or what is wrong with it."""
+
+    task: _Task
+    problem: str = ""
+    samples: np.ndarray | None = None
+    sha256: str = ""
+    size: int = 0
+    modified: int = 0
+
+
+def extract(
+    project: Project,
+    settings: ExtractSettings,
+    reporter: Reporter,
+    *,
+    data: Path,
+    checkpoint: Path,
+    dry_run: bool = False,
+) -> Ledger:
+    """Write the codes of every clip below `data` whose codes are missing, damaged or stale.
+
+    `checkpoint` is the codec's file. Raises FishtuiError if there is no audio, or the codec can't be loaded.
+    """
+    clips = find_clips(data)
+    if not any(clip.audio for clip in clips):
+        raise FishtuiError(f"{data} holds no audio", "Put recordings there as SPEAKER/clip.wav with clip.lab.")
+    if not checkpoint.is_file():
+        raise CheckpointError(f"{checkpoint} does not exist", "Fetch the checkpoint with `fishtui download`.")
+    codec_hash = hash_file(checkpoint)
+    recipe = f"{RECIPE_VERSION}/{settings.resampler}/{settings.precision}"
+    journal = Journal(project.state / "codes.jsonl")
+
+    ledger = Ledger()
+    tasks: list[_Task] = []
+    for number, clip in enumerate(clips):
+        if not clip.audio:
+            ledger.skip(clip.name, "no audio")
+            continue
+        try:
+            audio = clip.single_audio()
+        except DataError as error:
+            ledger.fail(clip.name, error.problem)
+            continue
+        if clip.has_codes and is_current(journal, clip.name, audio, clip.codes, codec_hash, recipe):
+            ledger.skip(clip.name, "up to date")
+        else:
+            tasks.append(_Task(clip, audio, probe_seconds(audio), settings.resampler))
+        reporter.progress(number + 1, len(clips), note="looking for what is new")
+
+    if dry_run:
+        ledger.done = len(tasks)
+    if dry_run or not tasks:
+        return ledger
+    seconds, frames = 0.0, 0
+    encoder = _Encoder(_load(checkpoint, settings))
+    finished = 0
+    for batch in _batches(tasks, settings):
+        sound = [item for item in batch if not item.problem]
+        for item in batch:
+            if item.problem:
+                ledger.fail(item.task.clip.name, item.problem)
+        for item, codes in zip(sound, encoder.encode(sound), strict=True):
+            if codes is None:
+                ledger.fail(item.task.clip.name, "too long for this machine's memory: split it")
+                continue
+            clip = item.task.clip
+            source = Source(
+                clip=clip.name,
+                size=item.size,
+                modified=item.modified,
+                audio=item.sha256,
+                codec=codec_hash,
+                recipe=recipe,
+            )
+            try:
+                store(journal, source, clip.codes, codes)
+            except FishtuiError as error:
+                ledger.fail(clip.name, error.problem)
+                continue
+            ledger.done += 1
+            seconds += len(item.samples) / SAMPLE_RATE
+            frames += codes.shape[1]
+        finished += len(batch)
+        reporter.progress(finished, len(tasks), note=f"{seconds:,.0f} s of audio")
+    ledger.counts = {"seconds": round(seconds, 3), "frames": frames, "batches_halved": encoder.halved}
+    if encoder.halved:
+        reporter.warning(f"memory ran out {encoder.halved} times and the batch was halved: lower extract.batch_seconds")
+    return ledger
+
+
+def _load(checkpoint: Path, settings: ExtractSettings) -> Codec:
+    import torch
+
+    from fishtui.codec.load import load_codec
+    from fishtui.devices import choose_device
+
+    # TF32 rounds products to ten bits of mantissa, which changes codes: only where it is asked for.
+    torch.backends.cuda.matmul.allow_tf32 = settings.precision == "tf32"
+    torch.backends.cudnn.allow_tf32 = settings.precision == "tf32"
+    dtype = torch.bfloat16 if settings.precision == "bfloat16" else torch.float32
+    return load_codec(checkpoint, choose_device(settings.device), dtype)
+
+
+def _batches(tasks: Sequence[_Task], settings: ExtractSettings) -> Iterator[list[_Decoded]]:
+    """Decoded clips in batches of similar length, the longest first, so that memory runs out at once or never."""
+    plan = list(plan_batches([task.seconds for task in tasks], settings.batch_size, settings.batch_seconds))
+    in_order = [tasks[index] for batch in plan for index in batch]
+    ahead = BATCHES_AHEAD * max((len(batch) for batch in plan), default=1)
+    decoded = ordered_map(_decode, in_order, settings.workers, ahead)
+    for batch in plan:
+        yield [next(decoded) for _ in batch]
+
+
+def plan_batches(seconds: Sequence[float], size: int, budget: float) -> Iterable[list[int]]:
+    """Indices of clips in batches of at most `size` clips and `budget` seconds, padding included; a longer clip goes alone."""
+    batch: list[int] = []
+    for index in sorted(range(len(seconds)), key=lambda index: -seconds[index]):
+        # Clips come longest first, so the first of a batch sets the padded length of all.
+        if batch and (len(batch) == size or seconds[batch[0]] * (len(batch) + 1) > budget):
+            yield batch
+            batch = []
+        batch.append(index)
+    if batch:
+        yield batch
+
+
+def _decode(task: _Task) -> _Decoded:
+    try:
+        status = task.audio.stat()
+        audio = read_audio(task.audio)
+    except DataError as error:
+        return _Decoded(task, error.problem)
+    except OSError as error:
+        return _Decoded(task, f"can't be read: {error.strerror}")
+    samples = resample(audio.mono(), audio.rate, SAMPLE_RATE, task.filter)
+    return _Decoded(task, "", samples, audio.sha256, status.st_size, status.st_mtime_ns)
+
+
+class _Encoder:
+    """Runs the codec over batches, and over halves of a batch that memory is too small for."""
+
+    def __init__(self, codec: Codec) -> None:
+        self.halved = 0
+        self._codec = codec
+
+    def encode(self, batch: Sequence[_Decoded]) -> list[np.ndarray | None]:
+        """The codes (10, T) of each clip; None for one that doesn't fit into memory even alone."""
+        if not batch:
+            return []
+        try:
+            return self._encode(batch)
+        except (MemoryError, RuntimeError) as error:
+            if not out_of_memory(error):
+                raise
+        # Outside the handler: the exception's frames hold the tensors of the failed attempt.
+        import torch
+
+        torch.cuda.empty_cache()
+        if len(batch) == 1:
+            return [None]
+        self.halved += 1
+        middle = len(batch) // 2
+        return self.encode(batch[:middle]) + self.encode(batch[middle:])
+
+    def _encode(self, batch: Sequence[_Decoded]) -> list[np.ndarray | None]:
+        import torch
+
+        lengths = [len(item.samples) for item in batch]
+        audio = torch.zeros(len(batch), 1, max(lengths))
+        for row, item in enumerate(batch):
+            audio[row, 0, : lengths[row]] = torch.from_numpy(item.samples)
+        device = next(self._codec.parameters()).device
+        codes = self._codec.encode(audio.to(device), torch.tensor(lengths)).cpu().numpy()
+        return [codes[row, :, : self._codec.frames(length)] for row, length in enumerate(lengths)]
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an exception says that memory ran out, on the GPU or in the process."""
+    import torch
+
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+        return True
+    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)

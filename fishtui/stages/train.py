@@ -1,0 +1,278 @@
+"""train: fine-tune the language model on the packed clips."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import warnings
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import lightning
+import torch
+from lightning.pytorch.plugins.environments import LightningEnvironment
+from torch.utils.data import DataLoader, IterableDataset
+
+from fishtui.devices import choose_device, choose_precision
+from fishtui.errors import FishtuiError, MisuseError
+from fishtui.files import exclusive, hash_file
+from fishtui.lm.config import ModelConfig
+from fishtui.lm.load import load_model, load_tokenizer
+from fishtui.lm.model import DualAR
+from fishtui.lm.prompt import Template
+from fishtui.lm.tokenizer import Tokenizer
+from fishtui.project import Project
+from fishtui.runs.execute import Terminated
+from fishtui.runs.ledger import Ledger
+from fishtui.runs.reporter import Reporter
+from fishtui.settings import Settings, TrainSettings
+from fishtui.stages.extract import out_of_memory
+from fishtui.training import batches, memory
+from fishtui.training.callbacks import Checkpoints, Metrics, Stopped, StopRequest
+from fishtui.training.dataset import Batch, Example, Examples, collate, load_examples
+from fishtui.training.lora import LoraSpec, attach, parse_preset
+from fishtui.training.module import FineTuning
+from fishtui.training.origin import Origin, Position, read_checkpoint
+from fishtui.training.saved import list_saved
+
+Places = Callable[[], Iterator[tuple[int, int, list[batches.Row]]]]
+
+# Settings that the order of the data depends on.
+ORDER = ("batch_size", "accumulate", "max_length", "clips_per_sequence", "seed")
+
+
+def train(
+    project: Project,
+    settings: Settings,
+    reporter: Reporter,
+    *,
+    name: str,
+    resume: bool,
+    restart: bool,
+    dry_run: bool = False,
+) -> Ledger:
+    """Fine-tune the pretrained model on the packed clips into `results/NAME`.
+
+    The ledger's items are the clips: done are those that training shows the model, each once in an epoch; skipped
+    those held out for validation and those too long for a row. Raises MisuseError if results are in the way,
+    FishtuiError if the loss is not finite or memory runs out, and Terminated or KeyboardInterrupt, once a
+    checkpoint is saved, if a signal asks it to stop.
+    """
+    results = _results_folder(project, name)
+    if dry_run:
+        _refuse_results(results, resume, restart)
+        tokenizer, config = load_tokenizer(base := _base(project, settings)), ModelConfig.read(base / "config.json")
+        return _ledger(_examples(project, settings, tokenizer, config), settings.train)
+    with exclusive(project.lock(f"train-{results.name}"), f"training {results}"), StopRequest().listening() as stop:
+        newest = _prepare(results, resume, restart, reporter)
+        ledger = _train(project, settings, reporter, results, newest, stop)
+    if stop.signal == signal.SIGINT:
+        raise KeyboardInterrupt
+    if stop.signal is not None:
+        raise Terminated
+    return ledger
+
+
+def _results_folder(project: Project, name: str) -> Path:
+    if not name or name in (".", "..") or Path(name).name != name:
+        raise MisuseError(f"{name!r} can't be the name of a training", "Give a plain name without slashes.")
+    return project.results / name
+
+
+def _prepare(results: Path, resume: bool, restart: bool, reporter: Reporter) -> Path | None:
+    """The checkpoint to go on from, if any. `restart` moves earlier results aside, under a number."""
+    if restart and results.exists():
+        number = 1
+        while (aside := results.with_name(f"{results.name}.{number}")).exists():
+            number += 1
+        os.rename(results, aside)
+        reporter.note(f"earlier results moved to {aside.name}")
+    _refuse_results(results, resume, restart)
+    saved = list_saved(results / "checkpoints")
+    return saved[-1].path if saved else None
+
+
+def _refuse_results(results: Path, resume: bool, restart: bool) -> None:
+    saved = list_saved(results / "checkpoints")
+    if saved and not (resume or restart):
+        raise MisuseError(
+            f"{results} holds checkpoints up to step {saved[-1].step}",
+            "Go on from there with --resume, or begin anew with --restart, which moves them aside.",
+        )
+
+
+def _base(project: Project, settings: Settings) -> Path:
+    return project.path(settings.paths.checkpoint)
+
+
+def _examples(project: Project, settings: Settings, tokenizer: Tokenizer, config: ModelConfig) -> Examples:
+    wanted = settings.train
+    protos = project.path(settings.paths.protos)
+    return load_examples(protos, tokenizer, config, wanted.template, wanted.max_length, settings.pack.validation)
+
+
+def _train(
+    project: Project, settings: Settings, reporter: Reporter, results: Path, newest: Path | None, stop: StopRequest
+) -> Ledger:
+    wanted = settings.train
+    base = _base(project, settings)
+    device = choose_device(wanted.device)
+    precision = choose_precision(wanted.precision, device)
+    lora = parse_preset(wanted.lora, wanted.targets, wanted.dropout) if wanted.method == "lora" else None
+
+    tokenizer = load_tokenizer(base)
+    # The frozen base may stand in bfloat16; weights that are trained need float32 to take small steps.
+    model = load_model(base, dtype=precision if lora else torch.float32)
+    examples = _examples(project, settings, tokenizer, model.config)
+    ledger = _ledger(examples, wanted)
+    position = Position(data=examples.fingerprint(), order={key: getattr(wanted, key) for key in ORDER})
+    base_hash = hash_file(base / "model.pth")
+    if newest is not None:
+        position = _position_of(newest, wanted, lora, base_hash, position, reporter)
+
+    torch.manual_seed(wanted.seed)
+    if lora:
+        attach(model, lora)
+    else:
+        model.requires_grad_(True)
+    if position.epoch == position.index == 0 and newest is None:
+        reporter.note(f"{len(examples.train):,} clips to train on, {len(examples.validation):,} held out")
+    model.gradient_checkpointing = _checkpointing(model, wanted, device, precision, reporter)
+
+    metrics = Metrics(reporter)
+    checkpoints = Checkpoints(results / "checkpoints", reporter, metrics, stop, validates=bool(examples.validation))
+    trainer = _trainer(wanted, device, precision, [metrics, checkpoints])
+
+    def origin() -> Origin:
+        epoch, index = checkpoints.next_batch or (position.epoch, position.index)
+        where = Position(epoch, index, position.data, position.order)
+        return Origin(str(base), base_hash, wanted.method, wanted.template, lora, trainer.global_step, where)
+
+    module = FineTuning(model, wanted, origin)
+    plan = batches.Plan(wanted.max_length, wanted.clips_per_sequence, wanted.batch_size, wanted.seed)
+    endless = partial(batches.endless, plan, examples.train, position.epoch, position.index)
+    fixed = partial(batches.alone, examples.validation, wanted.max_length, wanted.batch_size)
+    loaders = [
+        _loader(_Batches(clips, tokenizer, wanted.template, places))
+        for clips, places in ((examples.train, endless), (examples.validation, fixed))
+    ]
+    try:
+        _fit(trainer, module, loaders[0], loaders[1] if examples.validation else None, newest)
+    except Stopped:
+        return ledger
+    except (MemoryError, RuntimeError) as error:
+        if not out_of_memory(error):
+            raise
+        raise FishtuiError(
+            f"memory ran out at batch size {wanted.batch_size} with rows of {wanted.max_length}",
+            "Lower train.batch_size (and raise train.accumulate), or train.max_length, or set train.gradient_checkpointing=on.",
+        ) from error
+    return ledger
+
+
+def _ledger(examples: Examples, settings: TrainSettings) -> Ledger:
+    ledger = Ledger(done=len(examples.train))
+    for example in examples.validation:
+        ledger.skip(example.name, "held out for validation")
+    for name in examples.too_long:
+        ledger.skip(name, f"longer than train.max_length of {settings.max_length} tokens")
+    return ledger
+
+
+def _position_of(
+    newest: Path, wanted: TrainSettings, lora: LoraSpec | None, base_hash: str, now: Position, reporter: Reporter
+) -> Position:
+    """Where a checkpoint says that the data goes on. Raises MisuseError if it is of another kind of training."""
+    origin, _ = read_checkpoint(newest)
+    for what, was, wish in (
+        ("method", origin.method, wanted.method),
+        ("template", origin.template, wanted.template),
+        ("LoRA", origin.lora, lora),
+        ("pretrained model", origin.base_sha256, base_hash),
+    ):
+        if was != wish:
+            raise MisuseError(
+                f"{newest} was trained with another {what}: {was} in place of {wish}",
+                "Set it as it was, or begin anew with --restart.",
+            )
+    was = origin.position
+    if (was.data, was.order) != (now.data, now.order):
+        reporter.warning("the clips or their order changed since the checkpoint: going on with the next epoch")
+        return Position(was.epoch + 1, 0, now.data, now.order)
+    return was
+
+
+def _checkpointing(
+    model: DualAR, settings: TrainSettings, device: torch.device, precision: torch.dtype, reporter: Reporter
+) -> bool:
+    if settings.gradient_checkpointing != "auto":
+        return settings.gradient_checkpointing == "on"
+    positions = settings.batch_size * settings.max_length
+    free = memory.available(device) * memory.USABLE
+    needed = memory.estimate(model, positions, positions, precision.itemsize, checkpointing=False).total
+    if needed > free:
+        reporter.note(
+            f"gradient checkpointing is on: about {needed / 1e9:.1f} GB would be needed of {free / 1e9:.1f} GB"
+        )
+    return needed > free
+
+
+def _trainer(
+    settings: TrainSettings, device: torch.device, precision: torch.dtype, callbacks: list[lightning.Callback]
+) -> lightning.Trainer:
+    # Their advice is for people who write loops, and would fill the log at each validation.
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", module="lightning")
+    return lightning.Trainer(
+        accelerator="gpu" if device.type == "cuda" else "cpu",
+        devices=[device.index or 0] if device.type == "cuda" else 1,
+        precision="bf16-mixed" if precision == torch.bfloat16 else "32-true",
+        max_steps=settings.max_steps,
+        accumulate_grad_batches=settings.accumulate,
+        val_check_interval=settings.validate_every * settings.accumulate,
+        check_val_every_n_epoch=None,
+        num_sanity_val_steps=0,
+        callbacks=callbacks,
+        # Inside a SLURM allocation Lightning would otherwise take over signals and requeue the job.
+        plugins=[LightningEnvironment()],
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+
+
+def _fit(
+    trainer: lightning.Trainer,
+    module: FineTuning,
+    train: DataLoader,
+    validation: DataLoader | None,
+    newest: Path | None,
+) -> None:
+    if validation is not None and newest is None:
+        trainer.validate(module, validation, verbose=False)
+    trainer.fit(module, train, validation, ckpt_path=newest, weights_only=True)
+    if validation is not None and trainer.global_step % module.settings.validate_every:
+        trainer.validate(module, validation, verbose=False)
+
+
+def _loader(batches: IterableDataset) -> DataLoader:
+    # A generator of its own: a loader would else draw from the one that dropout uses, and a resumed run differ.
+    return DataLoader(batches, batch_size=None, generator=torch.Generator())
+
+
+class _Batches(IterableDataset):
+    """Batches of `examples`, collated as they are asked for; `places` gives each one's place and rows of indices."""
+
+    def __init__(self, examples: list[Example], tokenizer: Tokenizer, template: Template, places: Places) -> None:
+        self._examples = examples
+        self._tokenizer = tokenizer
+        self._template = template
+        self._places = places
+
+    def __iter__(self) -> Iterator[Batch]:
+        for epoch, index, rows in self._places():
+            clips = [[[self._examples[i] for i in sequence] for sequence in row] for row in rows]
+            yield collate(clips, self._tokenizer, self._template, epoch, index)

@@ -1,0 +1,181 @@
+"""What happens around the steps of a training: metrics, checkpoints, and stopping when asked."""
+
+from __future__ import annotations
+
+import math
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import lightning
+import torch
+
+from fishtui.errors import FishtuiError
+from fishtui.files import replacing
+from fishtui.runs.reporter import Reporter
+from fishtui.training.dataset import Batch
+from fishtui.training.module import FineTuning
+from fishtui.training.saved import checkpoint_path, prune, write_losses
+
+
+class StopRequest:
+    """Whether SIGINT or SIGTERM asked the training to end after its present step."""
+
+    def __init__(self) -> None:
+        self.signal: int | None = None
+
+    @contextmanager
+    def listening(self) -> Iterator[StopRequest]:
+        """Take these signals while the body runs; a second one has its usual effect at once."""
+        before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+        def note(number: int, frame: object) -> None:
+            if self.signal is not None:
+                signal.signal(number, before[number])
+                signal.raise_signal(number)
+            self.signal = number
+
+        for number in before:
+            signal.signal(number, note)
+        try:
+            yield self
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+class Stopped(BaseException):
+    """The training saved what it had and ends because it was asked to."""
+
+
+class Metrics(lightning.Callback):
+    """Reports each optimizer step, and stops at a loss that is not finite before a checkpoint could keep it."""
+
+    def __init__(self, reporter: Reporter) -> None:
+        self.loss: float | None = None
+        self._reporter = reporter
+        self._since = time.perf_counter()
+        self._tokens = self._clips = 0
+        self._step = 0
+
+    def on_train_start(self, trainer: lightning.Trainer, module: FineTuning) -> None:
+        self._step = trainer.global_step
+        self._since = time.perf_counter()
+
+    def on_train_batch_end(
+        self, trainer: lightning.Trainer, module: FineTuning, outputs: Any, batch: Batch, batch_idx: int
+    ) -> None:
+        self._tokens += batch.positions
+        self._clips += batch.clips
+        if trainer.global_step == self._step:
+            return
+        self._step = trainer.global_step
+        averages = module.average.take()
+        self._check_finite(averages["loss"], module.gradient_norm)
+        self.loss = averages["loss"]
+        now = time.perf_counter()
+        seconds, self._since = now - self._since, now
+        self._reporter.metric(
+            self._step,
+            {
+                **averages,
+                # The scheduler has moved on: this is the rate that the step was made with.
+                "learning_rate": _last_rate(trainer, module),
+                "gradient_norm": module.gradient_norm,
+                "tokens_per_second": self._tokens / seconds,
+                "clips_per_second": self._clips / seconds,
+                "epoch": batch.epoch,
+                "memory": _peak_memory(module.device),
+            },
+        )
+        self._reporter.progress(
+            self._step, module.settings.max_steps, unit="steps", note=f"loss {self.loss:.3f} · epoch {batch.epoch}"
+        )
+        self._tokens = self._clips = 0
+
+    def on_validation_end(self, trainer: lightning.Trainer, module: FineTuning) -> None:
+        # The time of a validation is not the next step's.
+        self._since = time.perf_counter()
+
+    def _check_finite(self, loss: float, norm: float) -> None:
+        if not (math.isfinite(loss) and math.isfinite(norm)):
+            raise FishtuiError(
+                f"the loss is not finite at step {self._step} (loss {loss}, gradient norm {norm}); training stopped",
+                "The last checkpoint is good: lower train.learning_rate and go on with --resume.",
+            )
+
+
+def _last_rate(trainer: lightning.Trainer, module: FineTuning) -> float:
+    schedule = trainer.lr_scheduler_configs[0].scheduler
+    return module.settings.learning_rate * schedule.lr_lambdas[0](trainer.global_step - 1)
+
+
+def _peak_memory(device: torch.device) -> int:
+    """Bytes: the GPU's peak allocation, or on CPU the peak resident size of the process."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+class Checkpoints(lightning.Callback):
+    """Saves at each validation and at the end, and thins what was saved; keeps where in the data training stands."""
+
+    def __init__(self, folder: Path, reporter: Reporter, metrics: Metrics, stop: StopRequest, validates: bool) -> None:
+        self.next_batch: tuple[int, int] | None = None
+        self._folder = folder
+        self._reporter = reporter
+        self._metrics = metrics
+        self._stop = stop
+        self._validates = validates
+        self._step = 0
+
+    def on_train_start(self, trainer: lightning.Trainer, module: FineTuning) -> None:
+        self._step = trainer.global_step
+
+    def on_train_batch_end(
+        self, trainer: lightning.Trainer, module: FineTuning, outputs: Any, batch: Batch, batch_idx: int
+    ) -> None:
+        if trainer.global_step == self._step:
+            return
+        self._step = step = trainer.global_step
+        self.next_batch = (batch.epoch, batch.index + 1)
+        due = step % module.settings.validate_every == 0
+        last = step >= module.settings.max_steps
+        if self._stop.signal is not None:
+            self.save(trainer, module, None)
+            raise Stopped
+        if (due and not self._validates) or (last and not due):
+            self.save(trainer, module, None)
+
+    def on_validation_end(self, trainer: lightning.Trainer, module: FineTuning) -> None:
+        values = module.validation.take()
+        self._reporter.metric(trainer.global_step, {f"validation_{name}": value for name, value in values.items()})
+        if trainer.state.fn == "fit":
+            self.save(trainer, module, values["loss"])
+        elif trainer.global_step:
+            # The validation after the last step: its checkpoint is there already.
+            write_losses(checkpoint_path(self._folder, trainer.global_step), self._metrics.loss, values["loss"])
+            prune(self._folder, module.settings.keep)
+
+    def save(self, trainer: lightning.Trainer, module: FineTuning, validation_loss: float | None) -> None:
+        """Write the checkpoint of the present step and thin the others. Raises FishtuiError."""
+        path = checkpoint_path(self._folder, trainer.global_step)
+        # The note goes first: a checkpoint that is there has one, even if we are killed in between.
+        write_losses(path, self._metrics.loss, validation_loss)
+        try:
+            with replacing(path) as temporary:
+                trainer.save_checkpoint(temporary)
+        except RuntimeError as error:
+            # torch's writer reports a full disk so.
+            raise FishtuiError(
+                f"{path} can't be written: {error}", "Free some space and go on with --resume."
+            ) from error
+        prune(self._folder, module.settings.keep)
+        self._reporter.artifact("checkpoint", path)
+        shown = "" if validation_loss is None else f" · validation loss {validation_loss:.3f}"
+        self._reporter.note(f"checkpoint {path.name}{shown}")

@@ -1,0 +1,122 @@
+"""The fine-tuning as a Lightning module: losses, optimizer, and what a checkpoint holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import lightning
+import msgspec
+import torch
+from torch import Tensor
+
+from fishtui.lm.loss import Losses, losses
+from fishtui.lm.model import DualAR
+from fishtui.settings import TrainSettings
+from fishtui.training.dataset import Batch
+from fishtui.training.lora import trainable
+from fishtui.training.origin import KEY, Origin
+
+BETAS = (0.9, 0.95)
+EPSILON = 1e-5
+
+
+class Average:
+    """Loss, its parts and top-5 accuracy over several batches, each weighted as if they were one."""
+
+    def __init__(self) -> None:
+        self._sums: Tensor | None = None
+
+    def add(self, part: Losses) -> None:
+        """Take in the losses of one batch; nothing is moved off its device."""
+        sums = torch.stack(
+            [
+                part.base * part.tokens,
+                part.semantic * part.codes,
+                part.tokens,
+                part.codes,
+                part.top5_hits,
+                part.top5_codes,
+            ]
+        ).double()
+        self._sums = sums if self._sums is None else self._sums + sums
+
+    def take(self) -> dict[str, float]:
+        """The averages so far, from which counting starts anew."""
+        base, semantic, tokens, codes, hits, top5 = self._sums.tolist() if self._sums is not None else [0.0] * 6
+        self._sums = None
+        base, semantic = base / max(tokens, 1), semantic / max(codes, 1)
+        return {"loss": base + semantic, "base": base, "semantic": semantic, "top5": hits / max(top5, 1)}
+
+
+class FineTuning(lightning.LightningModule):
+    """Trains those parameters of `model` that require gradients; `origin` tells where training stands when asked."""
+
+    def __init__(self, model: DualAR, settings: TrainSettings, origin: Callable[[], Origin]) -> None:
+        super().__init__()
+        self.model = model
+        self.settings = settings
+        self.origin = origin
+        self.average = Average()
+        self.validation = Average()
+        self.gradient_norm = 0.0
+        # A checkpoint holds the trained parameters only.
+        self.strict_loading = False
+        self._random_state: dict[str, Tensor] | None = None
+
+    def training_step(self, batch: Batch, index: int) -> Tensor:
+        """The loss to minimise, a scalar."""
+        part = losses(self.model, batch.tokens, batch.labels, batch.segments)
+        self.average.add(part)
+        return part.total
+
+    def validation_step(self, batch: Batch, index: int) -> None:
+        """Take the batch into the validation's average."""
+        self.validation.add(losses(self.model, batch.tokens, batch.labels, batch.segments))
+
+    def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
+        """Lightning asks for it, since a Batch is no tensor."""
+        return batch.to(device, non_blocking=True)
+
+    def configure_gradient_clipping(self, optimizer: Any, *args: Any, **options: Any) -> None:
+        """Clip, and keep the norm from before; both need the norm, so they share it."""
+        parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+        norm = torch.nn.utils.clip_grad_norm_(parameters, self.settings.clip_norm)
+        self.gradient_norm = float(norm)
+
+    def configure_optimizers(self) -> Any:
+        """AdamW, and a learning rate that climbs from 0 over the warm-up and then stays."""
+        settings = self.settings
+        optimizer = torch.optim.AdamW(
+            trainable(self.model).values(),
+            lr=settings.learning_rate,
+            betas=BETAS,
+            eps=EPSILON,
+            weight_decay=settings.weight_decay,
+            fused=self.device.type == "cuda",
+        )
+        warmup = settings.warmup
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: min(step / warmup, 1.0) if warmup else 1.0)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the trained parameters only; add where training stands and the random state."""
+        kept = {f"model.{name}" for name in trainable(self.model)}
+        checkpoint["state_dict"] = {name: value for name, value in checkpoint["state_dict"].items() if name in kept}
+        checkpoint[KEY] = msgspec.to_builtins(self.origin())
+        checkpoint["random_state"] = {"cpu": torch.get_rng_state()}
+        if self.device.type == "cuda":
+            checkpoint["random_state"]["cuda"] = torch.cuda.get_rng_state(self.device)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Remember the random state until training starts, for what comes before then may draw."""
+        self._random_state = checkpoint.get("random_state")
+
+    def on_train_start(self) -> None:
+        """Go on with the checkpoint's random state."""
+        if self._random_state is None:
+            return
+        torch.set_rng_state(self._random_state["cpu"].cpu())
+        if self.device.type == "cuda" and "cuda" in self._random_state:
+            torch.cuda.set_rng_state(self._random_state["cuda"].cpu(), self.device)
+        self._random_state = None

@@ -1,0 +1,99 @@
+"""The checkpoints of a training run on disk: found, compared and thinned without loading any."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from fishtui.errors import MisuseError
+from fishtui.files import discard, write_text
+
+NAME = re.compile(r"step_(\d{9})\.ckpt")
+# A validation loss this much above the best, as a share of it, is as good: the earlier checkpoint generalises better.
+TOLERANCE = 0.01
+
+
+@dataclass(frozen=True)
+class Saved:
+    """One checkpoint; the losses are None where they were not measured."""
+
+    path: Path
+    step: int
+    train_loss: float | None = None
+    validation_loss: float | None = None
+
+
+def checkpoint_path(folder: Path, step: int) -> Path:
+    """Where the checkpoint of `step` lies in `folder`."""
+    return folder / f"step_{step:09d}.ckpt"
+
+
+def write_losses(path: Path, train_loss: float | None, validation_loss: float | None) -> None:
+    """Note a checkpoint's losses in a small file beside it. Raises FishtuiError."""
+    losses = {"train_loss": train_loss, "validation_loss": validation_loss}
+    write_text(path.with_suffix(".json"), json.dumps(losses) + "\n")
+
+
+def list_saved(folder: Path) -> list[Saved]:
+    """The checkpoints in `folder`, by step."""
+    found = []
+    for path in folder.glob("step_*.ckpt"):
+        if match := NAME.fullmatch(path.name):
+            found.append(Saved(path, int(match[1]), **_read_losses(path.with_suffix(".json"))))
+    return sorted(found, key=lambda saved: saved.step)
+
+
+def _read_losses(path: Path) -> dict[str, float | None]:
+    try:
+        losses = json.loads(path.read_text(encoding="utf-8"))
+        return {"train_loss": losses["train_loss"], "validation_loss": losses["validation_loss"]}
+    except (OSError, ValueError, KeyError, TypeError):
+        # A checkpoint copied from elsewhere comes without; it is usable all the same.
+        return {}
+
+
+def best(saved: Sequence[Saved]) -> Saved | None:
+    """The checkpoint of lowest validation loss, the earlier of two alike; None if none was validated."""
+    validated = [each for each in saved if each.validation_loss is not None]
+    return min(validated, key=lambda each: (each.validation_loss, each.step), default=None)
+
+
+def earliest_good(saved: Sequence[Saved], tolerance: float = TOLERANCE) -> Saved | None:
+    """The earliest checkpoint whose validation loss is within `tolerance` of the best; None if none was validated."""
+    lowest = best(saved)
+    if lowest is None or lowest.validation_loss is None:
+        return None
+    limit = lowest.validation_loss * (1 + tolerance)
+    return next(each for each in saved if each.validation_loss is not None and each.validation_loss <= limit)
+
+
+def choose(results: Path, step: int | None) -> Saved:
+    """The checkpoint of `step` in a training run's folder; without a step the best, or the newest if none was validated.
+
+    Raises MisuseError if there is no such checkpoint.
+    """
+    saved = list_saved(results / "checkpoints")
+    if not saved:
+        raise MisuseError(f"{results} holds no checkpoints", f"Train first with `fishtui train {results.name}`.")
+    if step is None:
+        return best(saved) or saved[-1]
+    for each in saved:
+        if each.step == step:
+            return each
+    steps = ", ".join(str(each.step) for each in saved)
+    raise MisuseError(f"{results} has no checkpoint of step {step}", f"There are those of steps {steps}.")
+
+
+def prune(folder: Path, keep: int) -> None:
+    """Remove all checkpoints but the newest `keep` and the best."""
+    saved = list_saved(folder)
+    kept = {*saved[-keep:], best(saved)}
+    for each in saved:
+        if each not in kept:
+            discard(each.path)
+    for note in folder.glob("step_*.json"):
+        if not note.with_suffix(".ckpt").exists():
+            discard(note)

@@ -1,0 +1,166 @@
+import json
+
+import peft
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch.nn import functional
+
+from fishtui.lm.load import load_model
+from fishtui.lm.loss import TOP, losses, summed_cross_entropy
+from tests.golden_data import GOLDEN
+from tests.lm.tiny import tiny_labels, tiny_model, tiny_tokens
+
+
+@pytest.fixture(scope="module")
+def batch():
+    io = load_file(GOLDEN / "llama_io.safetensors")
+    return io["inputs"].long(), io["labels"].long(), (~io["attention_masks"].bool()).long()
+
+
+@pytest.fixture(scope="module")
+def notes():
+    return json.loads((GOLDEN / "llama_io.json").read_text())
+
+
+def accuracy(found) -> float:
+    return (found.top5_hits / found.top5_codes).item()
+
+
+def test_golden_losses_and_gradients(batch, notes):
+    model = load_model(GOLDEN / "checkpoint")
+    found = losses(model, *batch)
+    wanted = notes["eval"]
+    assert found.total.item() == pytest.approx(wanted["val/loss"], rel=1e-6)
+    assert found.base.item() == pytest.approx(wanted["val/base_loss"], rel=1e-6)
+    assert found.semantic.item() == pytest.approx(wanted["val/semantic_loss"], rel=1e-6)
+    assert accuracy(found) == pytest.approx(wanted["val/top_5_accuracy"], abs=1e-6)
+
+    found.total.backward()
+    norms = {name: value.grad.norm().item() for name, value in model.named_parameters() if value.grad is not None}
+    assert norms == pytest.approx(notes["grad_norms"], rel=1e-4)
+    assert set(notes["params_without_grad"]) == {name for name, _ in model.named_parameters()} - set(norms)
+    assert torch.tensor(list(norms.values())).norm().item() == pytest.approx(notes["grad_global_norm"], rel=1e-5)
+
+
+def test_golden_training_steps(batch, notes):
+    model = load_model(GOLDEN / "checkpoint")
+    curve = notes["curve"]
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.0, **curve["adamw"])
+    for step in curve["steps"]:
+        optimizer.param_groups[0]["lr"] = step["lr"]
+        found = losses(model, *batch)
+        assert found.total.item() == pytest.approx(step["loss"], rel=1e-4)
+        assert found.base.item() == pytest.approx(step["base_loss"], rel=1e-4)
+        assert found.semantic.item() == pytest.approx(step["semantic_loss"], rel=1e-4)
+        assert accuracy(found) == pytest.approx(step["top_5_accuracy"], abs=1e-6)
+        optimizer.zero_grad()
+        found.total.backward()
+        norm = torch.nn.utils.clip_grad_norm_(model.parameters(), curve["clip"])
+        assert norm.item() == pytest.approx(step["grad_norm_before_clip"], rel=1e-4)
+        optimizer.step()
+
+
+def plain_head() -> torch.nn.Linear:
+    torch.manual_seed(0)
+    return torch.nn.Linear(8, 50, bias=False)
+
+
+def adapted_head() -> torch.nn.Module:
+    wrapped = peft.inject_adapter_in_model(
+        peft.LoraConfig(r=2, target_modules=["0"], init_lora_weights=False), torch.nn.Sequential(plain_head())
+    )
+    return wrapped[0]
+
+
+def frozen_head() -> torch.nn.Linear:
+    return plain_head().requires_grad_(False)
+
+
+@pytest.mark.parametrize("make_head", [plain_head, adapted_head, frozen_head])
+@pytest.mark.parametrize("block", [1, 150, 10_000], ids=["by row", "by three rows", "at once"])
+def test_equals_plain_cross_entropy(make_head, block):
+    head = make_head()
+    random = torch.Generator().manual_seed(1)
+    start = torch.randn(11, 8, generator=random)
+    targets = torch.randint(0, 50, (11,), generator=random)
+    results = []
+    for ours in (True, False):
+        head.zero_grad()
+        states = start.clone().requires_grad_()
+        if ours:
+            total, hits = summed_cross_entropy(head, head, states, targets, top=TOP, block=block)
+        else:
+            logits = head(states)
+            total = functional.cross_entropy(logits, targets, reduction="sum")
+            hits = (logits.topk(TOP).indices == targets[:, None]).any(1)
+        (total * 3).backward()
+        gradients = {name: value.grad for name, value in head.named_parameters()}
+        results.append((total, hits, states.grad, gradients))
+    (total, hits, gradient, gradients), (plain_total, plain_hits, plain_gradient, plain_gradients) = results
+    assert torch.equal(hits, plain_hits)
+    torch.testing.assert_close(total, plain_total)
+    torch.testing.assert_close(gradient, plain_gradient)
+    assert {name for name, value in gradients.items() if value is None} == {
+        name for name, value in plain_gradients.items() if value is None
+    }
+    for name, value in gradients.items():
+        if value is not None:
+            torch.testing.assert_close(value, plain_gradients[name])
+
+
+def test_the_value_does_not_depend_on_the_block():
+    head = plain_head().double()
+    states = torch.randn(64, 8, dtype=torch.float64)
+    targets = torch.randint(0, 50, (64,))
+    values = {summed_cross_entropy(head, head, states, targets, block=block)[0].item() for block in (1, 50 * 7, 10**6)}
+    assert max(values) - min(values) < 1e-4
+    again = {summed_cross_entropy(head, head, states, targets, block=350)[0].item() for _ in range(3)}
+    assert len(again) == 1
+
+
+@pytest.mark.parametrize("kind", ["plain", "tied"])
+@pytest.mark.parametrize("autocast", [False, True])
+def test_losses_equal_the_definition(kind, autocast):
+    model = tiny_model(kind)
+    tokens = torch.stack([tiny_tokens(model.config, 20, seed) for seed in range(2)])
+    labels = tiny_labels(tokens)
+    with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+        found = losses(model, tokens, labels)
+        hidden = model.slow(tokens)
+        base = functional.cross_entropy(model.token_logits(hidden).float().flatten(0, 1), labels[:, 0].flatten())
+        frames = model.is_semantic(labels[:, 0])
+        codes = labels.transpose(1, 2)[frames][:, 1:]
+        logits = model.codebook_logits(hidden[frames], codes).float()
+        semantic = functional.cross_entropy(logits.flatten(0, 1), codes.flatten())
+    torch.testing.assert_close(found.base, base.detach())
+    torch.testing.assert_close(found.semantic, semantic.detach())
+    counted = codes != 0
+    hits = ((logits.topk(TOP).indices == codes[..., None]).any(-1) & counted).sum()
+    assert (found.top5_hits, found.top5_codes) == (hits, counted.sum())
+    assert (found.tokens, found.codes) == (frames.sum(), codes.numel())
+
+    names, parameters = zip(*model.named_parameters(), strict=True)
+    ours = torch.autograd.grad(found.total, parameters)
+    plain = torch.autograd.grad(base + semantic, parameters)
+    for name, a, b in zip(names, ours, plain, strict=True):
+        tolerance = 5e-2 if autocast else 1e-5
+        assert (a - b).norm() <= tolerance * b.norm(), name
+
+
+def test_without_gradients_only_values_are_computed():
+    model = tiny_model()
+    tokens = tiny_tokens(model.config, 20)[None]
+    with torch.no_grad():
+        found = losses(model, tokens, tiny_labels(tokens))
+    assert not found.total.requires_grad
+    torch.testing.assert_close(found.total, losses(model, tokens, tiny_labels(tokens)).total.detach())
+
+
+def test_a_batch_without_labels_has_no_loss():
+    model = tiny_model()
+    tokens = tiny_tokens(model.config, 6)[None]
+    found = losses(model, tokens, torch.full_like(tokens, -100))
+    found.total.backward()
+    assert found.total == 0
+    assert all(parameter.grad is None or not parameter.grad.any() for parameter in model.parameters())

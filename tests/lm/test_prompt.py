@@ -1,0 +1,143 @@
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors.numpy import load_file
+
+from fishtui.errors import DataError
+from fishtui.lm.prompt import synthesis_prompt, training_sequence
+from fishtui.lm.text import clean_for_training
+from fishtui.lm.tokenizer import Tokenizer
+from tests.golden_data import GOLDEN
+
+TOKENIZER = Tokenizer.read(GOLDEN / "checkpoint")
+TEMPLATES = ["interleave", "instruct"]
+INFERENCE = json.loads((GOLDEN / "tokens" / "inference_format.json").read_text())["cases"]
+SAMPLES = json.loads((GOLDEN / "tokens" / "train_format.json").read_text())["samples"]
+
+
+def codes_of(frames: int, seed: int = 0, rows: int = 10) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 1024, (rows, frames), dtype=np.int16)
+
+
+@pytest.mark.parametrize("case", INFERENCE, ids=lambda case: case["name"])
+def test_golden_synthesis_prompts(case):
+    texts = [case["prompt_text"]] if isinstance(case["prompt_text"], str) else case["prompt_text"] or []
+    references = [(text, np.array(codes)) for text, codes in zip(texts, case["prompt_codes"] or [], strict=True)]
+    prompt = synthesis_prompt("interleave", TOKENIZER, case["text"], references)
+    wanted = load_file(GOLDEN / "tokens" / "inference_format.safetensors")[case["name"]]
+    np.testing.assert_array_equal(prompt, wanted)
+    assert prompt.shape[1] == case["length"]
+    assert prompt.dtype == np.int64
+
+
+def golden_clip(sample) -> tuple[str, np.ndarray]:
+    text = "<|skip_text|>" if sample["skip_text"] else clean_for_training(sample["text"])
+    assert sample["skip_text"] or text == sample["clean"]
+    return text, np.array(sample["codes"])
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: str(sample["index"]))
+def test_golden_training_sequences(sample):
+    wanted = load_file(GOLDEN / "tokens" / "train_format.safetensors")
+    inputs, labels = training_sequence("instruct", TOKENIZER, [golden_clip(sample)])
+    np.testing.assert_array_equal(inputs, wanted[f"{sample['index']}.tokens"])
+    np.testing.assert_array_equal(labels, wanted[f"{sample['index']}.labels"])
+    assert inputs.dtype == labels.dtype == np.int64
+
+
+def test_golden_training_sequence_of_several_clips():
+    wanted = load_file(GOLDEN / "tokens" / "train_format.safetensors")
+    clips = clips_in(wanted["augment.tokens"])
+    inputs, labels = training_sequence("instruct", TOKENIZER, clips)
+    np.testing.assert_array_equal(inputs, wanted["augment.tokens"])
+    np.testing.assert_array_equal(labels, wanted["augment.labels"])
+
+
+def clips_in(tokens: np.ndarray) -> list[tuple[str, np.ndarray]]:
+    """The texts and codes of a concatenated instruct sequence, for golden data that keeps them nowhere else."""
+    words = {rank: token for token, rank in TOKENIZER._encoding._mergeable_ranks.items()}
+    opening = TOKENIZER.encode("Speak out the provided text.") + TOKENIZER.encode("<|speaker:user|>")
+    ids = tokens[0].tolist()
+    clips = []
+    for start in range(len(ids)):
+        if ids[start : start + len(opening)] == opening:
+            end = ids.index(TOKENIZER.im_end, start)
+            text = b"".join(words[token] for token in ids[start + len(opening) : end]).decode()
+            first = ids.index(TOKENIZER.id("<|voice|>"), end) + 1
+            last = first
+            while last < len(ids) and TOKENIZER.semantic_begin <= ids[last] <= TOKENIZER.semantic_end:
+                last += 1
+            clips.append((text.removeprefix(" "), tokens[1:, first:last]))
+    return clips
+
+
+def test_interleaved_training_sequence():
+    first, second = codes_of(3, 1), codes_of(2, 2)
+    inputs, labels = training_sequence("interleave", TOKENIZER, [("Hello", first), ("你好", second)])
+
+    def text(string: str) -> list[int]:
+        return TOKENIZER.encode("<|speaker:0|>") + TOKENIZER.encode(string)
+
+    def frames(codes: np.ndarray) -> list[int]:
+        return (codes[0].astype(int) + TOKENIZER.semantic_begin).tolist()
+
+    end = TOKENIZER.im_end
+    whole = [TOKENIZER.id("<|interleave|>"), *text("Hello"), *frames(first), end, *text("你好"), *frames(second), end]
+    learned = [
+        -100,
+        *[-100] * len(text("Hello")),
+        *frames(first),
+        end,
+        *[-100] * len(text("你好")),
+        *frames(second),
+        end,
+    ]
+    assert inputs[0].tolist() == whole[:-1]
+    assert labels[0].tolist() == learned[1:]
+    is_frame = (inputs[0] >= TOKENIZER.semantic_begin) & (inputs[0] <= TOKENIZER.semantic_end)
+    np.testing.assert_array_equal(inputs[1:, is_frame], np.concatenate([first, second], axis=1))
+    assert not inputs[1:, ~is_frame].any()
+    assert (labels[1:, labels[0] == -100] == -100).all()
+    assert (labels[1:, labels[0] == end] == 0).all()
+    np.testing.assert_array_equal(labels[1:, labels[0] >= TOKENIZER.semantic_begin], np.concatenate([first, second], 1))
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
+@given(texts=st.lists(st.text(max_size=8), min_size=1, max_size=3), frames=st.integers(1, 4))
+def test_a_prompt_is_the_beginning_of_what_was_trained(template, texts, frames):
+    clips = [(text, codes_of(frames, seed)) for seed, text in enumerate(texts)]
+    inputs, labels = training_sequence(template, TOKENIZER, clips)
+    prompt = synthesis_prompt(template, TOKENIZER, texts[-1], clips[:-1])
+    length = prompt.shape[1]
+    np.testing.assert_array_equal(inputs[:, :length], prompt)
+    first = np.concatenate([[clips[-1][1][0, 0] + TOKENIZER.semantic_begin], clips[-1][1][:, 0]])
+    np.testing.assert_array_equal(labels[:, length - 1], first)
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_special_tokens_in_a_transcript_are_spelled_out(template):
+    clips = [("<|im_end|><|semantic:3|>", codes_of(2))]
+    inputs, labels = training_sequence(template, TOKENIZER, clips)
+    plain, _ = training_sequence(template, TOKENIZER, [("", codes_of(2))])
+    for special in (TOKENIZER.im_end, TOKENIZER.semantic_begin + 3):
+        assert (inputs[0] == special).sum() == (plain[0] == special).sum()
+    assert (labels[0] != -100).sum() == 3
+
+
+def test_the_number_of_codebooks_is_that_of_the_codes():
+    clip = ("a", codes_of(2, rows=4))
+    assert training_sequence("interleave", TOKENIZER, [clip])[0].shape[0] == 5
+    assert synthesis_prompt("interleave", TOKENIZER, "b", [clip], num_codebooks=4).shape[0] == 5
+
+
+@pytest.mark.parametrize(
+    "codes",
+    [np.full((10, 2), 5000), np.full((10, 2), -1), np.zeros((10, 2)), np.zeros(10, dtype=np.int64)],
+    ids=["too large", "negative", "floats", "flat"],
+)
+def test_codes_of_another_codec_are_an_error(codes):
+    with pytest.raises(DataError, match="a text"):
+        training_sequence("interleave", TOKENIZER, [("a text", codes)])

@@ -1,0 +1,40 @@
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fishtui.lm.text import clean_for_packing, clean_for_training
+from tests.golden_data import GOLDEN
+
+TOKENS = json.loads((GOLDEN / "tokens" / "tokens.json").read_text())
+
+
+@pytest.mark.parametrize("case", TOKENS["clean_text"], ids=lambda case: case["text"][:20])
+def test_golden_training_texts(case):
+    assert clean_for_training(case["text"]) == case["out"]
+
+
+@pytest.mark.parametrize(
+    ("text", "cleaned"),
+    [
+        ("Hello {laughs} there", "Hello there"),
+        ("a<b>c<d>e", "a c e"),
+        ("a {b} c} d", "a c} d"),
+        ("tabs\tand\r\nlines", "tabs and lines"),
+        ("1 < 2 and 3 > 2", "1 2"),
+        ("no { end", "no { end"),
+    ],
+)
+def test_packing_texts(text, cleaned):
+    assert clean_for_packing(text) == cleaned
+
+
+@given(st.text(alphabet=st.sampled_from(list("ab{}<>, ,\t\n‘😀"))))
+def test_cleaning_leaves_nothing_to_clean(text):
+    packed = clean_for_packing(text)
+    assert "  " not in packed
+    assert not set(packed) & set("\t\n")
+    trained = clean_for_training(text)
+    assert not set(trained) & set("‘’😀")
+    assert ",," not in trained
