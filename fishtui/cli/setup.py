@@ -47,7 +47,12 @@ def demo(session: Session, folder: Path) -> int:
     outcome = run_demo(folder, JsonLines if session.as_json else show_events)
     if session.as_json:
         output.document(
-            {"kind": "demo", "loss_before": outcome.loss_before, "loss_after": outcome.loss_after, "speech": str(outcome.speech)}
+            {
+                "kind": "demo",
+                "loss_before": outcome.loss_before,
+                "loss_after": outcome.loss_after,
+                "speech": str(outcome.speech),
+            }
         )
         return 0
     rows = []
@@ -55,7 +60,15 @@ def demo(session: Session, folder: Path) -> int:
         ledger = record.ledger or {}
         counts = [len(ledger["skipped"]), len(ledger["failed"])]
         shown = [f"{count:,}" if count else "·" for count in counts]
-        rows.append([record.stage, f"{ledger['total']:,} {ledger['unit']}", f"{ledger['done']:,}", *shown, f"{record.seconds:.1f}s"])
+        rows.append(
+            [
+                record.stage,
+                f"{ledger['total']:,} {ledger['unit']}",
+                f"{ledger['done']:,}",
+                *shown,
+                f"{record.seconds:.1f}s",
+            ]
+        )
     output.table(["stage", "items", "done", "skipped", "failed", "time"], rows)
     output.line()
     output.line("Some recordings are faulty on purpose; each failure has its reason:")
@@ -66,7 +79,9 @@ def demo(session: Session, folder: Path) -> int:
                 seen.add(fault)
                 output.line(f"  ✗ {record.stage} {entry['item']}: {entry['reason']}")
     output.line()
-    output.line(f"Loss on the held-out clips: {outcome.loss_before:.3f} before training, {outcome.loss_after:.3f} after.")
+    output.line(
+        f"Loss on the held-out clips: {outcome.loss_before:.3f} before training, {outcome.loss_after:.3f} after."
+    )
     output.line(f"Speech (of a random model: noise): {outcome.speech}")
     output.line("Next: `fishtui init myvoice`, put your recordings into myvoice/data, and `fishtui download`.")
     return 0

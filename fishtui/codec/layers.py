@@ -62,7 +62,7 @@ class CausalConv(nn.Module):
     def forward(self, x: Tensor, past: Past) -> Tensor:
         conv = self.conv
         image = past.extend(self, x, self.context).transpose(1, 2).unsqueeze(2)
-        # As a picture one pixel high: torch rearranges the operands of conv1d, but takes these channels-last as they are.
+        # As a picture one pixel high, since torch would rearrange conv1d's operands but takes these channels-last.
         image = functional.conv2d(
             image,
             conv.weight.unsqueeze(2),

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from fishtui.codec.config import CodecConfig, read_config
+from fishtui.codec.config import read_config
 from fishtui.codec.model import Codec
 from fishtui.weights import assign_tensors, check_tensors, read_tensors
 

@@ -6,18 +6,17 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from fishtui.codec.config import CodecConfig, TransformerSizes
 from fishtui.codec.layers import CausalConv, CausalTransposedConv, Chain, Past, Snake, residual_units
 from fishtui.codec.quantizer import Quantizer, VectorQuantizer
 from fishtui.codec.transformer import WindowTransformer
 
-# Frames that go through the convolutions at once: few enough on the CPU that a layer's output stays in the
-# cache, and on a GPU (in all clips together) that the widest activations take a few GB.
+# Frames that go through the layers of audio-like rates at once: few enough on the CPU that their outputs stay in the
+# cache, and on a GPU (in all clips together) that they take a few GB.
 CPU_PIECE = 8
 GPU_PIECE = 2048
-# Frames that go through the transformers at once.
+# Frames that go through the transformers at once: enough that reading the weights costs little beside using them.
 SPAN = 256
 
 
@@ -162,8 +161,11 @@ class Codec(nn.Module):
         A code beyond its codebook means the last entry.
         """
         past = Past()
-        pieces = codes.split(piece_frames(len(codes), codes.device), dim=2)
-        audio = [self.decoder(self.quantizer.decode(piece, past), past) for piece in pieces]
+        piece = piece_frames(len(codes), codes.device) * self.frame_length // self.config.hop_length
+        audio = []
+        for span in codes.split(SPAN, dim=2):
+            steps = self.quantizer.decode(span, past)
+            audio.extend(self.decoder(part, past) for part in steps.split(piece, dim=1))
         return torch.cat(audio, dim=1).transpose(1, 2).float()
 
     def _encode(self, audio: Tensor) -> Tensor:

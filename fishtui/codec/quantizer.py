@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -42,7 +45,7 @@ class ResidualQuantizer(nn.Module):
     def encode(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """(B, T, dim) → codes (B, codebooks, T), and what they leave of z."""
         rows = []
-        for quantizer in self.quantizers:
+        for quantizer in self._stages():
             codes = quantizer.encode(z)
             z = z - quantizer.decode(codes)
             rows.append(codes)
@@ -50,8 +53,11 @@ class ResidualQuantizer(nn.Module):
 
     def decode(self, codes: Tensor) -> Tensor:
         """Codes (B, codebooks, T) → (B, T, dim)."""
-        parts = [quantizer.decode(row) for quantizer, row in zip(self.quantizers, codes.unbind(1), strict=True)]
+        parts = [quantizer.decode(row) for quantizer, row in zip(self._stages(), codes.unbind(1), strict=True)]
         return torch.stack(parts).sum(0)
+
+    def _stages(self) -> Iterator[VectorQuantizer]:
+        return cast("Iterator[VectorQuantizer]", iter(self.quantizers))
 
 
 class Quantizer(nn.Module):

@@ -110,7 +110,9 @@ def run_demo(folder: Path, listen: Listen) -> Outcome:
         ),
     )
     if not after < before:
-        raise FishtuiError(f"the loss did not fall: {before:.3f} before, {after:.3f} after", "This is a fault of fishtui.")
+        raise FishtuiError(
+            f"the loss did not fall: {before:.3f} before, {after:.3f} after", "This is a fault of fishtui."
+        )
     return Outcome(records, before, after, speech)
 
 

@@ -103,6 +103,15 @@ def _write_codec(folder: Path) -> None:
 def random_codec_tensors(config: CodecConfig) -> dict[str, torch.Tensor]:
     """Random tensors by the names that a published `codec.pth` of these sizes has."""
     codec = Codec(config)
+    for name, parameter in codec.named_parameters():
+        if name.endswith("bias"):
+            # A bias would drown the little that a random network passes on of its input.
+            nn.init.zeros_(parameter)
+        elif parameter.ndim == 3 and parameter.shape[-1] * parameter.shape[1] > 1 and "alpha" not in name:
+            nn.init.normal_(parameter, std=(parameter.shape[1] * parameter.shape[2]) ** -0.5)
+    with torch.no_grad():
+        # Else the last tanh would saturate, and the demo's speech be at full scale throughout.
+        codec.decoder.model[-1].conv.weight *= 0.05
     tensors = {}
     for name, value in codec.state_dict().items():
         if parts := weight_norm_parts(name):

@@ -1,12 +1,13 @@
-"""The training loss, without ever holding the logits of a whole batch.
+"""The training loss, with bounded memory: neither all logits nor the fast transformer's activations exist at once.
 
-A batch of 16,384 positions has 2.5 billion token logits. The loss walks over a few rows at a time and takes
-their gradients on the spot, so the head runs forward and backward once and one block of logits exists at once.
+A batch of 16,384 positions has 2.5 billion token logits, and each of its frames ten positions in the fast
+transformer. Both parts of the loss are sums over positions that don't see each other, so the loss walks over a few
+at a time and takes their gradients on the spot: one forward and one backward pass, nothing computed twice.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,9 @@ TOP = 5
 # Logits held at once: 64 MiB in float32, where larger blocks are no faster; a GPU wants more rows to be busy.
 BLOCK = 1 << 24
 GPU_BLOCK = 1 << 26
+
+Predict = Callable[[Tensor, Tensor], Tensor]
+"""Logits (n, k, classes) from states (n, dim) and targets (n, k), each row on its own."""
 
 
 @dataclass(frozen=True)
@@ -48,19 +52,30 @@ def losses(model: DualAR, tokens: Tensor, labels: Tensor, segments: Tensor | Non
 
     A part without labels is 0.
     """
+    config = model.config
     hidden = model.slow(tokens, segments).flatten(0, 1)
     labels = labels.transpose(1, 2).flatten(0, 1)
+    block = BLOCK if hidden.device.type == "cpu" else GPU_BLOCK
 
     labelled = labels[:, 0].ne(IGNORED).nonzero().squeeze(1)
-    targets = labels[labelled, 0]
-    base, _ = summed_cross_entropy(model.head, model.head_module, model.norm(hidden[labelled]), targets)
-
+    targets = labels[labelled, :1]
+    base, _ = summed_cross_entropy(
+        lambda states, _: model.token_logits(states).unsqueeze(1),
+        model.token_modules,
+        hidden[labelled],
+        targets,
+        rows=block // config.vocab_size,
+    )
     frames = model.is_semantic(labels[:, 0]).nonzero().squeeze(1)
     codes = labels[frames, 1:]
-    states = model.fast(hidden[frames], codes).flatten(0, 1)
-    codes = codes.flatten()
-    semantic, hit = summed_cross_entropy(model.fast_output, model.fast_output, states, codes, top=TOP)
-
+    semantic, hits = summed_cross_entropy(
+        model.codebook_logits,
+        model.codebook_modules,
+        hidden[frames],
+        codes,
+        rows=block // (config.num_codebooks * config.codebook_size),
+        top=TOP,
+    )
     base = base / max(targets.numel(), 1)
     semantic = semantic / max(codes.numel(), 1)
     counted = (codes != 0) & (codes != IGNORED)
@@ -70,78 +85,64 @@ def losses(model: DualAR, tokens: Tensor, labels: Tensor, segments: Tensor | Non
         semantic=semantic.detach(),
         tokens=torch.tensor(targets.numel(), device=labels.device),
         codes=torch.tensor(codes.numel(), device=labels.device),
-        top5_hits=(hit & counted).sum(),
+        top5_hits=(hits & counted).sum(),
         top5_codes=counted.sum(),
     )
 
 
 def summed_cross_entropy(
-    head: Callable[[Tensor], Tensor],
-    module: nn.Module,
-    states: Tensor,
-    targets: Tensor,
-    *,
-    top: int = 0,
-    block: int | None = None,
+    predict: Predict, modules: Iterable[nn.Module], states: Tensor, targets: Tensor, *, rows: int, top: int = 0
 ) -> tuple[Tensor, Tensor]:
-    """Sum over rows of the cross-entropy of `head(states)`, and which targets are among the `top` likeliest classes.
+    """Sum of the cross-entropies of `predict(states, targets)`, and which targets are among the `top` likeliest.
 
-    `states` is (N, dim) and `targets` int64 (N,), each a class. `head` maps (n, dim) to (n, classes), treats each
-    row alone, and uses no trainable parameters but `module`'s. At most `block` logits exist at once. The sum, a
-    float32 scalar, has gradients for `states` and these parameters, once; the second result is bool (N,).
+    `states` is (N, dim) and `targets` int64 (N, k), each a class. `predict` sees at most `rows` rows at once (but
+    one at least), treats each alone, and uses no trainable parameters but those of `modules`. The sum, a float32
+    scalar, has gradients for `states` and these parameters, once; the second result is bool (N, k).
     """
     learning = torch.is_grad_enabled()
-    parameters = [parameter for parameter in module.parameters() if learning and parameter.requires_grad]
-    states = states if learning else states.detach()
-    if block is None:
-        block = BLOCK if states.device.type == "cpu" else GPU_BLOCK
-    return _SummedCrossEntropy.apply(head, targets, top, block, states, *parameters)
+    parameters = [value for module in modules for value in module.parameters() if learning and value.requires_grad]
+    return _SummedCrossEntropy.apply(
+        predict, targets, max(rows, 1), top, states if learning else states.detach(), *parameters
+    )
 
 
 class _SummedCrossEntropy(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any,
-        head: Callable[[Tensor], Tensor],
-        targets: Tensor,
-        top: int,
-        block: int,
-        states: Tensor,
-        *parameters: Tensor,
+        ctx: Any, predict: Predict, targets: Tensor, rows: int, top: int, states: Tensor, *parameters: Tensor
     ) -> tuple[Tensor, Tensor]:
-        rows = max(1, block // head(states[:0]).shape[-1])
-        values = torch.empty(len(states), device=states.device)
-        hits = torch.zeros(len(states), dtype=torch.bool, device=states.device)
+        values = torch.empty(targets.shape, device=states.device)
+        hits = torch.zeros(targets.shape, dtype=torch.bool, device=states.device)
         states_gradient = torch.zeros_like(states) if states.requires_grad else None
-        gradients = [torch.zeros_like(parameter) for parameter in parameters]
+        gradients: list[Tensor | None] = [None] * len(parameters)
 
         for start in range(0, len(states), rows):
             part = slice(start, start + rows)
             some = states[part].detach().requires_grad_(states.requires_grad)
-            inputs = [some, *parameters] if states.requires_grad else parameters
+            inputs = [some, *parameters] if states.requires_grad else list(parameters)
             with torch.set_grad_enabled(bool(inputs)):
-                logits = head(some)
+                logits = predict(some, targets[part])
 
             # From here on `scores` holds logits, then probabilities, then the gradient, in one place.
             scores = logits.detach().float()
-            target = targets[part, None]
-            scores -= scores.amax(1, keepdim=True)
-            score = scores.gather(1, target)
+            target = targets[part].unsqueeze(-1)
+            scores -= scores.amax(-1, keepdim=True)
+            score = scores.gather(-1, target)
             if top:
-                hits[part] = (scores > score).sum(1) < top
-            mass = scores.exp_().sum(1, keepdim=True)
-            values[part] = (mass.log() - score).squeeze(1)
+                hits[part] = (scores > score).sum(-1) < top
+            mass = scores.exp_().sum(-1, keepdim=True)
+            values[part] = (mass.log() - score).squeeze(-1)
             if not inputs:
                 continue
             scores /= mass
-            scores.scatter_add_(1, target, -torch.ones_like(score))
+            scores.scatter_add_(-1, target, -torch.ones_like(score))
 
             found = list(torch.autograd.grad(logits, inputs, scores.type_as(logits), allow_unused=True))
             if states_gradient is not None:
                 states_gradient[part] = found.pop(0)
-            for gradient, more in zip(gradients, found, strict=True):
-                if more is not None:
-                    gradient += more
+            gradients = [
+                a if b is None else b if a is None else a.add_(b) for a, b in zip(gradients, found, strict=True)
+            ]
 
         ctx.save_for_backward(states_gradient, *gradients)
         ctx.mark_non_differentiable(hits)

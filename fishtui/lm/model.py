@@ -18,7 +18,7 @@ class DualAR(nn.Module):
     """The language model (Fish-Speech, Liao et al. 2024, "dual-AR"), its tensors named as in the published files.
 
     `semantic_begin` is the token id of code 0 = 0 (`codebook_size` ids from there on are semantic tokens),
-    `im_end` the id at which generation stops. Set `gradient_checkpointing` to compute each block's
+    `im_end` the id at which generation stops. Set `gradient_checkpointing` to compute the slow blocks'
     activations again in the backward pass instead of keeping them.
     """
 
@@ -75,14 +75,19 @@ class DualAR(nn.Module):
         if segments is not None and is_packed(segments):
             attend = packing = Packing(segments, x.device)
             table = table[packing.positions]
-        return self._through(self.layers, x, table, attend)
+        for layer in self.layers:
+            if self.gradient_checkpointing and torch.is_grad_enabled():
+                x = checkpoint(layer, x, table, attend, use_reentrant=False)
+            else:
+                x = layer(x, table, attend)
+        return x
 
     def token_logits(self, hidden: Tensor) -> Tensor:
         """Logits (…, vocab_size) of the next token, from the slow transformer's `hidden` (…, dim)."""
         return self.head(self.norm(hidden))
 
     def head(self, normed: Tensor) -> Tensor:
-        """Logits (…, vocab_size) from normed hidden states (…, dim); computed with `head_module`'s parameters alone.
+        """Logits (…, vocab_size) from normed hidden states (…, dim).
 
         An adapter on tied embeddings replaces this method, since the embedding's weight doesn't show its delta.
         """
@@ -91,33 +96,29 @@ class DualAR(nn.Module):
         return self.output(normed)
 
     @property
-    def head_module(self) -> nn.Module:
-        """The module whose parameters `head` uses: the output layer, or the embeddings that it is tied to."""
-        return self.embeddings if self.config.tie_word_embeddings else self.output
+    def token_modules(self) -> list[nn.Module]:
+        """The modules whose parameters `token_logits` uses."""
+        return [self.norm, self.embeddings if self.config.tie_word_embeddings else self.output]
 
     def fast_input(self, hidden: Tensor) -> Tensor:
         """What the fast transformer sees at position 0, (…, fast_dim), from the slow one's `hidden` (…, dim)."""
         return self.fast_project_in(self.norm(hidden) if self.config.norm_fastlayer_input else hidden)
 
-    def fast(self, hidden: Tensor, codes: Tensor) -> Tensor:
-        """States (N, num_codebooks, fast_dim), after the final norm, of N frames with `codes` (N, num_codebooks).
+    def codebook_logits(self, hidden: Tensor, codes: Tensor) -> Tensor:
+        """Logits (N, num_codebooks, codebook_size) of N frames with `codes` (N, num_codebooks).
 
-        `hidden` (N, dim) is the slow transformer's at the positions that predict these frames. State i depends on
-        codes 0 … i-1 and gives code i.
+        `hidden` (N, dim) is the slow transformer's at the positions that predict these frames. The logits of code
+        i depend on codes 0 … i-1.
         """
         known = self.fast_embeddings(codes[:, :-1])
         x = torch.cat([self.fast_input(hidden).unsqueeze(1), known], dim=1)
         table = rotary_table(x.shape[1], self.config.fast_head_dim, self.config.rope_base, x.device)
-        return self.fast_norm(self._through(self.fast_layers, x, table, causal))
+        for layer in self.fast_layers:
+            x = layer(x, table, causal)
+        return self.fast_output(self.fast_norm(x))
 
-    def codebook_logits(self, hidden: Tensor, codes: Tensor) -> Tensor:
-        """Logits (N, num_codebooks, codebook_size) of each code of N frames, given those before it (see `fast`)."""
-        return self.fast_output(self.fast(hidden, codes))
-
-    def _through(self, layers: nn.ModuleList, x: Tensor, table: Tensor, attend: Attend) -> Tensor:
-        for layer in layers:
-            if self.gradient_checkpointing and torch.is_grad_enabled():
-                x = checkpoint(layer, x, table, attend, use_reentrant=False)
-            else:
-                x = layer(x, table, attend)
-        return x
+    @property
+    def codebook_modules(self) -> list[nn.Module]:
+        """The modules whose parameters `codebook_logits` uses."""
+        fast = [self.fast_project_in, self.fast_embeddings, self.fast_layers, self.fast_norm, self.fast_output]
+        return [self.norm, *fast] if self.config.norm_fastlayer_input else fast

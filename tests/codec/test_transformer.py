@@ -28,7 +28,7 @@ def normed(x: Tensor, weight: Tensor, eps: float) -> Tensor:
 
 
 def turned(vector: Tensor, position: int, base: float) -> Tensor:
-    """A head's vector (head_dim,) as complex pairs, turned by angles whose cosines and sines have bfloat16's precision."""
+    """A head's vector (head_dim,), its pairs turned as complex numbers that are rounded to bfloat16."""
     half = len(vector) // 2
     angles = position * (1.0 / base ** (torch.arange(half, dtype=torch.float32) * 2 / len(vector)))
     turn = torch.complex(angles.cos().bfloat16().float(), angles.sin().bfloat16().float())

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from fishtui.audio.decode import read_audio
+from fishtui.audio.loudness import integrated_loudness
+from fishtui.errors import FishtuiError, MisuseError
+from fishtui.runs.reporter import Reporter
+from fishtui.settings import NormalizeSettings
+from fishtui.stages.normalize import normalize
+from tests.builders import project, snapshot, tone, write_clip
+
+SETTINGS = NormalizeSettings(workers=1)
+
+
+def run(root: Path, source: str = "raw", target: str = "data", clean: bool = False, dry_run: bool = False):
+    return normalize(
+        project(root), SETTINGS, Reporter(), source=root / source, target=root / target, clean=clean, dry_run=dry_run
+    )
+
+
+def test_loudness_format_rate_and_transcripts(tmp_path: Path) -> None:
+    raw = tmp_path / "raw"
+    write_clip(raw / "anna" / "loud.wav", "Laut.", tone(2, level=0.9))
+    write_clip(raw / "anna" / "deep" / "quiet.FLAC", "Leise.", tone(2, rate=22_050, level=0.01), rate=22_050)
+    write_clip(raw / "bert" / "stereo.mp3", None, np.stack([tone(2), tone(2, pitch=300)], axis=1))
+    write_clip(raw / "bert" / "short.ogg", "مرحبا", tone(0.3, rate=48_000), rate=48_000)
+    click = tone(2, level=0.01)
+    click[5000] = 1.0
+    write_clip(raw / "bert" / "click.wav", "Klick.", click, subtype="PCM_24")
+    before = snapshot(raw)
+    ledger = run(tmp_path)
+    assert (ledger.total, ledger.done, ledger.failed, ledger.skipped) == (5, 5, [], [])
+    assert ledger.counts["limited"] == 1
+    assert snapshot(raw) == before
+    for name in before:
+        old, new = raw / name, tmp_path / "data" / name
+        if old.suffix == ".lab":
+            assert new.read_bytes() == before[name]
+            continue
+        was, now = soundfile.info(old), soundfile.info(new)
+        assert (was.format, was.subtype, was.samplerate, was.channels) == (now.format, now.subtype, now.samplerate, now.channels)
+        audio = read_audio(new)
+        if old.stem == "click":
+            assert 20 * np.log10(np.abs(audio.samples).max()) == pytest.approx(-1.0, abs=0.01)
+        else:
+            assert integrated_loudness(audio.samples, audio.rate) == pytest.approx(-23, abs=0.3)
+
+
+def test_what_cannot_be_normalized_is_in_the_ledger(tmp_path: Path) -> None:
+    raw = tmp_path / "raw" / "anna"
+    write_clip(raw / "good.wav")
+    write_clip(raw / "silent.wav", samples=np.zeros(44_100, np.float32))
+    write_clip(raw / "cut.wav")
+    (raw / "cut.wav").write_bytes((raw / "cut.wav").read_bytes()[:2000])
+    write_clip(raw / "twice.wav")
+    write_clip(raw / "twice.flac")
+    (raw / "phone.m4a").write_bytes(b"x")
+    (raw / "alone.lab").write_text("Nobody says this.", encoding="utf-8")
+    ledger = run(tmp_path)
+    assert ledger.done == 1
+    assert {entry.item: entry.reason.split(":")[0] for entry in ledger.failed} == {
+        "anna/silent": "silent",
+        "anna/cut": "the file is cut short",
+        "anna/twice": "twice.flac, twice.wav share one name",
+        "anna/phone": ".m4a files can't be read",
+    }
+    assert [entry.item for entry in ledger.skipped] == ["anna/alone"]
+    assert sorted(snapshot(tmp_path / "data")) == ["anna/good.lab", "anna/good.wav"]
+
+
+def test_clean_empties_the_target_only(tmp_path: Path) -> None:
+    write_clip(tmp_path / "raw" / "anna" / "new.wav")
+    write_clip(tmp_path / "data" / "anna" / "old.wav")
+    outside = write_clip(tmp_path / "elsewhere" / "kept.wav")
+    (tmp_path / "data" / "link").symlink_to(outside.parent)
+    run(tmp_path)
+    assert (tmp_path / "data" / "anna" / "old.wav").exists()
+    assert run(tmp_path, clean=True, dry_run=True).done == 1
+    assert (tmp_path / "data" / "anna" / "old.wav").exists()
+    run(tmp_path, clean=True)
+    assert sorted(snapshot(tmp_path / "data")) == ["anna/new.lab", "anna/new.wav"]
+    assert outside.exists()
+
+
+@pytest.mark.parametrize(("source", "target"), [("raw", "raw"), ("raw", "raw/out"), ("raw/anna", "raw"), ("raw", ".")])
+def test_source_and_target_may_not_overlap(tmp_path: Path, source: str, target: str) -> None:
+    write_clip(tmp_path / "raw" / "anna" / "a.wav")
+    before = snapshot(tmp_path / "raw")
+    with pytest.raises(MisuseError, match="overlap"):
+        run(tmp_path, source, target, clean=True)
+    assert snapshot(tmp_path / "raw") == before
+
+
+@pytest.mark.parametrize("target", ["project", "project/checkpoints", "project/.fishtui/runs"])
+def test_clean_never_takes_a_project(tmp_path: Path, target: str) -> None:
+    write_clip(tmp_path / "raw" / "a.wav")
+    kept = tmp_path / "project" / "checkpoints" / "x" / "model.pth"
+    kept.parent.mkdir(parents=True)
+    kept.write_bytes(b"x")
+    found = project(tmp_path / "project")
+    with pytest.raises(MisuseError):
+        normalize(found, SETTINGS, Reporter(), source=tmp_path / "raw", target=tmp_path / target, clean=True)
+    assert kept.exists()
+
+
+def test_nothing_to_normalize_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(FishtuiError, match="no folder"):
+        run(tmp_path)
+    (tmp_path / "raw").mkdir()
+    with pytest.raises(FishtuiError, match="no audio"):
+        run(tmp_path)

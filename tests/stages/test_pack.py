@@ -1,0 +1,162 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from fishtui.errors import DataError, FishtuiError
+from fishtui.runs.reporter import Reporter
+from fishtui.settings import PackSettings
+from fishtui.shards.packed import MANIFEST, STAGING, install, read_manifest, shard_paths
+from fishtui.shards.stream import read_messages, read_sentences
+from fishtui.stages import pack as module
+from fishtui.stages.pack import pack
+from tests.builders import packable, project, snapshot, write_clip, write_codes
+from tests.golden_data import GOLDEN
+
+
+def run(root: Path, data: Path | None = None, dry_run: bool = False, **settings):
+    settings.setdefault("workers", 1)
+    found = project(root)
+    return pack(
+        found, PackSettings(**settings), Reporter(), data=data or root / "data", output=root / "data" / "protos", dry_run=dry_run
+    )
+
+
+def test_the_golden_dataset_packs_to_the_golden_sentences(tmp_path: Path) -> None:
+    ledger = run(tmp_path, GOLDEN / "protos" / "data")
+    wanted = json.loads((GOLDEN / "protos" / "dump.json").read_text(encoding="utf-8"))["files"]
+    got = [message for path in shard_paths(tmp_path / "data" / "protos") for message in read_messages(path)]
+    records = [record for file in wanted for record in file["records"]]
+    assert [(message.source, message.name) for message in got] == [(each["source"], each["name"]) for each in records]
+    for message, record in zip(got, records, strict=True):
+        sentences = [
+            {"texts": list(sentence.texts), "semantics": [list(row.values) for row in sentence.semantics]}
+            for sentence in message.sentences
+        ]
+        assert sentences == record["sentences"]
+    assert ledger.done == sum(len(record["sentences"]) for record in records)
+    assert {entry.item.rpartition("/")[2] for entry in ledger.skipped} == {"orphan_text", "orphan_codes"}
+    assert not ledger.failed
+
+
+def test_the_manifest_says_where_each_clip_lies(tmp_path: Path) -> None:
+    packable(tmp_path / "data")
+    (tmp_path / "data" / "anna" / "00.lab").write_text("A {b}  c\n<d> e", encoding="utf-8")
+    ledger = run(tmp_path, shard_size=0.002)
+    folder = tmp_path / "data" / "protos"
+    paths = shard_paths(folder)
+    assert len(paths) == ledger.counts["shards"] > 1
+    manifest = read_manifest(folder)
+    sentences = list(read_sentences(paths))
+    assert len(manifest) == len(sentences) == ledger.done == 24
+    for entry, (place, sentence) in zip(manifest, sentences, strict=True):
+        assert (entry["shard"], entry["message"], entry["sentence"]) == (place.shard, place.message, place.sentence)
+        assert (entry["speaker"], entry["text"], entry["frames"]) == (sentence.speaker, sentence.text, sentence.codes.shape[1])
+    assert manifest[0]["text"] == "A c e"
+    held = {entry["speaker"] for entry in manifest if entry["split"] == "validation"}
+    assert held == {"anna", "bert"}
+
+
+def test_same_input_same_bytes_with_any_number_of_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    packable(tmp_path / "data")
+    run(tmp_path)
+    first = snapshot(tmp_path / "data" / "protos")
+    run(tmp_path)
+    assert snapshot(tmp_path / "data" / "protos") == first
+    monkeypatch.setattr(module, "FEW_CLIPS", 0)
+    monkeypatch.setattr(module, "CHUNK", 5)
+    run(tmp_path, workers=2)
+    assert snapshot(tmp_path / "data" / "protos") == first
+
+
+def test_validation_stays_when_clips_are_added(tmp_path: Path) -> None:
+    packable(tmp_path / "data")
+    run(tmp_path)
+    before = {entry["clip"]: entry["split"] for entry in read_manifest(tmp_path / "data" / "protos")}
+    packable(tmp_path / "data", clips=60)
+    run(tmp_path)
+    after = {entry["clip"]: entry["split"] for entry in read_manifest(tmp_path / "data" / "protos")}
+    assert len(after) == 120
+    assert {clip: after[clip] for clip, split in before.items() if split == "validation"} == {
+        clip: split for clip, split in before.items() if split == "validation"
+    }
+
+
+def test_each_incomplete_clip_is_in_the_ledger(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    packable(data, ["anna"])
+    write_clip(data / "anna" / "mute.wav", None)
+    write_codes(data / "anna" / "mute.npy")
+    write_clip(data / "anna" / "uncoded.wav")
+    (data / "anna" / "00.lab").write_bytes(b" \n")
+    (data / "anna" / "01.lab").write_bytes("Grüße".encode("latin-1"))
+    (data / "anna" / "02.lab").write_text("{laughs} <noise>", encoding="utf-8")
+    (data / "anna" / "03.npy").write_bytes(b"junk")
+    (data / "anna" / "04.lab").write_bytes(b"\xef\xbb\xbfWith a mark.")
+    ledger = run(tmp_path)
+    assert {entry.item: entry.reason for entry in ledger.failed} == {
+        "anna/mute": "no transcript",
+        "anna/uncoded": "no codes: run `fishtui extract`",
+        "anna/00": "the transcript is empty",
+        "anna/01": "the transcript is not UTF-8",
+        "anna/02": "nothing is left of the transcript without its {…} and <…>",
+        "anna/03": "the codes are damaged",
+    }
+    assert (ledger.done, ledger.total) == (8, 14)
+    texts = [entry["text"] for entry in read_manifest(data / "protos")]
+    assert "With a mark." in texts
+
+
+def test_old_shards_go_only_when_the_new_ones_are_complete(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    packable(tmp_path / "data")
+    run(tmp_path, shard_size=0.001)
+    folder = tmp_path / "data" / "protos"
+    before = snapshot(folder)
+
+    def break_off(*arguments: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "write_manifest", break_off)
+        with pytest.raises(FishtuiError, match="No space left"):
+            run(tmp_path)
+    assert {name: content for name, content in snapshot(folder).items() if not name.startswith(STAGING)} == before
+    assert len(shard_paths(folder)) > 1
+    run(tmp_path)
+    assert sorted(snapshot(folder)) == ["00000000.protos", MANIFEST]
+
+
+def test_a_swap_that_was_broken_off_is_told_and_mended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    packable(tmp_path / "data")
+    folder = tmp_path / "data" / "protos"
+    run(tmp_path)
+    wanted = snapshot(folder)
+    monkeypatch.setattr(module, "install", lambda folder: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        run(tmp_path)
+    with pytest.raises(DataError, match="broken off"):
+        shard_paths(folder)
+    monkeypatch.setattr(module, "install", install)
+    run(tmp_path)
+    assert snapshot(folder) == wanted
+
+
+def test_nothing_to_pack_is_an_error(tmp_path: Path) -> None:
+    write_clip(tmp_path / "data" / "anna" / "a.wav")
+    with pytest.raises(FishtuiError, match="no clip with both"):
+        run(tmp_path)
+    write_codes(tmp_path / "data" / "anna" / "a.npy")
+    (tmp_path / "data" / "anna" / "a.lab").write_bytes(b"")
+    with pytest.raises(FishtuiError, match="no clip of .* could be packed") as caught:
+        run(tmp_path)
+    assert "empty" in caught.value.remedy
+    assert not (tmp_path / "data" / "protos" / MANIFEST).exists()
+
+
+def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
+    packable(tmp_path / "data")
+    before = snapshot(tmp_path)
+    assert run(tmp_path, dry_run=True).done == 24
+    assert {name: content for name, content in snapshot(tmp_path).items() if name != "fishtui.toml"} == before

@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fishtui.codes import Journal, Source, encode_codes, is_current, parse_codes, read_codes, store
+from fishtui.errors import DataError
+from tests.builders import write_clip, write_codes
+
+
+def array(rows: int = 10, frames: int = 5, value: int = 7, dtype: str = "int64") -> np.ndarray:
+    return np.full((rows, frames), value, dtype)
+
+
+@pytest.mark.parametrize(
+    ("codes", "named"),
+    [
+        (array(rows=9), "shape"),
+        (array(frames=0), "shape"),
+        (np.zeros(10, np.int64), "shape"),
+        (array(dtype="float32"), "float32"),
+        (array(value=-1), "outside"),
+        (array(value=1024), "outside"),
+        (np.concatenate([array(rows=1, value=4096), array(rows=9)]), "outside"),
+    ],
+)
+def test_codes_that_are_none_are_told(tmp_path: Path, codes: np.ndarray, named: str) -> None:
+    path = tmp_path / "clip.npy"
+    np.save(path, codes)
+    with pytest.raises(DataError, match=named):
+        read_codes(path)
+
+
+def test_codes_are_never_unpickled(tmp_path: Path) -> None:
+    path = tmp_path / "clip.npy"
+    np.save(path, np.array([print], dtype=object), allow_pickle=True)
+    with pytest.raises(DataError, match="damaged"):
+        read_codes(path)
+    with pytest.raises(DataError, match="no codes"):
+        read_codes(tmp_path / "none.npy")
+
+
+@given(st.binary(max_size=300))
+def test_no_bytes_crash_the_reader(content: bytes) -> None:
+    with pytest.raises(DataError):
+        parse_codes(content)
+
+
+@pytest.mark.parametrize("dtype", ["int16", "uint16", "int32", "int64"])
+def test_codes_of_any_integers_are_taken(dtype: str) -> None:
+    codes = array(value=1023, dtype=dtype)
+    np.testing.assert_array_equal(parse_codes(encode_codes(codes)), codes)
+
+
+def source(audio: Path, codec: str = "c", recipe: str = "r") -> Source:
+    from fishtui.files import hash_file
+
+    status = audio.stat()
+    return Source(clip="a/1", size=status.st_size, modified=status.st_mtime_ns, audio=hash_file(audio), codec=codec, recipe=recipe)
+
+
+def test_codes_are_current_until_audio_codec_or_recipe_change(tmp_path: Path) -> None:
+    audio, codes, path = write_clip(tmp_path / "a" / "1.wav"), tmp_path / "a" / "1.npy", tmp_path / "codes.jsonl"
+    journal = Journal(path)
+    assert not is_current(journal, "a/1", audio, codes, "c", "r")
+    store(journal, source(audio), codes, array())
+    for each in (journal, Journal(path)):
+        assert is_current(each, "a/1", audio, codes, "c", "r")
+        assert not is_current(each, "a/1", audio, codes, "other", "r")
+        assert not is_current(each, "a/1", audio, codes, "c", "other")
+    audio.touch()
+    assert is_current(journal, "a/1", audio, codes, "c", "r")
+    write_clip(audio, samples=np.zeros(100, np.float32))
+    assert not is_current(journal, "a/1", audio, codes, "c", "r")
+
+
+def test_codes_of_another_tool_are_taken_if_they_are_valid(tmp_path: Path) -> None:
+    audio, codes = write_clip(tmp_path / "1.wav"), write_codes(tmp_path / "1.npy")
+    journal = Journal(tmp_path / "codes.jsonl")
+    assert is_current(journal, "1", audio, codes, "c", "r")
+    codes.write_bytes(codes.read_bytes()[:-1])
+    assert not is_current(journal, "1", audio, codes, "c", "r")
+
+
+def test_being_killed_between_journal_and_codes_leaves_nothing_false(tmp_path: Path) -> None:
+    audio, codes, path = write_clip(tmp_path / "1.wav"), tmp_path / "1.npy", tmp_path / "codes.jsonl"
+    store(Journal(path), source(audio), codes, array())
+    old = codes.read_bytes()
+    write_clip(audio, samples=np.zeros(100, np.float32))
+    store(Journal(path), source(audio), codes, array(value=8))
+    # As if the rename of the new codes had not come about.
+    codes.write_bytes(old)
+    assert not is_current(Journal(path), "a/1", audio, codes, "c", "r")
+
+
+def test_a_torn_or_foreign_line_costs_only_itself(tmp_path: Path) -> None:
+    audio, codes, path = write_clip(tmp_path / "1.wav"), tmp_path / "1.npy", tmp_path / "codes.jsonl"
+    store(Journal(path), source(audio), codes, array())
+    whole = path.read_text(encoding="utf-8")
+    path.write_text("nonsense\n" + whole + whole[:20], encoding="utf-8")
+    assert is_current(Journal(path), "a/1", audio, codes, "c", "r")
+    store(Journal(path), source(audio, recipe="s"), codes, array())
+    assert is_current(Journal(path), "a/1", audio, codes, "c", "s")
+    lines = path.read_text(encoding="utf-8").splitlines()
+    assert all(json.loads(line) for line in lines)

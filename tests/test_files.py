@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fishtui.errors import FishtuiError
+from fishtui.files import exclusive, replacing, write_bytes
+
+
+def test_a_failed_write_leaves_what_was_there(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    write_bytes(path, b"old")
+    with pytest.raises(ValueError, match="no"), replacing(path) as temporary:
+        temporary.write_bytes(b"new")
+        raise ValueError("no")
+    assert path.read_bytes() == b"old"
+    assert [each.name for each in tmp_path.iterdir()] == ["a"]
+
+
+def test_a_full_disk_is_said_in_words(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    write_bytes(path, b"old")
+    with pytest.raises(FishtuiError, match="No space left") as caught, replacing(path) as temporary:
+        temporary.symlink_to("/dev/full")
+        temporary.write_bytes(b"new")
+    assert "space" in caught.value.remedy
+    assert path.read_bytes() == b"old"
+
+
+def test_a_folder_that_is_a_file_is_said_in_words(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"")
+    with pytest.raises(FishtuiError, match="can't be written"):
+        write_bytes(tmp_path / "a" / "b", b"")
+
+
+def test_one_holder_of_a_lock_at_a_time_and_none_after_kill(tmp_path: Path) -> None:
+    lock = tmp_path / "locks" / "x.lock"
+    code = (
+        "import sys, pathlib; from fishtui.files import exclusive\n"
+        "with exclusive(pathlib.Path(sys.argv[1]), 'x'): print('held', flush=True); sys.stdin.read()"
+    )
+    holder = subprocess.Popen([sys.executable, "-c", code, str(lock)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == b"held\n"
+    with pytest.raises(FishtuiError, match="already packing"), exclusive(lock, "packing"):
+        pass
+    holder.kill()
+    holder.communicate()
+    with exclusive(lock, "packing"):
+        pass

@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from fishtui.errors import MisuseError
+from fishtui.settings import Settings, known, load, schema, template
+
+
+def write(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "fishtui.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_later_sources_win_and_are_remembered(tmp_path: Path) -> None:
+    path = write(tmp_path, "[train]\nbatch_size = 2\nseed = 3\nmax_steps = 5\n")
+    environment = {"FISHTUI_TRAIN_SEED": "4", "FISHTUI_TRAIN_MAX_STEPS": "6"}
+    loaded = load(path, environment, ["train.max_steps=7"])
+    assert (loaded.values.train.batch_size, loaded.values.train.seed, loaded.values.train.max_steps) == (2, 4, 7)
+    assert loaded.sources == {
+        "train.batch_size": "fishtui.toml",
+        "train.seed": "$FISHTUI_TRAIN_SEED",
+        "train.max_steps": "--set",
+    }
+
+
+def test_without_a_file_all_stand_at_their_defaults(tmp_path: Path) -> None:
+    loaded = load(tmp_path / "none.toml", {})
+    assert loaded.values == Settings()
+    assert not loaded.sources
+
+
+@pytest.mark.parametrize(
+    ("text", "named", "remedy"),
+    [
+        ("[train]\nbatchsize = 2\n", "train.batchsize", "train.batch_size"),
+        ("[trian]\nseed = 2\n", "[trian]", "train"),
+        ("[train]\nbatch_size = 0\n", "train.batch_size = 0", ""),
+        ('[train]\nbatch_size = "4"\n', "train.batch_size = '4'", ""),
+        ("[train]\nlora = 8\n", "train.lora", ""),
+        ("seed = 1\n", "seed", "sections"),
+        ("[train\n", "fishtui.toml", ""),
+    ],
+)
+def test_a_wrong_file_is_named_with_what_to_do(tmp_path: Path, text: str, named: str, remedy: str) -> None:
+    with pytest.raises(MisuseError) as caught:
+        load(write(tmp_path, text), {})
+    assert named in caught.value.problem
+    assert remedy.lower() in caught.value.remedy.lower()
+    assert caught.value.exit_status == 2
+
+
+@pytest.mark.parametrize("override", ["train.seed", "train.sed=1", "train.seed=x", "extract.device=gpu", "train.learning_rate=nan"])
+def test_a_wrong_override_is_refused(tmp_path: Path, override: str) -> None:
+    with pytest.raises(MisuseError):
+        load(tmp_path / "none.toml", {}, [override])
+
+
+def test_lists_are_written_with_commas(tmp_path: Path) -> None:
+    loaded = load(tmp_path / "none.toml", {}, ["train.targets=attention, mlp"])
+    assert loaded.values.train.targets == ("attention", "mlp")
+
+
+def test_the_template_names_every_setting_at_its_default(tmp_path: Path) -> None:
+    uncommented = "\n".join(line.removeprefix("# ") if " = " in line else line for line in template().splitlines())
+    content = tomllib.loads(uncommented)
+    assert {f"{section}.{key}" for section, table in content.items() for key in table} == {each.name for each in known()}
+    assert load(write(tmp_path, uncommented), {}).values == Settings()
+    assert load(write(tmp_path, template()), {}).sources == {}
+
+
+def test_every_setting_has_help() -> None:
+    assert [each.name for each in known() if not each.help] == []
+
+
+def test_the_published_schema_is_that_of_the_code() -> None:
+    published = Path(__file__).parent.parent / "schemas" / "settings.schema.json"
+    assert json.loads(published.read_text(encoding="utf-8")) == json.loads(json.dumps(schema()))
