@@ -61,7 +61,9 @@ def source(audio: Path, codec: str = "c", recipe: str = "r") -> Source:
     from fishtui.files import hash_file
 
     status = audio.stat()
-    return Source(clip="a/1", size=status.st_size, modified=status.st_mtime_ns, audio=hash_file(audio), codec=codec, recipe=recipe)
+    return Source(
+        clip="a/1", size=status.st_size, modified=status.st_mtime_ns, audio=hash_file(audio), codec=codec, recipe=recipe
+    )
 
 
 def test_codes_are_current_until_audio_codec_or_recipe_change(tmp_path: Path) -> None:

@@ -54,7 +54,9 @@ def test_a_wrong_file_is_named_with_what_to_do(tmp_path: Path, text: str, named:
     assert caught.value.exit_status == 2
 
 
-@pytest.mark.parametrize("override", ["train.seed", "train.sed=1", "train.seed=x", "extract.device=gpu", "train.learning_rate=nan"])
+@pytest.mark.parametrize(
+    "override", ["train.seed", "train.sed=1", "train.seed=x", "extract.device=gpu", "train.learning_rate=nan"]
+)
 def test_a_wrong_override_is_refused(tmp_path: Path, override: str) -> None:
     with pytest.raises(MisuseError):
         load(tmp_path / "none.toml", {}, [override])
@@ -68,7 +70,9 @@ def test_lists_are_written_with_commas(tmp_path: Path) -> None:
 def test_the_template_names_every_setting_at_its_default(tmp_path: Path) -> None:
     uncommented = "\n".join(line.removeprefix("# ") if " = " in line else line for line in template().splitlines())
     content = tomllib.loads(uncommented)
-    assert {f"{section}.{key}" for section, table in content.items() for key in table} == {each.name for each in known()}
+    assert {f"{section}.{key}" for section, table in content.items() for key in table} == {
+        each.name for each in known()
+    }
     assert load(write(tmp_path, uncommented), {}).values == Settings()
     assert load(write(tmp_path, template()), {}).sources == {}
 

@@ -82,6 +82,7 @@ def _riff_is_cut(content: bytes) -> bool:
 def probe_seconds(path: Path) -> float:
     """A file's length in seconds by its header; 0.0 if that can't be read (decoding says why)."""
     try:
-        return float(soundfile.info(path).duration)
-    except (soundfile.LibsndfileError, RuntimeError):
+        with path.open("rb") as file:
+            return float(soundfile.info(file).duration)
+    except (OSError, soundfile.LibsndfileError, RuntimeError):
         return 0.0

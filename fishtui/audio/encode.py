@@ -20,9 +20,10 @@ def write_audio(path: Path, samples: np.ndarray, rate: int, kind: str = "WAV", s
     Raises FishtuiError.
     """
     channels = samples.shape[1] if samples.ndim > 1 else 1
-    with replacing(path) as temporary:
+    # By handle: libsndfile knows no names that aren't UTF-8.
+    with replacing(path) as temporary, temporary.open("w+b") as handle:
         try:
-            with soundfile.SoundFile(temporary, "w", rate, channels, subtype, format=kind) as file:
+            with soundfile.SoundFile(handle, "w", rate, channels, subtype, format=kind) as file:
                 for start in range(0, len(samples), BLOCK_FRAMES):
                     file.write(samples[start : start + BLOCK_FRAMES])
         except (soundfile.LibsndfileError, ValueError) as error:

@@ -21,7 +21,10 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 @setting("--workers", "normalize.workers")
 @shared()
 def normalize(session: Session, source: Path, target: Path, clean: bool) -> int:
-    """Bring all clips to one loudness: SRC to DST, transcripts carried along."""
+    """Bring all clips to one loudness, from SRC to DST.
+
+    Transcripts are carried along; format and sample rate stay. Silent and damaged clips are named and left out.
+    """
     from fishtui.stages.normalize import normalize
 
     values = session.settings.values.normalize
@@ -38,7 +41,10 @@ def normalize(session: Session, source: Path, target: Path, clean: bool) -> int:
 @setting("--precision", "extract.precision")
 @shared()
 def extract(session: Session, data: Path | None, checkpoint: Path | None) -> int:
-    """Make the codec's codes of every clip, as clip.npy beside clip.wav."""
+    """Make the codec's codes, clip.npy beside clip.wav.
+
+    Codes that are up to date are left alone; those that are damaged or of another audio or codec are made again.
+    """
     from fishtui.stages.extract import extract
 
     values = session.settings.values
@@ -57,7 +63,10 @@ def extract(session: Session, data: Path | None, checkpoint: Path | None) -> int
 @setting("--validation", "pack.validation")
 @shared()
 def pack(session: Session, data: Path | None, output: Path | None) -> int:
-    """Pack transcripts and codes into shards, and hold some clips out for validation."""
+    """Pack transcripts and codes into shards for training.
+
+    Some clips are held out for validation; manifest.jsonl says where each clip went.
+    """
     from fishtui.stages.pack import pack
 
     values = session.settings.values

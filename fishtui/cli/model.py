@@ -63,7 +63,11 @@ def merge(
     output: Path | None,
     template: str | None,
 ) -> int:
-    """Merge an adapter into its base: training run NAME, or any --adapter."""
+    """Merge training NAME, or any --adapter, into its base.
+
+    Takes the best checkpoint of NAME, or that of --step, and proves that the merged model computes what base + adapter
+    does.
+    """
     from fishtui.stages.merge import merge
 
     base = session.path(base, session.settings.values.paths.checkpoint)
@@ -84,7 +88,7 @@ def merge(
 @setting("--lora", "train.lora")
 @shared()
 def export(session: Session, name: str | None, step: int | None, adapter: Path | None, output: Path) -> int:
-    """Write an adapter as a peft folder: training run NAME, or any --adapter."""
+    """Write training NAME, or any --adapter, as a peft folder."""
     from fishtui.stages.merge import export
 
     adapter = _adapter(session, name, step, adapter)
@@ -121,7 +125,7 @@ def synthesize(
     template: str | None,
     output: Path,
 ) -> int:
-    """Speak a text into a wav file, in the voice of the references."""
+    """Speak a text, in the voice of references."""
     from fishtui.stages.synthesize import synthesize
 
     values = session.settings.values

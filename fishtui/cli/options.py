@@ -47,7 +47,7 @@ class Session:
         """A path that was given, relative to here, or else the setting's, relative to the project."""
         return given if given is not None else self.project.path(setting)
 
-    def run(self, name: str, stage: Stage, **arguments: Any) -> int:
+    def run(self, name: str, stage: Stage, /, **arguments: Any) -> int:
         """Run a stage on record and show how it ended; returns its exit status.
 
         With --dry-run nothing is written, and the ledger says what would be done.

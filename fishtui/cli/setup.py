@@ -16,7 +16,7 @@ REPOSITORY = "fishaudio/openaudio-s1-mini"
 @click.argument("folder", type=FOLDER, default=Path("."), metavar="[DIR]")
 @shared()
 def init(session: Session, folder: Path) -> int:
-    """Make a project: a commented fishtui.toml and the folders."""
+    """Make a project: a commented fishtui.toml and folders."""
     from fishtui.cli import output
     from fishtui.project import Project
     from fishtui.stages.init import init
@@ -35,7 +35,10 @@ def init(session: Session, folder: Path) -> int:
 @click.argument("folder", type=FOLDER, default=Path("fishtui-demo"), metavar="[DIR]")
 @shared()
 def demo(session: Session, folder: Path) -> int:
-    """Run the whole pipeline on a small generated dataset and a tiny model, on the CPU."""
+    """Run every stage on generated speech and a tiny model.
+
+    It takes about two minutes on a CPU and needs no network; all of it goes into DIR.
+    """
     from fishtui.cli import output
     from fishtui.cli.progress import JsonLines, show_events
 
@@ -90,7 +93,10 @@ def demo(session: Session, folder: Path) -> int:
 @click.command()
 @shared(dry_run=False)
 def doctor(session: Session) -> int:
-    """Check GPU, driver, library versions, disk, checkpoint and terminal; say what to do about each fault."""
+    """Look for what would get in the way, and say what to do.
+
+    Checks GPU and driver, library versions, disk, checkpoint files and terminal. Exit status 3 if there is an error.
+    """
     from fishtui.cli import output
     from fishtui.errors import PARTIAL
     from fishtui.stages.doctor import examine
@@ -111,7 +117,11 @@ def doctor(session: Session) -> int:
 @click.option("--revision", default="main", help="A branch, tag or commit. [main]")
 @shared()
 def download(session: Session, repository: str, revision: str) -> int:
-    """Fetch the checkpoint from the Hugging Face hub into checkpoints/, each file checked."""
+    """Fetch the checkpoint from the Hugging Face hub.
+
+    It goes into checkpoints/. Files that are there and complete are not fetched again, an interrupted one goes on where
+    it stopped, and each file's size and hash are checked.
+    """
     from functools import partial
 
     from fishtui.stages.download import download

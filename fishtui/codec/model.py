@@ -162,7 +162,7 @@ class Codec(nn.Module):
         """
         past = Past()
         piece = piece_frames(len(codes), codes.device) * self.frame_length // self.config.hop_length
-        audio = []
+        audio: list[Tensor] = []
         for span in codes.split(SPAN, dim=2):
             steps = self.quantizer.decode(span, past)
             audio.extend(self.decoder(part, past) for part in steps.split(piece, dim=1))

@@ -120,5 +120,11 @@ class DualAR(nn.Module):
     @property
     def codebook_modules(self) -> list[nn.Module]:
         """The modules whose parameters `codebook_logits` uses."""
-        fast = [self.fast_project_in, self.fast_embeddings, self.fast_layers, self.fast_norm, self.fast_output]
+        fast: list[nn.Module] = [
+            self.fast_project_in,
+            self.fast_embeddings,
+            self.fast_layers,
+            self.fast_norm,
+            self.fast_output,
+        ]
         return [self.norm, *fast] if self.config.norm_fastlayer_input else fast

@@ -89,7 +89,8 @@ def _run(record: RunRecord, work: Work, reporter: Reporter) -> None:
 
 def _fail(record: RunRecord, error: FishtuiError, exit_status: int) -> None:
     record.traceback = traceback.format_exc()
-    print(record.traceback, file=sys.stderr)
+    with (record.folder / "output.log").open("a", encoding="utf-8", errors="backslashreplace") as log:
+        log.write(record.traceback)
     record.state, record.exit_status, record.error = records.FAILED, exit_status, str(error)
 
 

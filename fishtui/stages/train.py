@@ -30,7 +30,7 @@ from fishtui.runs.reporter import Reporter
 from fishtui.settings import Settings, TrainSettings
 from fishtui.stages.extract import out_of_memory
 from fishtui.training import batches, memory
-from fishtui.training.callbacks import Checkpoints, Metrics, Stopped, StopRequest
+from fishtui.training.callbacks import Checkpoints, Metrics, Stopped, StopRequest, WholeFiles
 from fishtui.training.dataset import Batch, Example, Examples, collate, load_examples
 from fishtui.training.lora import LoraSpec, attach, parse_preset
 from fishtui.training.module import FineTuning
@@ -137,6 +137,8 @@ def _train(
         attach(model, lora)
     else:
         model.requires_grad_(True)
+    # Lightning leaves each module in the mode it finds, and a loaded model is in evaluation mode: without dropout.
+    model.train()
     if position.epoch == position.index == 0 and newest is None:
         reporter.note(f"{len(examples.train):,} clips to train on, {len(examples.validation):,} held out")
     model.gradient_checkpointing = _checkpointing(model, wanted, device, precision, reporter)
@@ -236,7 +238,7 @@ def _trainer(
         num_sanity_val_steps=0,
         callbacks=callbacks,
         # Inside a SLURM allocation Lightning would otherwise take over signals and requeue the job.
-        plugins=[LightningEnvironment()],
+        plugins=[LightningEnvironment(), WholeFiles()],
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,

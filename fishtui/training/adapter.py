@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -22,6 +23,7 @@ from fishtui.training.origin import KEY, read_checkpoint
 from fishtui.weights import read_file
 
 PEFT_PREFIX = "base_model.model."
+NOTE = "fishtui.json"
 EMBEDDINGS = frozenset({"embeddings", "codebook_embeddings", "fast_embeddings"})
 # Rows of a weight that are merged at once: float32 copies stay small.
 BLOCK_ROWS = 8192
@@ -115,14 +117,10 @@ def _read_ours(path: Path) -> Adapter:
 def _read_peft(path: Path, template: Template) -> Adapter:
     try:
         config = json.loads((path / "adapter_config.json").read_text(encoding="utf-8"))
-        spec = LoraSpec(int(config["r"]), int(config["lora_alpha"]), ())
+        spec = LoraSpec(int(config["r"]), float(config["lora_alpha"]), ())
         tensors = load_file(path / "adapter_model.safetensors")
-    except Exception as error:
-        if (
-            not isinstance(error, (OSError, ValueError, KeyError, TypeError))
-            and "afetensor" not in type(error).__name__
-        ):
-            raise
+        note = json.loads((path / NOTE).read_text(encoding="utf-8")) if (path / NOTE).exists() else {}
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise CheckpointError(
             f"{path} is no peft adapter: {error}", "It needs adapter_config.json and adapter_model.safetensors."
         ) from error
@@ -133,9 +131,13 @@ def _read_peft(path: Path, template: Template) -> Adapter:
     scaling = spec.alpha / spec.r**0.5 if config.get("use_rslora") else spec.scaling
     plain = {name.removeprefix(PEFT_PREFIX): value for name, value in tensors.items()}
     return Adapter(
-        path, config.get("fishtui_template", template), spec, str(config.get("base_model_name_or_path") or ""),
+        path,
+        note.get("template", template),
+        spec,
+        base=str(config.get("base_model_name_or_path") or ""),
+        step=note.get("step", 0),
         low_rank=_pair(path, plain, scaling),
-    )  # fmt: skip
+    )
 
 
 def _read_older(path: Path, content: dict[str, Any], preset: LoraSpec) -> Adapter:
@@ -187,8 +189,9 @@ def write_peft(adapter: Adapter, folder: Path) -> None:
         "target_modules": sorted(adapter.low_rank),
         "bias": "none",
         "inference_mode": True,
-        "fishtui_template": adapter.template,
     }
     with replacing(folder / "adapter_model.safetensors") as temporary:
         save_file(tensors, temporary)
+    # Beside peft's own file, which warns of keys that it doesn't know.
+    write_text(folder / NOTE, json.dumps({"template": adapter.template, "step": adapter.step}) + "\n")
     write_text(folder / "adapter_config.json", json.dumps(config, indent=1) + "\n")

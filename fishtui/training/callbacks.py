@@ -12,6 +12,7 @@ from typing import Any
 
 import lightning
 import torch
+from lightning.fabric.plugins import TorchCheckpointIO
 
 from fishtui.errors import FishtuiError
 from fishtui.files import replacing
@@ -122,6 +123,21 @@ def _peak_memory(device: torch.device) -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
+class WholeFiles(TorchCheckpointIO):
+    """Writes checkpoints beside their place and renames them; Lightning's own way goes through memory and /tmp."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        """Write `checkpoint` to `path`. Raises FishtuiError if the disk is full."""
+        try:
+            with replacing(Path(path)) as temporary, temporary.open("wb") as file:
+                torch.save(checkpoint, file)
+        except RuntimeError as error:
+            # torch's writer says so when it can't finish an archive after a failed write.
+            raise FishtuiError(
+                f"{path} can't be written: {error}", "Free some space and go on with --resume."
+            ) from error
+
+
 class Checkpoints(lightning.Callback):
     """Saves at each validation and at the end, and thins what was saved; keeps where in the data training stands."""
 
@@ -167,14 +183,7 @@ class Checkpoints(lightning.Callback):
         path = checkpoint_path(self._folder, trainer.global_step)
         # The note goes first: a checkpoint that is there has one, even if we are killed in between.
         write_losses(path, self._metrics.loss, validation_loss)
-        try:
-            with replacing(path) as temporary:
-                trainer.save_checkpoint(temporary)
-        except RuntimeError as error:
-            # torch's writer reports a full disk so.
-            raise FishtuiError(
-                f"{path} can't be written: {error}", "Free some space and go on with --resume."
-            ) from error
+        trainer.save_checkpoint(path)
         prune(self._folder, module.settings.keep)
         self._reporter.artifact("checkpoint", path)
         shown = "" if validation_loss is None else f" · validation loss {validation_loss:.3f}"

@@ -15,7 +15,13 @@ from tests.builders import tone
 
 @pytest.mark.parametrize(
     ("kind", "subtype", "error"),
-    [("WAV", "PCM_16", 1e-4), ("WAV", "FLOAT", 0), ("FLAC", "PCM_16", 1e-4), ("OGG", "VORBIS", 0.1), ("MP3", "MPEG_LAYER_III", 0.1)],
+    [
+        ("WAV", "PCM_16", 1e-4),
+        ("WAV", "FLOAT", 0),
+        ("FLAC", "PCM_16", 1e-4),
+        ("OGG", "VORBIS", 0.1),
+        ("MP3", "MPEG_LAYER_III", 0.1),
+    ],
 )
 def test_what_is_written_is_read(tmp_path: Path, kind: str, subtype: str, error: float) -> None:
     samples = np.stack([tone(2.0), 0.5 * tone(2.0, pitch=330)], axis=1)

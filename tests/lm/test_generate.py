@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fishtui.errors import MisuseError
-from fishtui.lm.generate import WINDOW, Sampling, generate
+from fishtui.lm.generate import WINDOW, Decoder, Sampling, _frames, generate
 from fishtui.lm.load import load_model, load_tokenizer
 from fishtui.lm.prompt import synthesis_prompt
 from tests.golden_data import GOLDEN
@@ -167,18 +167,15 @@ def test_a_draw_is_a_kept_class(scores, temperature, top_p, seed):
 
 
 def test_only_the_last_frames_of_the_same_row_count():
+    seen = []
+
     class Spy(Sampling):
-        seen: list[list[int]]
-
         def draw(self, scores, recent, noise):
-            self.seen.append(sorted(set(recent.tolist()) - {-1}))
+            seen.append(set(recent.tolist()) - {-1})
             return super().draw(scores, recent, noise)
-
-    from fishtui.lm.generate import Decoder, _frames
 
     model = tiny_model()
     spy = Spy(repetition_penalty=1.0, temperature=3.0, top_p=1.0)
-    object.__setattr__(spy, "seen", [])
     prompt = tiny_tokens(model.config, 5)
     random = torch.Generator().manual_seed(5)
     frames = torch.stack(list(_frames(Decoder(model, 45, spy), prompt, 40, random, False)))
@@ -187,7 +184,7 @@ def test_only_the_last_frames_of_the_same_row_count():
     for n in range(len(frames)):
         for row in range(rows):
             window = frames[max(0, n - WINDOW) : n, row + 1]
-            assert spy.seen[n * rows + row] == sorted(set(window.tolist()))
+            assert seen[n * rows + row] == set(window.tolist())
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="CUDA graphs need a CUDA device")

@@ -72,8 +72,8 @@ def test_golden_prefill(golden_model):
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_flag_does_what_the_description_says(kind):
     model = tiny_model(kind)
-    tokens = tiny_tokens(model.config, 9)
-    targets = torch.randint(0, model.config.codebook_size, (9, model.config.num_codebooks))
+    tokens = tiny_tokens(model.config, 6)
+    targets = torch.randint(0, model.config.codebook_size, (6, model.config.num_codebooks))
     with torch.no_grad():
         hidden = model.slow(tokens[None])
         found = model.token_logits(hidden)[0], model.codebook_logits(hidden[0], targets)

@@ -26,7 +26,9 @@ def test_the_golden_shard_reads_as_its_dump() -> None:
         assert [message.ByteSize() for message in messages] == file["record_lengths"]
         for message, wanted in zip(messages, file["records"], strict=True):
             assert (message.source, message.name) == (wanted["source"], wanted["name"])
-            assert [list(sentence.texts) for sentence in message.sentences] == [each["texts"] for each in wanted["sentences"]]
+            assert [list(sentence.texts) for sentence in message.sentences] == [
+                each["texts"] for each in wanted["sentences"]
+            ]
             codes = [[list(row.values) for row in sentence.semantics] for sentence in message.sentences]
             assert codes == [each["semantics"] for each in wanted["sentences"]]
 

@@ -43,7 +43,12 @@ def test_loudness_format_rate_and_transcripts(tmp_path: Path) -> None:
             assert new.read_bytes() == before[name]
             continue
         was, now = soundfile.info(old), soundfile.info(new)
-        assert (was.format, was.subtype, was.samplerate, was.channels) == (now.format, now.subtype, now.samplerate, now.channels)
+        assert (was.format, was.subtype, was.samplerate, was.channels) == (
+            now.format,
+            now.subtype,
+            now.samplerate,
+            now.channels,
+        )
         audio = read_audio(new)
         if old.stem == "click":
             assert 20 * np.log10(np.abs(audio.samples).max()) == pytest.approx(-1.0, abs=0.01)

@@ -20,7 +20,12 @@ def run(root: Path, data: Path | None = None, dry_run: bool = False, **settings)
     settings.setdefault("workers", 1)
     found = project(root)
     return pack(
-        found, PackSettings(**settings), Reporter(), data=data or root / "data", output=root / "data" / "protos", dry_run=dry_run
+        found,
+        PackSettings(**settings),
+        Reporter(),
+        data=data or root / "data",
+        output=root / "data" / "protos",
+        dry_run=dry_run,
     )
 
 
@@ -53,7 +58,11 @@ def test_the_manifest_says_where_each_clip_lies(tmp_path: Path) -> None:
     assert len(manifest) == len(sentences) == ledger.done == 24
     for entry, (place, sentence) in zip(manifest, sentences, strict=True):
         assert (entry["shard"], entry["message"], entry["sentence"]) == (place.shard, place.message, place.sentence)
-        assert (entry["speaker"], entry["text"], entry["frames"]) == (sentence.speaker, sentence.text, sentence.codes.shape[1])
+        assert (entry["speaker"], entry["text"], entry["frames"]) == (
+            sentence.speaker,
+            sentence.text,
+            sentence.codes.shape[1],
+        )
     assert manifest[0]["text"] == "A c e"
     held = {entry["speaker"] for entry in manifest if entry["split"] == "validation"}
     assert held == {"anna", "bert"}

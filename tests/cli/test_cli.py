@@ -1,0 +1,210 @@
+"""The command line as its users meet it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from fishtui.cli.main import COMMANDS, run
+from fishtui.runs.events import read_events
+from tests.builders import command, fishtui, packable, project, snapshot, tone, write_clip
+
+SCHEMA = json.loads((Path(__file__).parents[2] / "schemas" / "run_event.schema.json").read_text(encoding="utf-8"))
+HEAVY = {"numpy", "torch", "torchaudio", "lightning", "peft", "textual", "soundfile", "sqlite_utils", "rich", "scipy"}
+
+
+@pytest.mark.parametrize("code", ["import fishtui", "from fishtui.cli.main import run; run(['--help'])"])
+def test_help_imports_nothing_heavy(code: str) -> None:
+    shown = subprocess.run(
+        [sys.executable, "-c", f"{code}\nimport sys; print('loaded:', *sys.modules)"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    loaded = {name.partition(".")[0] for name in shown.stdout.rpartition("loaded:")[2].split()}
+    assert not loaded & HEAVY
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_explains_itself(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([name, "--help"]) == 0
+    text = capsys.readouterr().out
+    assert "--json" in text
+    assert ("--dry-run" in text) == (name != "doctor")
+    assert run(["--help"]) == 0
+    summary = next(line for line in capsys.readouterr().out.splitlines() if line.startswith(f"  {name} "))
+    assert not summary.endswith("...")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "named"),
+    [
+        (["extrct"], 2, "No such command"),
+        (["extract", "--bach-size", "3"], 2, "--bach-size"),
+        (["extract", "--batch-size", "0"], 2, "extract.batch_size"),
+        (["extract", "--set", "extract.batchsize=3"], 2, "extract.batch_size"),
+        (["extract", "nowhere"], 1, "nowhere is no folder"),
+        (["train", "x", "--resume", "--restart"], 2, "exclude"),
+        (["merge"], 2, "NAME"),
+        (["merge", "x"], 2, "no checkpoints"),
+        (["synthesize"], 2, "nothing to say"),
+        (
+            ["synthesize", "--text", "x", "--reference", "a.wav", "--reference", "b.wav", "--reference-text", "x"],
+            2,
+            "2 references",
+        ),
+        (["normalize", "a", "a"], 2, "overlap"),
+    ],
+)
+def test_wrong_use_is_said_in_two_lines(
+    arguments: list[str],
+    status: int,
+    named: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(arguments) == status
+    shown = capfd.readouterr()
+    assert named in shown.err
+    assert "Traceback" not in shown.err
+    assert shown.out == ""
+
+
+def test_a_stage_leaves_a_record_whose_events_fit_the_schema(tmp_path: Path) -> None:
+    root = project(tmp_path).root
+    packable(root / "data")
+    (root / "data" / "anna" / "00.lab").write_bytes(b"")
+    result = fishtui("pack", "--set", "pack.validation=0.2", cwd=root)
+    assert result.returncode == 3
+    assert "24 clips: 23 done, 1 failed" in result.stdout
+    assert "anna/00: the transcript is empty" in result.stdout
+    (folder,) = (root / ".fishtui" / "runs").iterdir()
+    record = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    assert (record["stage"], record["state"], record["exit_status"]) == ("pack", "partial", 3)
+    assert record["ledger"]["total"] == 24
+    assert record["settings"]["pack"]["validation"] == 0.2
+    assert record["sources"] == {"pack.validation": "--set"}
+    assert record["process"]["pid"] > 0
+    assert record["versions"]["fishtui"]
+    events = list(read_events(folder / "events.jsonl"))
+    for event in events:
+        jsonschema.validate(event, SCHEMA)
+    assert events[-1]["kind"] == "end"
+    assert (folder / "output.log").exists()
+
+
+def test_json_is_lines_on_stdout_and_nothing_else(tmp_path: Path) -> None:
+    root = project(tmp_path).root
+    packable(root / "data")
+    result = fishtui("pack", "--json", cwd=root)
+    lines = [json.loads(line) for line in result.stdout.splitlines()]
+    assert (lines[0]["kind"], lines[-1]["kind"]) == ("run", "end")
+    assert lines[-1]["ledger"]["done"] == 24
+    assert result.stderr == ""
+    dry = fishtui("pack", "--json", "--dry-run", cwd=root)
+    assert json.loads(dry.stdout)["ledger"]["done"] == 24
+
+
+@pytest.mark.parametrize(
+    "arguments", [["normalize", "data", "out"], ["extract"], ["pack"], ["init"], ["demo", "somewhere"]]
+)
+def test_a_dry_run_writes_nothing(arguments: list[str], tmp_path: Path, checkpoint: Path) -> None:
+    root = project(tmp_path, f'[paths]\ncheckpoint = "{checkpoint}"\n').root
+    write_clip(root / "data" / "anna" / "a.wav", samples=tone(0.3))
+    packable(root / "data")
+    before = snapshot(tmp_path)
+    assert fishtui(*arguments, "--dry-run", cwd=root).returncode == 0
+    assert snapshot(tmp_path) == before
+
+
+def test_a_fault_of_ours_is_told_without_a_traceback_which_the_log_has(tmp_path: Path) -> None:
+    root = project(tmp_path).root
+    packable(root / "data")
+    code = (
+        "import fishtui.stages.pack as pack, sys\n"
+        "def pack_(*a, **k): raise ZeroDivisionError('oops')\n"
+        "pack.pack = pack_\n"
+        "from fishtui.cli.main import run; sys.exit(run(sys.argv[1:]))"
+    )
+    plain, debug = (
+        subprocess.run(
+            [sys.executable, "-c", code, "pack", *more], cwd=root, capture_output=True, text=True, check=False
+        )
+        for more in ([], ["--debug"])
+    )
+    assert plain.returncode == debug.returncode == 1
+    assert "ZeroDivisionError: oops" in plain.stderr
+    assert "Traceback" not in plain.stderr
+    assert "Traceback" in debug.stderr
+    log = next((root / ".fishtui" / "runs").glob("*/output.log"))
+    assert "Traceback" in log.read_text(encoding="utf-8")
+
+
+HOSTILE = {
+    "newline": "a\nb",
+    "markup": "[red]bold[red]",
+    "escape": "\x1b[2J\x1b]0;title\x07",
+    "arabic": "مرحبا",
+    "bidi": "a\u202egnp",
+    "not utf-8": os.fsdecode(b"caf\xe9"),
+    "spaces": "  two  spaces ",
+    "percent": "%s{0}$(id);`id`",
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE.values(), ids=HOSTILE)
+def test_hostile_names_go_through_every_stage_and_are_shown_harmlessly(
+    name: str, tmp_path: Path, checkpoint: Path
+) -> None:
+    root = project(tmp_path / "p", f'[paths]\ncheckpoint = "{checkpoint}"\n').root
+    folder = root / "raw" / name
+    write_clip(folder / f"{name}.wav", samples=tone(0.5))
+    folder.joinpath(f"{name} bad.wav").write_bytes(b"")
+    outputs = []
+    for arguments in (["normalize", "raw", "data"], ["extract"], ["pack"]):
+        result = fishtui(*arguments, cwd=root)
+        outputs += [result.stdout, result.stderr]
+        assert "1 done" in result.stdout, result.stderr
+        assert "Traceback" not in result.stderr
+    assert f"{name}.npy" in os.listdir(root / "data" / name)
+    for text in outputs:
+        assert not set(text) & set("\x1b\x07\u202e\udce9")
+        assert text.isprintable() or all(line.isprintable() for line in text.split("\n"))
+    manifest = (root / "data" / "protos" / "manifest.jsonl").read_text(encoding="utf-8")
+    assert json.loads(manifest)["clip"] == f"{name}/{name}"
+    dry = json.loads(fishtui("pack", "--dry-run", "--json", cwd=root).stdout)
+    assert dry["ledger"]["done"] == 1
+
+
+def test_interrupting_a_stage_ends_it_with_130_and_keeps_what_was_done(tmp_path: Path, checkpoint: Path) -> None:
+    import signal
+
+    root = project(tmp_path, f'[paths]\ncheckpoint = "{checkpoint}"\n').root
+    for number in range(200):
+        write_clip(root / "data" / "anna" / f"{number}.wav", samples=tone(0.5, pitch=200 + number))
+    process = subprocess.Popen(
+        command("extract", "--json", "--batch-size", "1"),
+        cwd=root,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        if '"of audio"' in line or " s of audio" in line:
+            process.send_signal(signal.SIGINT)
+            break
+    _, stderr = process.communicate()
+    assert process.returncode == 130
+    assert "Traceback" not in stderr
+    record = json.loads(next((root / ".fishtui" / "runs").glob("*/run.json")).read_text(encoding="utf-8"))
+    assert record["state"] == "stopped"
+    assert 0 < len(list((root / "data" / "anna").glob("*.npy"))) < 200

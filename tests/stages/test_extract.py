@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fishtui.audio.decode import read_audio
+from fishtui.audio.resample import resample
+from fishtui.codec.load import load_codec
+from fishtui.codec.model import Codec
+from fishtui.errors import CheckpointError, FishtuiError
+from fishtui.runs.reporter import Reporter
+from fishtui.settings import ExtractSettings
+from fishtui.stages.extract import extract, plan_batches
+from tests.builders import project, snapshot, tone, write_clip, write_codes
+
+
+def run(root: Path, checkpoint: Path, dry_run: bool = False, **settings):
+    found = project(root)
+    return extract(
+        found,
+        ExtractSettings(device="cpu", **settings),
+        Reporter(),
+        data=root / "data",
+        checkpoint=checkpoint / "codec.pth",
+        dry_run=dry_run,
+    )
+
+
+def codes_of(folder: Path) -> dict[str, bytes]:
+    return {name: content for name, content in snapshot(folder).items() if name.endswith(".npy")}
+
+
+def test_each_clip_gets_the_codes_that_it_has_alone(tmp_path: Path, checkpoint: Path) -> None:
+    data = tmp_path / "data"
+    for number, (seconds, rate, kind) in enumerate(
+        [(0.2, 8_000, "wav"), (1.3, 44_100, "WAV"), (0.7, 48_000, "flac"), (2.0, 22_050, "ogg"), (0.05, 16_000, "wav")]
+    ):
+        write_clip(data / "anna" / f"{number}.{kind}", samples=tone(seconds, rate), rate=rate)
+    ledger = run(tmp_path, checkpoint, batch_size=3)
+    assert (ledger.total, ledger.done, ledger.failed) == (5, 5, [])
+    codec = load_codec(checkpoint / "codec.pth")
+    for path in sorted((data / "anna").glob("*.npy")):
+        audio = read_audio(
+            next(each for each in path.parent.glob(path.stem + ".*") if each.suffix not in (".npy", ".lab"))
+        )
+        samples = resample(audio.mono(), audio.rate, 44_100)
+        wanted = codec.encode(torch.from_numpy(samples)[None, None])[0].numpy()
+        got = np.load(path)
+        assert got.shape == (10, -(-len(samples) // 2048))
+        np.testing.assert_array_equal(got, wanted)
+
+
+def test_only_what_is_new_stale_or_damaged_is_made(tmp_path: Path, checkpoint: Path) -> None:
+    data = tmp_path / "data" / "anna"
+    for number in range(4):
+        write_clip(data / f"{number}.wav", samples=tone(0.3, pitch=200 + 50 * number))
+    write_clip(data / "foreign.wav")
+    write_codes(data / "foreign.npy")
+    first = run(tmp_path, checkpoint)
+    assert (first.done, first.skipped_by_reason()) == (4, {"up to date": 1})
+    made = codes_of(data)
+    assert run(tmp_path, checkpoint).done == 0
+    write_clip(data / "0.wav", samples=tone(0.4, pitch=500))
+    (data / "1.npy").write_bytes(made["1.npy"][:100])
+    (data / "2.npy").unlink()
+    before = snapshot(tmp_path)
+    assert run(tmp_path, checkpoint, dry_run=True).done == 3
+    assert snapshot(tmp_path) == before
+    ledger = run(tmp_path, checkpoint)
+    assert (ledger.done, len(ledger.skipped)) == (3, 2)
+    after = codes_of(data)
+    assert {name for name in made if after[name] != made[name]} == {"0.npy"}
+    assert run(tmp_path, checkpoint, resampler="published").done == 4
+
+
+def test_one_bad_file_costs_one_line(tmp_path: Path, checkpoint: Path) -> None:
+    data = tmp_path / "data" / "anna"
+    write_clip(data / "good.wav", samples=tone(0.3))
+    (data / "empty.wav").write_bytes(b"")
+    (data / "text.mp3").write_bytes(b"this is no mp3 at all" * 100)
+    write_clip(data / "cut.flac", samples=tone(1.0))
+    (data / "cut.flac").write_bytes((data / "cut.flac").read_bytes()[:9000])
+    nan = tone(0.3)
+    nan[7] = np.nan
+    write_clip(data / "nan.wav", samples=nan, subtype="FLOAT")
+    write_clip(data / "lies.wav", samples=tone(0.5), format="MP3")
+    (data / "gone.wav").symlink_to(data / "nowhere.wav")
+    ledger = run(tmp_path, checkpoint)
+    assert {entry.item.removeprefix("anna/") for entry in ledger.failed} == {"empty", "text", "cut", "nan", "gone"}
+    assert all(entry.reason for entry in ledger.failed)
+    assert sorted(codes_of(data)) == ["good.npy", "lies.npy"]
+    assert ledger.total == 7
+
+
+def test_when_memory_runs_out_the_batch_is_halved(
+    tmp_path: Path, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = tmp_path / "data" / "anna"
+    for number in range(7):
+        write_clip(data / f"{number}.wav", samples=tone(0.2, pitch=200 + 50 * number))
+    write_clip(data / "huge.wav", samples=tone(2.0))
+    encode = Codec.encode
+
+    def small(self: Codec, audio: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        if audio.shape[0] * audio.shape[2] > 44_100:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return encode(self, audio, lengths)
+
+    monkeypatch.setattr(Codec, "encode", small)
+    ledger = run(tmp_path, checkpoint)
+    assert ledger.done == 7
+    assert ledger.counts["batches_halved"] > 0
+    assert [(entry.item, "memory" in entry.reason) for entry in ledger.failed] == [("anna/huge", True)]
+
+    def broken(self: Codec, audio: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        raise RuntimeError("something else")
+
+    monkeypatch.setattr(Codec, "encode", broken)
+    with pytest.raises(RuntimeError, match="something else"):
+        run(tmp_path, checkpoint)
+
+
+@given(st.lists(st.floats(0, 100), max_size=60), st.integers(1, 8), st.floats(1, 200))
+def test_batches_hold_every_clip_once_within_the_budget(seconds: list[float], size: int, budget: float) -> None:
+    plan = list(plan_batches(seconds, size, budget))
+    assert sorted(index for batch in plan for index in batch) == list(range(len(seconds)))
+    for batch in plan:
+        assert 1 <= len(batch) <= size
+        assert len(batch) == 1 or max(seconds[index] for index in batch) * len(batch) <= budget
+
+
+def test_no_audio_or_no_codec_is_an_error(tmp_path: Path, checkpoint: Path) -> None:
+    with pytest.raises(FishtuiError, match="no folder"):
+        run(tmp_path, checkpoint)
+    (tmp_path / "data").mkdir()
+    with pytest.raises(FishtuiError, match="no audio"):
+        run(tmp_path, checkpoint)
+    write_clip(tmp_path / "data" / "a.wav")
+    with pytest.raises(CheckpointError, match="does not exist"):
+        run(tmp_path, tmp_path)
+
+
+def test_a_folder_that_cannot_be_written_fails_clip_by_clip(tmp_path: Path, checkpoint: Path) -> None:
+    write_clip(tmp_path / "data" / "a" / "1.wav", samples=tone(0.2))
+    write_clip(tmp_path / "data" / "b" / "1.wav", samples=tone(0.2))
+    # Where the codes of one clip should go, a folder stands in the way.
+    (tmp_path / "data" / "a" / "1.npy").mkdir()
+    (tmp_path / "data" / "a" / "1.npy" / "x").write_bytes(b"")
+    ledger = run(tmp_path, checkpoint)
+    assert ledger.done == 1
+    assert [entry.item for entry in ledger.failed] == ["a/1"]

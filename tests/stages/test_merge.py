@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from fishtui.errors import CheckpointError, FishtuiError, MisuseError
+from fishtui.runs.reporter import Reporter
+from fishtui.stages import merge as module
+from fishtui.stages.merge import merge
+from fishtui.training.lora import LoraSpec
+from fishtui.weights import read_tensors
+from tests.builders import project, snapshot
+from tests.golden_data import GOLDEN
+
+ADAPTER = next((GOLDEN / "lora").glob("step_*.ckpt"))
+DESCRIBED = json.loads((GOLDEN / "lora" / "lora_config.json").read_text(encoding="utf-8"))
+PRESET = LoraSpec(DESCRIBED["r"], DESCRIBED["lora_alpha"], ())
+
+
+def run(root: Path, output: str = "merged", base: Path = GOLDEN / "checkpoint", adapter: Path = ADAPTER, **options):
+    return merge(
+        project(root),
+        Reporter(),
+        base=base,
+        adapter=adapter,
+        output=root / output,
+        preset=PRESET,
+        **{"template": None, **options},
+    )
+
+
+def test_a_foreign_adapter_merges_to_the_golden_tensors_rounded_once(tmp_path: Path) -> None:
+    ledger = run(tmp_path)
+    base = read_tensors(GOLDEN / "checkpoint" / "model.pth")
+    merged = read_tensors(tmp_path / "merged" / "model.pth")
+    described = json.loads((GOLDEN / "lora" / "merged.json").read_text(encoding="utf-8"))["tensors"]
+    assert merged.keys() == base.keys() == described.keys()
+    for name, each in described.items():
+        assert merged[name].dtype == base[name].dtype
+        assert torch.equal(merged[name], base[name]) or each["changed"]
+        # Half a unit in the last place of bfloat16 each; their errors have both signs.
+        assert merged[name].double().sum().item() == pytest.approx(each["sum"], abs=4e-3 * each["abs_sum"])
+    assert ledger.done == sum(each["changed"] for each in described.values())
+    record = json.loads((tmp_path / "merged" / "merge.json").read_text(encoding="utf-8"))
+    assert record["template"] == "instruct"
+    names = {path.name for path in (tmp_path / "merged").iterdir()}
+    assert names >= {"config.json", "model.pth", "codec.pth", "tokenizer.tiktoken", "special_tokens.json", "merge.json"}
+
+
+def test_an_earlier_merge_is_replaced_and_nothing_else(tmp_path: Path) -> None:
+    run(tmp_path)
+    (tmp_path / "merged" / "stale").write_bytes(b"")
+    run(tmp_path, template="interleave")
+    assert json.loads((tmp_path / "merged" / "merge.json").read_text(encoding="utf-8"))["template"] == "interleave"
+    assert not (tmp_path / "merged" / "stale").exists()
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_bytes(b"x")
+    with pytest.raises(MisuseError, match="something else"):
+        run(tmp_path, "mine")
+
+
+@pytest.mark.parametrize("output", ["base", "base/inside", "."])
+def test_the_base_is_never_written_over(tmp_path: Path, output: str) -> None:
+    shutil.copytree(GOLDEN / "checkpoint", tmp_path / "base")
+    before = snapshot(tmp_path / "base")
+    with pytest.raises(MisuseError, match="overlap"):
+        run(tmp_path, output, tmp_path / "base")
+    assert snapshot(tmp_path / "base") == before
+
+
+def test_a_merge_that_is_not_what_was_trained_fails_the_proof(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_merged", lambda name, value, change: value)
+    with pytest.raises(FishtuiError, match="does not compute what base"):
+        run(tmp_path)
+    assert not (tmp_path / "merged").exists()
+
+
+def test_an_adapter_that_does_not_fit_is_told(tmp_path: Path, checkpoint: Path) -> None:
+    with pytest.raises(CheckpointError, match="which this base has not"):
+        run(tmp_path, base=checkpoint)
+    with pytest.raises(CheckpointError, match="does not exist"):
+        run(tmp_path, base=tmp_path / "nowhere")
+    with pytest.raises(CheckpointError, match="does not exist"):
+        run(tmp_path, adapter=tmp_path / "nothing.ckpt")
+    assert not (tmp_path / "merged").exists()

@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from fishtui.audio.decode import read_audio
+from fishtui.codec.load import load_codec
+from fishtui.errors import CheckpointError, DataError
+from fishtui.lm.generate import generate
+from fishtui.lm.load import load_model, load_tokenizer
+from fishtui.lm.prompt import synthesis_prompt
+from fishtui.runs.reporter import Reporter
+from fishtui.settings import SynthesizeSettings
+from fishtui.stages.synthesize import synthesize
+from fishtui.training.lora import parse_preset
+from tests.builders import project, tone, write_clip, write_codes
+
+SETTINGS = SynthesizeSettings(device="cpu", max_seconds=0.5)
+
+
+def run(root: Path, checkpoint: Path, settings: SynthesizeSettings = SETTINGS, **options):
+    defaults = {
+        "adapter": None,
+        "preset": parse_preset("r_8_alpha_16"),
+        "texts": ["Hello."],
+        "references": [],
+        "template": None,
+    }
+    return synthesize(
+        project(root), settings, Reporter(), checkpoint=checkpoint, output=root / "out.wav", **{**defaults, **options}
+    )
+
+
+def expected(checkpoint: Path, template: str, text: str, references, seed: int = 42) -> np.ndarray:
+    """The same speech, made of the parts."""
+    tokenizer, model = load_tokenizer(checkpoint), load_model(checkpoint)
+    prompt = torch.from_numpy(synthesis_prompt(template, tokenizer, text, references))
+    random = torch.Generator().manual_seed(seed)
+    frames = list(generate(model, prompt, max_frames=10, generator=random))
+    codes = torch.stack(frames, dim=1)[1:]
+    return load_codec(checkpoint / "codec.pth").decode(codes[None])[0, 0].numpy()
+
+
+def test_speech_is_what_prompt_model_and_codec_make(tmp_path: Path, checkpoint: Path) -> None:
+    reference = write_clip(tmp_path / "voice.wav", samples=tone(0.5))
+    ledger = run(tmp_path, checkpoint, references=[(reference, "A reference.")], texts=["Hi ‘you’ 😀"])
+    audio = read_audio(tmp_path / "out.wav")
+    assert (audio.rate, audio.samples.shape[1]) == (44_100, 1)
+    assert ledger.counts["seconds"] == pytest.approx(audio.seconds, abs=1e-3)
+    codec = load_codec(checkpoint / "codec.pth")
+    codes = codec.encode(torch.from_numpy(read_audio(reference).mono())[None, None])[0].numpy()
+    wanted = expected(checkpoint, "interleave", "Hi 'you' ", [("A reference.", codes)])
+    np.testing.assert_allclose(audio.mono(), wanted, atol=1e-4)
+
+
+def test_seeds_texts_and_templates(tmp_path: Path, checkpoint: Path) -> None:
+    ledger = run(tmp_path, checkpoint, texts=["One.", "Two.", "One."])
+    assert ledger.done == 3
+    first, second, third = (read_audio(tmp_path / f"out-00{number}.wav").mono() for number in (1, 2, 3))
+    np.testing.assert_array_equal(first, third)
+    assert len(first) != len(second) or not np.array_equal(first, second)
+    run(tmp_path, checkpoint, SynthesizeSettings(device="cpu", max_seconds=0.5, seed=7), texts=["One."])
+    assert not np.array_equal(read_audio(tmp_path / "out.wav").mono(), first)
+    run(tmp_path, checkpoint, texts=["One."], template="instruct")
+    np.testing.assert_allclose(
+        read_audio(tmp_path / "out.wav").mono(), expected(checkpoint, "instruct", "One.", []), atol=1e-4
+    )
+
+
+def test_a_merged_checkpoint_speaks_with_the_template_it_was_trained_with(tmp_path: Path, checkpoint: Path) -> None:
+    merged = tmp_path / "merged"
+    shutil.copytree(checkpoint, merged)
+    (merged / "merge.json").write_text(json.dumps({"template": "instruct"}), encoding="utf-8")
+    run(tmp_path, merged)
+    wanted = expected(checkpoint, "instruct", "Hello.", [])
+    np.testing.assert_allclose(read_audio(tmp_path / "out.wav").mono(), wanted, atol=1e-4)
+    (merged / "merge.json").write_text("{", encoding="utf-8")
+    with pytest.raises(CheckpointError, match="damaged"):
+        run(tmp_path, merged)
+
+
+def test_references_may_be_codes_and_bad_ones_are_told(tmp_path: Path, checkpoint: Path) -> None:
+    codes = write_codes(tmp_path / "voice.npy")
+    assert run(tmp_path, checkpoint, references=[(codes, "A reference.")]).done == 1
+    (tmp_path / "broken.wav").write_bytes(b"nothing")
+    with pytest.raises(DataError, match=r"broken\.wav: not audio"):
+        run(tmp_path, checkpoint, references=[(tmp_path / "broken.wav", "x")])
+
+
+def test_a_text_that_cannot_be_spoken_fails_alone(tmp_path: Path, checkpoint: Path) -> None:
+    ledger = run(tmp_path, checkpoint, texts=["Short.", "Long. " * 2000])
+    assert ledger.done == 1
+    assert [entry.item[:5] for entry in ledger.failed] == ["Long."]
+    assert "positions" in ledger.failed[0].reason

@@ -1,0 +1,290 @@
+"""Training on the tiny checkpoint: what it learns from, resuming, stopping, and merging what came of it."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+from pathlib import Path
+
+import msgspec
+import pytest
+import torch
+
+from fishtui.errors import FishtuiError, MisuseError
+from fishtui.lm.load import load_model
+from fishtui.project import Project
+from fishtui.runs.events import EventWriter, read_events
+from fishtui.runs.execute import Terminated
+from fishtui.runs.ledger import Ledger
+from fishtui.runs.reporter import Reporter
+from fishtui.settings import PackSettings, Settings, load
+from fishtui.stages.merge import export, merge
+from fishtui.stages.pack import pack
+from fishtui.stages.train import train
+from fishtui.training import callbacks
+from fishtui.training.adapter import read_adapter
+from fishtui.training.lora import parse_preset
+from fishtui.training.origin import read_checkpoint
+from fishtui.training.saved import list_saved
+from tests.builders import file_size_limit, packable, project, snapshot, write_codes
+
+TINY = {
+    "batch_size": 2,
+    "max_length": 128,
+    "max_steps": 6,
+    "validate_every": 3,
+    "learning_rate": 1e-3,
+    "warmup": 2,
+    "device": "cpu",
+    "dropout": 0.1,
+}
+
+
+class Training:
+    """A project with packed clips, and trainings in it."""
+
+    def __init__(self, root: Path, checkpoint: Path, clips: int = 12) -> None:
+        self.project: Project = project(root)
+        self.checkpoint = checkpoint
+        data = root / "data"
+        packable(data, clips=clips)
+        pack(self.project, PackSettings(workers=1), Reporter(), data=data, output=data / "protos")
+
+    def settings(self, **changes: object) -> Settings:
+        overrides = [f"train.{name}={value}" for name, value in {**TINY, **changes}.items()]
+        overrides.append(f"paths.checkpoint={self.checkpoint}")
+        return load(self.project.settings_file, {}, overrides).values
+
+    def run(self, name: str = "voice", resume: bool = False, restart: bool = False, **changes: object) -> Ledger:
+        self.events = self.project.root / "events.jsonl"
+        self.events.unlink(missing_ok=True)
+        reporter = Reporter(EventWriter(self.events))
+        return train(self.project, self.settings(**changes), reporter, name=name, resume=resume, restart=restart)
+
+    def metrics(self, *names: str) -> dict[int, tuple[float, ...]]:
+        return {
+            event["step"]: tuple(event["values"][name] for name in names)
+            for event in read_events(self.events)
+            if event["kind"] == "metric" and names[0] in event["values"]
+        }
+
+    def checkpoints(self, name: str = "voice") -> Path:
+        return self.project.results / name / "checkpoints"
+
+
+@pytest.fixture
+def training(tmp_path: Path, checkpoint: Path) -> Training:
+    return Training(tmp_path, checkpoint)
+
+
+def test_a_training_reports_validates_and_saves(training: Training) -> None:
+    ledger = training.run(max_steps=7)
+    assert ledger.total == 24
+    assert ledger.skipped_by_reason() == {"held out for validation": 24 - ledger.done}
+    losses = training.metrics("loss", "base", "semantic", "learning_rate", "gradient_norm", "epoch")
+    assert list(losses) == [1, 2, 3, 4, 5, 6, 7]
+    for loss, base, semantic, *_ in losses.values():
+        assert loss == pytest.approx(base + semantic)
+    # The rate climbs from 0 over the warm-up; at rate 0 nothing is learned, so a first batch's loss is the base's.
+    assert [rate for _, _, _, rate, _, _ in losses.values()] == pytest.approx([0, 5e-4, 1e-3, 1e-3, 1e-3, 1e-3, 1e-3])
+    assert all(norm > 0 for *_, norm, _ in losses.values())
+    assert list(training.metrics("validation_loss")) == [0, 3, 6, 7]
+    assert losses[7][0] < losses[1][0]
+    saved = list_saved(training.checkpoints())
+    assert [each.step for each in saved] == [3, 6, 7]
+    assert all(each.train_loss and each.validation_loss for each in saved)
+    content = torch.load(saved[-1].path, weights_only=True)
+    assert all("lora_" in name for name in content["state_dict"])
+    origin, _ = read_checkpoint(saved[-1].path)
+    assert (origin.step, origin.template, origin.method, origin.lora.r) == (7, "interleave", "lora", 8)
+
+
+@pytest.mark.parametrize("method", ["lora", "full"])
+def test_a_resumed_training_has_the_same_losses_to_the_last_bit(training: Training, method: str) -> None:
+    training.run("whole", method=method, accumulate=2)
+    whole = training.metrics("loss", "gradient_norm", "learning_rate", "epoch")
+    validated = training.metrics("validation_loss")
+    training.run("parts", method=method, accumulate=2, max_steps=3)
+    training.run("parts", resume=True, method=method, accumulate=2)
+    assert training.metrics("loss", "gradient_norm", "learning_rate", "epoch") == {
+        step: whole[step] for step in (4, 5, 6)
+    }
+    assert training.metrics("validation_loss") == {6: validated[6]}
+    first, second = (
+        torch.load(training.checkpoints(name) / "step_000000006.ckpt", weights_only=True) for name in ("whole", "parts")
+    )
+    assert first["state_dict"].keys() == second["state_dict"].keys()
+    assert all(torch.equal(value, second["state_dict"][name]) for name, value in first["state_dict"].items())
+    assert first["fishtui"] == second["fishtui"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_saves_and_the_training_goes_on_as_if_never_stopped(
+    training: Training, number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    training.run("whole")
+    whole = training.metrics("loss")
+    report = callbacks.Metrics.on_train_batch_end
+
+    def interrupt(self: callbacks.Metrics, trainer, *arguments: object) -> None:
+        report(self, trainer, *arguments)
+        if trainer.global_step == 2:
+            os.kill(os.getpid(), number)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(callbacks.Metrics, "on_train_batch_end", interrupt)
+        with pytest.raises(KeyboardInterrupt if number == signal.SIGINT else Terminated):
+            training.run("parts")
+    assert [saved.step for saved in list_saved(training.checkpoints("parts"))] == [2]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    training.run("parts", resume=True)
+    assert training.metrics("loss") == {step: whole[step] for step in (3, 4, 5, 6)}
+
+
+def test_results_are_never_touched_without_being_asked(training: Training) -> None:
+    training.run(max_steps=3)
+    before = snapshot(training.project.results)
+    with pytest.raises(MisuseError, match="up to step 3") as caught:
+        training.run()
+    assert "--resume" in caught.value.remedy
+    assert snapshot(training.project.results) == before
+    training.run(restart=True, max_steps=3)
+    after = snapshot(training.project.results)
+    assert {
+        f"voice.1/{name.removeprefix('voice/')}": content for name, content in before.items()
+    }.items() <= after.items()
+    assert list(training.metrics("loss")) == [1, 2, 3]
+
+
+@pytest.mark.parametrize("change", [{"lora": "r_4_alpha_8"}, {"template": "instruct"}, {"method": "full"}])
+def test_another_kind_of_training_does_not_resume(training: Training, change: dict[str, str]) -> None:
+    training.run(max_steps=3)
+    with pytest.raises(MisuseError, match="was trained with another"):
+        training.run(resume=True, **change)
+
+
+def test_changed_data_go_on_with_a_new_epoch_and_a_warning(training: Training) -> None:
+    training.run(max_steps=3)
+    training.run(resume=True, max_steps=4, batch_size=1)
+    assert any(event["kind"] == "warning" and "changed" in event["message"] for event in read_events(training.events))
+    (epoch,) = training.metrics("epoch").values()
+    assert epoch[0] == int(epoch[0]) >= 1
+
+
+def test_a_clip_too_long_for_a_row_is_named_and_left_out(training: Training) -> None:
+    data = training.project.root / "data"
+    write_codes(data / "anna" / "long.npy", 500)
+    (data / "anna" / "long.lab").write_text("Very long.", encoding="utf-8")
+    pack(training.project, PackSettings(workers=1), Reporter(), data=data, output=data / "protos")
+    ledger = training.run(max_steps=1)
+    assert [entry.item for entry in ledger.skipped if "max_length" in entry.reason] == ["anna/long"]
+
+
+def test_shards_of_another_tool_are_split_and_trained_on(training: Training) -> None:
+    (training.project.root / "data" / "protos" / "manifest.jsonl").unlink()
+    ledger = training.run(max_steps=1)
+    assert ledger.total == 24
+    assert len(ledger.skipped) >= 2
+
+
+def test_a_loss_that_is_not_finite_stops_before_it_is_saved(
+    training: Training, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from fishtui.training import module
+
+    compute = module.losses
+
+    def spoiled(model, *arguments: object):
+        part = compute(model, *arguments)
+        if model.training and spoiled.calls == 4:
+            part = type(part)(**{**vars(part), "total": part.total * math.nan, "base": part.base * math.nan})
+        spoiled.calls += model.training
+        return part
+
+    spoiled.calls = 0
+    monkeypatch.setattr(module, "losses", spoiled)
+    with pytest.raises(FishtuiError, match="not finite at step 5"):
+        training.run()
+    assert [saved.step for saved in list_saved(training.checkpoints())] == [3]
+
+
+def test_no_memory_is_said_in_words(training: Training, monkeypatch: pytest.MonkeyPatch) -> None:
+    from fishtui.training import module
+
+    def too_much(*arguments: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(module, "losses", too_much)
+    with pytest.raises(FishtuiError, match="memory ran out at batch size 2") as caught:
+        training.run()
+    assert "batch_size" in caught.value.remedy
+
+
+def test_a_full_disk_costs_no_checkpoint_that_was_there(training: Training) -> None:
+    training.run(max_steps=3)
+    before = snapshot(training.checkpoints())
+    with file_size_limit(200_000), pytest.raises(FishtuiError, match="can't be written") as caught:
+        training.run(resume=True)
+    assert "space" in caught.value.remedy
+    after = snapshot(training.checkpoints())
+    assert before.items() <= after.items()
+    assert not [name for name in after if name.endswith(".partial")]
+    training.run(resume=True)
+    assert [saved.step for saved in list_saved(training.checkpoints())] == [3, 6]
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "../x"])
+def test_a_name_never_leaves_the_results(training: Training, name: str) -> None:
+    with pytest.raises(MisuseError, match="can't be the name"):
+        training.run(name)
+
+
+@pytest.mark.parametrize(
+    "settings", [{"lora": "r_4_alpha_8_fast"}, {"targets": "attention,fast_mlp"}, {"method": "full"}]
+)
+def test_what_was_trained_merges_with_proof(training: Training, settings: dict[str, str]) -> None:
+    training.run(learning_rate=1e-2, **settings)
+    output = training.project.checkpoints / "merged"
+    adapter = list_saved(training.checkpoints())[-1].path
+    preset = parse_preset("r_8_alpha_16")
+    merge(
+        training.project,
+        Reporter(),
+        base=training.checkpoint,
+        adapter=adapter,
+        output=output,
+        preset=preset,
+        template=None,
+    )
+    record = json.loads((output / "merge.json").read_text(encoding="utf-8"))
+    proof = record["proof"]
+    assert record["template"] == "interleave"
+    assert proof["adapter_effect"] > 2 * proof["largest_difference"]
+    assert (output / "codec.pth").samefile(training.checkpoint / "codec.pth")
+    changed = load_model(output).state_dict()
+    base = load_model(training.checkpoint).state_dict()
+    names = {name for name in base if not torch.equal(base[name], changed[name])}
+    if settings.get("lora"):
+        assert names
+        assert all(name.startswith("fast_") for name in names)
+    if settings.get("targets"):
+        assert all("attention" in name or name.startswith("fast_layers") for name in names)
+
+
+def test_an_exported_adapter_reads_the_same(training: Training, tmp_path: Path) -> None:
+    training.run(template="instruct")
+    adapter = list_saved(training.checkpoints())[-1].path
+    preset = parse_preset("r_2_alpha_2")
+    export(training.project, Reporter(), adapter=adapter, output=tmp_path / "peft", preset=preset)
+    ours, exported = read_adapter(adapter, preset), read_adapter(tmp_path / "peft", preset)
+    assert (exported.template, exported.step) == ("instruct", 6)
+    assert msgspec.structs.replace(ours.spec, targets=(), dropout=0.0) == msgspec.structs.replace(
+        exported.spec, dropout=0.0
+    )
+    for module, change in ours.low_rank.items():
+        other = exported.low_rank[module]
+        assert (other.scaling, other.embedding) == (change.scaling, change.embedding)
+        assert torch.equal(other.a, change.a)
+        assert torch.equal(other.b, change.b)

@@ -1,0 +1,118 @@
+"""`kill -9` at random moments, then again: the same files as if nothing had happened."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import subprocess
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.builders import command, fishtui, packable, project, snapshot, tone, write_clip
+
+KILLS = 4
+TRAIN = """
+[train]
+batch_size = 1
+max_length = 96
+max_steps = 40
+validate_every = 4
+keep = 2
+device = "cpu"
+"""
+
+
+def killed_and_repeated(arguments: list[str], root: Path, progress: Callable[[], int], moments: list[int]) -> None:
+    """Start a command and kill it when `progress` has reached the next of `moments`; let the last start end."""
+    for moment in moments:
+        process = subprocess.Popen(command(*arguments), cwd=root, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        while process.poll() is None and progress() < moment:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(0.001)
+        process.kill()
+        process.wait()
+    result = fishtui(*arguments, cwd=root)
+    assert result.returncode == 0, result.stderr
+
+
+def results(folder: Path) -> dict[str, bytes]:
+    """What the stages made: files apart from the record of runs."""
+    return {name: content for name, content in snapshot(folder).items() if not name.startswith(".fishtui")}
+
+
+@pytest.fixture
+def twins(tmp_path: Path, checkpoint: Path) -> tuple[Path, Path]:
+    """Two like projects."""
+    for name in ("whole", "killed"):
+        root = project(tmp_path / name, f'[paths]\ncheckpoint = "{checkpoint}"\n' + TRAIN).root
+        packable(root / "data", [f"speaker{number}" for number in range(8)], clips=3)
+    return tmp_path / "whole", tmp_path / "killed"
+
+
+def files(root: Path, pattern: str) -> Callable[[], int]:
+    return lambda: len(list(root.glob(pattern)))
+
+
+def test_extract(twins: tuple[Path, Path]) -> None:
+    whole, killed = twins
+    for root in twins:
+        shutil.rmtree(root / "data")
+        for number in range(24):
+            write_clip(
+                root / "data" / "anna" / f"{number:02d}.wav", samples=tone(0.2 + 0.02 * number, pitch=200 + 20 * number)
+            )
+    arguments = ["extract", "--batch-size", "4"]
+    assert fishtui(*arguments, cwd=whole).returncode == 0
+    moments = sorted(random.Random(1).sample(range(1, 24), KILLS))
+    killed_and_repeated(arguments, killed, files(killed, "data/anna/*.npy"), moments)
+    assert results(killed) == results(whole)
+
+
+def test_pack(twins: tuple[Path, Path]) -> None:
+    whole, killed = twins
+    arguments = ["pack", "--shard-size", "0.0005", "--workers", "1"]
+    assert fishtui(*arguments, cwd=whole).returncode == 0
+    shards = len(list((whole / "data" / "protos").glob("*.protos")))
+    assert shards > 4
+    # The whole of a packing takes milliseconds: kill it as soon as there is anything, and later and later.
+    moments = [1, 2, shards // 2, shards]
+    killed_and_repeated(arguments, killed, files(killed, "data/protos/**/*.protos"), moments)
+    assert results(killed) == results(whole)
+
+
+def test_train(twins: tuple[Path, Path]) -> None:
+    whole, killed = twins
+    for root in twins:
+        assert fishtui("pack", cwd=root).returncode == 0
+    arguments = ["train", "voice", "--resume"]
+    assert fishtui(*arguments, cwd=whole).returncode == 0
+
+    def steps() -> int:
+        written = [path.name for path in killed.glob("results/voice/checkpoints/step_*.ckpt")]
+        return max((int(name[5:14]) for name in written), default=0)
+
+    moments = sorted(random.Random(2).sample(range(1, 40), KILLS))
+    killed_and_repeated(arguments, killed, steps, moments)
+    ours, theirs = results(killed), results(whole)
+    assert ours.keys() == theirs.keys()
+    for name in ours:
+        if not name.endswith(".ckpt"):
+            assert ours[name] == theirs[name], name
+            continue
+        first, second = (torch.load(root / name, weights_only=True) for root in (killed, whole))
+        for part in ("state_dict", "fishtui", "optimizer_states", "lr_schedulers", "random_state", "global_step"):
+            assert same(first[part], second[part]), (name, part)
+
+
+def same(first: object, second: object) -> bool:
+    if isinstance(first, torch.Tensor):
+        return torch.equal(first, second)
+    if isinstance(first, dict):
+        return first.keys() == second.keys() and all(same(value, second[key]) for key, value in first.items())
+    if isinstance(first, list | tuple):
+        return len(first) == len(second) and all(map(same, first, second))
+    return first == second

@@ -1,0 +1,133 @@
+"""The golden adapter of the older public tool: merged tensors, and logits of base + adapter and of the merged model."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from fishtui.errors import CheckpointError
+from fishtui.lm.load import load_model
+from fishtui.training.adapter import Adapter, read_adapter, write_peft
+from fishtui.training.lora import LoraSpec, parse_preset
+from fishtui.training.proof import apply_adapter
+from fishtui.weights import read_tensors
+from tests.golden_data import GOLDEN
+
+LORA = GOLDEN / "lora"
+TABLE = "@rows::"
+
+
+@pytest.fixture(scope="module")
+def adapter() -> Adapter:
+    described = json.loads((LORA / "lora_config.json").read_text(encoding="utf-8"))
+    preset = LoraSpec(described["r"], described["lora_alpha"], ())
+    return read_adapter(next(LORA.glob("step_*.ckpt")), preset)
+
+
+def merged(adapter: Adapter) -> dict[str, torch.Tensor]:
+    base = read_tensors(GOLDEN / "checkpoint" / "model.pth", prefix="model.")
+    changes = {f"{module}.weight": change for module, change in adapter.low_rank.items()}
+    return {
+        name: changes[name].add_to(value.float()) if name in changes else value.float() for name, value in base.items()
+    }
+
+
+def test_the_merged_tensors_are_the_golden_ones(adapter: Adapter) -> None:
+    got = merged(adapter)
+    described = json.loads((LORA / "merged.json").read_text(encoding="utf-8"))["tensors"]
+    assert set(got) == set(described)
+    for stored, wanted in load_file(LORA / "merged_fp32.safetensors").items():
+        name, _, step = stored.partition(TABLE)
+        value = got[name][:: int(step)] if step else got[name]
+        torch.testing.assert_close(value, wanted, rtol=0, atol=1e-6 * float(wanted.abs().max()))
+    base = read_tensors(GOLDEN / "checkpoint" / "model.pth", prefix="model.")
+    for name, each in described.items():
+        assert got[name].double().sum().item() == pytest.approx(each["sum"], abs=1e-6 * each["abs_sum"] + 1e-9)
+        assert (not torch.equal(got[name], base[name].float())) == each["changed"]
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("kind", ["unmerged", "merged"])
+def test_the_logits_are_the_golden_ones(adapter: Adapter, kind: str) -> None:
+    stored = load_file(LORA / "lora_io.safetensors")
+    given = load_file(GOLDEN / "llama_io.safetensors")
+    model = load_model(GOLDEN / "checkpoint")
+    if kind == "merged":
+        model.load_state_dict(merged(adapter), strict=False)
+    else:
+        apply_adapter(model, adapter)
+    real = given["attention_masks"] == 0
+    labels = given["labels"].long()
+    hidden = model.slow(given["inputs"].long(), real.long())
+    token = model.token_logits(hidden)
+    frames = model.is_semantic(labels[:, 0])
+    codebook = model.codebook_logits(hidden[frames], labels.transpose(1, 2)[frames][:, 1:])
+    compared = 0
+    for name, wanted in stored.items():
+        what, _, step = name.partition("@")
+        if not what.startswith(("token_logits_" + kind, "codebook_logits_" + kind)):
+            continue
+        got = token if what.startswith("token") else codebook
+        step = int(step.rpartition(":")[2] or 1)
+        got, valid = (got[:, ::step], real[:, ::step]) if what.startswith("token") else (got[::step], ...)
+        if what.endswith("_lse"):
+            got = got.double().logsumexp(-1)
+        assert (got[valid] - wanted[valid]).abs().max() < 1e-4 * wanted[valid].abs().max()
+        compared += 1
+    if not compared:
+        pytest.skip(f"this golden set has no {kind} logits")
+
+
+@pytest.mark.parametrize("case", ["older file", "peft folder"])
+def test_every_form_reads_the_same(adapter: Adapter, tmp_path: Path, case: str) -> None:
+    if case == "older file":
+        content = torch.load(next(LORA.glob("step_*.ckpt")), weights_only=True)
+        tensors = content.get("state_dict", content)
+        torch.save({"state_dict": tensors}, tmp_path / "wrapped.ckpt")
+        again = read_adapter(tmp_path / "wrapped.ckpt", adapter.spec)
+    else:
+        write_peft(adapter, tmp_path / "peft")
+        again = read_adapter(tmp_path / "peft", parse_preset("r_8_alpha_16"))
+    assert again.low_rank.keys() == adapter.low_rank.keys()
+    for module, change in adapter.low_rank.items():
+        assert again.low_rank[module].scaling == change.scaling
+        assert again.low_rank[module].shape == change.shape
+        assert torch.equal(again.low_rank[module].a, change.a)
+        assert torch.equal(again.low_rank[module].b, change.b)
+
+
+def test_the_peft_folder_loads_with_peft(adapter: Adapter, tmp_path: Path) -> None:
+    from peft import PeftModel
+
+    write_peft(adapter, tmp_path)
+    model = PeftModel.from_pretrained(load_model(GOLDEN / "checkpoint"), tmp_path)
+    for module, change in adapter.low_rank.items():
+        layer = model.base_model.model.get_submodule(module)
+        delta = layer.get_delta_weight("default")
+        wanted = change.add_to(torch.zeros(change.shape))
+        torch.testing.assert_close(delta, wanted, rtol=0, atol=1e-6)
+
+
+def test_what_is_no_adapter_or_of_another_rank_is_told(tmp_path: Path) -> None:
+    older = next(LORA.glob("step_*.ckpt"))
+    with pytest.raises(CheckpointError, match="rank 8, not 4"):
+        read_adapter(older, parse_preset("r_4_alpha_8"))
+    with pytest.raises(CheckpointError, match="no adapter"):
+        read_adapter(GOLDEN / "checkpoint" / "model.pth", parse_preset("r_8_alpha_16"))
+    with pytest.raises(CheckpointError, match="no peft adapter"):
+        read_adapter(tmp_path, parse_preset("r_8_alpha_16"))
+    tensors = torch.load(older, weights_only=True)
+    tensors = dict(tensors.get("state_dict", tensors))
+    tensors.pop(next(name for name in tensors if name.endswith("lora_B")))
+    torch.save(tensors, tmp_path / "half.ckpt")
+    with pytest.raises(CheckpointError, match="half an adapter"):
+        read_adapter(tmp_path / "half.ckpt", parse_preset("r_8_alpha_16"))
+
+
+def test_an_adapter_of_another_base_is_told(adapter: Adapter) -> None:
+    with pytest.raises(CheckpointError, match="which this base has not"):
+        adapter.check_fits({"output.weight": torch.Size([3, 3])})

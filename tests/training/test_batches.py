@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from itertools import islice
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fishtui.training.batches import Plan, alone, endless
+
+MAX_LENGTH = 100
+
+
+@dataclass(frozen=True)
+class Clip:
+    speaker: str
+    length: int
+
+
+CLIPS = st.lists(st.builds(Clip, st.sampled_from("abc"), st.integers(1, MAX_LENGTH)), max_size=80)
+PLANS = st.builds(
+    Plan,
+    max_length=st.just(MAX_LENGTH),
+    clips_per_sequence=st.integers(1, 5),
+    batch_size=st.integers(1, 4),
+    seed=st.integers(0, 5),
+)
+
+
+@given(CLIPS, PLANS, st.integers(0, 3))
+def test_in_each_epoch_every_clip_stands_exactly_once_whole_and_with_its_speaker(clips, plan: Plan, epoch: int) -> None:
+    batches = plan.epoch(clips, epoch)
+    seen = Counter(index for batch in batches for row in batch for sequence in row for index in sequence)
+    assert seen == Counter(range(len(clips)))
+    for batch in batches:
+        assert 1 <= len(batch) <= plan.batch_size
+        for row in batch:
+            assert sum(clips[index].length for sequence in row for index in sequence) <= MAX_LENGTH
+            for sequence in row:
+                assert 1 <= len(sequence) <= plan.clips_per_sequence
+                assert len({clips[index].speaker for index in sequence}) == 1
+
+
+@given(CLIPS.filter(bool), PLANS, st.integers(0, 40))
+def test_going_on_from_any_batch_is_as_if_never_stopped(clips, plan: Plan, done: int) -> None:
+    whole = list(islice(endless(plan, clips, 0, 0), done + 10))
+    epoch, index, _ = whole[done]
+    assert list(islice(endless(plan, clips, epoch, index), 10)) == whole[done:]
+    # The position after a batch may be the end of its epoch.
+    if done:
+        epoch, index, _ = whole[done - 1]
+        assert list(islice(endless(plan, clips, epoch, index + 1), 10)) == whole[done:]
+
+
+def test_epochs_and_seeds_differ_in_order() -> None:
+    clips = [Clip("a", 30) for _ in range(30)]
+    plans = [Plan(MAX_LENGTH, 4, 2, seed) for seed in (0, 1)]
+    orders = [str(plan.epoch(clips, epoch)) for plan in plans for epoch in (0, 1)]
+    assert len(set(orders)) == 4
+
+
+def test_rows_are_well_filled() -> None:
+    clips = [Clip("a", 5 + 7 * number % 41) for number in range(1000)]
+    rows = [row for batch in Plan(1000, 4, 4, 0).epoch(clips, 0) for row in batch]
+    assert sum(clip.length for clip in clips) > 0.95 * 1000 * len(rows)
+
+
+@given(CLIPS)
+def test_validation_takes_every_clip_alone_in_the_same_batches(clips) -> None:
+    places = list(alone(clips, MAX_LENGTH, 2))
+    assert places == list(alone(clips, MAX_LENGTH, 2))
+    sequences = [sequence for _, _, rows in places for row in rows for sequence in row]
+    assert sorted(index for sequence in sequences for index in sequence) == list(range(len(clips)))
+    assert all(len(sequence) == 1 for sequence in sequences)
