@@ -47,6 +47,11 @@ class Losses:
     """Codes other than 0."""
 
 
+def block_logits(device: torch.device) -> int:
+    """How many logits exist at once on this device."""
+    return BLOCK if device.type == "cpu" else GPU_BLOCK
+
+
 def losses(model: DualAR, tokens: Tensor, labels: Tensor, segments: Tensor | None = None) -> Losses:
     """The losses of a batch: `tokens` and `labels` int64 (B, 1 + num_codebooks, S), `segments` as in `DualAR.slow`.
 
@@ -55,7 +60,7 @@ def losses(model: DualAR, tokens: Tensor, labels: Tensor, segments: Tensor | Non
     config = model.config
     hidden = model.slow(tokens, segments).flatten(0, 1)
     labels = labels.transpose(1, 2).flatten(0, 1)
-    block = BLOCK if hidden.device.type == "cpu" else GPU_BLOCK
+    block = block_logits(hidden.device)
 
     labelled = labels[:, 0].ne(IGNORED).nonzero().squeeze(1)
     targets = labels[labelled, :1]
@@ -123,21 +128,20 @@ class _SummedCrossEntropy(torch.autograd.Function):
             with torch.set_grad_enabled(bool(inputs)):
                 logits = predict(some, targets[part])
 
-            # From here on `scores` holds logits, then probabilities, then the gradient, in one place.
             scores = logits.detach().float()
             target = targets[part].unsqueeze(-1)
-            scores -= scores.amax(-1, keepdim=True)
             score = scores.gather(-1, target)
             if top:
                 hits[part] = (scores > score).sum(-1) < top
-            mass = scores.exp_().sum(-1, keepdim=True)
-            values[part] = (mass.log() - score).squeeze(-1)
+            highest, place = scores.max(-1, keepdim=True)
+            probabilities = scores.softmax(-1)
+            # log Σ exp from the likeliest class, whose probability never vanishes: spares passes over all classes.
+            log_mass = highest - probabilities.gather(-1, place).log()
+            values[part] = (log_mass - score).squeeze(-1)
             if not inputs:
                 continue
-            scores /= mass
-            scores.scatter_add_(-1, target, -torch.ones_like(score))
-
-            found = list(torch.autograd.grad(logits, inputs, scores.type_as(logits), allow_unused=True))
+            gradient = probabilities.scatter_add_(-1, target, -torch.ones_like(score))
+            found = list(torch.autograd.grad(logits, inputs, gradient.type_as(logits), allow_unused=True))
             if states_gradient is not None:
                 states_gradient[part] = found.pop(0)
             gradients = [

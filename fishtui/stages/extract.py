@@ -134,13 +134,16 @@ def _load(checkpoint: Path, settings: ExtractSettings) -> Codec:
     import torch
 
     from fishtui.codec.load import load_codec
-    from fishtui.devices import choose_device
+    from fishtui.devices import choose_device, keep_freed_memory
 
     # TF32 rounds products to ten bits of mantissa, which changes codes: only where it is asked for.
     torch.backends.cuda.matmul.allow_tf32 = settings.precision == "tf32"
     torch.backends.cudnn.allow_tf32 = settings.precision == "tf32"
     dtype = torch.bfloat16 if settings.precision == "bfloat16" else torch.float32
-    return load_codec(checkpoint, choose_device(settings.device), dtype)
+    device = choose_device(settings.device)
+    if device.type == "cpu":
+        keep_freed_memory()
+    return load_codec(checkpoint, device, dtype)
 
 
 def _batches(tasks: Sequence[_Task], settings: ExtractSettings) -> Iterator[list[_Decoded]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import shutil
@@ -107,10 +108,13 @@ def _write_merged(base: Path, change: Adapter, staging: Path, reporter: Reporter
     apply_adapter(model, change)
     reporter.progress(1, 4, unit="steps", note="logits of base + adapter")
     wanted = proof_logits(model)
+    # Adapted layers refer to themselves, and hold the base's pages until the collector comes by.
     del model
+    gc.collect()
     reporter.progress(2, 4, unit="steps", note="merging")
     torch.save({name: _merged(name, value, change) for name, value in tensors.items()}, staging / "model.pth")
     del tensors
+    gc.collect()
     _companions(base, staging, codec=False)
     reporter.progress(3, 4, unit="steps", note="logits of the merged model")
     got = proof_logits(load_model(staging, dtype=stored))

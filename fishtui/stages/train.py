@@ -15,7 +15,7 @@ import torch
 from lightning.pytorch.plugins.environments import LightningEnvironment
 from torch.utils.data import DataLoader, IterableDataset
 
-from fishtui.devices import choose_device, choose_precision
+from fishtui.devices import choose_device, choose_precision, keep_freed_memory
 from fishtui.errors import FishtuiError, MisuseError
 from fishtui.files import exclusive, hash_file
 from fishtui.lm.config import ModelConfig
@@ -120,6 +120,8 @@ def _train(
     base = _base(project, settings)
     device = choose_device(wanted.device)
     precision = choose_precision(wanted.precision, device)
+    if device.type == "cpu":
+        keep_freed_memory()
     lora = parse_preset(wanted.lora, wanted.targets, wanted.dropout) if wanted.method == "lora" else None
 
     tokenizer = load_tokenizer(base)
@@ -213,7 +215,7 @@ def _checkpointing(
         return settings.gradient_checkpointing == "on"
     positions = settings.batch_size * settings.max_length
     free = memory.available(device) * memory.USABLE
-    needed = memory.estimate(model, positions, positions, precision.itemsize, checkpointing=False).total
+    needed = memory.estimate(model, positions, precision.itemsize, False, device).total
     if needed > free:
         reporter.note(
             f"gradient checkpointing is on: about {needed / 1e9:.1f} GB would be needed of {free / 1e9:.1f} GB"

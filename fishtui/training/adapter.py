@@ -25,8 +25,8 @@ from fishtui.weights import read_file
 PEFT_PREFIX = "base_model.model."
 NOTE = "fishtui.json"
 EMBEDDINGS = frozenset({"embeddings", "codebook_embeddings", "fast_embeddings"})
-# Rows of a weight that are merged at once: float32 copies stay small.
-BLOCK_ROWS = 8192
+# Rows of a weight that are merged at once: few enough that their float32 copies stay in the cache.
+BLOCK_ROWS = 512
 TENSOR = re.compile(r"(?P<module>.+)\.lora_(?P<embedding>embedding_)?(?P<side>[AB])(\.weight)?")
 
 
@@ -47,12 +47,13 @@ class LowRank:
 
     def add_to(self, weight: Tensor) -> Tensor:
         """`weight` + scaling · B·A (for an embedding, its transpose), added in float32 and rounded once."""
-        a, b = self.a.float(), self.b.float()
+        left, right = self.b.float(), self.a.float()
+        if self.embedding:
+            left, right = right.T, left.T
         merged = torch.empty_like(weight)
         for start in range(0, len(weight), BLOCK_ROWS):
             rows = slice(start, start + BLOCK_ROWS)
-            delta = (b @ a[:, rows]).T if self.embedding else b[rows] @ a
-            merged[rows] = (weight[rows].float() + delta * self.scaling).to(weight.dtype)
+            merged[rows] = torch.addmm(weight[rows].float(), left[rows], right, alpha=self.scaling)
         return merged
 
 

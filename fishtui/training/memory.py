@@ -8,6 +8,7 @@ import psutil
 import torch
 
 from fishtui.lm.config import BlockConfig
+from fishtui.lm.loss import block_logits
 from fishtui.lm.model import DualAR
 from fishtui.training.lora import trainable
 
@@ -15,6 +16,8 @@ from fishtui.training.lora import trainable
 PER_TRAINED = 3 * 4
 # Share of the free memory that may be planned with; the rest is fragmentation and libraries' workspaces.
 USABLE = 0.9
+# Logits, probabilities that become their gradient, and what the head's own backward pass makes of them.
+LOGITS_COPIES = 3
 
 
 @dataclass(frozen=True)
@@ -30,43 +33,41 @@ class Estimate:
         return self.weights + self.optimizer + self.activations
 
 
-def estimate(model: DualAR, positions: int, frames: int, element: int, checkpointing: bool) -> Estimate:
-    """What a step takes over `positions` of the slow transformer and `frames` of the fast one.
+def estimate(model: DualAR, positions: int, element: int, checkpointing: bool, device: torch.device) -> Estimate:
+    """What a step over so many `positions` takes, all of them frames.
 
-    `element` is the size in bytes that activations are computed in. Counts what autograd keeps per block:
-    see `_kept`; with `checkpointing` only each block's input and one block's inside at a time.
+    `element` is the size in bytes that activations are computed in. With `checkpointing` a slow block keeps only its
+    input, and one block's inside exists at a time. The fast transformer and the logits exist for one block of the
+    loss at a time.
     """
     config = model.config
-    fast_positions = frames * config.num_codebooks
     lora = any(hasattr(module, "lora_A") for module in model.modules())
-    activations = 0
-    largest = 0
-    for block, layers, count in (
-        (config.slow, config.n_layer, positions),
-        (config.fast, config.n_fast_layer, fast_positions),
-    ):
-        inside = count * _kept(block, element, lora)
-        entering = count * block.dim * element
-        activations += layers * (entering if checkpointing else inside)
-        largest = max(largest, inside)
+    inside = positions * kept_per_position(config.slow, element, lora)
+    entering = positions * config.dim * element
+    slow = config.n_layer * entering + inside if checkpointing else config.n_layer * inside
+    # The hidden states of labelled positions, their gradients, and the embedding's parts.
+    states = 6 * positions * config.dim * 4
+    logits = block_logits(device)
+    frames = min(positions, logits // (config.num_codebooks * config.codebook_size))
+    fast = frames * config.num_codebooks * config.n_fast_layer * kept_per_position(config.fast, element, lora)
     return Estimate(
         weights=sum(parameter.numel() * parameter.element_size() for parameter in model.parameters()),
         optimizer=PER_TRAINED * sum(parameter.numel() for parameter in trainable(model).values()),
-        activations=activations + (largest if checkpointing else 0),
+        activations=slow + states + fast + LOGITS_COPIES * 4 * logits,
     )
 
 
-def _kept(block: BlockConfig, element: int, lora: bool) -> int:
+def kept_per_position(block: BlockConfig, element: int, lora: bool) -> int:
     """Bytes that autograd keeps of one block per position."""
     heads = block.n_head * block.head_dim
-    qkv = heads + 2 * block.n_local_heads * block.head_dim
-    # float32: two norms (input, normalised), and the rotary pairs of q and k.
-    wide = 4 * (4 * block.dim + 2 * (heads + block.n_local_heads * block.head_dim))
-    # In the element's size: both normed inputs, q k v for attention and its output, gate, silu, up and product.
-    narrow = 2 * block.dim + qkv + heads + 4 * block.intermediate_size
-    # LoRA's dropout keeps its mask and its result for each adapted layer's input.
-    dropped = (4 * block.dim + heads + block.intermediate_size) if lora else 0
-    return wide + element * narrow + (4 + 1) * dropped
+    key = block.n_local_heads * block.head_dim
+    # In float32: the input of either norm and its normalised form, and q and k before they are rotated.
+    wide = 4 * block.dim + heads + key
+    # Both normed inputs; q, and k and v repeated for all heads; attention's output; gate, its silu, up, product.
+    narrow = 2 * block.dim + 3 * heads + 2 * heads + 4 * block.intermediate_size
+    # An adapted layer's dropout keeps its mask and what it lets through.
+    dropped = 2 * (4 * block.dim + heads + block.intermediate_size) if lora else 0
+    return 4 * wide + element * (narrow + dropped)
 
 
 def available(device: torch.device) -> int:

@@ -1,0 +1,55 @@
+"""`python -m tests.bench [NAME …]`: each measurement in a process of its own, beside a plain way to do the same.
+
+A machine that others use too makes every figure drift: read the ratios. Peak memory is the process's, with Python and
+torch in it.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+import sys
+from importlib import import_module
+
+NAMES = ("extraction", "packing", "training", "merging", "synthesis")
+
+
+def measured_apart(name: str, case: str, plain: bool) -> dict[str, float]:
+    """The speed of one case, and the peak memory of the process that ran it and its children, in GB."""
+    return json.loads(run_apart(name, case, plain).splitlines()[-1])
+
+
+def run_apart(name: str, case: str, plain: bool | None) -> bytes:
+    """Run one case, or with None for `plain` the preparation of all, in a new process; what it printed."""
+    command = [sys.executable, "-m", "tests.bench", json.dumps([name, case, plain])]
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout
+
+
+def main() -> None:
+    if len(sys.argv) == 2 and sys.argv[1].startswith("["):
+        name, case, plain = json.loads(sys.argv[1])
+        module = import_module(f"tests.bench.{name}")
+        if plain is None:
+            module.prepare()
+            return
+        speed = module.measure(case, plain)
+        peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+        print(json.dumps({"speed": speed, "memory": peak * 1024 / 1e9}))
+        return
+    print(f"{'':<34}{'':>16}{'ours':>9}{'plain':>9}{'ratio':>7}{'GB':>7}{'plain':>7}")
+    for name in sys.argv[1:] or NAMES:
+        module = import_module(f"tests.bench.{name}")
+        if hasattr(module, "prepare"):
+            run_apart(name, "", None)
+        for case in module.CASES:
+            ours, plain = (measured_apart(name, case, way) for way in (False, True))
+            print(
+                f"{name + ' ' + case:<34}{module.UNIT:>16}{ours['speed']:>9.2f}{plain['speed']:>9.2f}"
+                f"{ours['speed'] / plain['speed']:>7.2f}{ours['memory']:>7.2f}{plain['memory']:>7.2f}",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()

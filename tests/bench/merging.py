@@ -1,0 +1,79 @@
+"""An adapter into a base of the published size, random weights in bfloat16, with the proof.
+
+The plain way holds base and merged model in float32, and proves nothing.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from fishtui.lm.config import ModelConfig
+from fishtui.lm.load import load_model
+from fishtui.lm.model import DualAR
+from fishtui.project import Project
+from fishtui.runs.reporter import Reporter
+from fishtui.stages.merge import merge
+from fishtui.training.lora import parse_preset, target_modules
+from tests.lm.tiny import write_tokenizer
+
+UNIT = "merges/min"
+CASES = ["published size"]
+FOLDER = Path(tempfile.gettempdir()) / "fishtui-bench-merging"
+PRESET = parse_preset("r_8_alpha_16")
+
+
+def measure(case: str, plain: bool) -> float:
+    """Merges in one minute."""
+    folder, output = FOLDER, FOLDER / "merged"
+    started = time.perf_counter()
+    if plain:
+        merge_plainly(folder, output)
+    else:
+        merge(
+            Project(folder), Reporter(), base=folder / "base", adapter=folder / "adapter.ckpt", output=output,
+            preset=PRESET, template=None,
+        )  # fmt: skip
+    elapsed = time.perf_counter() - started
+    shutil.rmtree(output)
+    return 60 / elapsed
+
+
+def prepare() -> None:
+    """Write a base and an adapter in the older tool's form."""
+    base = FOLDER / "base"
+    base.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(Path(__file__).parents[1] / "lm" / "config-s1-mini.json", base / "config.json")
+    config = ModelConfig.read(base / "config.json")
+    write_tokenizer(base, config.codebook_size)
+    with torch.device("meta"):
+        model = DualAR(config, semantic_begin=262, im_end=261)
+    tensors = {name: torch.randn(value.shape, dtype=torch.bfloat16) * 0.02 for name, value in model.state_dict().items()}
+    torch.save(tensors, base / "model.pth")
+    adapter = {}
+    for name in target_modules(model, PRESET.targets):
+        rows, columns = model.get_submodule(name).weight.shape
+        if isinstance(model.get_submodule(name), nn.Embedding):
+            rows, columns = columns, rows
+        adapter[f"model.{name}.lora_A"] = torch.randn(PRESET.r, columns) * 0.01
+        adapter[f"model.{name}.lora_B"] = torch.randn(rows, PRESET.r) * 0.01
+    torch.save({"state_dict": adapter}, FOLDER / "adapter.ckpt")
+
+
+def merge_plainly(folder: Path, output: Path) -> None:
+    output.mkdir()
+    base = load_model(folder / "base").state_dict()
+    adapter = torch.load(folder / "adapter.ckpt", weights_only=True)["state_dict"]
+    merged = dict(base)
+    for name in adapter:
+        if name.endswith("lora_A"):
+            module = name.removeprefix("model.").removesuffix(".lora_A")
+            delta = adapter[name.removesuffix("A") + "B"] @ adapter[name] * PRESET.scaling
+            weight = base[f"{module}.weight"]
+            merged[f"{module}.weight"] = weight + (delta if delta.shape == weight.shape else delta.T)
+    torch.save({name: value.bfloat16() for name, value in merged.items()}, output / "model.pth")

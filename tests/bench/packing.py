@@ -1,0 +1,48 @@
+"""5,000 clips of 108 frames into shards; the plain way builds each message with protobuf and serialises it at the end."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from fishtui.project import Project
+from fishtui.runs.reporter import Reporter
+from fishtui.settings import PackSettings
+from fishtui.shards.text_data_pb2 import Semantics, Sentence, TextData
+from fishtui.stages.pack import pack
+from tests.builders import write_codes
+
+UNIT = "clips/s"
+CASES = ["1 process", "2 processes"]
+CLIPS = 5000
+
+
+def measure(case: str, plain: bool) -> float:
+    """Clips packed in one second."""
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        for number in range(CLIPS):
+            path = write_codes(root / "data" / f"speaker{number % 5}" / f"{number:05d}.npy", 108, number)
+            path.with_suffix(".lab").write_text(f"This is what the speaker says in clip {number}.", encoding="utf-8")
+        started = time.perf_counter()
+        if plain:
+            pack_plainly(root / "data", root / "plain.protos")
+        else:
+            settings = PackSettings(workers=int(case.split()[0]))
+            pack(Project(root), settings, Reporter(), data=root / "data", output=root / "data" / "protos")
+        return CLIPS / (time.perf_counter() - started)
+
+
+def pack_plainly(data: Path, output: Path) -> None:
+    with output.open("wb") as file:
+        for speaker in sorted(path for path in data.iterdir() if path.is_dir()):
+            message = TextData(source="folder", name=speaker.name)
+            for path in sorted(speaker.glob("*.lab")):
+                codes = np.load(path.with_suffix(".npy"))
+                rows = [Semantics(values=[int(value) for value in row]) for row in codes]
+                message.sentences.append(Sentence(texts=[path.read_text(encoding="utf-8")], semantics=rows))
+            content = message.SerializeToString()
+            file.write(len(content).to_bytes(4, "little") + content)
