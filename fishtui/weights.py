@@ -44,7 +44,8 @@ def read_file(path: Path) -> dict:
             f"{path} was not loaded: it holds more than tensors ({reason})",
             "A checkpoint of this model never needs code to load; get it from where it was published.",
         ) from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+    except Exception as error:
+        # Damaged bytes lead torch's reader into errors of any kind.
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise CheckpointError(f"{path} can't be read: {reason}", "It may be cut short; download it again.") from error
     if not isinstance(content, dict):

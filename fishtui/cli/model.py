@@ -12,6 +12,7 @@ from fishtui.cli.options import Session, setting, shared
 from fishtui.errors import MisuseError
 
 if TYPE_CHECKING:
+    from fishtui.lm.prompt import Template
     from fishtui.training.lora import LoraSpec
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
@@ -61,7 +62,7 @@ def merge(
     base: Path | None,
     adapter: Path | None,
     output: Path | None,
-    template: str | None,
+    template: Template | None,
 ) -> int:
     """Merge training NAME, or any --adapter, into its base.
 
@@ -122,7 +123,7 @@ def synthesize(
     text_file: Path | None,
     references: tuple[Path, ...],
     reference_texts: tuple[str, ...],
-    template: str | None,
+    template: Template | None,
     output: Path,
 ) -> int:
     """Speak a text, in the voice of references."""

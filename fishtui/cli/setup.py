@@ -83,7 +83,8 @@ def demo(session: Session, folder: Path) -> int:
                 output.line(f"  ✗ {record.stage} {entry['item']}: {entry['reason']}")
     output.line()
     output.line(
-        f"Loss on the held-out clips: {outcome.loss_before:.3f} before training, {outcome.loss_after:.3f} after."
+        f"Loss on the held-out clips: {outcome.loss_before:.3f} before training, {outcome.loss_after:.3f} at step"
+        f" {outcome.step}, the best, which was merged."
     )
     output.line(f"Speech (of a random model: noise): {outcome.speech}")
     output.line("Next: `fishtui init myvoice`, put your recordings into myvoice/data, and `fishtui download`.")

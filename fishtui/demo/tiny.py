@@ -111,7 +111,7 @@ def random_codec_tensors(config: CodecConfig) -> dict[str, torch.Tensor]:
             nn.init.normal_(parameter, std=(parameter.shape[1] * parameter.shape[2]) ** -0.5)
     with torch.no_grad():
         # Else the last tanh would saturate, and the demo's speech be at full scale throughout.
-        codec.decoder.model[-1].conv.weight *= 0.05
+        codec.get_parameter(f"decoder.model.{len(codec.decoder.model) - 1}.conv.weight").mul_(0.05)
     tensors = {}
     for name, value in codec.state_dict().items():
         if parts := weight_norm_parts(name):

@@ -76,7 +76,7 @@ def _vowel(voice: Voice, letter: str, pitch: float, times: np.ndarray) -> np.nda
 
 
 def write_recordings(folder: Path) -> int:
-    """Write 24 clips of two voices into `folder` as SPEAKER/clip.wav + .lab, five of them at fault; returns their number.
+    """Write 24 clips of two voices into `folder`, five of them at fault; returns how many.
 
     The faults: a recording cut short, a silent one, an empty transcript, a transcript that is missing, and one clip
     so loud in one place that its peak keeps it below the target loudness.

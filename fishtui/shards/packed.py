@@ -46,7 +46,7 @@ def read_manifest(folder: Path) -> list[ManifestEntry]:
 
 
 def shard_paths(folder: Path) -> list[Path]:
-    """The shards of a folder, in order. Raises DataError if there are none, or packing was broken off between two sets."""
+    """The shards of a folder, in order. Raises DataError if there are none, or two packings are mixed."""
     if (folder / STAGING / MANIFEST).exists():
         raise DataError(f"packing into {folder} was broken off", "Finish it with `fishtui pack`.")
     paths = sorted(folder.glob("*.protos"))

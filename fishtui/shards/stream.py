@@ -6,6 +6,7 @@ import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from google.protobuf.message import DecodeError
@@ -49,7 +50,7 @@ class ShardWriter:
         self.paths: list[Path] = []
         self._folder = folder
         self._shard_bytes = shard_bytes
-        self._file = None
+        self._file: BinaryIO | None = None
         self._messages = 0
         self._speaker = ""
         self._sentences: list[bytes] = []
@@ -61,7 +62,7 @@ class ShardWriter:
             self._close_message()
             self._speaker = speaker
         if self._file is None:
-            self._open_shard()
+            self._file = self._open_shard()
         self._sentences.append(sentence)
         self._message_bytes += len(sentence)
         return Placed(len(self.paths) - 1, self._messages, len(self._sentences) - 1)
@@ -71,14 +72,14 @@ class ShardWriter:
         self._close_message()
         self._close_shard()
 
-    def _open_shard(self) -> None:
+    def _open_shard(self) -> BinaryIO:
         path = self._folder / f"{len(self.paths):08d}.protos"
         self.paths.append(path)
-        self._file = path.open("wb")
         self._messages = 0
+        return path.open("wb")
 
     def _close_message(self) -> None:
-        if not self._sentences:
+        if self._file is None or not self._sentences:
             return
         # Serialised submessages are concatenated instead of parsed again: field 4, length-delimited.
         head = TextData(source=SOURCE, name=self._speaker).SerializeToString()

@@ -40,9 +40,10 @@ class RemoteFile:
 def download(
     project: Project, reporter: Reporter, *, repository: str, revision: str, target: Path, dry_run: bool = False
 ) -> Ledger:
-    """Fetch the files of a checkpoint that are missing or damaged in `target`; an interrupted file goes on where it stopped.
+    """Fetch the files of a checkpoint that are missing or damaged in `target`.
 
-    Raises FishtuiError without network or access, and if the repository is not a checkpoint of this model.
+    An interrupted file goes on where it stopped. Raises FishtuiError without network or access, and if the
+    repository is not a checkpoint of this model.
     """
     files = _remote_files(repository, revision)
     ledger = Ledger(unit="files")

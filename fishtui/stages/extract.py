@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,7 +44,7 @@ class _Decoded:
 
     task: _Task
     problem: str = ""
-    samples: np.ndarray | None = None
+    samples: np.ndarray = field(default_factory=lambda: np.empty(0, np.float32))
     sha256: str = ""
     size: int = 0
     modified: int = 0
@@ -157,7 +157,10 @@ def _batches(tasks: Sequence[_Task], settings: ExtractSettings) -> Iterator[list
 
 
 def plan_batches(seconds: Sequence[float], size: int, budget: float) -> Iterable[list[int]]:
-    """Indices of clips in batches of at most `size` clips and `budget` seconds, padding included; a longer clip goes alone."""
+    """Indices of clips in batches of at most `size` clips and `budget` seconds, padding included.
+
+    A clip that is longer than the budget goes alone.
+    """
     batch: list[int] = []
     for index in sorted(range(len(seconds)), key=lambda index: -seconds[index]):
         # Clips come longest first, so the first of a batch sets the padded length of all.

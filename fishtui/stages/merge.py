@@ -87,7 +87,7 @@ def merge(
 def export(
     project: Project, reporter: Reporter, *, adapter: Path, output: Path, preset: LoraSpec, dry_run: bool = False
 ) -> Ledger:
-    """Write an adapter as a peft folder. Raises CheckpointError if it is none, MisuseError if `output` is in the way."""
+    """Write an adapter as a peft folder. Raises CheckpointError if it is none, MisuseError if `output` is taken."""
     if output.exists() and any(output.iterdir()) and not (output / "adapter_config.json").exists():
         raise MisuseError(f"{output} holds something else", "Give a new folder.")
     change = read_adapter(adapter, preset)
@@ -126,8 +126,9 @@ def _write_merged(base: Path, change: Adapter, staging: Path, reporter: Reporter
     }
     # Written so that a difference that is no number fails too.
     if not proof["largest_difference"] <= TOLERANCE[stored] * proof["largest_logit"]:
+        difference = f"logits differ by {proof['largest_difference']:.3g}"
         raise FishtuiError(
-            f"the merged model does not compute what base + adapter does: logits differ by {proof['largest_difference']:.3g}",
+            f"the merged model does not compute what base + adapter does: {difference}",
             "The adapter may be damaged; nothing was written. Merge an earlier checkpoint with --step.",
         )
     return proof

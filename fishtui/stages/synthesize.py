@@ -101,7 +101,7 @@ def synthesize(
 
 
 def _template(checkpoint: Path) -> Template:
-    """The prompt that the checkpoint's merge was trained with; the published model's otherwise. Raises CheckpointError."""
+    """The prompt that a merged checkpoint was trained with, else the published model's. Raises CheckpointError."""
     record = checkpoint / RECORD
     if not record.exists():
         return "interleave"

@@ -171,7 +171,7 @@ def _train(
             raise
         raise FishtuiError(
             f"memory ran out at batch size {wanted.batch_size} with rows of {wanted.max_length}",
-            "Lower train.batch_size (and raise train.accumulate), or train.max_length, or set train.gradient_checkpointing=on.",
+            "Lower train.batch_size (and raise train.accumulate), or set train.gradient_checkpointing=on.",
         ) from error
     return ledger
 
@@ -190,15 +190,15 @@ def _position_of(
 ) -> Position:
     """Where a checkpoint says that the data goes on. Raises MisuseError if it is of another kind of training."""
     origin, _ = read_checkpoint(newest)
-    for what, was, wish in (
+    for what, before, wish in (
         ("method", origin.method, wanted.method),
         ("template", origin.template, wanted.template),
         ("LoRA", origin.lora, lora),
         ("pretrained model", origin.base_sha256, base_hash),
     ):
-        if was != wish:
+        if before != wish:
             raise MisuseError(
-                f"{newest} was trained with another {what}: {was} in place of {wish}",
+                f"{newest} was trained with another {what}: {before} in place of {wish}",
                 "Set it as it was, or begin anew with --restart.",
             )
     was = origin.position

@@ -6,7 +6,7 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +40,7 @@ class LowRank:
     embedding: bool
 
     @property
-    def shape(self) -> tuple[int, int]:
+    def shape(self) -> tuple[int, ...]:
         """The shape of the weight that is changed."""
         shape = (self.b.shape[0], self.a.shape[1])
         return shape[::-1] if self.embedding else shape
@@ -102,17 +102,11 @@ def read_adapter(path: Path, preset: LoraSpec, template: Template = "interleave"
 def _read_ours(path: Path) -> Adapter:
     origin, content = read_checkpoint(path)
     tensors = {name.removeprefix("model."): value for name, value in content["state_dict"].items()}
-    known = {
-        "template": origin.template,
-        "spec": origin.lora,
-        "base": origin.base,
-        "base_sha256": origin.base_sha256,
-        "step": origin.step,
-    }
+    adapter = Adapter(path, origin.template, origin.lora, origin.base, origin.base_sha256, origin.step)
     if origin.lora is None:
-        return Adapter(path, weights=tensors, **known)
+        return replace(adapter, weights=tensors)
     plain = {name.replace(f".{ADAPTER}", ""): value for name, value in tensors.items()}
-    return Adapter(path, low_rank=_pair(path, plain, origin.lora.scaling), **known)
+    return replace(adapter, low_rank=_pair(path, plain, origin.lora.scaling))
 
 
 def _read_peft(path: Path, template: Template) -> Adapter:

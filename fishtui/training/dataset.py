@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -72,8 +72,9 @@ def load_examples(
         else:
             (examples.validation if name in validation else examples.train).append(example)
     if not examples.train:
+        left_out = f"{len(examples.too_long)} too long, {len(examples.validation)} held out"
         raise FishtuiError(
-            f"{protos} holds no clip to train on: {len(examples.too_long)} too long, {len(examples.validation)} held out",
+            f"{protos} holds no clip to train on: {left_out}",
             "Add clips, raise train.max_length, or lower pack.validation.",
         )
     return examples
@@ -82,7 +83,7 @@ def load_examples(
 def _names_and_split(
     protos: Path, sentences: Sequence[tuple[Placed, StoredSentence]], share: float
 ) -> tuple[list[str], set[str]]:
-    """Each sentence's clip name, from the manifest or, for shards of another tool, made of its place; and the held-out ones."""
+    """Each sentence's clip name, and those held out; without a manifest, both come from their places."""
     manifest = read_manifest(protos)
     if not manifest:
         names = [f"{sentence.speaker}/{place.shard}.{place.message}.{place.sentence}" for place, sentence in sentences]
@@ -105,7 +106,7 @@ def _check_codes(path: Path, name: str, sentence: StoredSentence, config: ModelC
 
 @dataclass
 class Batch:
-    """Rows of sequences: `tokens` and `labels` int64 (B, 1 + codebooks, S), `segments` int64 (B, S) as in `DualAR.slow`.
+    """Rows of sequences: `tokens`, `labels` int64 (B, 1 + codebooks, S); `segments` int64 (B, S), see `DualAR.slow`.
 
     `positions` counts those that are not padding, `clips` what they hold; `epoch` and `index` say where in the
     data the batch stands.
@@ -121,8 +122,8 @@ class Batch:
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Batch:
         """The same batch on another device."""
-        moved = (tensor.to(device, non_blocking=non_blocking) for tensor in (self.tokens, self.labels, self.segments))
-        return Batch(*moved, self.positions, self.clips, self.epoch, self.index)
+        names = ("tokens", "labels", "segments")
+        return replace(self, **{name: getattr(self, name).to(device, non_blocking=non_blocking) for name in names})
 
 
 def collate(

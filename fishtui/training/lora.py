@@ -79,7 +79,13 @@ def attach(model: DualAR, spec: LoraSpec, modules: Iterable[str] | None = None) 
     if not names:
         raise MisuseError("the LoRA targets match nothing in this model", "Look at train.targets.")
     model.requires_grad_(False)
-    config = LoraConfig(r=spec.r, lora_alpha=spec.alpha, lora_dropout=spec.dropout, target_modules=names, bias="none")
+    config = LoraConfig(
+        r=spec.r,
+        lora_alpha=spec.alpha,  # type: ignore[arg-type]
+        lora_dropout=spec.dropout,
+        target_modules=names,
+        bias="none",
+    )
     inject_adapter_in_model(config, model, adapter_name=ADAPTER)
     adapted = {name for name, module in model.named_modules() if hasattr(module, "lora_A")}
     if adapted != set(names):
@@ -87,11 +93,11 @@ def attach(model: DualAR, spec: LoraSpec, modules: Iterable[str] | None = None) 
     for parameter in trainable(model).values():
         parameter.data = parameter.data.float()
     for name in adapted:
-        module = model.get_submodule(name)
+        module: Any = model.get_submodule(name)
         if isinstance(module.base_layer, torch.nn.Linear):
             module.forward = partial(lean_forward, module)
     if model.config.tie_word_embeddings and "embeddings" in adapted:
-        model.head = partial(_tied_head, model)
+        model.head = partial(_tied_head, model.embeddings)  # type: ignore[method-assign]
 
 
 def trainable(model: torch.nn.Module) -> dict[str, torch.nn.Parameter]:
@@ -99,7 +105,7 @@ def trainable(model: torch.nn.Module) -> dict[str, torch.nn.Parameter]:
     return {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
 
 
-def lean_forward(module: torch.nn.Module, x: Tensor) -> Tensor:
+def lean_forward(module: Any, x: Tensor) -> Tensor:
     """What a peft linear layer computes, base(x) + scaling · B(A(dropout(x))), with fewer passes over the output.
 
     peft scales and adds tensors of the output's size; over 155,776 logits that takes longer than the products.
@@ -132,9 +138,8 @@ class _LowRankSum(torch.autograd.Function):
         return wanted, gradient @ up, None, gradient.T @ a
 
 
-def _tied_head(model: DualAR, normed: Tensor) -> Tensor:
+def _tied_head(embeddings: Any, normed: Tensor) -> Tensor:
     """Logits from embeddings that have an adapter: peft changes what the embedding returns, not its weight."""
-    embeddings = model.embeddings
     a, b = embeddings.lora_embedding_A[ADAPTER], embeddings.lora_embedding_B[ADAPTER]
     base = functional.linear(normed, embeddings.base_layer.weight.to(normed.dtype))
     return base + functional.linear(functional.linear(normed, b.T) * embeddings.scaling[ADAPTER], a.T)

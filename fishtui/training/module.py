@@ -59,7 +59,7 @@ class FineTuning(lightning.LightningModule):
         self.origin = origin
         self.average = Average()
         self.validation = Average()
-        self.gradient_norm = 0.0
+        self.gradient_norm = self.learning_rate = 0.0
         # A checkpoint holds the trained parameters only.
         self.strict_loading = False
         self._random_state: dict[str, Tensor] | None = None
@@ -79,10 +79,11 @@ class FineTuning(lightning.LightningModule):
         return batch.to(device, non_blocking=True)
 
     def configure_gradient_clipping(self, optimizer: Any, *args: Any, **options: Any) -> None:
-        """Clip, and keep the norm from before; both need the norm, so they share it."""
+        """Clip, and keep the norm from before and the rate of the step that comes, for the metrics."""
         parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
         norm = torch.nn.utils.clip_grad_norm_(parameters, self.settings.clip_norm)
         self.gradient_norm = float(norm)
+        self.learning_rate = optimizer.param_groups[0]["lr"]
 
     def configure_optimizers(self) -> Any:
         """AdamW, and a learning rate that climbs from 0 over the warm-up and then stays."""

@@ -59,11 +59,11 @@ def _in_float32(model: DualAR) -> Iterator[None]:
             handles += [module.register_forward_pre_hook(_widen), module.register_forward_hook(_restore)]
     head = model.head
     if model.config.tie_word_embeddings and isinstance(model.embeddings, nn.Embedding):
-        model.head = partial(_tied_head, model.embeddings)
+        model.head = partial(_tied_head, model.embeddings)  # type: ignore[method-assign]
     try:
         yield
     finally:
-        model.head = head
+        model.head = head  # type: ignore[method-assign]
         for handle in handles:
             handle.remove()
 
@@ -72,13 +72,13 @@ def _tied_head(embeddings: nn.Embedding, normed: Tensor) -> Tensor:
     return functional.linear(normed, embeddings.weight.float())
 
 
-def _widen(module: nn.Linear, inputs: Any) -> None:
+def _widen(module: Any, inputs: Any) -> None:
     module.resting = [parameter.data for parameter in module.parameters(recurse=False)]
     for parameter in module.parameters(recurse=False):
         parameter.data = parameter.data.float()
 
 
-def _restore(module: nn.Linear, inputs: Any, output: Any) -> None:
+def _restore(module: Any, inputs: Any, output: Any) -> None:
     for parameter, resting in zip(module.parameters(recurse=False), module.resting, strict=True):
         parameter.data = resting
     del module.resting
@@ -93,7 +93,7 @@ def apply_adapter(model: DualAR, adapter: Adapter) -> None:
         # Only the scaling counts here, so the alpha may be a fraction.
         attach(model, LoraSpec(rank, change.scaling * rank, ()), adapter.low_rank)
     for name, change in adapter.low_rank.items():
-        module = model.get_submodule(name)
+        module: Any = model.get_submodule(name)
         if change.embedding:
             module.lora_embedding_A[ADAPTER].copy_(change.a)
             module.lora_embedding_B[ADAPTER].copy_(change.b)

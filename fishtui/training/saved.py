@@ -71,7 +71,7 @@ def earliest_good(saved: Sequence[Saved], tolerance: float = TOLERANCE) -> Saved
 
 
 def choose(results: Path, step: int | None) -> Saved:
-    """The checkpoint of `step` in a training run's folder; without a step the best, or the newest if none was validated.
+    """The checkpoint of `step` in a training's results; without a step the best, or the newest if none was validated.
 
     Raises MisuseError if there is no such checkpoint.
     """

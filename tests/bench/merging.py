@@ -53,7 +53,9 @@ def prepare() -> None:
     write_tokenizer(base, config.codebook_size)
     with torch.device("meta"):
         model = DualAR(config, semantic_begin=262, im_end=261)
-    tensors = {name: torch.randn(value.shape, dtype=torch.bfloat16) * 0.02 for name, value in model.state_dict().items()}
+    tensors = {
+        name: torch.randn(value.shape, dtype=torch.bfloat16) * 0.02 for name, value in model.state_dict().items()
+    }
     torch.save(tensors, base / "model.pth")
     adapter = {}
     for name in target_modules(model, PRESET.targets):

@@ -1,4 +1,4 @@
-"""5,000 clips of 108 frames into shards; the plain way builds each message with protobuf and serialises it at the end."""
+"""5,000 clips of 108 frames into shards; the plain way builds whole messages and serialises them at the end."""
 
 from __future__ import annotations
 

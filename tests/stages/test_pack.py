@@ -158,7 +158,7 @@ def test_nothing_to_pack_is_an_error(tmp_path: Path) -> None:
         run(tmp_path)
     write_codes(tmp_path / "data" / "anna" / "a.npy")
     (tmp_path / "data" / "anna" / "a.lab").write_bytes(b"")
-    with pytest.raises(FishtuiError, match="no clip of .* could be packed") as caught:
+    with pytest.raises(FishtuiError, match=r"no clip of .* could be packed") as caught:
         run(tmp_path)
     assert "empty" in caught.value.remedy
     assert not (tmp_path / "data" / "protos" / MANIFEST).exists()

@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from fishtui.lm.loss import losses
-from fishtui.stages.train import _checkpointing
-from fishtui.settings import TrainSettings
 from fishtui.runs.reporter import Reporter
+from fishtui.settings import TrainSettings
+from fishtui.stages.train import _checkpointing
 from fishtui.training import memory
 from fishtui.training.lora import attach, parse_preset
 from tests.lm.tiny import tiny_labels, tiny_model, tiny_tokens

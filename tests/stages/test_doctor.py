@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from fishtui.project import Project
+from fishtui.settings import PathSettings, Settings
+from fishtui.stages import doctor
+from tests.builders import fishtui, snapshot
+
+
+def findings(root: Path, checkpoint: Path) -> dict[str, doctor.Finding]:
+    settings = Settings(paths=PathSettings(checkpoint=str(checkpoint)))
+    return {finding.name: finding for finding in doctor.examine(Project(root), settings)}
+
+
+def test_a_good_checkpoint_is_well(tmp_path: Path, checkpoint: Path) -> None:
+    found = findings(tmp_path, checkpoint)
+    assert {found[name].state for name in ("python", "torch", "model", "codec")} == {"ok"}
+    assert "million parameters" in found["model"].found
+    assert all(each.remedy for each in found.values() if each.state != "ok")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "name", "named"),
+    [
+        (lambda folder: (folder / "model.pth").unlink(), "model", "model.pth does not exist"),
+        (lambda folder: (folder / "tokenizer.tiktoken").write_bytes(b"?"), "model", "tokenizer"),
+        (lambda folder: edit(folder / "config.json", lambda config: config.pop("dim")), "model", "dim"),
+        (lambda folder: edit(folder / "config.json", lambda config: config.update(n_layer=3)), "model", "layers.2"),
+        (lambda folder: drop(folder / "model.pth", "norm.weight"), "model", "missing: norm.weight"),
+        (lambda folder: cut(folder / "codec.pth"), "codec", "can't be read"),
+        (lambda folder: drop(folder / "codec.pth", "decoder.model.0.conv.bias"), "codec", "decoder.model.0.conv.bias"),
+    ],
+)
+def test_a_faulty_checkpoint_is_told_with_what_to_do(
+    tmp_path: Path, checkpoint: Path, spoil, name: str, named: str
+) -> None:
+    folder = tmp_path / "checkpoint"
+    shutil.copytree(checkpoint, folder)
+    spoil(folder)
+    finding = findings(tmp_path, folder)[name]
+    assert finding.state == "error"
+    assert named in finding.found
+    assert finding.remedy
+
+
+def edit(path: Path, change) -> None:
+    config = json.loads(path.read_text(encoding="utf-8"))
+    change(config)
+    path.write_text(json.dumps(config), encoding="utf-8")
+
+
+def drop(path: Path, name: str) -> None:
+    tensors = torch.load(path, weights_only=True)
+    tensors = {known: value for known, value in tensors.items() if known != name}
+    torch.save(tensors, path)
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:5000])
+
+
+def test_a_torchaudio_that_cannot_be_imported_is_explained(
+    tmp_path: Path, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "torchaudio", None)
+    finding = findings(tmp_path, checkpoint)["torch"]
+    assert finding.state == "error"
+    assert "pip install" in finding.remedy
+
+
+def test_the_command_exits_with_3_on_an_error_and_writes_nothing(tmp_path: Path) -> None:
+    result = fishtui("doctor", "--json", cwd=tmp_path)
+    assert result.returncode == 3
+    shown = {finding["name"]: finding for finding in json.loads(result.stdout)}
+    assert shown["checkpoint"]["state"] == "error"
+    assert "fishtui download" in shown["checkpoint"]["remedy"]
+    assert snapshot(tmp_path) == {}

@@ -1,0 +1,83 @@
+"""Rules that keep the parts apart, read from the source."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "fishtui"
+MODULES = sorted(path for path in PACKAGE.rglob("*.py") if not path.name.endswith("_pb2.py"))
+HEAVY = {"torch", "torchaudio", "lightning", "peft"}
+# What torch may not be imported by: everything that runs outside a stage.
+LIGHT = [
+    "cli",
+    "runs",
+    "shards",
+    "audio",
+    "settings.py",
+    "project.py",
+    "errors.py",
+    "files.py",
+    "codes.py",
+    "dataset.py",
+    "workers.py",
+]
+
+
+def imports(path: Path, top_level: bool = False) -> Iterator[str]:
+    """Modules that a file imports; with `top_level` only those that importing it imports."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    nodes = tree.body if top_level else ast.walk(tree)
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+
+
+def below(*names: str) -> list[Path]:
+    return [path for path in MODULES for name in names if path.is_relative_to(PACKAGE / name)]
+
+
+@pytest.mark.parametrize("path", below(*LIGHT), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_light_modules_load_nothing_heavy(path: Path) -> None:
+    assert not {name.partition(".")[0] for name in imports(path, top_level=True)} & HEAVY
+
+
+@pytest.mark.parametrize("path", below("codec", "lm"), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_the_models_know_nothing_of_projects_runs_or_settings(path: Path) -> None:
+    allowed = {"codec", "lm", "errors", "nn", "weights"}
+    ours = {name.split(".")[1] for name in imports(path) if name.startswith("fishtui.")}
+    assert ours <= allowed
+    other = "lm" if "codec" in path.parts else "codec"
+    assert other not in ours
+
+
+def test_nothing_imports_the_command_line() -> None:
+    outside = [path for path in MODULES if not path.is_relative_to(PACKAGE / "cli") and path.name != "__main__.py"]
+    assert [path for path in outside for name in imports(path) if name.startswith("fishtui.cli")] == []
+
+
+def test_modules_hold_one_idea() -> None:
+    lengths = {path.name: len(path.read_text(encoding="utf-8").splitlines()) for path in MODULES}
+    assert {name: lines for name, lines in lengths.items() if lines > 400} == {}
+
+
+def test_the_tree_in_the_readme_is_that_of_the_package() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    block = readme.partition("## Layout")[2].partition("```")[2].partition("```")[0]
+    named = set(re.findall(r"^ {4}(\w+(?:\.py|/)?)", block, re.MULTILINE))
+    there = {
+        f"{path.name}/" if path.is_dir() else path.name for path in PACKAGE.iterdir() if path.name != "__pycache__"
+    }
+    assert named == there
+
+
+def test_the_package_says_nothing_of_where_it_was_made() -> None:
+    for path in [*MODULES, ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "pyproject.toml"]:
+        assert not re.search(r"/(root|home|work)/", path.read_text(encoding="utf-8")), path

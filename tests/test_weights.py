@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import os
+import warnings
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fishtui.errors import CheckpointError
+from fishtui.weights import read_file, read_tensors
+
+
+class Bomb:
+    """Makes a file when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return os.mkdir, (str(self.path),)
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_code_in_a_checkpoint_is_never_run(tmp_path: Path, zipped: bool) -> None:
+    path, crater = tmp_path / "model.pth", tmp_path / "crater"
+    torch.save({"weight": torch.zeros(3), "bomb": Bomb(crater)}, path, _use_new_zipfile_serialization=zipped)
+    with pytest.raises(CheckpointError, match="more than tensors"):
+        read_tensors(path)
+    assert not crater.exists()
+
+
+def test_wrappers_and_prefixes_are_taken_off(tmp_path: Path) -> None:
+    path = tmp_path / "model.pth"
+    torch.save({"state_dict": {"model.a": torch.ones(2), "model.b": torch.zeros(1)}, "step": 3}, path)
+    assert sorted(read_tensors(path, prefix="model.")) == ["a", "b"]
+    torch.save({"a": torch.ones(2), "b": torch.zeros(1)}, path, _use_new_zipfile_serialization=False)
+    assert sorted(read_tensors(path, prefix="model.")) == ["a", "b"]
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.sampled_from([b"", b"PK\x03\x04", b"\x80\x02"]), st.binary(max_size=60))
+def test_what_is_no_checkpoint_is_told(tmp_path_factory: pytest.TempPathFactory, start: bytes, rest: bytes) -> None:
+    path = tmp_path_factory.getbasetemp() / "model.pth"
+    path.write_bytes(start + rest)
+    with warnings.catch_warnings(), pytest.raises(CheckpointError) as caught:
+        # torch warns of pickle protocols in nonsense.
+        warnings.simplefilter("ignore")
+        read_file(path)
+    assert str(path) in caught.value.problem
+    assert caught.value.remedy
+    assert "\n" not in caught.value.problem
+
+
+def test_a_checkpoint_cut_short_or_of_something_else_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "model.pth"
+    torch.save({"a": torch.ones(10_000)}, path)
+    path.write_bytes(path.read_bytes()[:20_000])
+    with pytest.raises(CheckpointError, match="can't be read"):
+        read_tensors(path)
+    torch.save([torch.ones(2)], path)
+    with pytest.raises(CheckpointError, match="list"):
+        read_tensors(path)
+    torch.save({"epoch": 3}, path)
+    with pytest.raises(CheckpointError, match="no tensors"):
+        read_tensors(path)
