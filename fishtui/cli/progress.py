@@ -45,6 +45,8 @@ class Bar:
             console=console,
             disable=not console.is_terminal,
             transient=True,
+            # A slow link should not be filled with bars that look alike.
+            refresh_per_second=4,
         )
         self._stage = stage
         self._task = self._progress.add_task(stage, total=None, note="", unit="")

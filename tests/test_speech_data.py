@@ -1,0 +1,62 @@
+"""Every stage over real and spoken clips, where these are at hand: no clip goes missing."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fishtui.shards.packed import read_manifest
+from tests.builders import fishtui, project
+from tests.golden_data import GOLDEN
+
+SPEECH = Path(os.environ.get("FISHTUI_SPEECH", Path(__file__).parents[2] / "shared" / "data" / "speech"))
+AUDIO = (".wav", ".mp3", ".flac")
+SETTINGS = f"""
+[paths]
+checkpoint = "{GOLDEN / "checkpoint"}"
+
+[train]
+max_steps = 3
+validate_every = 3
+max_length = 1024
+batch_size = 1
+device = "cpu"
+
+[synthesize]
+max_seconds = 0.5
+"""
+
+
+@pytest.mark.skipif(not SPEECH.is_dir(), reason="no folder of speech: set FISHTUI_SPEECH to one")
+def test_every_clip_of_a_real_dataset_is_accounted_for(tmp_path: Path) -> None:
+    root = project(tmp_path, SETTINGS).root
+    clips = {str(path.relative_to(SPEECH).with_suffix("")) for path in SPEECH.rglob("*") if path.suffix in AUDIO}
+    ledgers = {}
+    merged = root / "merged"
+    reference = next(path for path in sorted((SPEECH / "lj").iterdir()) if path.suffix in AUDIO)
+    for arguments in (
+        ["normalize", str(SPEECH), "data"],
+        ["extract"],
+        ["pack", "--validation", "0.05"],
+        ["train", "voice"],
+        ["merge", "voice", "--output", str(merged)],
+        ["synthesize", "--checkpoint", str(merged), "--text", "مرحبا. 今天!", "--reference", str(reference)],
+    ):
+        result = fishtui(*arguments, "--json", cwd=root)
+        assert result.returncode == 0, result.stderr
+        ledgers[arguments[0]] = json.loads(result.stdout.splitlines()[-1])["ledger"]
+    for stage in ("normalize", "extract", "pack"):
+        assert ledgers[stage]["done"] == ledgers[stage]["total"] == len(clips)
+    manifest = read_manifest(root / "data" / "protos")
+    assert {entry["clip"] for entry in manifest} == clips
+    assert ledgers["train"]["total"] == len(clips)
+    held_out = Counter(entry["speaker"] for entry in manifest if entry["split"] == "validation")
+    large = {speaker for speaker, count in Counter(entry["speaker"] for entry in manifest).items() if count >= 10}
+    assert large <= held_out.keys()
+    for entry in manifest:
+        assert np.load(root / "data" / f"{entry['clip']}.npy").shape == (10, entry["frames"])
