@@ -87,6 +87,8 @@ def demo(session: Session, folder: Path) -> int:
         f" {outcome.step}, the best, which was merged."
     )
     output.line(f"Speech (of a random model: noise): {outcome.speech}")
+    output.line(f"Look around: cd {folder} && fishtui synthesize --checkpoint {outcome.merged} \\")
+    output.line(f'    --text "Bread and salt." --reference {outcome.reference} --output bread.wav')
     output.line("Next: `fishtui init myvoice`, put your recordings into myvoice/data, and `fishtui download`.")
     return 0
 

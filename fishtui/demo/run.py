@@ -11,6 +11,7 @@ from typing import TextIO
 import torch
 
 from fishtui import settings
+from fishtui.dataset import TEXT_EXTENSION, read_transcript
 from fishtui.demo.tiny import write_checkpoint
 from fishtui.demo.voices import write_recordings
 from fishtui.errors import FishtuiError, MisuseError
@@ -66,6 +67,8 @@ class Outcome:
     loss_after: float
     step: int
     speech: Path
+    merged: str
+    reference: str
 
 
 def run_demo(folder: Path, listen: Listen) -> Outcome:
@@ -83,7 +86,7 @@ def run_demo(folder: Path, listen: Listen) -> Outcome:
     merged = base.with_name(f"tiny-{NAME}-lora")
     speech = project.root / "speech.wav"
     preset = parse_preset(values.train.lora)
-    reference = (data / "anna" / "00.wav", (data / "anna" / "00.lab"))
+    recording = data / "anna" / "00.wav"
     records: list[RunRecord] = []
 
     def stage(name: str, work: Callable[[Reporter], Ledger]) -> None:
@@ -110,14 +113,14 @@ def run_demo(folder: Path, listen: Listen) -> Outcome:
             adapter=None,
             preset=preset,
             texts=[TEXT],
-            references=[(reference[0], reference[1].read_text(encoding="utf-8"))],
+            references=[(recording, read_transcript(recording.with_suffix(TEXT_EXTENSION)))],
             template=None,
             output=speech,
         ),
     )
     if after is None or not after < before:
         raise FishtuiError(f"the loss did not fall: {before} before, {after} after", "This is a fault of fishtui.")
-    return Outcome(records, before, after, chosen.step, speech)
+    return Outcome(records, before, after, chosen.step, speech, project.shown(merged), project.shown(recording))
 
 
 def _prepare(folder: Path) -> Project:

@@ -7,7 +7,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import time
 from typing import Any, TextIO
@@ -89,7 +89,11 @@ def _run(record: RunRecord, work: Work, reporter: Reporter) -> None:
 
 def _fail(record: RunRecord, error: FishtuiError, exit_status: int) -> None:
     record.traceback = traceback.format_exc()
-    with (record.folder / "output.log").open("a", encoding="utf-8", errors="backslashreplace") as log:
+    # On a full disk the error itself is what there is to tell.
+    with (
+        suppress(OSError),
+        (record.folder / "output.log").open("a", encoding="utf-8", errors="backslashreplace") as log,
+    ):
         log.write(record.traceback)
     record.state, record.exit_status, record.error = records.FAILED, exit_status, str(error)
 

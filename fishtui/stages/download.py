@@ -17,6 +17,7 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
+from huggingface_hub.utils import tqdm
 
 from fishtui.errors import FishtuiError, MisuseError
 from fishtui.files import hash_file
@@ -63,7 +64,14 @@ def download(
         path = target / file.name
         try:
             # A file of the right name that failed the check would count as there.
-            hf_hub_download(repository, file.name, revision=revision, local_dir=target, force_download=path.exists())
+            hf_hub_download(
+                repository,
+                file.name,
+                revision=revision,
+                local_dir=target,
+                force_download=path.exists(),
+                tqdm_class=_meter(reporter, file.name, fetched, total),
+            )
         except (HfHubHTTPError, httpx.HTTPError, LocalEntryNotFoundError, OSError) as error:
             raise _explained(error, repository) from error
         if is_complete(path, file):
@@ -74,6 +82,18 @@ def download(
         fetched += file.size
     reporter.progress(total, total, unit="bytes")
     return ledger
+
+
+def _meter(reporter: Reporter, name: str, before: int, total: int) -> type[tqdm]:
+    """A tqdm that tells `reporter` how many of `total` bytes are there; the hub's client wants a class."""
+
+    class Meter(tqdm):
+        def update(self, n: float | None = 1) -> bool | None:
+            shown = super().update(n)
+            reporter.progress(min(before + int(self.n), total), total, unit="bytes", note=name)
+            return shown
+
+    return Meter
 
 
 def is_complete(path: Path, file: RemoteFile) -> bool:

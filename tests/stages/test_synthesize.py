@@ -16,9 +16,12 @@ from fishtui.lm.load import load_model, load_tokenizer
 from fishtui.lm.prompt import synthesis_prompt
 from fishtui.runs.reporter import Reporter
 from fishtui.settings import SynthesizeSettings
+from fishtui.stages.merge import merge
 from fishtui.stages.synthesize import synthesize
 from fishtui.training.lora import parse_preset
+from fishtui.weights import read_tensors
 from tests.builders import project, tone, write_clip, write_codes
+from tests.golden_data import GOLDEN
 
 SETTINGS = SynthesizeSettings(device="cpu", max_seconds=0.5)
 
@@ -82,6 +85,24 @@ def test_a_merged_checkpoint_speaks_with_the_template_it_was_trained_with(tmp_pa
     (merged / "merge.json").write_text("{", encoding="utf-8")
     with pytest.raises(CheckpointError, match="damaged"):
         run(tmp_path, merged)
+
+
+def test_an_adapter_speaks_as_its_merge_does(tmp_path: Path) -> None:
+    """In float32, where merging rounds nothing that counts."""
+    base = tmp_path / "base"
+    shutil.copytree(GOLDEN / "checkpoint", base)
+    tensors = read_tensors(base / "model.pth")
+    torch.save({name: value.float() for name, value in tensors.items()}, base / "model.pth")
+    adapter = next((GOLDEN / "lora").glob("step_*.ckpt"))
+    preset = parse_preset("r_8_alpha_16")
+    options = {"base": base, "adapter": adapter, "output": tmp_path / "merged", "preset": preset, "template": None}
+    merge(project(tmp_path), Reporter(), **options)
+    run(tmp_path, tmp_path / "merged")
+    merged = read_audio(tmp_path / "out.wav").mono()
+    run(tmp_path, base, adapter=adapter)
+    np.testing.assert_array_equal(read_audio(tmp_path / "out.wav").mono(), merged)
+    run(tmp_path, base, template="instruct")
+    assert not np.array_equal(read_audio(tmp_path / "out.wav").mono(), merged)
 
 
 def test_references_may_be_codes_and_bad_ones_are_told(tmp_path: Path, checkpoint: Path) -> None:

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+
+import psutil
+import pytest
+
+from fishtui.workers import ordered_map
+
+HOST = """
+from fishtui.workers import ordered_map
+from tests.test_workers import identify, linger
+
+for pid in ordered_map(identify, range(8), 2, 8):
+    print(pid, flush=True)
+list(ordered_map(linger, range(8), 2, 8))
+"""
+
+
+def identify(number: int) -> int:
+    return os.getpid()
+
+
+def linger(number: int) -> None:
+    print(os.getpid(), flush=True)
+    signal.pause()
+
+
+def double(number: int) -> int:
+    return 2 * number
+
+
+def fail(number: int) -> int:
+    raise ValueError(f"no {number}")
+
+
+def test_results_come_in_order_and_no_more_than_asked_for_are_begun() -> None:
+    begun = []
+
+    def items():
+        for number in range(20):
+            begun.append(number)
+            yield number
+
+    results = ordered_map(double, items(), 2, ahead=3)
+    assert next(results) == 0
+    assert len(begun) <= 5
+    assert list(results) == list(range(2, 40, 2))
+
+
+def test_an_error_reaches_the_caller() -> None:
+    with pytest.raises(ValueError, match="no 0"):
+        list(ordered_map(fail, range(4), 2, 2))
+
+
+def test_workers_end_with_a_parent_that_is_killed() -> None:
+    process = subprocess.Popen([sys.executable, "-c", HOST], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    lines = map(str.strip, process.stdout)
+    for _ in range(10):
+        next(lines)
+    children = psutil.Process(process.pid).children(recursive=True)
+    assert len(children) >= 2
+    process.kill()
+    process.wait()
+    _, alive = psutil.wait_procs(children, timeout=30)
+    assert not alive
