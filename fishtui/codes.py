@@ -133,8 +133,12 @@ def is_current(journal: Journal, clip: str, audio: Path, codes: Path, codec: str
         return True
     if (made.codec, made.recipe) != (codec, recipe):
         return False
-    status = audio.stat()
-    return (status.st_size, status.st_mtime_ns) == (made.size, made.modified) or hash_file(audio) == made.audio
+    try:
+        status = audio.stat()
+        return (status.st_size, status.st_mtime_ns) == (made.size, made.modified) or hash_file(audio) == made.audio
+    except OSError:
+        # Decoding will say what is wrong with it.
+        return False
 
 
 def store(journal: Journal, made_from: Source, path: Path, codes: np.ndarray) -> None:

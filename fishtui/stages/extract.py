@@ -12,13 +12,14 @@ import numpy as np
 from fishtui.audio.decode import SAMPLE_RATE, probe_seconds, read_audio
 from fishtui.audio.resample import Filter, resample
 from fishtui.codes import Journal, Source, is_current, store
-from fishtui.dataset import Clip, find_clips
+from fishtui.dataset import Clip
 from fishtui.errors import CheckpointError, DataError, FishtuiError
 from fishtui.files import hash_file
 from fishtui.project import Project
 from fishtui.runs.ledger import Ledger
 from fishtui.runs.reporter import Reporter
 from fishtui.settings import ExtractSettings
+from fishtui.stages.clips import clips_with_audio
 from fishtui.workers import ordered_map
 
 if TYPE_CHECKING:
@@ -63,26 +64,16 @@ def extract(
 
     `checkpoint` is the codec's file. Raises FishtuiError if there is no audio, or the codec can't be loaded.
     """
-    clips = find_clips(data)
-    if not any(clip.audio for clip in clips):
-        raise FishtuiError(f"{data} holds no audio", "Put recordings there as SPEAKER/clip.wav with clip.lab.")
+    ledger = Ledger()
+    clips = clips_with_audio(data, ledger)
     if not checkpoint.is_file():
         raise CheckpointError(f"{checkpoint} does not exist", "Fetch the checkpoint with `fishtui download`.")
     codec_hash = hash_file(checkpoint)
     recipe = f"{RECIPE_VERSION}/{settings.resampler}/{settings.precision}"
     journal = Journal(project.state / "codes.jsonl")
 
-    ledger = Ledger()
     tasks: list[_Task] = []
-    for number, clip in enumerate(clips):
-        if not clip.audio:
-            ledger.skip(clip.name, "no audio")
-            continue
-        try:
-            audio = clip.single_audio()
-        except DataError as error:
-            ledger.fail(clip.name, error.problem)
-            continue
+    for number, (clip, audio) in enumerate(clips):
         if clip.has_codes and is_current(journal, clip.name, audio, clip.codes, codec_hash, recipe):
             ledger.skip(clip.name, "up to date")
         else:

@@ -8,12 +8,13 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from fishtui.dataset import Clip, find_clips
+from fishtui.dataset import Clip
 from fishtui.errors import DataError, FishtuiError, MisuseError
 from fishtui.project import Project
 from fishtui.runs.ledger import Ledger
 from fishtui.runs.reporter import Reporter
 from fishtui.settings import NormalizeSettings
+from fishtui.stages.clips import clips_with_audio
 from fishtui.workers import ordered_map, worker_count
 
 
@@ -48,25 +49,11 @@ def normalize(
     two folders overlap, or emptying `target` would take more than a dataset.
     """
     _refuse_overlap(source, target)
-    clips = find_clips(source)
-    if not any(clip.audio for clip in clips):
-        raise FishtuiError(f"{source} holds no audio", "Put recordings there as SPEAKER/clip.wav with clip.lab.")
+    ledger = Ledger()
+    clips = clips_with_audio(source, ledger)
     if clean:
         _refuse_emptying(target, project)
-
-    ledger = Ledger()
-    tasks: list[_Task] = []
-    for clip in clips:
-        if not clip.audio:
-            ledger.skip(clip.name, "transcript or codes without audio")
-            continue
-        try:
-            audio = clip.single_audio()
-        except DataError as error:
-            ledger.fail(clip.name, error.problem)
-        else:
-            tasks.append(_Task(clip, audio, target / audio.relative_to(source), settings))
-
+    tasks = [_Task(clip, audio, target / audio.relative_to(source), settings) for clip, audio in clips]
     if dry_run:
         ledger.done = len(tasks)
         return ledger
