@@ -98,7 +98,7 @@ def find_clips(data: Path, text_extension: str = TEXT_EXTENSION) -> list[Clip]:
 
 def _folders(data: Path) -> Iterator[tuple[Path, list[str]]]:
     seen: set[tuple[int, int]] = set()
-    for root, folders, names in os.walk(data, followlinks=True):
+    for root, folders, names in os.walk(data, followlinks=True, onerror=_refuse):
         status = os.stat(root)
         identity = (status.st_dev, status.st_ino)
         if identity in seen:
@@ -107,6 +107,12 @@ def _folders(data: Path) -> Iterator[tuple[Path, list[str]]]:
         seen.add(identity)
         folders[:] = sorted(name for name in folders if not name.startswith(".") and name != PACKED_FOLDER)
         yield Path(root), names
+
+
+def _refuse(error: OSError) -> None:
+    raise FishtuiError(
+        f"{error.filename} can't be read: {error.strerror}", "Check who may read it: its clips would be missing."
+    )
 
 
 def _clips_of_folder(folder: Path, prefix: str, names: list[str], text_extension: str) -> list[Clip]:

@@ -29,8 +29,18 @@ def choose_device(setting: str) -> torch.device:
 def choose_precision(setting: str, device: torch.device) -> torch.dtype:
     """float32 or bfloat16; `auto` is bfloat16 on a GPU that computes in it, else float32."""
     if setting == "auto":
-        return torch.bfloat16 if device.type == "cuda" and torch.cuda.is_bf16_supported() else torch.float32
+        return (
+            torch.bfloat16
+            if device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+            else torch.float32
+        )
     return {"float32": torch.float32, "bfloat16": torch.bfloat16}[setting]
+
+
+def allow_tf32(allowed: bool) -> None:
+    """Whether GPUs may round products to ten bits of mantissa, which is quicker and changes codes."""
+    torch.backends.cuda.matmul.allow_tf32 = allowed
+    torch.backends.cudnn.allow_tf32 = allowed
 
 
 def keep_freed_memory() -> None:

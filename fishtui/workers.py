@@ -8,6 +8,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
 
 Item = TypeVar("Item")
@@ -22,25 +23,59 @@ def worker_count(setting: int) -> int:
 
 
 def ordered_map(
-    function: Callable[[Item], Result], items: Iterable[Item], workers: int, ahead: int
+    function: Callable[[Item], Result],
+    items: Iterable[Item],
+    workers: int,
+    ahead: int,
+    died: Callable[[Item], Result],
 ) -> Iterator[Result]:
     """`function` of each item, in their order, computed by `workers` processes, at most `ahead` items early.
 
-    `function` must be importable by name. The workers end when this process does, even if it is killed.
+    `function` must be importable by name. An item that ends the process which works on it gives `died(item)`. The
+    workers end when this process does, even if it is killed.
     """
+    pool = _pool(workers)
+    waiting: deque[tuple[Item, Future[Result]]] = deque()
+
+    def submit(item: Item) -> Future[Result]:
+        nonlocal pool
+        try:
+            return pool.submit(function, item)
+        except BrokenProcessPool:
+            pool = _pool(workers)
+            return pool.submit(function, item)
+
+    def finish() -> Result:
+        item, future = waiting.popleft()
+        try:
+            return future.result()
+        except BrokenProcessPool:
+            return _alone(function, item, died)
+
+    try:
+        for item in items:
+            waiting.append((item, submit(item)))
+            if len(waiting) > ahead:
+                yield finish()
+        while waiting:
+            yield finish()
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _alone(function: Callable[[Item], Result], item: Item, died: Callable[[Item], Result]) -> Result:
+    """Work on an item whose pool broke, be it for its own sake or for another's."""
+    with _pool(1) as pool:
+        try:
+            return pool.submit(function, item).result()
+        except BrokenProcessPool:
+            return died(item)
+
+
+def _pool(workers: int) -> ProcessPoolExecutor:
     # A spawned worker shares no lock, thread or CUDA state with us.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_end_with_parent) as pool:
-        waiting: deque[Future[Result]] = deque()
-        try:
-            for item in items:
-                waiting.append(pool.submit(function, item))
-                if len(waiting) > ahead:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+    return ProcessPoolExecutor(workers, mp_context=context, initializer=_end_with_parent)
 
 
 def _end_with_parent() -> None:

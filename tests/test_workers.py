@@ -14,9 +14,9 @@ HOST = """
 from fishtui.workers import ordered_map
 from tests.test_workers import identify, linger
 
-for pid in ordered_map(identify, range(8), 2, 8):
+for pid in ordered_map(identify, range(8), 2, 8, None):
     print(pid, flush=True)
-list(ordered_map(linger, range(8), 2, 8))
+list(ordered_map(linger, range(8), 2, 8, None))
 """
 
 
@@ -45,7 +45,7 @@ def test_results_come_in_order_and_no_more_than_asked_for_are_begun() -> None:
             begun.append(number)
             yield number
 
-    results = ordered_map(double, items(), 2, ahead=3)
+    results = ordered_map(double, items(), 2, 3, fail)
     assert next(results) == 0
     assert len(begun) <= 5
     assert list(results) == list(range(2, 40, 2))
@@ -53,7 +53,21 @@ def test_results_come_in_order_and_no_more_than_asked_for_are_begun() -> None:
 
 def test_an_error_reaches_the_caller() -> None:
     with pytest.raises(ValueError, match="no 0"):
-        list(ordered_map(fail, range(4), 2, 2))
+        list(ordered_map(fail, range(4), 2, 2, fail))
+
+
+def exit_at_three(number: int) -> int:
+    if number == 3:
+        os._exit(1)
+    return number
+
+
+def blame(number: int) -> int:
+    return -number
+
+
+def test_an_item_that_ends_its_process_is_blamed_and_the_others_are_done() -> None:
+    assert list(ordered_map(exit_at_three, range(12), 2, 4, blame)) == [0, 1, 2, -3, *range(4, 12)]
 
 
 def test_workers_end_with_a_parent_that_is_killed() -> None:

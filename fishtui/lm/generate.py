@@ -200,7 +200,11 @@ def _frames(
     prompt = prompt.to(device)
     recent = torch.full((len(prompt), WINDOW), -1, device=device)
     noise = torch.ones(model.config.num_codebooks, len(decoder.candidates), device=device)
-    advance = _captured(decoder, recent, noise) if compile and device.type == "cuda" else decoder.advance
+    if compile and device.type == "cuda":
+        with torch.cuda.device(device):
+            advance = _captured(decoder, recent, noise)
+    else:
+        advance = decoder.advance
     frame = None
     for n in range(max_frames):
         noise.exponential_(generator=generator)
@@ -236,7 +240,8 @@ def _captured(decoder: Decoder, recent: Tensor, noise: Tensor) -> Callable[[Tens
     def advance(last: Tensor, place: Tensor, recent: Tensor, noise: Tensor) -> Tensor:
         frame.copy_(last)
         position.copy_(place)
-        graph.replay()
+        with torch.cuda.device(position.device):
+            graph.replay()
         return following.clone()
 
     return advance

@@ -17,6 +17,11 @@ def clean_for_packing(text: str) -> str:
     return SPACE.sub(" ", ANGLES.sub(" ", BRACES.sub(" ", text)))
 
 
+def clean(text: str) -> str:
+    """`text` as the model sees it: cleaned for packing, then for training. Synthesis has no shards in between."""
+    return clean_for_training(clean_for_packing(text))
+
+
 def clean_for_training(text: str) -> str:
     """`text` stripped, curly single quotes made straight, emoji dropped and runs of commas made one."""
     return COMMAS.sub(",", EMOJI.sub("", text.strip().translate(QUOTES)))

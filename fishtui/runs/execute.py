@@ -47,15 +47,11 @@ def execute(
     with exclusive(project.lock(stage), f"at {stage} in {project.root}"):
         record = records.create(project, stage, arguments, settings)
         with _output_to(record.folder / "output.log") as (stdout, stderr), _terminable():
-            listeners = (listen(record, stdout, stderr),) if listen else ()
             events = EventWriter(record.folder / "events.jsonl")
             try:
-                _run(record, work, Reporter(events, listeners))
-                event = events.write(
-                    "end", state=record.state, exit_status=record.exit_status, error=record.error, ledger=record.ledger
-                )
-                for listener in listeners:
-                    listener(event)
+                reporter = Reporter(events, (listen(record, stdout, stderr),) if listen else ())
+                _run(record, work, reporter)
+                reporter.end(record.state, record.exit_status, record.error, record.ledger)
             except FishtuiError as error:
                 _fail(record, error, error.exit_status)
             finally:

@@ -48,10 +48,3 @@ class Ledger:
     def as_dict(self) -> dict[str, Any]:
         """The ledger as JSON-ready data, its total included."""
         return {"total": self.total, **asdict(self)}
-
-    def summary(self) -> str:
-        """One line: `24 clips: 21 done, 2 skipped, 1 failed`."""
-        parts = [f"{self.done:,} done"]
-        parts += [f"{len(self.skipped):,} skipped"] if self.skipped else []
-        parts += [f"{len(self.failed):,} failed"] if self.failed else []
-        return f"{self.total:,} {self.unit}: {', '.join(parts)}"

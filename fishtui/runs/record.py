@@ -6,7 +6,6 @@ import json
 import os
 import platform
 import secrets
-import shlex
 import sys
 import time
 from collections.abc import Mapping
@@ -106,11 +105,6 @@ def process_identity() -> dict[str, Any]:
         identity["start_time"] = int(stat.read_text().rpartition(")")[2].split()[19])
         identity["boot_id"] = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     return identity
-
-
-def shown_command(record: RunRecord) -> str:
-    """The command line as a person would type it."""
-    return shlex.join(["fishtui", *record.command[1:]])
 
 
 def _versions() -> dict[str, str]:

@@ -23,7 +23,7 @@ class Reporter:
 
     def __init__(self, events: EventWriter | None = None, listeners: tuple[Listener, ...] = ()) -> None:
         self._events = events
-        self._listeners = listeners
+        self._listeners = list(listeners)
         self._last_progress = -math.inf
 
     def progress(self, done: int, total: int, unit: str = "clips", note: str = "") -> None:
@@ -50,9 +50,17 @@ class Reporter:
         """A line for people about what goes on."""
         self._emit("note", message=message)
 
+    def end(self, state: str, exit_status: int | None, error: str | None, ledger: Mapping[str, Any] | None) -> None:
+        """The run is over."""
+        self._emit("end", state=state, exit_status=exit_status, error=error, ledger=ledger)
+
     def _emit(self, kind: str, **fields: Any) -> None:
         if self._events is None:
             return
         event = self._events.write(kind, **fields)
-        for listener in self._listeners:
-            listener(event)
+        for listener in self._listeners[:]:
+            try:
+                listener(event)
+            except OSError:
+                # Whoever read along has gone: that is no reason to end the work, which is on record.
+                self._listeners.remove(listener)

@@ -8,12 +8,17 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TypedDict
 
+import msgspec
+
 from fishtui.errors import DataError
 from fishtui.files import discard, write_text
+from fishtui.shards.split import VALIDATION
 
 MANIFEST = "manifest.jsonl"
 # Where the next packing is written before it takes the place of the last one.
 STAGING = ".packing"
+# There while one packing takes the place of another: the folder then holds some of both.
+MARKER = ".installing"
 
 
 class ManifestEntry(TypedDict):
@@ -38,16 +43,16 @@ def read_manifest(folder: Path) -> list[ManifestEntry]:
     """The manifest of a folder of shards, empty if it has none. Raises DataError if it is damaged."""
     path = folder / MANIFEST
     try:
-        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        return [msgspec.json.decode(line, type=ManifestEntry) for line in path.read_bytes().splitlines()]
     except FileNotFoundError:
         return []
-    except ValueError as error:
+    except (msgspec.MsgspecError, ValueError) as error:
         raise DataError(f"{path} is damaged", "Pack again with `fishtui pack`.") from error
 
 
 def shard_paths(folder: Path) -> list[Path]:
     """The shards of a folder, in order. Raises DataError if there are none, or two packings are mixed."""
-    if (folder / STAGING / MANIFEST).exists():
+    if (folder / MARKER).exists():
         raise DataError(f"packing into {folder} was broken off", "Finish it with `fishtui pack`.")
     paths = sorted(folder.glob("*.protos"))
     if not paths:
@@ -56,16 +61,20 @@ def shard_paths(folder: Path) -> list[Path]:
 
 
 def held_out_before(folder: Path) -> frozenset[str]:
-    """The clips that the last packing held out."""
-    return frozenset(entry["clip"] for entry in read_manifest(folder) if entry["split"] == "validation")
+    """The clips that the last packing held out; none if it left no manifest that can be read."""
+    try:
+        return frozenset(entry["clip"] for entry in read_manifest(folder) if entry["split"] == VALIDATION)
+    except DataError:
+        return frozenset()
 
 
 def install(folder: Path) -> list[Path]:
     """Put the complete packing in the staging folder in place of the last one, its manifest last.
 
-    While this goes on the staging folder's manifest tells readers, who then refuse both sets.
+    While this goes on a marker tells readers, who then refuse the mixture.
     """
-    staging = folder / STAGING
+    staging, marker = folder / STAGING, folder / MARKER
+    marker.touch()
     new = sorted(staging.glob("*.protos"))
     for path in new:
         os.replace(path, folder / path.name)
@@ -75,4 +84,5 @@ def install(folder: Path) -> list[Path]:
             discard(path)
     os.replace(staging / MANIFEST, folder / MANIFEST)
     staging.rmdir()
+    marker.unlink()
     return [folder / name for name in sorted(kept)]

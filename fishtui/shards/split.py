@@ -15,8 +15,8 @@ ENOUGH_CLIPS = 10
 def held_out(clips: Iterable[tuple[str, str]], share: float, before: frozenset[str] = frozenset()) -> set[str]:
     """The names held out of `clips`, pairs of speaker and clip name.
 
-    A clip is held out if the hash of its name falls below `share`, or if it was held out `before`. A speaker with
-    enough clips and none held out gives the one of lowest hash. A share of 0 holds out none.
+    A clip is held out if the hash of its name falls below `share`. A speaker with enough clips and none held out gives
+    the one of lowest hash to stand in, and one that stood in `before` goes on to. A share of 0 holds out none.
     """
     if share == 0:
         return set()
@@ -25,10 +25,14 @@ def held_out(clips: Iterable[tuple[str, str]], share: float, before: frozenset[s
         by_speaker[speaker].append(name)
     chosen: set[str] = set()
     for names in by_speaker.values():
-        ours = {name for name in names if name in before or _unit_hash(name) < share}
-        if not ours and len(names) >= ENOUGH_CLIPS:
-            ours = {min(names, key=_unit_hash)}
-        chosen |= ours
+        by_hash = {name for name in names if _unit_hash(name) < share}
+        stood_in = [name for name in names if name in before and name not in by_hash]
+        if stood_in:
+            # Several only if the share was larger before.
+            by_hash.add(min(stood_in, key=_unit_hash))
+        elif not by_hash and len(names) >= ENOUGH_CLIPS:
+            by_hash.add(min(names, key=_unit_hash))
+        chosen |= by_hash
     return chosen
 
 

@@ -132,5 +132,11 @@ def read_sentences(paths: Sequence[Path]) -> Iterator[tuple[Placed, StoredSenten
                         f"{path}: sentence {index} of message {number} has rows of codes of different length",
                         "Pack again with `fishtui pack`.",
                     )
+                codes = np.stack(rows)
+                if codes.max(initial=0) > np.iinfo(np.int16).max:
+                    raise DataError(
+                        f"{path}: sentence {index} of message {number} holds values that are no codes",
+                        "Pack again with `fishtui pack`.",
+                    )
                 text = " ".join(sentence.texts)
-                yield Placed(shard, number, index), StoredSentence(message.name, text, np.stack(rows).astype(np.int16))
+                yield Placed(shard, number, index), StoredSentence(message.name, text, codes.astype(np.int16))

@@ -68,7 +68,8 @@ def extract(
     clips = clips_with_audio(data, ledger)
     if not checkpoint.is_file():
         raise CheckpointError(f"{checkpoint} does not exist", "Fetch the checkpoint with `fishtui download`.")
-    codec_hash = hash_file(checkpoint)
+    sizes = checkpoint.with_name("codec.json")
+    codec_hash = hash_file(checkpoint) + (hash_file(sizes) if sizes.is_file() else "")
     recipe = f"{RECIPE_VERSION}/{settings.resampler}/{settings.precision}"
     journal = Journal(project.state / "codes.jsonl")
 
@@ -125,11 +126,9 @@ def _load(checkpoint: Path, settings: ExtractSettings) -> Codec:
     import torch
 
     from fishtui.codec.load import load_codec
-    from fishtui.devices import choose_device, keep_freed_memory
+    from fishtui.devices import allow_tf32, choose_device, keep_freed_memory
 
-    # TF32 rounds products to ten bits of mantissa, which changes codes: only where it is asked for.
-    torch.backends.cuda.matmul.allow_tf32 = settings.precision == "tf32"
-    torch.backends.cudnn.allow_tf32 = settings.precision == "tf32"
+    allow_tf32(settings.precision == "tf32")
     dtype = torch.bfloat16 if settings.precision == "bfloat16" else torch.float32
     device = choose_device(settings.device)
     if device.type == "cpu":
@@ -142,7 +141,7 @@ def _batches(tasks: Sequence[_Task], settings: ExtractSettings) -> Iterator[list
     plan = list(plan_batches([task.seconds for task in tasks], settings.batch_size, settings.batch_seconds))
     in_order = [tasks[index] for batch in plan for index in batch]
     ahead = BATCHES_AHEAD * max((len(batch) for batch in plan), default=1)
-    decoded = ordered_map(_decode, in_order, settings.workers, ahead)
+    decoded = ordered_map(_decode, in_order, settings.workers, ahead, _died)
     for batch in plan:
         yield [next(decoded) for _ in batch]
 
@@ -167,12 +166,18 @@ def _decode(task: _Task) -> _Decoded:
     try:
         status = task.audio.stat()
         audio = read_audio(task.audio)
+        samples = resample(audio.mono(), audio.rate, SAMPLE_RATE, task.filter)
     except DataError as error:
         return _Decoded(task, error.problem)
     except OSError as error:
         return _Decoded(task, f"can't be read: {error.strerror}")
-    samples = resample(audio.mono(), audio.rate, SAMPLE_RATE, task.filter)
+    except (MemoryError, RuntimeError, ValueError) as error:
+        return _Decoded(task, f"can't be decoded or resampled: {error or type(error).__name__}")
     return _Decoded(task, "", samples, audio.sha256, status.st_size, status.st_mtime_ns)
+
+
+def _died(task: _Task) -> _Decoded:
+    return _Decoded(task, "decoding it ended the process that did: it is damaged, or memory ran out")
 
 
 class _Encoder:

@@ -58,22 +58,16 @@ def merge(
         staging.mkdir(parents=True)
         proof = _write_merged(base, change, staging, reporter)
         _companions(base, staging)
+        write_text(staging / RECORD, json.dumps(_record(base, adapter, change, template, proof), indent=1) + "\n")
+        _put_in_place(staging, output)
     except (OSError, RuntimeError) as error:
-        shutil.rmtree(staging, ignore_errors=True)
         # torch's writer reports a full disk as a RuntimeError.
         if isinstance(error, RuntimeError) and "write" not in str(error):
             raise
         raise FishtuiError(f"{output} can't be written: {error}", "Free some space and merge again.") from error
-    record = {
-        "base": str(base.resolve()),
-        "adapter": str(adapter.resolve()),
-        "adapter_sha256": hash_file(adapter) if adapter.is_file() else hash_file(adapter / "adapter_model.safetensors"),
-        "step": change.step,
-        "template": template or change.template,
-        "proof": proof,
-    }
-    write_text(staging / RECORD, json.dumps(record, indent=1) + "\n")
-    _put_in_place(staging, output)
+    finally:
+        # Where all went well it is there no longer.
+        shutil.rmtree(staging, ignore_errors=True)
     reporter.artifact("checkpoint", output)
     reporter.note(
         f"logits differ by at most {proof['largest_difference']:.2g} where the largest is {proof['largest_logit']:.3g}"
@@ -82,6 +76,20 @@ def merge(
     return Ledger(
         unit="tensors", done=change.changes, counts={name: value for name, value in proof.items() if value is not None}
     )
+
+
+def _record(
+    base: Path, adapter: Path, change: Adapter, template: Template | None, proof: dict[str, float]
+) -> dict[str, object]:
+    content = adapter if adapter.is_file() else adapter / "adapter_model.safetensors"
+    return {
+        "base": str(base.resolve()),
+        "adapter": str(adapter.resolve()),
+        "adapter_sha256": hash_file(content),
+        "step": change.step,
+        "template": template or change.template,
+        "proof": proof,
+    }
 
 
 def export(

@@ -51,6 +51,7 @@ def normalize(
     _refuse_overlap(source, target)
     ledger = Ledger()
     clips = clips_with_audio(source, ledger)
+    _refuse_links(source, target, [audio for _, audio in clips])
     if clean:
         _refuse_emptying(target, project)
     tasks = [_Task(clip, audio, target / audio.relative_to(source), settings) for clip, audio in clips]
@@ -62,7 +63,7 @@ def normalize(
     workers = worker_count(settings.workers)
     limited, seconds = 0, 0.0
     for number, (task, outcome) in enumerate(
-        zip(tasks, ordered_map(_normalize_clip, tasks, workers, 4 * workers), strict=True)
+        zip(tasks, ordered_map(_normalize_clip, tasks, workers, 4 * workers, _died), strict=True)
     ):
         if outcome.problem:
             ledger.fail(task.clip.name, outcome.problem)
@@ -97,7 +98,13 @@ def _normalize_clip(task: _Task) -> _Outcome:
         write_audio(task.target, audio.samples * gain.factor, audio.rate, audio.format, audio.subtype)
     except FishtuiError as error:
         return _Outcome(error.problem)
+    except (MemoryError, RuntimeError, ValueError) as error:
+        return _Outcome(f"can't be measured or written: {error or type(error).__name__}")
     return _Outcome(limited=gain.limited, seconds=audio.seconds)
+
+
+def _died(task: _Task) -> _Outcome:
+    return _Outcome("decoding it ended the process that did: it is damaged, or memory ran out")
 
 
 def _carry(source: Path, target: Path) -> None:
@@ -117,6 +124,19 @@ def _refuse_overlap(source: Path, target: Path) -> None:
             f"{source} and {target} overlap",
             "Give two folders of which neither lies in the other, such as data-raw and data.",
         )
+
+
+def _refuse_links(source: Path, target: Path, recordings: list[Path]) -> None:
+    """Raise MisuseError if links make a recording lie in the target, or the target's folder in the source."""
+    originals = {path.resolve() for path in recordings}
+    emptied = target.resolve()
+    for path in recordings:
+        landing = (target / path.relative_to(source)).parent.resolve() / path.name
+        if emptied in path.resolve().parents or landing in originals or source.resolve() in landing.parents:
+            raise MisuseError(
+                f"links make {source} and {target} overlap at {path}",
+                "Give a target that shares no folder with the source.",
+            )
 
 
 def _refuse_emptying(target: Path, project: Project) -> None:

@@ -113,8 +113,13 @@ def _sentences(clips: list[Clip], workers: int) -> Iterator[_Sentence]:
         return
     chunks = [clips[start : start + CHUNK] for start in range(0, len(clips), CHUNK)]
     count = worker_count(workers)
-    for sentences in ordered_map(_read_chunk, chunks, count, 2 * count):
+    for sentences in ordered_map(_read_chunk, chunks, count, 2 * count, _died):
         yield from sentences
+
+
+def _died(clips: list[Clip]) -> list[_Sentence]:
+    reason = "reading it, or a clip beside it, ended the process that did: memory may have run out"
+    return [_Sentence(clip.name, clip.speaker, reason) for clip in clips]
 
 
 def _read_chunk(clips: list[Clip]) -> list[_Sentence]:

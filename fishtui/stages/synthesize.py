@@ -18,14 +18,14 @@ from fishtui.codec.load import load_codec
 from fishtui.codec.model import Codec
 from fishtui.codes import read_codes
 from fishtui.dataset import CODES_EXTENSION
-from fishtui.devices import choose_device, choose_precision
+from fishtui.devices import allow_tf32, choose_device, choose_precision
 from fishtui.errors import CheckpointError, DataError, FishtuiError
 from fishtui.lm.config import ModelConfig
 from fishtui.lm.generate import generate
 from fishtui.lm.load import load_model, load_tokenizer
 from fishtui.lm.model import DualAR
 from fishtui.lm.prompt import Clip, Template, synthesis_prompt
-from fishtui.lm.text import clean_for_training
+from fishtui.lm.text import clean
 from fishtui.lm.tokenizer import Tokenizer
 from fishtui.project import Project
 from fishtui.runs.ledger import Ledger
@@ -68,10 +68,11 @@ def synthesize(
         change = read_adapter(adapter, preset)
         change.check_fits({name: value.shape for name, value in model.state_dict().items()})
         apply_adapter(model, change)
-        model.to(device)
+        model.to(device=device, dtype=precision)
         prompt_template = change.template
+    allow_tf32(False)
     codec = load_codec(checkpoint / "codec.pth", device)
-    voice = [(clean_for_training(text), _codes(path, codec, device)) for path, text in references]
+    voice = [(clean(text), _codes(path, codec, device)) for path, text in references]
     if not voice:
         reporter.warning(
             "no reference: the voice will be the model's own unless it was trained for long; give --reference"
@@ -85,7 +86,8 @@ def synthesize(
         random = torch.Generator(device).manual_seed(settings.seed)
         started = time.perf_counter()
         try:
-            frames = _speak(model, tokenizer, template or prompt_template, text, voice, settings, random)
+            most = int(settings.max_seconds * codec.sample_rate / codec.frame_length)
+            frames = _speak(model, tokenizer, template or prompt_template, text, voice, settings, most, random)
             audio = _decode(codec, frames)
         except FishtuiError as error:
             ledger.fail(text[:60], error.problem)
@@ -131,19 +133,17 @@ def _speak(
     text: str,
     voice: Sequence[Clip],
     settings: SynthesizeSettings,
+    most: int,
     random: torch.Generator,
 ) -> Tensor:
-    """Codes (num_codebooks, T) of `text`; raises DataError if the model says nothing."""
-    prompt = torch.from_numpy(
-        synthesis_prompt(template, tokenizer, clean_for_training(text), voice, model.config.num_codebooks)
-    )
+    """Codes (num_codebooks, T) of `text`, at `most` so many frames; raises DataError if the model says nothing."""
+    prompt = torch.from_numpy(synthesis_prompt(template, tokenizer, clean(text), voice, model.config.num_codebooks))
     room = model.config.max_seq_len - prompt.shape[1]
-    wanted = int(settings.max_seconds * SAMPLE_RATE / 2048)
     frames = list(
         generate(
             model,
             prompt,
-            max_frames=max(1, min(wanted, room)),
+            max_frames=max(1, min(most, room)),
             temperature=settings.temperature,
             top_p=settings.top_p,
             repetition_penalty=settings.repetition_penalty,

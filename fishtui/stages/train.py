@@ -35,7 +35,7 @@ from fishtui.training.dataset import Batch, Example, Examples, collate, load_exa
 from fishtui.training.lora import LoraSpec, attach, parse_preset
 from fishtui.training.module import FineTuning
 from fishtui.training.origin import Origin, Position, read_checkpoint
-from fishtui.training.saved import list_saved
+from fishtui.training.saved import Saved, best, earliest_good, list_saved
 
 Places = Callable[[], Iterator[tuple[int, int, list[batches.Row]]]]
 
@@ -163,9 +163,12 @@ def _train(
         for clips, places in ((examples.train, endless), (examples.validation, fixed))
     ]
     try:
-        _fit(trainer, module, loaders[0], loaders[1] if examples.validation else None, newest)
+        _fit(trainer, module, loaders[0], loaders[1] if examples.validation else None, newest, checkpoints)
     except Stopped:
         return ledger
+    except SystemExit as error:
+        # So Lightning ends when an interrupt reaches it, as a second one does.
+        raise KeyboardInterrupt from error
     except (MemoryError, RuntimeError) as error:
         if not out_of_memory(error):
             raise
@@ -173,7 +176,16 @@ def _train(
             f"memory ran out at batch size {wanted.batch_size} with rows of {wanted.max_length}",
             "Lower train.batch_size (and raise train.accumulate), or set train.gradient_checkpointing=on.",
         ) from error
+    _recommend(list_saved(results / "checkpoints"), reporter)
     return ledger
+
+
+def _recommend(saved: list[Saved], reporter: Reporter) -> None:
+    lowest, early = best(saved), earliest_good(saved)
+    if lowest is None or early is None:
+        return
+    hint = "" if early == lowest else f"; step {early.step} is nearly as good, and earlier ones generalise better"
+    reporter.note(f"best: step {lowest.step}, validation loss {lowest.validation_loss:.3f}{hint}")
 
 
 def _ledger(examples: Examples, settings: TrainSettings) -> Ledger:
@@ -254,11 +266,12 @@ def _fit(
     train: DataLoader,
     validation: DataLoader | None,
     newest: Path | None,
+    checkpoints: Checkpoints,
 ) -> None:
     if validation is not None and newest is None:
         trainer.validate(module, validation, verbose=False)
     trainer.fit(module, train, validation, ckpt_path=newest, weights_only=True)
-    if validation is not None and trainer.global_step % module.settings.validate_every:
+    if validation is not None and not checkpoints.validated(trainer.global_step):
         trainer.validate(module, validation, verbose=False)
 
 

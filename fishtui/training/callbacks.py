@@ -22,7 +22,7 @@ from fishtui.files import replacing
 from fishtui.runs.reporter import Reporter
 from fishtui.training.dataset import Batch
 from fishtui.training.module import FineTuning
-from fishtui.training.saved import checkpoint_path, prune, write_losses
+from fishtui.training.saved import checkpoint_path, list_saved, prune, write_losses
 
 
 class StopRequest:
@@ -30,25 +30,34 @@ class StopRequest:
 
     def __init__(self) -> None:
         self.signal: int | None = None
+        self._before: dict[int, Any] = {}
 
     @contextmanager
     def listening(self) -> Iterator[StopRequest]:
         """Take these signals while the body runs; a second one has its usual effect at once."""
-        before: dict[int, Any] = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        # What runs in the background is started with SIGINT ignored, and is to keep it so.
+        before: dict[int, Any] = {number: handler for number, handler in handlers.items() if handler != signal.SIG_IGN}
 
-        def note(number: int, frame: object) -> None:
-            if self.signal is not None:
-                signal.signal(number, before[number])
-                signal.raise_signal(number)
-            self.signal = number
-
-        for number in before:
-            signal.signal(number, note)
+        self._before = before
+        self.take_over()
         try:
             yield self
         finally:
+            self._before = {}
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+    def take_over(self) -> None:
+        """Install the handlers; again after Lightning put its own around them, which would end a run unsaved."""
+        for number in self._before:
+            signal.signal(number, self._note)
+
+    def _note(self, number: int, frame: object) -> None:
+        if self.signal is not None:
+            signal.signal(number, self._before[number])
+            signal.raise_signal(number)
+        self.signal = number
 
 
 class Stopped(BaseException):
@@ -149,6 +158,10 @@ class Checkpoints(lightning.Callback):
 
     def on_train_start(self, trainer: lightning.Trainer, module: FineTuning) -> None:
         self._step = trainer.global_step
+        self._stop.take_over()
+
+    def on_validation_start(self, trainer: lightning.Trainer, module: FineTuning) -> None:
+        self._stop.take_over()
 
     def on_train_batch_end(
         self, trainer: lightning.Trainer, module: FineTuning, outputs: Any, batch: Batch, batch_idx: int
@@ -159,28 +172,43 @@ class Checkpoints(lightning.Callback):
         self.next_batch = (batch.epoch, batch.index + 1)
         due = step % module.settings.validate_every == 0
         last = step >= module.settings.max_steps
+        if due and self._validates:
+            # The validation that follows saves.
+            return
+        if due or last or self._stop.signal is not None:
+            self.save(trainer, module, None)
         if self._stop.signal is not None:
-            self.save(trainer, module, None)
             raise Stopped
-        if (due and not self._validates) or (last and not due):
-            self.save(trainer, module, None)
 
     def on_validation_end(self, trainer: lightning.Trainer, module: FineTuning) -> None:
         values = module.validation.take()
+        if not math.isfinite(values["loss"]):
+            raise FishtuiError(
+                f"the validation loss is not finite at step {trainer.global_step}; training stopped",
+                "The last checkpoint is good: lower train.learning_rate and go on with --resume.",
+            )
         self._reporter.metric(trainer.global_step, {f"validation_{name}": value for name, value in values.items()})
-        if trainer.state.fn == "fit":
+        if trainer.global_step:
             self.save(trainer, module, values["loss"])
-        elif trainer.global_step:
-            # The validation after the last step: its checkpoint is there already.
-            write_losses(checkpoint_path(self._folder, trainer.global_step), self._metrics.loss, values["loss"])
-            prune(self._folder, module.settings.keep)
+        if self._stop.signal is not None:
+            raise Stopped
+
+    def validated(self, step: int) -> bool:
+        """Whether the checkpoint of `step` is there with its validation loss."""
+        return any(saved.step == step and saved.validation_loss is not None for saved in list_saved(self._folder))
 
     def save(self, trainer: lightning.Trainer, module: FineTuning, validation_loss: float | None) -> None:
         """Write the checkpoint of the present step and thin the others. Raises FishtuiError."""
         path = checkpoint_path(self._folder, trainer.global_step)
+        if self._metrics.loss is None:
+            # Nothing was trained in this run: what the checkpoint says of its training stands.
+            train_loss = next((saved.train_loss for saved in list_saved(self._folder) if saved.path == path), None)
+        else:
+            train_loss = self._metrics.loss
         # The note goes first: a checkpoint that is there has one, even if we are killed in between.
-        write_losses(path, self._metrics.loss, validation_loss)
-        trainer.save_checkpoint(path)
+        write_losses(path, train_loss, validation_loss)
+        if not path.exists():
+            trainer.save_checkpoint(path)
         prune(self._folder, module.settings.keep)
         self._reporter.artifact("checkpoint", path)
         shown = "" if validation_loss is None else f" · validation loss {validation_loss:.3f}"

@@ -110,11 +110,11 @@ def lean_forward(module: Any, x: Tensor) -> Tensor:
 
     peft scales and adds tensors of the output's size; over 155,776 logits that takes longer than the products.
     """
-    base = module.base_layer
-    reduced = module.lora_A[ADAPTER](module.lora_dropout[ADAPTER](x)) * module.scaling[ADAPTER]
-    up = module.lora_B[ADAPTER].weight
+    base, up = module.base_layer, module.lora_B[ADAPTER].weight
     # Autocast doesn't reach into an autograd function of ours: give it one type.
     dtype = torch.get_autocast_dtype(x.device.type) if torch.is_autocast_enabled(x.device.type) else x.dtype
+    down = module.lora_A[ADAPTER].weight.to(dtype)
+    reduced = functional.linear(module.lora_dropout[ADAPTER](x).to(dtype), down) * module.scaling[ADAPTER]
     flat = _LowRankSum.apply(
         x.flatten(0, -2).to(dtype), reduced.flatten(0, -2).to(dtype), base.weight.to(dtype), up.to(dtype)
     )
@@ -140,6 +140,7 @@ class _LowRankSum(torch.autograd.Function):
 
 def _tied_head(embeddings: Any, normed: Tensor) -> Tensor:
     """Logits from embeddings that have an adapter: peft changes what the embedding returns, not its weight."""
-    a, b = embeddings.lora_embedding_A[ADAPTER], embeddings.lora_embedding_B[ADAPTER]
+    sides = embeddings.lora_embedding_A[ADAPTER], embeddings.lora_embedding_B[ADAPTER]
+    a, b = (side.to(normed.dtype) for side in sides)
     base = functional.linear(normed, embeddings.base_layer.weight.to(normed.dtype))
     return base + functional.linear(functional.linear(normed, b.T) * embeddings.scaling[ADAPTER], a.T)

@@ -50,9 +50,12 @@ def estimate(model: DualAR, positions: int, element: int, checkpointing: bool, d
     logits = block_logits(device)
     frames = min(positions, logits // (config.num_codebooks * config.codebook_size))
     fast = frames * config.num_codebooks * config.n_fast_layer * kept_per_position(config.fast, element, lora)
+    trained = sum(parameter.numel() for parameter in trainable(model).values())
+    # Autocast keeps a copy, in its own type, of weights that rest in float32, as all do that are trained.
+    copies = element * trained if element < 4 else 0
     return Estimate(
-        weights=sum(parameter.numel() * parameter.element_size() for parameter in model.parameters()),
-        optimizer=PER_TRAINED * sum(parameter.numel() for parameter in trainable(model).values()),
+        weights=sum(parameter.numel() * parameter.element_size() for parameter in model.parameters()) + copies,
+        optimizer=PER_TRAINED * trained,
         activations=slow + states + fast + LOGITS_COPIES * 4 * logits,
     )
 

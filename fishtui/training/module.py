@@ -9,6 +9,7 @@ import lightning
 import msgspec
 import torch
 from torch import Tensor
+from torch.optim.lr_scheduler import LambdaLR
 
 from fishtui.lm.loss import Losses, losses
 from fishtui.lm.model import DualAR
@@ -97,7 +98,7 @@ class FineTuning(lightning.LightningModule):
             fused=self.device.type == "cuda",
         )
         warmup = settings.warmup
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: min(step / warmup, 1.0) if warmup else 1.0)
+        schedule = LambdaLR(optimizer, lambda step: min(step / warmup, 1.0) if warmup else 1.0)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -114,7 +115,14 @@ class FineTuning(lightning.LightningModule):
         self._random_state = checkpoint.get("random_state")
 
     def on_train_start(self) -> None:
-        """Go on with the checkpoint's random state."""
+        """Go on with the checkpoint's random state, but at the learning rate and decay that are set now."""
+        schedule = self.lr_schedulers()
+        if isinstance(schedule, LambdaLR):
+            schedule.base_lrs = [self.settings.learning_rate] * len(schedule.base_lrs)
+            for group, factor in zip(schedule.optimizer.param_groups, schedule.lr_lambdas, strict=True):
+                group["initial_lr"] = self.settings.learning_rate
+                group["lr"] = self.settings.learning_rate * factor(schedule.last_epoch)
+                group["weight_decay"] = self.settings.weight_decay
         if self._random_state is None:
             return
         torch.set_rng_state(self._random_state["cpu"].cpu())

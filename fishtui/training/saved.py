@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -57,7 +58,7 @@ def _read_losses(path: Path) -> dict[str, float | None]:
 
 def best(saved: Sequence[Saved]) -> Saved | None:
     """The checkpoint of lowest validation loss, the earlier of two alike; None if none was validated."""
-    validated = [each for each in saved if each.validation_loss is not None]
+    validated = [each for each in saved if each.validation_loss is not None and math.isfinite(each.validation_loss)]
     return min(validated, key=lambda each: (each.validation_loss, each.step), default=None)
 
 

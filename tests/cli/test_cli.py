@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -185,8 +186,6 @@ def test_hostile_names_go_through_every_stage_and_are_shown_harmlessly(
 
 
 def test_interrupting_a_stage_ends_it_with_130_and_keeps_what_was_done(tmp_path: Path, checkpoint: Path) -> None:
-    import signal
-
     root = project(tmp_path, f'[paths]\ncheckpoint = "{checkpoint}"\n').root
     for number in range(200):
         write_clip(root / "data" / "anna" / f"{number}.wav", samples=tone(0.5, pitch=200 + number))
@@ -196,6 +195,8 @@ def test_interrupting_a_stage_ends_it_with_130_and_keeps_what_was_done(tmp_path:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # Tests in the background ignore SIGINT, and would pass that on.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     assert process.stdout is not None
     for line in process.stdout:

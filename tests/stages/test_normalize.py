@@ -65,6 +65,7 @@ def test_what_cannot_be_normalized_is_in_the_ledger(tmp_path: Path) -> None:
     write_clip(raw / "twice.wav")
     write_clip(raw / "twice.flac")
     (raw / "phone.m4a").write_bytes(b"x")
+    write_clip(raw / "surround.wav", samples=np.stack([tone()] * 6, axis=1))
     (raw / "alone.lab").write_text("Nobody says this.", encoding="utf-8")
     ledger = run(tmp_path)
     assert ledger.done == 1
@@ -73,6 +74,7 @@ def test_what_cannot_be_normalized_is_in_the_ledger(tmp_path: Path) -> None:
         "anna/cut": "the file is cut short",
         "anna/twice": "twice.flac, twice.wav share one name",
         "anna/phone": ".m4a files can't be read",
+        "anna/surround": "can't be measured or written",
     }
     assert [entry.item for entry in ledger.skipped] == ["anna/alone"]
     assert sorted(snapshot(tmp_path / "data")) == ["anna/good.lab", "anna/good.wav"]
@@ -99,6 +101,25 @@ def test_source_and_target_may_not_overlap(tmp_path: Path, source: str, target: 
     with pytest.raises(MisuseError, match="overlap"):
         run(tmp_path, source, target, clean=True)
     assert snapshot(tmp_path / "raw") == before
+
+
+def test_links_between_source_and_target_never_cost_a_recording(tmp_path: Path) -> None:
+    raw, data = tmp_path / "raw", tmp_path / "data"
+    write_clip(raw / "anna" / "a.wav", samples=tone(level=0.01))
+    data.mkdir()
+    (data / "anna").symlink_to(raw / "anna")
+    before = snapshot(raw)
+    for clean in (False, True):
+        with pytest.raises(MisuseError, match="links make"):
+            run(tmp_path, clean=clean)
+    assert snapshot(raw) == before
+    (data / "anna").unlink()
+    (raw / "anna").rename(data / "anna")
+    (raw / "anna").symlink_to(data / "anna")
+    before = snapshot(data)
+    with pytest.raises(MisuseError, match="links make"):
+        run(tmp_path, clean=True)
+    assert snapshot(data) == before
 
 
 @pytest.mark.parametrize("target", ["project", "project/checkpoints", "project/.fishtui/runs"])

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,8 @@ import pytest
 from fishtui.errors import DataError, FishtuiError
 from fishtui.runs.reporter import Reporter
 from fishtui.settings import PackSettings
-from fishtui.shards.packed import MANIFEST, STAGING, install, read_manifest, shard_paths
+from fishtui.shards import packed
+from fishtui.shards.packed import MANIFEST, STAGING, read_manifest, shard_paths
 from fishtui.shards.stream import read_messages, read_sentences
 from fishtui.stages import pack as module
 from fishtui.stages.pack import pack
@@ -142,14 +144,43 @@ def test_a_swap_that_was_broken_off_is_told_and_mended(tmp_path: Path, monkeypat
     folder = tmp_path / "data" / "protos"
     run(tmp_path)
     wanted = snapshot(folder)
-    monkeypatch.setattr(module, "install", lambda folder: 1 / 0)
-    with pytest.raises(ZeroDivisionError):
-        run(tmp_path)
-    with pytest.raises(DataError, match="broken off"):
-        shard_paths(folder)
-    monkeypatch.setattr(module, "install", install)
+    replace = os.replace
+
+    def break_off(source: Path, target: object) -> None:
+        if Path(source).name == MANIFEST:
+            raise OSError(5, "Input/output error")
+        replace(source, target)
+
+    for spoil in ("install", "write_manifest"):
+        with monkeypatch.context() as patch:
+            patch.setattr(packed.os, "replace", break_off)
+            if spoil == "write_manifest":
+                patch.setattr(module, "write_manifest", break_off)
+            with pytest.raises(FishtuiError):
+                run(tmp_path)
+        # Also a second packing that fails before it installs anything leaves the mixture marked.
+        with pytest.raises(DataError, match="broken off"):
+            shard_paths(folder)
     run(tmp_path)
     assert snapshot(folder) == wanted
+
+
+def test_a_damaged_manifest_is_told_and_mended_by_packing(tmp_path: Path) -> None:
+    packable(tmp_path / "data")
+    folder = tmp_path / "data" / "protos"
+    for content in ("{", '{"clip": "a"}', "[]"):
+        run(tmp_path)
+        (folder / MANIFEST).write_text(content, encoding="utf-8")
+        with pytest.raises(DataError, match="damaged"):
+            read_manifest(folder)
+    run(tmp_path)
+    assert len(read_manifest(folder)) == 24
+
+
+def test_a_smaller_share_holds_out_fewer(tmp_path: Path) -> None:
+    packable(tmp_path / "data", clips=40)
+    assert run(tmp_path, validation=0.5).counts["validation"] > 20
+    assert run(tmp_path, validation=0.05).counts["validation"] < 12
 
 
 def test_nothing_to_pack_is_an_error(tmp_path: Path) -> None:

@@ -105,6 +105,12 @@ def test_an_adapter_speaks_as_its_merge_does(tmp_path: Path) -> None:
     assert not np.array_equal(read_audio(tmp_path / "out.wav").mono(), merged)
 
 
+def test_an_adapter_speaks_in_bfloat16_too(tmp_path: Path) -> None:
+    adapter = next((GOLDEN / "lora").glob("step_*.ckpt"))
+    settings = SynthesizeSettings(device="cpu", max_seconds=0.2, precision="bfloat16")
+    assert run(tmp_path, GOLDEN / "checkpoint", settings, adapter=adapter).done == 1
+
+
 def test_references_may_be_codes_and_bad_ones_are_told(tmp_path: Path, checkpoint: Path) -> None:
     codes = write_codes(tmp_path / "voice.npy")
     assert run(tmp_path, checkpoint, references=[(codes, "A reference.")]).done == 1

@@ -6,6 +6,7 @@ import json
 import math
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -120,27 +121,44 @@ def test_a_resumed_training_has_the_same_losses_to_the_last_bit(training: Traini
     assert first["fishtui"] == second["fishtui"]
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_saves_and_the_training_goes_on_as_if_never_stopped(
-    training: Training, number: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    training.run("whole")
-    whole = training.metrics("loss")
-    report = callbacks.Metrics.on_train_batch_end
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """SIGINT as a terminal has it, also where the tests run in the background, which ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
-    def interrupt(self: callbacks.Metrics, trainer, *arguments: object) -> None:
-        report(self, trainer, *arguments)
-        if trainer.global_step == 2:
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    ("where", "step"), [("on_train_batch_end", 2), ("on_train_batch_start", 1), ("on_validation_start", 3)]
+)
+def test_a_signal_saves_and_the_training_goes_on_as_if_never_stopped(
+    training: Training, number: int, where: str, step: int, monkeypatch: pytest.MonkeyPatch, interruptible: None
+) -> None:
+    """Also one that comes in the middle of an accumulation, or of a validation."""
+    training.run("whole", accumulate=2)
+    whole = training.metrics("loss")
+    sent = []
+
+    def interrupt(self: callbacks.Checkpoints, trainer, *arguments: object) -> None:
+        usual(self, trainer, *arguments)
+        if trainer.global_step == step and trainer.state.fn == "fit" and not sent:
+            sent.append(number)
             os.kill(os.getpid(), number)
 
+    usual = getattr(callbacks.Checkpoints, where)
     with monkeypatch.context() as patch:
-        patch.setattr(callbacks.Metrics, "on_train_batch_end", interrupt)
+        patch.setattr(callbacks.Checkpoints, where, interrupt)
         with pytest.raises(KeyboardInterrupt if number == signal.SIGINT else Terminated):
-            training.run("parts")
-    assert [saved.step for saved in list_saved(training.checkpoints("parts"))] == [2]
+            training.run("parts", accumulate=2)
+    expected = {"on_train_batch_end": 3, "on_train_batch_start": 2, "on_validation_start": 3}[where]
+    assert [saved.step for saved in list_saved(training.checkpoints("parts"))] == [expected]
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    training.run("parts", resume=True)
-    assert training.metrics("loss") == {step: whole[step] for step in (3, 4, 5, 6)}
+    training.run("parts", resume=True, accumulate=2)
+    assert training.metrics("loss") == {step: loss for step, loss in whole.items() if step > expected}
+    assert [saved.step for saved in list_saved(training.checkpoints("parts"))] == sorted({expected, 3, 6})
+    assert all(saved.validation_loss for saved in list_saved(training.checkpoints("parts")) if saved.step in (3, 6))
 
 
 def test_results_are_never_touched_without_being_asked(training: Training) -> None:
@@ -163,6 +181,26 @@ def test_another_kind_of_training_does_not_resume(training: Training, change: di
     training.run(max_steps=3)
     with pytest.raises(MisuseError, match="was trained with another"):
         training.run(resume=True, **change)
+
+
+def test_a_changed_learning_rate_is_taken_when_resuming(training: Training) -> None:
+    training.run(max_steps=3)
+    training.run(resume=True, max_steps=4, learning_rate=2e-5)
+    assert training.metrics("learning_rate") == {4: (2e-5,)}
+
+
+def test_a_changed_accumulation_loses_no_step(training: Training) -> None:
+    training.run(max_steps=3)
+    training.run(resume=True, max_steps=6, accumulate=3)
+    newest = list_saved(training.checkpoints())[-1]
+    assert (newest.step, newest.validation_loss is not None) == (6, True)
+
+
+def test_resuming_what_is_finished_changes_nothing(training: Training) -> None:
+    training.run(max_steps=5)
+    before = snapshot(training.checkpoints())
+    training.run(resume=True, max_steps=5)
+    assert snapshot(training.checkpoints()) == before
 
 
 def test_changed_data_go_on_with_a_new_epoch_and_a_warning(training: Training) -> None:
