@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from fishtui.settings import Loaded
 
 Command = Callable[..., Any]
+# Stages that may run several times at once in a project, each on outputs of its own.
+SIDE_BY_SIDE = ("train", "synthesize", "export")
 
 
 class Stage(Protocol):
@@ -64,7 +66,9 @@ class Session:
             )
             return 0
         work = functools.partial(stage, dry_run=False)
-        record = execute(self.project, name, work, self.settings, arguments, JsonLines if self.as_json else show_events)
+        listen = JsonLines if self.as_json else show_events
+        alone = name not in SIDE_BY_SIDE
+        record = execute(self.project, name, work, self.settings, arguments, listen, alone)
         if self.debug and record.traceback:
             diagnostics.show_traceback(record.traceback)
         if record.error:

@@ -7,7 +7,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from time import time
 from typing import Any, TextIO
@@ -37,14 +37,16 @@ def execute(
     settings: Loaded,
     arguments: Mapping[str, Any],
     listen: Callable[[RunRecord, TextIO, TextIO], Listener] | None = None,
+    alone: bool = True,
 ) -> RunRecord:
     """Run `work` as a run of `stage` and return its record, whatever became of it.
 
     While it runs, stdout and stderr of this process and its children go to the run's `output.log`. `listen` is
-    given the record and the real stdout and stderr, and returns what is told each event. Raises FishtuiError only
-    if the run can't be recorded at all, or another process does the same in this project.
+    given the record and the real stdout and stderr, and returns what is told each event. Unless `alone` is false, no
+    other process may run that stage in this project. Raises FishtuiError only if the run can't be recorded at all, or
+    isn't alone.
     """
-    with exclusive(project.lock(stage), f"at {stage} in {project.root}"):
+    with exclusive(project.lock(stage), f"at {stage} in {project.root}") if alone else nullcontext():
         record = records.create(project, stage, arguments, settings)
         with _output_to(record.folder / "output.log") as (stdout, stderr), _terminable():
             events = EventWriter(record.folder / "events.jsonl")

@@ -29,7 +29,7 @@ class Reporter:
     def progress(self, done: int, total: int, unit: str = "clips", note: str = "") -> None:
         """`done` of `total` units are finished; calls in quick succession are thinned to ten a second."""
         now = time.monotonic()
-        if done < total and now - self._last_progress < PROGRESS_INTERVAL:
+        if 0 < done < total and now - self._last_progress < PROGRESS_INTERVAL:
             return
         self._last_progress = now
         self._emit("progress", done=done, total=total, unit=unit, note=note)

@@ -85,6 +85,7 @@ def extract(
         ledger.done = len(tasks)
     if dry_run or not tasks:
         return ledger
+    reporter.progress(0, len(tasks), note="loading the codec")
     seconds, frames = 0.0, 0
     encoder = _Encoder(_load(checkpoint, settings))
     finished = 0
@@ -191,14 +192,16 @@ class _Encoder:
         """The codes (10, T) of each clip; None for one that doesn't fit into memory even alone."""
         if not batch:
             return []
+        import torch
+
+        from fishtui.devices import out_of_memory
+
         try:
             return self._encode(batch)
         except (MemoryError, RuntimeError) as error:
             if not out_of_memory(error):
                 raise
         # Outside the handler: the exception's frames hold the tensors of the failed attempt.
-        import torch
-
         torch.cuda.empty_cache()
         if len(batch) == 1:
             return [None]
@@ -216,12 +219,3 @@ class _Encoder:
         device = next(self._codec.parameters()).device
         codes = self._codec.encode(audio.to(device), torch.tensor(lengths)).cpu().numpy()
         return [codes[row, :, : self._codec.frames(length)] for row, length in enumerate(lengths)]
-
-
-def out_of_memory(error: BaseException) -> bool:
-    """Whether an exception says that memory ran out, on the GPU or in the process."""
-    import torch
-
-    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
-        return True
-    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)

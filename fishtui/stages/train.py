@@ -15,7 +15,7 @@ import torch
 from lightning.pytorch.plugins.environments import LightningEnvironment
 from torch.utils.data import DataLoader, IterableDataset
 
-from fishtui.devices import choose_device, choose_precision, keep_freed_memory
+from fishtui.devices import choose_device, choose_precision, keep_freed_memory, out_of_memory
 from fishtui.errors import FishtuiError, MisuseError
 from fishtui.files import exclusive, hash_file
 from fishtui.lm.config import ModelConfig
@@ -28,7 +28,6 @@ from fishtui.runs.execute import Terminated
 from fishtui.runs.ledger import Ledger
 from fishtui.runs.reporter import Reporter
 from fishtui.settings import Settings, TrainSettings
-from fishtui.stages.extract import out_of_memory
 from fishtui.training import batches, memory
 from fishtui.training.callbacks import Checkpoints, Metrics, Stopped, StopRequest, WholeFiles
 from fishtui.training.dataset import Batch, Example, Examples, collate, load_examples
