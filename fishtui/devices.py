@@ -29,11 +29,8 @@ def choose_device(setting: str) -> torch.device:
 def choose_precision(setting: str, device: torch.device) -> torch.dtype:
     """float32 or bfloat16; `auto` is bfloat16 on a GPU that computes in it, else float32."""
     if setting == "auto":
-        return (
-            torch.bfloat16
-            if device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
-            else torch.float32
-        )
+        able = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+        return torch.bfloat16 if able else torch.float32
     return {"float32": torch.float32, "bfloat16": torch.bfloat16}[setting]
 
 

@@ -48,7 +48,6 @@ class Bar:
             # A slow link should not be filled with bars that look alike.
             refresh_per_second=4,
         )
-        self._stage = stage
         self._task = self._progress.add_task(stage, total=None, note="", unit="")
 
     def __call__(self, event: Mapping[str, Any]) -> None:

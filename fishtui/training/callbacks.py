@@ -38,7 +38,6 @@ class StopRequest:
         handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
         # What runs in the background is started with SIGINT ignored, and is to keep it so.
         before: dict[int, Any] = {number: handler for number, handler in handlers.items() if handler != signal.SIG_IGN}
-
         self._before = before
         self.take_over()
         try:
