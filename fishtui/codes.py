@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import io
 import json
@@ -83,7 +84,8 @@ class Journal:
     being killed between the two leaves nothing false.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, tidy: bool = False) -> None:
+        """Read the journal; `tidy` writes it anew where lines are torn or outdated, for who alone appends to it."""
         self._path = path
         self._entries: dict[str, dict[str, Provenance]] = defaultdict(dict)
         lines = path.read_text(encoding="utf-8").split("\n") if path.exists() else [""]
@@ -94,12 +96,16 @@ class Journal:
                 # A line torn by a crash costs one clip's provenance: its codes then count as given.
                 continue
             self._entries[entry.clip][entry.codes] = entry
-        if lines[-1] or len(lines) > 2 * sum(map(len, self._entries.values())) + 1:
+        if tidy and (lines[-1] or len(lines) > 2 * sum(map(len, self._entries.values())) + 1):
             self._rewrite()
 
     def find(self, clip: str, codes_hash: str) -> Provenance | None:
-        """What the codes of that hash were made from, if they were made here."""
-        return self._entries.get(clip, {}).get(codes_hash)
+        """What the codes of that hash were made from, if they were made here, be it under another name."""
+        return self._entries.get(clip, {}).get(codes_hash) or self._renamed.get(codes_hash)
+
+    @functools.cached_property
+    def _renamed(self) -> dict[str, Provenance]:
+        return {entry.codes: entry for made in self._entries.values() for entry in made.values()}
 
     def record(self, entry: Provenance) -> None:
         """Append one entry. Raises FishtuiError if the disk is full."""
@@ -112,6 +118,7 @@ class Journal:
                 f"{self._path} can't be written: {error.strerror}", "Free some space and start again."
             ) from error
         self._entries[entry.clip][entry.codes] = entry
+        self.__dict__.pop("_renamed", None)
 
     def _rewrite(self) -> None:
         entries = (entry for made in self._entries.values() for entry in made.values())

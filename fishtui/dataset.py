@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from fishtui.errors import DataError, FishtuiError
+from fishtui.files import regular
 
 AUDIO_EXTENSIONS = frozenset({".wav", ".mp3", ".flac", ".ogg", ".opus"})
 # Audio that libsndfile can't read: named in ledgers instead of being passed over.
 FOREIGN_EXTENSIONS = frozenset({".m4a", ".aac", ".wma", ".mp4", ".webm"})
+EXTENSIONS = AUDIO_EXTENSIONS | FOREIGN_EXTENSIONS
 CODES_EXTENSION = ".npy"
 TEXT_EXTENSION = ".lab"
 PACKED_FOLDER = "protos"
@@ -22,12 +25,13 @@ PACKED_FOLDER = "protos"
 class Clip:
     """What the dataset holds under one stem: `name` is its path below the dataset, without extension.
 
-    `audio` are all audio files of that stem; more than one is a fault, for they share transcript and codes.
+    `files` are the names of all audio files of that stem; more than one is a fault, for they share transcript and
+    codes.
     """
 
     name: str
     folder: Path
-    audio: tuple[Path, ...] = ()
+    files: tuple[str, ...] = ()
     has_text: bool = False
     has_codes: bool = False
     text_extension: str = TEXT_EXTENSION
@@ -42,6 +46,10 @@ class Clip:
         return self.name.rpartition("/")[2]
 
     @property
+    def audio(self) -> tuple[Path, ...]:
+        return tuple(self.folder / name for name in self.files)
+
+    @property
     def transcript(self) -> Path:
         return self.folder / (self.stem + self.text_extension)
 
@@ -51,8 +59,8 @@ class Clip:
 
     def single_audio(self) -> Path:
         """The clip's audio file. Raises DataError if there are several, or one that can't be read here."""
-        if len(self.audio) > 1:
-            names = ", ".join(path.name for path in self.audio)
+        if len(self.files) > 1:
+            names = ", ".join(self.files)
             raise DataError(f"{names} share one name", "Rename all but one: they would share transcript and codes.")
         path = self.audio[0]
         if path.suffix.lower() in FOREIGN_EXTENSIONS:
@@ -67,6 +75,7 @@ class Clip:
 def read_transcript(path: Path) -> str:
     """The text of a transcript file, less a byte-order mark. Raises DataError if it is missing, not UTF-8, or empty."""
     try:
+        regular(path)
         text = path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError as error:
         raise DataError("no transcript", f"Write what is said into {path.name}.") from error
@@ -79,26 +88,42 @@ def read_transcript(path: Path) -> str:
     return text
 
 
-def find_clips(data: Path, text_extension: str = TEXT_EXTENSION) -> list[Clip]:
+def find_clips(data: Path, text_extension: str = TEXT_EXTENSION, within: Collection[str] | None = None) -> list[Clip]:
     """Every clip below `data`, sorted by name: whatever has audio, a transcript or codes.
 
-    Hidden files and folders named `protos` are passed over; linked folders are followed, each once.
-    Raises FishtuiError if `data` is no folder.
+    Hidden files and folders named `protos` are passed over; linked folders are followed, each once. `within` are
+    paths of folders below `data`, to look into these only. Raises FishtuiError if `data` is no folder.
     """
     if not data.is_dir():
         raise FishtuiError(
             f"{data} is no folder", "Put recordings there as SPEAKER/clip.wav with clip.lab, or name another folder."
         )
     clips: list[Clip] = []
-    for folder, names in _folders(data):
+    for folder, names in _folders(data, within):
         relative = folder.relative_to(data).as_posix()
         clips += _clips_of_folder(folder, "" if relative == "." else f"{relative}/", names, text_extension)
     return sorted(clips, key=lambda clip: clip.name)
 
 
-def _folders(data: Path) -> Iterator[tuple[Path, list[str]]]:
+def clip_named(data: Path, name: str, text_extension: str = TEXT_EXTENSION) -> Clip:
+    """The clip of that name below `data`, with those of its files that are there now."""
+    prefix, _, stem = name.rpartition("/")
+    folder = data / prefix
+    try:
+        names = [each for each in os.listdir(folder) if each.startswith(stem)]
+    except OSError:
+        # The folder has gone, and the clip's files with it.
+        names = []
+    found = _clips_of_folder(folder, f"{prefix}/" if prefix else "", names, text_extension)
+    return next((clip for clip in found if clip.name == name), Clip(name, folder, text_extension=text_extension))
+
+
+def _folders(data: Path, within: Collection[str] | None) -> Iterator[tuple[Path, list[str]]]:
     seen: set[tuple[int, int]] = set()
-    for root, folders, names in os.walk(data, followlinks=True, onerror=_refuse):
+    starts = [data] if within is None else [data / folder for folder in within if (data / folder).is_dir()]
+    for root, folders, names in chain.from_iterable(
+        os.walk(start, followlinks=True, onerror=_refuse) for start in starts
+    ):
         status = os.stat(root)
         identity = (status.st_dev, status.st_ino)
         if identity in seen:
@@ -116,20 +141,20 @@ def _refuse(error: OSError) -> None:
 
 
 def _clips_of_folder(folder: Path, prefix: str, names: list[str], text_extension: str) -> list[Clip]:
-    audio: dict[str, list[Path]] = defaultdict(list)
+    files: dict[str, list[str]] = defaultdict(list)
     texts: set[str] = set()
     codes: set[str] = set()
     for name in sorted(names):
         if name.startswith("."):
             continue
         stem, extension = os.path.splitext(name)
-        if extension.lower() in AUDIO_EXTENSIONS | FOREIGN_EXTENSIONS:
-            audio[stem].append(folder / name)
+        if extension.lower() in EXTENSIONS:
+            files[stem].append(name)
         elif extension == text_extension:
             texts.add(stem)
         elif extension == CODES_EXTENSION:
             codes.add(stem)
     return [
-        Clip(prefix + stem, folder, tuple(audio.get(stem, ())), stem in texts, stem in codes, text_extension)
-        for stem in audio.keys() | texts | codes
+        Clip(prefix + stem, folder, tuple(files.get(stem, ())), stem in texts, stem in codes, text_extension)
+        for stem in files.keys() | texts | codes
     ]

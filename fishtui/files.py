@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -64,6 +66,16 @@ def write_text(path: Path, content: str) -> None:
     write_bytes(path, content.encode("utf-8"))
 
 
+def regular(path: Path) -> os.stat_result:
+    """The status of a regular file. Raises OSError for anything else: opening a pipe would wait for its writer."""
+    status = path.stat()
+    if stat.S_ISDIR(status.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
+    return status
+
+
 def hash_file(path: Path) -> str:
     """SHA-256 of a file's content, in hexadecimal."""
     with path.open("rb") as file:
@@ -71,15 +83,15 @@ def hash_file(path: Path) -> str:
 
 
 @contextmanager
-def exclusive(path: Path, doing: str) -> Iterator[None]:
+def exclusive(path: Path, doing: str, wait: bool = False) -> Iterator[None]:
     """Hold the lock file `path` while the body runs; it is released with the process, however that ends.
 
-    Raises FishtuiError if another process holds it.
+    If another process holds it, waits for that one, or unless `wait`, raises FishtuiError.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise FishtuiError(
                 f"another process is already {doing}", "Wait until it has ended, or stop it, and start again."

@@ -37,6 +37,14 @@ class Project:
         return self.state / "runs"
 
     @property
+    def catalog(self) -> Path:
+        return self.state / "catalog.db"
+
+    @property
+    def codes_journal(self) -> Path:
+        return self.state / "codes.jsonl"
+
+    @property
     def results(self) -> Path:
         return self.root / "results"
 

@@ -22,6 +22,7 @@ AtLeastOne = Annotated[int, Meta(ge=1)]
 NotNegative = Annotated[int, Meta(ge=0)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 Positive = Annotated[float, Meta(gt=0)]
+NotBelowZero = Annotated[float, Meta(ge=0)]
 
 
 class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -42,6 +43,52 @@ class NormalizeSettings(Section, frozen=True):
     loudness: Annotated[float, Meta(ge=-70, le=0, description="target loudness in LUFS")] = -23.0
     peak: Annotated[float, Meta(ge=-40, le=0, description="highest sample peak in dBFS")] = -1.0
     workers: Annotated[NotNegative, Meta(description="processes; 0 takes one per core")] = 0
+
+
+class ScanSettings(Section, frozen=True):
+    """Following the dataset on disk."""
+
+    workers: Annotated[NotNegative, Meta(description="processes that read and measure; 0 takes one per core")] = 0
+    poll: Annotated[bool, Meta(description="look every two seconds, on a file system that tells of no changes")] = False
+
+
+class CheckSettings(Section, frozen=True):
+    """Limits of the checks: what lies beyond is found by `fishtui validate`."""
+
+    ignore: Annotated[tuple[str, ...], Meta(description="codes of checks that are left out")] = ()
+    min_seconds: Annotated[NotBelowZero, Meta(description="shortest clip")] = 0.5
+    max_seconds: Annotated[Positive, Meta(description="longest clip")] = 30.0
+    min_sample_rate: Annotated[NotNegative, Meta(description="lowest sample rate in Hz")] = 22_050
+    loudness_tolerance: Annotated[
+        NotBelowZero, Meta(description="furthest from normalize.loudness, in LU, either way")
+    ] = 6.0
+    max_clipped_runs: Annotated[NotNegative, Meta(description="places where the waveform is cut off, at most")] = 2
+    min_high_band: Annotated[
+        float, Meta(le=0, description="least energy above 8 kHz, in dB relative to that below")
+    ] = -60.0
+    max_channel_difference: Annotated[
+        Share, Meta(description="furthest that a channel may be from the mean of all, as a share")
+    ] = 0.1
+    max_dc_offset: Annotated[Share, Meta(description="largest offset from zero, as a share of full scale")] = 0.005
+    max_end_silence: Annotated[NotBelowZero, Meta(description="longest silence before or after speech, in seconds")] = (
+        0.75
+    )
+    max_silence: Annotated[NotBelowZero, Meta(description="longest pause inside, in seconds")] = 1.5
+    min_snr: Annotated[float, Meta(description="lowest ratio of speech to noise, in dB")] = 15.0
+    rate_ratio: Annotated[
+        float, Meta(ge=1, description="furthest from the speaker's median rate of speech, as a factor")
+    ] = 1.4
+    rate_spread: Annotated[
+        NotBelowZero, Meta(description="the same, in robust standard deviations: both must be passed")
+    ] = 4.0
+    min_clips: Annotated[
+        AtLeastOne, Meta(description="fewest clips of a speaker that rate and script of one are compared with")
+    ] = 8
+    script_share: Annotated[
+        Share, Meta(description="share of a speaker's clips in one script, from which on others are foreign")
+    ] = 0.8
+    similar_words: Annotated[AtLeastOne, Meta(description="shortest transcripts that are compared, in words")] = 5
+    min_speaker_minutes: Annotated[NotBelowZero, Meta(description="least audio of a speaker, in minutes")] = 1.0
 
 
 class ExtractSettings(Section, frozen=True):
@@ -135,6 +182,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
     paths: PathSettings = PathSettings()
     normalize: NormalizeSettings = NormalizeSettings()
+    scan: ScanSettings = ScanSettings()
+    checks: CheckSettings = CheckSettings()
     extract: ExtractSettings = ExtractSettings()
     pack: PackSettings = PackSettings()
     train: TrainSettings = TrainSettings()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import multiprocessing
 import os
 import threading
@@ -20,6 +21,12 @@ def worker_count(setting: int) -> int:
     return (
         setting or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else setting or os.cpu_count() or 1
     )
+
+
+@functools.cache
+def quiet_stderr() -> None:
+    """Send what libraries write to file descriptor 2 of this worker process to nowhere; for workers only."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
 
 def ordered_map(

@@ -106,7 +106,7 @@ def test_a_torn_or_foreign_line_costs_only_itself(tmp_path: Path) -> None:
     whole = path.read_text(encoding="utf-8")
     path.write_text("nonsense\n" + whole + whole[:20], encoding="utf-8")
     assert is_current(Journal(path), "a/1", audio, codes, "c", "r")
-    store(Journal(path), source(audio, recipe="s"), codes, array())
+    store(Journal(path, tidy=True), source(audio, recipe="s"), codes, array())
     assert is_current(Journal(path), "a/1", audio, codes, "c", "s")
     lines = path.read_text(encoding="utf-8").splitlines()
     assert all(json.loads(line) for line in lines)

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import io
-import struct
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import soundfile
 
-from fishtui.errors import DataError
+from fishtui.audio.probe import NOT_FINITE, AudioError, no_audio, opened, refuse_cut, unreadable
+from fishtui.files import regular
 
 SAMPLE_RATE = 44_100
-STREAMED_SIZES = (0, 0xFFFFFFFF)
+BLOCK_FRAMES = 65_536
 
 
 @dataclass(frozen=True)
@@ -39,50 +39,39 @@ class Audio:
 def read_audio(path: Path) -> Audio:
     """Decode a file whole. The format is told from its content, whatever its name.
 
-    Raises DataError if the file is empty, cut short, no audio, or holds samples that are not finite.
+    Raises AudioError if the file is empty, cut short, no audio, or holds samples that are not finite.
     """
     try:
+        regular(path)
         content = path.read_bytes()
     except OSError as error:
-        raise DataError(
-            f"can't be read: {error.strerror}", "Check that the file is there and who may read it."
-        ) from error
-    if not content:
-        raise DataError("the file is empty", "Record it again or remove it.")
-    if _riff_is_cut(content):
-        raise DataError("the file is cut short", "Copy it again from where it came.")
-    try:
-        with soundfile.SoundFile(io.BytesIO(content)) as file:
-            promised = file.frames
-            samples = file.read(dtype="float32", always_2d=True)
-            rate, kind, subtype = file.samplerate, file.format, file.subtype
-    except (soundfile.LibsndfileError, RuntimeError) as error:
-        raise DataError(
-            "not audio that can be read, or damaged", "Listen to it, and convert it to wav or flac."
-        ) from error
+        raise unreadable(error) from error
+    return decode(content)
+
+
+def decode(content: bytes) -> Audio:
+    """Decode the content of a file whole. Raises AudioError as `read_audio` does."""
+    refuse_cut(content[:8], len(content))
+    with opened(io.BytesIO(content)) as file:
+        promised = file.frames
+        samples = _read(file)
+        rate, kind, subtype = file.samplerate, file.format, file.subtype
     if len(samples) == 0:
-        raise DataError("there is no audio in the file", "Record it again or remove it.")
+        raise no_audio()
     if len(samples) < promised:
-        raise DataError(
+        raise AudioError(
             f"the file is cut short: {len(samples):,} of {promised:,} samples", "Copy it again from where it came."
         )
     if not np.isfinite(samples).all():
-        raise DataError("holds samples that are not finite", "Export it again from where it came.")
+        raise AudioError("holds samples that are not finite", "Export it again from where it came.", NOT_FINITE)
     return Audio(samples, rate, kind, subtype, hashlib.sha256(content).hexdigest())
 
 
-def _riff_is_cut(content: bytes) -> bool:
-    """Whether a wav file says that it is longer than it is; one whose writer never knew its size says nothing."""
-    if content[:4] != b"RIFF" or len(content) < 8:
-        return False
-    (size,) = struct.unpack("<I", content[4:8])
-    return size not in STREAMED_SIZES and size + 8 > len(content) + 1
-
-
-def probe_seconds(path: Path) -> float:
-    """A file's length in seconds by its header; 0.0 if that can't be read (decoding says why)."""
-    try:
-        with path.open("rb") as file:
-            return float(soundfile.info(file).duration)
-    except (OSError, soundfile.LibsndfileError, RuntimeError):
-        return 0.0
+def _read(file: soundfile.SoundFile) -> np.ndarray:
+    if file.seekable():
+        return file.read(dtype="float32", always_2d=True)
+    # Some codecs, such as GSM, only read on.
+    blocks = [np.empty((0, file.channels), np.float32)]
+    while len(block := file.read(BLOCK_FRAMES, dtype="float32", always_2d=True)):
+        blocks.append(block)
+    return np.concatenate(blocks)

@@ -50,7 +50,7 @@ def extract(session: Session, data: Path | None, checkpoint: Path | None) -> int
     values = session.settings.values
     data = session.path(data, values.paths.data)
     codec = checkpoint if checkpoint is not None else session.project.path(values.paths.checkpoint) / "codec.pth"
-    stage = partial(extract, session.project, values.extract, data=data, checkpoint=codec)
+    stage = partial(extract, session.project, values, data=data, checkpoint=codec)
     return session.run("extract", stage, data=data, checkpoint=codec)
 
 
@@ -72,5 +72,5 @@ def pack(session: Session, data: Path | None, output: Path | None) -> int:
     values = session.settings.values
     data = session.path(data, values.paths.data)
     output = session.path(output, values.paths.protos)
-    stage = partial(pack, session.project, values.pack, data=data, output=output)
+    stage = partial(pack, session.project, values, data=data, output=output)
     return session.run("pack", stage, data=data, output=output)

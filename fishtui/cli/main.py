@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from importlib import import_module
+from keyword import iskeyword
 
 import click
 
@@ -16,7 +17,13 @@ COMMANDS = {
     "demo": "setup",
     "doctor": "setup",
     "download": "setup",
+    "import": "importing",
     "normalize": "data",
+    "scan": "catalog",
+    "validate": "catalog",
+    "clips": "clips",
+    "speakers": "catalog",
+    "stats": "catalog",
     "extract": "data",
     "pack": "data",
     "train": "model",
@@ -35,7 +42,9 @@ class Commands(click.Group):
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
             return None
-        return getattr(import_module(f"fishtui.cli.{COMMANDS[name]}"), name)
+        # A command whose name is a word of Python has an underscore after it there.
+        function = f"{name}_" if iskeyword(name) else name
+        return getattr(import_module(f"fishtui.cli.{COMMANDS[name]}"), function)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

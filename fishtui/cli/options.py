@@ -13,6 +13,7 @@ import click
 from fishtui.project import Project
 
 if TYPE_CHECKING:
+    from fishtui.catalog.store import Catalog
     from fishtui.runs.ledger import Ledger
     from fishtui.runs.reporter import Reporter
     from fishtui.settings import Loaded
@@ -49,13 +50,22 @@ class Session:
         """A path that was given, relative to here, or else the setting's, relative to the project."""
         return given if given is not None else self.project.path(setting)
 
+    def catalog(self, must_exist: bool = False) -> Catalog:
+        """The project's catalog, open. Raises MisuseError if it `must_exist` and does not."""
+        from fishtui.catalog.store import Catalog
+        from fishtui.errors import MisuseError
+
+        if must_exist and not self.project.catalog.exists():
+            raise MisuseError(f"{self.project.root} has no catalog yet", "Make it with `fishtui scan`.")
+        return Catalog(self.project, self.project.path(self.settings.values.paths.data))
+
     def run(self, name: str, stage: Stage, /, **arguments: Any) -> int:
         """Run a stage on record and show how it ended; returns its exit status.
 
         With --dry-run nothing is written, and the ledger says what would be done.
         """
         from fishtui.cli import diagnostics, output
-        from fishtui.cli.progress import JsonLines, show_events
+        from fishtui.cli.progress import show_events, show_json
         from fishtui.runs.execute import execute
         from fishtui.runs.reporter import Reporter
 
@@ -66,7 +76,7 @@ class Session:
             )
             return 0
         work = functools.partial(stage, dry_run=False)
-        listen = JsonLines if self.as_json else show_events
+        listen = show_json if self.as_json else show_events
         alone = name not in SIDE_BY_SIDE
         record = execute(self.project, name, work, self.settings, arguments, listen, alone)
         if self.debug and record.traceback:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from fishtui.plain import harmless
 
 MOST_ITEMS = 10
 MOST_REASONS = 6
+# The least width that a column which is cut to fit keeps.
+MOST_NARROW = 10
+# No finding, info, warning, error.
+GLYPHS = (" ", "·", "▲", "✗")
 
 
 def line(text: str = "") -> None:
@@ -41,15 +46,51 @@ def ledger(content: Mapping[str, Any], verb: str = "done") -> None:
         line(f"  ✗ … and {len(failed) - MOST_ITEMS:,} more, all in run.json")
 
 
-def table(headings: list[str], rows: list[list[str]]) -> None:
-    """Columns for people: the first to the left, the others to the right."""
-    from rich.cells import cell_len
+def table(
+    rows: Sequence[Sequence[str]],
+    headings: Sequence[str] = (),
+    right: Collection[int] = (),
+    stretch: int | None = None,
+) -> None:
+    """Columns for people, those in `right` aligned there. On a terminal the last one, `stretch`, is cut to fit."""
+    from rich.cells import cell_len, set_cell_size
 
-    cells = [headings, *([harmless(cell) for cell in row] for row in rows)]
+    cells = [*([list(headings)] if headings else []), *([harmless(cell) for cell in row] for row in rows)]
+    if not cells:
+        return
     widths = [max(map(cell_len, column)) for column in zip(*cells, strict=True)]
+    if stretch is not None and sys.stdout.isatty():
+        others = sum(width + 2 for column, width in enumerate(widths) if column != stretch)
+        widths[stretch] = min(widths[stretch], max(shutil.get_terminal_size().columns - others, MOST_NARROW))
     for row in cells:
-        padded = [
-            cell + " " * (width - cell_len(cell)) if column == 0 else " " * (width - cell_len(cell)) + cell
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
+        padded = []
+        for column, (cell, width) in enumerate(zip(row, widths, strict=True)):
+            if cell_len(cell) > width:
+                cell = set_cell_size(cell, width - 1) + "…"
+            blanks = " " * (width - cell_len(cell))
+            padded.append(blanks + cell if column in right else cell + blanks)
         print("  ".join(padded).rstrip())
+
+
+def glyph(severity: int) -> str:
+    """The sign of a finding's severity."""
+    return GLYPHS[severity]
+
+
+def status_glyph(status: str, severity: int) -> str:
+    """The sign of a clip: what was decided about it, or else the worst that was found."""
+    return {"accepted": "✓", "rejected": "–"}.get(status, GLYPHS[severity])
+
+
+def seconds(value: float | None) -> str:
+    """`4.2s`, `12m`, `3.1h`; a dot for what isn't known."""
+    if value is None:
+        return "·"
+    if value < 60:
+        return f"{value:.1f}s"
+    return f"{value / 60:.0f}m" if value < 3600 else f"{value / 3600:,.1f}h"
+
+
+def number(value: float | None) -> str:
+    """With one decimal; a dot for what isn't known."""
+    return "·" if value is None else f"{value:.1f}"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, TextIO
 
 from rich.console import Console
@@ -12,6 +13,7 @@ from rich.text import Text
 
 from fishtui.plain import harmless
 from fishtui.runs.record import RunRecord
+from fishtui.runs.reporter import Listener, Reporter
 
 
 def show_events(record: RunRecord, stdout: TextIO, stderr: TextIO) -> Bar:
@@ -19,15 +21,24 @@ def show_events(record: RunRecord, stdout: TextIO, stderr: TextIO) -> Bar:
     return Bar(record.stage, Console(file=stderr, highlight=False, markup=False, emoji=False))
 
 
-class JsonLines:
-    """Writes each event as a line of JSON."""
+def show_json(record: RunRecord, stdout: TextIO, stderr: TextIO) -> Listener:
+    """Write each event to `stdout` as a line of JSON."""
 
-    def __init__(self, record: RunRecord, stdout: TextIO, stderr: TextIO) -> None:
-        self._stdout = stdout
-        self({"kind": "run", "id": record.id, "stage": record.stage, "folder": str(record.folder)})
+    def write(event: Mapping[str, Any]) -> None:
+        print(json.dumps(event), file=stdout, flush=True)
 
-    def __call__(self, event: Mapping[str, Any]) -> None:
-        print(json.dumps(event), file=self._stdout, flush=True)
+    write({"kind": "run", "id": record.id, "stage": record.stage, "folder": str(record.folder)})
+    return write
+
+
+@contextmanager
+def watching(title: str) -> Iterator[Reporter]:
+    """A reporter for work that is no run: its progress shows on stderr, and is not recorded."""
+    bar = Bar(title, Console(stderr=True, highlight=False, markup=False, emoji=False))
+    try:
+        yield Reporter(listeners=(bar,))
+    finally:
+        bar({"kind": "end"})
 
 
 class Bar:

@@ -40,14 +40,14 @@ def demo(session: Session, folder: Path) -> int:
     It takes about two minutes on a CPU and needs no network; all of it goes into DIR.
     """
     from fishtui.cli import output
-    from fishtui.cli.progress import JsonLines, show_events
+    from fishtui.cli.progress import show_events, show_json
 
     if session.dry_run:
         output.line(f"would make the project {folder} and run every stage in it")
         return 0
     from fishtui.demo.run import run_demo
 
-    outcome = run_demo(folder, JsonLines if session.as_json else show_events)
+    outcome = run_demo(folder, show_json if session.as_json else show_events)
     if session.as_json:
         output.document(
             {
@@ -72,7 +72,7 @@ def demo(session: Session, folder: Path) -> int:
                 f"{record.seconds:.1f}s",
             ]
         )
-    output.table(["stage", "items", "done", "skipped", "failed", "time"], rows)
+    output.table(rows, ["stage", "items", "done", "skipped", "failed", "time"], right={1, 2, 3, 4, 5})
     output.line()
     output.line("Some recordings are faulty on purpose; each failure has its reason:")
     seen = set()
@@ -87,7 +87,8 @@ def demo(session: Session, folder: Path) -> int:
         f" {outcome.step}, the best, which was merged."
     )
     output.line(f"Speech (of a random model: noise): {outcome.speech}")
-    output.line(f"Look around: cd {folder} && fishtui synthesize --checkpoint {outcome.merged} \\")
+    output.line(f"Look around: cd {folder} && fishtui validate && fishtui clips list finding:any")
+    output.line(f"Let it speak: fishtui synthesize --checkpoint {outcome.merged} \\")
     output.line(f'    --text "Bread and salt." --reference {outcome.reference} --output bread.wav')
     output.line("Next: `fishtui init myvoice`, put your recordings into myvoice/data, and `fishtui download`.")
     return 0

@@ -29,6 +29,8 @@ FORMANTS = {"a": (730, 1090), "e": (530, 1840), "i": (270, 2290), "o": (570, 840
 THIRD_FORMANT = 2500
 BANDWIDTH = 90.0
 LETTER_SECONDS = 0.06
+# What a quiet room leaves in the pauses, as a share of full scale.
+ROOM_NOISE = 0.0005
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,8 @@ def speak(voice: Voice, text: str) -> np.ndarray:
         else:
             pieces.append(np.zeros(length))
     samples = np.concatenate([*pieces, np.zeros(length)])
-    return (samples * voice.peak / np.abs(samples).max()).astype(np.float32)
+    samples *= voice.peak / np.abs(samples).max()
+    return (samples + ROOM_NOISE * random.standard_normal(len(samples))).astype(np.float32)
 
 
 def _vowel(voice: Voice, letter: str, pitch: float, times: np.ndarray) -> np.ndarray:

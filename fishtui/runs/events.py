@@ -13,6 +13,11 @@ from fishtui.errors import FishtuiError
 VERSION = 1
 
 
+def new_event(kind: str, **fields: Any) -> dict[str, Any]:
+    """An event of this moment."""
+    return {"version": VERSION, "time": round(time.time(), 3), "kind": kind, **fields}
+
+
 class EventWriter:
     """Appends events to a file, each flushed as one line, so that a reader sees whole events or a torn last line."""
 
@@ -21,7 +26,7 @@ class EventWriter:
 
     def write(self, kind: str, **fields: Any) -> dict[str, Any]:
         """Append one event and return it. Raises FishtuiError if the disk is full."""
-        event = {"version": VERSION, "time": round(time.time(), 3), "kind": kind, **fields}
+        event = new_event(kind, **fields)
         try:
             self._file.write(json.dumps(event, allow_nan=False) + "\n")
             self._file.flush()

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from fishtui.runs.events import EventWriter
+from fishtui.runs.events import EventWriter, new_event
 
 PROGRESS_INTERVAL = 0.1
 
@@ -18,7 +18,7 @@ Listener = Callable[[Mapping[str, Any]], None]
 class Reporter:
     """Writes a stage's events to its run folder and hands each to the listeners (a progress bar, a JSON stream).
 
-    Without a writer nothing is recorded: for a stage that only looks at what it would do.
+    Without a writer nothing is recorded, though listeners hear it: for work that is no run.
     """
 
     def __init__(self, events: EventWriter | None = None, listeners: tuple[Listener, ...] = ()) -> None:
@@ -55,9 +55,7 @@ class Reporter:
         self._emit("end", state=state, exit_status=exit_status, error=error, ledger=ledger)
 
     def _emit(self, kind: str, **fields: Any) -> None:
-        if self._events is None:
-            return
-        event = self._events.write(kind, **fields)
+        event = self._events.write(kind, **fields) if self._events else new_event(kind, **fields)
         for listener in self._listeners[:]:
             try:
                 listener(event)

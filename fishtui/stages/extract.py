@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fishtui.audio.decode import SAMPLE_RATE, probe_seconds, read_audio
+from fishtui.audio.decode import SAMPLE_RATE, read_audio
+from fishtui.audio.probe import probe_seconds
 from fishtui.audio.resample import Filter, resample
 from fishtui.codes import Journal, Source, is_current, store
 from fishtui.dataset import Clip
@@ -18,8 +19,8 @@ from fishtui.files import hash_file
 from fishtui.project import Project
 from fishtui.runs.ledger import Ledger
 from fishtui.runs.reporter import Reporter
-from fishtui.settings import ExtractSettings
-from fishtui.stages.clips import clips_with_audio
+from fishtui.settings import ExtractSettings, Settings
+from fishtui.stages.clips import clips_with_audio, left_out
 from fishtui.workers import ordered_map
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class _Decoded:
 
 def extract(
     project: Project,
-    settings: ExtractSettings,
+    values: Settings,
     reporter: Reporter,
     *,
     data: Path,
@@ -62,16 +63,18 @@ def extract(
 ) -> Ledger:
     """Write the codes of every clip below `data` whose codes are missing, damaged or stale.
 
-    `checkpoint` is the codec's file. Raises FishtuiError if there is no audio, or the codec can't be loaded.
+    Of the project's own dataset clips that are rejected or have errors are left out. `checkpoint` is the codec's
+    file. Raises FishtuiError if there is no audio, or the codec can't be loaded.
     """
+    settings = values.extract
     ledger = Ledger()
-    clips = clips_with_audio(data, ledger)
+    clips = clips_with_audio(data, ledger, left_out(project, values, reporter, data, look=not dry_run))
     if not checkpoint.is_file():
         raise CheckpointError(f"{checkpoint} does not exist", "Fetch the checkpoint with `fishtui download`.")
     sizes = checkpoint.with_name("codec.json")
     codec_hash = hash_file(checkpoint) + (hash_file(sizes) if sizes.is_file() else "")
     recipe = f"{RECIPE_VERSION}/{settings.resampler}/{settings.precision}"
-    journal = Journal(project.state / "codes.jsonl")
+    journal = Journal(project.codes_journal, tidy=True)
 
     tasks: list[_Task] = []
     for number, (clip, audio) in enumerate(clips):

@@ -15,10 +15,11 @@ from fishtui.lm.text import clean_for_packing
 from fishtui.project import Project
 from fishtui.runs.ledger import Ledger
 from fishtui.runs.reporter import Reporter
-from fishtui.settings import PackSettings
+from fishtui.settings import Settings
 from fishtui.shards.packed import MANIFEST, STAGING, ManifestEntry, held_out_before, install, write_manifest
 from fishtui.shards.split import TRAIN, VALIDATION, held_out
 from fishtui.shards.stream import Placed, ShardWriter, encode_sentence
+from fishtui.stages.clips import admitted, left_out
 from fishtui.workers import ordered_map, worker_count
 
 MEGABYTE = 1_000_000
@@ -41,24 +42,29 @@ class _Sentence:
 
 
 def pack(
-    project: Project, settings: PackSettings, reporter: Reporter, *, data: Path, output: Path, dry_run: bool = False
+    project: Project, values: Settings, reporter: Reporter, *, data: Path, output: Path, dry_run: bool = False
 ) -> Ledger:
     """Pack every clip of `data` that has a transcript and codes into shards in `output`.
 
-    The shards of an earlier packing stand until the new ones are complete. Raises FishtuiError if there is
-    nothing to pack.
+    Of the project's own dataset clips that are rejected, have errors or stale codes are left out. The shards of an
+    earlier packing stand until the new ones are complete. Raises FishtuiError if there is nothing to pack.
     """
+    settings = values.pack
     ledger = Ledger()
     complete: list[Clip] = []
-    for clip in find_clips(data, settings.text_extension):
+    reasons = left_out(project, values, reporter, data, look=not dry_run, stale_codes=False)
+    for clip in admitted(find_clips(data, settings.text_extension), reasons, ledger):
         if clip.has_text and clip.has_codes:
             complete.append(clip)
-        elif clip.audio:
+        elif clip.files:
             ledger.fail(clip.name, "no codes: run `fishtui extract`" if clip.has_text else "no transcript")
         else:
             ledger.skip(
                 clip.name, "transcript without audio or codes" if clip.has_text else "codes without audio or transcript"
             )
+    if not complete and reasons:
+        first = (ledger.failed or ledger.skipped)[0]
+        raise FishtuiError(f"no clip of {data} could be packed", f"The first of them, {first.item}: {first.reason}.")
     if not complete:
         raise FishtuiError(
             f"{data} holds no clip with both transcript and codes",

@@ -28,6 +28,7 @@ from fishtui.runs.execute import Terminated
 from fishtui.runs.ledger import Ledger
 from fishtui.runs.reporter import Reporter
 from fishtui.settings import Settings, TrainSettings
+from fishtui.stages.clips import LeftOut, left_out
 from fishtui.training import batches, memory
 from fishtui.training.callbacks import Checkpoints, Metrics, Stopped, StopRequest, WholeFiles
 from fishtui.training.dataset import Batch, Example, Examples, collate, load_examples
@@ -63,7 +64,8 @@ def train(
     if dry_run:
         _refuse_results(results, resume, restart)
         tokenizer, config = load_tokenizer(base := _base(project, settings)), ModelConfig.read(base / "config.json")
-        return _ledger(_examples(project, settings, tokenizer, config), settings.train)
+        unwanted = _unwanted(project, settings, reporter, look=False)
+        return _ledger(_examples(project, settings, tokenizer, config, unwanted), settings.train, unwanted)
     with exclusive(project.lock(f"train-{results.name}"), f"training {results}"), StopRequest().listening() as stop:
         newest = _prepare(results, resume, restart, reporter)
         ledger = _train(project, settings, reporter, results, newest, stop)
@@ -106,10 +108,26 @@ def _base(project: Project, settings: Settings) -> Path:
     return project.path(settings.paths.checkpoint)
 
 
-def _examples(project: Project, settings: Settings, tokenizer: Tokenizer, config: ModelConfig) -> Examples:
+def _unwanted(project: Project, settings: Settings, reporter: Reporter, look: bool) -> dict[str, LeftOut]:
+    """Clips that were rejected, or found faulty, be it after they were packed."""
+    data = project.path(settings.paths.data)
+    # Shards hold all that training needs: recordings may have been moved away to save room.
+    return left_out(project, settings, reporter, data, look=look, tolerated=["missing-audio"])
+
+
+def _examples(
+    project: Project, settings: Settings, tokenizer: Tokenizer, config: ModelConfig, unwanted: dict[str, LeftOut]
+) -> Examples:
     wanted = settings.train
-    protos = project.path(settings.paths.protos)
-    return load_examples(protos, tokenizer, config, wanted.template, wanted.max_length, settings.pack.validation)
+    return load_examples(
+        project.path(settings.paths.protos),
+        tokenizer,
+        config,
+        wanted.template,
+        wanted.max_length,
+        settings.pack.validation,
+        unwanted,
+    )
 
 
 def _train(
@@ -126,8 +144,9 @@ def _train(
     tokenizer = load_tokenizer(base)
     # The frozen base may stand in bfloat16; weights that are trained need float32 to take small steps.
     model = load_model(base, dtype=precision if lora else torch.float32)
-    examples = _examples(project, settings, tokenizer, model.config)
-    ledger = _ledger(examples, wanted)
+    unwanted = _unwanted(project, settings, reporter, look=True)
+    examples = _examples(project, settings, tokenizer, model.config, unwanted)
+    ledger = _ledger(examples, wanted, unwanted)
     position = Position(data=examples.fingerprint(), order={key: getattr(wanted, key) for key in ORDER})
     base_hash = hash_file(base / "model.pth")
     if newest is not None:
@@ -187,8 +206,10 @@ def _recommend(saved: list[Saved], reporter: Reporter) -> None:
     reporter.note(f"best: step {lowest.step}, validation loss {lowest.validation_loss:.3f}{hint}")
 
 
-def _ledger(examples: Examples, settings: TrainSettings) -> Ledger:
+def _ledger(examples: Examples, settings: TrainSettings, unwanted: dict[str, LeftOut]) -> Ledger:
     ledger = Ledger(done=len(examples.train))
+    for name in examples.left_out:
+        ledger.skip(name, unwanted[name].reason)
     for example in examples.validation:
         ledger.skip(example.name, "held out for validation")
     for name in examples.too_long:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -34,11 +34,12 @@ class Example:
 
 @dataclass(frozen=True)
 class Examples:
-    """What the shards hold, split; `too_long` are the names of those that no row can hold."""
+    """What the shards hold, split; `too_long` names those that no row can hold, `left_out` those that are unwanted."""
 
     train: list[Example]
     validation: list[Example]
     too_long: list[str]
+    left_out: list[str]
 
     def fingerprint(self) -> str:
         """Tells whether the training clips are the same as another time."""
@@ -50,9 +51,17 @@ class Examples:
 
 
 def load_examples(
-    protos: Path, tokenizer: Tokenizer, config: ModelConfig, template: Template, max_length: int, share: float
+    protos: Path,
+    tokenizer: Tokenizer,
+    config: ModelConfig,
+    template: Template,
+    max_length: int,
+    share: float,
+    unwanted: Collection[str] = (),
 ) -> Examples:
     """Every clip of the shards in `protos`, with the manifest's split, or where there is none, one of `share` by hash.
+
+    Clips whose names are `unwanted` are left out.
 
     Raises DataError if the shards don't fit together or the codes are of another model, FishtuiError if nothing is
     left to train on.
@@ -60,8 +69,11 @@ def load_examples(
     paths = shard_paths(protos)
     sentences = list(read_sentences(paths))
     names, validation = _names_and_split(protos, sentences, share)
-    examples = Examples([], [], [])
+    examples = Examples([], [], [], [])
     for (place, sentence), name in zip(sentences, names, strict=True):
+        if name in unwanted:
+            examples.left_out.append(name)
+            continue
         _check_codes(paths[place.shard], name, sentence, config)
         text = clean_for_training(sentence.text)
         inputs, _ = training_sequence(template, tokenizer, [(text, sentence.codes)])
@@ -72,9 +84,11 @@ def load_examples(
         else:
             (examples.validation if name in validation else examples.train).append(example)
     if not examples.train:
-        left_out = f"{len(examples.too_long)} too long, {len(examples.validation)} held out"
+        counts = (
+            f"{len(examples.too_long)} too long, {len(examples.validation)} held out, {len(examples.left_out)} left out"
+        )
         raise FishtuiError(
-            f"{protos} holds no clip to train on: {left_out}",
+            f"{protos} holds no clip to train on: {counts}",
             "Add clips, raise train.max_length, or lower pack.validation.",
         )
     return examples

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
+from fishtui.catalog.scan import scan
+from fishtui.catalog.store import Catalog
 from fishtui.project import Project
 from fishtui.runs.reporter import Reporter
-from fishtui.settings import PackSettings
+from fishtui.settings import PackSettings, Settings
 from fishtui.shards.text_data_pb2 import Semantics, Sentence, TextData
 from fishtui.stages.pack import pack
 from tests.builders import write_codes
@@ -27,12 +29,15 @@ def measure(case: str, plain: bool) -> float:
         for number in range(CLIPS):
             path = write_codes(root / "data" / f"speaker{number % 5}" / f"{number:05d}.npy", 108, number)
             path.with_suffix(".lab").write_text(f"This is what the speaker says in clip {number}.", encoding="utf-8")
+        project, settings = Project(root), Settings(pack=PackSettings(workers=int(case.split()[0])))
+        # As extract leaves it: the catalog knows the clips.
+        with Catalog(project, root / "data") as catalog:
+            scan(catalog, settings, Reporter())
         started = time.perf_counter()
         if plain:
             pack_plainly(root / "data", root / "plain.protos")
         else:
-            settings = PackSettings(workers=int(case.split()[0]))
-            pack(Project(root), settings, Reporter(), data=root / "data", output=root / "data" / "protos")
+            pack(project, settings, Reporter(), data=root / "data", output=root / "data" / "protos")
         return CLIPS / (time.perf_counter() - started)
 
 

@@ -14,7 +14,7 @@ from fishtui.codec.load import load_codec
 from fishtui.codec.model import Codec
 from fishtui.errors import CheckpointError, FishtuiError
 from fishtui.runs.reporter import Reporter
-from fishtui.settings import ExtractSettings
+from fishtui.settings import ExtractSettings, Settings
 from fishtui.stages.extract import extract, plan_batches
 from tests.builders import project, snapshot, tone, write_clip, write_codes
 
@@ -23,7 +23,7 @@ def run(root: Path, checkpoint: Path, dry_run: bool = False, **settings):
     found = project(root)
     return extract(
         found,
-        ExtractSettings(device="cpu", **settings),
+        Settings(extract=ExtractSettings(device="cpu", **settings)),
         Reporter(),
         data=root / "data",
         checkpoint=checkpoint / "codec.pth",

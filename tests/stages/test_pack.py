@@ -8,7 +8,7 @@ import pytest
 
 from fishtui.errors import DataError, FishtuiError
 from fishtui.runs.reporter import Reporter
-from fishtui.settings import PackSettings
+from fishtui.settings import PackSettings, Settings
 from fishtui.shards import packed
 from fishtui.shards.packed import MANIFEST, STAGING, read_manifest, shard_paths
 from fishtui.shards.stream import read_messages, read_sentences
@@ -23,7 +23,7 @@ def run(root: Path, data: Path | None = None, dry_run: bool = False, **settings)
     found = project(root)
     return pack(
         found,
-        PackSettings(**settings),
+        Settings(pack=PackSettings(**settings)),
         Reporter(),
         data=data or root / "data",
         output=root / "data" / "protos",
@@ -104,15 +104,16 @@ def test_each_incomplete_clip_is_in_the_ledger(tmp_path: Path) -> None:
     (data / "anna" / "00.lab").write_bytes(b" \n")
     (data / "anna" / "01.lab").write_bytes("Grüße".encode("latin-1"))
     (data / "anna" / "02.lab").write_text("{laughs} <noise>", encoding="utf-8")
+    write_clip(data / "anna" / "03.wav")
     (data / "anna" / "03.npy").write_bytes(b"junk")
     (data / "anna" / "04.lab").write_bytes(b"\xef\xbb\xbfWith a mark.")
     ledger = run(tmp_path)
-    assert {entry.item: entry.reason for entry in ledger.failed} == {
-        "anna/mute": "no transcript",
-        "anna/uncoded": "no codes: run `fishtui extract`",
-        "anna/00": "the transcript is empty",
-        "anna/01": "the transcript is not UTF-8",
-        "anna/02": "nothing is left of the transcript without its {…} and <…>",
+    assert {entry.item: entry.reason.partition(":")[0] for entry in ledger.failed} == {
+        "anna/mute": "missing-transcript",
+        "anna/uncoded": "no codes",
+        "anna/00": "empty-transcript",
+        "anna/01": "not-utf8",
+        "anna/02": "empty-transcript",
         "anna/03": "the codes are damaged",
     }
     assert (ledger.done, ledger.total) == (8, 14)

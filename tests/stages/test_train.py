@@ -51,7 +51,7 @@ class Training:
         self.checkpoint = checkpoint
         data = root / "data"
         packable(data, clips=clips)
-        pack(self.project, PackSettings(workers=1), Reporter(), data=data, output=data / "protos")
+        pack(self.project, Settings(pack=PackSettings(workers=1)), Reporter(), data=data, output=data / "protos")
 
     def settings(self, **changes: object) -> Settings:
         overrides = [f"train.{name}={value}" for name, value in {**TINY, **changes}.items()]
@@ -215,7 +215,7 @@ def test_a_clip_too_long_for_a_row_is_named_and_left_out(training: Training) -> 
     data = training.project.root / "data"
     write_codes(data / "anna" / "long.npy", 500)
     (data / "anna" / "long.lab").write_text("Very long.", encoding="utf-8")
-    pack(training.project, PackSettings(workers=1), Reporter(), data=data, output=data / "protos")
+    pack(training.project, Settings(pack=PackSettings(workers=1)), Reporter(), data=data, output=data / "protos")
     ledger = training.run(max_steps=1)
     assert [entry.item for entry in ledger.skipped if "max_length" in entry.reason] == ["anna/long"]
 

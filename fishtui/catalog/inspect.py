@@ -1,0 +1,148 @@
+"""What the files of one clip say, read part by part: recording, transcript, codes."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from fishtui.audio.probe import AudioError, probe_open
+from fishtui.catalog.fields import fold
+from fishtui.checks.text import characters, script_of
+from fishtui.codes import hash_codes, parse_codes
+from fishtui.dataset import FOREIGN_EXTENSIONS, Clip
+from fishtui.errors import DataError
+from fishtui.files import regular
+
+MARK = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True, slots=True)
+class AudioPart:
+    """A clip's audio files and, where there is just one that can be read, its content's hash and header."""
+
+    files: str = ""
+    audio_size: int | None = None
+    audio_modified: int | None = None
+    audio_hash: str | None = None
+    format: str | None = None
+    subtype: str | None = None
+    sample_rate: int | None = None
+    channels: int | None = None
+    duration: float | None = None
+    audio_fault: str = ""
+    audio_problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TextPart:
+    """A clip's transcript, less a byte-order mark, and what is searched and counted in it."""
+
+    text_size: int | None = None
+    text_modified: int | None = None
+    text: str | None = None
+    text_fault: str = "missing-transcript"
+    text_mark: bool = False
+    folded: str = ""
+    script: str = ""
+    characters: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CodesPart:
+    """A clip's codes; `codes_hash` is of the file's content."""
+
+    codes_size: int | None = None
+    codes_modified: int | None = None
+    codes_problem: str = ""
+    frames: int | None = None
+    codes_hash: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A clip, and which of its parts have to be read."""
+
+    clip: Clip
+    audio: bool = True
+    text: bool = True
+    codes: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The parts of a clip that were read; the others are None."""
+
+    name: str
+    speaker: str
+    audio: AudioPart | None = None
+    text: TextPart | None = None
+    codes: CodesPart | None = None
+
+
+def inspect(task: Task) -> Seen:
+    """Read the parts of a clip that `task` names. Whatever is wrong with a file is told in its part."""
+    clip = task.clip
+    return Seen(
+        clip.name,
+        clip.speaker,
+        _audio(clip) if task.audio else None,
+        (_text(clip.transcript) if clip.has_text else TextPart()) if task.text else None,
+        (_codes(clip.codes) if clip.has_codes else CodesPart()) if task.codes else None,
+    )
+
+
+def _audio(clip: Clip) -> AudioPart:
+    """The recording of a clip; of several nothing is read, for none of them is the clip's."""
+    files = "/".join(clip.files)
+    if len(clip.files) != 1:
+        return AudioPart(files)
+    path = clip.folder / clip.files[0]
+    try:
+        status = regular(path)
+        with path.open("rb", buffering=0) as handle:
+            sha256 = hashlib.file_digest(handle, "sha256").hexdigest()
+            read = (files, status.st_size, status.st_mtime_ns, sha256)
+            if os.path.splitext(files)[1].lower() in FOREIGN_EXTENSIONS:
+                return AudioPart(*read)
+            header = probe_open(handle)
+    except OSError as error:
+        return AudioPart(files, audio_fault="unreadable", audio_problem=f"can't be read: {error.strerror}")
+    except AudioError as error:
+        return AudioPart(*read, audio_fault=error.fault, audio_problem=error.problem)
+    return AudioPart(*read, header.format, header.subtype, header.rate, header.channels, header.seconds)
+
+
+def _text(path: Path) -> TextPart:
+    read = _read(path)
+    if isinstance(read, str):
+        return TextPart(text_fault="unreadable-transcript")
+    content, size, modified = read
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return TextPart(size, modified, None, "not-utf8")
+    return TextPart(size, modified, text, "", content.startswith(MARK), fold(text), script_of(text), characters(text))
+
+
+def _codes(path: Path) -> CodesPart:
+    read = _read(path)
+    if isinstance(read, str):
+        return CodesPart(0, 0, read)
+    content, size, modified = read
+    try:
+        codes = parse_codes(content)
+    except DataError as error:
+        return CodesPart(size, modified, error.problem)
+    return CodesPart(size, modified, "", codes.shape[1], hash_codes(content))
+
+
+def _read(path: Path) -> tuple[bytes, int, int] | str:
+    """A file's content, size and time of change (nanoseconds); or why it can't be read."""
+    try:
+        status = regular(path)
+        content = path.read_bytes()
+    except OSError as error:
+        return f"can't be read: {error.strerror}"
+    return content, len(content), status.st_mtime_ns

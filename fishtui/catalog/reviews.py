@@ -1,0 +1,156 @@
+"""What people decided, out to JSON Lines and in again: the part of the catalog that a scan can't make anew."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from fishtui.catalog.changes import DONE, UNDONE, changing
+from fishtui.catalog.history import REVIEW, STATUSES, joined_tags, next_action, tags_of
+from fishtui.catalog.inheritance import DECIDED
+from fishtui.catalog.judge import mark_dirty
+from fishtui.catalog.store import Catalog, stored
+from fishtui.errors import DataError, MisuseError
+from fishtui.files import write_text
+from fishtui.runs.ledger import Ledger
+
+ENTRY = ("action", "kind", "path", "before", "after", "state", "who", "time", "note")
+
+
+class Entry(msgspec.Struct, forbid_unknown_fields=True):
+    """A line of a clip's history."""
+
+    action: int
+    kind: str
+    path: str | None
+    before: str
+    after: str
+    state: str
+    who: str
+    time: str
+    note: str
+
+
+class Decided(msgspec.Struct, forbid_unknown_fields=True):
+    """All that was decided about a clip, which is known by its name and by its audio's SHA-256."""
+
+    name: str
+    audio_hash: str | None
+    status: str
+    reviewer: str
+    reviewed: str
+    note: str
+    tags: list[str]
+    history: list[Entry]
+
+
+def export_reviews(catalog: Catalog, path: Path, dry_run: bool = False) -> int:
+    """Write a line for each clip that somebody decided about; how many. Raises FishtuiError."""
+    lines = [json.dumps(each) for each in _decided(catalog)]
+    if not dry_run:
+        write_text(path, "".join(f"{line}\n" for line in lines))
+    return len(lines)
+
+
+def import_reviews(catalog: Catalog, path: Path, dry_run: bool = False) -> Ledger:
+    """Take over the decisions of such a file: for the clip of that name, else for one of that audio.
+
+    A clip whose own decision is newer keeps it. Raises MisuseError for a file that is none, and then nothing is
+    taken over.
+    """
+    ledger = Ledger()
+    decisions = list(_read(path))
+    with changing(catalog), catalog.transaction() as connection:
+        first = next_action(connection)
+        for decided in decisions:
+            clip = _clip_of(connection, decided)
+            if clip is None:
+                ledger.fail(decided.name, "no clip of that name or audio: scan first")
+            elif clip["reviewed"] > decided.reviewed or not _take_over(connection, clip, decided, first, dry_run):
+                ledger.skip(decided.name, "decided here already")
+            else:
+                ledger.done += 1
+        mark_dirty(connection)
+    return ledger
+
+
+def _decided(catalog: Catalog) -> Iterator[dict[str, Any]]:
+    for row in catalog.query(f"SELECT * FROM clips WHERE {DECIDED} ORDER BY name"):
+        history = catalog.query("SELECT * FROM history WHERE clip = ? AND state IN (?, ?)", (row["id"], DONE, UNDONE))
+        yield {
+            "name": row["name"],
+            "audio_hash": row["audio_hash"],
+            **{name: row[name] for name in REVIEW},
+            "tags": sorted(tags_of(row)),
+            "history": [{name: entry[name] for name in ENTRY} for entry in history],
+        }
+
+
+def _read(path: Path) -> Iterator[Decided]:
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise MisuseError(f"{path} can't be read: {error}", "Give a file that export-reviews wrote.") from error
+    for number, line in enumerate(lines, start=1):
+        if not line:
+            continue
+        try:
+            # Not msgspec's own reader: names that aren't UTF-8 stand in JSON as lone surrogates.
+            decided = msgspec.convert(json.loads(line), Decided)
+        except (ValueError, RecursionError) as error:
+            raise MisuseError(f"{path}, line {number}: {error}", "Give a file that export-reviews wrote.") from error
+        if decided.status not in STATUSES:
+            raise MisuseError(f"{path}, line {number}: no status {decided.status}", f"It is {' or '.join(STATUSES)}.")
+        yield decided
+
+
+def _clip_of(connection: sqlite3.Connection, decided: Decided) -> sqlite3.Row | None:
+    found = connection.execute(
+        """
+        SELECT * FROM clips WHERE gone IS NULL AND (name = CAST(? AS TEXT) OR audio_hash = ?)
+        ORDER BY name = CAST(? AS TEXT) DESC, name LIMIT 1
+        """,
+        (stored(decided.name), decided.audio_hash, stored(decided.name)),
+    ).fetchall()
+    return found[0] if found else None
+
+
+def _take_over(connection: sqlite3.Connection, clip: sqlite3.Row, decided: Decided, first: int, dry_run: bool) -> bool:
+    """Write decisions into a clip's row and history, under action numbers from `first`; whether that was news."""
+    own = connection.execute("SELECT count(*) FROM history WHERE clip = ?", (clip["id"],)).fetchone()[0]
+    tags = joined_tags(tags_of(clip) | set(decided.tags))
+    review = tuple(getattr(decided, name) for name in REVIEW)
+    history = [] if own else [entry for entry in decided.history if _inside(entry.path)]
+    if (tuple(clip[name] for name in REVIEW), clip["tags"]) == (review, tags) and not history:
+        return False
+    if dry_run:
+        return True
+    connection.execute(
+        "UPDATE clips SET (status, reviewer, reviewed, note, tags) = (?, ?, ?, ?, ?) WHERE id = ?",
+        (*review, tags, clip["id"]),
+    )
+    for entry in history:
+        path = entry.path and clip["name"] + entry.path.removeprefix(decided.name)
+        connection.execute(
+            f"INSERT INTO history(clip, {', '.join(ENTRY)}) VALUES (?, ?, ?, CAST(? AS TEXT), ?, ?, ?, ?, ?, ?)",
+            (
+                clip["id"], first + entry.action, entry.kind, path and stored(path), entry.before, entry.after,
+                entry.state, entry.who, entry.time, entry.note,
+            ),
+        )  # fmt: skip
+    return True
+
+
+def _inside(path: str | None) -> bool:
+    """Whether a path that a foreign file names stays in the dataset."""
+    if path is None:
+        return True
+    parts = Path(path).parts
+    if Path(path).is_absolute() or ".." in parts:
+        raise DataError(f"the history names {path!r}, outside the dataset", "Give a file that export-reviews wrote.")
+    return True

@@ -1,0 +1,148 @@
+"""The catalog's tables, as migrations that are applied in order, each whole or not at all.
+
+Only an out-of-date catalog needs this module: it imports sqlite-utils, which readers spare themselves.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+
+from sqlite_utils import Database, Migrations
+
+migrations = Migrations("catalog")
+
+
+@migrations(name="0001")
+def _first(database: Database) -> None:
+    """Clips as the last scan saw them, what was measured, found and decided.
+
+    Names are the file system's bytes, which need not be UTF-8. A clip that has left the disk keeps its row, with
+    the scan that missed it in `gone`, as long as somebody has decided something about it.
+    """
+    run = database.execute
+    run("CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID")
+    run(
+        """
+        CREATE TABLE clips(
+            id INTEGER PRIMARY KEY,
+            name TEXT NOT NULL UNIQUE,
+            speaker TEXT NOT NULL,
+            files TEXT NOT NULL,
+            audio_size INTEGER,
+            audio_modified INTEGER,
+            audio_hash TEXT,
+            format TEXT,
+            subtype TEXT,
+            sample_rate INTEGER,
+            channels INTEGER,
+            duration REAL,
+            audio_fault TEXT NOT NULL DEFAULT '',
+            audio_problem TEXT NOT NULL DEFAULT '',
+            text_size INTEGER,
+            text_modified INTEGER,
+            text TEXT,
+            text_fault TEXT NOT NULL DEFAULT '',
+            text_mark INTEGER NOT NULL DEFAULT 0,
+            folded TEXT NOT NULL DEFAULT '',
+            script TEXT NOT NULL DEFAULT '',
+            characters INTEGER NOT NULL DEFAULT 0,
+            codes_size INTEGER,
+            codes_modified INTEGER,
+            codes TEXT NOT NULL DEFAULT 'missing',
+            codes_problem TEXT NOT NULL DEFAULT '',
+            codes_source TEXT,
+            frames INTEGER,
+            status TEXT NOT NULL DEFAULT 'open',
+            reviewer TEXT NOT NULL DEFAULT '',
+            reviewed TEXT NOT NULL DEFAULT '',
+            note TEXT NOT NULL DEFAULT '',
+            tags TEXT NOT NULL DEFAULT '',
+            severity INTEGER NOT NULL DEFAULT 0,
+            found TEXT NOT NULL DEFAULT '',
+            speech REAL,
+            rate REAL,
+            loudness REAL,
+            snr REAL,
+            born INTEGER NOT NULL,
+            gone INTEGER
+        )
+        """
+    )
+    run("CREATE INDEX clips_by_audio ON clips(audio_hash)")
+    # All that filters and sorts ask for, so that they read this and not the whole rows, in the order of the names. One
+    # index only: with a second one the planner would now and then choose the wrong one.
+    run(
+        """
+        CREATE INDEX clips_by_facts ON clips(
+            gone, name, speaker, status, severity, found, duration, rate, loudness, snr, sample_rate, channels, format,
+            script, codes, characters, tags, speech, folded
+        )
+        """
+    )
+    run(
+        """
+        CREATE TABLE measurements(
+            audio_hash TEXT PRIMARY KEY,
+            version INTEGER NOT NULL,
+            content TEXT NOT NULL
+        ) WITHOUT ROWID
+        """
+    )
+    run(
+        """
+        CREATE TABLE findings(
+            clip INTEGER NOT NULL REFERENCES clips(id) ON DELETE CASCADE,
+            code TEXT NOT NULL,
+            severity INTEGER NOT NULL,
+            detail TEXT NOT NULL,
+            PRIMARY KEY (clip, code)
+        ) WITHOUT ROWID
+        """
+    )
+    run(
+        """
+        CREATE TABLE speakers(
+            name TEXT PRIMARY KEY,
+            clips INTEGER NOT NULL,
+            seconds REAL NOT NULL,
+            rate REAL,
+            script TEXT NOT NULL,
+            code TEXT,
+            severity INTEGER NOT NULL DEFAULT 0,
+            detail TEXT NOT NULL DEFAULT ''
+        ) WITHOUT ROWID
+        """
+    )
+    run(
+        """
+        CREATE TABLE history(
+            id INTEGER PRIMARY KEY,
+            action INTEGER NOT NULL,
+            clip INTEGER NOT NULL REFERENCES clips(id) ON DELETE CASCADE,
+            kind TEXT NOT NULL,
+            path TEXT,
+            before TEXT NOT NULL,
+            after TEXT NOT NULL,
+            state TEXT NOT NULL,
+            who TEXT NOT NULL,
+            time TEXT NOT NULL,
+            note TEXT NOT NULL DEFAULT ''
+        )
+        """
+    )
+    run("CREATE INDEX history_by_clip ON history(clip)")
+    run("CREATE INDEX history_by_action ON history(action)")
+    # Case is folded on both sides before it comes here, for all scripts alike.
+    run(
+        """
+        CREATE VIRTUAL TABLE transcripts USING fts5(
+            folded, content='clips', content_rowid='id', tokenize='trigram case_sensitive 1'
+        )
+        """
+    )
+    run("PRAGMA user_version = 1")
+
+
+def migrate(connection: sqlite3.Connection) -> None:
+    """Bring the tables up to date. Two processes may do so at once: the second finds nothing left to do."""
+    migrations.apply(Database(connection))

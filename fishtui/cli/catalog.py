@@ -1,0 +1,188 @@
+"""Commands on the catalog as a whole: scan, validate, speakers, stats."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import click
+
+from fishtui.cli.options import Session, shared
+
+if TYPE_CHECKING:
+    from fishtui.catalog.stats import Distribution
+
+BAR = 32
+
+
+@click.command()
+@click.option("--watch", is_flag=True, help="Stay, and follow the disk until interrupted.")
+@shared(dry_run=False)
+def scan(session: Session, watch: bool) -> int:
+    """Bring the catalog up to date with the disk.
+
+    Only what is new or changed is read. Clips that were moved or renamed keep their reviews.
+    """
+    from fishtui.catalog.scan import scan
+    from fishtui.cli.progress import watching
+
+    settings = session.settings.values
+    with session.catalog() as catalog:
+        if watch:
+            import threading
+
+            from fishtui.catalog.watch import follow
+            from fishtui.runs.reporter import Reporter
+
+            for found in follow(catalog, settings, Reporter(), threading.Event()):
+                _show_scanned(session, found.as_dict())
+            return 0
+        with watching("scan") as reporter:
+            found = scan(catalog, settings, reporter)
+        _show_scanned(session, found.as_dict())
+    return 0
+
+
+@click.command()
+@click.argument("filter", default="")
+@click.option(
+    "--fail-on",
+    type=click.Choice(["error", "warning", "never"]),
+    default="error",
+    show_default=True,
+    help="Exit with status 3 if there is a finding of this severity or worse.",
+)
+@click.option("--quick", is_flag=True, help="Decode nothing: only what scan can tell.")
+@click.option("--all", "everything", is_flag=True, help="List findings of severity info too.")
+@shared(dry_run=False)
+def validate(session: Session, filter: str, fail_on: str, quick: bool, everything: bool) -> int:
+    """Check every pair of recording and transcript, and list what is found.
+
+    Scans first, and decodes what has not been measured yet. Clips that were rejected don't count. FILTER restricts it
+    to some clips, as in `fishtui clips list`.
+    """
+    from fishtui.catalog.findings import findings
+    from fishtui.catalog.measuring import measure_clips
+    from fishtui.catalog.query import parse, sql
+    from fishtui.catalog.scan import scan
+    from fishtui.checks.table import CHECKS, Severity
+    from fishtui.cli import output
+    from fishtui.cli.progress import watching
+    from fishtui.errors import PARTIAL
+
+    settings = session.settings.values
+    selection = sql(parse(filter))
+    with session.catalog() as catalog:
+        with watching("validate") as reporter:
+            scan(catalog, settings, reporter)
+            if not quick:
+                measure_clips(catalog, settings, reporter, selection.where, selection.parameters)
+        report = findings(catalog, selection)
+    summary = Counter(finding.code for finding in report.findings)
+    if session.as_json:
+        output.document(report.as_dict())
+    else:
+        shown = [each for each in report.findings if everything or each.severity > Severity.INFO]
+        output.table([[output.glyph(each.severity), each.where, each.code, each.detail] for each in shown], stretch=3)
+        if shown:
+            output.line()
+        counts = [
+            [output.glyph(CHECKS[code].severity), f"{number:,}", code, CHECKS[code].meaning, ""]
+            for code, number in sorted(summary.items(), key=lambda item: (-CHECKS[item[0]].severity, -item[1]))
+        ]
+        output.table(counts, right={1}, stretch=3)
+        output.line(f"{report.clips:,} clips, of which {report.flagged:,} have errors or warnings")
+        if report.flagged:
+            output.line("Look at one: `fishtui clips show ID`; list some: `fishtui clips list finding:CODE`")
+    worst = max((finding.severity for finding in report.findings), default=0)
+    wanted = {"error": Severity.ERROR, "warning": Severity.WARNING, "never": Severity.ERROR + 1}[fail_on]
+    return PARTIAL if worst >= wanted else 0
+
+
+@click.command()
+@shared(dry_run=False)
+def speakers(session: Session) -> int:
+    """List the speakers with their clips, hours and findings, as the last scan saw them."""
+    from fishtui.catalog.findings import speakers
+    from fishtui.cli import output
+
+    with session.catalog(must_exist=True) as catalog:
+        found = speakers(catalog)
+    if session.as_json:
+        output.document(found)
+        return 0
+    rows = [
+        [
+            each["speaker"],
+            f"{each['clips']:,}",
+            output.seconds(each["seconds"]),
+            f"{each['flagged']:,}",
+            f"{each['errors']:,}",
+            f"{each['rejected']:,}",
+            f"{each['rate']:.1f}" if each["rate"] else "·",
+            each["script"] or "·",
+            f"{each['code']}: {each['detail']}" if each["code"] else "",
+        ]
+        for each in found
+    ]
+    headings = ["SPEAKER", "CLIPS", "TIME", "FLAGGED", "ERRORS", "REJECTED", "CHAR/S", "SCRIPT", "FINDING"]
+    output.table(rows, headings, right={1, 2, 3, 4, 5, 6}, stretch=8)
+    return 0
+
+
+@click.command()
+@click.argument("filter", default="")
+@shared(dry_run=False)
+def stats(session: Session, filter: str) -> int:
+    """Show hours and clips, and how durations, rates, loudness and sample rates are distributed.
+
+    FILTER restricts it to some clips, as in `fishtui clips list`. Rates and loudness are known once `fishtui validate`
+    has decoded the clips.
+    """
+    from fishtui.catalog.query import parse, sql
+    from fishtui.catalog.stats import stats
+    from fishtui.cli import output
+
+    with session.catalog(must_exist=True) as catalog:
+        found = stats(catalog, sql(parse(filter)))
+    if session.as_json:
+        output.document(found.as_dict())
+        return 0
+    output.line(f"{found.clips:,} clips of {found.speakers:,} speakers, {output.seconds(found.seconds)}")
+    for name, distribution in found.distributions.items():
+        _show_distribution(name.replace("_", " "), distribution)
+    return 0
+
+
+def _show_scanned(session: Session, found: dict[str, int]) -> None:
+    from fishtui.cli import output
+
+    if session.as_json:
+        output.document(found)
+        return
+    news = [f"{found[name]:,} {name}" for name in ("new", "changed", "moved", "gone") if found[name]]
+    output.line(f"{found['clips']:,} clips: {', '.join(news) or 'nothing new'}")
+
+
+def _show_distribution(name: str, distribution: Distribution) -> None:
+    from fishtui.cli import output
+
+    rows: list[tuple[str, int]] = list(distribution.values.items())
+    if distribution.bins:
+        width = (distribution.high - distribution.low) / len(distribution.bins)
+        digits = 1 if width >= 0.1 else 2
+        rows = [(f"{distribution.low + number * width:.{digits}f}", n) for number, n in enumerate(distribution.bins)]
+        if not width:
+            rows = [(f"{distribution.low:.{digits}f}", sum(distribution.bins))]
+    if not rows:
+        return
+    median = f", median {distribution.median:.1f}" if distribution.median is not None else ""
+    missing = f", {distribution.missing:,} without" if distribution.missing else ""
+    unit = f" ({distribution.unit}{median}{missing})" if distribution.unit else ""
+    output.line()
+    output.line(name + unit)
+    most = max(count for _, count in rows)
+    output.table(
+        [[f"  {label}", f"{count:,}", "█" * max(round(BAR * count / most), bool(count))] for label, count in rows],
+        right={0, 1},
+    )

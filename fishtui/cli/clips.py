@@ -1,0 +1,332 @@
+"""`fishtui clips`: list, show, and decide about single clips or all that a filter selects."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from fishtui.cli.options import Command, Session, shared
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from fishtui.catalog.store import Catalog
+
+FILE = click.Path(dir_okay=False, path_type=Path)
+LISTED = (
+    *("id", "name", "speaker", "status", "severity", "duration", "loudness", "rate", "snr", "format", "sample_rate"),
+    *("channels", "codes", "text", "tags", "note"),
+)
+
+
+@click.group(invoke_without_command=True)
+@click.pass_context
+def clips(context: click.Context) -> int | None:
+    """List, search, review, edit and repair clips.
+
+    \b
+    A FILTER is any number of terms that are all to hold:
+      speaker:SPK1  duration:>12  duration:2..5  finding:clipped  finding:any
+      status:open,rejected  tag:loud  text:"so far"  -finding:noisy  sort:-duration
+    Words without a field are looked for in the transcripts. An ID is the number that
+    `list` shows, or the clip's name.
+    """
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
+    return None
+
+
+def chosen(command: Command) -> Command:
+    """Give a command IDs and --where, of which one must be given."""
+    command = click.option("--where", metavar="FILTER", help="All clips that a filter selects.")(command)
+    return click.argument("ids", nargs=-1, metavar="[ID]...")(command)
+
+
+@clips.command("list")
+@click.argument("filter", default="")
+@click.option("--limit", type=click.IntRange(min=0), default=100, show_default=True, help="How many; 0 for all.")
+@shared(dry_run=False)
+def list_clips(session: Session, filter: str, limit: int) -> int:
+    """List the clips that FILTER selects, in the order of its sort:FIELD, or by name."""
+    return _list(session, filter, limit)
+
+
+@clips.command()
+@click.argument("text")
+@click.option("--limit", type=click.IntRange(min=0), default=100, show_default=True, help="How many; 0 for all.")
+@shared(dry_run=False)
+def search(session: Session, text: str, limit: int) -> int:
+    """List the clips whose transcript holds TEXT, in any script and case."""
+    from fishtui.catalog.query import Query, Term
+
+    return _list(session, str(Query((Term("text", (text,)),))), limit)
+
+
+@clips.command()
+@click.argument("id")
+@shared(dry_run=False)
+def show(session: Session, id: str) -> int:
+    """Show all that is known of a clip: files, measurements, transcript, findings, reviews and edits."""
+    from fishtui.catalog import findings, select
+    from fishtui.catalog.history import clip_row, history_of
+    from fishtui.catalog.measuring import measurements_of
+    from fishtui.checks.table import CHECKS
+    from fishtui.cli import output
+
+    with session.catalog(must_exist=True) as catalog:
+        clip = select.identified(catalog, [id])[0]
+        row = clip_row(catalog, clip)
+        found = findings.of_clip(catalog, clip)
+        history = history_of(catalog, clip)
+        measured = measurements_of(catalog, row["audio_hash"])
+    if session.as_json:
+        content = _as_dict(row) | {
+            "files": row["files"].split("/") if row["files"] else [],
+            "audio_sha256": row["audio_hash"],
+            "measurements": measured,
+            "findings": [{"code": each.code, "severity": each.severity, "detail": each.detail} for each in found],
+            "history": history,
+        }
+        output.document(content)
+        return 0
+    output.line(f"{row['id']}  {row['name']}  {output.status_glyph(row['status'], row['severity'])} {row['status']}")
+    if row["reviewer"]:
+        output.line(
+            f"  {row['status']} by {row['reviewer']}, {row['reviewed']}{': ' + row['note'] if row['note'] else ''}"
+        )
+    if row["tags"]:
+        output.line(f"  tags      {' '.join(row['tags'].strip('|').split('|'))}")
+    if row["format"]:
+        output.line(
+            f"  audio     {row['files']}  {row['format']} {row['subtype']}  {row['sample_rate']:,} Hz"
+            f"  {row['channels']} channel{'s' * (row['channels'] > 1)}  {output.seconds(row['duration'])}"
+        )
+    else:
+        output.line(f"  audio     {row['files'] or 'none'}")
+    output.line(f"  text      {row['text'].strip() if row['text'] is not None else 'none'}")
+    frames = f", {row['frames']:,} frames" if row["frames"] else ""
+    output.line(f"  codes     {row['codes']}{frames}")
+    for name, value in (measured or {}).items():
+        if isinstance(value, int | float):
+            output.line(f"  {name.replace('_', ' '):<20} {value:g}")
+    for each in found:
+        output.line(f"  {output.glyph(each.severity)} {each.code}: {each.detail}")
+        output.line(f"      {CHECKS[each.code].remedy}")
+    for entry in history:
+        output.line(f"  {entry['time']}  {entry['who']}  {entry['summary']}")
+    return 0
+
+
+@clips.command()
+@chosen
+@click.option("--note", default="", help="Why.")
+@shared()
+def accept(session: Session, ids: tuple[str, ...], where: str | None, note: str) -> int:
+    """Accept clips: a person has listened, and they are good."""
+    return _review(session, ids, where, "accepted", note)
+
+
+@clips.command()
+@chosen
+@click.option("--note", default="", help="Why.")
+@shared()
+def reject(session: Session, ids: tuple[str, ...], where: str | None, note: str) -> int:
+    """Reject clips: extract, pack and train leave them out. Their files stay where they are."""
+    return _review(session, ids, where, "rejected", note)
+
+
+@clips.command()
+@chosen
+@shared()
+def reopen(session: Session, ids: tuple[str, ...], where: str | None) -> int:
+    """Take back the review of clips."""
+    return _review(session, ids, where, "open", "")
+
+
+@clips.command()
+@click.argument("id")
+@click.option("--text", help="The transcript; without it your editor opens.")
+@shared()
+def edit(session: Session, id: str, text: str | None) -> int:
+    """Write the transcript of a clip into its file. What it held before is kept: see undo."""
+    from fishtui.catalog import select
+    from fishtui.catalog.history import clip_row, edit
+    from fishtui.catalog.judge import judge_all
+
+    settings = session.settings.values
+    with session.catalog(must_exist=True) as catalog:
+        clip = select.identified(catalog, [id])[0]
+        if text is None:
+            text = click.edit(clip_row(catalog, clip)["text"] or "", extension=".txt")
+            text = text.strip("\r\n") if text is not None else None
+        changed = text is not None and not session.dry_run and edit(catalog, settings, clip, text)
+        judge_all(catalog, settings)
+    return _report(session, "edited", int(changed or (session.dry_run and text is not None)))
+
+
+@clips.command()
+@chosen
+@shared()
+def undo(session: Session, ids: tuple[str, ...], where: str | None) -> int:
+    """Undo the last thing done to each clip, or without IDs the last action, on however many clips it was.
+
+    Files get back the very bytes that they held.
+    """
+    from fishtui.catalog.history import to_undo, undo
+    from fishtui.catalog.judge import judge_all
+
+    settings = session.settings.values
+    with session.catalog(must_exist=True) as catalog:
+        chosen = _chosen(catalog, ids, where) if ids or where is not None else None
+        if session.dry_run:
+            return _report(session, "undone", len({entry["clip"] for entry in to_undo(catalog, chosen)}))
+        count = undo(catalog, settings, chosen)
+        judge_all(catalog, settings)
+    return _report(session, "undone", count)
+
+
+@clips.command()
+@chosen
+@click.option("--add", multiple=True, metavar="TAG", help="A tag to give.")
+@click.option("--remove", multiple=True, metavar="TAG", help="A tag to take away.")
+@shared()
+def tag(
+    session: Session, ids: tuple[str, ...], where: str | None, add: tuple[str, ...], remove: tuple[str, ...]
+) -> int:
+    """Give clips tags, or take tags away."""
+    from fishtui.catalog.history import tag
+    from fishtui.errors import MisuseError
+
+    if not add and not remove:
+        raise MisuseError("no tag is given", "Name it with --add TAG or --remove TAG.")
+    with session.catalog(must_exist=True) as catalog:
+        chosen = _chosen(catalog, ids, where)
+        count = len(chosen) if session.dry_run else tag(catalog, chosen, add, remove)
+    return _report(session, "tagged", count)
+
+
+@clips.command()
+@click.argument("code")
+@chosen
+@shared()
+def fix(session: Session, code: str, ids: tuple[str, ...], where: str | None) -> int:
+    """Repair the finding CODE, in all clips that have it or in some.
+
+    Codes with a repair: stereo, silence-at-ends, loudness, byte-order-mark, wrong-extension. What a file held before is
+    kept: see undo.
+    """
+    from fishtui.catalog.fixes import fix
+    from fishtui.catalog.judge import judge_all
+    from fishtui.cli import output
+    from fishtui.cli.progress import watching
+    from fishtui.errors import PARTIAL
+
+    settings = session.settings.values
+    with session.catalog(must_exist=True) as catalog:
+        chosen = _chosen(catalog, ids, where if ids or where is not None else f"finding:{code}")
+        with watching("fix") as reporter:
+            ledger = fix(catalog, settings, reporter, code, chosen, session.dry_run)
+        judge_all(catalog, settings)
+    if session.as_json:
+        output.document(ledger.as_dict())
+    else:
+        output.ledger(ledger.as_dict(), verb="would be repaired" if session.dry_run else "repaired")
+    return PARTIAL if ledger.failed else 0
+
+
+@clips.command("export-reviews")
+@click.argument("file", type=FILE)
+@shared()
+def export_reviews(session: Session, file: Path) -> int:
+    """Write reviews, tags and edits to FILE, as JSON Lines: all of the catalog that a scan can't make anew."""
+    from fishtui.catalog.reviews import export_reviews
+
+    with session.catalog(must_exist=True) as catalog:
+        count = export_reviews(catalog, file, session.dry_run)
+    return _report(session, "written", count)
+
+
+@clips.command("import-reviews")
+@click.argument("file", type=FILE)
+@shared()
+def import_reviews(session: Session, file: Path) -> int:
+    """Take over the decisions in FILE: for the clip of that name, else for one of the same audio."""
+    from fishtui.catalog.judge import judge_all
+    from fishtui.catalog.reviews import import_reviews
+    from fishtui.cli import output
+    from fishtui.errors import PARTIAL
+
+    with session.catalog(must_exist=True) as catalog:
+        ledger = import_reviews(catalog, file, session.dry_run)
+        judge_all(catalog, session.settings.values)
+    output.document(ledger.as_dict()) if session.as_json else output.ledger(ledger.as_dict(), verb="taken over")
+    return PARTIAL if ledger.failed else 0
+
+
+def _list(session: Session, filter: str, limit: int) -> int:
+    from fishtui.catalog import select
+    from fishtui.cli import output
+
+    with session.catalog(must_exist=True) as catalog:
+        total, rows = select.page(catalog, filter, limit or -1)
+    if session.as_json:
+        output.document({"total": total, "clips": [_as_dict(row) for row in rows]})
+        return 0
+    table = [
+        [
+            str(row["id"]),
+            output.status_glyph(row["status"], row["severity"]),
+            row["name"],
+            output.seconds(row["duration"]),
+            output.number(row["loudness"]),
+            output.number(row["rate"]),
+            (row["text"] or "").strip(),
+        ]
+        for row in rows
+    ]
+    output.table(table, ["ID", "", "CLIP", "TIME", "LUFS", "RATE", "TRANSCRIPT"], right={0, 3, 4, 5}, stretch=6)
+    if len(rows) < total:
+        output.line(f"{len(rows):,} of {total:,} clips; --limit 0 shows all")
+    else:
+        output.line(f"{total:,} clips")
+    return 0
+
+
+def _review(session: Session, ids: tuple[str, ...], where: str | None, status: str, note: str) -> int:
+    from fishtui.catalog.history import review
+    from fishtui.catalog.judge import judge_all
+
+    with session.catalog(must_exist=True) as catalog:
+        chosen = _chosen(catalog, ids, where)
+        count = len(chosen) if session.dry_run else review(catalog, chosen, status, note)
+        judge_all(catalog, session.settings.values)
+    return _report(session, "reopened" if status == "open" else status, count)
+
+
+def _chosen(catalog: Catalog, ids: tuple[str, ...], where: str | None) -> list[int]:
+    from fishtui.catalog import select
+    from fishtui.errors import MisuseError
+
+    if bool(ids) == (where is not None):
+        raise MisuseError("which clips?", "Give IDs, or --where FILTER for all that it selects; '' selects every clip.")
+    return select.identified(catalog, ids) if where is None else select.ids(catalog, where)
+
+
+def _report(session: Session, verb: str, count: int) -> int:
+    from fishtui.cli import output
+
+    if session.as_json:
+        output.document({"action": verb, "clips": count, "dry_run": session.dry_run})
+    else:
+        output.line(f"{count:,} clip{'s' * (count != 1)} {'would be ' * session.dry_run}{verb}")
+    return 0
+
+
+def _as_dict(row: sqlite3.Row) -> dict[str, Any]:
+    from fishtui.checks.table import Severity
+
+    content = {name: row[name] for name in LISTED}
+    severity = Severity(row["severity"]).name.lower() if row["severity"] else None
+    return content | {"severity": severity, "tags": [each for each in row["tags"].split("|") if each]}

@@ -1,0 +1,77 @@
+"""The command import."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import cast, get_args
+
+import click
+
+from fishtui.cli.options import Session, shared
+from fishtui.errors import MisuseError
+from fishtui.importers.layouts import LAYOUTS
+from fishtui.importers.place import Mode
+
+FOLDER = click.Path(file_okay=False, path_type=Path)
+HELP = "\n".join(f"  {layout.name:<12} {layout.help}" for layout in LAYOUTS.values())
+
+
+@click.command("import", epilog=f"\b\nLayouts:\n{HELP}")
+@click.argument("source", type=click.Path(path_type=Path))
+@click.option("--layout", type=click.Choice(list(LAYOUTS)), help="How SOURCE is laid out, where that can't be told.")
+@click.option(
+    "--column",
+    "named",
+    multiple=True,
+    metavar="THING=NAME",
+    help="What names audio, text or speaker, as text=sentence.",
+)
+@click.option("--speaker", help="Whose clips they are; else SOURCE says, or its folder's name.")
+@click.option(
+    "--mode",
+    type=click.Choice(get_args(Mode)),
+    default="auto",
+    show_default=True,
+    help="How recordings come; auto links, and copies from another file system.",
+)
+@click.option("--data", type=FOLDER, help="The dataset that they go into.")
+@shared()
+def import_(
+    session: Session,
+    source: Path,
+    layout: str | None,
+    named: tuple[str, ...],
+    speaker: str | None,
+    mode: str,
+    data: Path | None,
+) -> int:
+    """Bring in clips from other people's layouts, as SPEAKER/clip.wav with clip.lab.
+
+    SOURCE is a table, or a folder with one, or with recordings that have their transcripts beside them. It is only
+    read. Clips that are there already are left as they are, so it may be repeated.
+    """
+    from fishtui.importers.run import import_clips
+
+    data = session.path(data, session.settings.values.paths.data)
+    columns = dict(_column(each) for each in named)
+    stage = partial(
+        import_clips,
+        session.project,
+        source=source,
+        data=data,
+        layout=layout,
+        columns=columns,
+        speaker=speaker,
+        mode=cast(Mode, mode),
+    )
+    return session.run(
+        "import", stage, source=source, data=data, layout=layout, columns=columns, speaker=speaker, mode=mode
+    )
+
+
+def _column(text: str) -> tuple[str, str]:
+    thing, equals, name = text.partition("=")
+    if not equals or not name:
+        raise MisuseError(f"--column {text} names no column", "Write it as --column text=sentence.")
+    return thing.strip(), name

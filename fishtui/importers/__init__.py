@@ -1,0 +1,1 @@
+"""Other people's dataset layouts, made into SPEAKER/clip with its transcript."""

@@ -1,0 +1,267 @@
+"""A scan makes the catalog say what the disk says."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from fishtui.catalog import scan as module
+from fishtui.catalog.history import review
+from fishtui.catalog.scan import scan
+from fishtui.catalog.store import Catalog
+from fishtui.errors import FishtuiError
+from fishtui.files import exclusive
+from fishtui.runs.reporter import Reporter
+from tests.builders import command, fishtui, project, write_clip, write_codes
+
+
+def test_clips_are_found_with_what_their_files_say(dataset) -> None:
+    dataset.clip("anna/a", "\ufeffGuten Tag")
+    dataset.clip("anna/deep/b", None, format="FLAC")
+    write_codes(dataset.data / "anna" / "a.npy", frames=7)
+    assert dataset.scan().as_dict() == {"clips": 2, "new": 2, "changed": 0, "moved": 0, "gone": 0}
+    row = dataset.row("anna/a")
+    assert (row["speaker"], row["files"], row["text"], row["sample_rate"]) == ("anna", "a.wav", "Guten Tag", 16_000)
+    assert (row["duration"], row["codes"], row["frames"]) == (pytest.approx(0.3), "given", 7)
+    assert "byte-order-mark" in dataset.codes_found("anna/a")
+    assert {"missing-transcript", "wrong-extension"} <= dataset.codes_found("anna/deep/b")
+
+
+def test_a_second_scan_changes_nothing(dataset) -> None:
+    for number in range(5):
+        dataset.clip(f"anna/{number}", "Twice, just in case, we say it.")
+    dataset.scan()
+    before = dataset.everything()
+    assert dataset.scan().as_dict() == {"clips": 5, "new": 0, "changed": 0, "moved": 0, "gone": 0}
+    assert dataset.everything() == before
+
+
+def test_only_what_changed_is_read_again(dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = dataset.clip("anna/a")
+    dataset.clip("anna/b")
+    dataset.scan()
+    seen = []
+    monkeypatch.setattr(module, "inspect", lambda task: seen.append(task) or original(task))
+    original = __import__("fishtui.catalog.inspect", fromlist=["inspect"]).inspect
+    path.with_suffix(".lab").write_text("Another text.", encoding="utf-8")
+    assert dataset.scan().changed == 1
+    assert [(task.clip.name, task.audio, task.text, task.codes) for task in seen] == [("anna/a", False, True, False)]
+    assert dataset.row("anna/a")["text"] == "Another text."
+
+
+def test_a_file_that_was_only_touched_has_not_changed(dataset) -> None:
+    path = dataset.clip("anna/a")
+    dataset.scan()
+    os.utime(path, ns=(1, 1))
+    os.utime(path.with_suffix(".lab"), ns=(1, 1))
+    assert dataset.scan().changed == 0
+    assert dataset.scan().changed == 0
+
+
+def test_moved_clips_keep_their_review(dataset) -> None:
+    dataset.clip("anna/a")
+    dataset.clip("anna/b")
+    dataset.scan()
+    review(dataset.catalog, [dataset.id("anna/a")], "rejected", "cough")
+    (dataset.data / "bert").mkdir()
+    for suffix in (".wav", ".lab"):
+        (dataset.data / "anna" / f"a{suffix}").rename(dataset.data / "bert" / f"z{suffix}")
+    found = dataset.scan()
+    assert (found.moved, found.gone) == (1, 0)
+    row = dataset.row("bert/z")
+    assert (row["status"], row["note"], row["speaker"]) == ("rejected", "cough", "bert")
+
+
+def test_a_copy_inherits_nothing_from_a_rejected_clip_that_is_removed(dataset) -> None:
+    path = dataset.clip("anna/a")
+    shutil.copy(path, path.with_name("b.wav"))
+    dataset.scan()
+    review(dataset.catalog, [dataset.id("anna/b")], "rejected")
+    path.with_name("b.wav").unlink()
+    assert dataset.scan().gone == 1
+    assert dataset.row("anna/a")["status"] == "open"
+
+
+def test_a_clip_that_comes_back_has_its_review(dataset) -> None:
+    path = dataset.clip("anna/a")
+    dataset.clip("anna/b")
+    dataset.scan()
+    review(dataset.catalog, [dataset.id("anna/a")], "accepted")
+    content = path.read_bytes()
+    path.unlink()
+    path.with_suffix(".lab").unlink()
+    dataset.scan()
+    assert dataset.catalog.value("SELECT count(*) FROM clips WHERE gone IS NULL") == 1
+    path.write_bytes(content)
+    dataset.scan()
+    assert dataset.row("anna/a")["status"] == "accepted"
+
+
+def test_two_recordings_of_one_stem_are_an_error(dataset) -> None:
+    dataset.clip("anna/hi")
+    write_clip(dataset.data / "anna" / "hi.mp3")
+    dataset.scan()
+    assert "shared-stem" in dataset.codes_found("anna/hi")
+    (dataset.data / "anna" / "hi.mp3").unlink()
+    assert dataset.scan().changed == 1
+    assert "shared-stem" not in dataset.codes_found("anna/hi")
+
+
+HOSTILE = [
+    "new\nline",
+    "[red]markup[bold]",
+    "\x1b[2J\x1b]0;title\x07",
+    "\u202eevil",
+    "n" * 250,
+    os.fsdecode(b"not\xffutf8"),
+    "quote'\"; DROP TABLE clips;--",
+    "نافذة",
+    "窗户",
+]
+
+
+def test_hostile_names_are_kept_as_they_are_and_shown_harmlessly(dataset) -> None:
+    for name in HOSTILE:
+        dataset.clip(f"{name}/{name}", f"text {name[:3]} \x1b[31m")
+    deep = "/".join(["d" * 200] * 18)
+    dataset.clip(f"{deep}/a")
+    dataset.scan()
+    for name in HOSTILE:
+        assert dataset.row(f"{name}/{name}")["speaker"] == name
+    assert dataset.row(f"{deep}/a")["speaker"] == "d" * 200
+    shows = [["clips", "show", str(number)] for number in range(1, len(HOSTILE) + 2)]
+    for arguments in (["clips", "list"], ["validate", "--quick"], ["speakers"], ["stats"], *shows):
+        shown = fishtui(*arguments, cwd=dataset.catalog.project.root)
+        assert shown.returncode in (0, 3), shown.stderr
+        assert not {"\x1b", "\u202e", "\x07"} & set(shown.stdout + shown.stderr)
+    for arguments in (["clips", "list"], ["validate", "--quick"], ["speakers"], shows[0]):
+        listed = fishtui(*arguments, "--json", cwd=dataset.catalog.project.root)
+        assert listed.stdout.isascii()
+        assert json.loads(listed.stdout)
+
+
+def test_thresholds_change_findings_without_reading_clips(dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    import msgspec
+
+    dataset.clip("anna/a", seconds=0.3)
+    dataset.scan()
+    monkeypatch.setattr(module, "inspect", None)
+    dataset.settings = msgspec.structs.replace(
+        dataset.settings, checks=msgspec.structs.replace(dataset.settings.checks, min_seconds=0.5)
+    )
+    dataset.scan()
+    assert "too-short" in dataset.codes_found("anna/a")
+
+
+# A scan that stores clips five by five, so that there are moments between.
+IN_SMALL_BATCHES = """
+import sys
+from fishtui.__main__ import main
+from fishtui.catalog import scan
+scan.BATCH = scan.CHUNK = 5
+sys.argv = ["fishtui", "scan"]
+main()
+"""
+
+
+def test_a_scan_that_is_killed_anywhere_is_made_good_by_the_next(datasets) -> None:
+    made = datasets()
+    for number in range(40):
+        made.clip(f"anna/{number:02d}")
+    root = made.catalog.project.root
+    database = root / ".fishtui" / "catalog.db"
+    for moment in range(0, 40, 8):
+        process = subprocess.Popen(
+            [sys.executable, "-c", IN_SMALL_BATCHES], cwd=root, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        while process.poll() is None and stored_clips(database) <= moment:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(0.001)
+        process.kill()
+        process.wait()
+        assert made.catalog.value("PRAGMA integrity_check") == "ok"
+    assert fishtui("scan", cwd=root).returncode == 0
+    undisturbed = datasets()
+    shutil.copytree(made.data, undisturbed.data, dirs_exist_ok=True)
+    undisturbed.scan()
+    assert comparable(made) == comparable(undisturbed)
+
+
+def stored_clips(database: Path) -> int:
+    try:
+        with sqlite3.connect(f"file:{database}?mode=ro", uri=True) as connection:
+            return connection.execute("SELECT count(*) FROM clips").fetchone()[0]
+    except sqlite3.OperationalError:
+        # Not made yet.
+        return 0
+
+
+def comparable(dataset) -> list[tuple]:
+    return [
+        tuple(row)
+        for row in dataset.catalog.query(
+            "SELECT name, files, audio_hash, duration, text, codes, severity, rate FROM clips ORDER BY name"
+        )
+    ]
+
+
+def test_of_two_scans_at_once_one_waits_and_both_are_right(datasets) -> None:
+    made = datasets()
+    for number in range(30):
+        made.clip(f"anna/{number:02d}")
+    processes = [
+        subprocess.Popen(command("scan"), cwd=made.catalog.project.root, stdout=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    said = sorted(process.communicate()[0].strip() for process in processes)
+    assert [process.returncode for process in processes] == [0, 0]
+    assert said == ["30 clips: 30 new", "30 clips: nothing new"]
+
+
+def test_readers_and_reviewers_work_while_a_scan_is_held_up(dataset) -> None:
+    dataset.clip("anna/a")
+    dataset.scan()
+    with exclusive(dataset.catalog.project.lock("scan"), "scanning"):
+        assert review(dataset.catalog, [dataset.id("anna/a")], "accepted") == 1
+        assert fishtui("clips", "list", "status:accepted", cwd=dataset.catalog.project.root).returncode == 0
+
+
+def test_a_missing_dataset_is_an_error(tmp_path: Path) -> None:
+    with Catalog(project(tmp_path), tmp_path / "nowhere") as catalog, pytest.raises(FishtuiError, match="no folder"):
+        scan(catalog, module.Settings(), Reporter())
+
+
+def test_a_dataset_that_can_only_be_read_is_scanned(dataset) -> None:
+    dataset.clip("anna/a")
+    for path in (dataset.data / "anna", dataset.data):
+        path.chmod(0o555)
+    try:
+        assert dataset.scan().new == 1
+    finally:
+        for path in (dataset.data, dataset.data / "anna"):
+            path.chmod(0o755)
+
+
+def test_a_linked_folder_is_scanned_once(dataset, tmp_path: Path) -> None:
+    dataset.clip("anna/a")
+    (dataset.data / "again").symlink_to(dataset.data / "anna")
+    assert dataset.scan().clips == 1
+
+
+def test_what_is_no_regular_file_is_named_and_not_waited_for(dataset) -> None:
+    dataset.clip("anna/a")
+    os.mkfifo(dataset.data / "anna" / "pipe.wav")
+    os.mkfifo(dataset.data / "anna" / "a.npy")
+    (dataset.data / "anna" / "folder.wav").mkdir()
+    (dataset.data / "anna" / "b.wav").symlink_to("/nonexistent")
+    dataset.scan()
+    assert {"unreadable"} <= dataset.codes_found("anna/pipe") & dataset.codes_found("anna/b")
+    assert "codes-invalid" in dataset.codes_found("anna/a")

@@ -1,0 +1,89 @@
+"""A catalog that can't be used says so, and is left alone."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from fishtui.catalog.store import Catalog, stored
+from fishtui.errors import FishtuiError
+from tests.builders import file_size_limit, fishtui, project
+
+
+def open_catalog(root: Path) -> Catalog:
+    return Catalog(project(root), root / "data")
+
+
+def test_a_damaged_catalog_is_named_and_not_touched(tmp_path: Path) -> None:
+    path = tmp_path / ".fishtui" / "catalog.db"
+    path.parent.mkdir()
+    path.write_bytes(b"this is no database, and was never one" * 100)
+    with pytest.raises(FishtuiError, match="is damaged") as raised:
+        open_catalog(tmp_path)
+    assert "fishtui scan" in raised.value.remedy
+    assert path.read_bytes().startswith(b"this is no")
+
+
+def test_damage_in_the_middle_is_named(tmp_path: Path) -> None:
+    with open_catalog(tmp_path) as catalog, catalog.transaction() as connection:
+        connection.executemany(
+            "INSERT INTO clips(name, speaker, files, born) VALUES (?, 's', '', 1)", ((str(i),) for i in range(2000))
+        )
+    path = tmp_path / ".fishtui" / "catalog.db"
+    content = bytearray(path.read_bytes())
+    content[8192:-8192] = b"\xa5" * (len(content) - 16384)
+    path.write_bytes(content)
+    result = fishtui("clips", "list", cwd=tmp_path)
+    assert result.returncode == 1
+    assert "is damaged" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_newer_catalog_is_left_alone(tmp_path: Path) -> None:
+    open_catalog(tmp_path).connection.close()
+    path = tmp_path / ".fishtui" / "catalog.db"
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    with pytest.raises(FishtuiError, match="newer fishtui"):
+        open_catalog(tmp_path)
+
+
+def test_a_transaction_is_whole_or_nothing(tmp_path: Path) -> None:
+    with open_catalog(tmp_path) as catalog:
+        with pytest.raises(ZeroDivisionError), catalog.transaction() as connection:
+            connection.execute("INSERT INTO meta VALUES ('a', 'b')")
+            1 / 0  # noqa: B018
+        assert catalog.meta("a") is None
+
+
+def test_a_full_disk_is_told_and_costs_nothing(tmp_path: Path) -> None:
+    with open_catalog(tmp_path) as catalog:
+        with catalog.transaction() as connection:
+            connection.execute("INSERT INTO meta VALUES ('before', '1')")
+        with (
+            file_size_limit(1 << 18),
+            pytest.raises(FishtuiError, match="can't be written"),
+            catalog.transaction() as connection,
+        ):
+            connection.executemany(
+                "INSERT INTO meta VALUES (?, ?)", ((str(number), "x" * 1000) for number in range(20_000))
+            )
+        assert catalog.meta("before") == "1"
+        assert catalog.value("SELECT count(*) FROM meta") == 1
+        assert catalog.value("PRAGMA integrity_check") == "ok"
+
+
+def test_names_that_are_not_utf8_come_back_as_they_went_in(tmp_path: Path) -> None:
+    name = b"caf\xe9/\xff".decode("utf-8", "surrogateescape")
+    with open_catalog(tmp_path) as catalog:
+        with catalog.transaction() as connection:
+            connection.execute("INSERT INTO meta VALUES ('name', CAST(? AS TEXT))", (stored(name),))
+        assert catalog.meta("name") == name
+
+
+def test_two_processes_may_make_it_at_once(tmp_path: Path) -> None:
+    first, second = open_catalog(tmp_path), open_catalog(tmp_path)
+    with first, second:
+        assert first.value("PRAGMA user_version") == second.value("PRAGMA user_version")

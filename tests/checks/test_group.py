@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fishtui.checks.group import (
+    duplicate_audio,
+    foreign_scripts,
+    little_audio,
+    median_rates,
+    rate_outliers,
+    similar_transcripts,
+)
+from fishtui.settings import CheckSettings
+
+LIMITS = CheckSettings()
+STEADY = [14.0, 14.5, 15.0, 15.0, 15.5, 16.0, 14.8, 15.2]
+VARIED = [7.0, 9.0, 12.0, 15.0, 15.0, 18.0, 24.0, 30.0]
+
+
+def outliers(rates: list[float], limits: CheckSettings = LIMITS) -> list[float]:
+    found = rate_outliers([(number, "anna", rate) for number, rate in enumerate(rates)], limits)
+    return [rates[number] for number in found]
+
+
+@pytest.mark.parametrize("rate", [15 * 1.45, 15 / 1.45, 0.0])
+def test_a_rate_far_from_the_median_is_found(rate: float) -> None:
+    assert outliers([*STEADY, rate]) == [rate]
+
+
+@pytest.mark.parametrize("rate", [15 * 1.35, 15 / 1.35])
+def test_a_rate_within_the_factor_is_not(rate: float) -> None:
+    assert outliers([*STEADY, rate]) == []
+
+
+def test_the_speakers_own_spread_counts() -> None:
+    assert outliers([*VARIED, 30.0]) == []
+    assert outliers([*VARIED, 300.0]) == [300.0]
+    assert outliers([*STEADY, 24.2]) == [24.2]
+    assert outliers([*STEADY, 24.2], CheckSettings(rate_ratio=1.7)) == []
+
+
+def test_few_clips_say_nothing_of_a_rate() -> None:
+    assert outliers([15.0] * 6 + [60.0]) == []
+    assert outliers([15.0] * 7 + [60.0]) == [60.0]
+
+
+def test_each_speaker_has_a_rate_of_their_own() -> None:
+    slow = [(number, "anna", 5.0) for number in range(9)]
+    quick = [(number, "bert", 20.0) for number in range(10, 19)]
+    assert rate_outliers([*slow, *quick], LIMITS) == {}
+    assert rate_outliers([*slow, *quick, (9, "anna", 20.0)], LIMITS) == {
+        9: "20.0 characters/s, the speaker's median is 5.0"
+    }
+    assert median_rates([*slow, *quick]) == {"anna": 5.0, "bert": 20.0}
+
+
+@pytest.mark.parametrize(
+    ("usual", "other", "count", "found"),
+    [
+        ("Latin", "Han", 9, True),
+        ("Latin", "Han", 3, False),
+        ("Japanese", "Han", 9, False),
+        ("Han", "Japanese", 9, True),
+        ("Latin", "", 9, False),
+    ],
+)
+def test_a_script_beside_another(usual: str, other: str, count: int, found: bool) -> None:
+    scripts = [(number, "anna", usual) for number in range(count)] + [(99, "anna", other)]
+    assert (99 in foreign_scripts(scripts, LIMITS)) == found
+    assert not foreign_scripts(scripts, LIMITS).keys() - {99}
+
+
+def test_a_speaker_of_two_scripts_has_no_foreign_one() -> None:
+    both = [(number, "anna", "Latin" if number % 3 else "Han") for number in range(30)]
+    assert foreign_scripts(both, LIMITS) == {}
+
+
+def test_duplicates_name_each_other() -> None:
+    sounds = [(1, "a/1", "x"), (2, "a/2", "y"), (3, "b/1", "x"), (4, "b/2", "x")]
+    assert duplicate_audio(sounds) == {
+        1: "the same sound as b/1 and 1 more",
+        3: "the same sound as a/1 and 1 more",
+        4: "the same sound as a/1 and 1 more",
+    }
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "found"),
+    [
+        ("The cat sat on the mat.", "the CAT sat on the mat", "the same words"),
+        ("The cat sat on the mat.", "The dog sat on the mat.", "but for one word"),
+        ("The cat sat on the mat.", "The cat sat on the old mat.", "but for one word"),
+        ("The cat sat on the mat.", "Cat sat on the mat.", "but for one word"),
+        ("The cat sat on the mat.", "The dog sat on a mat.", ""),
+        ("The cat sat on the mat.", "The mat sat on the cat.", ""),
+        ("Yes it is.", "Yes it was.", ""),
+        ("It isn't here, she said.", "It isn’t here — she said!", "the same words"),
+        ("今天的天气很好。", "今天的天气不好。", "but for one word"),
+        ("今天的天气很好。", "昨天的天气不好。", ""),
+        ("मैं कल घर गया था", "मैं कल घर गयी था", "but for one word"),
+    ],
+)
+def test_transcripts_that_say_nearly_the_same(first: str, second: str, found: str) -> None:
+    details = similar_transcripts([(1, "anna", "anna/1", first), (2, "anna", "anna/2", second)], LIMITS)
+    if not found:
+        assert details == {}
+    else:
+        assert details[1].startswith(found)
+        assert details[1].endswith("as anna/2")
+        assert details[2].endswith("as anna/1")
+
+
+def test_transcripts_of_two_speakers_are_not_compared() -> None:
+    texts = [(1, "anna", "anna/1", "The cat sat on the mat."), (2, "bert", "bert/1", "The cat sat on the mat.")]
+    assert similar_transcripts(texts, LIMITS) == {}
+
+
+def near(first: list[str], second: list[str]) -> bool:
+    """Whether at most one word was put in, left out, or put for another."""
+    if len(first) == len(second):
+        return sum(a != b for a, b in zip(first, second, strict=True)) <= 1
+    short, long = sorted((first, second), key=len)
+    return len(short) + 1 == len(long) and any(long[:cut] + long[cut + 1 :] == short for cut in range(len(long)))
+
+
+@given(st.lists(st.lists(st.sampled_from("abc"), max_size=6), max_size=8))
+def test_similar_transcripts_are_those_that_comparing_all_pairs_finds(texts: list[list[str]]) -> None:
+    rows = [(number, "anna", f"anna/{number}", " ".join(words)) for number, words in enumerate(texts)]
+    found = similar_transcripts(rows, CheckSettings(similar_words=2))
+    compared = [(number, words) for number, words in enumerate(texts) if len(words) >= 2]
+    assert found.keys() == {
+        number for number, words in compared if any(near(words, other) for n, other in compared if n != number)
+    }
+
+
+@given(st.lists(st.text(max_size=30), max_size=8))
+def test_any_transcripts_can_be_compared(texts: list[str]) -> None:
+    similar_transcripts([(number, "", "", text) for number, text in enumerate(texts)], CheckSettings(similar_words=1))
+
+
+def test_a_speaker_needs_a_minute() -> None:
+    assert little_audio([("anna", 59.0), ("bert", 60.0)], LIMITS) == {"anna": "59 s in all"}
+    assert little_audio([("anna", 59.0)], CheckSettings(min_speaker_minutes=0.5)) == {}

@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tests.builders import fishtui, project
+from tests.importers.builders import imported, recording, table
+
+
+def test_import_ends_in_a_ledger_and_may_be_repeated(tmp_path: Path) -> None:
+    project(tmp_path)
+    recording(tmp_path / "in" / "clips" / "a.wav")
+    table(tmp_path / "in" / "list.csv", "wav,was,wer", "a,Hallo,Anna", "b,Niemand,Anna")
+    options = ("--column", "text=was", "--column", "speaker=wer", "--json")
+    for done, skipped in ((1, 0), (0, 1)):
+        result = fishtui("import", "in", *options, cwd=tmp_path)
+        assert result.returncode == 3, result.stderr
+        ledger = json.loads(result.stdout.splitlines()[-1])["ledger"]
+        assert (ledger["total"], ledger["done"], len(ledger["skipped"])) == (2, done, skipped)
+        assert ledger["failed"] == [{"item": "list.csv:3", "reason": "no recording at b"}]
+    assert imported(tmp_path) == {"Anna/a.wav": "Hallo <a.wav>"}
+
+
+def test_wrong_use_is_said_with_what_to_do(tmp_path: Path) -> None:
+    for arguments, word in (
+        (("nowhere",), "there is no nowhere"),
+        ((".", "--column", "text"), "--column text=sentence"),
+        ((".", "--column", "x=y"), "audio, text, speaker"),
+        ((".",), "--layout"),
+    ):
+        result = fishtui("import", *arguments, cwd=project(tmp_path).root)
+        assert result.returncode == 2
+        assert word in result.stderr

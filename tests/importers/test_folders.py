@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from tests.importers.builders import failures, imported, recording, run
+
+
+def test_recordings_with_their_transcripts_beside_them(tmp_path: Path) -> None:
+    source = tmp_path / "Anna's voice"
+    for name, ending, text in [
+        ("1.wav", ".txt", "\ufeffOne.\n"),
+        ("2.MP3", ".lab", "Two."),
+        ("bert/3.wav", ".txt", "Three."),
+        ("bert/chapter/3.wav", ".normalized.txt", "Three again."),
+    ]:
+        audio = recording(source / name)
+        audio.with_name(audio.stem + ending).write_text(text, encoding="utf-8")
+    (recording(source / "phone.m4a").with_suffix(".txt")).write_text("Not wav.")
+    (recording(source / "latin.wav").with_suffix(".txt")).write_text("Übel", encoding="latin-1")
+    (recording(source / "empty.wav").with_suffix(".txt")).write_text(" \n")
+    recording(source / "silent.wav")
+    recording(source / ".hidden.wav")
+    (source / "readme.txt").write_text("Nothing.")
+    os.symlink(source, source / "bert" / "loop")
+    ledger = run(tmp_path, source)
+    assert imported(tmp_path) == {
+        "Anna's voice/1.wav": "One. <1.wav>",
+        "Anna's voice/2.mp3": "Two. <2.MP3>",
+        "bert/3.wav": "Three. <3.wav>",
+        "bert/3-2.wav": "Three again. <3.wav>",
+    }
+    assert {where: reason.partition(":")[0] for where, reason in failures(ledger).items()} == {
+        "phone.m4a": ".m4a files can't be read",
+        "latin.wav": "the transcript is not UTF-8",
+        "empty.wav": "the transcript is empty",
+        "silent.wav": "no transcript beside it",
+    }
+    assert ledger.total == 8
+
+
+def test_a_name_that_is_not_utf8(tmp_path: Path) -> None:
+    recording(tmp_path / "in" / "caf\udce9.wav").with_suffix(".txt").write_text("Coffee")
+    assert run(tmp_path, tmp_path / "in", speaker="anna").done == 1
+    assert list(imported(tmp_path)) == ["anna/caf_.wav"]

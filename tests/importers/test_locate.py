@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from fishtui.errors import DataError
+from fishtui.importers.locate import Locator
+from tests.importers.builders import recording
+
+
+@pytest.mark.parametrize(
+    ("written", "found"),
+    [
+        ("a.wav", "a.wav"),
+        ("a", "a.wav"),
+        ("b", "wavs/b.flac"),
+        ("b.mp3", "wavs/b.flac"),
+        ("c.mp3", "clips/c.mp3"),
+        ("sub/d", "audio/sub/d.WAV"),
+        ("sub\\d.wav", "audio/sub/d.WAV"),
+        ("../outside.wav", "../outside.wav"),
+        ("e", "e.wav"),
+        ("v1.2", "v1.2.wav"),
+    ],
+)
+def test_recordings_are_found_beside_the_table(tmp_path: Path, written: str, found: str) -> None:
+    folder = tmp_path / "in"
+    for name in ("a.wav", "wavs/a.wav", "wavs/b.flac", "clips/c.mp3", "audio/sub/d.WAV", "../outside.wav", "e.mp3",
+                 "e.wav", "v1.wav", "v1.2.wav"):  # fmt: skip
+        recording(folder / name)
+    assert Locator(folder).find(written) == folder / found
+    assert Locator(tmp_path / "else").find(str(folder / found)) == folder / found
+
+
+@pytest.mark.parametrize(
+    "written", ["nobody", "", ".", "..", "/", "wavs", "a\0b", "\ud800", "x" * 5_000, "pipe.wav", "v1.3"]
+)
+def test_what_is_not_there_is_said(tmp_path: Path, written: str) -> None:
+    (tmp_path / "wavs").mkdir()
+    os.mkfifo(tmp_path / "pipe.wav")
+    recording(tmp_path / "v1.wav")
+    with pytest.raises(DataError, match="no recording at"):
+        Locator(tmp_path).find(written)
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"), [("a.m4a", "^.m4a files"), ("a.txt", "^such files"), ("a", "^such files")]
+)
+def test_what_cannot_be_read_is_said(tmp_path: Path, name: str, problem: str) -> None:
+    recording(tmp_path / name)
+    with pytest.raises(DataError, match=problem):
+        Locator(tmp_path).find(name)

@@ -1,0 +1,153 @@
+"""Rejected clips and clips with errors stay out of every stage, and every ledger names them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from fishtui.catalog.history import review
+from fishtui.catalog.scan import scan
+from fishtui.catalog.store import Catalog
+from fishtui.project import Project
+from fishtui.runs.ledger import Ledger
+from fishtui.runs.reporter import Reporter
+from fishtui.settings import ExtractSettings, PackSettings, ScanSettings, Settings
+from fishtui.stages.extract import extract
+from fishtui.stages.pack import pack
+from tests.builders import packable, project, write_clip
+
+SETTINGS = Settings(
+    scan=ScanSettings(workers=1), extract=ExtractSettings(device="cpu"), pack=PackSettings(workers=1, validation=0.0)
+)
+
+
+def reject(found: Project, name: str, note: str = "") -> None:
+    with Catalog(found, found.root / "data") as catalog:
+        scan(catalog, SETTINGS, Reporter())
+        review(catalog, [catalog.value("SELECT id FROM clips WHERE name = ?", (name,))], "rejected", note)
+
+
+def reasons(ledger: Ledger) -> dict[str, str]:
+    return {entry.item: entry.reason for entry in [*ledger.skipped, *ledger.failed]}
+
+
+def run_pack(found: Project, data: Path | None = None, dry_run: bool = False) -> Ledger:
+    data = data or found.root / "data"
+    return pack(found, SETTINGS, Reporter(), data=data, output=found.root / "data" / "protos", dry_run=dry_run)
+
+
+def packed(found: Project) -> set[str]:
+    lines = (found.root / "data" / "protos" / "manifest.jsonl").read_text(encoding="utf-8").splitlines()
+    return {json.loads(line)["clip"] for line in lines}
+
+
+def test_extract_takes_neither_rejected_clips_nor_faulty_ones(tmp_path: Path, checkpoint: Path) -> None:
+    found = project(tmp_path)
+    data = tmp_path / "data" / "anna"
+    for name in ("good", "accepted", "rejected"):
+        write_clip(data / f"{name}.wav")
+    write_clip(data / "silent-movie.wav", None)
+    write_clip(data / "twice.wav")
+    write_clip(data / "twice.flac")
+    reject(found, "anna/rejected", "a cough")
+    ledger = extract(found, SETTINGS, Reporter(), data=tmp_path / "data", checkpoint=checkpoint / "codec.pth")
+    assert ledger.done == 2
+    assert ledger.total == 5
+    told = reasons(ledger)
+    assert told["anna/rejected"].startswith("rejected by ")
+    assert told["anna/rejected"].endswith(": a cough")
+    assert told["anna/silent-movie"].startswith("missing-transcript")
+    assert told["anna/twice"].startswith("shared-stem")
+    assert [entry.item for entry in ledger.skipped] == ["anna/rejected"]
+    assert sorted(path.stem for path in data.glob("*.npy")) == ["accepted", "good"]
+
+
+def test_pack_takes_neither_rejected_clips_nor_codes_of_other_audio(tmp_path: Path, checkpoint: Path) -> None:
+    found = project(tmp_path)
+    packable(tmp_path / "data", speakers=["anna"], clips=4)
+    changed = write_clip(tmp_path / "data" / "anna" / "heard.wav")
+    extract(found, SETTINGS, Reporter(), data=tmp_path / "data", checkpoint=checkpoint / "codec.pth")
+    reject(found, "anna/01")
+    assert run_pack(found).done == 4
+    write_clip(changed, rate=22_050)
+    ledger = run_pack(found)
+    assert packed(found) == {"anna/00", "anna/02", "anna/03"}
+    told = reasons(ledger)
+    assert told["anna/01"].startswith("rejected by ")
+    assert "another recording" in told["anna/heard"]
+    assert ledger.total == 5
+
+
+def test_a_dry_run_writes_no_catalog(tmp_path: Path) -> None:
+    found = project(tmp_path)
+    packable(tmp_path / "data", speakers=["anna"], clips=2)
+    assert run_pack(found, dry_run=True).done == 2
+    assert not found.catalog.exists()
+
+
+def test_a_dataset_elsewhere_is_not_the_catalogs_business(tmp_path: Path) -> None:
+    found = project(tmp_path / "project")
+    (tmp_path / "project" / "data").mkdir()
+    packable(tmp_path / "other", speakers=["anna"], clips=2)
+    assert run_pack(found, tmp_path / "other").done == 2
+    assert not found.catalog.exists()
+
+
+def test_a_review_undone_brings_the_clip_back(tmp_path: Path) -> None:
+    from fishtui.catalog.history import undo
+
+    found = project(tmp_path)
+    packable(tmp_path / "data", speakers=["anna"], clips=3)
+    reject(found, "anna/02")
+    assert run_pack(found).done == 2
+    with Catalog(found, tmp_path / "data") as catalog:
+        undo(catalog, SETTINGS)
+    assert run_pack(found).done == 3
+
+
+def test_an_accepted_clip_with_an_error_still_stays_out(tmp_path: Path) -> None:
+    found = project(tmp_path)
+    packable(tmp_path / "data", speakers=["anna"], clips=2)
+    (tmp_path / "data" / "anna" / "01.lab").write_bytes(b"\xff\xfe not utf-8")
+    with Catalog(found, tmp_path / "data") as catalog:
+        scan(catalog, SETTINGS, Reporter())
+        review(catalog, [1, 2], "accepted")
+    ledger = run_pack(found)
+    assert ledger.done == 1
+    assert reasons(ledger)["anna/01"].startswith("not-utf8")
+
+
+def test_training_leaves_out_what_was_rejected_after_packing(tmp_path: Path, checkpoint: Path) -> None:
+    from fishtui.settings import load
+    from fishtui.stages.train import train
+
+    found = project(tmp_path)
+    packable(tmp_path / "data", speakers=["anna"], clips=6)
+    run_pack(found)
+    reject(found, "anna/03", "noise")
+    # The recordings' absence doesn't matter once clips are packed.
+    (tmp_path / "data" / "anna" / "04.npy").unlink()
+    overrides = [f"paths.checkpoint={checkpoint}", "train.max_steps=1", "train.device=cpu", "train.max_length=256"]
+    settings = load(found.settings_file, {}, overrides).values
+    ledger = train(found, settings, Reporter(), name="voice", resume=False, restart=False)
+    assert ledger.done == 5
+    assert {item: reason.split(":")[1] for item, reason in reasons(ledger).items()} == {"anna/03": " noise"}
+
+
+@pytest.mark.parametrize("name", ["checks.ignore=missing-transcript", 'checks.ignore=["nonsense"]'])
+def test_checks_that_are_switched_off_keep_nothing_out(tmp_path: Path, name: str) -> None:
+    from fishtui.errors import MisuseError
+    from fishtui.settings import load
+
+    found = project(tmp_path)
+    write_clip(tmp_path / "data" / "anna" / "a.wav", None)
+    settings = load(found.settings_file, {}, [name]).values
+    with Catalog(found, tmp_path / "data") as catalog:
+        if "nonsense" in name:
+            with pytest.raises(MisuseError, match="no check"):
+                scan(catalog, settings, Reporter())
+        else:
+            scan(catalog, settings, Reporter())
+            assert catalog.value("SELECT severity FROM clips") < 3
