@@ -136,9 +136,10 @@ def parse(text: str) -> Query:
 
 def sql(query: Query) -> Selection:
     """The query for SQLite. Clips that have left the disk are left out; equal ones are sorted by id."""
-    where, parameters = ["clips.gone IS NULL"], []
+    where = ["clips.gone IS NULL"]
+    parameters: list[Any] = []
     beside = [term for term in query.terms if _is_indexed(term)]
-    conditions = [containing_all(term.values[0] for term in beside)] if beside else []
+    conditions = [containing_all(str(term.values[0]) for term in beside)] if beside else []
     conditions += [_either(term) for term in query.terms if term not in beside]
     for part, values in conditions:
         where.append(part)

@@ -50,10 +50,9 @@ def identified(catalog: Catalog, given: Sequence[str]) -> list[int]:
 
 
 def _identified(catalog: Catalog, given: str) -> int:
-    if given.isascii() and given.isdigit():
-        column, value = "id = ?", given
-    else:
-        column, value = "name = CAST(? AS TEXT)", stored(given.removeprefix("./"))
+    numbered = given.isascii() and given.isdigit()
+    column = "id = CAST(? AS INTEGER)" if numbered else "name = CAST(? AS TEXT)"
+    value = stored(given.removeprefix("./"))
     found = catalog.value(f"SELECT id FROM clips WHERE {column} AND gone IS NULL", (value,))
     if found is None:
         raise MisuseError(f"there is no clip {given}", "`fishtui clips list` shows numbers and names; scan first.")
