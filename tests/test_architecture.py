@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from fishtui.catalog.store import Catalog
+from fishtui.project import Project
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "fishtui"
@@ -19,6 +24,9 @@ LIGHT = [
     "runs",
     "shards",
     "audio",
+    "catalog",
+    "checks",
+    "importers",
     "settings.py",
     "project.py",
     "errors.py",
@@ -56,6 +64,28 @@ def test_the_models_know_nothing_of_projects_runs_or_settings(path: Path) -> Non
     assert ours <= allowed
     other = "lm" if "codec" in path.parts else "codec"
     assert other not in ours
+
+
+READ = """
+import sys
+from pathlib import Path
+from fishtui.catalog import findings, select, stats
+from fishtui.catalog.query import parse, sql
+from fishtui.catalog.store import Catalog
+from fishtui.project import Project
+with Catalog(Project(Path(sys.argv[1])), Path(sys.argv[1]) / "data") as catalog:
+    select.page(catalog, "finding:any text:bread sort:-duration", 10)
+    findings.speakers(catalog)
+    stats.stats(catalog, sql(parse("")))
+print("loaded:", *sys.modules)
+"""
+
+
+def test_reading_the_catalog_loads_nothing_heavy(tmp_path: Path) -> None:
+    Catalog(Project(tmp_path), tmp_path / "data").connection.close()
+    shown = subprocess.run([sys.executable, "-c", READ, tmp_path], capture_output=True, text=True, check=True)
+    loaded = {name.partition(".")[0] for name in shown.stdout.rpartition("loaded:")[2].split()}
+    assert not loaded & (HEAVY | {"numpy", "soundfile", "sqlite_utils", "scipy"})
 
 
 def test_nothing_imports_the_command_line() -> None:

@@ -32,7 +32,10 @@ max_seconds = 0.5
 """
 
 
-@pytest.mark.skipif(not SPEECH.is_dir(), reason="no folder of speech: set FISHTUI_SPEECH to one")
+needs_speech = pytest.mark.skipif(not SPEECH.is_dir(), reason="no folder of speech: set FISHTUI_SPEECH to one")
+
+
+@needs_speech
 def test_every_clip_of_a_real_dataset_is_accounted_for(tmp_path: Path) -> None:
     root = project(tmp_path, SETTINGS).root
     clips = {str(path.relative_to(SPEECH).with_suffix("")) for path in SPEECH.rglob("*") if path.suffix in AUDIO}
@@ -60,3 +63,29 @@ def test_every_clip_of_a_real_dataset_is_accounted_for(tmp_path: Path) -> None:
     assert large <= held_out.keys()
     for entry in manifest:
         assert np.load(root / "data" / f"{entry['clip']}.npy").shape == (10, entry["frames"])
+
+
+@needs_speech
+def test_findings_over_a_real_dataset_are_true(tmp_path: Path) -> None:
+    """No error, and the warnings that looking at the recordings confirms: people who say digits, quietly, at 8 kHz."""
+    root = project(tmp_path, '[paths]\ndata = "speech"\n').root
+    (root / "speech").symlink_to(SPEECH)
+    result = fishtui("validate", "--json", cwd=root)
+    assert result.returncode == 0, result.stderr
+    report = json.loads(result.stdout)
+    clips = {str(path.relative_to(SPEECH).with_suffix("")) for path in SPEECH.rglob("*") if path.suffix in AUDIO}
+    assert report["clips"] == len(clips)
+    by_code = {
+        code: {each["where"] for each in report["findings"] if each["code"] == code} for code in report["summary"]
+    }
+    assert not [each for each in report["findings"] if each["severity"] == "error"]
+    eight_kilohertz = {clip for clip in clips if clip.startswith("fsdd_")}
+    assert by_code.pop("low-sample-rate") == eight_kilohertz
+    assert by_code.pop("too-short") <= eight_kilohertz
+    assert {clip.partition("/")[0] for clip in by_code.pop("dc-offset")} == {"fsdd_nicolas"}
+    quiet = by_code.pop("loudness")
+    assert {clip for clip in clips if clip.startswith(("fsdd_theo/", "fsdd_yweweler/"))} <= quiet <= eight_kilohertz
+    assert by_code.pop("little-audio") == {clip.partition("/")[0] for clip in clips}
+    assert by_code.pop("digits") == {"espeak_ar/006"}
+    assert by_code.pop("codes-missing") == clips
+    assert not by_code

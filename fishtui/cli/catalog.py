@@ -56,9 +56,9 @@ def scan(session: Session, watch: bool) -> int:
 @click.option("--all", "everything", is_flag=True, help="List findings of severity info too.")
 @shared(dry_run=False)
 def validate(session: Session, filter: str, fail_on: str, quick: bool, everything: bool) -> int:
-    """Check every pair of recording and transcript, and list what is found.
+    """Check every recording with its transcript.
 
-    Scans first, and decodes what has not been measured yet. Clips that were rejected don't count. FILTER restricts it
+    Lists what is found. Scans first, and decodes what has not been measured yet. Clips that were rejected don't count. FILTER restricts it
     to some clips, as in `fishtui clips list`.
     """
     from fishtui.catalog.findings import findings
@@ -102,7 +102,10 @@ def validate(session: Session, filter: str, fail_on: str, quick: bool, everythin
 @click.command()
 @shared(dry_run=False)
 def speakers(session: Session) -> int:
-    """List the speakers with their clips, hours and findings, as the last scan saw them."""
+    """List the speakers with their hours and findings.
+
+    They are told as the last scan saw them.
+    """
     from fishtui.catalog.findings import speakers
     from fishtui.cli import output
 
@@ -134,9 +137,9 @@ def speakers(session: Session) -> int:
 @click.argument("filter", default="")
 @shared(dry_run=False)
 def stats(session: Session, filter: str) -> int:
-    """Show hours and clips, and how durations, rates, loudness and sample rates are distributed.
+    """Show hours, and how durations and rates lie.
 
-    FILTER restricts it to some clips, as in `fishtui clips list`. Rates and loudness are known once `fishtui validate`
+    Also loudness, signal-to-noise ratio, sample rates, channels and formats. FILTER restricts it to some clips, as in `fishtui clips list`. Rates and loudness are known once `fishtui validate`
     has decoded the clips.
     """
     from fishtui.catalog.query import parse, sql
