@@ -13,7 +13,7 @@ from fishtui.audio.loudness import gain_to, integrated_loudness
 from fishtui.audio.measure import measure
 from fishtui.audio.probe import probe
 from fishtui.catalog.changes import changing, read
-from fishtui.catalog.history import change, clip_row, next_action
+from fishtui.catalog.history import change, clip_row, new_action
 from fishtui.catalog.store import Catalog
 from fishtui.dataset import Clip, clip_named
 from fishtui.errors import DataError, MisuseError
@@ -41,7 +41,7 @@ def fix(
         raise MisuseError(f"there is no safe repair for {code}", f"There is one for {', '.join(FIXES)}.")
     ledger = Ledger()
     with changing(catalog):
-        action = next_action(catalog.connection)
+        action = new_action(catalog)
         found = {row[0] for row in catalog.query("SELECT clip FROM findings WHERE code = ?", (code,))}
         for number, clip in enumerate(clips):
             row = clip_row(catalog, clip)

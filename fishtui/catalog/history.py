@@ -39,7 +39,7 @@ def review(catalog: Catalog, clips: Sequence[int], status: str, note: str = "") 
     """Set the review of clips, as one action; how many of them had another one before."""
     who, when = reviewer(), now()
     after = json.dumps([status, who if status != "open" else "", when if status != "open" else "", note])
-    with changing(catalog), catalog.transaction() as connection:
+    with catalog.transaction() as connection:
         action = next_action(connection)
         changed = 0
         for row in _rows(connection, clips):
@@ -59,7 +59,7 @@ def tag(catalog: Catalog, clips: Sequence[int], add: Iterable[str] = (), remove:
         if not name.strip() or "|" in name or not name.isprintable():
             raise MisuseError(f"{name!r} can't be a tag", "A tag is a word without | and line breaks.")
     who, when = reviewer(), now()
-    with changing(catalog), catalog.transaction() as connection:
+    with catalog.transaction() as connection:
         action = next_action(connection)
         changed = 0
         for row in _rows(connection, clips):
@@ -79,7 +79,7 @@ def edit(catalog: Catalog, settings: Settings, clip: int, text: str) -> bool:
         before = read(path)
         newline = b"\n" if before is None or before.endswith(b"\n") else b""
         content = _transcript(text) + newline
-        return change(catalog, settings, clip, {path: content}, next_action(catalog.connection), "edit")
+        return change(catalog, settings, clip, {path: content}, new_action(catalog), "edit")
 
 
 def change(
@@ -174,9 +174,21 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
+def new_action(catalog: Catalog) -> int:
+    """A number for an action of several transactions. Raises FishtuiError."""
+    with catalog.transaction() as connection:
+        return next_action(connection)
+
+
 def next_action(connection: sqlite3.Connection) -> int:
-    """A number for an action: all that is done under it can be undone together."""
-    return connection.execute("SELECT coalesce(max(action), 0) + 1 FROM history").fetchone()[0]
+    """A number for an action, given out once: all that is done under it can be undone together."""
+    number = connection.execute(
+        """
+        INSERT INTO meta VALUES ('actions', '1')
+        ON CONFLICT DO UPDATE SET value = CAST(value AS INTEGER) + 1 RETURNING CAST(value AS INTEGER)
+        """
+    ).fetchone()[0]
+    return int(number)
 
 
 def _transcript(text: str) -> bytes:

@@ -66,7 +66,7 @@ def import_reviews(catalog: Catalog, path: Path, dry_run: bool = False) -> Ledge
     ledger = Ledger()
     decisions = list(_read(path))
     with changing(catalog), catalog.transaction() as connection:
-        first = next_action(connection)
+        first = 0 if dry_run else next_action(connection)
         for decided in decisions:
             clip = _clip_of(connection, decided)
             if clip is None:
@@ -75,6 +75,13 @@ def import_reviews(catalog: Catalog, path: Path, dry_run: bool = False) -> Ledge
                 ledger.skip(decided.name, "decided here already")
             else:
                 ledger.done += 1
+        # Numbers that came with the file are given out too.
+        connection.execute(
+            """
+            UPDATE meta SET value = max(CAST(value AS INTEGER), (SELECT coalesce(max(action), 0) FROM history))
+            WHERE key = 'actions'
+            """
+        )
         mark_dirty(connection)
     return ledger
 

@@ -58,8 +58,8 @@ def scan(session: Session, watch: bool) -> int:
 def validate(session: Session, filter: str, fail_on: str, quick: bool, everything: bool) -> int:
     """Check every recording with its transcript.
 
-    Lists what is found. Scans first, and decodes what has not been measured yet. Clips that were rejected don't count. FILTER restricts it
-    to some clips, as in `fishtui clips list`.
+    Lists what is found. Scans first, and decodes what has not been measured yet. Clips that were rejected don't count.
+    FILTER restricts it to some clips, as in `fishtui clips list`.
     """
     from fishtui.catalog.findings import findings
     from fishtui.catalog.measuring import measure_clips
@@ -139,8 +139,8 @@ def speakers(session: Session) -> int:
 def stats(session: Session, filter: str) -> int:
     """Show hours, and how durations and rates lie.
 
-    Also loudness, signal-to-noise ratio, sample rates, channels and formats. FILTER restricts it to some clips, as in `fishtui clips list`. Rates and loudness are known once `fishtui validate`
-    has decoded the clips.
+    Also loudness, signal-to-noise ratio, sample rates, channels and formats. FILTER restricts it to some clips, as in
+    `fishtui clips list`. Rates and loudness are known once `fishtui validate` has decoded the clips.
     """
     from fishtui.catalog.query import parse, sql
     from fishtui.catalog.stats import stats

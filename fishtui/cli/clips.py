@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from fishtui.catalog.fields import FIELDS
 from fishtui.cli.options import Command, Session, shared
 
 if TYPE_CHECKING:
@@ -21,7 +22,12 @@ LISTED = (
 )
 
 
-@click.group(invoke_without_command=True)
+FIELD_HELP = "\n".join(f"  {field.name:<12} {field.help}" for field in FIELDS.values())
+
+
+@click.group(
+    invoke_without_command=True, epilog=f"\b\nFields of a FILTER, most of which sort:FIELD takes too:\n{FIELD_HELP}"
+)
 @click.pass_context
 def clips(context: click.Context) -> int | None:
     """List, search, review, edit and repair clips.
@@ -49,7 +55,10 @@ def chosen(command: Command) -> Command:
 @click.option("--limit", type=click.IntRange(min=0), default=100, show_default=True, help="How many; 0 for all.")
 @shared(dry_run=False)
 def list_clips(session: Session, filter: str, limit: int) -> int:
-    """List the clips that FILTER selects, in the order of its sort:FIELD, or by name."""
+    """List the clips that FILTER selects.
+
+    They come in the order of its sort:FIELD, or by name.
+    """
     return _list(session, filter, limit)
 
 
@@ -58,7 +67,10 @@ def list_clips(session: Session, filter: str, limit: int) -> int:
 @click.option("--limit", type=click.IntRange(min=0), default=100, show_default=True, help="How many; 0 for all.")
 @shared(dry_run=False)
 def search(session: Session, text: str, limit: int) -> int:
-    """List the clips whose transcript holds TEXT, in any script and case."""
+    """List clips whose transcript holds TEXT.
+
+    In any script, and in capitals or not.
+    """
     from fishtui.catalog.query import Query, Term
 
     return _list(session, str(Query((Term("text", (text,)),))), limit)
@@ -68,7 +80,10 @@ def search(session: Session, text: str, limit: int) -> int:
 @click.argument("id")
 @shared(dry_run=False)
 def show(session: Session, id: str) -> int:
-    """Show all that is known of a clip: files, measurements, transcript, findings, reviews and edits."""
+    """Show all that is known of a clip.
+
+    Files, measurements, transcript, findings and what to do about them, reviews and edits.
+    """
     from fishtui.catalog import findings, select
     from fishtui.catalog.history import clip_row, history_of
     from fishtui.catalog.measuring import measurements_of
@@ -124,7 +139,10 @@ def show(session: Session, id: str) -> int:
 @click.option("--note", default="", help="Why.")
 @shared()
 def accept(session: Session, ids: tuple[str, ...], where: str | None, note: str) -> int:
-    """Accept clips: a person has listened, and they are good."""
+    """Accept clips: a person has listened.
+
+    Errors keep a clip out of training all the same.
+    """
     return _review(session, ids, where, "accepted", note)
 
 
@@ -133,7 +151,10 @@ def accept(session: Session, ids: tuple[str, ...], where: str | None, note: str)
 @click.option("--note", default="", help="Why.")
 @shared()
 def reject(session: Session, ids: tuple[str, ...], where: str | None, note: str) -> int:
-    """Reject clips: extract, pack and train leave them out. Their files stay where they are."""
+    """Reject clips: stages leave them out.
+
+    Their files stay where they are.
+    """
     return _review(session, ids, where, "rejected", note)
 
 
@@ -150,7 +171,10 @@ def reopen(session: Session, ids: tuple[str, ...], where: str | None) -> int:
 @click.option("--text", help="The transcript; without it your editor opens.")
 @shared()
 def edit(session: Session, id: str, text: str | None) -> int:
-    """Write the transcript of a clip into its file. What it held before is kept: see undo."""
+    """Write a clip's transcript into its file.
+
+    What the file held before is kept: see undo.
+    """
     from fishtui.catalog import select
     from fishtui.catalog.history import clip_row, edit
     from fishtui.catalog.judge import judge_all
@@ -170,8 +194,9 @@ def edit(session: Session, id: str, text: str | None) -> int:
 @chosen
 @shared()
 def undo(session: Session, ids: tuple[str, ...], where: str | None) -> int:
-    """Undo the last thing done to each clip, or without IDs the last action, on however many clips it was.
+    """Undo the last action, or what was done to clips.
 
+    With IDs or --where the last thing done to each of these clips; else the last action, on however many clips it was.
     Files get back the very bytes that they held.
     """
     from fishtui.catalog.history import to_undo, undo
@@ -212,7 +237,9 @@ def tag(
 @chosen
 @shared()
 def fix(session: Session, code: str, ids: tuple[str, ...], where: str | None) -> int:
-    """Repair the finding CODE, in all clips that have it or in some.
+    """Repair what the check CODE has found.
+
+    In all clips that have it, or in some.
 
     Codes with a repair: stereo, silence-at-ends, loudness, byte-order-mark, wrong-extension. What a file held before is
     kept: see undo.
@@ -240,7 +267,10 @@ def fix(session: Session, code: str, ids: tuple[str, ...], where: str | None) ->
 @click.argument("file", type=FILE)
 @shared()
 def export_reviews(session: Session, file: Path) -> int:
-    """Write reviews, tags and edits to FILE, as JSON Lines: all of the catalog that a scan can't make anew."""
+    """Write reviews, tags and edits to FILE.
+
+    As JSON Lines: all of the catalog that a scan can't make anew.
+    """
     from fishtui.catalog.reviews import export_reviews
 
     with session.catalog(must_exist=True) as catalog:
@@ -252,7 +282,10 @@ def export_reviews(session: Session, file: Path) -> int:
 @click.argument("file", type=FILE)
 @shared()
 def import_reviews(session: Session, file: Path) -> int:
-    """Take over the decisions in FILE: for the clip of that name, else for one of the same audio."""
+    """Take over the decisions in FILE.
+
+    Each goes to the clip of that name, else to one of the same audio.
+    """
     from fishtui.catalog.judge import judge_all
     from fishtui.catalog.reviews import import_reviews
     from fishtui.cli import output

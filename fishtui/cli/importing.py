@@ -48,8 +48,9 @@ def import_(
 ) -> int:
     """Bring in clips from other people's layouts.
 
-    They come as SPEAKER/clip.wav with clip.lab. SOURCE is a table, or a folder with one, or with recordings that have their transcripts beside them. It is only
-    read. Clips that are there already are left as they are, so it may be repeated.
+    They come as SPEAKER/clip.wav with clip.lab. SOURCE is a table, or a folder with one, or with recordings that have
+    their transcripts beside them. It is only read. Clips that are there already are left as they are, so it may be
+    repeated.
     """
     from fishtui.importers.run import import_clips
 

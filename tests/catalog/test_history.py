@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from fishtui.catalog import changes
 from fishtui.catalog.changes import changing, settle
 from fishtui.catalog.fixes import fix
-from fishtui.catalog.history import change, edit, history_of, next_action, review, tag, undo
+from fishtui.catalog.history import change, edit, history_of, new_action, review, tag, undo
 from fishtui.errors import DataError, FishtuiError, MisuseError
 from fishtui.runs.reporter import Reporter
 from tests.builders import file_size_limit, fishtui, snapshot
@@ -150,7 +150,7 @@ def test_a_change_of_several_files_that_dies_anywhere_is_whole_or_taken_back(
     before = snapshot(dataset.data)
     with changing(dataset.catalog):
         if doing == "undo":
-            change(dataset.catalog, dataset.settings, clip, files, next_action(dataset.catalog.connection), "fix")
+            change(dataset.catalog, dataset.settings, clip, files, new_action(dataset.catalog), "fix")
     after = snapshot(dataset.data) if doing == "undo" else {"anna/a.flac": b"new", "anna/a.lab": b"Text."}
     steps = iter(range(moment))
 
