@@ -58,10 +58,12 @@ class Clip:
         return self.folder / (self.stem + CODES_EXTENSION)
 
     def single_audio(self) -> Path:
-        """The clip's audio file. Raises DataError if there are several, or one that can't be read here."""
+        """The clip's audio file. Raises DataError if there is not just one, or one that can't be read here."""
         if len(self.files) > 1:
             names = ", ".join(self.files)
             raise DataError(f"{names} share one name", "Rename all but one: they would share transcript and codes.")
+        if not self.files:
+            raise DataError("there is no recording any more", "Scan again.")
         path = self.audio[0]
         if path.suffix.lower() in FOREIGN_EXTENSIONS:
             raise DataError(f"{path.suffix} files can't be read", "Convert it to wav or flac.")
@@ -105,15 +107,17 @@ def find_clips(data: Path, text_extension: str = TEXT_EXTENSION, within: Collect
     return sorted(clips, key=lambda clip: clip.name)
 
 
-def clip_named(data: Path, name: str, text_extension: str = TEXT_EXTENSION) -> Clip:
-    """The clip of that name below `data`, with those of its files that are there now."""
+def clip_named(data: Path, name: str, text_extension: str = TEXT_EXTENSION, files: Collection[str] = ()) -> Clip:
+    """The clip of that name below `data`, with those of its files that are there now.
+
+    Recordings are looked for under `files`, and under the usual extensions: reading the whole folder for each clip
+    would take long where a folder holds many.
+    """
     prefix, _, stem = name.rpartition("/")
     folder = data / prefix
-    try:
-        names = [each for each in os.listdir(folder) if each.startswith(stem)]
-    except OSError:
-        # The folder has gone, and the clip's files with it.
-        names = []
+    usual = {stem + extension for extension in (*EXTENSIONS, *map(str.upper, EXTENSIONS))}
+    possible = usual | {*files, stem + text_extension, stem + CODES_EXTENSION}
+    names = [each for each in possible if os.path.lexists(folder / each)]
     found = _clips_of_folder(folder, f"{prefix}/" if prefix else "", names, text_extension)
     return next((clip for clip in found if clip.name == name), Clip(name, folder, text_extension=text_extension))
 

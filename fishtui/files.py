@@ -6,12 +6,16 @@ import errno
 import fcntl
 import hashlib
 import os
+import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from fishtui.errors import FishtuiError
+
+# In bytes; what nearly every file system takes.
+LONGEST_NAME = 255
 
 
 def partial_path(path: Path) -> Path:
@@ -20,7 +24,10 @@ def partial_path(path: Path) -> Path:
     The name is fixed and hidden, so that what a killed writer leaves is never taken for data and is
     overwritten by the next one.
     """
-    return path.with_name(f".{path.name}.partial")
+    name = f".{path.name}.partial"
+    if len(os.fsencode(name)) > LONGEST_NAME:
+        name = f".{hashlib.sha256(os.fsencode(path.name)).hexdigest()}.partial"
+    return path.with_name(name)
 
 
 @contextmanager
@@ -32,9 +39,13 @@ def replacing(path: Path) -> Iterator[Path]:
     temporary = partial_path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        # Not to be written through, should it be a link that somebody has laid there.
+        temporary.unlink(missing_ok=True)
         yield temporary
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
+        if path.exists():
+            shutil.copymode(path, temporary)
         os.replace(temporary, path)
     except OSError as error:
         discard(temporary)
@@ -88,8 +99,12 @@ def exclusive(path: Path, doing: str, wait: bool = False) -> Iterator[None]:
 
     If another process holds it, waits for that one, or unless `wait`, raises FishtuiError.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as file:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = path.open("a")
+    except OSError as error:
+        raise FishtuiError(f"{path} can't be written: {error.strerror}", "Check who may write there.") from error
+    with handle as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -284,7 +285,8 @@ def _suggest(name: str, among: Iterable[str]) -> str:
 
 def _convert(setting: Setting, value: Any, source: str) -> Any:
     if isinstance(value, str) and isinstance(setting.default, tuple):
-        value = tuple(part for part in value.replace(",", " ").split() if part)
+        # Also as it stands in the file: ["a", "b"].
+        value = tuple(part for part in re.split(r'[\s,"\[\]]+', value) if part)
     try:
         # Text from the environment and the command line may stand for a number; text in the file may not.
         return msgspec.convert(value, setting.type, strict=not source.startswith(("$", "--")))

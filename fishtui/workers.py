@@ -5,11 +5,13 @@ from __future__ import annotations
 import functools
 import multiprocessing
 import os
+import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from typing import TypeVar
 
 Item = TypeVar("Item")
@@ -46,11 +48,12 @@ def ordered_map(
 
     def submit(item: Item) -> Future[Result]:
         nonlocal pool
-        try:
-            return pool.submit(function, item)
-        except BrokenProcessPool:
-            pool = _pool(workers)
-            return pool.submit(function, item)
+        with _interrupts_held():
+            try:
+                return pool.submit(function, item)
+            except BrokenProcessPool:
+                pool = _pool(workers)
+                return pool.submit(function, item)
 
     def finish() -> Result:
         item, future = waiting.popleft()
@@ -74,9 +77,21 @@ def _alone(function: Callable[[Item], Result], item: Item, died: Callable[[Item]
     """Work on an item whose pool broke, be it for its own sake or for another's."""
     with _pool(1) as pool:
         try:
-            return pool.submit(function, item).result()
+            with _interrupts_held():
+                future = pool.submit(function, item)
+            return future.result()
         except BrokenProcessPool:
             return died(item)
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Let no interrupt come while the body runs, nor ever to processes that it starts: they end with this one."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _pool(workers: int) -> ProcessPoolExecutor:

@@ -10,17 +10,19 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from fishtui.catalog.store import Catalog, stored
 from fishtui.errors import DataError, FishtuiError
-from fishtui.files import exclusive, write_bytes
+from fishtui.files import exclusive, regular, write_bytes
 
 # States of an entry in the history.
 DONE = "done"
 UNDONE = "undone"
+# Another program has changed the file since: there is nothing left to undo.
+OVERTAKEN = "overtaken"
 # On its way to done, or to undone.
 PENDING = "pending"
 UNDOING = "undoing"
@@ -53,6 +55,7 @@ def hash_of(content: bytes | None) -> str:
 def read(path: Path) -> bytes | None:
     """A file's content, None if it is not there. Raises DataError."""
     try:
+        regular(path)
         return path.read_bytes()
     except FileNotFoundError:
         return None
@@ -126,19 +129,25 @@ def undo_files(catalog: Catalog, entries: list[sqlite3.Row]) -> None:
     To be called within `changing`. Raises DataError, and then nothing has changed, if a file holds something else by
     now than it was given then.
     """
+    present: dict[Path, bytes | None] = {}
     restored: dict[Path, bytes | None] = {}
     for entry in entries:
         path = catalog.data / entry["path"]
-        now = read(path)
-        if hash_of(now) != entry["after"]:
+        present[path] = read(path)
+        if hash_of(present[path]) != entry["after"]:
+            _mark(catalog, entries, OVERTAKEN)
             raise DataError(f"{path} has been changed since by another program", "Look at it; it is left as it is.")
-        _keep(catalog, now)
         restored[path] = kept(catalog, entry["before"])
-    with catalog.transaction() as connection:
-        connection.executemany("UPDATE history SET state = 'undoing' WHERE id = ?", ((each["id"],) for each in entries))
-    _put(restored)
-    with catalog.transaction() as connection:
-        connection.executemany("UPDATE history SET state = 'undone' WHERE id = ?", ((each["id"],) for each in entries))
+    for content in present.values():
+        _keep(catalog, content)
+    _mark(catalog, entries, UNDOING)
+    try:
+        _put(restored)
+    except FishtuiError:
+        _put({path: content for path, content in present.items() if read(path) != content})
+        _mark(catalog, entries, DONE)
+        raise
+    _mark(catalog, entries, UNDONE)
 
 
 def _settle(catalog: Catalog) -> None:
@@ -148,30 +157,32 @@ def _settle(catalog: Catalog) -> None:
         if all(hash_of(read(path)) == entry["after"] for path, entry in entries.items()):
             _set_state(catalog, action, PENDING, DONE)
             continue
-        _put(
-            {
-                path: kept(catalog, entry["before"])
-                for path, entry in entries.items()
-                if hash_of(read(path)) == entry["after"]
-            }
-        )
+        _put_back(catalog, entries)
         with catalog.transaction() as connection:
             connection.execute("DELETE FROM history WHERE action = ? AND state = ?", (action, PENDING))
     for (action,) in catalog.query("SELECT DISTINCT action FROM history WHERE state = ?", (UNDOING,)):
         entries = _entries(catalog, action, UNDOING)
-        _put(
-            {
-                path: kept(catalog, entry["before"])
-                for path, entry in entries.items()
-                if hash_of(read(path)) == entry["after"]
-            }
-        )
+        _put_back(catalog, entries)
         _set_state(catalog, action, UNDOING, UNDONE)
+
+
+def _put_back(catalog: Catalog, entries: Mapping[Path, sqlite3.Row]) -> None:
+    """Give files that hold what they were given what they held before; nothing is removed that isn't kept."""
+    present = {path: read(path) for path in entries}
+    changed = {path: entry for path, entry in entries.items() if hash_of(present[path]) == entry["after"]}
+    for path in changed:
+        _keep(catalog, present[path])
+    _put({path: kept(catalog, entry["before"]) for path, entry in changed.items()})
 
 
 def _entries(catalog: Catalog, action: int, state: str) -> dict[Path, sqlite3.Row]:
     rows = catalog.query("SELECT * FROM history WHERE action = ? AND state = ?", (action, state))
     return {catalog.data / row["path"]: row for row in rows}
+
+
+def _mark(catalog: Catalog, entries: Iterable[sqlite3.Row], state: str) -> None:
+    with catalog.transaction() as connection:
+        connection.executemany("UPDATE history SET state = ? WHERE id = ?", ((state, entry["id"]) for entry in entries))
 
 
 def _set_state(catalog: Catalog, action: int, before: str, after: str) -> None:

@@ -16,7 +16,7 @@ from fishtui.catalog.changes import changing, read
 from fishtui.catalog.history import change, clip_row, new_action
 from fishtui.catalog.store import Catalog
 from fishtui.dataset import Clip, clip_named
-from fishtui.errors import DataError, MisuseError
+from fishtui.errors import DataError, FishtuiError, MisuseError
 from fishtui.runs.ledger import Ledger
 from fishtui.runs.reporter import Reporter
 from fishtui.settings import Settings
@@ -46,15 +46,20 @@ def fix(
         for number, clip in enumerate(clips):
             row = clip_row(catalog, clip)
             if clip not in found:
-                ledger.skip(row["name"], f"has no {code}")
+                ledger.skip(row["name"], f"no finding {code}")
                 continue
-            files = clip_named(catalog.data, row["name"], settings.pack.text_extension)
+            files = clip_named(catalog.data, row["name"], settings.pack.text_extension, row["files"].split("/"))
             try:
                 contents = FIXES[code](files, settings)
+                if not any(read(path) != content for path, content in contents.items()):
+                    ledger.skip(row["name"], "there is nothing to change")
+                    continue
                 if not dry_run:
                     change(catalog, settings, clip, contents, action, f"fix {code}")
-            except DataError as error:
+            except FishtuiError as error:
                 ledger.fail(row["name"], error.problem)
+            except (ValueError, RuntimeError, MemoryError) as error:
+                ledger.fail(row["name"], f"can't be repaired: {error or type(error).__name__}")
             else:
                 ledger.done += 1
             reporter.progress(number + 1, len(clips))
@@ -77,8 +82,11 @@ def trim(clip: Clip, settings: Settings) -> Files:
     path = clip.single_audio()
     audio = read_audio(path)
     measured = measure(audio)
-    first = max(0, round((measured.lead - MARGIN_S) * audio.rate))
-    last = len(audio.samples) - max(0, round((measured.trail - MARGIN_S) * audio.rate))
+    margin = min(MARGIN_S, settings.checks.max_end_silence)
+    first = max(0, round((measured.lead - margin) * audio.rate))
+    last = len(audio.samples) - max(0, round((measured.trail - margin) * audio.rate))
+    if (first, last) == (0, len(audio.samples)):
+        return {}
     if first >= last:
         raise DataError("nothing is left of it without its silence", "Reject the clip.")
     return _recording(clip, path, audio, audio.samples[first:last])

@@ -16,7 +16,7 @@ from fishtui.catalog.judge import mark_dirty
 from fishtui.catalog.scan import refresh
 from fishtui.catalog.store import Catalog
 from fishtui.dataset import AUDIO_EXTENSIONS, CODES_EXTENSION, FOREIGN_EXTENSIONS, clip_named
-from fishtui.errors import MisuseError
+from fishtui.errors import DataError, FishtuiError, MisuseError
 from fishtui.settings import Settings
 
 STATUSES = ("open", "accepted", "rejected")
@@ -36,14 +36,17 @@ def reviewer() -> str:
 
 
 def review(catalog: Catalog, clips: Sequence[int], status: str, note: str = "") -> int:
-    """Set the review of clips, as one action; how many of them had another one before."""
+    """Set the review of clips, as one action; how many of them had another one before.
+
+    The same review again, without a note, leaves the note that is there.
+    """
     who, when = reviewer(), now()
     after = json.dumps([status, who if status != "open" else "", when if status != "open" else "", note])
     with catalog.transaction() as connection:
         action = next_action(connection)
         changed = 0
         for row in _rows(connection, clips):
-            if (row["status"], row["note"]) != (status, note):
+            if row["status"] != status or note not in ("", row["note"]):
                 before = json.dumps([row[name] for name in REVIEW])
                 _record(connection, action, row["id"], STATUS, before, after, who, when)
                 _apply(connection, row["id"], STATUS, after)
@@ -71,15 +74,24 @@ def tag(catalog: Catalog, clips: Sequence[int], add: Iterable[str] = (), remove:
     return changed
 
 
-def edit(catalog: Catalog, settings: Settings, clip: int, text: str) -> bool:
-    """Write a clip's transcript; whether that changed it. Raises MisuseError for a text that can't be one."""
+def edit(catalog: Catalog, settings: Settings, clip: int, text: str, dry_run: bool = False) -> bool:
+    """Write a clip's transcript; whether that changes it. Raises MisuseError for a text that can't be one."""
     row = clip_row(catalog, clip)
     path = clip_named(catalog.data, row["name"], settings.pack.text_extension).transcript
     with changing(catalog):
         before = read(path)
         newline = b"\n" if before is None or before.endswith(b"\n") else b""
         content = _transcript(text) + newline
+        if dry_run:
+            return content != before
         return change(catalog, settings, clip, {path: content}, new_action(catalog), "edit")
+
+
+def transcript_now(catalog: Catalog, settings: Settings, clip: int) -> str:
+    """What a clip's transcript holds on disk, be it newer than the last scan; "" if there is none."""
+    name = clip_row(catalog, clip)["name"]
+    content = read(clip_named(catalog.data, name, settings.pack.text_extension).transcript)
+    return (content or b"").decode("utf-8-sig", "replace").rstrip("\r\n")
 
 
 def change(
@@ -95,18 +107,24 @@ def change(
 def undo(catalog: Catalog, settings: Settings, clips: Sequence[int] | None = None) -> int:
     """Undo the last action, or of each of `clips` the last thing that was done to it; how many clips changed.
 
-    Raises DataError if a file has been changed since by another program; what is undone before that stays so.
+    Raises DataError if files have been changed since by another program, or can't be written; the other clips are
+    undone all the same.
     """
     with changing(catalog):
         entries = to_undo(catalog, clips)
         by_clip: dict[int, list[sqlite3.Row]] = defaultdict(list)
         for entry in entries:
             by_clip[entry["clip"]].append(entry)
-        try:
-            for each in by_clip.values():
+        failures: list[FishtuiError] = []
+        for each in by_clip.values():
+            try:
                 _undo(catalog, each)
-        finally:
-            refresh(catalog, settings, {entry["clip"] for entry in entries if entry["kind"] == FILE})
+            except FishtuiError as error:
+                failures.append(error)
+        refresh(catalog, settings, {entry["clip"] for entry in entries if entry["kind"] == FILE})
+    if failures:
+        counts = f"{len(failures):,} of {len(by_clip):,} clips not undone" if len(by_clip) > 1 else "not undone"
+        raise DataError(f"{counts}: {failures[0].problem}", failures[0].remedy)
     return len(by_clip)
 
 
@@ -114,8 +132,9 @@ def to_undo(catalog: Catalog, clips: Sequence[int] | None = None) -> list[sqlite
     """The entries of the history that `undo` would undo."""
     if clips is not None:
         return [entry for clip in clips for entry in _last(catalog, clip)]
-    action = catalog.value("SELECT max(action) FROM history WHERE state = 'done'")
-    return catalog.query("SELECT * FROM history WHERE action = ? AND state = 'done'", (action,))
+    there = "state = 'done' AND clip IN (SELECT id FROM clips WHERE gone IS NULL)"
+    action = catalog.value(f"SELECT max(action) FROM history WHERE {there}")
+    return catalog.query(f"SELECT * FROM history WHERE action = ? AND {there}", (action,))
 
 
 def history_of(catalog: Catalog, clip: int) -> list[dict[str, Any]]:
@@ -127,6 +146,12 @@ def history_of(catalog: Catalog, clip: int) -> list[dict[str, Any]]:
         undone = "" if row["state"] == "done" else f" ({row['state']})"
         entries.append(entry | {"before": before, "after": after, "summary": _summary(row, before, after) + undone})
     return entries
+
+
+def describe(catalog: Catalog, entry: sqlite3.Row) -> str:
+    """A line that says what was done to which clip."""
+    before, after = (_told(catalog, entry["kind"], entry["path"], entry[name]) for name in ("before", "after"))
+    return f"{clip_row(catalog, entry['clip'])['name']}  {_summary(entry, before, after)}"
 
 
 def _told(catalog: Catalog, kind: str, path: str | None, value: str) -> str:

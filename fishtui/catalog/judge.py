@@ -170,11 +170,9 @@ def _summarize(
     limits: CheckSettings,
 ) -> None:
     """Renew the table of speakers."""
-    clips: dict[str, int] = {}
-    seconds: dict[str, float] = {}
+    seconds: dict[str, float] = defaultdict(float)
     for row in rows:
-        clips[row["speaker"]] = clips.get(row["speaker"], 0) + 1
-        seconds[row["speaker"]] = seconds.get(row["speaker"], 0.0) + (row["duration"] or 0.0)
+        seconds[row["speaker"]] += row["duration"] or 0.0
     medians = group.median_rates(rates)
     scripts: dict[str, Counter[str]] = defaultdict(Counter)
     for row in rows:
@@ -182,19 +180,17 @@ def _summarize(
     little = {} if "little-audio" in limits.ignore else group.little_audio(seconds.items(), limits)
     connection.execute("DELETE FROM speakers")
     connection.executemany(
-        "INSERT INTO speakers VALUES (CAST(? AS TEXT), ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO speakers VALUES (CAST(? AS TEXT), ?, ?, ?, ?, ?)",
         (
             (
                 stored(speaker),
-                count,
-                seconds[speaker],
                 medians.get(speaker),
                 scripts[speaker].most_common(1)[0][0],
                 "little-audio" if speaker in little else None,
                 int(CHECKS["little-audio"].severity) if speaker in little else 0,
                 little.get(speaker, ""),
             )
-            for speaker, count in clips.items()
+            for speaker in seconds
         ),
     )
 

@@ -6,7 +6,7 @@ import json
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -15,22 +15,25 @@ from fishtui.catalog.history import REVIEW, STATUSES, joined_tags, next_action, 
 from fishtui.catalog.inheritance import DECIDED
 from fishtui.catalog.judge import mark_dirty
 from fishtui.catalog.store import Catalog, stored
-from fishtui.errors import DataError, MisuseError
+from fishtui.errors import MisuseError
 from fishtui.files import write_text
 from fishtui.runs.ledger import Ledger
 
 ENTRY = ("action", "kind", "path", "before", "after", "state", "who", "time", "note")
 
 
+Hash = Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{64})?$")]
+
+
 class Entry(msgspec.Struct, forbid_unknown_fields=True):
     """A line of a clip's history."""
 
-    action: int
-    kind: str
+    action: Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+    kind: Literal["status", "tags", "file"]
     path: str | None
     before: str
     after: str
-    state: str
+    state: Literal["done", "undone"]
     who: str
     time: str
     note: str
@@ -50,7 +53,18 @@ class Decided(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def export_reviews(catalog: Catalog, path: Path, dry_run: bool = False) -> int:
-    """Write a line for each clip that somebody decided about; how many. Raises FishtuiError."""
+    """Write a line for each clip that somebody decided about; how many.
+
+    Raises MisuseError if that would take the place of anything but an earlier export, FishtuiError if it can't be
+    written.
+    """
+    if path.resolve().is_relative_to(catalog.data.resolve()):
+        raise MisuseError(f"{path} lies in the dataset", "Give a file elsewhere.")
+    if path.exists():
+        try:
+            list(_read(path))
+        except MisuseError as error:
+            raise MisuseError(f"{path} is there, and is no export of reviews", "Give a new file.") from error
     lines = [json.dumps(each) for each in _decided(catalog)]
     if not dry_run:
         write_text(path, "".join(f"{line}\n" for line in lines))
@@ -113,6 +127,8 @@ def _read(path: Path) -> Iterator[Decided]:
             raise MisuseError(f"{path}, line {number}: {error}", "Give a file that export-reviews wrote.") from error
         if decided.status not in STATUSES:
             raise MisuseError(f"{path}, line {number}: no status {decided.status}", f"It is {' or '.join(STATUSES)}.")
+        for entry in decided.history:
+            _check(entry, decided.name)
         yield decided
 
 
@@ -132,7 +148,7 @@ def _take_over(connection: sqlite3.Connection, clip: sqlite3.Row, decided: Decid
     own = connection.execute("SELECT count(*) FROM history WHERE clip = ?", (clip["id"],)).fetchone()[0]
     tags = joined_tags(tags_of(clip) | set(decided.tags))
     review = tuple(getattr(decided, name) for name in REVIEW)
-    history = [] if own else [entry for entry in decided.history if _inside(entry.path)]
+    history = [] if own else decided.history
     if (tuple(clip[name] for name in REVIEW), clip["tags"]) == (review, tags) and not history:
         return False
     if dry_run:
@@ -153,11 +169,19 @@ def _take_over(connection: sqlite3.Connection, clip: sqlite3.Row, decided: Decid
     return True
 
 
-def _inside(path: str | None) -> bool:
-    """Whether a path that a foreign file names stays in the dataset."""
-    if path is None:
-        return True
-    parts = Path(path).parts
-    if Path(path).is_absolute() or ".." in parts:
-        raise DataError(f"the history names {path!r}, outside the dataset", "Give a file that export-reviews wrote.")
-    return True
+def _check(entry: Entry, name: str) -> None:
+    """Raise MisuseError if an entry of the history is none that undoing could follow."""
+    remedy = "Give a file that export-reviews wrote."
+    for value in (entry.before, entry.after):
+        try:
+            if entry.kind == "status":
+                review = msgspec.json.decode(value, type=tuple[str, str, str, str])
+                if review[0] not in STATUSES:
+                    raise ValueError(f"no status {review[0]}")
+            elif entry.kind == "file":
+                msgspec.convert(value, Hash)
+        except ValueError as error:
+            raise MisuseError(f"the history of {name} holds {value!r}: {error}", remedy) from error
+    parts = Path(entry.path or "").parts
+    if (entry.kind == "file") != (entry.path is not None) or ".." in parts or Path(entry.path or "").is_absolute():
+        raise MisuseError(f"the history of {name} names {entry.path!r}, which is no file of the dataset", remedy)

@@ -19,6 +19,7 @@ from fishtui.catalog.search import index, unindex
 from fishtui.catalog.store import Catalog, stored
 from fishtui.codes import Journal
 from fishtui.dataset import CODES_EXTENSION, Clip, clip_named, find_clips
+from fishtui.errors import FishtuiError
 from fishtui.files import exclusive
 from fishtui.runs.reporter import Reporter
 from fishtui.settings import Settings
@@ -31,10 +32,7 @@ BATCH = 2000
 AHEAD = 2 * BATCH // CHUNK
 # What is compared before a file is read: its size and when it was changed.
 WATCHED = ("audio_size", "audio_modified", "text_size", "text_modified", "codes_size", "codes_modified")
-COLUMNS = {
-    part: [field.name for field in fields(part) if field.name != "codes_hash"]
-    for part in (AudioPart, TextPart, CodesPart)
-}
+COLUMNS = {part: [field.name for field in fields(part)] for part in (AudioPart, TextPart, CodesPart)}
 # Columns that hold names as the file system has them.
 NAMES = frozenset({"name", "speaker", "files", "audio_problem", "codes_problem"})
 
@@ -73,25 +71,29 @@ def scan(catalog: Catalog, settings: Settings, reporter: Reporter, within: Colle
     scan is at work this one waits. Raises FishtuiError if the dataset can't be read or the catalog not written.
     """
     with exclusive(catalog.project.lock("scan"), "scanning", wait=True):
-        settle(catalog)
+        try:
+            settle(catalog)
+        except FishtuiError as error:
+            reporter.warning(f"an edit that was broken off waits to be settled: {error.problem}")
         note_limits(catalog, settings)
-        update = _Update(catalog, settings)
+        update = _Update(catalog, settings, follows=True)
         clips = find_clips(catalog.data, settings.pack.text_extension, within)
         known = {
             name: each
             for name, each in _known(catalog, "SELECT {} FROM clips").items()
             if within is None or any(name.startswith(f"{folder}/") for folder in within)
         }
-        update.result.clips = len(clips)
-        tasks = list(_changed(clips, known, reporter))
+        tasks = list(_changed(clips, known))
+        reporter.progress(0, len(tasks), note="reading")
         seen = _inspect(tasks, settings)
         done = 0
         while batch := list(islice(seen, BATCH)):
             update.store(batch, known)
             done += len(batch)
-            reporter.progress(done, len(tasks), note="reading what is new")
+            reporter.progress(done, len(tasks), note="reading")
         update.depart(known.keys() - {clip.name for clip in clips}, known)
         judge_all(catalog, settings)
+        update.result.clips = catalog.value("SELECT count(*) FROM clips WHERE gone IS NULL")
         return update.result
 
 
@@ -99,8 +101,9 @@ def refresh(catalog: Catalog, settings: Settings, clips: Collection[int]) -> Non
     """Read these clips again, in this process, after fishtui itself has changed their files."""
     select = "SELECT {} FROM clips WHERE id IN (SELECT value FROM json_each(?))"
     known = _known(catalog, select, json.dumps(list(clips)))
-    found = [clip_named(catalog.data, name, settings.pack.text_extension) for name in known]
-    _Update(catalog, settings).store([inspect(task) for task in _changed(found, known, Reporter())], known)
+    extension = settings.pack.text_extension
+    found = [clip_named(catalog.data, name, extension, each.files.split("/")) for name, each in known.items()]
+    _Update(catalog, settings, follows=False).store([inspect(task) for task in _changed(found, known)], known)
 
 
 def _known(catalog: Catalog, select: str, *parameters: str) -> dict[str, _Known]:
@@ -113,10 +116,9 @@ def _known(catalog: Catalog, select: str, *parameters: str) -> dict[str, _Known]
     }
 
 
-def _changed(clips: Collection[Clip], known: dict[str, _Known], reporter: Reporter) -> Iterator[Task]:
+def _changed(clips: Collection[Clip], known: dict[str, _Known]) -> Iterator[Task]:
     """The clips, and the parts of them, whose files aren't those that were read last."""
-    for number, clip in enumerate(clips):
-        reporter.progress(number + 1, len(clips), note="looking for what is new")
+    for clip in clips:
         before = known.get(clip.name)
         if before is None or before.gone:
             yield Task(clip)
@@ -179,8 +181,10 @@ def _died_alone(task: Task) -> Seen:
 class _Update:
     """Writes what a scan sees into the catalog."""
 
-    def __init__(self, catalog: Catalog, settings: Settings) -> None:
+    def __init__(self, catalog: Catalog, settings: Settings, follows: bool) -> None:
+        """`follows`: what changed was changed by others, and decisions follow the recordings that they were about."""
         self.result = Scanned()
+        self._follows = follows
         self._catalog = catalog
         self._settings = settings
         # Clips that one scan brings and those that it misses meet by this number, also if it took several attempts.
@@ -195,6 +199,7 @@ class _Update:
         if not batch:
             return
         with self._catalog.transaction() as connection:
+            batch = [seen for seen in batch if _is_as_known(connection, known.get(seen.name))]
             unindex(connection, [known[seen.name].id for seen in batch if seen.name in known])
             ids = [self._store(connection, seen, known.get(seen.name)) for seen in batch]
             index(connection, ids)
@@ -212,8 +217,23 @@ class _Update:
             connection.execute("INSERT OR REPLACE INTO meta VALUES ('scans', ?)", (str(self._number),))
             if ids:
                 mark_dirty(connection)
+            self._find_sources(connection)
         self.result.moved = len(moved)
+        self.result.new -= len(moved)
         self.result.gone = len(set(ids) - moved)
+
+    def _find_sources(self, connection: sqlite3.Connection) -> None:
+        """Of codes that seem to come from elsewhere, look again: `extract` may have written them during this scan."""
+        given = connection.execute("SELECT id, name, codes_hash FROM clips WHERE codes = 'given'").fetchall()
+        journal = Journal(self._catalog.project.codes_journal) if given else None
+        found = [
+            (made.audio, row["id"])
+            for row in given
+            if journal is not None and (made := journal.find(row["name"], row["codes_hash"])) is not None
+        ]
+        connection.executemany("UPDATE clips SET codes_source = ? WHERE id = ?", found)
+        if found:
+            judge_clips(connection, [clip for _, clip in found], self._settings)
 
     def _store(self, connection: sqlite3.Connection, seen: Seen, before: _Known | None) -> int:
         values = self._values(seen)
@@ -222,6 +242,11 @@ class _Update:
             values |= {"born": self._number, "gone": None}
         elif _differs(seen, before):
             self.result.changed += 1
+        if seen.audio is not None and before is not None and seen.audio.audio_hash != before.audio_hash:
+            # Decisions were about the former recording; fishtui's own repairs are decisions about it too.
+            values |= {"born": self._number}
+            if self._follows and before.audio_hash is not None:
+                values |= {"lost": self._number, "lost_hash": before.audio_hash}
         if before is None:
             values |= {"name": stored(seen.name), "speaker": stored(seen.speaker)}
             marks = ", ".join("CAST(? AS TEXT)" if name in NAMES else "?" for name in values)
@@ -242,6 +267,14 @@ class _Update:
             made = self._journal.find(seen.name, seen.codes.codes_hash) if seen.codes.codes_hash else None
             values["codes_source"] = made.audio if made else None
         return values
+
+
+def _is_as_known(connection: sqlite3.Connection, known: _Known | None) -> bool:
+    """Whether nobody, such as an edit, has stored something newer of a clip since this scan asked about it."""
+    if known is None:
+        return True
+    row = connection.execute(f"SELECT {', '.join(WATCHED)} FROM clips WHERE id = ?", (known.id,)).fetchone()
+    return row is not None and tuple(row) == known.status
 
 
 def _differs(seen: Seen, before: _Known) -> bool:

@@ -17,7 +17,9 @@ def _first(database: Database) -> None:
     """Clips as the last scan saw them, what was measured, found and decided.
 
     Names are the file system's bytes, which need not be UTF-8. A clip that has left the disk keeps its row, with
-    the scan that missed it in `gone`, as long as somebody has decided something about it.
+    the scan that missed it in `gone`, as long as somebody has decided something about it. One that has another
+    recording now, or none, has the scan that found so in `lost`, and the former recording's hash in `lost_hash`;
+    `born` is the scan that found the one it has.
     """
     run = database.execute
     run("CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID")
@@ -50,6 +52,7 @@ def _first(database: Database) -> None:
             codes_modified INTEGER,
             codes TEXT NOT NULL DEFAULT 'missing',
             codes_problem TEXT NOT NULL DEFAULT '',
+            codes_hash TEXT,
             codes_source TEXT,
             frames INTEGER,
             status TEXT NOT NULL DEFAULT 'open',
@@ -64,7 +67,9 @@ def _first(database: Database) -> None:
             loudness REAL,
             snr REAL,
             born INTEGER NOT NULL,
-            gone INTEGER
+            gone INTEGER,
+            lost INTEGER,
+            lost_hash TEXT
         )
         """
     )
@@ -103,8 +108,6 @@ def _first(database: Database) -> None:
         """
         CREATE TABLE speakers(
             name TEXT PRIMARY KEY,
-            clips INTEGER NOT NULL,
-            seconds REAL NOT NULL,
             rate REAL,
             script TEXT NOT NULL,
             code TEXT,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from fishtui.catalog.query import parse, sql
 from fishtui.catalog.store import Catalog, stored
@@ -16,13 +18,13 @@ def count(catalog: Catalog, text: str) -> int:
     return catalog.value(f"SELECT count(*) FROM clips WHERE {selection.where}", selection.parameters)
 
 
-def rows(catalog: Catalog, text: str, limit: int = -1, start: int = 0) -> list[sqlite3.Row]:
-    """The clips that the filter `text` selects, in its order; `limit` of them from `start` on, or with -1 all."""
+def rows(catalog: Catalog, text: str, limit: int = -1) -> list[sqlite3.Row]:
+    """The first `limit` clips that the filter `text` selects, in its order, or with -1 all."""
     selection = sql(parse(text))
     # The numbers first, from an index: whole rows are read of those few alone that are wanted.
-    wanted = f"SELECT id FROM clips WHERE {selection.where} ORDER BY {selection.order} LIMIT ? OFFSET ?"
+    wanted = f"SELECT id FROM clips WHERE {selection.where} ORDER BY {selection.order} LIMIT ?"
     return catalog.query(
-        f"SELECT * FROM clips WHERE id IN ({wanted}) ORDER BY {selection.order}", (*selection.parameters, limit, start)
+        f"SELECT * FROM clips WHERE id IN ({wanted}) ORDER BY {selection.order}", (*selection.parameters, limit)
     )
 
 
@@ -42,7 +44,9 @@ def ids(catalog: Catalog, text: str) -> list[int]:
 
 
 def identified(catalog: Catalog, given: Sequence[str]) -> list[int]:
-    """The numbers of clips that are given by number or by name; a name that is a number is written `./12`.
+    """The numbers of clips that are given by number, by name or by one of their files.
+
+    A name that is a number is written `./12`.
 
     Raises MisuseError for one that there is not, and then none is given back.
     """
@@ -50,10 +54,23 @@ def identified(catalog: Catalog, given: Sequence[str]) -> list[int]:
 
 
 def _identified(catalog: Catalog, given: str) -> int:
-    numbered = given.isascii() and given.isdigit()
-    column = "id = CAST(? AS INTEGER)" if numbered else "name = CAST(? AS TEXT)"
-    value = stored(given.removeprefix("./"))
-    found = catalog.value(f"SELECT id FROM clips WHERE {column} AND gone IS NULL", (value,))
+    if given.isascii() and given.isdigit():
+        found = catalog.value("SELECT id FROM clips WHERE id = CAST(? AS INTEGER) AND gone IS NULL", (given,))
+    else:
+        found = next(filter(None, (_named(catalog, name) for name in _names(catalog, given))), None)
     if found is None:
         raise MisuseError(f"there is no clip {given}", "`fishtui clips list` shows numbers and names; scan first.")
     return found
+
+
+def _names(catalog: Catalog, given: str) -> Iterator[str]:
+    """Names that may be meant: as it stands, or of a file of the clip, below the dataset or from here."""
+    yield given.removeprefix("./")
+    yield os.path.splitext(given.removeprefix("./"))[0]
+    path = Path(given).absolute()
+    if path.is_relative_to(catalog.data):
+        yield os.path.splitext(path.relative_to(catalog.data).as_posix())[0]
+
+
+def _named(catalog: Catalog, name: str) -> int | None:
+    return catalog.value("SELECT id FROM clips WHERE name = CAST(? AS TEXT) AND gone IS NULL", (stored(name),))

@@ -49,7 +49,14 @@ def reserved_token(facts: ClipFacts, settings: Settings) -> str | None:
 
 def altered_text(facts: ClipFacts, settings: Settings) -> str | None:
     text = RESERVED.sub("", facts.text or "")
-    return _listed(found for pattern in (BRACES, ANGLES, EMOJI) for found in pattern.findall(text))
+    # Up to the last bracket of each line, beyond which nothing can match: see `lm.text.spaced_out`.
+    enclosed = (
+        found
+        for pattern, end in ((BRACES, "}"), (ANGLES, ">"))
+        for line in text.split("\n")
+        for found in pattern.findall(line[: line.rfind(end) + 1])
+    )
+    return _listed([*enclosed, *EMOJI.findall(text)])
 
 
 def digits(facts: ClipFacts, settings: Settings) -> str | None:

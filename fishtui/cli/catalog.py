@@ -7,12 +7,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fishtui.cli.options import Session, shared
+from fishtui.checks.table import CHECKS
+from fishtui.cli.options import FilterCommand, Session, shared
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fishtui.catalog.findings import Found
     from fishtui.catalog.stats import Distribution
 
 BAR = 32
+MOST_OF_A_CODE = 10
 
 
 @click.command()
@@ -32,8 +37,10 @@ def scan(session: Session, watch: bool) -> int:
             import threading
 
             from fishtui.catalog.watch import follow
+            from fishtui.cli import diagnostics
             from fishtui.runs.reporter import Reporter
 
+            diagnostics.show(f"following {catalog.data}; Ctrl-C ends")
             for found in follow(catalog, settings, Reporter(), threading.Event()):
                 _show_scanned(session, found.as_dict())
             return 0
@@ -43,8 +50,11 @@ def scan(session: Session, watch: bool) -> int:
     return 0
 
 
-@click.command()
-@click.argument("filter", default="")
+CODES = "\n".join(f"  {check.severity.name.lower():<8} {code}" for code, check in CHECKS.items())
+
+
+@click.command(cls=FilterCommand, epilog=f"\b\nChecks, by the severity of what they find:\n{CODES}")
+@click.argument("terms", nargs=-1, metavar="[FILTER]")
 @click.option(
     "--fail-on",
     type=click.Choice(["error", "warning", "never"]),
@@ -53,45 +63,46 @@ def scan(session: Session, watch: bool) -> int:
     help="Exit with status 3 if there is a finding of this severity or worse.",
 )
 @click.option("--quick", is_flag=True, help="Decode nothing: only what scan can tell.")
-@click.option("--all", "everything", is_flag=True, help="List findings of severity info too.")
+@click.option("--all", "everything", is_flag=True, help="List every finding, those of severity info too.")
 @shared(dry_run=False)
-def validate(session: Session, filter: str, fail_on: str, quick: bool, everything: bool) -> int:
+def validate(session: Session, terms: tuple[str, ...], fail_on: str, quick: bool, everything: bool) -> int:
     """Check every recording with its transcript.
 
     Lists what is found. Scans first, and decodes what has not been measured yet. Clips that were rejected don't count.
-    FILTER restricts it to some clips, as in `fishtui clips list`.
+    FILTER restricts what is listed to some clips, as in `fishtui clips list`.
     """
     from fishtui.catalog.findings import findings
     from fishtui.catalog.measuring import measure_clips
     from fishtui.catalog.query import parse, sql
     from fishtui.catalog.scan import scan
-    from fishtui.checks.table import CHECKS, Severity
+    from fishtui.checks.table import Severity
     from fishtui.cli import output
     from fishtui.cli.progress import watching
     from fishtui.errors import PARTIAL
 
     settings = session.settings.values
-    selection = sql(parse(filter))
+    selection = sql(parse(" ".join(terms)))
     with session.catalog() as catalog:
         with watching("validate") as reporter:
             scan(catalog, settings, reporter)
             if not quick:
-                measure_clips(catalog, settings, reporter, selection.where, selection.parameters)
+                measure_clips(catalog, settings, reporter)
         report = findings(catalog, selection)
     summary = Counter(finding.code for finding in report.findings)
     if session.as_json:
         output.document(report.as_dict())
     else:
-        shown = [each for each in report.findings if everything or each.severity > Severity.INFO]
-        output.table([[output.glyph(each.severity), each.where, each.code, each.detail] for each in shown], stretch=3)
-        if shown:
-            output.line()
+        _show_findings(report.findings, everything)
         counts = [
-            [output.glyph(CHECKS[code].severity), f"{number:,}", code, CHECKS[code].meaning, ""]
-            for code, number in sorted(summary.items(), key=lambda item: (-CHECKS[item[0]].severity, -item[1]))
+            [output.glyph(CHECKS[code].severity), f"{number:,}", code, CHECKS[code].meaning]
+            for code, number in sorted(summary.items(), key=lambda item: (CHECKS[item[0]].severity, item[1]))
         ]
         output.table(counts, right={1}, stretch=3)
-        output.line(f"{report.clips:,} clips, of which {report.flagged:,} have errors or warnings")
+        flagged = output.counted(report.clips, "clip") if report.clips else "no clip is such"
+        output.line(f"{flagged}, {report.flagged:,} with errors or warnings" if report.clips else flagged)
+        fixable = [f"{code} {number:,}" for code, number in summary.items() if CHECKS[code].fix]
+        if fixable:
+            output.line(f"`fishtui clips fix CODE` repairs, so that it can be undone: {', '.join(fixable)}")
         if report.flagged:
             output.line("Look at one: `fishtui clips show ID`; list some: `fishtui clips list finding:CODE`")
     worst = max((finding.severity for finding in report.findings), default=0)
@@ -128,15 +139,15 @@ def speakers(session: Session) -> int:
         ]
         for each in found
     ]
-    headings = ["SPEAKER", "CLIPS", "TIME", "FLAGGED", "ERRORS", "REJECTED", "CHAR/S", "SCRIPT", "FINDING"]
+    headings = ["SPEAKER", "CLIPS", "TIME", "▲✗", "✗", "–", "CHAR/S", "SCRIPT", "FINDING"]
     output.table(rows, headings, right={1, 2, 3, 4, 5, 6}, stretch=8)
     return 0
 
 
-@click.command()
-@click.argument("filter", default="")
+@click.command(cls=FilterCommand)
+@click.argument("terms", nargs=-1, metavar="[FILTER]")
 @shared(dry_run=False)
-def stats(session: Session, filter: str) -> int:
+def stats(session: Session, terms: tuple[str, ...]) -> int:
     """Show hours, and how durations and rates lie.
 
     Also loudness, signal-to-noise ratio, sample rates, channels and formats. FILTER restricts it to some clips, as in
@@ -147,14 +158,35 @@ def stats(session: Session, filter: str) -> int:
     from fishtui.cli import output
 
     with session.catalog(must_exist=True) as catalog:
-        found = stats(catalog, sql(parse(filter)))
+        found = stats(catalog, sql(parse(" ".join(terms))))
     if session.as_json:
         output.document(found.as_dict())
         return 0
-    output.line(f"{found.clips:,} clips of {found.speakers:,} speakers, {output.seconds(found.seconds)}")
+    clips, speakers = output.counted(found.clips, "clip"), output.counted(found.speakers, "speaker")
+    output.line(f"{clips} of {speakers}, {output.seconds(found.seconds)}")
     for name, distribution in found.distributions.items():
         _show_distribution(name.replace("_", " "), distribution)
     return 0
+
+
+def _show_findings(findings: Sequence[Found], everything: bool) -> None:
+    """The findings, the worst last, where they stay in sight; of a code that is found often only the first ones."""
+    from fishtui.checks.table import Severity
+    from fishtui.cli import output
+
+    rows: list[list[str]] = []
+    by_code: dict[str, list[Found]] = {}
+    for each in findings:
+        if everything or each.severity > Severity.INFO:
+            by_code.setdefault(each.code, []).append(each)
+    for code, found in sorted(by_code.items(), key=lambda item: (item[1][0].severity, -len(item[1]))):
+        shown = found if everything else found[:MOST_OF_A_CODE]
+        rows += [[output.glyph(each.severity), each.where, each.code, each.detail] for each in shown]
+        if len(shown) < len(found):
+            rows.append(["", f"… {len(found) - len(shown):,} more", code, f"fishtui clips list finding:{code}"])
+    output.table(rows, stretch=3)
+    if rows:
+        output.line()
 
 
 def _show_scanned(session: Session, found: dict[str, int]) -> None:
@@ -164,7 +196,7 @@ def _show_scanned(session: Session, found: dict[str, int]) -> None:
         output.document(found)
         return
     news = [f"{found[name]:,} {name}" for name in ("new", "changed", "moved", "gone") if found[name]]
-    output.line(f"{found['clips']:,} clips: {', '.join(news) or 'nothing new'}")
+    output.line(f"{output.counted(found['clips'], 'clip')}: {', '.join(news) or 'nothing new'}")
 
 
 def _show_distribution(name: str, distribution: Distribution) -> None:

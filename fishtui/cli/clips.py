@@ -2,20 +2,36 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from fishtui.catalog.fields import FIELDS
-from fishtui.cli.options import Command, Session, shared
+from fishtui.cli.options import Command, FilterCommand, Session, shared
 
 if TYPE_CHECKING:
     import sqlite3
 
     from fishtui.catalog.store import Catalog
 
+MOST_TOLD = 10
 FILE = click.Path(dir_okay=False, path_type=Path)
+# What was measured, with its unit.
+MEASURED = {
+    "loudness": "LUFS",
+    "peak": "dBFS",
+    "snr": "dB",
+    "speech": "s that are not silent",
+    "lead": "s of silence before",
+    "trail": "s of silence after",
+    "gap": "s, the longest pause",
+    "clipped_runs": "places at full scale",
+    "band": "dB above 8 kHz, beside what lies below",
+    "dc": "of full scale, off the zero line",
+    "channel_difference": "of a channel is not in the mean",
+}
 LISTED = (
     *("id", "name", "speaker", "status", "severity", "duration", "loudness", "rate", "snr", "format", "sample_rate"),
     *("channels", "codes", "text", "tags", "note"),
@@ -50,16 +66,16 @@ def chosen(command: Command) -> Command:
     return click.argument("ids", nargs=-1, metavar="[ID]...")(command)
 
 
-@clips.command("list")
-@click.argument("filter", default="")
+@clips.command("list", cls=FilterCommand)
+@click.argument("terms", nargs=-1, metavar="[FILTER]")
 @click.option("--limit", type=click.IntRange(min=0), default=100, show_default=True, help="How many; 0 for all.")
 @shared(dry_run=False)
-def list_clips(session: Session, filter: str, limit: int) -> int:
+def list_clips(session: Session, terms: tuple[str, ...], limit: int) -> int:
     """List the clips that FILTER selects.
 
     They come in the order of its sort:FIELD, or by name.
     """
-    return _list(session, filter, limit)
+    return _list(session, " ".join(terms), limit)
 
 
 @clips.command()
@@ -87,7 +103,7 @@ def show(session: Session, id: str) -> int:
     from fishtui.catalog import findings, select
     from fishtui.catalog.history import clip_row, history_of
     from fishtui.catalog.measuring import measurements_of
-    from fishtui.checks.table import CHECKS
+    from fishtui.checks.table import CHECKS, Severity
     from fishtui.cli import output
 
     with session.catalog(must_exist=True) as catalog:
@@ -101,7 +117,10 @@ def show(session: Session, id: str) -> int:
             "files": row["files"].split("/") if row["files"] else [],
             "audio_sha256": row["audio_hash"],
             "measurements": measured,
-            "findings": [{"code": each.code, "severity": each.severity, "detail": each.detail} for each in found],
+            "findings": [
+                {"code": each.code, "severity": Severity(each.severity).name.lower(), "detail": each.detail}
+                for each in found
+            ],
             "history": history,
         }
         output.document(content)
@@ -123,12 +142,14 @@ def show(session: Session, id: str) -> int:
     output.line(f"  text      {row['text'].strip() if row['text'] is not None else 'none'}")
     frames = f", {row['frames']:,} frames" if row["frames"] else ""
     output.line(f"  codes     {row['codes']}{frames}")
-    for name, value in (measured or {}).items():
-        if isinstance(value, int | float):
-            output.line(f"  {name.replace('_', ' '):<20} {value:g}")
     for each in found:
         output.line(f"  {output.glyph(each.severity)} {each.code}: {each.detail}")
         output.line(f"      {CHECKS[each.code].remedy}")
+        if CHECKS[each.code].fix:
+            output.line(f"      `fishtui clips fix {each.code} {row['id']}` does it, so that it can be undone.")
+    for name, unit in MEASURED.items():
+        if measured and measured.get(name) is not None:
+            output.line(f"  {name.replace('_', ' '):<20} {measured[name]:.5g} {unit}".rstrip())
     for entry in history:
         output.line(f"  {entry['time']}  {entry['who']}  {entry['summary']}")
     return 0
@@ -176,18 +197,19 @@ def edit(session: Session, id: str, text: str | None) -> int:
     What the file held before is kept: see undo.
     """
     from fishtui.catalog import select
-    from fishtui.catalog.history import clip_row, edit
+    from fishtui.catalog.history import edit, transcript_now
     from fishtui.catalog.judge import judge_all
 
     settings = session.settings.values
     with session.catalog(must_exist=True) as catalog:
         clip = select.identified(catalog, [id])[0]
         if text is None:
-            text = click.edit(clip_row(catalog, clip)["text"] or "", extension=".txt")
-            text = text.strip("\r\n") if text is not None else None
-        changed = text is not None and not session.dry_run and edit(catalog, settings, clip, text)
+            text = click.edit(transcript_now(catalog, settings, clip), extension=".txt")
+            # Editors end lines, and some people break them: a transcript is one.
+            text = " ".join(text.split("\n")).strip() if text is not None else None
+        changed = text is not None and edit(catalog, settings, clip, text, session.dry_run)
         judge_all(catalog, settings)
-    return _report(session, "edited", int(changed or (session.dry_run and text is not None)))
+    return _report(session, "edited", int(changed))
 
 
 @clips.command()
@@ -199,17 +221,24 @@ def undo(session: Session, ids: tuple[str, ...], where: str | None) -> int:
     With IDs or --where the last thing done to each of these clips; else the last action, on however many clips it was.
     Files get back the very bytes that they held.
     """
-    from fishtui.catalog.history import to_undo, undo
+    from fishtui.catalog.history import describe, to_undo, undo
     from fishtui.catalog.judge import judge_all
+    from fishtui.cli import output
 
     settings = session.settings.values
     with session.catalog(must_exist=True) as catalog:
         chosen = _chosen(catalog, ids, where) if ids or where is not None else None
-        if session.dry_run:
-            return _report(session, "undone", len({entry["clip"] for entry in to_undo(catalog, chosen)}))
-        count = undo(catalog, settings, chosen)
-        judge_all(catalog, settings)
-    return _report(session, "undone", count)
+        entries = to_undo(catalog, chosen)
+        told = [describe(catalog, entry) for entry in entries[:MOST_TOLD]]
+        if not session.dry_run:
+            undo(catalog, settings, chosen)
+            judge_all(catalog, settings)
+    if not session.as_json:
+        for entry in told:
+            output.line(f"  {entry}")
+        if len(entries) > MOST_TOLD:
+            output.line(f"  … and {len(entries) - MOST_TOLD:,} more")
+    return _report(session, "undone", len({entry["clip"] for entry in entries}))
 
 
 @clips.command()
@@ -244,18 +273,26 @@ def fix(session: Session, code: str, ids: tuple[str, ...], where: str | None) ->
     Codes with a repair: stereo, silence-at-ends, loudness, byte-order-mark, wrong-extension. What a file held before is
     kept: see undo.
     """
-    from fishtui.catalog.fixes import fix
+    from fishtui.catalog.fixes import FIXES, fix
     from fishtui.catalog.judge import judge_all
+    from fishtui.catalog.measuring import measure_clips
     from fishtui.cli import output
     from fishtui.cli.progress import watching
-    from fishtui.errors import PARTIAL
+    from fishtui.errors import PARTIAL, MisuseError
 
+    if code not in FIXES:
+        raise MisuseError(f"there is no safe repair for {code}", f"There is one for {', '.join(FIXES)}.")
     settings = session.settings.values
     with session.catalog(must_exist=True) as catalog:
+        # By the limits of now.
+        judge_all(catalog, settings)
         chosen = _chosen(catalog, ids, where if ids or where is not None else f"finding:{code}")
         with watching("fix") as reporter:
             ledger = fix(catalog, settings, reporter, code, chosen, session.dry_run)
-        judge_all(catalog, settings)
+            if not session.dry_run:
+                measure_clips(
+                    catalog, settings, reporter, "id IN (SELECT value FROM json_each(?))", [json.dumps(chosen)]
+                )
     if session.as_json:
         output.document(ledger.as_dict())
     else:
@@ -286,14 +323,12 @@ def import_reviews(session: Session, file: Path) -> int:
 
     Each goes to the clip of that name, else to one of the same audio.
     """
-    from fishtui.catalog.judge import judge_all
     from fishtui.catalog.reviews import import_reviews
     from fishtui.cli import output
     from fishtui.errors import PARTIAL
 
     with session.catalog(must_exist=True) as catalog:
         ledger = import_reviews(catalog, file, session.dry_run)
-        judge_all(catalog, session.settings.values)
     output.document(ledger.as_dict()) if session.as_json else output.ledger(ledger.as_dict(), verb="taken over")
     return PARTIAL if ledger.failed else 0
 
@@ -323,18 +358,17 @@ def _list(session: Session, filter: str, limit: int) -> int:
     if len(rows) < total:
         output.line(f"{len(rows):,} of {total:,} clips; --limit 0 shows all")
     else:
-        output.line(f"{total:,} clips")
+        output.line(output.counted(total, "clip"))
     return 0
 
 
 def _review(session: Session, ids: tuple[str, ...], where: str | None, status: str, note: str) -> int:
     from fishtui.catalog.history import review
-    from fishtui.catalog.judge import judge_all
 
     with session.catalog(must_exist=True) as catalog:
         chosen = _chosen(catalog, ids, where)
+        # What follows for other clips, such as its duplicates, the next scan finds.
         count = len(chosen) if session.dry_run else review(catalog, chosen, status, note)
-        judge_all(catalog, session.settings.values)
     return _report(session, "reopened" if status == "open" else status, count)
 
 

@@ -69,4 +69,6 @@ def show_traceback(text: str) -> None:
 
 def show(line: str) -> None:
     """One line on stderr."""
-    print(harmless(line), file=sys.stderr)
+    from fishtui.cli.output import folded
+
+    print(folded(harmless(line), sys.stderr), file=sys.stderr)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import sys
 from collections.abc import Sequence
 from importlib import import_module
 from keyword import iskeyword
@@ -58,6 +60,10 @@ def fishtui() -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Run a command line; returns its exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # What a terminal's encoding has no word for is spelled out.
+            stream.reconfigure(errors="backslashreplace")
     with diagnostics.reported("--debug" in arguments) as outcome:
         status = fishtui.main(args=list(arguments), prog_name="fishtui", standalone_mode=False)
         outcome.status = status if isinstance(status, int) else 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from fishtui.runs.reporter import Reporter
     from fishtui.settings import Loaded
 
+# A term of a filter that begins like an option.
+NEGATED = re.compile(r"-[A-Za-z]+(-[A-Za-z]+)*:")
 Command = Callable[..., Any]
 # Stages that may run several times at once in a project, each on outputs of its own.
 SIDE_BY_SIDE = ("train", "synthesize", "export")
@@ -51,13 +54,19 @@ class Session:
         return given if given is not None else self.project.path(setting)
 
     def catalog(self, must_exist: bool = False) -> Catalog:
-        """The project's catalog, open. Raises MisuseError if it `must_exist` and does not."""
+        """The project's catalog, open. Raises MisuseError if it `must_exist` and does not, or there is no dataset."""
         from fishtui.catalog.store import Catalog
         from fishtui.errors import MisuseError
 
+        data = self.project.path(self.settings.values.paths.data)
+        if not data.is_dir():
+            raise MisuseError(
+                f"{data} is no folder",
+                "Go into a project, or make one with `fishtui init`; paths.data names its dataset.",
+            )
         if must_exist and not self.project.catalog.exists():
             raise MisuseError(f"{self.project.root} has no catalog yet", "Make it with `fishtui scan`.")
-        return Catalog(self.project, self.project.path(self.settings.values.paths.data))
+        return Catalog(self.project, data)
 
     def run(self, name: str, stage: Stage, /, **arguments: Any) -> int:
         """Run a stage on record and show how it ended; returns its exit status.
@@ -88,6 +97,15 @@ class Session:
         elif not self.as_json:
             output.ledger(record.ledger)
         return record.exit_status if record.exit_status is not None else 1
+
+
+class FilterCommand(click.Command):
+    """A command whose arguments are the terms of a filter, also `-term`, which is no option."""
+
+    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
+        negated = [each for each in args if NEGATED.match(each)]
+        others = [each for each in args if not NEGATED.match(each)]
+        return super().parse_args(context, [*others, *(["--", *negated] if negated else [])])
 
 
 def shared(dry_run: bool = True) -> Callable[[Command], Command]:

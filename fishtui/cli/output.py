@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+import textwrap
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from typing import Any, TextIO
 
 from fishtui.plain import harmless
 
@@ -15,13 +16,35 @@ MOST_ITEMS = 10
 MOST_REASONS = 6
 # The least width that a column which is cut to fit keeps.
 MOST_NARROW = 10
+# The greatest width that any other column gets on a terminal.
+MOST_WIDE = 32
 # No finding, info, warning, error.
 GLYPHS = (" ", "·", "▲", "✗")
 
 
 def line(text: str = "") -> None:
-    """One line for people."""
-    print(harmless(text))
+    """One line for people; on a terminal that is narrower, several, broken between words."""
+    print(folded(harmless(text), sys.stdout))
+
+
+def folded(text: str, stream: TextIO) -> str:
+    """`text` in lines that fit if `stream` is a terminal."""
+    if not stream.isatty():
+        return text
+    indent = " " * (len(text) - len(text.lstrip()))
+    width = shutil.get_terminal_size().columns
+    return (
+        textwrap.fill(
+            text, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False, drop_whitespace=True
+        )
+        if len(text) > width
+        else text
+    )
+
+
+def counted(number: int, thing: str) -> str:
+    """`1 clip`, `2 clips`."""
+    return f"{number:,} {thing}{'s' * (number != 1)}"
 
 
 def document(content: Any) -> None:
@@ -60,6 +83,7 @@ def table(
         return
     widths = [max(map(cell_len, column)) for column in zip(*cells, strict=True)]
     if stretch is not None and sys.stdout.isatty():
+        widths = [min(width, MOST_WIDE) if column != stretch else width for column, width in enumerate(widths)]
         others = sum(width + 2 for column, width in enumerate(widths) if column != stretch)
         widths[stretch] = min(widths[stretch], max(shutil.get_terminal_size().columns - others, MOST_NARROW))
     for row in cells:

@@ -65,6 +65,9 @@ class Bar:
         match event["kind"]:
             case "progress":
                 self._progress.start()
+                if event["done"] < self._progress.tasks[0].completed:
+                    # The next part of the work counts from the start.
+                    self._progress.reset(self._task)
                 self._progress.update(
                     self._task,
                     completed=event["done"],

@@ -14,7 +14,19 @@ QUOTES = str.maketrans("‘’", "''")
 
 def clean_for_packing(text: str) -> str:
     """`text` with `{…}` and `<…>` replaced by a space and white space collapsed, as it goes into a shard."""
-    return SPACE.sub(" ", ANGLES.sub(" ", BRACES.sub(" ", text)))
+    return SPACE.sub(" ", spaced_out(ANGLES, ">", spaced_out(BRACES, "}", text)))
+
+
+def spaced_out(pattern: re.Pattern[str], end: str, text: str) -> str:
+    """`text` with whatever `pattern` matches replaced by a space, where a match lies in one line and ends with `end`.
+
+    Nothing after the last `end` of a line is looked at: for each of many openings the pattern would look that far.
+    """
+    lines = []
+    for line in text.split("\n"):
+        cut = line.rfind(end) + 1
+        lines.append(pattern.sub(" ", line[:cut]) + line[cut:])
+    return "\n".join(lines)
 
 
 def clean(text: str) -> str:

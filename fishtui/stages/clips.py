@@ -35,21 +35,27 @@ def left_out(
     tolerated: Collection[str] = (),
     stale_codes: bool = True,
 ) -> dict[str, LeftOut]:
-    """The clips of `data` that take no part, by name; none unless it is the project's dataset.
+    """The clips of `data` that take no part, by name; none unless it is the project's dataset, or a folder in it.
 
-    The catalog is brought up to date first; unless `look`, it is taken as it stands. `tolerated` are codes of
-    errors that don't matter; `stale_codes` says whether clips whose codes are of other audio may pass.
+    The catalog is brought up to date first, and what hasn't been measured is; unless `look`, it is taken as it stands.
+    `tolerated` are codes of errors that don't matter; `stale_codes` says whether clips whose codes are of other audio
+    may pass.
     """
-    if data.resolve() != project.path(settings.paths.data).resolve() or not data.is_dir():
+    dataset = project.path(settings.paths.data)
+    if not data.is_dir() or not data.resolve().is_relative_to(dataset.resolve()):
         return {}
+    inside = data.resolve().relative_to(dataset.resolve()).as_posix()
+    prefix = "" if inside == "." else f"{inside}/"
     if not look and not project.catalog.exists():
         return {}
+    from fishtui.catalog.measuring import measure_clips
     from fishtui.catalog.scan import scan
     from fishtui.catalog.store import Catalog, placeholders
 
-    with Catalog(project, data) as catalog:
+    with Catalog(project, dataset) as catalog:
         if look:
             scan(catalog, settings, reporter)
+            measure_clips(catalog, settings, reporter)
         rows = catalog.query(
             f"""
             SELECT name, status, reviewer, note, codes, (
@@ -62,13 +68,16 @@ def left_out(
         )
     reasons = {}
     for row in rows:
+        name = row["name"].removeprefix(prefix)
+        if not row["name"].startswith(prefix):
+            continue
         if row["status"] == "rejected":
             note = f": {row['note']}" if row["note"] else ""
-            reasons[row["name"]] = LeftOut(f"rejected by {row['reviewer']}{note}", rejected=True)
+            reasons[name] = LeftOut(f"rejected by {row['reviewer']}{note}", rejected=True)
         elif row["error"]:
-            reasons[row["name"]] = LeftOut(row["error"], rejected=False)
+            reasons[name] = LeftOut(row["error"], rejected=False)
         elif row["codes"] == "stale" and not stale_codes:
-            reasons[row["name"]] = LeftOut(STALE, rejected=False)
+            reasons[name] = LeftOut(STALE, rejected=False)
     return reasons
 
 

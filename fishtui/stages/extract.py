@@ -69,10 +69,10 @@ def extract(
     settings = values.extract
     ledger = Ledger()
     clips = clips_with_audio(data, ledger, left_out(project, values, reporter, data, look=not dry_run))
-    if not checkpoint.is_file():
+    if not checkpoint.is_file() and not dry_run:
         raise CheckpointError(f"{checkpoint} does not exist", "Fetch the checkpoint with `fishtui download`.")
     sizes = checkpoint.with_name("codec.json")
-    codec_hash = hash_file(checkpoint) + (hash_file(sizes) if sizes.is_file() else "")
+    codec_hash = "".join(hash_file(path) for path in (checkpoint, sizes) if path.is_file())
     recipe = f"{RECIPE_VERSION}/{settings.resampler}/{settings.precision}"
     journal = Journal(project.codes_journal, tidy=True)
 

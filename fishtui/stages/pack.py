@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,8 +64,8 @@ def pack(
                 clip.name, "transcript without audio or codes" if clip.has_text else "codes without audio or transcript"
             )
     if not complete and reasons:
-        first = (ledger.failed or ledger.skipped)[0]
-        raise FishtuiError(f"no clip of {data} could be packed", f"The first of them, {first.item}: {first.reason}.")
+        reason, count = Counter(entry.reason for entry in [*ledger.failed, *ledger.skipped]).most_common(1)[0]
+        raise FishtuiError(f"no clip of {data} could be packed", f"{count:,} of {ledger.total:,}: {reason}.")
     if not complete:
         raise FishtuiError(
             f"{data} holds no clip with both transcript and codes",

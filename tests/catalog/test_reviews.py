@@ -101,8 +101,14 @@ ESCAPE = {
 
 @pytest.mark.parametrize(
     "line",
-    ["nonsense", "[]", '{"name": 1}', "[" * 100_000, decision(status="perhaps"), decision(history=[ESCAPE])],
-    ids=["text", "list", "types", "deep", "status", "escape"],
+    [
+        *("nonsense", "[]", '{"name": 1}', "[" * 100_000, decision(status="perhaps"), decision(history=[ESCAPE])),
+        decision(history=[ESCAPE | {"path": "anna/c.wav", "after": "0" * 64, "state": "undoing"}]),
+        decision(history=[ESCAPE | {"path": None, "kind": "status", "before": "nonsense"}]),
+        decision(history=[ESCAPE | {"path": "anna/c.wav", "action": 10**20}]),
+        decision(history=[ESCAPE | {"path": "anna/c.wav", "before": "no hash"}]),
+    ],
+    ids=["text", "list", "types", "deep", "status", "escape", "undoing", "review", "action", "hash"],
 )
 def test_a_file_that_is_none_changes_nothing(decided, tmp_path, line: str) -> None:
     path = tmp_path / "reviews.jsonl"
@@ -114,3 +120,15 @@ def test_a_file_that_is_none_changes_nothing(decided, tmp_path, line: str) -> No
     with pytest.raises((MisuseError, FishtuiError)):
         import_reviews(decided.catalog, path)
     assert decided.everything() == before
+
+
+def test_an_export_takes_the_place_of_nothing_but_an_export(decided, tmp_path) -> None:
+    settings, recording = tmp_path / "notes.txt", decided.data / "anna" / "a.wav"
+    settings.write_text("mine", encoding="utf-8")
+    before = recording.read_bytes()
+    for path in (settings, recording, decided.data / "anna" / "new.jsonl"):
+        with pytest.raises(MisuseError):
+            export_reviews(decided.catalog, path)
+    assert (settings.read_text(encoding="utf-8"), recording.read_bytes()) == ("mine", before)
+    for _ in range(2):
+        assert export_reviews(decided.catalog, tmp_path / "reviews.jsonl") == 2

@@ -11,10 +11,11 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from fishtui.catalog import scan as module
-from fishtui.catalog.history import review
+from fishtui.catalog.history import edit, review
 from fishtui.catalog.scan import scan
 from fishtui.catalog.store import Catalog
 from fishtui.errors import FishtuiError
@@ -88,6 +89,64 @@ def test_a_copy_inherits_nothing_from_a_rejected_clip_that_is_removed(dataset) -
     path.with_name("b.wav").unlink()
     assert dataset.scan().gone == 1
     assert dataset.row("anna/a")["status"] == "open"
+
+
+def test_reviews_follow_recordings_that_were_renumbered(dataset) -> None:
+    folder = dataset.data / "anna"
+    for number in range(1, 5):
+        dataset.clip(f"anna/c{number}", f"Text {number}.", seconds=0.2 + 0.05 * number)
+    dataset.scan()
+    review(dataset.catalog, [dataset.id("anna/c2")], "rejected", "bad take")
+    review(dataset.catalog, [dataset.id("anna/c3")], "accepted")
+    for number in range(1, 4):
+        for suffix in (".wav", ".lab"):
+            (folder / f"c{number + 1}{suffix}").replace(folder / f"c{number}{suffix}")
+    dataset.scan()
+    statuses = [dataset.row(f"anna/c{number}")["status"] for number in (1, 2, 3)]
+    assert statuses == ["rejected", "accepted", "open"]
+
+
+def test_a_clip_whose_files_are_renamed_one_after_the_other_keeps_its_review(dataset) -> None:
+    folder = dataset.data / "anna"
+    dataset.clip("anna/a")
+    dataset.scan()
+    review(dataset.catalog, [dataset.id("anna/a")], "rejected", "cough")
+    for suffix in (".wav", ".lab"):
+        (folder / f"a{suffix}").rename(folder / f"z{suffix}")
+        dataset.scan()
+    row = dataset.row("anna/z")
+    assert (row["status"], row["note"]) == ("rejected", "cough")
+
+
+def test_of_two_copies_that_move_each_keeps_its_own_review(dataset) -> None:
+    path = dataset.clip("A/x", "Wrong words.")
+    shutil.copy(path, path.with_name("y.wav"))
+    path.with_name("y.lab").write_text("Right words.", encoding="utf-8")
+    dataset.scan()
+    review(dataset.catalog, [dataset.id("A/x")], "rejected")
+    review(dataset.catalog, [dataset.id("A/y")], "accepted")
+    (dataset.data / "B").mkdir()
+    for old, new in (("x", "z"), ("y", "y")):
+        for suffix in (".wav", ".lab"):
+            (dataset.data / "A" / f"{old}{suffix}").rename(dataset.data / "B" / f"{new}{suffix}")
+    dataset.scan()
+    assert (dataset.row("B/z")["status"], dataset.row("B/y")["status"]) == ("rejected", "accepted")
+
+
+def test_codes_written_during_a_scan_are_known_by_the_next(dataset) -> None:
+    from fishtui.codes import Journal, Source, store
+
+    path = dataset.clip("anna/a")
+    write_codes(path.with_suffix(".npy"))
+    dataset.scan()
+    assert dataset.row("anna/a")["codes"] == "given"
+    codes = np.load(path.with_suffix(".npy"))
+    made_from = Source(
+        clip="anna/a", size=0, modified=0, audio=dataset.row("anna/a")["audio_hash"], codec="c", recipe="r"
+    )
+    store(Journal(dataset.catalog.project.codes_journal), made_from, path.with_suffix(".npy"), codes)
+    dataset.scan()
+    assert dataset.row("anna/a")["codes"] == "current"
 
 
 def test_a_clip_that_comes_back_has_its_review(dataset) -> None:
@@ -265,3 +324,29 @@ def test_what_is_no_regular_file_is_named_and_not_waited_for(dataset) -> None:
     dataset.scan()
     assert {"unreadable"} <= dataset.codes_found("anna/pipe") & dataset.codes_found("anna/b")
     assert "codes-invalid" in dataset.codes_found("anna/a")
+
+
+def test_edits_beside_scans_are_all_kept(dataset) -> None:
+    for number in range(20):
+        dataset.clip(f"anna/{number:02d}")
+    dataset.scan()
+    root = dataset.catalog.project.root
+    for number in range(20):
+        dataset.clip(f"bert/{number:02d}")
+    scanning = [
+        subprocess.Popen([sys.executable, "-c", IN_SMALL_BATCHES], cwd=root, stdout=subprocess.DEVNULL)
+        for _ in range(2)
+    ]
+    for number in range(20):
+        assert edit(dataset.catalog, dataset.settings, dataset.id(f"anna/{number:02d}"), f"Edited {number}.")
+        review(dataset.catalog, [dataset.id(f"anna/{number:02d}")], "accepted")
+    assert [process.wait() for process in scanning] == [0, 0]
+    dataset.scan()
+    for number in range(20):
+        row = dataset.row(f"anna/{number:02d}")
+        assert (row["text"], row["status"]) == (f"Edited {number}.", "accepted")
+        assert (dataset.data / "anna" / f"{number:02d}.lab").read_text(encoding="utf-8") == f"Edited {number}."
+    assert dataset.catalog.value("SELECT count(*) FROM clips WHERE gone IS NULL") == 40
+    indexed = dataset.catalog.query("SELECT rowid FROM transcripts WHERE transcripts MATCH '\"edited\"'")
+    assert len(indexed) == 20
+    dataset.catalog.query("INSERT INTO transcripts(transcripts) VALUES ('integrity-check')")

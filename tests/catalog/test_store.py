@@ -31,6 +31,7 @@ def test_damage_in_the_middle_is_named(tmp_path: Path) -> None:
         connection.executemany(
             "INSERT INTO clips(name, speaker, files, born) VALUES (?, 's', '', 1)", ((str(i),) for i in range(2000))
         )
+    (tmp_path / "data").mkdir()
     path = tmp_path / ".fishtui" / "catalog.db"
     content = bytearray(path.read_bytes())
     content[8192:-8192] = b"\xa5" * (len(content) - 16384)

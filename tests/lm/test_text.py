@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fishtui.lm.text import clean_for_packing, clean_for_training
+from fishtui.lm.text import ANGLES, BRACES, clean_for_packing, clean_for_training, spaced_out
 from tests.golden_data import GOLDEN
 
 TOKENS = json.loads((GOLDEN / "tokens" / "tokens.json").read_text())
@@ -38,3 +38,9 @@ def test_cleaning_leaves_nothing_to_clean(text):
     trained = clean_for_training(text)
     assert not set(trained) & set("‘’😀")
     assert ",," not in trained
+
+
+@given(st.text(st.sampled_from("{}<>a \n")))
+def test_looking_no_further_than_the_last_bracket_changes_nothing(text: str) -> None:
+    assert spaced_out(BRACES, "}", text) == BRACES.sub(" ", text)
+    assert spaced_out(ANGLES, ">", text) == ANGLES.sub(" ", text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from fishtui.catalog.history import review
@@ -78,6 +79,23 @@ def test_pack_takes_neither_rejected_clips_nor_codes_of_other_audio(tmp_path: Pa
     assert told["anna/01"].startswith("rejected by ")
     assert "another recording" in told["anna/heard"]
     assert ledger.total == 5
+
+
+def test_a_folder_of_the_dataset_is_judged_as_part_of_it(tmp_path: Path) -> None:
+    found = project(tmp_path)
+    packable(tmp_path / "data", clips=3)
+    reject(found, "anna/01")
+    ledger = run_pack(found, tmp_path / "data" / "anna")
+    assert (ledger.done, list(reasons(ledger))) == (2, ["01"])
+
+
+def test_what_only_decoding_shows_keeps_a_clip_out_without_being_asked_for(tmp_path: Path) -> None:
+    found = project(tmp_path)
+    packable(tmp_path / "data", speakers=["anna"], clips=3)
+    write_clip(tmp_path / "data" / "anna" / "01.wav", samples=np.zeros(44_100, np.float32))
+    ledger = run_pack(found)
+    assert ledger.done == 2
+    assert reasons(ledger)["anna/01"].startswith("silent")
 
 
 def test_a_dry_run_writes_no_catalog(tmp_path: Path) -> None:
