@@ -198,9 +198,9 @@ def _containing(folded: str) -> Condition:
     return _matching(_phrase(folded)) if len(folded) >= INDEXED_LENGTH else ("instr(clips.folded, ?) > 0", (folded,))
 
 
-def containing_all(texts: Iterable[str]) -> Condition:
-    """Transcripts that hold each of `texts`, all of which the index can find: it is asked but once."""
-    return _matching(" AND ".join(_phrase(fold(text)) for text in texts))
+def containing(texts: Iterable[str], every: bool) -> Condition:
+    """Transcripts that hold `every` one of `texts`, or any, all of which the index can find: it is asked but once."""
+    return _matching((" AND " if every else " OR ").join(_phrase(fold(text)) for text in texts))
 
 
 def _matching(phrases: str) -> Condition:

@@ -26,7 +26,7 @@ from fishtui.catalog.fields import (
     Kind,
     Value,
     condition,
-    containing_all,
+    containing,
     fold,
     named,
     nearest,
@@ -138,8 +138,8 @@ def sql(query: Query) -> Selection:
     """The query for SQLite. Clips that have left the disk are left out; equal ones are sorted by id."""
     where = ["clips.gone IS NULL"]
     parameters: list[Any] = []
-    beside = [term for term in query.terms if _is_indexed(term)]
-    conditions = [containing_all(str(term.values[0]) for term in beside)] if beside else []
+    beside = [term for term in query.terms if _is_indexed_text(term) and len(term.values) == 1 and not term.negated]
+    conditions = [containing((str(term.values[0]) for term in beside), every=True)] if beside else []
     conditions += [_either(term) for term in query.terms if term not in beside]
     for part, values in conditions:
         where.append(part)
@@ -153,21 +153,18 @@ def sql(query: Query) -> Selection:
 
 def _either(term: Term) -> Condition:
     """That a clip's field has one of the term's values, or none of them."""
-    conditions = [condition(FIELDS[term.field], value) for value in term.values]
-    either = "(" + " OR ".join(part for part, _ in conditions) + ")"
-    parameters = tuple(value for _, values in conditions for value in values)
-    return f"{either} IS NOT TRUE" if term.negated else either, parameters
+    if _is_indexed_text(term):
+        either, parameters = containing(map(str, term.values), every=False)
+    else:
+        conditions = [condition(FIELDS[term.field], value) for value in term.values]
+        either = "(" + " OR ".join(part for part, _ in conditions) + ")"
+        parameters = tuple(value for _, values in conditions for value in values)
+    return f"({either}) IS NOT TRUE" if term.negated else either, parameters
 
 
-def _is_indexed(term: Term) -> bool:
-    """Whether the index of transcripts answers it alone."""
-    return (
-        term.field == "text"
-        and not term.negated
-        and len(term.values) == 1
-        and isinstance(term.values[0], str)
-        and len(fold(term.values[0])) >= INDEXED_LENGTH
-    )
+def _is_indexed_text(term: Term) -> bool:
+    """Whether the index of transcripts can find each of the term's values."""
+    return term.field == "text" and all(len(fold(str(value))) >= INDEXED_LENGTH for value in term.values)
 
 
 def _scan(text: str) -> Iterator[tuple[bool, str, list[str]]]:

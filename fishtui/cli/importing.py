@@ -9,7 +9,7 @@ from typing import cast, get_args
 import click
 
 from fishtui.cli.options import Session, shared
-from fishtui.errors import MisuseError
+from fishtui.errors import DONE, PARTIAL, MisuseError
 from fishtui.importers.layouts import LAYOUTS
 from fishtui.importers.place import Mode
 
@@ -52,6 +52,7 @@ def import_(
     their transcripts beside them. It is only read. Clips that are there already are left as they are, so it may be
     repeated.
     """
+    from fishtui.cli import output
     from fishtui.importers.run import import_clips
 
     data = session.path(data, session.settings.values.paths.data)
@@ -66,9 +67,12 @@ def import_(
         speaker=speaker,
         mode=cast(Mode, mode),
     )
-    return session.run(
+    status = session.run(
         "import", stage, source=source, data=data, layout=layout, columns=columns, speaker=speaker, mode=mode
     )
+    if status in (DONE, PARTIAL) and not (session.as_json or session.dry_run):
+        output.line(f"They are in {session.project.shown(data)}. Next: `fishtui validate`")
+    return status
 
 
 def _column(text: str) -> tuple[str, str]:

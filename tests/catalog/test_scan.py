@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -350,3 +351,34 @@ def test_edits_beside_scans_are_all_kept(dataset) -> None:
     indexed = dataset.catalog.query("SELECT rowid FROM transcripts WHERE transcripts MATCH '\"edited\"'")
     assert len(indexed) == 20
     dataset.catalog.query("INSERT INTO transcripts(transcripts) VALUES ('integrity-check')")
+
+
+def test_an_interrupt_says_so_and_nothing_else(datasets) -> None:
+    made = datasets()
+    for number in range(60):
+        made.clip(f"anna/{number:02d}")
+    root = made.catalog.project.root
+    process = subprocess.Popen(
+        [sys.executable, "-c", RESTORED + IN_SMALL_BATCHES],
+        cwd=root,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    while process.poll() is None and stored_clips(root / ".fishtui" / "catalog.db") == 0:
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(0.001)
+    os.killpg(process.pid, signal.SIGINT)
+    said = process.communicate()[0].split()
+    # It may have ended just before.
+    assert (process.returncode, said) == (130, ["interrupted"]) or process.returncode == 0
+    made.scan()
+    assert made.catalog.value("SELECT count(*) FROM clips") == 60
+
+
+# Whoever starts the tests in the background has told them to ignore interrupts.
+RESTORED = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+"""
