@@ -41,7 +41,7 @@ def review(catalog: Catalog, clips: Sequence[int], status: str, note: str = "") 
     The same review again, without a note, leaves the note that is there.
     """
     who, when = reviewer(), now()
-    after = json.dumps([status, who if status != "open" else "", when if status != "open" else "", note])
+    after = json.dumps([status, who, when, note])
     with catalog.transaction() as connection:
         action = next_action(connection)
         changed = 0

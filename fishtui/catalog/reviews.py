@@ -74,8 +74,8 @@ def export_reviews(catalog: Catalog, path: Path, dry_run: bool = False) -> int:
 def import_reviews(catalog: Catalog, path: Path, dry_run: bool = False) -> Ledger:
     """Take over the decisions of such a file: for the clip of that name, else for one of that audio.
 
-    A clip whose own decision is newer keeps it. Raises MisuseError for a file that is none, and then nothing is
-    taken over.
+    A clip whose own review is newer keeps it, and gets tags and history all the same. Raises MisuseError for a file
+    that is none, and then nothing is taken over.
     """
     ledger = Ledger()
     decisions = list(_read(path))
@@ -85,7 +85,7 @@ def import_reviews(catalog: Catalog, path: Path, dry_run: bool = False) -> Ledge
             clip = _clip_of(connection, decided)
             if clip is None:
                 ledger.fail(decided.name, "no clip of that name or audio: scan first")
-            elif clip["reviewed"] > decided.reviewed or not _take_over(connection, clip, decided, first, dry_run):
+            elif not _take_over(connection, clip, decided, first, dry_run):
                 ledger.skip(decided.name, "decided here already")
             else:
                 ledger.done += 1
@@ -147,9 +147,10 @@ def _take_over(connection: sqlite3.Connection, clip: sqlite3.Row, decided: Decid
     """Write decisions into a clip's row and history, under action numbers from `first`; whether that was news."""
     own = connection.execute("SELECT count(*) FROM history WHERE clip = ?", (clip["id"],)).fetchone()[0]
     tags = joined_tags(tags_of(clip) | set(decided.tags))
-    review = tuple(getattr(decided, name) for name in REVIEW)
+    present = tuple(clip[name] for name in REVIEW)
+    review = present if clip["reviewed"] > decided.reviewed else tuple(getattr(decided, name) for name in REVIEW)
     history = [] if own else decided.history
-    if (tuple(clip[name] for name in REVIEW), clip["tags"]) == (review, tags) and not history:
+    if (present, clip["tags"]) == (review, tags) and not history:
         return False
     if dry_run:
         return True

@@ -55,6 +55,10 @@ def import_(
     from fishtui.cli import output
     from fishtui.importers.run import import_clips
 
+    if data is not None and not data.resolve().is_relative_to(session.project.root.resolve()):
+        raise MisuseError(
+            f"{data} lies outside the project", "Name a folder inside, or set paths.data in fishtui.toml."
+        )
     data = session.path(data, session.settings.values.paths.data)
     columns = dict(_column(each) for each in named)
     stage = partial(

@@ -73,6 +73,17 @@ def test_renamed_clips_are_known_by_their_audio_and_missing_ones_are_named(decid
     assert [entry.item for entry in ledger.failed] == ["anna/b"]
 
 
+def test_the_newer_review_stays_and_tags_come_all_the_same(decided, tmp_path) -> None:
+    path = tmp_path / "reviews.jsonl"
+    export_reviews(decided.catalog, path)
+    text = path.read_text(encoding="utf-8").replace('"tags": []', '"tags": ["noisy"]')
+    path.write_text(text.replace('"reviewed": "2', '"reviewed": "1'), encoding="utf-8")
+    review(decided.catalog, [decided.id("anna/a")], "open")
+    assert import_reviews(decided.catalog, path).done >= 1
+    row = decided.row("anna/a")
+    assert (row["status"], row["tags"]) == ("open", "|noisy|")
+
+
 def test_a_dry_run_takes_nothing_over(decided, tmp_path) -> None:
     path = tmp_path / "reviews.jsonl"
     export_reviews(decided.catalog, path)

@@ -27,6 +27,7 @@ def test_wrong_use_is_said_with_what_to_do(tmp_path: Path) -> None:
         ((".", "--column", "text"), "--column text=sentence"),
         ((".", "--column", "x=y"), "audio, text, speaker"),
         ((".",), "--layout"),
+        ((".", "--data", "../out"), "outside the project"),
     ):
         result = fishtui("import", *arguments, cwd=project(tmp_path).root)
         assert result.returncode == 2
