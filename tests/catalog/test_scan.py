@@ -14,15 +14,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from fishtui.audio.encode import encode_audio
 from fishtui.catalog import scan as module
 from fishtui.catalog.history import edit, review
 from fishtui.catalog.scan import scan
 from fishtui.catalog.store import Catalog
+from fishtui.codes import encode_codes
 from fishtui.errors import FishtuiError
 from fishtui.files import exclusive
 from fishtui.runs.reporter import Reporter
-from tests.builders import command, fishtui, project, write_clip, write_codes
+from tests.builders import command, fishtui, project, tone, write_clip, write_codes
 
 
 def test_clips_are_found_with_what_their_files_say(dataset) -> None:
@@ -382,3 +386,31 @@ RESTORED = """
 import signal
 signal.signal(signal.SIGINT, signal.default_int_handler)
 """
+
+
+KINDS = [".wav", ".mp3", ".m4a", ".lab", ".npy"]
+WAV = encode_audio(tone(0.3, 16_000), 16_000, "WAV", "PCM_16")
+CODES = encode_codes(np.zeros((10, 7), np.int64))
+FILES = st.dictionaries(
+    st.tuples(st.sampled_from(["anna", "bert/deep", ""]), st.sampled_from(["a", "b"]), st.sampled_from(KINDS)),
+    st.sampled_from([b"", b"\xff\xfe", b"Hello there.", b"\xef\xbb\xbfTwo\nlines", b"RIFF\x00\x00", WAV, CODES]),
+    max_size=6,
+)
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(files=FILES)
+def test_whatever_lies_there_a_second_scan_changes_nothing(dataset, files: dict[tuple[str, str, str], bytes]) -> None:
+    """A law: scanning is idempotent; and the catalog holds just the stems that there are."""
+    shutil.rmtree(dataset.data)
+    dataset.data.mkdir()
+    for (folder, stem, kind), content in files.items():
+        (dataset.data / folder).mkdir(parents=True, exist_ok=True)
+        (dataset.data / folder / (stem + kind)).write_bytes(content)
+    dataset.scan()
+    before = dataset.everything()
+    found = dataset.scan()
+    assert (found.new, found.changed, found.moved, found.gone) == (0, 0, 0, 0)
+    assert dataset.everything() == before
+    stems = {f"{folder}/{stem}".lstrip("/") for folder, stem, _ in files}
+    assert {row[0] for row in dataset.catalog.query("SELECT name FROM clips")} == stems
