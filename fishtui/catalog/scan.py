@@ -219,7 +219,8 @@ class _Update:
                 mark_dirty(connection)
             self._find_sources(connection)
         self.result.moved = len(moved)
-        self.result.new -= len(moved)
+        # Most of those that took over decisions were counted as new; where names were reused, as changed.
+        self.result.new = max(self.result.new - len(moved), 0)
         self.result.gone = len(set(ids) - moved)
 
     def _find_sources(self, connection: sqlite3.Connection) -> None:

@@ -106,7 +106,8 @@ def test_reviews_follow_recordings_that_were_renumbered(dataset) -> None:
     for number in range(1, 4):
         for suffix in (".wav", ".lab"):
             (folder / f"c{number + 1}{suffix}").replace(folder / f"c{number}{suffix}")
-    dataset.scan()
+    found = dataset.scan()
+    assert (found.new, found.changed, found.moved, found.gone) == (0, 3, 2, 1)
     statuses = [dataset.row(f"anna/c{number}")["status"] for number in (1, 2, 3)]
     assert statuses == ["rejected", "accepted", "open"]
 
