@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from fishtui.errors import DataError, FishtuiError
-from fishtui.files import hash_file, write_bytes, write_text
+from fishtui.files import discard, hash_file, write_bytes, write_text
 
 CODEBOOKS = 10
 SEMANTIC_SIZE = 4096
@@ -82,22 +82,34 @@ class Journal:
 
     A line is written before the codes that it describes and holds only for codes of that very hash, so that
     being killed between the two leaves nothing false.
+
+    Several processes never append to one file, which a network file system would garble: all but the first of them
+    write to `part_of` the journal, and who reads it reads these parts too.
     """
 
     def __init__(self, path: Path, tidy: bool = False) -> None:
-        """Read the journal; `tidy` writes it anew where lines are torn or outdated, for who alone appends to it."""
+        """Read the journal with its parts.
+
+        `tidy` writes it anew where lines are torn or outdated, and takes the parts in, for who alone writes to it.
+        """
         self._path = path
         self._entries: dict[str, dict[str, Provenance]] = defaultdict(dict)
-        lines = path.read_text(encoding="utf-8").split("\n") if path.exists() else [""]
-        for line in lines[:-1]:
+        parts = sorted(path.parent.glob(f"{path.stem}.rank*{path.suffix}"))
+        # Parts go first, lest they be taken into the journal after it was read; what they say is newer.
+        newer = [_lines(part) for part in parts]
+        lines = _lines(path)
+        for line in [each for some in (lines, *newer) for each in some[:-1]]:
             try:
                 entry = Provenance(**json.loads(line))
             except (ValueError, TypeError):
                 # A line torn by a crash costs one clip's provenance: its codes then count as given.
                 continue
             self._entries[entry.clip][entry.codes] = entry
-        if tidy and (lines[-1] or len(lines) > 2 * sum(map(len, self._entries.values())) + 1):
+        untidy = parts or lines[-1] or len(lines) > 2 * sum(map(len, self._entries.values())) + 1
+        if tidy and untidy:
             self._rewrite()
+            for part in parts:
+                discard(part)
 
     def find(self, clip: str, codes_hash: str) -> Provenance | None:
         """What the codes of that hash were made from, if they were made here, be it under another name."""
@@ -123,6 +135,19 @@ class Journal:
     def _rewrite(self) -> None:
         entries = (entry for made in self._entries.values() for entry in made.values())
         write_text(self._path, "".join(json.dumps(asdict(entry)) + "\n" for entry in entries))
+
+
+def _lines(path: Path) -> list[str]:
+    """The lines of a file, and what stands after the last of them; none if there is no file."""
+    try:
+        return path.read_text(encoding="utf-8").split("\n")
+    except FileNotFoundError:
+        return [""]
+
+
+def part_of(journal: Path, rank: int) -> Path:
+    """The file that process `rank` of several appends to; the first has the journal itself."""
+    return journal.with_name(f"{journal.stem}.rank{rank}{journal.suffix}") if rank else journal
 
 
 def is_current(journal: Journal, clip: str, audio: Path, codes: Path, codec: str, recipe: str) -> bool:

@@ -109,6 +109,8 @@ class ExtractSettings(Section, frozen=True):
         Literal["best", "published"],
         Meta(description="best: Kaiser window; published: the filter that published codes were made with"),
     ] = "best"
+    devices: Annotated[AtLeastOne, Meta(description="processes on each machine, each with a GPU of its own")] = 1
+    nodes: Annotated[AtLeastOne, Meta(description="machines that work together")] = 1
 
 
 class PackSettings(Section, frozen=True):
@@ -143,7 +145,7 @@ class TrainSettings(Section, frozen=True):
     warmup: Annotated[NotNegative, Meta(description="steps until the full learning rate")] = 10
     weight_decay: Annotated[float, Meta(ge=0, description="AdamW's weight decay")] = 0.0
     clip_norm: Annotated[Positive, Meta(description="gradient norm is clipped at this")] = 1.0
-    batch_size: Annotated[AtLeastOne, Meta(description="rows in a batch")] = 4
+    batch_size: Annotated[AtLeastOne, Meta(description="rows in a batch of each process")] = 4
     accumulate: Annotated[AtLeastOne, Meta(description="batches per optimizer step")] = 1
     max_length: Annotated[int, Meta(ge=16, description="tokens in a row; a longer clip is left out and named")] = 4096
     clips_per_sequence: Annotated[
@@ -161,6 +163,12 @@ class TrainSettings(Section, frozen=True):
         Literal["auto", "on", "off"],
         Meta(description="less memory for a third more time; auto: only when memory asks for it"),
     ] = "auto"
+    devices: Annotated[AtLeastOne, Meta(description="processes on each machine, each with a GPU of its own")] = 1
+    nodes: Annotated[AtLeastOne, Meta(description="machines that train together")] = 1
+    strategy: Annotated[
+        Literal["ddp", "fsdp"],
+        Meta(description="of several processes: ddp, each holds the whole model; fsdp, they share its blocks out"),
+    ] = "ddp"
 
 
 class SynthesizeSettings(Section, frozen=True):
@@ -178,6 +186,20 @@ class SynthesizeSettings(Section, frozen=True):
     compile: Annotated[bool, Meta(description="compile the model first: slow to start, then quicker (GPU)")] = False
 
 
+class RunSettings(Section, frozen=True):
+    """The pipeline: what `fishtui run` makes of the recordings, and how it is submitted to a cluster."""
+
+    source: Annotated[
+        str, Meta(description="recordings that normalize brings into paths.data; empty leaves normalize out")
+    ] = ""
+    name: Annotated[str, Meta(description="the training's name")] = "voice"
+    text: Annotated[str, Meta(description="what synthesize says at the end")] = "Good morning. It is nice to hear you."
+    reference: Annotated[str, Meta(description="a recording of the voice; empty takes a clip that was held out")] = ""
+    sbatch: Annotated[
+        tuple[str, ...], Meta(description="options for sbatch, such as --partition=gpu --time=8:00:00")
+    ] = ()
+
+
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """All settings of a project."""
 
@@ -189,6 +211,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     pack: PackSettings = PackSettings()
     train: TrainSettings = TrainSettings()
     synthesize: SynthesizeSettings = SynthesizeSettings()
+    run: RunSettings = RunSettings()
 
 
 @dataclass(frozen=True)

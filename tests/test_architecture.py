@@ -27,6 +27,8 @@ LIGHT = [
     "catalog",
     "checks",
     "importers",
+    "pipeline",
+    "distributed.py",
     "settings.py",
     "project.py",
     "errors.py",

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fishtui.codes import Journal, Source, encode_codes, is_current, parse_codes, read_codes, store
+from fishtui.codes import Journal, Source, encode_codes, is_current, parse_codes, part_of, read_codes, store
 from fishtui.errors import DataError
 from tests.builders import write_clip, write_codes
 
@@ -110,3 +110,20 @@ def test_a_torn_or_foreign_line_costs_only_itself(tmp_path: Path) -> None:
     assert is_current(Journal(path), "a/1", audio, codes, "c", "s")
     lines = path.read_text(encoding="utf-8").splitlines()
     assert all(json.loads(line) for line in lines)
+
+
+def test_what_several_processes_wrote_down_is_read_as_one_and_taken_in(tmp_path: Path) -> None:
+    path = tmp_path / "state" / "codes.jsonl"
+    audio = [write_clip(tmp_path / f"{rank}.wav") for rank in range(3)]
+    codes = [tmp_path / f"{rank}.npy" for rank in range(3)]
+    for rank in range(3):
+        store(Journal(part_of(path, rank)), source(audio[rank]), codes[rank], array(value=rank))
+    # The newest of a process that is killed later.
+    store(Journal(part_of(path, 1)), source(audio[0], recipe="s"), codes[0], array(value=0))
+    with part_of(path, 2).open("a", encoding="utf-8") as file:
+        file.write('{"torn')
+    for journal in (Journal(path), Journal(path, tidy=True), Journal(path)):
+        assert is_current(journal, "a/1", audio[0], codes[0], "c", "s")
+        assert is_current(journal, "a/1", audio[1], codes[1], "c", "r")
+        assert not is_current(journal, "a/1", audio[2], codes[2], "other", "r")
+    assert [each.name for each in path.parent.iterdir()] == ["codes.jsonl"]

@@ -39,6 +39,8 @@ def normalize(session: Session, source: Path, target: Path, clean: bool) -> int:
 @setting("--workers", "extract.workers")
 @setting("--device", "extract.device")
 @setting("--precision", "extract.precision")
+@setting("--devices", "extract.devices")
+@setting("--nodes", "extract.nodes")
 @shared()
 def extract(session: Session, data: Path | None, checkpoint: Path | None) -> int:
     """Make the codec's codes, clip.npy beside clip.wav.

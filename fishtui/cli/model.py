@@ -31,6 +31,9 @@ TEMPLATE = click.Choice(["interleave", "instruct"])
 @setting("--max-steps", "train.max_steps")
 @setting("--learning-rate", "train.learning_rate")
 @setting("--device", "train.device")
+@setting("--devices", "train.devices")
+@setting("--nodes", "train.nodes")
+@setting("--strategy", "train.strategy")
 @shared()
 def train(session: Session, name: str, resume: bool, restart: bool) -> int:
     """Fine-tune the model on the packed clips, into results/NAME.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -75,6 +76,7 @@ class Session:
         """
         from fishtui.cli import diagnostics, output
         from fishtui.cli.progress import show_events, show_json
+        from fishtui.distributed import place
         from fishtui.runs.execute import execute
         from fishtui.runs.reporter import Reporter
 
@@ -87,7 +89,9 @@ class Session:
         work = functools.partial(stage, dry_run=False)
         listen = show_json if self.as_json else show_events
         alone = name not in SIDE_BY_SIDE
-        record = execute(self.project, name, work, self.settings, arguments, listen, alone)
+        if place().rank:
+            return _assist(work)
+        record = execute(self.project, name, work, self.settings, arguments, listen, alone).record
         if self.debug and record.traceback:
             diagnostics.show_traceback(record.traceback)
         if record.error:
@@ -97,6 +101,19 @@ class Session:
         elif not self.as_json:
             output.ledger(record.ledger)
         return record.exit_status if record.exit_status is not None else 1
+
+
+def _assist(work: Callable[[Reporter], Ledger]) -> int:
+    """Do our share of a stage of which the process of rank 0 keeps the record.
+
+    Only a fault ends in another status than 0: the launcher would end the others for it while they still record.
+    """
+    from fishtui.runs.execute import Terminated, terminable
+    from fishtui.runs.reporter import Reporter
+
+    with suppress(KeyboardInterrupt, Terminated), terminable():
+        work(Reporter())
+    return 0
 
 
 class FilterCommand(click.Command):

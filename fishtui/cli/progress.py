@@ -12,22 +12,22 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.text import Text
 
 from fishtui.plain import harmless
-from fishtui.runs.record import RunRecord
 from fishtui.runs.reporter import Listener, Reporter
+from fishtui.runs.state import Run
 
 
-def show_events(record: RunRecord, stdout: TextIO, stderr: TextIO) -> Bar:
+def show_events(run: Run, stdout: TextIO, stderr: TextIO) -> Bar:
     """Show progress on `stderr`: a bar on a terminal; elsewhere only warnings and notes."""
-    return Bar(record.stage, Console(file=stderr, highlight=False, markup=False, emoji=False))
+    return Bar(run.record.stage, Console(file=stderr, highlight=False, markup=False, emoji=False))
 
 
-def show_json(record: RunRecord, stdout: TextIO, stderr: TextIO) -> Listener:
+def show_json(run: Run, stdout: TextIO, stderr: TextIO) -> Listener:
     """Write each event to `stdout` as a line of JSON."""
 
     def write(event: Mapping[str, Any]) -> None:
         print(json.dumps(event), file=stdout, flush=True)
 
-    write({"kind": "run", "id": record.id, "stage": record.stage, "folder": str(record.folder)})
+    write({"kind": "run", "id": run.id, "stage": run.record.stage, "folder": str(run.folder)})
     return write
 
 

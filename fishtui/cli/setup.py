@@ -59,28 +59,28 @@ def demo(session: Session, folder: Path) -> int:
         )
         return 0
     rows = []
-    for record in outcome.records:
-        ledger = record.ledger or {}
+    for run in outcome.runs:
+        ledger = run.record.ledger or {}
         counts = [len(ledger["skipped"]), len(ledger["failed"])]
         shown = [f"{count:,}" if count else "·" for count in counts]
         rows.append(
             [
-                record.stage,
+                run.record.stage,
                 f"{ledger['total']:,} {ledger['unit']}",
                 f"{ledger['done']:,}",
                 *shown,
-                f"{record.seconds:.1f}s",
+                f"{run.record.seconds:.1f}s",
             ]
         )
     output.table(rows, ["stage", "items", "done", "skipped", "failed", "time"], right={1, 2, 3, 4, 5})
     output.line()
     output.line("Some recordings are faulty on purpose; each failure has its reason:")
     seen = set()
-    for record in outcome.records:
-        for entry in (record.ledger or {})["failed"]:
+    for run in outcome.runs:
+        for entry in (run.record.ledger or {})["failed"]:
             if (fault := (entry["item"], entry["reason"])) not in seen:
                 seen.add(fault)
-                output.line(f"  ✗ {record.stage} {entry['item']}: {entry['reason']}")
+                output.line(f"  ✗ {run.record.stage} {entry['item']}: {entry['reason']}")
     output.line()
     output.line(
         f"Loss on the held-out clips: {outcome.loss_before:.3f} before training, {outcome.loss_after:.3f} at step"

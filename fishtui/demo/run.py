@@ -20,8 +20,8 @@ from fishtui.project import Project
 from fishtui.runs.events import read_events
 from fishtui.runs.execute import execute
 from fishtui.runs.ledger import Ledger
-from fishtui.runs.record import RunRecord
 from fishtui.runs.reporter import Listener, Reporter
+from fishtui.runs.state import Run
 from fishtui.stages.extract import extract
 from fishtui.stages.merge import merge
 from fishtui.stages.normalize import normalize
@@ -57,14 +57,14 @@ device = "cpu"
 NAME = "voice"
 TEXT = "The morning train was late again."
 
-Listen = Callable[[RunRecord, TextIO, TextIO], Listener]
+Listen = Callable[[Run, TextIO, TextIO], Listener]
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the demo did: a record per stage, and the loss on held-out clips before training and of what was merged."""
+    """What the demo did: a run per stage, and the loss on held-out clips before training and of what was merged."""
 
-    records: list[RunRecord]
+    runs: list[Run]
     loss_before: float
     loss_after: float
     step: int
@@ -89,19 +89,19 @@ def run_demo(folder: Path, listen: Listen) -> Outcome:
     speech = project.root / "speech.wav"
     preset = parse_preset(values.train.lora)
     recording = data / "anna" / "00.wav"
-    records: list[RunRecord] = []
+    runs: list[Run] = []
 
     def stage(name: str, work: Callable[[Reporter], Ledger]) -> None:
-        record = execute(project, name, work, loaded, {}, listen)
-        records.append(record)
-        if record.ledger is None:
-            raise FishtuiError(f"{name}: {record.error or record.state}", f"Its log is {record.folder / 'output.log'}.")
+        run = execute(project, name, work, loaded, {}, listen)
+        runs.append(run)
+        if run.record.ledger is None:
+            raise FishtuiError(f"{name}: {run.record.error or run.state}", f"Its log is {run.folder / 'output.log'}.")
 
     stage("normalize", partial(normalize, project, values.normalize, source=raw, target=data, clean=False))
     stage("extract", partial(extract, project, values, data=data, checkpoint=base / "codec.pth"))
     stage("pack", partial(pack, project, values, data=data, output=project.path(values.paths.protos)))
     stage("train", partial(train, project, values, name=NAME, resume=False, restart=True))
-    before = _first_validation(records[-1].folder / "events.jsonl")
+    before = _first_validation(runs[-1].folder / "events.jsonl")
     chosen = choose(project.results / NAME, None)
     after = chosen.validation_loss
     stage("merge", partial(merge, project, base=base, adapter=chosen.path, output=merged, preset=preset, template=None))
@@ -122,7 +122,7 @@ def run_demo(folder: Path, listen: Listen) -> Outcome:
     )
     if after is None or not after < before:
         raise FishtuiError(f"the loss did not fall: {before} before, {after} after", "This is a fault of fishtui.")
-    return Outcome(records, before, after, chosen.step, speech, project.shown(merged), project.shown(recording))
+    return Outcome(runs, before, after, chosen.step, speech, project.shown(merged), project.shown(recording))
 
 
 def _prepare(folder: Path) -> Project:

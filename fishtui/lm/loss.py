@@ -26,13 +26,16 @@ GPU_BLOCK = 1 << 26
 Predict = Callable[[Tensor, Tensor], Tensor]
 """Logits (n, k, classes) from states (n, dim) and targets (n, k), each row on its own."""
 
+Weigh = Callable[[int, int], tuple[float, float]]
+"""Factors for `base` and `semantic` from the numbers of labels that they are means over."""
+
 
 @dataclass(frozen=True)
 class Losses:
     """Scalar tensors: what to minimise, its parts, and the counts from which averages over batches can be made."""
 
     total: Tensor
-    """base + semantic, the only one to call `backward` on."""
+    """base + semantic, weighed if asked for; the only one to call `backward` on."""
     base: Tensor
     """Mean cross-entropy, in nats, of the token logits over the labels of row 0 that are not -100."""
     semantic: Tensor
@@ -52,10 +55,13 @@ def block_logits(device: torch.device) -> int:
     return BLOCK if device.type == "cpu" else GPU_BLOCK
 
 
-def losses(model: DualAR, tokens: Tensor, labels: Tensor, segments: Tensor | None = None) -> Losses:
+def losses(
+    model: DualAR, tokens: Tensor, labels: Tensor, segments: Tensor | None = None, weigh: Weigh | None = None
+) -> Losses:
     """The losses of a batch: `tokens` and `labels` int64 (B, 1 + num_codebooks, S), `segments` as in `DualAR.slow`.
 
-    A part without labels is 0.
+    A part without labels is 0. `weigh`, asked once the parts are computed, is for a batch that is part of a larger
+    one: it changes what is minimised, not the means that are returned.
     """
     config = model.config
     hidden = model.slow(tokens, segments).flatten(0, 1)
@@ -84,8 +90,13 @@ def losses(model: DualAR, tokens: Tensor, labels: Tensor, segments: Tensor | Non
     base = base / max(targets.numel(), 1)
     semantic = semantic / max(codes.numel(), 1)
     counted = (codes != 0) & (codes != IGNORED)
+    if weigh is None:
+        total = base + semantic
+    else:
+        base_weight, semantic_weight = weigh(targets.numel(), codes.numel())
+        total = base_weight * base + semantic_weight * semantic
     return Losses(
-        total=base + semantic,
+        total=total,
         base=base.detach(),
         semantic=semantic.detach(),
         tokens=torch.tensor(targets.numel(), device=labels.device),

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
-from time import time
 from typing import Any, TextIO
 
 from fishtui import errors
@@ -18,9 +18,11 @@ from fishtui.files import exclusive
 from fishtui.project import Project
 from fishtui.runs import record as records
 from fishtui.runs.events import EventWriter
+from fishtui.runs.identity import this_process
 from fishtui.runs.ledger import Ledger
 from fishtui.runs.record import RunRecord
 from fishtui.runs.reporter import Listener, Reporter
+from fishtui.runs.state import Run
 from fishtui.settings import Loaded
 
 Work = Callable[[Reporter], Ledger]
@@ -36,62 +38,80 @@ def execute(
     work: Work,
     settings: Loaded,
     arguments: Mapping[str, Any],
-    listen: Callable[[RunRecord, TextIO, TextIO], Listener] | None = None,
+    listen: Callable[[Run, TextIO, TextIO], Listener] | None = None,
     alone: bool = True,
-) -> RunRecord:
-    """Run `work` as a run of `stage` and return its record, whatever became of it.
+) -> Run:
+    """Run `work` as a run of `stage` and return it as it ended, whatever became of it.
 
     While it runs, stdout and stderr of this process and its children go to the run's `output.log`. `listen` is
-    given the record and the real stdout and stderr, and returns what is told each event. Unless `alone` is false, no
+    given the run and the real stdout and stderr, and returns what is told each event. Unless `alone` is false, no
     other process may run that stage in this project. Raises FishtuiError only if the run can't be recorded at all, or
     isn't alone.
     """
     with exclusive(project.lock(stage), f"at {stage} in {project.root}") if alone else nullcontext():
-        record = records.create(project, stage, arguments, settings)
-        with _output_to(record.folder / "output.log") as (stdout, stderr), _terminable():
-            events = EventWriter(record.folder / "events.jsonl")
-            try:
-                reporter = Reporter(events, (listen(record, stdout, stderr),) if listen else ())
-                _run(record, work, reporter)
-                reporter.end(record.state, record.exit_status, record.error, record.ledger)
-            except FishtuiError as error:
-                _fail(record, error, error.exit_status)
-            finally:
-                events.close()
-                record.finished = time()
-                record.save()
-    return record
+        record, folder = records.create(project, stage, sys.argv[1:], settings, arguments)
+        begin(record, folder)
+        with _output_to(folder / "output.log") as (stdout, stderr), terminable():
+            conduct(record, folder, work, (listen(_run(record, folder), stdout, stderr),) if listen else ())
+    return _run(record, folder)
 
 
-def _run(record: RunRecord, work: Work, reporter: Reporter) -> None:
+def begin(record: RunRecord, folder: Path) -> None:
+    """Note that this process is the run from now on. Raises FishtuiError."""
+    record.process = this_process()
+    record.versions = records.versions()
+    record.started = time.time()
+    record.state = records.RUNNING
+    records.save(record, folder)
+
+
+def conduct(record: RunRecord, folder: Path, work: Work, listeners: tuple[Listener, ...] = ()) -> None:
+    """Do the run's work in this process, and write down how it ended. Raises FishtuiError if that can't be written."""
+    before = time.monotonic()
+    events = EventWriter(folder / "events.jsonl")
+    try:
+        reporter = Reporter(events, listeners)
+        _do(record, folder, work, reporter)
+        # What asks us to end now has come too late to change how the run ended.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        reporter.end(record.state, record.exit_status, record.error, record.ledger)
+    except FishtuiError as error:
+        _fail(record, folder, error, error.exit_status)
+    finally:
+        events.close()
+        record.took = time.monotonic() - before
+        records.finish(record, folder)
+
+
+def _run(record: RunRecord, folder: Path) -> Run:
+    return Run(folder, record, record.state, record.process, tuple(record.gpus))
+
+
+def _do(record: RunRecord, folder: Path, work: Work, reporter: Reporter) -> None:
     try:
         ledger = work(reporter)
     except FishtuiError as error:
-        _fail(record, error, error.exit_status)
+        _fail(record, folder, error, error.exit_status)
     except KeyboardInterrupt:
         record.state, record.exit_status = records.STOPPED, errors.INTERRUPTED
     except Terminated:
         record.state, record.exit_status = records.STOPPED, errors.TERMINATED
     except Exception as error:
-        log = record.folder / "output.log"
         problem = FishtuiError(
             f"{record.stage} broke off: {type(error).__name__}: {error}",
-            f"This is a fault of fishtui; {log} has the details.",
+            f"This is a fault of fishtui; {folder / 'output.log'} has the details.",
         )
-        _fail(record, problem, errors.FAILED)
+        _fail(record, folder, problem, errors.FAILED)
     else:
         record.ledger = ledger.as_dict()
         record.state = records.PARTIAL if ledger.failed else records.SUCCEEDED
         record.exit_status = errors.PARTIAL if ledger.failed else errors.DONE
 
 
-def _fail(record: RunRecord, error: FishtuiError, exit_status: int) -> None:
+def _fail(record: RunRecord, folder: Path, error: FishtuiError, exit_status: int) -> None:
     record.traceback = traceback.format_exc()
     # On a full disk the error itself is what there is to tell.
-    with (
-        suppress(OSError),
-        (record.folder / "output.log").open("a", encoding="utf-8", errors="backslashreplace") as log,
-    ):
+    with suppress(OSError), (folder / "output.log").open("a", encoding="utf-8", errors="backslashreplace") as log:
         log.write(record.traceback)
     record.state, record.exit_status, record.error = records.FAILED, exit_status, str(error)
 
@@ -119,7 +139,7 @@ def _output_to(log: Path) -> Iterator[tuple[TextIO, TextIO]]:
 
 
 @contextmanager
-def _terminable() -> Iterator[None]:
+def terminable() -> Iterator[None]:
     """Turn SIGTERM into Terminated while the body runs."""
 
     def terminate(number: int, frame: object) -> None:

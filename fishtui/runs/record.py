@@ -1,15 +1,17 @@
-"""`run.json`: what a run is, with what settings and versions it ran, and how it ended."""
+"""`run.json`: what a run is, with what settings and versions it runs, and how it ended."""
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import platform
-import secrets
+import re
+import shlex
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from contextlib import suppress
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -19,95 +21,201 @@ import msgspec
 
 from fishtui import __version__
 from fishtui.errors import FishtuiError
-from fishtui.files import write_text
+from fishtui.files import discard, write_text
 from fishtui.project import Project
-from fishtui.settings import Loaded
+from fishtui.runs import identity
+from fishtui.runs.identity import Identity
+from fishtui.settings import ENVIRONMENT_PREFIX, Loaded
 
-VERSION = 1
+VERSION = 2
 LIBRARIES = ("torch", "torchaudio", "lightning", "peft", "numpy", "soundfile")
 
+QUEUED = "queued"
 RUNNING = "running"
+STOPPING = "stopping"
 SUCCEEDED = "succeeded"
 PARTIAL = "partial"
 FAILED = "failed"
 STOPPED = "stopped"
+LOST = "lost"
+ID = re.compile(r"(\d{8}-\d{6}-\d{3})-([a-z]+)")
+# In run.json these stay; `stopping` and `lost` never stand there, they follow from the run's process.
+FINAL = (SUCCEEDED, PARTIAL, FAILED, STOPPED)
+
+# Variables that a run takes from where it was launched, whoever starts it later. No others: they may hold secrets.
+CARRIED = re.compile(
+    f"({ENVIRONMENT_PREFIX}|CUDA_|NVIDIA_|NCCL_|GLOO_|OMP_|MKL_|TORCH|PYTORCH_|PYTHON|HF_HOME|HF_ENDPOINT|HF_HUB_|LC_|SLURM_)"
+    "|(PATH|LD_LIBRARY_PATH|LD_PRELOAD|VIRTUAL_ENV|CONDA_PREFIX|LANG|TZ|TMPDIR|HOME)$"
+)
+# Bytes that a run frees at its end, so that the word on how it ended finds room even on a full disk.
+RESERVE = 16_384
 
 
-@dataclass
-class RunRecord:
-    """One run of a stage. Times are seconds since 1970; `process` tells this process from a later one with its pid."""
+class Needs(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run must have before it starts: `locks` that one run holds at a time, and GPUs.
+
+    `gpus` is how many of the machine's it takes, any of them; `devices` names those that it takes, where it says.
+    """
+
+    locks: tuple[str, ...] = ()
+    gpus: int = 0
+    devices: tuple[str, ...] = ()
+
+
+class RunRecord(msgspec.Struct, kw_only=True):
+    """One run of a stage.
+
+    Times are seconds since 1970 by the machine's clock, which may be set; `took` is by one that isn't. `command` are
+    the arguments of `fishtui`, given in `directory`. `process` is there from the moment the run began; `gpus` are those
+    that it was given, `parent` is the pipeline's run that started it, `job` its number under SLURM.
+    """
 
     id: str
     stage: str
     command: list[str]
+    directory: str
+    python: str
+    environment: dict[str, str]
     arguments: dict[str, Any]
     settings: dict[str, Any]
     sources: dict[str, str]
-    versions: dict[str, str]
     host: str
-    process: dict[str, Any]
-    started: float
+    machine: str
+    created: float
+    needs: Needs = Needs()
+    parent: str | None = None
+    job: str | None = None
+    versions: dict[str, str] = {}
+    process: Identity | None = None
+    gpus: list[str] = []
     version: int = VERSION
-    state: str = RUNNING
+    state: str = QUEUED
+    started: float | None = None
     finished: float | None = None
+    took: float | None = None
     exit_status: int | None = None
     error: str | None = None
+    traceback: str = ""
     ledger: dict[str, Any] | None = None
-    folder: Path = field(default=Path(), repr=False)
-    traceback: str = field(default="", repr=False)
+
+    @property
+    def shown_command(self) -> str:
+        """The command as one would type it."""
+        return shlex.join(["fishtui", *self.command])
 
     @property
     def seconds(self) -> float:
-        """How long the run took, or has taken so far."""
-        return (self.finished or time.time()) - self.started
-
-    def save(self) -> None:
-        """Write `run.json`. Raises FishtuiError."""
-        content = asdict(self)
-        del content["folder"], content["traceback"]
-        write_text(self.folder / "run.json", json.dumps(content, indent=1) + "\n")
+        """How long the run took, or has taken so far; 0 before it begins."""
+        if self.took is not None:
+            return self.took
+        return max((self.finished or time.time()) - self.started, 0.0) if self.started else 0.0
 
 
-def create(project: Project, stage: str, arguments: Mapping[str, Any], settings: Loaded) -> RunRecord:
-    """A new run of `stage` with a folder of its own, written to disk. Raises FishtuiError."""
-    started = datetime.now(UTC)
-    run_id = f"{started:%Y%m%d-%H%M%S}-{stage}-{secrets.token_hex(2)}"
-    folder = project.runs / run_id
+def save(record: RunRecord, folder: Path) -> None:
+    """Write `run.json`. Raises FishtuiError."""
+    write_text(folder / "run.json", json.dumps(msgspec.to_builtins(record), indent=1) + "\n")
+
+
+def read(folder: Path) -> RunRecord:
+    """The record in `folder`. Raises FishtuiError if it is missing, torn, or of another version."""
+    path = folder / "run.json"
     try:
-        folder.mkdir(parents=True)
-    except OSError as error:
+        content = path.read_bytes()
+        try:
+            return msgspec.json.decode(content, type=RunRecord)
+        except msgspec.DecodeError:
+            # Names that aren't UTF-8 stand in JSON as lone surrogates, which msgspec refuses and json does not.
+            return msgspec.convert(json.loads(content), RunRecord)
+    except (OSError, ValueError, msgspec.ValidationError) as error:
         raise FishtuiError(
-            f"{folder} can't be made: {error.strerror}", "Check who may write there, and the disk."
+            f"{path} can't be read: {error}", f"Remove it with `fishtui runs remove {folder.name}`."
         ) from error
+
+
+def create(
+    project: Project,
+    stage: str,
+    command: list[str],
+    settings: Loaded,
+    arguments: Mapping[str, Any],
+    *,
+    needs: Needs | None = None,
+    parent: str | None = None,
+    state: str = QUEUED,
+) -> tuple[RunRecord, Path]:
+    """A new run with a folder of its own, on disk. Raises FishtuiError."""
+    folder = _new_folder(project, stage)
+    host, machine = identity.here()
     record = RunRecord(
-        id=run_id,
+        id=folder.name,
         stage=stage,
-        command=sys.argv[:],
+        command=list(command),
+        directory=os.getcwd(),
+        python=sys.executable,
+        environment={name: value for name, value in os.environ.items() if CARRIED.match(name)},
         arguments={name: str(value) if isinstance(value, Path) else value for name, value in arguments.items()},
         settings=msgspec.to_builtins(settings.values),
         sources=dict(settings.sources),
-        versions=_versions(),
-        host=platform.node(),
-        process=process_identity(),
-        started=started.timestamp(),
-        folder=folder,
+        host=host,
+        machine=machine,
+        created=time.time(),
+        needs=needs or Needs(),
+        parent=parent,
+        state=state,
     )
-    record.save()
-    return record
+    try:
+        (folder / "reserve").write_bytes(os.urandom(RESERVE))
+    except OSError as error:
+        raise FishtuiError(
+            f"{folder} can't be written: {error.strerror}", "Free some space and start again."
+        ) from error
+    save(record, folder)
+    return record, folder
 
 
-def process_identity() -> dict[str, Any]:
-    """This process, told apart from any other that ever has its pid: pid, start time in clock ticks, boot id."""
-    identity: dict[str, Any] = {"pid": os.getpid()}
-    stat = Path("/proc/self/stat")
-    if stat.exists():
-        # The command name, in parentheses, may hold spaces: field 22 is the twentieth after it.
-        identity["start_time"] = int(stat.read_text().rpartition(")")[2].split()[19])
-        identity["boot_id"] = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    return identity
+def finish(record: RunRecord, folder: Path) -> None:
+    """Write how the run ended; it needs no room that the run has not kept for this. Raises FishtuiError."""
+    discard(folder / "reserve")
+    record.finished = time.time()
+    save(record, folder)
 
 
-def _versions() -> dict[str, str]:
+def _new_folder(project: Project, stage: str) -> Path:
+    """A folder whose name sorts after all that are there, also when the clock was set back."""
+    try:
+        project.runs.mkdir(parents=True, exist_ok=True)
+        newest = max(map(_created, os.listdir(project.runs)), default=0)
+        for moment in itertools.count(max(time.time_ns() // 1_000_000, newest + 1)):
+            with suppress(FileExistsError):
+                folder = project.runs / f"{_stamp(moment)}-{stage}"
+                folder.mkdir()
+                return folder
+    except OSError as error:
+        raise FishtuiError(
+            f"{project.runs} can't be written: {error.strerror}", "Check who may write there, and the disk."
+        ) from error
+    raise AssertionError("time never ends")
+
+
+def _stamp(moment: int) -> str:
+    """Milliseconds since 1970 in a form that sorts, in UTC."""
+    seconds, milliseconds = divmod(moment, 1000)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y%m%d-%H%M%S}-{milliseconds:03d}"
+
+
+def _created(run_id: str) -> int:
+    """The milliseconds since 1970 in an id; 0 if it is none."""
+    match = ID.fullmatch(run_id)
+    if match is None:
+        return 0
+    try:
+        return round(datetime.strptime(f"{match[1]}+0000", "%Y%m%d-%H%M%S-%f%z").timestamp() * 1000)
+    except ValueError:
+        return 0
+
+
+def versions() -> dict[str, str]:
+    """What is installed of fishtui, Python and the libraries that results depend on."""
     installed = {name: _library_version(name) for name in LIBRARIES}
     found = {name: version for name, version in installed.items() if version}
     return {"fishtui": __version__, "python": platform.python_version(), **found}

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
+from fishtui import distributed
 from fishtui.audio.decode import SAMPLE_RATE, read_audio
 from fishtui.audio.probe import probe_seconds
 from fishtui.audio.resample import Filter, resample
-from fishtui.codes import Journal, Source, is_current, store
+from fishtui.codes import Journal, Source, is_current, part_of, store
 from fishtui.dataset import Clip
+from fishtui.distributed import Group, Place
 from fishtui.errors import CheckpointError, DataError, FishtuiError
 from fishtui.files import hash_file
 from fishtui.project import Project
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 RECIPE_VERSION = 1
 # Batches that are decoded before the model asks for them.
 BATCHES_AHEAD = 2
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -65,16 +69,61 @@ def extract(
 
     Of the project's own dataset clips that are rejected or have errors are left out. `checkpoint` is the codec's
     file. Raises FishtuiError if there is no audio, or the codec can't be loaded.
+
+    Under torchrun or srun the processes share the clips out; the first of them decides which there are to do, and
+    gives the account of all.
     """
     settings = values.extract
+    if dry_run:
+        journal = Journal(project.codes_journal)
+        plan = _plan(project, values, reporter, data, checkpoint, journal, look=False)
+        plan.ledger.done = len(plan.tasks)
+        return plan.ledger
+    place = distributed.place()
+    distributed.check_processes(place, "extract", settings.devices, settings.nodes)
+    with distributed.joined(place) as group:
+        reporter = reporter if group.first else Reporter()
+        journal = Journal(part_of(project.codes_journal, place.rank), tidy=group.first)
+        plan = group.share(
+            _plan(project, values, reporter, data, checkpoint, journal, look=True) if group.first else _Plan()
+        )
+        mine = deal(plan.tasks, place)
+        made = group.gather(_work(plan, mine, settings, reporter, checkpoint, journal, group))
+        if group.first and place.world > 1:
+            # Takes in what the others wrote down.
+            Journal(project.codes_journal, tidy=True)
+            reporter.progress(len(plan.tasks), len(plan.tasks))
+        return _merged(plan, made, reporter)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What is to be done, and what needs nothing or can't be done; the longest task first."""
+
+    tasks: list[_Task] = field(default_factory=list)
+    ledger: Ledger = field(default_factory=Ledger)
+    codec_hash: str = ""
+    recipe: str = ""
+
+
+def _plan(
+    project: Project,
+    values: Settings,
+    reporter: Reporter,
+    data: Path,
+    checkpoint: Path,
+    journal: Journal,
+    look: bool,
+) -> _Plan:
+    """What is to be done; unless `look`, by what the catalog says as it stands, and though there is no codec yet."""
+    settings = values.extract
     ledger = Ledger()
-    clips = clips_with_audio(data, ledger, left_out(project, values, reporter, data, look=not dry_run))
-    if not checkpoint.is_file() and not dry_run:
+    clips = clips_with_audio(data, ledger, left_out(project, values, reporter, data, look=look))
+    if not checkpoint.is_file() and look:
         raise CheckpointError(f"{checkpoint} does not exist", "Fetch the checkpoint with `fishtui download`.")
     sizes = checkpoint.with_name("codec.json")
     codec_hash = "".join(hash_file(path) for path in (checkpoint, sizes) if path.is_file())
     recipe = f"{RECIPE_VERSION}/{settings.resampler}/{settings.precision}"
-    journal = Journal(project.codes_journal, tidy=True)
 
     tasks: list[_Task] = []
     for number, (clip, audio) in enumerate(clips):
@@ -83,20 +132,51 @@ def extract(
         else:
             tasks.append(_Task(clip, audio, probe_seconds(audio), settings.resampler))
         reporter.progress(number + 1, len(clips), note="looking for what is new")
+    return _Plan(sorted(tasks, key=lambda task: -task.seconds), ledger, codec_hash, recipe)
 
-    if dry_run:
-        ledger.done = len(tasks)
-    if dry_run or not tasks:
+
+def deal(tasks: Sequence[Item], place: Place) -> Sequence[Item]:
+    """The share of `tasks`, longest first, of the process at `place`: in turn, so that all have about as much audio."""
+    return tasks[place.rank :: place.world]
+
+
+def _merged(plan: _Plan, made: Sequence[Ledger], reporter: Reporter) -> Ledger:
+    """The account of all processes, as if it were one's."""
+    ledger = plan.ledger
+    order = {task.clip.name: number for number, task in enumerate(plan.tasks)}
+    ledger.done = sum(each.done for each in made)
+    failed = [entry for each in made for entry in each.failed]
+    ledger.failed += failed if len(made) == 1 else sorted(failed, key=lambda entry: order[entry.item])
+    if plan.tasks:
+        ledger.counts = {name: round(sum(each.counts[name] for each in made), 3) for name in made[0].counts}
+        halved = ledger.counts["batches_halved"]
+        if halved:
+            reporter.warning(f"memory ran out {halved} times and the batch was halved: lower extract.batch_seconds")
+    return ledger
+
+
+def _work(
+    plan: _Plan,
+    tasks: Sequence[_Task],
+    settings: ExtractSettings,
+    reporter: Reporter,
+    checkpoint: Path,
+    journal: Journal,
+    group: Group,
+) -> Ledger:
+    """Do some of the plan's tasks; the account of these alone, but progress of all."""
+    ledger = Ledger(counts={"seconds": 0.0, "frames": 0, "batches_halved": 0})
+    if not tasks:
         return ledger
-    reporter.progress(0, len(tasks), note="loading the codec")
-    seconds, frames = 0.0, 0
-    encoder = _Encoder(_load(checkpoint, settings))
-    finished = 0
+    total = len(plan.tasks)
+    reporter.progress(0, total, note="loading the codec")
+    encoder = _Encoder(_load(checkpoint, settings, group.place))
     for batch in _batches(tasks, settings):
         sound = [item for item in batch if not item.problem]
         for item in batch:
             if item.problem:
                 ledger.fail(item.task.clip.name, item.problem)
+        milliseconds = 0
         for item, codes in zip(sound, encoder.encode(sound), strict=True):
             if codes is None:
                 ledger.fail(item.task.clip.name, "too long for this machine's memory: split it")
@@ -107,34 +187,35 @@ def extract(
                 size=item.size,
                 modified=item.modified,
                 audio=item.sha256,
-                codec=codec_hash,
-                recipe=recipe,
+                codec=plan.codec_hash,
+                recipe=plan.recipe,
             )
             try:
                 store(journal, source, clip.codes, codes)
             except FishtuiError as error:
                 ledger.fail(clip.name, error.problem)
                 continue
+            seconds = len(item.samples) / SAMPLE_RATE
             ledger.done += 1
-            seconds += len(item.samples) / SAMPLE_RATE
-            frames += codes.shape[1]
-        finished += len(batch)
-        reporter.progress(finished, len(tasks), note=f"{seconds:,.0f} s of audio")
-    ledger.counts = {"seconds": round(seconds, 3), "frames": frames, "batches_halved": encoder.halved}
-    if encoder.halved:
-        reporter.warning(f"memory ran out {encoder.halved} times and the batch was halved: lower extract.batch_seconds")
+            ledger.counts["seconds"] += seconds
+            ledger.counts["frames"] += codes.shape[1]
+            milliseconds += round(1000 * seconds)
+        finished = group.count("finished", len(batch))
+        seconds = group.count("milliseconds", milliseconds) / 1000
+        reporter.progress(finished, total, note=f"{seconds:,.0f} s of audio")
+    ledger.counts["batches_halved"] = encoder.halved
     return ledger
 
 
-def _load(checkpoint: Path, settings: ExtractSettings) -> Codec:
+def _load(checkpoint: Path, settings: ExtractSettings, place: Place) -> Codec:
     import torch
 
     from fishtui.codec.load import load_codec
-    from fishtui.devices import allow_tf32, choose_device, keep_freed_memory
+    from fishtui.devices import allow_tf32, keep_freed_memory
 
     allow_tf32(settings.precision == "tf32")
     dtype = torch.bfloat16 if settings.precision == "bfloat16" else torch.float32
-    device = choose_device(settings.device)
+    device = distributed.own_device(settings.device, place)
     if device.type == "cpu":
         keep_freed_memory()
     return load_codec(checkpoint, device, dtype)

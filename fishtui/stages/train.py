@@ -7,6 +7,7 @@ import os
 import signal
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -15,8 +16,10 @@ import torch
 from lightning.pytorch.plugins.environments import LightningEnvironment
 from torch.utils.data import DataLoader, IterableDataset
 
-from fishtui.devices import choose_device, choose_precision, keep_freed_memory, out_of_memory
-from fishtui.errors import FishtuiError, MisuseError
+from fishtui import distributed
+from fishtui.devices import choose_precision, keep_freed_memory, out_of_memory
+from fishtui.distributed import Group
+from fishtui.errors import DataError, FishtuiError, MisuseError
 from fishtui.files import exclusive, hash_file
 from fishtui.lm.config import ModelConfig
 from fishtui.lm.load import load_model, load_tokenizer
@@ -35,11 +38,12 @@ from fishtui.training.dataset import Batch, Example, Examples, collate, load_exa
 from fishtui.training.lora import LoraSpec, attach, parse_preset
 from fishtui.training.module import FineTuning
 from fishtui.training.origin import Origin, Position, read_checkpoint
+from fishtui.training.parallel import Started, parallel_options
 from fishtui.training.saved import Saved, best, earliest_good, list_saved
 
 Places = Callable[[], Iterator[tuple[int, int, list[batches.Row]]]]
 
-# Settings that the order of the data depends on.
+# Settings that the order of the data depends on; of the batch size, that of all processes together.
 ORDER = ("batch_size", "accumulate", "max_length", "clips_per_sequence", "seed")
 
 
@@ -59,6 +63,9 @@ def train(
     those held out for validation and those too long for a row. Raises MisuseError if results are in the way,
     FishtuiError if the loss is not finite or memory runs out, and Terminated or KeyboardInterrupt, once a
     checkpoint is saved, if a signal asks it to stop.
+
+    Under torchrun or srun the processes train one model together, each on its rows of every batch; the first of them
+    writes, reports and decides, and a signal to any stops all.
     """
     results = _results_folder(project, name)
     if dry_run:
@@ -66,12 +73,19 @@ def train(
         tokenizer, config = load_tokenizer(base := _base(project, settings)), ModelConfig.read(base / "config.json")
         unwanted = _unwanted(project, settings, reporter, look=False)
         return _ledger(_examples(project, settings, tokenizer, config, unwanted), settings.train, unwanted)
-    with exclusive(project.lock(f"train-{results.name}"), f"training {results}"), StopRequest().listening() as stop:
-        newest = _prepare(results, resume, restart, reporter)
-        ledger = _train(project, settings, reporter, results, newest, stop)
-    if stop.signal == signal.SIGINT:
+    place = distributed.place()
+    distributed.check_processes(place, "train", settings.train.devices, settings.train.nodes)
+    device = distributed.own_device(settings.train.device, place)
+    lock = exclusive(project.lock(f"train-{results.name}"), f"training {results}")
+    with distributed.joined(place, device.type == "cuda") as group, lock if group.first else nullcontext():
+        reporter = reporter if group.first else Reporter()
+        with StopRequest().listening() as stop:
+            newest = group.share(_prepare(results, resume, restart, reporter) if group.first else None)
+            ledger = _train(project, settings, reporter, results, newest, stop, group, device)
+            stop.agree(group)
+    if stop.agreed == signal.SIGINT:
         raise KeyboardInterrupt
-    if stop.signal is not None:
+    if stop.agreed is not None:
         raise Terminated
     return ledger
 
@@ -131,11 +145,17 @@ def _examples(
 
 
 def _train(
-    project: Project, settings: Settings, reporter: Reporter, results: Path, newest: Path | None, stop: StopRequest
+    project: Project,
+    settings: Settings,
+    reporter: Reporter,
+    results: Path,
+    newest: Path | None,
+    stop: StopRequest,
+    group: Group,
+    device: torch.device,
 ) -> Ledger:
     wanted = settings.train
     base = _base(project, settings)
-    device = choose_device(wanted.device)
     precision = choose_precision(wanted.precision, device)
     if device.type == "cpu":
         keep_freed_memory()
@@ -144,11 +164,15 @@ def _train(
     tokenizer = load_tokenizer(base)
     # The frozen base may stand in bfloat16; weights that are trained need float32 to take small steps.
     model = load_model(base, dtype=precision if lora else torch.float32)
-    unwanted = _unwanted(project, settings, reporter, look=True)
+    unwanted = group.share(_unwanted(project, settings, reporter, look=True) if group.first else {})
     examples = _examples(project, settings, tokenizer, model.config, unwanted)
     ledger = _ledger(examples, wanted, unwanted)
-    position = Position(data=examples.fingerprint(), order={key: getattr(wanted, key) for key in ORDER})
-    base_hash = hash_file(base / "model.pth")
+    batch_size = wanted.batch_size * group.place.world
+    order = {key: getattr(wanted, key) for key in ORDER} | {"batch_size": batch_size}
+    position = Position(data=examples.fingerprint(), order=order)
+    if group.share(position) != position:
+        raise DataError("this machine sees other shards than the first", "Let all see the same folder, and try again.")
+    base_hash = group.share(hash_file(base / "model.pth") if group.first else "")
     if newest is not None:
         position = _position_of(newest, wanted, lora, base_hash, position, reporter)
 
@@ -161,23 +185,26 @@ def _train(
     model.train()
     if position.epoch == position.index == 0 and newest is None:
         reporter.note(f"{len(examples.train):,} clips to train on, {len(examples.validation):,} held out")
-    model.gradient_checkpointing = _checkpointing(model, wanted, device, precision, reporter)
+    needed = _checkpointing(model, wanted, device, precision, reporter)
+    model.gradient_checkpointing = any(group.gather(needed))
 
-    metrics = Metrics(reporter)
-    checkpoints = Checkpoints(results / "checkpoints", reporter, metrics, stop, validates=bool(examples.validation))
-    trainer = _trainer(wanted, device, precision, [metrics, checkpoints])
+    metrics = Metrics(reporter, stop)
+    checkpoints = Checkpoints(
+        results / "checkpoints", reporter, metrics, stop, group, validates=bool(examples.validation)
+    )
+    trainer = _trainer(wanted, device, precision, [metrics, checkpoints], group)
 
     def origin() -> Origin:
         epoch, index = checkpoints.next_batch or (position.epoch, position.index)
         where = Position(epoch, index, position.data, position.order)
         return Origin(str(base), base_hash, wanted.method, wanted.template, lora, trainer.global_step, where)
 
-    module = FineTuning(model, wanted, origin)
-    plan = batches.Plan(wanted.max_length, wanted.clips_per_sequence, wanted.batch_size, wanted.seed)
+    module = FineTuning(model, wanted, origin, group)
+    plan = batches.Plan(wanted.max_length, wanted.clips_per_sequence, batch_size, wanted.seed)
     endless = partial(batches.endless, plan, examples.train, position.epoch, position.index)
-    fixed = partial(batches.alone, examples.validation, wanted.max_length, wanted.batch_size)
+    fixed = partial(batches.alone, examples.validation, wanted.max_length, batch_size)
     loaders = [
-        _loader(_Batches(clips, tokenizer, wanted.template, places))
+        _loader(_Batches(clips, tokenizer, wanted.template, places, group))
         for clips, places in ((examples.train, endless), (examples.validation, fixed))
     ]
     try:
@@ -194,7 +221,8 @@ def _train(
             f"memory ran out at batch size {wanted.batch_size} with rows of {wanted.max_length}",
             "Lower train.batch_size (and raise train.accumulate), or set train.gradient_checkpointing=on.",
         ) from error
-    _recommend(list_saved(results / "checkpoints"), reporter)
+    if group.first:
+        _recommend(list_saved(results / "checkpoints"), reporter)
     return ledger
 
 
@@ -256,11 +284,16 @@ def _checkpointing(
 
 
 def _trainer(
-    settings: TrainSettings, device: torch.device, precision: torch.dtype, callbacks: list[lightning.Callback]
+    settings: TrainSettings,
+    device: torch.device,
+    precision: torch.dtype,
+    callbacks: list[lightning.Callback],
+    group: Group,
 ) -> lightning.Trainer:
     # Their advice is for people who write loops, and would fill the log at each validation.
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", module="lightning")
+    together = group.place.world > 1
     return lightning.Trainer(
         accelerator="gpu" if device.type == "cuda" else "cpu",
         devices=[device.index or 0] if device.type == "cuda" else 1,
@@ -272,11 +305,12 @@ def _trainer(
         num_sanity_val_steps=0,
         callbacks=callbacks,
         # Inside a SLURM allocation Lightning would otherwise take over signals and requeue the job.
-        plugins=[LightningEnvironment(), WholeFiles()],
+        plugins=[Started(group.place) if together else LightningEnvironment(), WholeFiles()],
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
+        **(parallel_options(settings.strategy, group.place, precision) if together else {}),
     )
 
 
@@ -301,15 +335,22 @@ def _loader(batches: IterableDataset) -> DataLoader:
 
 
 class _Batches(IterableDataset):
-    """Batches of `examples`, collated as they are asked for; `places` gives each one's place and rows of indices."""
+    """This process's part of batches of `examples`, collated as they are asked for.
 
-    def __init__(self, examples: list[Example], tokenizer: Tokenizer, template: Template, places: Places) -> None:
+    `places` gives each whole batch's place and rows of indices.
+    """
+
+    def __init__(
+        self, examples: list[Example], tokenizer: Tokenizer, template: Template, places: Places, group: Group
+    ) -> None:
         self._examples = examples
         self._tokenizer = tokenizer
         self._template = template
         self._places = places
+        self._place = group.place
 
     def __iter__(self) -> Iterator[Batch]:
         for epoch, index, rows in self._places():
-            clips = [[[self._examples[i] for i in sequence] for sequence in row] for row in rows]
-            yield collate(clips, self._tokenizer, self._template, epoch, index)
+            mine, counts = batches.dealt(rows, self._place.rank, self._place.world)
+            clips = [[[self._examples[i] for i in sequence] for sequence in row] for row in mine]
+            yield collate(clips, self._tokenizer, self._template, epoch, index, counts)

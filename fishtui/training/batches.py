@@ -81,6 +81,16 @@ def pack_rows(sequences: Sequence[list[int]], lengths: Sequence[int], max_length
     return rows
 
 
+def dealt(rows: list[Row], rank: int, world: int) -> tuple[list[Row], bool]:
+    """The rows of a batch that process `rank` of `world` takes, and whether they count.
+
+    Where there are fewer rows than processes, those that are left without take one that counts for another: all
+    must compute when one does.
+    """
+    mine = rows[rank::world]
+    return (mine, True) if mine else (rows[:1], False)
+
+
 def alone(clips: Sequence[Sized], max_length: int, batch_size: int) -> Iterator[tuple[int, int, list[Row]]]:
     """One epoch in which every clip is a sequence of its own, always in the same batches: for validation."""
     by_length = sorted(range(len(clips)), key=lambda index: -clips[index].length)

@@ -17,6 +17,7 @@ import lightning
 import torch
 from lightning.fabric.plugins import TorchCheckpointIO
 
+from fishtui.distributed import Group
 from fishtui.errors import FishtuiError
 from fishtui.files import replacing
 from fishtui.runs.reporter import Reporter
@@ -30,6 +31,9 @@ class StopRequest:
 
     def __init__(self) -> None:
         self.signal: int | None = None
+        """The signal that came to this process."""
+        self.agreed: int | None = None
+        """The signal that came to any of the processes, as far as they have told each other."""
         self._before: dict[int, Any] = {}
 
     @contextmanager
@@ -52,6 +56,12 @@ class StopRequest:
         for number in self._before:
             signal.signal(number, self._note)
 
+    def agree(self, group: Group, *values: float) -> list[float]:
+        """Let all processes know of each other's signals, and by the way of the highest of their `values`."""
+        number, *highest = group.max([self.signal or 0, *values])
+        self.agreed = int(number) or None
+        return highest
+
     def _note(self, number: int, frame: object) -> None:
         if self.signal is not None:
             signal.signal(number, self._before[number])
@@ -64,11 +74,15 @@ class Stopped(BaseException):
 
 
 class Metrics(lightning.Callback):
-    """Reports each optimizer step, and stops at a loss that is not finite before a checkpoint could keep it."""
+    """Reports each optimizer step, and stops at a loss that is not finite before a checkpoint could keep it.
 
-    def __init__(self, reporter: Reporter) -> None:
+    The numbers are those of all processes together.
+    """
+
+    def __init__(self, reporter: Reporter, stop: StopRequest) -> None:
         self.loss: float | None = None
         self._reporter = reporter
+        self._stop = stop
         self._since = time.perf_counter()
         self._tokens = self._clips = 0
         self._step = 0
@@ -80,12 +94,14 @@ class Metrics(lightning.Callback):
     def on_train_batch_end(
         self, trainer: lightning.Trainer, module: FineTuning, outputs: Any, batch: Batch, batch_idx: int
     ) -> None:
-        self._tokens += batch.positions
-        self._clips += batch.clips
+        self._tokens += batch.positions * batch.counts
+        self._clips += batch.clips * batch.counts
         if trainer.global_step == self._step:
             return
         self._step = trainer.global_step
         averages = module.average.take()
+        tokens, clips = module.group.sum([self._tokens, self._clips])
+        (peak,) = self._stop.agree(module.group, _peak_memory(module.device))
         self._check_finite(averages["loss"], module.gradient_norm)
         self.loss = averages["loss"]
         now = time.perf_counter()
@@ -96,10 +112,10 @@ class Metrics(lightning.Callback):
                 **averages,
                 "learning_rate": module.learning_rate,
                 "gradient_norm": module.gradient_norm,
-                "tokens_per_second": self._tokens / seconds,
-                "clips_per_second": self._clips / seconds,
+                "tokens_per_second": tokens / seconds,
+                "clips_per_second": clips / seconds,
                 "epoch": batch.epoch,
-                "memory": _peak_memory(module.device),
+                "memory": int(peak),
             },
         )
         self._reporter.progress(
@@ -144,14 +160,20 @@ class WholeFiles(TorchCheckpointIO):
 
 
 class Checkpoints(lightning.Callback):
-    """Saves at each validation and at the end, and thins what was saved; keeps where in the data training stands."""
+    """Saves at each validation and at the end, and thins what was saved; keeps where in the data training stands.
 
-    def __init__(self, folder: Path, reporter: Reporter, metrics: Metrics, stop: StopRequest, validates: bool) -> None:
+    The files are the first process's alone to write and to look at: others may see an older state of the folder.
+    """
+
+    def __init__(
+        self, folder: Path, reporter: Reporter, metrics: Metrics, stop: StopRequest, group: Group, validates: bool
+    ) -> None:
         self.next_batch: tuple[int, int] | None = None
         self._folder = folder
         self._reporter = reporter
         self._metrics = metrics
         self._stop = stop
+        self._group = group
         self._validates = validates
         self._step = 0
 
@@ -174,13 +196,14 @@ class Checkpoints(lightning.Callback):
         if due and self._validates:
             # The validation that follows saves.
             return
-        if due or last or self._stop.signal is not None:
+        if due or last or self._stop.agreed is not None:
             self.save(trainer, module, None)
-        if self._stop.signal is not None:
+        if self._stop.agreed is not None:
             raise Stopped
 
     def on_validation_end(self, trainer: lightning.Trainer, module: FineTuning) -> None:
         values = module.validation.take()
+        self._stop.agree(self._group)
         if not math.isfinite(values["loss"]):
             raise FishtuiError(
                 f"the validation loss is not finite at step {trainer.global_step}; training stopped",
@@ -189,26 +212,31 @@ class Checkpoints(lightning.Callback):
         self._reporter.metric(trainer.global_step, {f"validation_{name}": value for name, value in values.items()})
         if trainer.global_step:
             self.save(trainer, module, values["loss"])
-        if self._stop.signal is not None:
+        if self._stop.agreed is not None:
             raise Stopped
 
     def validated(self, step: int) -> bool:
         """Whether the checkpoint of `step` is there with its validation loss."""
-        return any(saved.step == step and saved.validation_loss is not None for saved in list_saved(self._folder))
+        saved = list_saved(self._folder) if self._group.first else []
+        return self._group.share(any(each.step == step and each.validation_loss is not None for each in saved))
 
     def save(self, trainer: lightning.Trainer, module: FineTuning, validation_loss: float | None) -> None:
         """Write the checkpoint of the present step and thin the others. Raises FishtuiError."""
         path = checkpoint_path(self._folder, trainer.global_step)
-        if self._metrics.loss is None:
-            # Nothing was trained in this run: what the checkpoint says of its training stands.
-            train_loss = next((saved.train_loss for saved in list_saved(self._folder) if saved.path == path), None)
-        else:
-            train_loss = self._metrics.loss
-        # The note goes first: a checkpoint that is there has one, even if we are killed in between.
-        write_losses(path, train_loss, validation_loss)
-        if not path.exists():
+        if self._group.first:
+            # The note goes first: a checkpoint that is there has one, even if we are killed in between.
+            write_losses(path, self._train_loss(path), validation_loss)
+        if self._group.share(not path.exists()):
             trainer.save_checkpoint(path)
+        if not self._group.first:
+            return
         prune(self._folder, module.settings.keep)
         self._reporter.artifact("checkpoint", path)
         shown = "" if validation_loss is None else f" · validation loss {validation_loss:.3f}"
         self._reporter.note(f"checkpoint {path.name}{shown}")
+
+    def _train_loss(self, path: Path) -> float | None:
+        if self._metrics.loss is not None:
+            return self._metrics.loss
+        # Nothing was trained in this run: what the checkpoint says of its training stands.
+        return next((saved.train_loss for saved in list_saved(self._folder) if saved.path == path), None)

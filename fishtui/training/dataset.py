@@ -123,7 +123,8 @@ class Batch:
     """Rows of sequences: `tokens`, `labels` int64 (B, 1 + codebooks, S); `segments` int64 (B, S), see `DualAR.slow`.
 
     `positions` counts those that are not padding, `clips` what they hold; `epoch` and `index` say where in the
-    data the batch stands.
+    data the batch stands. One that does not `count` stands in for rows that there are none of: it has no part in
+    losses and gradients.
     """
 
     tokens: Tensor
@@ -133,6 +134,7 @@ class Batch:
     clips: int
     epoch: int = 0
     index: int = 0
+    counts: bool = True
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Batch:
         """The same batch on another device."""
@@ -146,6 +148,7 @@ def collate(
     template: Template,
     epoch: int = 0,
     index: int = 0,
+    counts: bool = True,
 ) -> Batch:
     """A batch of `rows`, each a list of sequences, each a list of clips of one speaker."""
     built = [
@@ -167,4 +170,4 @@ def collate(
             segments[number, start:end] = segment
             start = end
     clips = sum(len(sequence) for row in rows for sequence in row)
-    return Batch(tokens, labels, segments, int((segments > 0).sum()), clips, epoch, index)
+    return Batch(tokens, labels, segments, int((segments > 0).sum()), clips, epoch, index, counts)

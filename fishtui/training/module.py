@@ -7,25 +7,30 @@ from typing import Any
 
 import lightning
 import msgspec
+import numpy as np
 import torch
 from torch import Tensor
+from torch.distributed.tensor import DTensor
 from torch.optim.lr_scheduler import LambdaLR
 
+from fishtui.distributed import Group
 from fishtui.lm.loss import Losses, losses
 from fishtui.lm.model import DualAR
 from fishtui.settings import TrainSettings
 from fishtui.training.dataset import Batch
 from fishtui.training.lora import trainable
 from fishtui.training.origin import KEY, Origin
+from fishtui.training.parallel import clip_gradients
 
 BETAS = (0.9, 0.95)
 EPSILON = 1e-5
 
 
 class Average:
-    """Loss, its parts and top-5 accuracy over several batches, each weighted as if they were one."""
+    """Loss, its parts and top-5 accuracy over several batches of all processes, weighted as if they were one."""
 
-    def __init__(self) -> None:
+    def __init__(self, group: Group) -> None:
+        self._group = group
         self._sums: Tensor | None = None
 
     def add(self, part: Losses) -> None:
@@ -43,23 +48,28 @@ class Average:
         self._sums = sums if self._sums is None else self._sums + sums
 
     def take(self) -> dict[str, float]:
-        """The averages so far, from which counting starts anew."""
-        base, semantic, tokens, codes, hits, top5 = self._sums.tolist() if self._sums is not None else [0.0] * 6
+        """The averages so far, from which counting starts anew; all processes must ask."""
+        sums = self._sums.tolist() if self._sums is not None else [0.0] * 6
+        base, semantic, tokens, codes, hits, top5 = self._group.sum(sums)
         self._sums = None
         base, semantic = base / max(tokens, 1), semantic / max(codes, 1)
         return {"loss": base + semantic, "base": base, "semantic": semantic, "top5": hits / max(top5, 1)}
 
 
 class FineTuning(lightning.LightningModule):
-    """Trains those parameters of `model` that require gradients; `origin` tells where training stands when asked."""
+    """Trains those parameters of `model` that require gradients; `origin` tells where training stands when asked.
 
-    def __init__(self, model: DualAR, settings: TrainSettings, origin: Callable[[], Origin]) -> None:
+    The processes of `group` train one model on the parts of one batch.
+    """
+
+    def __init__(self, model: DualAR, settings: TrainSettings, origin: Callable[[], Origin], group: Group) -> None:
         super().__init__()
         self.model = model
         self.settings = settings
         self.origin = origin
-        self.average = Average()
-        self.validation = Average()
+        self.group = group
+        self.average = Average(group)
+        self.validation = Average(group)
         self.gradient_norm = self.learning_rate = 0.0
         # A checkpoint holds the trained parameters only.
         self.strict_loading = False
@@ -67,13 +77,25 @@ class FineTuning(lightning.LightningModule):
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         """The loss to minimise, a scalar."""
-        part = losses(self.model, batch.tokens, batch.labels, batch.segments)
-        self.average.add(part)
+        together = self.group.place.world > 1
+
+        def weigh(*counts: int) -> tuple[float, float]:
+            """Gradients are averaged over the processes: that is to give those of the whole batch's means."""
+            mine = counts if batch.counts else (0, 0)
+            totals = self.group.sum(mine)
+            base, semantic = (self.group.place.world * a / max(b, 1) for a, b in zip(mine, totals, strict=True))
+            return base, semantic
+
+        part = losses(self.model, batch.tokens, batch.labels, batch.segments, weigh if together else None)
+        if batch.counts:
+            self.average.add(part)
         return part.total
 
     def validation_step(self, batch: Batch, index: int) -> None:
         """Take the batch into the validation's average."""
-        self.validation.add(losses(self.model, batch.tokens, batch.labels, batch.segments))
+        part = losses(self.model, batch.tokens, batch.labels, batch.segments)
+        if batch.counts:
+            self.validation.add(part)
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
         """Lightning asks for it, since a Batch is no tensor."""
@@ -82,8 +104,8 @@ class FineTuning(lightning.LightningModule):
     def configure_gradient_clipping(self, optimizer: Any, *args: Any, **options: Any) -> None:
         """Clip, and keep the norm from before and the rate of the step that comes, for the metrics."""
         parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-        norm = torch.nn.utils.clip_grad_norm_(parameters, self.settings.clip_norm)
-        self.gradient_norm = float(norm)
+        clip = clip_gradients if self._shared_out else torch.nn.utils.clip_grad_norm_
+        self.gradient_norm = float(clip(parameters, self.settings.clip_norm))
         self.learning_rate = optimizer.param_groups[0]["lr"]
 
     def configure_optimizers(self) -> Any:
@@ -95,11 +117,20 @@ class FineTuning(lightning.LightningModule):
             betas=BETAS,
             eps=EPSILON,
             weight_decay=settings.weight_decay,
-            fused=self.device.type == "cuda",
+            fused=self._fused,
         )
         warmup = settings.warmup
         schedule = LambdaLR(optimizer, lambda step: min(step / warmup, 1.0) if warmup else 1.0)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    @property
+    def _shared_out(self) -> bool:
+        return any(isinstance(parameter, DTensor) for parameter in self.model.parameters())
+
+    @property
+    def _fused(self) -> bool:
+        # No kernel takes tensors that are shared out together with others.
+        return self.device.type == "cuda" and not self._shared_out
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the trained parameters only; add where training stands and the random state."""
@@ -123,9 +154,17 @@ class FineTuning(lightning.LightningModule):
                 group["initial_lr"] = self.settings.learning_rate
                 group["lr"] = self.settings.learning_rate * factor(schedule.last_epoch)
                 group["weight_decay"] = self.settings.weight_decay
-        if self._random_state is None:
-            return
-        torch.set_rng_state(self._random_state["cpu"].cpu())
-        if self.device.type == "cuda" and "cuda" in self._random_state:
-            torch.cuda.set_rng_state(self._random_state["cuda"].cpu(), self.device)
+                group["fused"] = self._fused
+        if self.group.place.rank:
+            # Dropout is to be another one in each process; a checkpoint keeps the first one's.
+            step = self.trainer.global_step
+            numbers = np.random.SeedSequence([self.settings.seed, self.group.place.rank, step])
+            torch.manual_seed(int(numbers.generate_state(1)[0]))
+        elif self._random_state is not None:
+            self._restore(self._random_state)
         self._random_state = None
+
+    def _restore(self, state: dict[str, Tensor]) -> None:
+        torch.set_rng_state(state["cpu"].cpu())
+        if self.device.type == "cuda" and "cuda" in state:
+            torch.cuda.set_rng_state(state["cuda"].cpu(), self.device)

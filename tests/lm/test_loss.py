@@ -157,6 +157,28 @@ def test_losses_equal_the_definition(kind, autocast, monkeypatch):
         assert (a - b).norm() <= tolerance * b.norm(), name
 
 
+def test_parts_of_a_batch_that_are_weighed_have_the_gradients_of_the_whole():
+    model = tiny_model()
+    # The first part has more text than frames, so that the two losses want other weights.
+    tokens = torch.stack([tiny_tokens(model.config, 20, seed) for seed in range(3)])
+    labels = tiny_labels(tokens)
+    labels[0, 0, :9] = 7
+    parameters = list(model.parameters())
+    whole = losses(model, tokens, labels)
+    wanted = torch.autograd.grad(whole.total, parameters)
+    totals, found = [], None
+    for part in (slice(0, 1), slice(1, 3)):
+        weighed = losses(
+            model, tokens[part], labels[part], weigh=lambda tokens, codes: (tokens / whole.tokens, codes / whole.codes)
+        )
+        totals.append(weighed.total)
+        gradients = torch.autograd.grad(weighed.total, parameters)
+        found = gradients if found is None else [a + b for a, b in zip(found, gradients, strict=True)]
+    torch.testing.assert_close(sum(totals), whole.total)
+    for a, b in zip(found, wanted, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-6)
+
+
 def test_without_gradients_only_values_are_computed():
     model = tiny_model()
     tokens = tiny_tokens(model.config, 20)[None]

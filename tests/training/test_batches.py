@@ -7,7 +7,7 @@ from itertools import islice
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fishtui.training.batches import Plan, alone, endless
+from fishtui.training.batches import Plan, alone, dealt, endless
 
 MAX_LENGTH = 100
 
@@ -73,3 +73,13 @@ def test_validation_takes_every_clip_alone_in_the_same_batches(clips) -> None:
     sequences = [sequence for _, _, rows in places for row in rows for sequence in row]
     assert sorted(index for sequence in sequences for index in sequence) == list(range(len(clips)))
     assert all(len(sequence) == 1 for sequence in sequences)
+
+
+@given(st.lists(st.just([[0]]), min_size=1, max_size=9), st.integers(1, 5))
+def test_each_row_counts_in_one_process_and_none_is_without(rows, world: int) -> None:
+    numbered = [[[number]] for number in range(len(rows))]
+    shares = [dealt(numbered, rank, world) for rank in range(world)]
+    assert all(share for share, _ in shares)
+    assert sorted(row for share, counts in shares if counts for row in share) == numbered
+    sizes = [len(share) if counts else 0 for share, counts in shares]
+    assert max(sizes) - min(sizes) <= 1

@@ -1,0 +1,144 @@
+"""What to run: each step beside the stamp that it left last, with the reason in plain words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from fishtui.errors import MisuseError
+from fishtui.pipeline.digests import Sum
+from fishtui.pipeline.look import Look
+from fishtui.pipeline.stamps import Evidence, Stamp, read_stamp
+from fishtui.pipeline.steps import BY_NAME, STEPS, Step
+from fishtui.project import Project
+from fishtui.runs.reporter import Reporter
+from fishtui.settings import Settings
+
+UP_TO_DATE = "up to date"
+NOT_ASKED_FOR = "not asked for"
+
+
+@dataclass(frozen=True)
+class Planned:
+    """Whether a step runs, why, and the words after `fishtui` that run it; paths in them are absolute."""
+
+    step: str
+    runs: bool
+    reason: str
+    arguments: list[str]
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What is planned for a step, and the evidence that it was decided on."""
+
+    planned: Planned
+    evidence: Evidence
+
+
+def plan(
+    project: Project,
+    settings: Settings,
+    *,
+    first: str | None = None,
+    until: str | None = None,
+    reporter: Reporter | None = None,
+    dry_run: bool = False,
+) -> list[Planned]:
+    """Every step in order, from `first` and up to `until` decided upon, the others not asked for.
+
+    After a step that runs all later ones are taken to run as well; decided again once it has ended, they may turn
+    out to be up to date. The catalog is brought up to date and hashes of files are kept; with `dry_run` nothing is
+    written, and the catalog is taken as it stands. Raises MisuseError for a step that there is not, FishtuiError if
+    the dataset can't be read.
+    """
+    asked = asked_for(first, until)
+    look = Look(project, settings, reporter or Reporter(), dry=dry_run)
+    planned: list[Planned] = []
+    before = ""
+    for name in STEPS:
+        if reason := excluded(settings, name, asked):
+            planned.append(Planned(name, False, reason, []))
+            continue
+        step = BY_NAME[name]
+        if before:
+            stamp = read_stamp(project, name)
+            planned.append(Planned(name, True, f"{before} runs before it", [name, *step.arguments(look, stamp, None)]))
+        else:
+            planned.append(_decide(look, step).planned)
+        if planned[-1].runs:
+            before = name
+    look.save()
+    return planned
+
+
+def decide(project: Project, settings: Settings, name: str, reporter: Reporter) -> Decision:
+    """Whether this step must run as things stand now, whatever ran before it. Raises FishtuiError as `plan` does."""
+    look = Look(project, settings, reporter)
+    decision = _decide(look, BY_NAME[name])
+    look.save()
+    return decision
+
+
+def asked_for(first: str | None, until: str | None) -> tuple[str, ...]:
+    """The steps from `first` up to `until`. Raises MisuseError if there are none such, or they are in wrong order."""
+    for name in (first, until):
+        if name is not None and name not in STEPS:
+            raise MisuseError(f"there is no step {name}", f"Steps are {', '.join(STEPS)}.")
+    start = STEPS.index(first) if first else 0
+    stop = STEPS.index(until) if until else len(STEPS) - 1
+    if start > stop:
+        raise MisuseError(f"{first} comes after {until}", f"Steps are, in this order, {', '.join(STEPS)}.")
+    return STEPS[start : stop + 1]
+
+
+def excluded(settings: Settings, name: str, asked: tuple[str, ...]) -> str:
+    """Why a step has no part in this, empty if it has."""
+    if name not in asked:
+        return NOT_ASKED_FOR
+    return "run.source names nothing to normalize" if name == "normalize" and not settings.run.source else ""
+
+
+def _decide(look: Look, step: Step) -> Decision:
+    stamp = read_stamp(look.project, step.name)
+    now = step.evidence(look)
+    if stamp is None:
+        reasons = ["never ran"]
+    else:
+        reasons = list(_changes(stamp, now))
+        if not stamp.done:
+            reasons.insert(0, "it did not finish")
+        if not reasons:
+            reasons = list(_losses(stamp.outputs, step.outputs(look)))
+    arguments = [step.name, *step.arguments(look, stamp, now)]
+    return Decision(Planned(step.name, bool(reasons), "; ".join(reasons) or UP_TO_DATE, arguments), now)
+
+
+def _changes(stamp: Stamp, now: Evidence) -> Iterator[str]:
+    before = stamp.evidence
+    for name, value in now.settings.items():
+        if name not in before.settings or before.settings[name] != value:
+            yield f"{name} changed from {_shown(before.settings.get(name))} to {_shown(value)}"
+    yield from (f"{name} changed" for name, found in now.inputs.items() if before.inputs.get(name) != found)
+    if before.code != now.code:
+        yield "fishtui's code for it changed"
+
+
+def _losses(before: dict[str, Sum], now: dict[str, Sum]) -> Iterator[str]:
+    for name, made in before.items():
+        found = now.get(name)
+        if found == made:
+            continue
+        if found is None or found.count == 0:
+            yield f"its {name} {'is' if made.count == 1 else 'are'} gone"
+        elif found.count < made.count:
+            lost = made.count - found.count
+            yield f"{lost:,} of its {made.count:,} {name} {'is' if lost == 1 else 'are'} gone"
+        else:
+            yield f"its {name} changed"
+
+
+def _shown(value: Any) -> str:
+    text = " ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return "nothing" if value is None or not text else text

@@ -1,0 +1,88 @@
+"""The steps run in order, each decided upon just before it, up to the first that fails."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from fishtui.pipeline.look import Look
+from fishtui.pipeline.plan import Decision, Planned, asked_for, decide, excluded
+from fishtui.pipeline.stamps import Stamp, write_stamp
+from fishtui.pipeline.steps import BY_NAME, STEPS
+from fishtui.project import Project
+from fishtui.runs.ledger import Ledger
+from fishtui.runs.record import PARTIAL, SUCCEEDED
+from fishtui.runs.reporter import Reporter
+from fishtui.settings import Settings
+
+RESTART = "--restart"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How the run of a step ended: its state, and where it failed, why and with what exit status."""
+
+    state: str
+    error: str | None = None
+    exit_status: int | None = None
+
+
+def run_pipeline(
+    project: Project,
+    settings: Settings,
+    reporter: Reporter,
+    start: Callable[[Planned], Outcome],
+    *,
+    first: str | None = None,
+    until: str | None = None,
+) -> Ledger:
+    """Run each step from `first` to `until` that isn't up to date, by `start`, which waits for its end.
+
+    The ledger's items are the steps that were asked for. One of which some items failed counts as done; after one
+    that failed or was stopped none is begun. Whatever ends this, calling it again goes on where it stopped. Raises
+    FishtuiError as `plan.plan` does.
+    """
+    asked = asked_for(first, until)
+    ledger = Ledger(unit="stages")
+    for name in STEPS:
+        if name not in asked:
+            continue
+        if ledger.failed:
+            ledger.skip(name, f"not begun, for {ledger.failed[0].item} did not finish")
+            continue
+        reporter.progress(ledger.total, len(asked), unit="stages", note=name)
+        if reason := excluded(settings, name, asked):
+            ledger.skip(name, reason)
+            continue
+        decision = decide(project, settings, name, reporter)
+        planned = decision.planned
+        reporter.note(f"{name}: {planned.reason}")
+        if not planned.runs:
+            ledger.skip(name, planned.reason)
+            continue
+        record_begun(project, settings, decision)
+        outcome = start(planned)
+        if outcome.state not in (SUCCEEDED, PARTIAL):
+            ledger.fail(name, (outcome.error or outcome.state).partition("\n")[0])
+            continue
+        record_done(project, settings, decision)
+        ledger.done += 1
+        if outcome.state == PARTIAL:
+            reporter.warning("some of its items failed: its own record says which", name)
+    reporter.progress(ledger.total, len(asked), unit="stages")
+    return ledger
+
+
+def record_begun(project: Project, settings: Settings, decision: Decision) -> None:
+    """Stamp a step that is about to run: if it never ends, it will be gone on with. Raises FishtuiError."""
+    restarts = RESTART in decision.planned.arguments
+    aside = Look(project, settings, Reporter()).results_identity() if restarts else ""
+    write_stamp(project, decision.planned.step, Stamp(evidence=decision.evidence, done=False, setting_aside=aside))
+
+
+def record_done(project: Project, settings: Settings, decision: Decision) -> None:
+    """Stamp a step that ran to its end with what it was decided on, and what it left. Raises FishtuiError."""
+    look = Look(project, settings, Reporter())
+    outputs = BY_NAME[decision.planned.step].outputs(look)
+    write_stamp(project, decision.planned.step, Stamp(evidence=decision.evidence, done=True, outputs=outputs))
+    look.save()

@@ -1,0 +1,212 @@
+"""The steps: for each what goes in and comes out, which settings and code its result follows from, and its command."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fishtui.dataset import TEXT_EXTENSION, read_transcript
+from fishtui.errors import DataError
+from fishtui.pipeline.digests import Sum, code_hash, sum_of
+from fishtui.pipeline.look import CODEC, MODEL, Look
+from fishtui.pipeline.stamps import Evidence, Stamp
+from fishtui.settings import Settings
+
+MERGED = (*MODEL, *CODEC, "merge.json")
+SPEECH = "speech.wav"
+# The rows of one batch over all processes: however many share it, the result is the same.
+GLOBAL_BATCH = "train.batch_size × train.devices × train.nodes"
+# A change of these lets a training go on from where it is.
+FREE = ("train.max_steps", "train.validate_every", "train.keep")
+
+Sums = dict[str, Sum]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of the pipeline.
+
+    Inputs and outputs are sums by a name that a reason can give. `settings` are those that the result follows from:
+    nothing that only says how quickly or where. `code` are modules and packages of fishtui. `arguments` gives the
+    words after the command's name, from what its stamp says and, unless that can't be told yet, the evidence now.
+    """
+
+    name: str
+    inputs: Callable[[Look], Sums]
+    outputs: Callable[[Look], Sums]
+    settings: tuple[str, ...]
+    code: tuple[str, ...]
+    arguments: Callable[[Look, Stamp | None, Evidence | None], list[str]]
+
+    def evidence(self, look: Look) -> Evidence:
+        """What the step's result would follow from now."""
+        values = {name: _value(look.settings, name) for name in self.settings}
+        return Evidence(self.inputs(look), values, code_hash(self.code))
+
+
+def _value(settings: Settings, name: str) -> Any:
+    if name == GLOBAL_BATCH:
+        return settings.train.batch_size * settings.train.devices * settings.train.nodes
+    section, _, key = name.partition(".")
+    value = getattr(getattr(settings, section), key)
+    # As it comes back from a stamp.
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _normalize_outputs(look: Look) -> Sums:
+    # From then on the dataset is the user's, to edit and to remove from: it is no fault if it is not as it was made.
+    return {"recordings": Sum("", int(look.has_dataset()))}
+
+
+def _normalize_arguments(look: Look, stamp: Stamp | None, now: Evidence | None) -> list[str]:
+    return [str(look.project.path(look.settings.run.source)), str(look.data)]
+
+
+def _extract_inputs(look: Look) -> Sums:
+    return {
+        "what was rejected or has errors": _names(look.unwanted()),
+        "recordings": look.recordings(),
+        "codec": look.files(look.base, CODEC),
+    }
+
+
+def _pack_inputs(look: Look) -> Sums:
+    return {
+        "what was rejected or has errors": _names(look.unwanted(stale_codes=False)),
+        "transcripts": look.transcripts(),
+        "codes": look.codes(),
+    }
+
+
+def _train_inputs(look: Look) -> Sums:
+    packed = {entry["clip"] for entry in look.manifest}
+    return {
+        "shards": look.shards(),
+        "what was rejected or has errors": _names(look.unwanted(tolerated=["missing-audio"]) & packed),
+        "pretrained model": look.files(look.base, MODEL),
+    }
+
+
+def _train_arguments(look: Look, stamp: Stamp | None, now: Evidence | None) -> list[str]:
+    """Results of other data or settings are moved aside; those that can be gone on with are."""
+    name = look.settings.run.name
+    if not look.checkpoints():
+        return [name]
+    if stamp is None or stamp.evidence.settings.get("run.name") != name:
+        # Made by hand: training itself knows whether it can go on from there.
+        return [name, "--resume"]
+    # Told to begin anew, it may have been ended before it got to that.
+    other = stamp.setting_aside == look.results_identity() or (
+        stamp.done if now is None else _essence(now) != _essence(stamp.evidence)
+    )
+    return [name, "--restart" if other else "--resume"]
+
+
+def _essence(evidence: Evidence) -> tuple[Sums, dict[str, Any]]:
+    return evidence.inputs, {name: value for name, value in evidence.settings.items() if name not in FREE}
+
+
+def _merge_inputs(look: Look) -> Sums:
+    return {"checkpoint": look.chosen(), "pretrained model": look.files(look.base, (*MODEL, *CODEC))}
+
+
+def _synthesize_inputs(look: Look) -> Sums:
+    return {"merged model": look.files(look.merged, MERGED), "reference": look.voice()}
+
+
+def _synthesize_arguments(look: Look, stamp: Stamp | None, now: Evidence | None) -> list[str]:
+    arguments = ["--checkpoint", str(look.merged), "--text", look.settings.run.text]
+    if look.reference:
+        recording, transcript = look.reference
+        arguments += ["--reference", str(recording)]
+        if transcript.suffix != TEXT_EXTENSION:
+            arguments += ["--reference-text", _text(transcript)]
+    return [*arguments, "--output", str(look.results / SPEECH)]
+
+
+def _text(transcript: Path) -> str:
+    try:
+        return read_transcript(transcript)
+    except DataError:
+        # Gone since it was chosen: synthesize will say what a reference needs.
+        return ""
+
+
+def _names(names: set[str]) -> Sum:
+    return sum_of((name, "") for name in names)
+
+
+def _no_arguments(look: Look, stamp: Stamp | None, now: Evidence | None) -> list[str]:
+    return []
+
+
+def _keys(section: str, *keys: str) -> tuple[str, ...]:
+    return tuple(f"{section}.{key}" for key in keys)
+
+
+CLIPS = ("stages/clips.py", "dataset.py")
+NETWORK = ("lm", "nn.py", "weights.py", "devices.py")
+ALL = (
+    Step(
+        "normalize",
+        inputs=lambda look: {"recordings to normalize": look.source()},
+        outputs=_normalize_outputs,
+        settings=_keys("normalize", "loudness", "peak"),
+        code=(*CLIPS, "stages/normalize.py", "audio"),
+        arguments=_normalize_arguments,
+    ),
+    Step(
+        "extract",
+        inputs=_extract_inputs,
+        outputs=lambda look: {"clips' codes": look.codes()},
+        settings=_keys("extract", "precision", "resampler"),
+        code=(*CLIPS, "stages/extract.py", "codes.py", "audio", "codec", "nn.py", "weights.py", "devices.py"),
+        arguments=_no_arguments,
+    ),
+    Step(
+        "pack",
+        inputs=_pack_inputs,
+        outputs=lambda look: {"shards": look.shards()},
+        settings=_keys("pack", "text_extension", "shard_size", "validation"),
+        code=(*CLIPS, "stages/pack.py", "codes.py", "lm/text.py", "shards"),
+        arguments=_no_arguments,
+    ),
+    Step(
+        "train",
+        inputs=_train_inputs,
+        outputs=lambda look: {"checkpoint": look.chosen()},
+        settings=(
+            "run.name",
+            *_keys("train", "method", "lora", "targets", "dropout", "template", "learning_rate", "warmup"),
+            *_keys("train", "weight_decay", "clip_norm", "accumulate", "max_length", "clips_per_sequence"),
+            *_keys("train", "seed", "precision"),
+            GLOBAL_BATCH,
+            *FREE,
+        ),
+        code=(*NETWORK, "stages/clips.py", "stages/train.py", "training", "shards", "distributed.py"),
+        arguments=_train_arguments,
+    ),
+    Step(
+        "merge",
+        inputs=_merge_inputs,
+        outputs=lambda look: {"files of the merged model": look.files(look.merged, MERGED)},
+        settings=("run.name",),
+        code=(*NETWORK, "stages/merge.py", *(f"training/{name}.py" for name in ("adapter", "lora", "origin", "proof"))),
+        arguments=lambda look, stamp, now: [look.settings.run.name],
+    ),
+    Step(
+        "synthesize",
+        inputs=_synthesize_inputs,
+        outputs=lambda look: {"speech": look.files(look.results, [SPEECH])},
+        settings=(
+            *_keys("run", "name", "text", "reference"),
+            *_keys("synthesize", "temperature", "top_p", "repetition_penalty", "max_seconds", "seed", "precision"),
+        ),
+        code=(*NETWORK, "stages/synthesize.py", "codes.py", "audio", "codec"),
+        arguments=_synthesize_arguments,
+    ),
+)
+STEPS = tuple(step.name for step in ALL)
+BY_NAME = {step.name: step for step in ALL}

@@ -1,0 +1,28 @@
+"""What starts a run's processes: Python itself, or where there are several, torchrun or SLURM's srun."""
+
+from __future__ import annotations
+
+from fishtui.errors import MisuseError
+from fishtui.runs.record import RunRecord
+
+# The folder of the run that a process was started for, and the GPUs that it was given.
+ADOPT = "FISHTUI_ADOPT"
+GPUS = "FISHTUI_GPUS"
+ALLOCATION = "SLURM_JOB_ID"
+
+
+def launcher(record: RunRecord) -> list[str]:
+    """The words before `-m fishtui` in the command that starts a run. Raises MisuseError."""
+    wanted = record.settings.get(record.stage, {})
+    devices, nodes = wanted.get("devices", 1), wanted.get("nodes", 1)
+    if devices * nodes == 1:
+        return [record.python]
+    if ALLOCATION in record.environment:
+        tasks = [f"--nodes={nodes}", f"--ntasks-per-node={devices}", f"--ntasks={devices * nodes}"]
+        return ["srun", *tasks, "--kill-on-bad-exit=1", record.python]
+    if nodes > 1:
+        raise MisuseError(
+            f"{record.stage} on {nodes} machines needs a launcher on each of them",
+            f"Start it with torchrun on each machine, or with `fishtui run --until {record.stage} --slurm`.",
+        )
+    return [record.python, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={devices}"]

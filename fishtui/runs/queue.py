@@ -1,0 +1,138 @@
+"""Which queued run may start now. No daemon: whoever looks at the runs of a project starts what can start."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from fishtui.errors import FAILED, FishtuiError
+from fishtui.files import exclusive
+from fishtui.project import Project
+from fishtui.runs import gpus, identity
+from fishtui.runs import record as records
+from fishtui.runs.gpus import VISIBLE, Gpu
+from fishtui.runs.launcher import ADOPT, GPUS, launcher
+from fishtui.runs.record import CARRIED, QUEUED, Needs, RunRecord
+from fishtui.runs.state import Run, Started, look, look_all, note_started
+
+
+@dataclass
+class Taken:
+    """What runs hold, or wait for before others: each lock and GPU, with the run."""
+
+    locks: dict[str, str] = field(default_factory=dict)
+    gpus: dict[str, str] = field(default_factory=dict)
+
+    def grant(self, run_id: str, needs: Needs, visible: Sequence[Gpu]) -> list[str] | str:
+        """The GPUs that the run gets now, or the run that it has to wait for. Either way they are its from now on.
+
+        What an earlier run waits for, no later one may take: so runs that share a need start in their order.
+        """
+        candidates = list(needs.devices) or [gpu.id for gpu in sorted(visible, key=lambda gpu: -gpu.free)]
+        wanted = len(needs.devices) or needs.gpus
+        free = [gpu for gpu in candidates if gpu not in self.gpus]
+        blockers = [self.locks[lock] for lock in needs.locks if lock in self.locks]
+        # More than there are is for the run itself to complain about.
+        if len(free) < min(wanted, len(candidates)):
+            blockers += [self.gpus[gpu] for gpu in candidates if gpu in self.gpus]
+        chosen = free[:wanted]
+        for lock in needs.locks:
+            self.locks.setdefault(lock, run_id)
+        for gpu in chosen if not blockers else free if wanted else []:
+            self.gpus.setdefault(gpu, run_id)
+        return max(blockers) if blockers else chosen
+
+
+def waiting(runs: Sequence[Run]) -> dict[str, str]:
+    """Of each run of this machine that has to wait: the run that it waits for."""
+    return {run_id: found for run_id, found in _granted(runs).items() if isinstance(found, str)}
+
+
+def advance(project: Project) -> list[str]:
+    """Start each queued run of this machine whose turn it is; their ids. Raises FishtuiError.
+
+    Only one process does so at a time, and none starts a run twice: before the lock is released, each run's folder
+    says which process was started for it, and the run itself begins only if it is the first to claim its folder.
+    """
+    if not any(map(_is_ours, look_all(project))):
+        return []
+    with exclusive(project.lock("queue"), "starting runs", wait=True):
+        runs = look_all(project)
+        by_id = {run.id: run for run in runs}
+        ready = {run_id: found for run_id, found in _granted(runs).items() if not isinstance(found, str)}
+        for run_id, chosen in ready.items():
+            start(by_id[run_id], chosen)
+        return list(ready)
+
+
+def start(run: Run, chosen: Sequence[str]) -> None:
+    """Start a queued run's process, in a session of its own; what fails is written to its record.
+
+    The caller holds the queue's lock.
+    """
+    try:
+        command = [*launcher(run.record), "-m", "fishtui", *run.record.command]
+        with (run.folder / "output.log").open("ab") as log:
+            process = subprocess.Popen(
+                command,
+                cwd=run.record.directory,
+                env=_environment(run, chosen),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+    except (FishtuiError, OSError) as error:
+        _failed(run, str(error) if isinstance(error, FishtuiError) else f"it could not be started: {error}")
+        return
+    found = identity.identify(process.pid)
+    if found is not None:
+        note_started(run.folder, Started(process=found, gpus=list(chosen)))
+    elif look(run.folder).state == QUEUED:
+        _failed(run, f"its process ended with status {process.wait()} before it began; its log may tell why")
+
+
+def _failed(run: Run, problem: str) -> None:
+    run.record.state, run.record.exit_status, run.record.error = records.FAILED, FAILED, problem
+    # A folder that has gone in the meantime takes its run with it.
+    with suppress(FishtuiError):
+        records.finish(run.record, run.folder)
+
+
+def _environment(run: Run, chosen: Sequence[str]) -> dict[str, str]:
+    ours = {name: value for name, value in os.environ.items() if not CARRIED.match(name)}
+    given = {ADOPT: str(run.folder.resolve()), GPUS: ",".join(chosen)}
+    # A folder of the user's may hold modules named like Python's own: they are data, and not to be run.
+    environment = {**ours, **run.record.environment, **given, "PYTHONSAFEPATH": "1"}
+    if chosen and not run.record.needs.devices:
+        environment[VISIBLE] = ",".join(chosen)
+    return environment
+
+
+def _is_ours(run: Run) -> bool:
+    return run.state == QUEUED and run.record.job is None and run.is_here
+
+
+def _granted(runs: Sequence[Run]) -> dict[str, list[str] | str]:
+    """What each queued run of this machine gets now, or the run that it waits for."""
+    taken = Taken()
+    for run in runs:
+        if run.state != QUEUED and not run.ended and run.is_here:
+            taken.locks.update(dict.fromkeys(run.record.needs.locks, run.id))
+            taken.gpus.update(dict.fromkeys(run.gpus, run.id))
+    return {
+        run.id: taken.grant(run.id, run.record.needs, _visible(run.record))
+        for run in sorted(runs, key=_id)
+        if _is_ours(run)
+    }
+
+
+def _visible(record: RunRecord) -> list[Gpu]:
+    return gpus.visible(record.environment) if record.needs.gpus else []
+
+
+def _id(run: Run) -> str:
+    return run.id

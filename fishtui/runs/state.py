@@ -1,0 +1,184 @@
+"""What has become of a run: what its folder says, and whether its process lives. Reading changes nothing."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from fishtui.errors import FishtuiError, MisuseError
+from fishtui.files import write_text
+from fishtui.project import Project
+from fishtui.runs import identity, slurm
+from fishtui.runs import record as records
+from fishtui.runs.identity import Identity
+from fishtui.runs.record import FINAL, LOST, QUEUED, RUNNING, STOPPED, STOPPING, RunRecord
+
+STARTED = "started.json"
+STOP = "stop"
+
+
+class Started(msgspec.Struct, frozen=True, kw_only=True):
+    """The process that was started for a run, as long as the run itself has not said which it is; and its GPUs."""
+
+    process: Identity
+    gpus: list[str] = []
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run at one moment. `remark` says what a state alone does not; `process` is None before one was started."""
+
+    folder: Path
+    record: RunRecord
+    state: str
+    process: Identity | None = None
+    gpus: tuple[str, ...] = ()
+    remark: str = ""
+
+    @property
+    def id(self) -> str:
+        return self.folder.name
+
+    @property
+    def ended(self) -> bool:
+        return self.state in (*FINAL, LOST)
+
+    @property
+    def is_here(self) -> bool:
+        """Whether the run belongs to this machine: others' are only looked at."""
+        return (self.record.host, self.record.machine) == identity.here()
+
+    @property
+    def exit_status(self) -> int:
+        """The status that its command ends with; 1 if it could not say."""
+        return 1 if self.record.exit_status is None else self.record.exit_status
+
+    def as_dict(self) -> dict[str, Any]:
+        """The run as JSON-ready data: its record, and its state as it is now."""
+        return {
+            **msgspec.to_builtins(self.record),
+            "state": self.state,
+            "remark": self.remark,
+            "seconds": self.record.seconds,
+            "folder": str(self.folder),
+        }
+
+
+def look(folder: Path) -> Run:
+    """The run in `folder` as it stands now."""
+    return _asked_of_slurm([_look(folder)])[0]
+
+
+def look_all(project: Project) -> list[Run]:
+    """All runs of a project, the oldest first."""
+    try:
+        names = sorted(name for name in os.listdir(project.runs) if not name.startswith("."))
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise FishtuiError(f"{project.runs} can't be read: {error.strerror}", "Check who may read it.") from error
+    return _asked_of_slurm([_look(project.runs / name) for name in names])
+
+
+def find(project: Project, wanted: str) -> Run:
+    """The run that `wanted` names: an id or a part of one, or of several the newest, as with a stage's name, or `last`.
+
+    Raises MisuseError if there is none.
+    """
+    names = sorted(path.name for path in project.runs.glob("[!.]*")) if project.runs.is_dir() else []
+    fitting = [name for name in names if wanted in name or wanted == "last"]
+    if not fitting:
+        raise MisuseError(f"there is no run {wanted}", "`fishtui runs list` shows those that there are.")
+    return look(project.runs / (wanted if wanted in fitting else fitting[-1]))
+
+
+def _look(folder: Path) -> Run:
+    try:
+        record = records.read(folder)
+    except FishtuiError as error:
+        return Run(folder, _unreadable(folder), LOST, remark=error.problem)
+    run = _judge(folder, record)
+    if run.state in (LOST, STOPPED) and record.state not in FINAL:
+        # Between our reading the record and asking for its process, the run may have ended well.
+        with suppress(FishtuiError):
+            return _judge(folder, records.read(folder))
+    return run
+
+
+def _judge(folder: Path, record: RunRecord) -> Run:
+    if record.state in FINAL:
+        return Run(folder, record, record.state, record.process, tuple(record.gpus))
+    started = _started(folder)
+    process = record.process or (started.process if started else None)
+    gpus = tuple(record.gpus or (started.gpus if started else ()))
+    asked = (folder / STOP).exists()
+    if process is None:
+        return Run(folder, record, QUEUED)
+    alive = identity.is_alive(process)
+    if alive is False:
+        remark = f"its process {process.pid} is gone and left no word: it was killed, or the machine went down"
+        return Run(folder, record, STOPPED if asked else LOST, process, gpus, "" if asked else remark)
+    remark = f"on {process.host}" if alive is None else ""
+    return Run(folder, record, STOPPING if asked else RUNNING, process, gpus, remark)
+
+
+def _asked_of_slurm(runs: list[Run]) -> list[Run]:
+    """The same runs; of those whose processes can't be seen from here, SLURM knows more."""
+    unknown = {
+        run.record.job: run
+        for run in runs
+        if run.record.job and not run.ended and not (run.process and identity.is_here(run.process))
+    }
+    told = slurm.jobs(unknown) if unknown else None
+    return [_as_told(run, told[run.record.job]) if told and run.record.job in told else run for run in runs]
+
+
+def _as_told(run: Run, job: slurm.Job) -> Run:
+    remark = f"job {run.record.job} {job}"
+    if job.waits:
+        return replace(run, state=QUEUED, remark=remark)
+    if job.runs:
+        asked = (run.folder / STOP).exists()
+        return replace(run, state=STOPPING if asked else RUNNING, remark=remark)
+    # Its last word may have come since we looked.
+    now = _look(run.folder)
+    if now.record.state in FINAL:
+        return now
+    return replace(run, state=STOPPED if (run.folder / STOP).exists() else LOST, remark=remark)
+
+
+def _unreadable(folder: Path) -> RunRecord:
+    """What can be told of a run whose record can't be read."""
+    match = records.ID.fullmatch(folder.name)
+    return RunRecord(
+        id=folder.name,
+        stage=match[2] if match else "",
+        command=[],
+        directory="",
+        python="",
+        environment={},
+        arguments={},
+        settings={},
+        sources={},
+        host="",
+        machine="",
+        created=0.0,
+        state=LOST,
+    )
+
+
+def _started(folder: Path) -> Started | None:
+    try:
+        return msgspec.json.decode((folder / STARTED).read_bytes(), type=Started)
+    except (OSError, ValueError):
+        return None
+
+
+def note_started(folder: Path, started: Started) -> None:
+    """Keep which process was started for the run in `folder`. Raises FishtuiError."""
+    write_text(folder / STARTED, msgspec.json.encode(started).decode())

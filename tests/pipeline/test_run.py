@@ -1,0 +1,143 @@
+"""The pipeline run: what must, in order, and going on where it stopped."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from fishtui.pipeline.plan import UP_TO_DATE
+from fishtui.pipeline.steps import STEPS
+from fishtui.runs.ledger import Entry
+from tests.pipeline.conftest import Pipeline
+
+
+def test_all_steps_run_in_order_and_then_none(fresh: Pipeline) -> None:
+    ledger = fresh.run()
+    assert [each.step for each in fresh.started] == list(STEPS)
+    assert (ledger.unit, ledger.done, ledger.total) == ("stages", 6, 6)
+    assert fresh.started[3].arguments == ["train", "voice"]
+    ledger = fresh.run()
+    assert ledger.skipped == [Entry(name, UP_TO_DATE) for name in STEPS]
+
+
+def test_the_first_failure_ends_it_and_the_next_run_goes_on_there(fresh: Pipeline) -> None:
+    fresh.fails["pack"] = "failed"
+    ledger = fresh.run()
+    assert ledger.failed == [Entry("pack", "pack broke")]
+    assert [entry.item for entry in ledger.skipped] == ["train", "merge", "synthesize"]
+    assert ledger.total == len(STEPS)
+    fresh.fails.clear()
+    assert fresh.reasons()["pack"] == "it did not finish"
+    assert fresh.ran() == ["pack", "train", "merge", "synthesize"]
+
+
+def test_what_ran_to_the_same_end_as_before_lets_later_steps_be(done: Pipeline) -> None:
+    done.change("extract", precision="tf32")
+    assert list(done.reasons()) == list(STEPS[1:])
+    assert done.ran() == ["extract"]
+    assert done.reasons() == {}
+
+
+def test_partial_steps_count_as_done_and_are_not_repeated(done: Pipeline) -> None:
+    done.change("pack", shard_size=9.0)
+    (done.data / "anna" / "00.lab").unlink()
+    done.fails["synthesize"] = "partial"
+    ledger = done.run()
+    assert not ledger.failed
+    assert "synthesize" not in done.reasons()
+
+
+def test_a_stopped_step_ends_the_pipeline(done: Pipeline) -> None:
+    done.change("run", text="Good evening.")
+    done.fails["synthesize"] = "stopped"
+    assert done.run().failed == [Entry("synthesize", "synthesize broke")]
+
+
+def test_only_what_is_asked_for_runs(fresh: Pipeline) -> None:
+    assert fresh.ran(until="pack") == ["normalize", "extract", "pack"]
+    assert fresh.run(first="train", until="train").total == 1
+
+
+def test_what_changes_while_a_step_runs_is_seen_the_next_time(done: Pipeline) -> None:
+    (done.data / "anna" / "00.lab").write_text("One thing.")
+    done.meanwhile["pack"] = lambda: (done.data / "anna" / "00.lab").write_text("Another thing.")
+    done.run(until="pack")
+    assert done.reasons(until="pack") == {"pack": "transcripts changed"}
+
+
+def test_training_that_was_broken_off_after_a_restart_goes_on(done: Pipeline) -> None:
+    done.change("train", seed=1)
+
+    def killed() -> None:
+        raise KeyboardInterrupt
+
+    done.meanwhile["train"] = killed
+    with pytest.raises(KeyboardInterrupt):
+        done.run()
+    assert done.started[-1].arguments == ["train", "voice", "--restart"]
+    done.meanwhile.clear()
+    assert done.ran() == ["train", "synthesize"]
+    assert done.started[-2].arguments == ["train", "voice", "--resume"]
+
+
+def test_training_that_was_broken_off_before_it_moved_old_results_still_restarts(done: Pipeline) -> None:
+    done.change("train", seed=1)
+    done.fails["train"] = "stopped"
+    done.run()
+    done.fails.clear()
+    done.run()
+    assert [each.arguments for each in done.started[:2]] == [["train", "voice", "--restart"]] * 2
+
+
+@settings(
+    max_examples=8,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(
+    changes=st.lists(
+        st.sampled_from(
+            ["transcript", "codes", "shards", "steps", "seed", "text", "base", "checkpoint", "stamp", "gone"]
+        ),
+        max_size=4,
+    ),
+    fails=st.sampled_from([None, *STEPS]),
+)
+def test_whatever_changed_and_wherever_it_broke_a_run_leaves_everything_up_to_date(
+    finished: Path, tmp_path: Path, changes: list[str], fails: str | None
+) -> None:
+    shutil.rmtree(tmp_path / "project", ignore_errors=True)
+    shutil.copytree(finished, tmp_path / "project")
+    pipeline = Pipeline(tmp_path / "project")
+    for number, change in enumerate(changes):
+        if change == "transcript":
+            (pipeline.data / "anna" / "01.lab").write_text(f"Version {number} of what is said.")
+        elif change == "codes":
+            (pipeline.data / "anna" / "02.npy").unlink(missing_ok=True)
+        elif change == "shards":
+            shutil.rmtree(pipeline.data / "protos", ignore_errors=True)
+        elif change == "steps":
+            pipeline.change("train", max_steps=20_000 + number)
+        elif change == "seed":
+            pipeline.change("train", seed=number)
+        elif change == "text":
+            pipeline.change("run", text=f"Number {number}.")
+        elif change == "base":
+            (pipeline.base / "model.pth").write_text(f"another {number}")
+        elif change == "checkpoint":
+            shutil.rmtree(pipeline.results, ignore_errors=True)
+        elif change == "stamp":
+            shutil.rmtree(pipeline.project.state / "stamps", ignore_errors=True)
+        else:
+            (pipeline.data / "anna" / "03.wav").unlink(missing_ok=True)
+    if fails:
+        pipeline.fails[fails] = "failed"
+        pipeline.run()
+        pipeline.fails.clear()
+    pipeline.run()
+    assert pipeline.reasons() == {}
+    assert pipeline.ran() == []

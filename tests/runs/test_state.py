@@ -1,0 +1,160 @@
+"""What is said of a run, from its folder and its process."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from fishtui import settings
+from fishtui.errors import MisuseError
+from fishtui.project import Project
+from fishtui.runs import identity, record, slurm, state
+from fishtui.runs.execute import execute
+from fishtui.runs.ledger import Ledger
+from fishtui.runs.record import LOST, QUEUED, RUNNING, STOPPED, STOPPING, SUCCEEDED
+from fishtui.runs.state import Started
+
+LOADED = settings.Loaded(settings.Settings())
+
+
+def make(project: Project, stage: str = "pack", **changes: object) -> Path:
+    made, folder = record.create(project, stage, [stage], LOADED, {})
+    for name, value in changes.items():
+        setattr(made, name, value)
+    record.save(made, folder)
+    return folder
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return Project(tmp_path)
+
+
+def test_a_run_is_queued_until_a_process_was_started_for_it(project: Project) -> None:
+    folder = make(project)
+    assert state.look(folder).state == QUEUED
+    state.note_started(folder, Started(process=identity.this_process(), gpus=["GPU-1"]))
+    run = state.look(folder)
+    assert (run.state, run.gpus) == (RUNNING, ("GPU-1",))
+
+
+def test_a_run_that_was_asked_to_stop_is_stopping_as_long_as_its_process_lives(project: Project) -> None:
+    folder = make(project, process=identity.this_process())
+    (folder / state.STOP).touch()
+    assert state.look(folder).state == STOPPING
+
+
+def test_a_run_whose_process_was_killed_is_lost_or_stopped_if_that_was_asked_for(project: Project) -> None:
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    folder = make(project, process=identity.identify(process.pid), state=RUNNING)
+    assert state.look(folder).state == RUNNING
+    process.kill()
+    process.wait()
+    assert state.look(folder).state == LOST
+    (folder / state.STOP).touch()
+    assert state.look(folder).state == STOPPED
+
+
+def test_a_process_that_ended_and_was_not_waited_for_does_not_live(project: Project) -> None:
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    found = identity.identify(process.pid)
+    assert found is not None
+    process.kill()
+    assert process.stdout is not None
+    # The pipe closes as the process ends.
+    process.stdout.read()
+    while identity.is_alive(found):
+        pass
+    assert process.returncode is None
+    process.wait()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"start_time": 1}, {"boot_id": "another"}, {"space": "pid:[1]"}],
+    ids=["pid again", "reboot", "container"],
+)
+def test_another_process_of_that_pid_is_no_sign_of_life(project: Project, change: dict[str, object]) -> None:
+    stranger = msgspec.structs.replace(identity.this_process(), **change)
+    assert state.look(make(project, process=stranger, state=RUNNING)).state == LOST
+
+
+def test_another_machines_run_is_taken_at_its_word(project: Project) -> None:
+    elsewhere = msgspec.structs.replace(identity.this_process(), host="gpu-7", pid=1, start_time=1)
+    run = state.look(make(project, process=elsewhere, state=RUNNING))
+    assert (run.state, run.remark) == (RUNNING, "on gpu-7")
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"id": 3}', b"\xff\x00"])
+def test_a_damaged_record_is_told_and_hides_no_other_run(project: Project, content: bytes) -> None:
+    damaged, whole = make(project), make(project, state=SUCCEEDED)
+    (damaged / "run.json").write_bytes(content)
+    first, second = state.look_all(project)
+    assert (first.id, first.state, first.record.stage) == (damaged.name, LOST, "pack")
+    assert "run.json can't be read" in first.remark
+    assert (second.id, second.state) == (whole.name, SUCCEEDED)
+
+
+def test_ids_sort_in_the_order_of_their_making_also_when_the_clock_is_set_back(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = make(project).name
+    monkeypatch.setattr(record.time, "time_ns", lambda: 1_000_000_000_000_000_000)
+    names = [first, *(make(project, stage).name for stage in ("train", "extract", "pack"))]
+    assert names == sorted(names)
+    assert len(set(names)) == 4
+
+
+def test_a_part_of_an_id_names_the_newest_that_has_it(project: Project) -> None:
+    older, newer, other = make(project), make(project), make(project, "train")
+    assert state.find(project, "pack").folder == newer
+    assert state.find(project, older.name).folder == older
+    assert state.find(project, "last").folder == other
+    with pytest.raises(MisuseError, match="no run merge"):
+        state.find(project, "merge")
+
+
+def test_a_name_that_is_not_utf_8_comes_back_from_a_record(project: Project) -> None:
+    folder = make(project, command=["extract", "caf\udce9"])
+    assert record.read(folder).command == ["extract", "caf\udce9"]
+
+
+def test_a_run_leaves_no_reserve_and_tells_how_long_it_took(project: Project) -> None:
+    run = execute(project, "pack", lambda reporter: Ledger(done=1), LOADED, {})
+    assert (run.state, run.record.exit_status) == (SUCCEEDED, 0)
+    assert run.record.took is not None
+    assert sorted(path.name for path in run.folder.iterdir()) == ["events.jsonl", "output.log", "run.json"]
+    assert state.look(run.folder).record.took == run.record.took
+
+
+def test_a_run_whose_folder_is_removed_goes_on_and_says_how_it_ended(project: Project) -> None:
+    def work(reporter: object) -> Ledger:
+        for path in next(project.runs.iterdir()).iterdir():
+            path.unlink()
+        next(project.runs.iterdir()).rmdir()
+        return Ledger(done=1)
+
+    run = execute(project, "pack", work, LOADED, {})
+    assert state.look(run.folder).state == SUCCEEDED
+
+
+@pytest.mark.parametrize(
+    ("job", "expected"),
+    [
+        (slurm.Job("PENDING", "Resources"), QUEUED),
+        (slurm.Job("RUNNING"), RUNNING),
+        (slurm.Job("NODE_FAIL"), LOST),
+        (slurm.Job("UNKNOWN"), LOST),
+    ],
+)
+def test_a_submitted_run_stands_as_slurm_says(
+    project: Project, job: slurm.Job, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slurm, "jobs", lambda numbers: dict.fromkeys(numbers, job))
+    run = state.look(make(project, job="12"))
+    assert run.state == expected
+    assert run.remark.startswith("job 12 ")

@@ -1,0 +1,229 @@
+"""Events written and read: whole or absent, also where the disk is full or the reader comes at a bad moment."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from unittest import mock
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fishtui.errors import FishtuiError
+from fishtui.runs import tail
+from fishtui.runs.events import EventWriter, new_event, read_events
+from fishtui.runs.tail import EventTail, newest
+from tests.builders import file_size_limit
+
+
+def noted(text: str) -> dict:
+    return new_event("note", message=text)
+
+
+def line(text: str) -> bytes:
+    return json.dumps(noted(text)).encode() + b"\n"
+
+
+def messages(events: list[dict]) -> list[str]:
+    return [event["message"] for event in events]
+
+
+def write(path: Path, *texts: str) -> Path:
+    path.write_bytes(b"".join(map(line, texts)))
+    return path
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "events.jsonl"
+
+
+def test_new_events_come_once_each_in_their_order(path: Path) -> None:
+    events = EventTail(path)
+    writer = EventWriter(path)
+    for text in "ab":
+        writer.write("note", message=text)
+    assert messages(events.read()) == ["a", "b"]
+    assert events.read() == []
+    writer.write("note", message="c")
+    assert messages(events.read()) == ["c"]
+
+
+def test_a_torn_last_line_waits_for_its_rest(path: Path) -> None:
+    events = EventTail(path)
+    torn = line("b")
+    path.write_bytes(line("a") + torn[:20])
+    assert messages(events.read()) == ["a"]
+    assert events.read() == []
+    with path.open("ab") as file:
+        file.write(torn[20:])
+    assert messages(events.read()) == ["b"]
+
+
+def test_a_read_ends_at_its_bounds_and_says_that_there_may_be_more(path: Path) -> None:
+    events = EventTail(write(path, *map(str, range(500))))
+    assert len(events.read(most=200)) == 200
+    assert events.more
+    assert len(events.read(seconds=0)) <= tail.BETWEEN
+    assert events.more
+    while events.more:
+        events.read()
+    assert events.read() == []
+    assert not events.more
+
+
+def test_a_file_that_is_not_there_has_no_events_and_may_come(path: Path) -> None:
+    events = EventTail(path / "events.jsonl")
+    assert events.read() == []
+    path.mkdir()
+    write(path / "events.jsonl", "a")
+    assert messages(events.read()) == ["a"]
+
+
+def test_a_file_that_was_removed_has_no_more_events_and_another_is_read_from_its_start(path: Path) -> None:
+    events = EventTail(write(path, "a"))
+    events.read()
+    path.unlink()
+    assert events.read() == []
+    write(path, "b", "c")
+    assert messages(events.read()) == ["b", "c"]
+
+
+@pytest.mark.parametrize("texts", ["b", "bcd"], ids=["shorter", "longer"])
+@pytest.mark.parametrize("renamed", [True, False], ids=["renamed into place", "written over"])
+def test_a_file_that_was_replaced_is_read_from_its_start(path: Path, texts: str, renamed: bool) -> None:
+    events = EventTail(write(path, "a", "a"))
+    events.read()
+    if renamed:
+        os.replace(write(path.with_name("new"), *texts), path)
+    else:
+        write(path, *texts)
+    assert messages(events.read()) == list(texts)
+
+
+DAMAGED = [
+    b"\x00\x00\x00",
+    b"{",
+    b"7",
+    b"[" * 100_000,
+    b'{"kind": "note"}',
+    b'{"version": 1, "time": "now", "kind": "note", "message": ""}',
+    b'{"version": 2, "time": 1, "kind": "note", "message": ""}',
+    b'{"version": 1, "time": 1, "kind": "song", "message": ""}',
+    b'{"version": 1, "time": 1, "kind": ["note"], "message": ""}',
+]
+
+
+@pytest.mark.parametrize("damage", DAMAGED, ids=range(len(DAMAGED)))
+def test_a_damaged_line_is_passed_over_and_counted(path: Path, damage: bytes) -> None:
+    path.write_bytes(line("a") + damage + b"\n" + line("b"))
+    events = EventTail(path)
+    assert messages(events.read()) == messages(list(read_events(path))) == ["a", "b"]
+    assert events.damaged == 1
+    assert newest(path, ["note"])["note"]["message"] == "b"
+
+
+def test_names_that_are_not_utf8_are_read_as_they_were_written(path: Path) -> None:
+    EventWriter(path).write("warning", message="odd", item="caf\udce9")
+    assert EventTail(path).read()[0]["item"] == "caf\udce9"
+
+
+def test_a_line_too_long_to_be_an_event_is_passed_over_without_being_kept(path: Path) -> None:
+    path.write_bytes(line("a") + b"x" * 50_000 + b"\n" + line("b"))
+    with mock.patch.multiple(tail, LONGEST=1000, BLOCK=512):
+        events = EventTail(path)
+        assert messages(events.read(seconds=60)) == ["a", "b"]
+        assert events.damaged == 1
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.one_of(st.text(max_size=20).map(line), st.sampled_from([b"{\n", b"\n", b"\x00\xff\n"]))),
+    st.lists(st.integers(0, 400)),
+    st.integers(1, 50),
+    st.integers(1, 5),
+)
+def test_the_same_events_come_however_the_file_grows_and_is_read(
+    tmp_path_factory: pytest.TempPathFactory, lines: list[bytes], cuts: list[int], block: int, most: int
+) -> None:
+    path = tmp_path_factory.mktemp("tail") / "events.jsonl"
+    content = b"".join(lines)
+    came = []
+    with mock.patch.object(tail, "BLOCK", block), path.open("wb", buffering=0) as file:
+        events = EventTail(path)
+        for start, stop in zip([0, *sorted(cuts)], [*sorted(cuts), len(content)], strict=True):
+            file.write(content[start:stop])
+            came += events.read(most, seconds=60)
+        while events.more or came == []:
+            came += events.read(most, seconds=60)
+            if not events.more:
+                break
+    assert came == list(read_events(path))
+    assert events.damaged == sum(each in (b"{\n", b"\x00\xff\n") for each in lines)
+
+
+def test_the_newest_events_are_found_from_the_end(path: Path) -> None:
+    writer = EventWriter(path)
+    for step in range(2000):
+        writer.write("metric", step=step, values={"loss": 1.0})
+    for done in range(500):
+        writer.write("progress", done=done, total=500, unit="steps", note="")
+    found = newest(path, ["progress", "metric", "end"])
+    assert (found["progress"]["done"], found["metric"]["step"]) == (499, 1999)
+    assert found.keys() == {"progress", "metric"}
+    assert newest(path.with_name("none"), ["metric"]) == {}
+
+
+def test_looking_for_the_newest_events_reads_no_more_than_the_end(path: Path) -> None:
+    with path.open("wb") as file:
+        file.write(line("first"))
+        file.truncate(1 << 30)
+    with path.open("ab") as file:
+        file.write(b"\n" + line("last")[:-1])
+    with mock.patch("os.pread", side_effect=os.pread) as pread:
+        assert newest(path, ["note"]) == {}
+    assert sum(call.args[1] for call in pread.call_args_list) < 2 * tail.REACH
+
+
+@given(texts=st.lists(st.text(max_size=40), max_size=20), step=st.integers(1, 300), torn=st.booleans())
+def test_the_newest_event_is_the_last_whole_one_whatever_is_read_at_once(
+    tmp_path_factory: pytest.TempPathFactory, texts: list[str], step: int, torn: bool
+) -> None:
+    path = tmp_path_factory.mktemp("newest") / "events.jsonl"
+    path.write_bytes(b"".join(map(line, texts)) + (line("torn")[:-1] if torn else b""))
+    with mock.patch.object(tail, "STEP", step):
+        found = newest(path, ["note"])
+    assert [event["message"] for event in found.values()] == texts[-1:]
+
+
+def test_a_full_disk_leaves_no_part_of_an_event_and_the_next_ones_are_whole(path: Path) -> None:
+    writer = EventWriter(path)
+    writer.write("note", message="a")
+    with file_size_limit(path.stat().st_size + 20), pytest.raises(FishtuiError, match="can't be written"):
+        writer.write("note", message="b")
+    assert path.read_bytes().endswith(b"}\n")
+    writer.write("note", message="c")
+    assert messages(list(read_events(path))) == ["a", "c"]
+
+
+def test_an_event_after_a_torn_line_stands_on_a_line_of_its_own(path: Path) -> None:
+    path.write_bytes(line("a") + line("b")[:20])
+    writer = EventWriter(path)
+    with file_size_limit(path.stat().st_size + 10), pytest.raises(FishtuiError):
+        writer.write("note", message="c")
+    for text in "de":
+        writer.write("note", message=text)
+    events = EventTail(path)
+    assert messages(events.read()) == ["a", "d", "e"]
+    assert events.damaged == 1
+
+
+def test_each_event_is_one_write(path: Path) -> None:
+    writer = EventWriter(path)
+    # Whole at once: another process sees either nothing of it or all.
+    follower = EventTail(path)
+    for number in range(50):
+        writer.write("note", message="x" * 10 ** (number % 5))
+        assert len(follower.read()) == 1

@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from fishtui import distributed
+from fishtui.distributed import Place, check_processes, joined, launched, own_device, place
+from fishtui.errors import MisuseError
+
+TORCHRUN = {"RANK": "5", "WORLD_SIZE": "8", "LOCAL_RANK": "1", "MASTER_ADDR": "a", "MASTER_PORT": "29500"}
+SBATCH = {"SLURM_JOB_ID": "12", "SLURM_NTASKS": "4", "SLURM_PROCID": "0", "SLURM_LOCALID": "0"}
+SRUN = SBATCH | {
+    "SLURM_STEP_ID": "1",
+    "SLURM_STEP_NUM_TASKS": "4",
+    "SLURM_STEP_NUM_NODES": "2",
+    "SLURM_STEP_NODELIST": "gpu[07-08]",
+    "SLURM_PROCID": "3",
+    "SLURM_LOCALID": "1",
+}
+
+
+@pytest.mark.parametrize(
+    ("environment", "wanted", "is_launched"),
+    [
+        ({}, Place(0, 1, 0), False),
+        (TORCHRUN, Place(5, 8, 1), True),
+        (TORCHRUN | {"RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "0"}, Place(0, 1, 0), True),
+        (SRUN, Place(3, 4, 1), True),
+        (SRUN | {"SLURM_PROCID": "0", "SLURM_STEP_NUM_TASKS": "1", "SLURM_LOCALID": "0"}, Place(0, 1, 0), False),
+        # A batch script runs once, however many tasks its steps may have.
+        (SBATCH, Place(0, 1, 0), False),
+        (SRUN | TORCHRUN, Place(5, 8, 1), True),
+        # As some schedulers set them for whatever they start.
+        ({"RANK": "3", "WORLD_SIZE": "4"}, Place(0, 1, 0), False),
+    ],
+)
+def test_the_launcher_tells_the_place(environment: dict[str, str], wanted: Place, is_launched: bool) -> None:
+    assert place(environment) == wanted
+    assert launched(environment) is is_launched
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        TORCHRUN | {"RANK": "8"},
+        TORCHRUN | {"RANK": ""},
+        TORCHRUN | {"WORLD_SIZE": "many"},
+        TORCHRUN | {"WORLD_SIZE": "0"},
+        TORCHRUN | {"LOCAL_RANK": "-1"},
+        {"LOCAL_RANK": "0"},
+        SRUN | {"SLURM_PROCID": "four"},
+        SRUN | {"SLURM_PROCID": "4"},
+        {name: value for name, value in SRUN.items() if name != "SLURM_LOCALID"},
+    ],
+)
+def test_variables_that_make_no_sense_are_refused_and_named(environment: dict[str, str]) -> None:
+    with pytest.raises(MisuseError, match=r"make no sense: (RANK|SLURM_PROCID)="):
+        place(environment)
+
+
+def test_as_many_processes_must_run_as_are_set() -> None:
+    check_processes(Place(), "train", 1, 1)
+    check_processes(Place(3, 4, 1), "train", 2, 2)
+    with pytest.raises(MisuseError, match="this is one alone") as caught:
+        check_processes(Place(), "extract", 2, 1)
+    assert "torchrun --nnodes 1 --nproc-per-node 2 -m fishtui extract" in caught.value.remedy
+    with pytest.raises(MisuseError, match=r"4 processes were started, but train.devices=1") as caught:
+        check_processes(Place(0, 4, 0), "train", 1, 1)
+    assert "their product is 4" in caught.value.remedy
+
+
+def test_each_process_of_a_machine_takes_a_gpu_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    second = Place(5, 8, 1)
+    assert str(own_device("auto", second)) == "cuda:1"
+    assert str(own_device("cuda", second)) == "cuda:1"
+    assert str(own_device("cpu", second)) == "cpu"
+    assert str(own_device("cuda:1", Place())) == "cuda:1"
+    with pytest.raises(MisuseError, match="can't share cuda:1"):
+        own_device("cuda:1", second)
+    with pytest.raises(MisuseError, match="no GPU cuda:2 here: torch sees 2"):
+        own_device("auto", Place(2, 8, 2))
+    # SLURM can be asked to show each task its own GPU only.
+    monkeypatch.delenv("LOCAL_RANK")
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
+    assert str(own_device("auto", second)) == "cuda:0"
+
+
+def test_steps_of_slurm_meet_on_the_machine_of_their_first_process() -> None:
+    meeting = distributed._meeting_point
+    assert meeting(TORCHRUN) == "env://"
+    assert meeting(SRUN | {"MASTER_ADDR": "a", "MASTER_PORT": "1"}) == "env://"
+    alone = SRUN | {"SLURM_STEP_NUM_NODES": "1"}
+    assert meeting(alone).startswith("tcp://127.0.0.1:")
+    assert meeting(SRUN).startswith("tcp://gpu07:")
+    others = [{"SLURM_STEP_ID": "2"}, {"SLURM_JOB_ID": "13"}, {"SLURM_JOB_ID": "13", "SLURM_STEP_ID": "0"}]
+    assert len({meeting(SRUN | other) for other in [{}, *others]}) == 4
+
+
+def test_alone_there_is_nobody_to_ask() -> None:
+    with joined(Place()) as group:
+        assert group.first
+        assert group.share("mine") == "mine"
+        assert group.gather(3) == [3]
+        assert group.sum([0.1, 2]) == group.max([0.1, 2]) == [0.1, 2]
+        assert [group.count("done", 2), group.count("done", 3), group.count("other", 1)] == [2, 5, 1]
+
+
+STEP = """
+from fishtui.distributed import joined, place
+from fishtui.errors import FishtuiError
+
+with joined(place()) as group:
+    rank = group.place.rank
+    print(group.share("first" if rank == 0 else "other"), group.gather(rank), group.sum([rank, 1]), group.max([-rank]))
+    if rank == 1:
+        raise FishtuiError("the disk is full", "Free some space.")
+    group.share(None)
+"""
+
+
+def test_tasks_of_a_step_find_each_other_and_end_together() -> None:
+    """As srun starts them, which needs no more than its variables."""
+    step = {name: value for name, value in os.environ.items() if not name.startswith(("MASTER_", "LOCAL_RANK"))}
+    step |= SRUN | {"SLURM_STEP_NUM_TASKS": "2", "SLURM_STEP_NUM_NODES": "1", "SLURM_JOB_ID": str(os.getpid())}
+    tasks = [
+        subprocess.Popen(
+            [sys.executable, "-c", STEP],
+            env=step | {"SLURM_PROCID": str(rank), "SLURM_LOCALID": str(rank)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(2)
+    ]
+    printed = [task.communicate(timeout=120) for task in tasks]
+    assert [task.returncode for task in tasks] == [1, 1]
+    assert [output for output, _ in printed] == ["first [0, 1] [1.0, 2.0] [0.0]\n"] * 2
+    assert "FishtuiError: process 1 on " in printed[0][1]
+    assert "failed: the disk is full" in printed[0][1]
+    assert "FishtuiError: the disk is full" in printed[1][1]
+    assert all("Free some space." in errors for _, errors in printed)
