@@ -19,7 +19,7 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 @setting("--loudness", "normalize.loudness")
 @setting("--peak", "normalize.peak")
 @setting("--workers", "normalize.workers")
-@shared()
+@shared(detach=True)
 def normalize(session: Session, source: Path, target: Path, clean: bool) -> int:
     """Bring all clips to one loudness, from SRC to DST.
 
@@ -41,7 +41,7 @@ def normalize(session: Session, source: Path, target: Path, clean: bool) -> int:
 @setting("--precision", "extract.precision")
 @setting("--devices", "extract.devices")
 @setting("--nodes", "extract.nodes")
-@shared()
+@shared(detach=True)
 def extract(session: Session, data: Path | None, checkpoint: Path | None) -> int:
     """Make the codec's codes, clip.npy beside clip.wav.
 
@@ -63,7 +63,7 @@ def extract(session: Session, data: Path | None, checkpoint: Path | None) -> int
 @setting("--text-extension", "pack.text_extension")
 @setting("--shard-size", "pack.shard_size")
 @setting("--validation", "pack.validation")
-@shared()
+@shared(detach=True)
 def pack(session: Session, data: Path | None, output: Path | None) -> int:
     """Pack transcripts and codes into shards for training.
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from importlib import import_module
 from keyword import iskeyword
+from pathlib import Path
+from typing import Any
 
 import click
 
@@ -32,6 +36,8 @@ COMMANDS = {
     "merge": "model",
     "export": "model",
     "synthesize": "model",
+    "run": "pipeline",
+    "runs": "runs",
 }
 
 
@@ -64,7 +70,21 @@ def run(arguments: Sequence[str]) -> int:
         if isinstance(stream, io.TextIOWrapper):
             # What a terminal's encoding has no word for is spelled out.
             stream.reconfigure(errors="backslashreplace")
+    command: Callable[[], Any] = partial(fishtui.main, args=list(arguments), prog_name="fishtui", standalone_mode=False)
+    adopted = os.environ.pop("FISHTUI_ADOPT", None)
     with diagnostics.reported("--debug" in arguments) as outcome:
-        status = fishtui.main(args=list(arguments), prog_name="fishtui", standalone_mode=False)
-        outcome.status = status if isinstance(status, int) else 0
+        if adopted is not None and not _helps():
+            from fishtui.runs.execute import adopt
+
+            adopt(Path(adopted), command)
+        else:
+            status = command()
+            outcome.status = status if isinstance(status, int) else 0
     return outcome.status
+
+
+def _helps() -> bool:
+    """Whether another process keeps the record of the run that this one works for."""
+    from fishtui.distributed import place
+
+    return place().rank > 0

@@ -34,7 +34,7 @@ TEMPLATE = click.Choice(["interleave", "instruct"])
 @setting("--devices", "train.devices")
 @setting("--nodes", "train.nodes")
 @setting("--strategy", "train.strategy")
-@shared()
+@shared(detach=True)
 def train(session: Session, name: str, resume: bool, restart: bool) -> int:
     """Fine-tune the model on the packed clips, into results/NAME.
 
@@ -57,7 +57,7 @@ def train(session: Session, name: str, resume: bool, restart: bool) -> int:
 @click.option("--output", type=FOLDER, help="The new checkpoint folder.")
 @click.option("--template", type=TEMPLATE, help="The prompt to synthesize with, if not the adapter's own.")
 @setting("--lora", "train.lora")
-@shared()
+@shared(detach=True)
 def merge(
     session: Session,
     name: str | None,
@@ -90,7 +90,7 @@ def merge(
 @click.option("--adapter", type=ANY_PATH, help="A checkpoint, or a file of the older public tool.")
 @click.option("--output", type=FOLDER, required=True, help="The peft folder to write.")
 @setting("--lora", "train.lora")
-@shared()
+@shared(detach=True)
 def export(session: Session, name: str | None, step: int | None, adapter: Path | None, output: Path) -> int:
     """Write training NAME, or any --adapter, as a peft folder."""
     from fishtui.stages.merge import export
@@ -117,7 +117,7 @@ def export(session: Session, name: str | None, step: int | None, adapter: Path |
 @setting("--device", "synthesize.device")
 @setting("--compile", "synthesize.compile")
 @setting("--lora", "train.lora")
-@shared()
+@shared(detach=True)
 def synthesize(
     session: Session,
     checkpoint: Path | None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 # A term of a filter that begins like an option.
 NEGATED = re.compile(r"-[A-Za-z]+(-[A-Za-z]+)*:")
 Command = Callable[..., Any]
-# Stages that may run several times at once in a project, each on outputs of its own.
-SIDE_BY_SIDE = ("train", "synthesize", "export")
 
 
 class Stage(Protocol):
@@ -41,13 +40,20 @@ class Session:
     as_json: bool
     dry_run: bool
     debug: bool
+    detach: bool = False
     overrides: list[str] = field(default_factory=list)
 
     @functools.cached_property
     def settings(self) -> Loaded:
         """The settings in force. Raises MisuseError."""
-        from fishtui.settings import load
+        import msgspec
 
+        from fishtui.runs.execute import adopted
+        from fishtui.settings import Loaded, Settings, load
+
+        if run := adopted():
+            # What was set when it was launched, whatever the settings file says by now.
+            return Loaded(msgspec.convert(run.settings, Settings), run.sources)
         return load(self.project.settings_file, overrides=self.overrides)
 
     def path(self, given: Path | None, setting: str) -> Path:
@@ -77,13 +83,20 @@ class Session:
         from fishtui.cli import diagnostics, output
         from fishtui.cli.progress import show_events, show_json
         from fishtui.distributed import place
-        from fishtui.runs.execute import execute
+        from fishtui.runs.execute import adopted, execute
+        from fishtui.runs.launch import SIDE_BY_SIDE, launch
         from fishtui.runs.reporter import Reporter
 
         if self.dry_run:
             content = stage(Reporter(), dry_run=True).as_dict()
             output.document({"stage": name, "dry_run": True, "ledger": content}) if self.as_json else output.ledger(
                 content, verb="would be done"
+            )
+            return 0
+        if self.detach and adopted() is None:
+            run = launch(self.project, name, sys.argv[1:], self.settings, arguments)
+            output.document(run.as_dict()) if self.as_json else output.line(
+                f"{run.id} {run.state}; watch it with `fishtui runs attach {run.id}`"
             )
             return 0
         work = functools.partial(stage, dry_run=False)
@@ -125,8 +138,8 @@ class FilterCommand(click.Command):
         return super().parse_args(context, [*others, *(["--", *negated] if negated else [])])
 
 
-def shared(dry_run: bool = True) -> Callable[[Command], Command]:
-    """Give a command --project, --set, --json, --debug and, where it writes, --dry-run; they reach it as a Session."""
+def shared(dry_run: bool = True, detach: bool = False) -> Callable[[Command], Command]:
+    """Give a command --project, --set, --json, --debug, where it writes --dry-run, and a stage --detach: a Session."""
 
     def decorate(command: Command) -> Command:
         @functools.wraps(command)
@@ -137,11 +150,12 @@ def shared(dry_run: bool = True) -> Callable[[Command], Command]:
             as_json: bool,
             debug: bool,
             dry_run: bool = False,
+            detach: bool = False,
             **options: Any,
         ) -> Any:
             found = Project(project.resolve()) if project else Project.find(Path.cwd())
             settings = [f"{name}={value}" for name, value in _take_settings(options)]
-            return command(Session(found, as_json, dry_run, debug, [*overrides, *settings]), **options)
+            return command(Session(found, as_json, dry_run, debug, detach, [*overrides, *settings]), **options)
 
         options = [
             click.option("--project", type=click.Path(file_okay=False, path_type=Path), help="The project folder."),
@@ -153,6 +167,8 @@ def shared(dry_run: bool = True) -> Callable[[Command], Command]:
         ]
         if dry_run:
             options.append(click.option("--dry-run", is_flag=True, help="Say what would be done, and write nothing."))
+        if detach:
+            options.append(click.option("--detach", is_flag=True, help="Start it in the background, or queue it."))
         for option in reversed(options):
             with_session = option(with_session)
         return with_session

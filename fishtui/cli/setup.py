@@ -119,7 +119,7 @@ def doctor(session: Session) -> int:
 @click.command()
 @click.argument("repository", default=REPOSITORY, metavar="[REPO]")
 @click.option("--revision", default="main", help="A branch, tag or commit. [main]")
-@shared()
+@shared(detach=True)
 def download(session: Session, repository: str, revision: str) -> int:
     """Fetch the checkpoint from the Hugging Face hub.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import sys
@@ -9,6 +10,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -16,16 +18,21 @@ from fishtui import errors
 from fishtui.errors import FishtuiError
 from fishtui.files import exclusive
 from fishtui.project import Project
+from fishtui.runs import gpus, queue
 from fishtui.runs import record as records
 from fishtui.runs.events import EventWriter
 from fishtui.runs.identity import this_process
+from fishtui.runs.launch import needs_of
+from fishtui.runs.launcher import GPUS
 from fishtui.runs.ledger import Ledger
 from fishtui.runs.record import RunRecord
 from fishtui.runs.reporter import Listener, Reporter
-from fishtui.runs.state import Run
+from fishtui.runs.state import STOP, Run
 from fishtui.settings import Loaded
 
 Work = Callable[[Reporter], Ledger]
+# The run that this process was started for.
+_adopted: tuple[RunRecord, Path] | None = None
 
 
 class Terminated(BaseException):
@@ -49,11 +56,60 @@ def execute(
     isn't alone.
     """
     with exclusive(project.lock(stage), f"at {stage} in {project.root}") if alone else nullcontext():
-        record, folder = records.create(project, stage, sys.argv[1:], settings, arguments)
+        if _adopted is not None:
+            record, folder = _adopted
+            conduct(record, folder, work)
+            return _run(record, folder)
+        needs = needs_of(stage, settings.values, arguments, os.environ)
+        record, folder = records.create(project, stage, sys.argv[1:], settings, arguments, needs=needs)
+        there = gpus.visible(os.environ) if needs.gpus else []
+        record.gpus = list(needs.devices) or [gpu.id for gpu in there[: needs.gpus]]
         begin(record, folder)
         with _output_to(folder / "output.log") as (stdout, stderr), terminable():
             conduct(record, folder, work, (listen(_run(record, folder), stdout, stderr),) if listen else ())
+    queue.advance(project)
     return _run(record, folder)
+
+
+def adopted() -> RunRecord | None:
+    """The run that this process was started for, if it was."""
+    return _adopted and _adopted[0]
+
+
+def adopt(folder: Path, command: Callable[[], Any]) -> None:
+    """Be the process of the queued run in `folder`: `command` is to end in `execute`.
+
+    Does nothing if another process has the run, or it was stopped before it began. At the end the next runs are
+    started. Raises FishtuiError if the record can't be read or written.
+    """
+    global _adopted
+    with (folder / "lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return
+        record = records.read(folder)
+        if record.state != records.QUEUED or (folder / STOP).exists():
+            return
+        record.gpus = [gpu for gpu in os.environ.get(GPUS, "").split(",") if gpu]
+        # What is started in the background is to be interruptible all the same.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        _adopted = record, folder
+        with terminable():
+            begin(record, folder)
+            try:
+                command()
+                problem: BaseException = FishtuiError(f"`{record.shown_command}` is no stage", "Run it in a terminal.")
+            except BaseException as error:
+                problem = error
+            if record.state == records.RUNNING:
+                conduct(record, folder, partial(_refuse, problem))
+    queue.advance(Project(folder.parents[2]))
+
+
+def _refuse(problem: BaseException, reporter: Reporter) -> Ledger:
+    """The work of a run that ended before its stage began."""
+    raise problem
 
 
 def begin(record: RunRecord, folder: Path) -> None:

@@ -30,6 +30,7 @@ class _Task:
 class _Outcome:
     problem: str = ""
     limited: bool = False
+    kept_text: bool = False
     seconds: float = 0.0
 
 
@@ -45,7 +46,8 @@ def normalize(
 ) -> Ledger:
     """Write every clip of `source` to `target` at the target loudness, transcripts and folders alike.
 
-    Format and sample rate stay; `source` is only read. `clean` empties `target` first. Raises MisuseError if the
+    Format and sample rate stay; `source` is only read. A transcript in `target` that differs stays, since it may have
+    been corrected there. `clean` empties `target` first. Raises MisuseError if the
     two folders overlap, or emptying `target` would take more than a dataset.
     """
     _refuse_overlap(source, target)
@@ -75,6 +77,10 @@ def normalize(
             reporter.warning(
                 f"limited to {settings.peak:g} dBFS: quieter than {settings.loudness:g} LUFS", task.clip.name
             )
+        if outcome.kept_text:
+            reporter.warning(
+                f"{target} has another transcript than {source}: it stays (--clean takes all anew)", task.clip.name
+            )
         reporter.progress(number + 1, len(tasks))
     ledger.counts = {"limited": limited, "seconds": round(seconds, 3)}
     reporter.artifact("dataset", target)
@@ -93,28 +99,33 @@ def _normalize_clip(task: _Task) -> _Outcome:
             return _Outcome("silent: it has no loudness to bring to the target")
         gain = gain_to(loudness, audio.samples, task.settings.loudness, task.settings.peak)
         # The transcript goes first: a clip in the target always has what belongs to it.
+        kept = False
         if task.clip.has_text:
-            _carry(task.clip.transcript, task.target.with_name(task.clip.transcript.name))
+            kept = not _carry(task.clip.transcript, task.target.with_name(task.clip.transcript.name))
         write_audio(task.target, audio.samples * gain.factor, audio.rate, audio.format, audio.subtype)
     except FishtuiError as error:
         return _Outcome(error.problem)
     except (MemoryError, RuntimeError, ValueError) as error:
         return _Outcome(f"can't be measured or written: {error or type(error).__name__}")
-    return _Outcome(limited=gain.limited, seconds=audio.seconds)
+    return _Outcome(limited=gain.limited, kept_text=kept, seconds=audio.seconds)
 
 
 def _died(task: _Task) -> _Outcome:
     return _Outcome("decoding it ended the process that did: it is damaged, or memory ran out")
 
 
-def _carry(source: Path, target: Path) -> None:
+def _carry(source: Path, target: Path) -> bool:
+    """Bring a transcript along; False if the target has another one, which may be a correction and stays."""
     from fishtui.files import write_bytes
 
     try:
         content = source.read_bytes()
+        if target.exists():
+            return target.read_bytes() == content
     except OSError as error:
         raise DataError(f"the transcript can't be read: {error.strerror}") from error
     write_bytes(target, content)
+    return True
 
 
 def _refuse_overlap(source: Path, target: Path) -> None:

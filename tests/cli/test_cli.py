@@ -14,6 +14,7 @@ import pytest
 
 from fishtui.cli.clips import clips
 from fishtui.cli.main import COMMANDS, run
+from fishtui.cli.runs import runs
 from fishtui.runs.events import read_events
 from tests.builders import command, fishtui, packable, project, snapshot, tone, write_clip
 
@@ -35,10 +36,13 @@ def test_help_imports_nothing_heavy(code: str) -> None:
 
 # Commands that write nothing, or nothing but the catalog, which a scan makes anew.
 READING = {"doctor", "scan", "validate", "speakers", "stats", "clips list", "clips search", "clips show"}
-PARTS = [f"clips {name}" for name in clips.commands]
+# Nor do those on runs, which start and end them.
+READING |= {f"runs {name}" for name in runs.commands if name != "remove"}
+GROUPS = {"clips": clips, "runs": runs}
+PARTS = [f"{group} {name}" for group, commands in GROUPS.items() for name in commands.commands]
 
 
-@pytest.mark.parametrize("name", [*(name for name in COMMANDS if name != "clips"), *PARTS])
+@pytest.mark.parametrize("name", [*(name for name in COMMANDS if name not in GROUPS), *PARTS])
 def test_every_command_explains_itself(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run([*name.split(), "--help"]) == 0
     text = capsys.readouterr().out

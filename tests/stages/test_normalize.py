@@ -140,3 +140,15 @@ def test_nothing_to_normalize_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "raw").mkdir()
     with pytest.raises(FishtuiError, match="no audio"):
         run(tmp_path)
+
+
+def test_a_transcript_that_was_corrected_in_the_target_stays(tmp_path: Path) -> None:
+    root = project(tmp_path).root
+    write_clip(root / "raw" / "anna" / "a.wav", text="Brad.")
+    transcript = root / "data" / "anna" / "a.lab"
+    run(root)
+    transcript.write_text("Bread.", encoding="utf-8")
+    run(root)
+    assert transcript.read_text(encoding="utf-8") == "Bread."
+    run(root, clean=True)
+    assert transcript.read_text(encoding="utf-8") == "Brad."

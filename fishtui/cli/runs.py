@@ -1,0 +1,281 @@
+"""Commands on runs: list, show, logs, attach, stop, rerun, remove."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from fishtui.cli.options import Session, shared
+from fishtui.errors import INTERRUPTED, MisuseError
+
+if TYPE_CHECKING:
+    from fishtui.runs.state import Run
+
+GLYPHS = {
+    "queued": "◌",
+    "running": "●",
+    "stopping": "●",
+    "succeeded": "✓",
+    "partial": "◐",
+    "failed": "✗",
+    "stopped": "■",
+    "lost": "?",
+}
+# Seconds between two looks at a log that is followed.
+LOOK = 0.2
+LINES = 20
+
+
+@click.group()
+def runs() -> None:
+    """List, watch and stop runs.
+
+    RUN is an id, a part of one, a stage's name for its newest run, or `last`.
+    """
+
+
+@runs.command("list")
+@click.option("--limit", type=click.IntRange(min=1), default=30, help="The newest so many. [30]")
+@shared(dry_run=False)
+def list_(session: Session, limit: int) -> int:
+    """The newest runs, and what they do."""
+    from fishtui.cli import output
+    from fishtui.runs import queue
+    from fishtui.runs.state import look_all
+
+    queue.advance(session.project)
+    found = look_all(session.project)
+    if session.as_json:
+        output.document([run.as_dict() for run in found[-limit:]])
+        return 0
+    waits = queue.waiting(found)
+    rows = [
+        [f"{GLYPHS[run.state]} {run.state}", run.id, _took(run), _result(run, waits.get(run.id))]
+        for run in found[-limit:]
+    ]
+    if not rows:
+        output.line("No runs yet: every stage leaves one.")
+        return 0
+    output.table(rows, ["state", "run", "time", "result"], right={2})
+    return 0
+
+
+@runs.command()
+@click.argument("run", default="last", metavar="[RUN]")
+@shared(dry_run=False)
+def show(session: Session, run: str) -> int:
+    """All about a run."""
+    from fishtui.cli import output
+    from fishtui.runs.state import find
+
+    found = find(session.project, run)
+    if session.as_json:
+        output.document(found.as_dict())
+        return 0
+    record = found.record
+    for name, value in (
+        ("run", found.id),
+        ("state", f"{GLYPHS[found.state]} {found.state}" + (f": {found.remark}" if found.remark else "")),
+        ("command", record.shown_command),
+        ("in", record.directory),
+        ("on", f"{record.host}, process {found.process.pid}" if found.process else record.host),
+        ("GPUs", ", ".join(found.gpus)),
+        ("begun", f"{datetime.fromtimestamp(record.started):%Y-%m-%d %H:%M:%S}" if record.started else ""),
+        ("time", _took(found)),
+        ("progress", _result(found, None)),
+        ("log", session.project.shown(found.folder / "output.log")),
+    ):
+        if value:
+            output.line(f"{name:<9} {value}")
+    for line in (record.error or "").splitlines():
+        output.line(f"{'error':<9} {line}")
+    if record.ledger:
+        output.ledger(record.ledger)
+    return 0
+
+
+@runs.command()
+@click.argument("run", default="last", metavar="[RUN]")
+@click.option("-f", "--follow", "follows", is_flag=True, help="Go on as the log grows, until the run has ended.")
+@click.option("-n", "--lines", type=click.IntRange(min=0), default=LINES, help="The last so many lines. [20]")
+@shared(dry_run=False)
+def logs(session: Session, run: str, follows: bool, lines: int) -> int:
+    """What a run printed."""
+    from fishtui.cli import output
+    from fishtui.runs.logs import Log
+    from fishtui.runs.state import find, look
+
+    folder = find(session.project, run).folder
+    log = Log(folder / "output.log")
+    shown = log.tail(lines)
+    offset = 0
+    while True:
+        ended = not follows or look(folder).ended
+        for line in shown:
+            if line.whole or ended:
+                output.document({"offset": line.offset, "text": line.text}) if session.as_json else print(
+                    line.text, flush=True
+                )
+                offset = line.end
+        shown = log.after(offset, 1000)
+        if any(line.whole for line in shown):
+            continue
+        if ended:
+            return 0
+        time.sleep(LOOK)
+
+
+@runs.command()
+@click.argument("run", default="last", metavar="[RUN]")
+@shared(dry_run=False)
+def attach(session: Session, run: str) -> int:
+    """Watch a run as if it ran here.
+
+    Ctrl-C leaves it alone; `fishtui runs stop` ends it. The exit status is the run's.
+    """
+    from fishtui.runs.state import find
+
+    return watch(session, find(session.project, run))
+
+
+def watch(session: Session, run: Run) -> int:
+    """Show a run's events until it has ended, and how it ended; returns its exit status."""
+    import json
+    import sys
+
+    from rich.console import Console
+
+    from fishtui.cli import diagnostics, output
+    from fishtui.cli.progress import Bar
+    from fishtui.runs.follow import follow
+
+    bar = Bar(run.record.stage, Console(stderr=True, highlight=False, markup=False, emoji=False))
+
+    def show_json(event: Mapping[str, Any]) -> None:
+        print(json.dumps(event), file=sys.stdout, flush=True)
+
+    try:
+        ended = follow(
+            session.project,
+            run.folder,
+            show_json if session.as_json else bar,
+            lambda blocker: diagnostics.show(f"waiting for {blocker}"),
+        )
+    except KeyboardInterrupt:
+        bar({"kind": "end"})
+        diagnostics.show(f"{run.id} goes on; end it with `fishtui runs stop {run.id}`")
+        return INTERRUPTED
+    bar({"kind": "end"})
+    if ended.record.error:
+        diagnostics.show_error(ended.record.error)
+    elif ended.record.ledger is None:
+        diagnostics.show(f"{ended.id} {ended.state}" + (f": {ended.remark}" if ended.remark else ""))
+    elif not session.as_json:
+        output.ledger(ended.record.ledger)
+    return ended.exit_status
+
+
+@runs.command()
+@click.argument("chosen", nargs=-1, required=True, metavar="RUN…")
+@click.option("--patience", type=click.FloatRange(min=0), default=60.0, help="Seconds before it is killed. [60]")
+@shared(dry_run=False)
+def stop(session: Session, chosen: tuple[str, ...], patience: float) -> int:
+    """End runs: ask, wait, then kill.
+
+    A training saves a checkpoint first. A queued run never starts.
+    """
+    from fishtui.cli import output
+    from fishtui.runs import queue
+    from fishtui.runs.state import find
+    from fishtui.runs.stop import stop
+
+    ended = [stop(session.project, find(session.project, each), patience) for each in chosen]
+    queue.advance(session.project)
+    if session.as_json:
+        output.document([run.as_dict() for run in ended])
+    else:
+        for run in ended:
+            output.line(f"{run.id} {run.state}")
+    return 0
+
+
+@runs.command()
+@click.argument("run", default="last", metavar="[RUN]")
+@shared(dry_run=False)
+def rerun(session: Session, run: str) -> int:
+    """Start a run's command again, in the background.
+
+    A training goes on from its newest checkpoint.
+    """
+    from fishtui.cli import output
+    from fishtui.runs.relaunch import relaunch
+    from fishtui.runs.state import find
+
+    started = relaunch(session.project, find(session.project, run))
+    output.document(started.as_dict()) if session.as_json else output.line(
+        f"{started.id} {started.state}; watch it with `fishtui runs attach {started.id}`"
+    )
+    return 0
+
+
+@runs.command()
+@click.argument("chosen", nargs=-1, metavar="[RUN…]")
+@click.option("--ended", is_flag=True, help="All that have ended.")
+@shared()
+def remove(session: Session, chosen: tuple[str, ...], ended: bool) -> int:
+    """Remove runs that have ended, with their logs.
+
+    What they made stays.
+    """
+    from fishtui.cli import output
+    from fishtui.runs.relaunch import remove
+    from fishtui.runs.state import find, look_all
+
+    if bool(chosen) == ended:
+        raise MisuseError("say which: RUN… or --ended", "`fishtui runs list` shows them.")
+    found = (
+        [run for run in look_all(session.project) if run.ended and run.is_here]
+        if ended
+        else [find(session.project, each) for each in chosen]
+    )
+    for run in found:
+        if not session.dry_run:
+            remove(run)
+    if session.as_json:
+        output.document([run.id for run in found])
+    else:
+        for run in found:
+            output.line(f"{'would remove' if session.dry_run else 'removed'} {run.id}")
+    return 0
+
+
+def _took(run: Run) -> str:
+    seconds = round(run.record.seconds)
+    if run.record.started is None or run.state == "lost":
+        return ""
+    minutes, seconds = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
+
+
+def _result(run: Run, blocker: str | None) -> str:
+    """What a list says of a run beside its state."""
+    if blocker:
+        return f"waits for {blocker}"
+    if run.record.error:
+        return run.record.error.splitlines()[0]
+    if run.record.ledger:
+        ledger = run.record.ledger
+        failed = f", {len(ledger['failed']):,} failed" if ledger["failed"] else ""
+        return f"{ledger['done']:,} of {ledger['total']:,} {ledger['unit']}{failed}"
+    if run.state in ("running", "stopping"):
+        from fishtui.runs.tail import newest
+
+        progress = newest(run.folder / "events.jsonl", ["progress"]).get("progress")
+        if progress:
+            return f"{progress['done']:,} of {progress['total']:,} {progress['unit']} {progress['note']}".strip()
+    return run.remark

@@ -1,0 +1,52 @@
+"""Watch a run from outside, as its events come, until it has ended."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from fishtui.project import Project
+from fishtui.runs import queue
+from fishtui.runs.record import QUEUED
+from fishtui.runs.state import Run, look, look_all
+from fishtui.runs.tail import EventTail
+
+# Seconds between two looks for events, and between two looks at the run itself.
+EVENTS = 0.1
+STATE = 0.5
+
+
+def follow(
+    project: Project,
+    folder: Path,
+    listen: Callable[[Mapping[str, Any]], None],
+    waits: Callable[[str], None] = lambda blocker: None,
+) -> Run:
+    """Hand each event of the run in `folder` to `listen` until the run has ended; returns it as it ended.
+
+    While it is queued, starts what can start, and tells `waits` the run that it waits for whenever that changes.
+    Raises FishtuiError if the queue can't be advanced.
+    """
+    tail = EventTail(folder / "events.jsonl")
+    blocker, looked = "", float("-inf")
+    while True:
+        # The run is looked at before its events are read: those of one that has ended are all there.
+        run = None
+        if time.monotonic() - looked >= STATE:
+            run, looked = look(folder), time.monotonic()
+        while events := tail.read():
+            for event in events:
+                listen(event)
+                if event["kind"] == "end":
+                    looked = float("-inf")
+        if run is not None and run.ended:
+            return run
+        if run is not None and run.state == QUEUED:
+            queue.advance(project)
+            now = queue.waiting(look_all(project)).get(run.id, "")
+            if now not in ("", blocker):
+                blocker = now
+                waits(now)
+        time.sleep(EVENTS)

@@ -1,0 +1,57 @@
+"""Start a stage as a process that outlives whoever launched it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from fishtui.project import Project
+from fishtui.runs import gpus, queue
+from fishtui.runs import record as records
+from fishtui.runs.record import Needs
+from fishtui.runs.state import Run, look
+from fishtui.settings import Loaded, Settings
+
+# Stages that may run several times at once in a project, each on outputs of its own.
+SIDE_BY_SIDE = ("train", "synthesize", "export")
+# What waits for the network or for other runs, and not for a processor.
+IDLE = ("download", "run")
+
+
+def launch(
+    project: Project,
+    stage: str,
+    command: list[str],
+    settings: Loaded,
+    arguments: Mapping[str, Any],
+    *,
+    parent: str | None = None,
+) -> Run:
+    """Queue `fishtui COMMAND` as a run of `stage`, and start it if it is its turn. Raises FishtuiError.
+
+    It runs in the present folder and environment, with the settings as they are now. The launcher may end at once.
+    """
+    needs = needs_of(stage, settings.values, arguments, os.environ)
+    _, folder = records.create(project, stage, command, settings, arguments, needs=needs, parent=parent)
+    queue.advance(project)
+    return look(folder)
+
+
+def needs_of(stage: str, settings: Settings, arguments: Mapping[str, Any], environment: Mapping[str, str]) -> Needs:
+    """What a run of `stage` has to have to itself: its outputs, and the processor or the GPUs that it works on."""
+    if stage == "train":
+        locks: tuple[str, ...] = (f"train-{arguments.get('name', '')}",)
+    else:
+        locks = () if stage in SIDE_BY_SIDE else (stage,)
+    if stage in IDLE:
+        return Needs(locks=locks)
+    section = getattr(settings, stage, None)
+    device = getattr(section, "device", "cpu")
+    there = [] if device == "cpu" else gpus.visible(environment)
+    if not there:
+        return Needs(locks=("cpu", *locks))
+    _, _, number = device.partition(":")
+    if number:
+        return Needs(locks=locks, devices=tuple(gpu.id for gpu in there[int(number) : int(number) + 1]))
+    return Needs(locks=locks, gpus=getattr(section, "devices", 1))

@@ -1,0 +1,144 @@
+"""Runs in processes of their own: launched, killed, stopped, run again."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fishtui.project import Project
+from fishtui.runs import record
+from fishtui.runs.events import read_events
+from fishtui.runs.follow import follow
+from fishtui.runs.record import LOST, QUEUED, RUNNING, STOPPED, SUCCEEDED
+from fishtui.runs.state import Run, find, look, look_all
+from tests.builders import fishtui, packable
+from tests.builders import project as make_project
+
+TRAIN = """
+[train]
+batch_size = 1
+max_length = 96
+max_steps = {steps}
+validate_every = 5
+device = "cpu"
+"""
+
+
+@pytest.fixture
+def make(tmp_path: Path, checkpoint: Path) -> Callable[..., Project]:
+    def build(steps: int = 15) -> Project:
+        project = make_project(tmp_path, f'[paths]\ncheckpoint = "{checkpoint}"\n' + TRAIN.format(steps=steps))
+        packable(project.root / "data", clips=4)
+        assert fishtui("pack", cwd=project.root).returncode == 0
+        return project
+
+    return build
+
+
+def launched(project: Project, *arguments: str) -> Run:
+    result = fishtui(*arguments, "--detach", "--json", cwd=project.root)
+    assert result.returncode == 0, result.stderr
+    return find(project, json.loads(result.stdout)["id"])
+
+
+def ended(project: Project, run: Run) -> Run:
+    return follow(project, run.folder, lambda event: None)
+
+
+def until_metric(project: Project, run: Run, step: int) -> None:
+    class Reached(Exception):
+        pass
+
+    def listen(event: Any) -> None:
+        if event["kind"] == "metric" and event["step"] >= step:
+            raise Reached
+
+    with pytest.raises(Reached):
+        follow(project, run.folder, listen)
+
+
+def test_a_detached_run_ends_as_in_the_foreground_and_runs_in_a_session_of_its_own(
+    make: Callable[..., Project],
+) -> None:
+    project = make()
+    run = launched(project, "pack")
+    process = run.process
+    assert process is None or process.pid != os.getpid()
+    run = ended(project, run)
+    assert (run.state, run.exit_status) == (SUCCEEDED, 0)
+    assert run.record.ledger is not None
+    assert run.record.ledger["done"] == 8
+    assert list(read_events(run.folder / "events.jsonl"))[-1]["kind"] == "end"
+
+
+def test_a_killed_training_is_lost_and_rerun_goes_on_to_the_same_end(make: Callable[..., Project]) -> None:
+    project = make(steps=400)
+    run = launched(project, "train", "voice")
+    until_metric(project, run, 6)
+    run = look(run.folder)
+    assert run.state == RUNNING
+    assert run.process is not None
+    assert os.getsid(run.process.pid) == run.process.pid
+    os.kill(run.process.pid, signal.SIGKILL)
+    run = ended(project, run)
+    assert run.state == LOST
+    listed = json.loads(fishtui("runs", "list", "--json", cwd=project.root).stdout)
+    assert listed[-1]["state"] == LOST
+    assert fishtui("runs", "rerun", run.id, cwd=project.root).returncode == 0
+    again = find(project, "last")
+    until_metric(project, again, 8)
+    steps = [event["step"] for event in read_events(again.folder / "events.jsonl") if event["kind"] == "metric"]
+    assert min(steps) >= 5
+    assert fishtui("runs", "stop", again.id, cwd=project.root).returncode == 0
+    stopped = look(again.folder)
+    assert (stopped.state, stopped.exit_status) == (STOPPED, 143)
+    saved = sorted((project.root / "results" / "voice" / "checkpoints").glob("*.ckpt"))
+    assert int(saved[-1].stem[5:]) >= 8
+
+
+def test_runs_on_one_processor_wait_for_each_other_and_a_stopped_one_never_starts(make: Callable[..., Project]) -> None:
+    project = make(steps=400)
+    first = launched(project, "train", "voice")
+    second, third = launched(project, "pack"), launched(project, "pack")
+    assert (look(second.folder).state, look(third.folder).state) == (QUEUED, QUEUED)
+    shown = fishtui("runs", "list", cwd=project.root).stdout
+    assert f"waits for {first.id}" in shown
+    assert fishtui("runs", "stop", second.id, cwd=project.root).returncode == 0
+    assert look(second.folder).state == STOPPED
+    assert fishtui("runs", "remove", first.id, cwd=project.root).returncode == 2
+    until_metric(project, first, 1)
+    assert fishtui("runs", "stop", first.id, cwd=project.root).returncode == 0
+    assert ended(project, third).state == SUCCEEDED
+    assert not (second.folder / "events.jsonl").exists()
+    assert fishtui("runs", "remove", "--ended", cwd=project.root).returncode == 0
+    assert look_all(project) == []
+
+
+def test_what_is_wrong_before_the_stage_begins_is_on_record(make: Callable[..., Project]) -> None:
+    project = make()
+    run = ended(project, launched(project, "pack", "nowhere"))
+    assert (run.state, run.exit_status) == ("failed", 1)
+    assert "nowhere" in (run.record.error or "")
+    attached = fishtui("runs", "attach", cwd=project.root)
+    assert attached.returncode == 1
+    assert "nowhere" in attached.stderr
+    assert "Traceback" in fishtui("runs", "logs", cwd=project.root).stdout
+
+
+def test_a_run_keeps_the_settings_that_it_was_launched_with(make: Callable[..., Project]) -> None:
+    project = make(steps=400)
+    first = launched(project, "train", "voice")
+    queued = launched(project, "pack", "--set", "pack.validation=0.5")
+    project.settings_file.write_text("[pack]\nvalidation = 0.1\n", encoding="utf-8")
+    until_metric(project, first, 1)
+    fishtui("runs", "stop", first.id, cwd=project.root)
+    assert ended(project, queued).record.settings["pack"]["validation"] == 0.5
+    manifest = (project.root / "data" / "protos" / "manifest.jsonl").read_text(encoding="utf-8")
+    assert record.read(queued.folder).state == SUCCEEDED
+    assert manifest.count('"validation"') > 0
