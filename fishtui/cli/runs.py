@@ -45,18 +45,15 @@ def list_(session: Session, limit: int) -> int:
     """The newest runs, and what they do."""
     from fishtui.cli import output
     from fishtui.runs import queue
-    from fishtui.runs.state import look_all
+    from fishtui.runs.state import look_all, look_unfinished
 
     queue.advance(session.project)
-    found = look_all(session.project)
+    found = look_all(session.project, newest=limit)
     if session.as_json:
-        output.document([run.as_dict() for run in found[-limit:]])
+        output.document([run.as_dict() for run in found])
         return 0
-    waits = queue.waiting(found)
-    rows = [
-        [f"{GLYPHS[run.state]} {run.state}", run.id, _took(run), _result(run, waits.get(run.id))]
-        for run in found[-limit:]
-    ]
+    waits = queue.waiting(look_unfinished(session.project)) if any(run.state == "queued" for run in found) else {}
+    rows = [[f"{GLYPHS[run.state]} {run.state}", run.id, _took(run), _result(run, waits.get(run.id))] for run in found]
     if not rows:
         output.line("No runs yet: every stage leaves one.")
         return 0

@@ -10,7 +10,7 @@ from typing import Any
 from fishtui.project import Project
 from fishtui.runs import queue
 from fishtui.runs.record import QUEUED
-from fishtui.runs.state import Run, look, look_all
+from fishtui.runs.state import Run, look, look_unfinished
 from fishtui.runs.tail import EventTail
 
 # Seconds between two looks for events, and between two looks at the run itself.
@@ -45,7 +45,7 @@ def follow(
             return run
         if run is not None and run.state == QUEUED:
             queue.advance(project)
-            now = queue.waiting(look_all(project)).get(run.id, "")
+            now = queue.waiting(look_unfinished(project)).get(run.id, "")
             if now not in ("", blocker):
                 blocker = now
                 waits(now)

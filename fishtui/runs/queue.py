@@ -16,7 +16,7 @@ from fishtui.runs import record as records
 from fishtui.runs.gpus import VISIBLE, Gpu
 from fishtui.runs.launcher import ADOPT, GPUS, launcher
 from fishtui.runs.record import CARRIED, QUEUED, Needs, RunRecord
-from fishtui.runs.state import Run, Started, look, look_all, note_started
+from fishtui.runs.state import Run, Started, look, look_unfinished, note_started
 
 
 @dataclass
@@ -57,10 +57,10 @@ def advance(project: Project) -> list[str]:
     Only one process does so at a time, and none starts a run twice: before the lock is released, each run's folder
     says which process was started for it, and the run itself begins only if it is the first to claim its folder.
     """
-    if not any(map(_is_ours, look_all(project))):
+    if not any(map(_is_ours, look_unfinished(project))):
         return []
     with exclusive(project.lock("queue"), "starting runs", wait=True):
-        runs = look_all(project)
+        runs = look_unfinished(project)
         by_id = {run.id: run for run in runs}
         ready = {run_id: found for run_id, found in _granted(runs).items() if not isinstance(found, str)}
         for run_id, chosen in ready.items():

@@ -22,6 +22,15 @@ STARTED = "started.json"
 STOP = "stop"
 
 
+class _Brief(msgspec.Struct):
+    """As much of a record as tells whether the run has ended."""
+
+    state: str
+
+
+_brief = msgspec.json.Decoder(_Brief)
+
+
 class Started(msgspec.Struct, frozen=True, kw_only=True):
     """The process that was started for a run, as long as the run itself has not said which it is; and its GPUs."""
 
@@ -74,15 +83,36 @@ def look(folder: Path) -> Run:
     return _asked_of_slurm([_look(folder)])[0]
 
 
-def look_all(project: Project) -> list[Run]:
-    """All runs of a project, the oldest first."""
+def look_all(project: Project, newest: int | None = None) -> list[Run]:
+    """All runs of a project, the oldest first; or only so many of the newest. Raises FishtuiError."""
+    names = _names(project)
+    return _asked_of_slurm([_look(project.runs / name) for name in names[-newest if newest else 0 :]])
+
+
+def look_unfinished(project: Project) -> list[Run]:
+    """The runs that had not ended when they last wrote their record, the oldest first. Raises FishtuiError."""
+    return _asked_of_slurm([_look(project.runs / name) for name in _names(project) if _is_open(project.runs / name)])
+
+
+def _is_open(folder: Path) -> bool:
+    """Whether a run's record, which is not read further, leaves its end open; one that can't be read starts nothing."""
     try:
-        names = sorted(name for name in os.listdir(project.runs) if not name.startswith("."))
+        return _brief.decode((folder / "run.json").read_bytes()).state not in FINAL
+    except msgspec.DecodeError:
+        with suppress(FishtuiError):
+            return records.read(folder).state not in FINAL
+        return False
+    except OSError:
+        return False
+
+
+def _names(project: Project) -> list[str]:
+    try:
+        return sorted(name for name in os.listdir(project.runs) if not name.startswith("."))
     except FileNotFoundError:
         return []
     except OSError as error:
         raise FishtuiError(f"{project.runs} can't be read: {error.strerror}", "Check who may read it.") from error
-    return _asked_of_slurm([_look(project.runs / name) for name in names])
 
 
 def find(project: Project, wanted: str) -> Run:
@@ -90,7 +120,7 @@ def find(project: Project, wanted: str) -> Run:
 
     Raises MisuseError if there is none.
     """
-    names = sorted(path.name for path in project.runs.glob("[!.]*")) if project.runs.is_dir() else []
+    names = _names(project)
     fitting = [name for name in names if wanted in name or wanted == "last"]
     if not fitting:
         raise MisuseError(f"there is no run {wanted}", "`fishtui runs list` shows those that there are.")

@@ -5,19 +5,22 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from fishtui import settings
 from fishtui.project import Project
-from fishtui.runs import record
+from fishtui.runs import queue, record
 from fishtui.runs.events import read_events
 from fishtui.runs.follow import follow
 from fishtui.runs.record import LOST, QUEUED, RUNNING, STOPPED, SUCCEEDED
-from fishtui.runs.state import Run, find, look, look_all
-from tests.builders import fishtui, packable
+from fishtui.runs.state import Run, find, look, look_all, look_unfinished
+from tests.builders import command, fishtui, packable
 from tests.builders import project as make_project
 
 TRAIN = """
@@ -142,3 +145,55 @@ def test_a_run_keeps_the_settings_that_it_was_launched_with(make: Callable[..., 
     manifest = (project.root / "data" / "protos" / "manifest.jsonl").read_text(encoding="utf-8")
     assert record.read(queued.folder).state == SUCCEEDED
     assert manifest.count('"validation"') > 0
+
+
+MANY = """
+import os, sys
+from pathlib import Path
+from fishtui import settings
+from fishtui.project import Project
+from fishtui.runs import queue, record
+from fishtui.runs.record import Needs
+project, each = Project(Path(sys.argv[1])), int(sys.argv[2])
+for number in range(each):
+    made, folder = record.create(
+        project, "pack", [], settings.Loaded(settings.Settings()), {}, needs=Needs(locks=("cpu",)), state="stopped"
+    )
+    made.python, made.state = sys.argv[3], "queued"
+    record.save(made, folder)
+    queue.advance(project)
+"""
+
+
+def test_two_hundred_runs_queued_by_four_processes_start_once_each_and_one_at_a_time(tmp_path: Path) -> None:
+    project = Project(tmp_path)
+    stage = tmp_path / "stage"
+    # In place of Python: notes its run, and that no other is at work.
+    stage.write_text(
+        "#!/bin/sh\n"
+        f"mkdir {tmp_path}/busy || echo overlap >> {tmp_path}/said\n"
+        f'echo "${{FISHTUI_ADOPT##*/}}" >> {tmp_path}/said\n'
+        f"rmdir {tmp_path}/busy\n"
+    )
+    stage.chmod(0o755)
+    starters = [subprocess.Popen([sys.executable, "-c", MANY, str(tmp_path), "50", str(stage)]) for _ in range(4)]
+    assert [starter.wait() for starter in starters] == [0] * 4
+    while any(run.state in (QUEUED, RUNNING) for run in look_unfinished(project)):
+        queue.advance(project)
+    said = (tmp_path / "said").read_text(encoding="utf-8").split()
+    assert len(said) == 200
+    assert sorted(said) == sorted(os.listdir(project.runs))
+
+
+def test_of_two_processes_started_for_a_run_one_does_it(tmp_path: Path) -> None:
+    project = make_project(tmp_path)
+    packable(project.root / "data", clips=4)
+    _, folder = record.create(project, "pack", ["pack"], settings.Loaded(settings.Settings()), {})
+    environment = {**os.environ, "FISHTUI_ADOPT": str(folder)}
+    both = [subprocess.Popen(command("pack"), cwd=project.root, env=environment) for _ in range(2)]
+    assert [process.wait() for process in both] == [0, 0]
+    ends = [event for event in read_events(folder / "events.jsonl") if event["kind"] == "end"]
+    assert len(ends) == 1
+    assert look(folder).state == SUCCEEDED
+    assert look(folder).record.process is not None
+    assert len(look_all(project)) == 1
