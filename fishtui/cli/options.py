@@ -93,7 +93,7 @@ class Session:
                 content, verb="would be done"
             )
             return 0
-        if self.detach and adopted() is None:
+        if self.detach and adopted() is None and place().rank == 0:
             run = launch(self.project, name, sys.argv[1:], self.settings, arguments)
             output.document(run.as_dict()) if self.as_json else output.line(
                 f"{run.id} {run.state}; watch it with `fishtui runs attach {run.id}`"
