@@ -66,3 +66,8 @@ class Project:
             return str(path.resolve().relative_to(self.root))
         except ValueError:
             return str(path)
+
+
+def merged_folder(base: Path, name: str) -> Path:
+    """Where what training `name` learnt is merged to by default: beside its base."""
+    return base.with_name(f"{base.name}-{name}-lora")

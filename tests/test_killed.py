@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
+import signal
 import subprocess
 from collections.abc import Callable
 from contextlib import suppress
@@ -12,6 +14,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from fishtui.project import Project
+from fishtui.runs.state import find
 from tests.builders import command, fishtui, packable, project, snapshot, tone, write_clip
 
 KILLS = 4
@@ -27,14 +31,17 @@ device = "cpu"
 
 
 def killed_and_repeated(arguments: list[str], root: Path, progress: Callable[[], int], moments: list[int]) -> None:
-    """Start a command and kill it when `progress` has reached the next of `moments`; let the last start end."""
+    """Start a stage and kill it when `progress` has reached the next of `moments`; let the last start end."""
     for moment in moments:
-        process = subprocess.Popen(command(*arguments), cwd=root, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        while process.poll() is None and progress() < moment:
+        watcher = subprocess.Popen(command(*arguments), cwd=root, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        while watcher.poll() is None and progress() < moment:
             with suppress(subprocess.TimeoutExpired):
-                process.wait(0.001)
-        process.kill()
-        process.wait()
+                watcher.wait(0.001)
+        run = find(Project(root), "last")
+        assert run.process is not None
+        with suppress(ProcessLookupError):
+            os.kill(run.process.pid, signal.SIGKILL)
+        watcher.wait(timeout=60)
     result = fishtui(*arguments, cwd=root)
     assert result.returncode == 0, result.stderr
 

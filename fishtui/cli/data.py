@@ -1,13 +1,17 @@
-"""Commands on the dataset: normalize, extract, pack."""
+"""Commands on the dataset: normalize, extract, pack. A stage is imported in its own process only."""
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from fishtui.cli.options import Session, setting, shared
+
+if TYPE_CHECKING:
+    from fishtui.runs.ledger import Ledger
+    from fishtui.runs.reporter import Reporter
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
 
@@ -19,16 +23,19 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 @setting("--loudness", "normalize.loudness")
 @setting("--peak", "normalize.peak")
 @setting("--workers", "normalize.workers")
-@shared(detach=True)
+@shared(stage=True)
 def normalize(session: Session, source: Path, target: Path, clean: bool) -> int:
     """Bring all clips to one loudness, from SRC to DST.
 
     Transcripts are carried along; format and sample rate stay. Silent and damaged clips are named and left out.
     """
-    from fishtui.stages.normalize import normalize
-
     values = session.settings.values.normalize
-    stage = partial(normalize, session.project, values, source=source, target=target, clean=clean)
+
+    def stage(reporter: Reporter, *, dry_run: bool) -> Ledger:
+        from fishtui.stages.normalize import normalize
+
+        return normalize(session.project, values, reporter, source=source, target=target, clean=clean, dry_run=dry_run)
+
     return session.run("normalize", stage, source=source, target=target, clean=clean)
 
 
@@ -41,18 +48,21 @@ def normalize(session: Session, source: Path, target: Path, clean: bool) -> int:
 @setting("--precision", "extract.precision")
 @setting("--devices", "extract.devices")
 @setting("--nodes", "extract.nodes")
-@shared(detach=True)
+@shared(stage=True)
 def extract(session: Session, data: Path | None, checkpoint: Path | None) -> int:
     """Make the codec's codes, clip.npy beside clip.wav.
 
     Codes that are up to date are left alone; those that are damaged or of another audio or codec are made again.
     """
-    from fishtui.stages.extract import extract
-
     values = session.settings.values
     data = session.path(data, values.paths.data)
     codec = checkpoint if checkpoint is not None else session.project.path(values.paths.checkpoint) / "codec.pth"
-    stage = partial(extract, session.project, values, data=data, checkpoint=codec)
+
+    def stage(reporter: Reporter, *, dry_run: bool) -> Ledger:
+        from fishtui.stages.extract import extract
+
+        return extract(session.project, values, reporter, data=data, checkpoint=codec, dry_run=dry_run)
+
     return session.run("extract", stage, data=data, checkpoint=codec)
 
 
@@ -63,16 +73,19 @@ def extract(session: Session, data: Path | None, checkpoint: Path | None) -> int
 @setting("--text-extension", "pack.text_extension")
 @setting("--shard-size", "pack.shard_size")
 @setting("--validation", "pack.validation")
-@shared(detach=True)
+@shared(stage=True)
 def pack(session: Session, data: Path | None, output: Path | None) -> int:
     """Pack transcripts and codes into shards for training.
 
     Some clips are held out for validation; manifest.jsonl says where each clip went.
     """
-    from fishtui.stages.pack import pack
-
     values = session.settings.values
     data = session.path(data, values.paths.data)
     output = session.path(output, values.paths.protos)
-    stage = partial(pack, session.project, values, data=data, output=output)
+
+    def stage(reporter: Reporter, *, dry_run: bool) -> Ledger:
+        from fishtui.stages.pack import pack
+
+        return pack(session.project, values, reporter, data=data, output=output, dry_run=dry_run)
+
     return session.run("pack", stage, data=data, output=output)

@@ -70,7 +70,9 @@ def run(arguments: Sequence[str]) -> int:
         if isinstance(stream, io.TextIOWrapper):
             # What a terminal's encoding has no word for is spelled out.
             stream.reconfigure(errors="backslashreplace")
-    command: Callable[[], Any] = partial(fishtui.main, args=list(arguments), prog_name="fishtui", standalone_mode=False)
+    command: Callable[[], Any] = partial(
+        fishtui.main, args=list(arguments), obj=list(arguments), prog_name="fishtui", standalone_mode=False
+    )
     adopted = os.environ.pop("FISHTUI_ADOPT", None)
     with diagnostics.reported("--debug" in arguments) as outcome:
         if adopted is not None and not _helps():

@@ -1,8 +1,7 @@
-"""Commands on the model: train, merge, export, synthesize."""
+"""Commands on the model: train, merge, export, synthesize. A stage is imported in its own process only."""
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,9 +9,12 @@ import click
 
 from fishtui.cli.options import Session, setting, shared
 from fishtui.errors import MisuseError
+from fishtui.project import merged_folder
 
 if TYPE_CHECKING:
     from fishtui.lm.prompt import Template
+    from fishtui.runs.ledger import Ledger
+    from fishtui.runs.reporter import Reporter
     from fishtui.training.lora import LoraSpec
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
@@ -34,7 +36,7 @@ TEMPLATE = click.Choice(["interleave", "instruct"])
 @setting("--devices", "train.devices")
 @setting("--nodes", "train.nodes")
 @setting("--strategy", "train.strategy")
-@shared(detach=True)
+@shared(stage=True)
 def train(session: Session, name: str, resume: bool, restart: bool) -> int:
     """Fine-tune the model on the packed clips, into results/NAME.
 
@@ -43,9 +45,13 @@ def train(session: Session, name: str, resume: bool, restart: bool) -> int:
     """
     if resume and restart:
         raise MisuseError("--resume and --restart exclude each other", "Give one of the two.")
-    from fishtui.stages.train import train
+    values = session.settings.values
 
-    stage = partial(train, session.project, session.settings.values, name=name, resume=resume, restart=restart)
+    def stage(reporter: Reporter, *, dry_run: bool) -> Ledger:
+        from fishtui.stages.train import train
+
+        return train(session.project, values, reporter, name=name, resume=resume, restart=restart, dry_run=dry_run)
+
     return session.run("train", stage, name=name, resume=resume, restart=restart)
 
 
@@ -57,7 +63,7 @@ def train(session: Session, name: str, resume: bool, restart: bool) -> int:
 @click.option("--output", type=FOLDER, help="The new checkpoint folder.")
 @click.option("--template", type=TEMPLATE, help="The prompt to synthesize with, if not the adapter's own.")
 @setting("--lora", "train.lora")
-@shared(detach=True)
+@shared(stage=True)
 def merge(
     session: Session,
     name: str | None,
@@ -72,16 +78,25 @@ def merge(
     Takes the best checkpoint of NAME, or that of --step, and proves that the merged model computes what base + adapter
     does.
     """
-    from fishtui.stages.merge import merge
-
     base = session.path(base, session.settings.values.paths.checkpoint)
     adapter = _adapter(session, name, step, adapter)
-    if output is None:
-        output = base.with_name(f"{base.name}-{name or adapter.stem}-lora")
-    stage = partial(
-        merge, session.project, base=base, adapter=adapter, output=output, preset=_preset(session), template=template
-    )
-    return session.run("merge", stage, base=base, adapter=adapter, output=output, template=template)
+    target = output if output is not None else merged_folder(base, name or adapter.stem)
+
+    def stage(reporter: Reporter, *, dry_run: bool) -> Ledger:
+        from fishtui.stages.merge import merge
+
+        return merge(
+            session.project,
+            reporter,
+            base=base,
+            adapter=adapter,
+            output=target,
+            preset=_preset(session),
+            template=template,
+            dry_run=dry_run,
+        )
+
+    return session.run("merge", stage, base=base, adapter=adapter, output=target, template=template)
 
 
 @click.command()
@@ -90,13 +105,18 @@ def merge(
 @click.option("--adapter", type=ANY_PATH, help="A checkpoint, or a file of the older public tool.")
 @click.option("--output", type=FOLDER, required=True, help="The peft folder to write.")
 @setting("--lora", "train.lora")
-@shared(detach=True)
+@shared(stage=True)
 def export(session: Session, name: str | None, step: int | None, adapter: Path | None, output: Path) -> int:
     """Write training NAME, or any --adapter, as a peft folder."""
-    from fishtui.stages.merge import export
-
     adapter = _adapter(session, name, step, adapter)
-    stage = partial(export, session.project, adapter=adapter, output=output, preset=_preset(session))
+
+    def stage(reporter: Reporter, *, dry_run: bool) -> Ledger:
+        from fishtui.stages.merge import export
+
+        return export(
+            session.project, reporter, adapter=adapter, output=output, preset=_preset(session), dry_run=dry_run
+        )
+
     return session.run("export", stage, adapter=adapter, output=output)
 
 
@@ -117,7 +137,7 @@ def export(session: Session, name: str | None, step: int | None, adapter: Path |
 @setting("--device", "synthesize.device")
 @setting("--compile", "synthesize.compile")
 @setting("--lora", "train.lora")
-@shared(detach=True)
+@shared(stage=True)
 def synthesize(
     session: Session,
     checkpoint: Path | None,
@@ -130,25 +150,30 @@ def synthesize(
     output: Path,
 ) -> int:
     """Speak a text, in the voice of references."""
-    from fishtui.stages.synthesize import synthesize
-
     values = session.settings.values
     checkpoint = session.path(checkpoint, values.paths.checkpoint)
     sentences = [*texts, *_lines(text_file)]
     if not any(text.strip() for text in sentences):
         raise MisuseError("there is nothing to say", "Give --text or --text-file.")
-    stage = partial(
-        synthesize,
-        session.project,
-        values.synthesize,
-        checkpoint=checkpoint,
-        adapter=adapter,
-        preset=_preset(session),
-        texts=[text for text in sentences if text.strip()],
-        references=_references(references, reference_texts),
-        template=template,
-        output=output,
-    )
+    voices = _references(references, reference_texts)
+
+    def stage(reporter: Reporter, *, dry_run: bool) -> Ledger:
+        from fishtui.stages.synthesize import synthesize
+
+        return synthesize(
+            session.project,
+            values.synthesize,
+            reporter,
+            checkpoint=checkpoint,
+            adapter=adapter,
+            preset=_preset(session),
+            texts=[text for text in sentences if text.strip()],
+            references=voices,
+            template=template,
+            output=output,
+            dry_run=dry_run,
+        )
+
     return session.run("synthesize", stage, checkpoint=checkpoint, adapter=adapter, texts=sentences, output=output)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import re
-import sys
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -34,13 +33,15 @@ class Stage(Protocol):
 
 @dataclass
 class Session:
-    """What the shared options of a command say."""
+    """What the shared options of a command say; `command` is all that was typed after `fishtui`."""
 
     project: Project
+    command: list[str]
     as_json: bool
     dry_run: bool
     debug: bool
     detach: bool = False
+    now: bool = False
     overrides: list[str] = field(default_factory=list)
 
     @functools.cached_property
@@ -76,13 +77,14 @@ class Session:
         return Catalog(self.project, data)
 
     def run(self, name: str, stage: Stage, /, **arguments: Any) -> int:
-        """Run a stage on record and show how it ended; returns its exit status.
+        """Run a stage on record, in a process of its own, and show it to its end; returns its exit status.
 
-        With --dry-run nothing is written, and the ledger says what would be done.
+        With --detach it is only started, with --dry-run nothing is written, and the ledger says what would be done. In
+        the run's own process, or one that a launcher of several started, the stage is done here.
         """
-        from fishtui.cli import diagnostics, output
+        from fishtui.cli import output, watch
         from fishtui.cli.progress import show_events, show_json
-        from fishtui.distributed import place
+        from fishtui.distributed import launched, place
         from fishtui.runs.execute import adopted, execute
         from fishtui.runs.launch import SIDE_BY_SIDE, launch
         from fishtui.runs.reporter import Reporter
@@ -93,27 +95,19 @@ class Session:
                 content, verb="would be done"
             )
             return 0
-        if self.detach and adopted() is None and place().rank == 0:
-            run = launch(self.project, name, sys.argv[1:], self.settings, arguments)
-            output.document(run.as_dict()) if self.as_json else output.line(
-                f"{run.id} {run.state}; watch it with `fishtui runs attach {run.id}`"
+        if adopted() is None and not launched():
+            start = functools.partial(
+                launch, self.project, name, self.command, self.settings, arguments, waits=not self.now
             )
-            return 0
+            return watch.announce(self, start()) if self.detach else watch.foreground(self, start)
         work = functools.partial(stage, dry_run=False)
         listen = show_json if self.as_json else show_events
         alone = name not in SIDE_BY_SIDE
         if place().rank:
             return _assist(work)
-        record = execute(self.project, name, work, self.settings, arguments, listen, alone).record
-        if self.debug and record.traceback:
-            diagnostics.show_traceback(record.traceback)
-        if record.error:
-            diagnostics.show_error(record.error)
-        elif record.ledger is None:
-            diagnostics.show(f"{name} stopped; what was finished stays")
-        elif not self.as_json:
-            output.ledger(record.ledger)
-        return record.exit_status if record.exit_status is not None else 1
+        return watch.conclude(
+            self, execute(self.project, name, self.command, work, self.settings, arguments, listen, alone)
+        )
 
 
 def _assist(work: Callable[[Reporter], Ledger]) -> int:
@@ -138,8 +132,11 @@ class FilterCommand(click.Command):
         return super().parse_args(context, [*others, *(["--", *negated] if negated else [])])
 
 
-def shared(dry_run: bool = True, detach: bool = False) -> Callable[[Command], Command]:
-    """Give a command --project, --set, --json, --debug, where it writes --dry-run, and a stage --detach: a Session."""
+def shared(dry_run: bool = True, stage: bool = False) -> Callable[[Command], Command]:
+    """Give a command a Session by the options that all share.
+
+    They are --project, --set, --json and --debug; where it writes --dry-run; and for a `stage` --detach and --now.
+    """
 
     def decorate(command: Command) -> Command:
         @functools.wraps(command)
@@ -151,11 +148,14 @@ def shared(dry_run: bool = True, detach: bool = False) -> Callable[[Command], Co
             debug: bool,
             dry_run: bool = False,
             detach: bool = False,
+            now: bool = False,
             **options: Any,
         ) -> Any:
             found = Project(project.resolve()) if project else Project.find(Path.cwd())
             settings = [f"{name}={value}" for name, value in _take_settings(options)]
-            return command(Session(found, as_json, dry_run, debug, detach, [*overrides, *settings]), **options)
+            typed = click.get_current_context().obj
+            session = Session(found, typed, as_json, dry_run, debug, detach, now, [*overrides, *settings])
+            return command(session, **options)
 
         options = [
             click.option("--project", type=click.Path(file_okay=False, path_type=Path), help="The project folder."),
@@ -167,8 +167,9 @@ def shared(dry_run: bool = True, detach: bool = False) -> Callable[[Command], Co
         ]
         if dry_run:
             options.append(click.option("--dry-run", is_flag=True, help="Say what would be done, and write nothing."))
-        if detach:
-            options.append(click.option("--detach", is_flag=True, help="Start it in the background, or queue it."))
+        if stage:
+            options.append(click.option("--detach", is_flag=True, help="Start or queue it, and don't watch it."))
+            options.append(click.option("--now", is_flag=True, help="Don't wait for a processor or GPU to be free."))
         for option in reversed(options):
             with_session = option(with_session)
         return with_session

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+import functools
+from typing import TYPE_CHECKING
 
 import click
 
 from fishtui.cli.options import Session, shared
 
 if TYPE_CHECKING:
-    from fishtui.pipeline.plan import Planned
-    from fishtui.pipeline.run import Outcome
     from fishtui.runs.ledger import Ledger
     from fishtui.runs.reporter import Reporter
 
@@ -21,7 +19,7 @@ STAGES = click.Choice(["normalize", "extract", "pack", "train", "merge", "synthe
 @click.command()
 @click.option("--from", "first", type=STAGES, help="Begin with this stage.")
 @click.option("--until", type=STAGES, help="End with this stage.")
-@shared(detach=True)
+@shared(stage=True)
 def run(session: Session, first: str | None, until: str | None) -> int:
     """Run every stage that isn't up to date.
 
@@ -47,44 +45,9 @@ def run(session: Session, first: str | None, until: str | None) -> int:
 
     def stage(reporter: Reporter, *, dry_run: bool) -> Ledger:
         from fishtui.pipeline.run import run_pipeline
+        from fishtui.pipeline.start import start
 
-        return run_pipeline(
-            session.project,
-            values,
-            reporter,
-            lambda planned: _start(session, planned, reporter),
-            first=first,
-            until=until,
-        )
+        each = functools.partial(start, session.project, session.settings, reporter)
+        return run_pipeline(session.project, values, reporter, each, first=first, until=until)
 
     return session.run("run", stage, first=first, until=until)
-
-
-def _start(session: Session, planned: Planned, reporter: Reporter) -> Outcome:
-    """Launch a step as a run of its own and wait for its end, telling its progress as ours; stops it when we are."""
-    from fishtui.pipeline.run import Outcome
-    from fishtui.runs.execute import Terminated, adopted
-    from fishtui.runs.follow import follow
-    from fishtui.runs.launch import launch
-    from fishtui.runs.stop import stop
-
-    parent = adopted()
-    command = [*planned.arguments, "--project", str(session.project.root)]
-    arguments = {"name": session.settings.values.run.name} if planned.step == "train" else {}
-    started = launch(
-        session.project, planned.step, command, session.settings, arguments, parent=parent.id if parent else None
-    )
-    reporter.artifact("run", started.folder)
-
-    def tell(event: Mapping[str, Any]) -> None:
-        if event["kind"] == "progress":
-            reporter.progress(event["done"], event["total"], event["unit"], f"{planned.step} {event['note']}".strip())
-        elif event["kind"] in ("warning", "note"):
-            reporter.note(event["message"])
-
-    try:
-        ended = follow(session.project, started.folder, tell, lambda blocker: reporter.note(f"waiting for {blocker}"))
-    except (KeyboardInterrupt, Terminated):
-        stop(session.project, started)
-        raise
-    return Outcome(ended.state, ended.record.error or ended.remark or None, ended.record.exit_status)

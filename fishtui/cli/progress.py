@@ -38,7 +38,7 @@ def watching(title: str) -> Iterator[Reporter]:
     try:
         yield Reporter(listeners=(bar,))
     finally:
-        bar({"kind": "end"})
+        bar.stop()
 
 
 class Bar:
@@ -81,7 +81,11 @@ class Bar:
             case "note":
                 self._say(event["message"])
             case "end":
-                self._progress.stop()
+                self.stop()
+
+    def stop(self) -> None:
+        """Take the bar away."""
+        self._progress.stop()
 
     def _say(self, message: str) -> None:
         self._console.print(Text(harmless(message)), soft_wrap=True)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from fishtui.cli.options import Session, shared
-from fishtui.errors import INTERRUPTED, MisuseError
+from fishtui.errors import MisuseError
 
 if TYPE_CHECKING:
     from fishtui.runs.state import Run
@@ -134,46 +133,10 @@ def attach(session: Session, run: str) -> int:
 
     Ctrl-C leaves it alone; `fishtui runs stop` ends it. The exit status is the run's.
     """
+    from fishtui.cli import watch
     from fishtui.runs.state import find
 
-    return watch(session, find(session.project, run))
-
-
-def watch(session: Session, run: Run) -> int:
-    """Show a run's events until it has ended, and how it ended; returns its exit status."""
-    import json
-    import sys
-
-    from rich.console import Console
-
-    from fishtui.cli import diagnostics, output
-    from fishtui.cli.progress import Bar
-    from fishtui.runs.follow import follow
-
-    bar = Bar(run.record.stage, Console(stderr=True, highlight=False, markup=False, emoji=False))
-
-    def show_json(event: Mapping[str, Any]) -> None:
-        print(json.dumps(event), file=sys.stdout, flush=True)
-
-    try:
-        ended = follow(
-            session.project,
-            run.folder,
-            show_json if session.as_json else bar,
-            lambda blocker: diagnostics.show(f"waiting for {blocker}"),
-        )
-    except KeyboardInterrupt:
-        bar({"kind": "end"})
-        diagnostics.show(f"{run.id} goes on; end it with `fishtui runs stop {run.id}`")
-        return INTERRUPTED
-    bar({"kind": "end"})
-    if ended.record.error:
-        diagnostics.show_error(ended.record.error)
-    elif ended.record.ledger is None:
-        diagnostics.show(f"{ended.id} {ended.state}" + (f": {ended.remark}" if ended.remark else ""))
-    elif not session.as_json:
-        output.ledger(ended.record.ledger)
-    return ended.exit_status
+    return watch.attach(session, find(session.project, run))
 
 
 @runs.command()
@@ -208,15 +171,11 @@ def rerun(session: Session, run: str) -> int:
 
     A training goes on from its newest checkpoint.
     """
-    from fishtui.cli import output
+    from fishtui.cli import watch
     from fishtui.runs.relaunch import relaunch
     from fishtui.runs.state import find
 
-    started = relaunch(session.project, find(session.project, run))
-    output.document(started.as_dict()) if session.as_json else output.line(
-        f"{started.id} {started.state}; watch it with `fishtui runs attach {started.id}`"
-    )
-    return 0
+    return watch.announce(session, relaunch(session.project, find(session.project, run)))
 
 
 @runs.command()

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from fishtui.cli.options import Session, shared
+
+if TYPE_CHECKING:
+    from fishtui.runs.ledger import Ledger
+    from fishtui.runs.reporter import Reporter
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
 REPOSITORY = "fishaudio/openaudio-s1-mini"
@@ -119,17 +124,20 @@ def doctor(session: Session) -> int:
 @click.command()
 @click.argument("repository", default=REPOSITORY, metavar="[REPO]")
 @click.option("--revision", default="main", help="A branch, tag or commit. [main]")
-@shared(detach=True)
+@shared(stage=True)
 def download(session: Session, repository: str, revision: str) -> int:
     """Fetch the checkpoint from the Hugging Face hub.
 
     It goes into checkpoints/. Files that are there and complete are not fetched again, an interrupted one goes on where
     it stopped, and each file's size and hash are checked.
     """
-    from functools import partial
-
-    from fishtui.stages.download import download
-
     target = session.project.checkpoints / repository.rpartition("/")[2]
-    stage = partial(download, session.project, repository=repository, revision=revision, target=target)
+
+    def stage(reporter: Reporter, *, dry_run: bool) -> Ledger:
+        from fishtui.stages.download import download
+
+        return download(
+            session.project, reporter, repository=repository, revision=revision, target=target, dry_run=dry_run
+        )
+
     return session.run("download", stage, repository=repository, revision=revision, target=target)

@@ -16,7 +16,7 @@ from fishtui.demo.tiny import write_checkpoint
 from fishtui.demo.voices import write_recordings
 from fishtui.errors import FishtuiError, MisuseError
 from fishtui.files import write_text
-from fishtui.project import Project
+from fishtui.project import Project, merged_folder
 from fishtui.runs.events import read_events
 from fishtui.runs.execute import execute
 from fishtui.runs.ledger import Ledger
@@ -85,26 +85,31 @@ def run_demo(folder: Path, listen: Listen) -> Outcome:
     values = loaded.values
     raw, data = project.root / "data-raw", project.path(values.paths.data)
     base = project.path(values.paths.checkpoint)
-    merged = base.with_name(f"tiny-{NAME}-lora")
+    merged = merged_folder(base, NAME)
     speech = project.root / "speech.wav"
     preset = parse_preset(values.train.lora)
     recording = data / "anna" / "00.wav"
     runs: list[Run] = []
 
-    def stage(name: str, work: Callable[[Reporter], Ledger]) -> None:
-        run = execute(project, name, work, loaded, {}, listen)
+    def stage(name: str, work: Callable[[Reporter], Ledger], *words: str | Path) -> None:
+        command = [name, *map(str, words), "--project", str(project.root)]
+        run = execute(project, name, command, work, loaded, {}, listen)
         runs.append(run)
         if run.record.ledger is None:
             raise FishtuiError(f"{name}: {run.record.error or run.state}", f"Its log is {run.folder / 'output.log'}.")
 
-    stage("normalize", partial(normalize, project, values.normalize, source=raw, target=data, clean=False))
+    stage("normalize", partial(normalize, project, values.normalize, source=raw, target=data, clean=False), raw, data)
     stage("extract", partial(extract, project, values, data=data, checkpoint=base / "codec.pth"))
     stage("pack", partial(pack, project, values, data=data, output=project.path(values.paths.protos)))
-    stage("train", partial(train, project, values, name=NAME, resume=False, restart=True))
+    stage("train", partial(train, project, values, name=NAME, resume=False, restart=True), NAME, "--restart")
     before = _first_validation(runs[-1].folder / "events.jsonl")
     chosen = choose(project.results / NAME, None)
     after = chosen.validation_loss
-    stage("merge", partial(merge, project, base=base, adapter=chosen.path, output=merged, preset=preset, template=None))
+    stage(
+        "merge",
+        partial(merge, project, base=base, adapter=chosen.path, output=merged, preset=preset, template=None),
+        NAME,
+    )
     stage(
         "synthesize",
         partial(
@@ -119,6 +124,7 @@ def run_demo(folder: Path, listen: Listen) -> Outcome:
             template=None,
             output=speech,
         ),
+        *("--checkpoint", merged, "--text", TEXT, "--reference", recording, "--output", speech),
     )
     if after is None or not after < before:
         raise FishtuiError(f"the loss did not fall: {before} before, {after} after", "This is a fault of fishtui.")

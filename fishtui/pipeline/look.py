@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from fishtui.dataset import TEXT_EXTENSION, Clip, clip_named, find_clips
 from fishtui.errors import DataError
 from fishtui.pipeline.digests import FileHashes, Sum, sum_of
-from fishtui.project import Project
+from fishtui.project import Project, merged_folder
 from fishtui.runs.reporter import Reporter
 from fishtui.settings import Settings
 from fishtui.shards.packed import MANIFEST, read_manifest
@@ -47,7 +47,7 @@ class Look:
         self.protos = project.path(settings.paths.protos)
         self.base = project.path(settings.paths.checkpoint)
         self.results = project.results / settings.run.name
-        self.merged = self.base.with_name(f"{self.base.name}-{settings.run.name}-lora")
+        self.merged = merged_folder(self.base, settings.run.name)
         self._reporter = reporter
         self._dry = dry
         self._fresh = dry

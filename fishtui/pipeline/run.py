@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from fishtui.errors import FishtuiError
 from fishtui.pipeline.look import Look
 from fishtui.pipeline.plan import Decision, Planned, asked_for, decide, excluded
 from fishtui.pipeline.stamps import Stamp, write_stamp
@@ -20,11 +21,12 @@ RESTART = "--restart"
 
 @dataclass(frozen=True)
 class Outcome:
-    """How the run of a step ended: its state, and where it failed, why and with what exit status."""
+    """How the run of a step ended: its state, what was wrong, how many of its items failed, and its id."""
 
     state: str
-    error: str | None = None
-    exit_status: int | None = None
+    error: str = ""
+    failed: int = 0
+    run: str = "last"
 
 
 def run_pipeline(
@@ -38,17 +40,14 @@ def run_pipeline(
 ) -> Ledger:
     """Run each step from `first` to `until` that isn't up to date, by `start`, which waits for its end.
 
-    The ledger's items are the steps that were asked for. One of which some items failed counts as done; after one
-    that failed or was stopped none is begun. Whatever ends this, calling it again goes on where it stopped. Raises
-    FishtuiError as `plan.plan` does.
+    The ledger's items are the steps that were asked for; those of which some items failed count as failed, and the
+    pipeline goes on. Whatever ends it, calling it again goes on where it stopped. Raises FishtuiError after a step that
+    failed as a whole or was stopped, and as `plan.plan` does.
     """
     asked = asked_for(first, until)
     ledger = Ledger(unit="stages")
     for name in STEPS:
         if name not in asked:
-            continue
-        if ledger.failed:
-            ledger.skip(name, f"not begun, for {ledger.failed[0].item} did not finish")
             continue
         reporter.progress(ledger.total, len(asked), unit="stages", note=name)
         if reason := excluded(settings, name, asked):
@@ -63,12 +62,16 @@ def run_pipeline(
         record_begun(project, settings, decision)
         outcome = start(planned)
         if outcome.state not in (SUCCEEDED, PARTIAL):
-            ledger.fail(name, (outcome.error or outcome.state).partition("\n")[0])
-            continue
+            problem, _, remedy = outcome.error.partition("\n")
+            raise FishtuiError(
+                f"{name} {outcome.state}: {problem}" if problem else f"{name} {outcome.state}",
+                remedy or f"`fishtui runs logs {outcome.run}` tells more; `fishtui run` goes on there.",
+            )
         record_done(project, settings, decision)
-        ledger.done += 1
         if outcome.state == PARTIAL:
-            reporter.warning("some of its items failed: its own record says which", name)
+            ledger.fail(name, f"done but for {outcome.failed:,} items: `fishtui runs show {outcome.run}` names them")
+        else:
+            ledger.done += 1
     reporter.progress(ledger.total, len(asked), unit="stages")
     return ledger
 

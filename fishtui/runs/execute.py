@@ -42,26 +42,32 @@ class Terminated(BaseException):
 def execute(
     project: Project,
     stage: str,
+    command: list[str],
     work: Work,
     settings: Loaded,
     arguments: Mapping[str, Any],
     listen: Callable[[Run, TextIO, TextIO], Listener] | None = None,
     alone: bool = True,
 ) -> Run:
-    """Run `work` as a run of `stage` and return it as it ended, whatever became of it.
+    """Run `work`, which is what `fishtui COMMAND` does, as a run of `stage`; returns it as it ended, however that was.
 
     While it runs, stdout and stderr of this process and its children go to the run's `output.log`. `listen` is
     given the run and the real stdout and stderr, and returns what is told each event. Unless `alone` is false, no
     other process may run that stage in this project. Raises FishtuiError only if the run can't be recorded at all, or
     isn't alone.
     """
-    with exclusive(project.lock(stage), f"at {stage} in {project.root}") if alone else nullcontext():
+    lock = project.lock(stage)
+    # A run that was queued waits: the one before it may just be ending.
+    waits = _adopted is not None
+    with exclusive(lock, f"at {stage} in {project.root}", wait=waits) if alone else nullcontext():
         if _adopted is not None:
             record, folder = _adopted
             conduct(record, folder, work)
             return _run(record, folder)
         needs = needs_of(stage, settings.values, arguments, os.environ)
-        record, folder = records.create(project, stage, sys.argv[1:], settings, arguments, needs=needs)
+        record, folder = records.create(
+            project, stage, command, settings, arguments, needs=needs, process=this_process()
+        )
         there = gpus.visible(os.environ) if needs.gpus else []
         record.gpus = list(needs.devices) or [gpu.id for gpu in there[: needs.gpus]]
         begin(record, folder)
@@ -88,14 +94,15 @@ def adopt(folder: Path, command: Callable[[], Any]) -> None:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return
-        record = records.read(folder)
-        if record.state != records.QUEUED or (folder / STOP).exists():
-            return
-        record.gpus = [gpu for gpu in os.environ.get(GPUS, "").split(",") if gpu]
         # What is started in the background is to be interruptible all the same.
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        _adopted = record, folder
         with terminable():
+            record = records.read(folder)
+            # Whoever asks it to stop leaves the marker first: a signal that came before our handlers is not missed.
+            if record.state != records.QUEUED or (folder / STOP).exists():
+                return
+            record.gpus = [gpu for gpu in os.environ.get(GPUS, "").split(",") if gpu]
+            _adopted = record, folder
             begin(record, folder)
             try:
                 command()

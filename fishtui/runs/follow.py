@@ -23,15 +23,17 @@ def follow(
     folder: Path,
     listen: Callable[[Mapping[str, Any]], None],
     waits: Callable[[str], None] = lambda blocker: None,
+    between: Callable[[], None] = lambda: None,
 ) -> Run:
     """Hand each event of the run in `folder` to `listen` until the run has ended; returns it as it ended.
 
     While it is queued, starts what can start, and tells `waits` the run that it waits for whenever that changes.
-    Raises FishtuiError if the queue can't be advanced.
+    Calls `between` ten times a second. Raises FishtuiError if the queue can't be advanced.
     """
     tail = EventTail(folder / "events.jsonl")
     blocker, looked = "", float("-inf")
     while True:
+        between()
         # The run is looked at before its events are read: those of one that has ended are all there.
         run = None
         if time.monotonic() - looked >= STATE:

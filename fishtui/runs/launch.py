@@ -17,6 +17,8 @@ from fishtui.settings import Loaded, Settings
 SIDE_BY_SIDE = ("train", "synthesize", "export")
 # What waits for the network or for other runs, and not for a processor.
 IDLE = ("download", "run")
+# The lock of what works on the processor.
+PROCESSOR = "cpu"
 
 
 def launch(
@@ -27,12 +29,16 @@ def launch(
     arguments: Mapping[str, Any],
     *,
     parent: str | None = None,
+    waits: bool = True,
 ) -> Run:
     """Queue `fishtui COMMAND` as a run of `stage`, and start it if it is its turn. Raises FishtuiError.
 
-    It runs in the present folder and environment, with the settings as they are now. The launcher may end at once.
+    It runs in the present folder and environment, with the settings as they are now. Unless it `waits` for a processor
+    or GPUs, it is its turn as soon as no other run makes the same outputs. The launcher may end at once.
     """
     needs = needs_of(stage, settings.values, arguments, os.environ)
+    if not waits:
+        needs = Needs(locks=tuple(lock for lock in needs.locks if lock != PROCESSOR))
     _, folder = records.create(project, stage, command, settings, arguments, needs=needs, parent=parent)
     queue.advance(project)
     return look(folder)
@@ -50,7 +56,7 @@ def needs_of(stage: str, settings: Settings, arguments: Mapping[str, Any], envir
     device = getattr(section, "device", "cpu")
     there = [] if device == "cpu" else gpus.visible(environment)
     if not there:
-        return Needs(locks=("cpu", *locks))
+        return Needs(locks=(PROCESSOR, *locks))
     _, _, number = device.partition(":")
     if number:
         return Needs(locks=locks, devices=tuple(gpu.id for gpu in there[int(number) : int(number) + 1]))

@@ -140,18 +140,22 @@ def create(
     *,
     needs: Needs | None = None,
     parent: str | None = None,
-    state: str = QUEUED,
+    like: RunRecord | None = None,
+    process: Identity | None = None,
 ) -> tuple[RunRecord, Path]:
-    """A new run with a folder of its own, on disk. Raises FishtuiError."""
+    """A new run with a folder of its own, on disk: queued, or running in `process`. Raises FishtuiError.
+
+    It will run in the present folder and environment by the present Python, or in those of the run that it is `like`.
+    """
     folder = _new_folder(project, stage)
     host, machine = identity.here()
     record = RunRecord(
         id=folder.name,
         stage=stage,
         command=list(command),
-        directory=os.getcwd(),
-        python=sys.executable,
-        environment={name: value for name, value in os.environ.items() if CARRIED.match(name)},
+        directory=like.directory if like else os.getcwd(),
+        python=like.python if like else sys.executable,
+        environment=like.environment if like else _carried(os.environ),
         arguments={name: str(value) if isinstance(value, Path) else value for name, value in arguments.items()},
         settings=msgspec.to_builtins(settings.values),
         sources=dict(settings.sources),
@@ -160,7 +164,8 @@ def create(
         created=time.time(),
         needs=needs or Needs(),
         parent=parent,
-        state=state,
+        process=process,
+        state=RUNNING if process else QUEUED,
     )
     try:
         (folder / "reserve").write_bytes(os.urandom(RESERVE))
@@ -170,6 +175,10 @@ def create(
         ) from error
     save(record, folder)
     return record, folder
+
+
+def _carried(environment: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in environment.items() if CARRIED.match(name)}
 
 
 def finish(record: RunRecord, folder: Path) -> None:

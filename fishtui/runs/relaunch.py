@@ -29,13 +29,9 @@ def relaunch(project: Project, run: Run) -> Run:
     if before.stage == "train" and "--resume" not in command:
         command.append("--resume")
     settings = Loaded(msgspec.convert(before.settings, Settings), before.sources)
-    # It is not to be started before its record says where and how.
-    record, folder = records.create(
-        project, before.stage, command, settings, before.arguments, needs=before.needs, state=records.STOPPED
+    _, folder = records.create(
+        project, before.stage, command, settings, before.arguments, needs=before.needs, like=before
     )
-    record.directory, record.environment, record.python = before.directory, before.environment, before.python
-    record.state = records.QUEUED
-    records.save(record, folder)
     queue.advance(project)
     return look(folder)
 

@@ -116,15 +116,20 @@ def _names(project: Project) -> list[str]:
 
 
 def find(project: Project, wanted: str) -> Run:
-    """The run that `wanted` names: an id or a part of one, or of several the newest, as with a stage's name, or `last`.
+    """The run that `wanted` names: an id or a part of one, or of several the newest, as with a stage's name.
 
-    Raises MisuseError if there is none.
+    `last` is the newest that a person started: a pipeline rather than its stage. Raises MisuseError if there is none.
     """
     names = _names(project)
-    fitting = [name for name in names if wanted in name or wanted == "last"]
-    if not fitting:
+    if wanted == "last":
+        started = (run for name in reversed(names) if (run := look(project.runs / name)).record.parent is None)
+        found = next(started, None)
+    else:
+        fitting = [name for name in names if wanted in name]
+        found = look(project.runs / (wanted if wanted in fitting else fitting[-1])) if fitting else None
+    if found is None:
         raise MisuseError(f"there is no run {wanted}", "`fishtui runs list` shows those that there are.")
-    return look(project.runs / (wanted if wanted in fitting else fitting[-1]))
+    return found
 
 
 def _look(folder: Path) -> Run:

@@ -16,7 +16,7 @@ from fishtui.project import Project
 from fishtui.runs import identity
 from fishtui.runs import record as records
 from fishtui.runs.identity import Identity
-from fishtui.runs.state import STOP, Run, look
+from fishtui.runs.state import STOP, Run, look, look_unfinished
 
 # Seconds that a run has to save what it has. A checkpoint of a full fine-tuning may take some.
 PATIENCE = 60.0
@@ -24,10 +24,10 @@ PATIENCE = 60.0
 GONE = 10.0
 
 
-def stop(project: Project, run: Run, patience: float = PATIENCE, number: int = signal.SIGTERM) -> Run:
-    """Ask a run to end by a signal, wait `patience` seconds, then kill it; returns it as it is then.
+def ask(project: Project, run: Run, number: int = signal.SIGTERM) -> Run:
+    """Ask a run to end by a signal, and return it as it is then; a queued one never starts.
 
-    A queued run never starts. One that has ended is left as it is. Raises MisuseError if it is another machine's.
+    One that has ended is left as it is. Raises MisuseError if it is another machine's.
     """
     with exclusive(project.lock("queue"), "starting runs", wait=True):
         run = look(run.folder)
@@ -49,14 +49,32 @@ def stop(project: Project, run: Run, patience: float = PATIENCE, number: int = s
     with _held(run.process) as handle:
         if handle is not None:
             signal.pidfd_send_signal(handle, number)
-            if not _ended(handle, patience):
-                kill(run)
-                _ended(handle, GONE)
     return look(run.folder)
 
 
-def kill(run: Run) -> None:
-    """Kill a run's process and all that it started, without asking."""
+def stop(project: Project, run: Run, patience: float = PATIENCE) -> Run:
+    """Ask a run to end, wait `patience` seconds, then kill it; returns it as it is then. Raises as `ask` does."""
+    run = ask(project, run)
+    if not run.ended and run.process is not None and not _ends(run.process, patience):
+        kill(project, run)
+    return look(run.folder)
+
+
+def kill(project: Project, run: Run) -> None:
+    """Kill a run, and what runs it started, with all of their processes."""
+    for each in _runs_of(project, run):
+        ask(project, each)
+    _kill_processes(run)
+    # A pipeline that is no more starts no others.
+    for each in _runs_of(project, run):
+        kill(project, each)
+
+
+def _runs_of(project: Project, run: Run) -> list[Run]:
+    return [each for each in look_unfinished(project) if each.record.parent == run.id and not each.ended]
+
+
+def _kill_processes(run: Run) -> None:
     if run.process is None or not identity.is_alive(run.process):
         return
     with suppress(psutil.NoSuchProcess):
@@ -68,6 +86,7 @@ def kill(run: Run) -> None:
         for each in family:
             with suppress(psutil.NoSuchProcess):
                 each.kill()
+    _ends(run.process, GONE)
 
 
 @contextmanager
@@ -85,8 +104,11 @@ def _held(process: Identity) -> Iterator[int | None]:
         os.close(handle)
 
 
-def _ended(handle: int, seconds: float) -> bool:
+def _ends(process: Identity, seconds: float) -> bool:
     """Whether the process ends within so many seconds."""
-    waiter = select.poll()
-    waiter.register(handle, select.POLLIN)
-    return bool(waiter.poll(seconds * 1000))
+    with _held(process) as handle:
+        if handle is None:
+            return True
+        waiter = select.poll()
+        waiter.register(handle, select.POLLIN)
+        return bool(waiter.poll(seconds * 1000))

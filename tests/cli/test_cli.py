@@ -7,15 +7,20 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import jsonschema
+import psutil
 import pytest
 
 from fishtui.cli.clips import clips
 from fishtui.cli.main import COMMANDS, run
 from fishtui.cli.runs import runs
+from fishtui.project import Project
 from fishtui.runs.events import read_events
+from fishtui.runs.identity import is_alive
+from fishtui.runs.state import find
 from tests.builders import command, fishtui, packable, project, snapshot, tone, write_clip
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "schemas" / "run_event.schema.json").read_text(encoding="utf-8"))
@@ -144,18 +149,13 @@ def test_a_dry_run_writes_nothing(arguments: list[str], tmp_path: Path, checkpoi
 def test_a_fault_of_ours_is_told_without_a_traceback_which_the_log_has(tmp_path: Path) -> None:
     root = project(tmp_path).root
     packable(root / "data")
-    code = (
-        "import fishtui.stages.pack as pack, sys\n"
-        "def pack_(*a, **k): raise ZeroDivisionError('oops')\n"
-        "pack.pack = pack_\n"
-        "from fishtui.cli.main import run; sys.exit(run(sys.argv[1:]))"
+    faulty = tmp_path / "faulty"
+    faulty.mkdir()
+    # Every Python imports it first.
+    (faulty / "sitecustomize.py").write_text(
+        "import fishtui.stages.pack as pack\ndef broken(*a, **k): raise ZeroDivisionError('oops')\npack.pack = broken\n"
     )
-    plain, debug = (
-        subprocess.run(
-            [sys.executable, "-c", code, "pack", *more], cwd=root, capture_output=True, text=True, check=False
-        )
-        for more in ([], ["--debug"])
-    )
+    plain, debug = (fishtui("pack", *more, cwd=root, PYTHONPATH=str(faulty)) for more in ([], ["--debug"]))
     assert plain.returncode == debug.returncode == 1
     assert "ZeroDivisionError: oops" in plain.stderr
     assert "Traceback" not in plain.stderr
@@ -176,37 +176,37 @@ HOSTILE = {
 }
 
 
-@pytest.mark.parametrize("name", HOSTILE.values(), ids=HOSTILE)
-def test_hostile_names_go_through_every_stage_and_are_shown_harmlessly(
-    name: str, tmp_path: Path, checkpoint: Path
-) -> None:
+def test_hostile_names_go_through_every_stage_and_are_shown_harmlessly(tmp_path: Path, checkpoint: Path) -> None:
     root = project(tmp_path / "p", f'[paths]\ncheckpoint = "{checkpoint}"\n').root
-    folder = root / "raw" / name
-    write_clip(folder / f"{name}.wav", samples=tone(0.5))
-    folder.joinpath(f"{name} bad.wav").write_bytes(b"")
+    for name in HOSTILE.values():
+        write_clip(root / "raw" / name / f"{name}.wav", samples=tone(0.5))
+        (root / "raw" / name / f"{name} bad.wav").write_bytes(b"")
     outputs = []
     for arguments in (["normalize", "raw", "data"], ["extract"], ["pack"]):
         result = fishtui(*arguments, cwd=root)
         outputs += [result.stdout, result.stderr]
-        assert "1 done" in result.stdout, result.stderr
+        assert f"{len(HOSTILE)} done" in result.stdout, result.stderr
         assert "Traceback" not in result.stderr
-    assert f"{name}.npy" in os.listdir(root / "data" / name)
+    for name in HOSTILE.values():
+        assert f"{name}.npy" in os.listdir(root / "data" / name)
     for text in outputs:
         assert not set(text) & set("\x1b\x07\u202e\udce9")
-        assert text.isprintable() or all(line.isprintable() for line in text.split("\n"))
-    manifest = (root / "data" / "protos" / "manifest.jsonl").read_text(encoding="utf-8")
-    assert json.loads(manifest)["clip"] == f"{name}/{name}"
+        assert all(line.isprintable() for line in text.split("\n"))
+    manifest = (root / "data" / "protos" / "manifest.jsonl").read_text(encoding="utf-8").splitlines()
+    assert {json.loads(line)["clip"] for line in manifest} == {f"{name}/{name}" for name in HOSTILE.values()}
     dry = json.loads(fishtui("pack", "--dry-run", "--json", cwd=root).stdout)
-    assert dry["ledger"]["done"] == 1
+    assert dry["ledger"]["done"] == len(HOSTILE)
 
 
-def test_interrupting_a_stage_ends_it_with_130_and_keeps_what_was_done(tmp_path: Path, checkpoint: Path) -> None:
-    root = project(tmp_path, f'[paths]\ncheckpoint = "{checkpoint}"\n').root
+@pytest.fixture
+def extracting(tmp_path: Path, checkpoint: Path) -> Iterator[tuple[subprocess.Popen[str], Project]]:
+    """`fishtui extract` in the foreground, in the midst of its work."""
+    found = project(tmp_path, f'[paths]\ncheckpoint = "{checkpoint}"\n')
     for number in range(200):
-        write_clip(root / "data" / "anna" / f"{number}.wav", samples=tone(0.5, pitch=200 + number))
+        write_clip(found.root / "data" / "anna" / f"{number}.wav", samples=tone(0.5, pitch=200 + number))
     process = subprocess.Popen(
         command("extract", "--json", "--batch-size", "1"),
-        cwd=root,
+        cwd=found.root,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -214,13 +214,55 @@ def test_interrupting_a_stage_ends_it_with_130_and_keeps_what_was_done(tmp_path:
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     assert process.stdout is not None
-    for line in process.stdout:
-        if '"of audio"' in line or " s of audio" in line:
-            process.send_signal(signal.SIGINT)
-            break
-    _, stderr = process.communicate()
-    assert process.returncode == 130
+    next(line for line in process.stdout if " s of audio" in line)
+    yield process, found
+    process.kill()
+    process.communicate()
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_interrupting_a_stage_ends_it_and_keeps_what_was_done(
+    extracting: tuple[subprocess.Popen[str], Project], number: int, status: int
+) -> None:
+    process, project = extracting
+    process.send_signal(number)
+    stdout, stderr = process.communicate(timeout=60)
+    assert process.returncode == status
     assert "Traceback" not in stderr
-    record = json.loads(next((root / ".fishtui" / "runs").glob("*/run.json")).read_text(encoding="utf-8"))
-    assert record["state"] == "stopped"
-    assert 0 < len(list((root / "data" / "anna").glob("*.npy"))) < 200
+    assert json.loads(stdout.splitlines()[-1])["kind"] == "end"
+    run = find(project, "last")
+    assert (run.state, run.exit_status) == ("stopped", status)
+    assert 0 < len(list((project.root / "data" / "anna").glob("*.npy"))) < 200
+
+
+def test_a_second_interrupt_kills_a_stage_that_does_not_end(
+    extracting: tuple[subprocess.Popen[str], Project],
+) -> None:
+    process, project = extracting
+    run = find(project, "last")
+    assert run.process is not None
+    psutil.Process(run.process.pid).suspend()
+    process.send_signal(signal.SIGINT)
+    assert process.stderr is not None
+    assert "second Ctrl-C" in process.stderr.readline()
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert is_alive(run.process) is False
+    assert find(project, "last").state == "stopped"
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGHUP, signal.SIGPIPE])
+def test_a_stage_outlives_whoever_watches_it(extracting: tuple[subprocess.Popen[str], Project], number: int) -> None:
+    process, project = extracting
+    if number == signal.SIGPIPE:
+        # As `| head` does.
+        assert process.stdout is not None
+        process.stdout.close()
+    else:
+        process.send_signal(number)
+    process.wait(timeout=60)
+    assert process.returncode != 0
+    assert find(project, "last").state == "running"
+    assert fishtui("runs", "attach", cwd=project.root).returncode == 0
+    assert len(list((project.root / "data" / "anna").glob("*.npy"))) == 200

@@ -78,7 +78,7 @@ class Pipeline:
     def start(self, planned: Planned) -> Outcome:
         self.started.append(planned)
         if planned.step in self.fails:
-            return Outcome(self.fails[planned.step], f"{planned.step} broke\nMend it.", 1)
+            return Outcome(self.fails[planned.step], f"{planned.step} broke\nMend it.", 2)
         getattr(self, planned.step)(planned.arguments[1:])
         self.meanwhile.get(planned.step, int)()
         return Outcome("succeeded")

@@ -154,13 +154,9 @@ from fishtui import settings
 from fishtui.project import Project
 from fishtui.runs import queue, record
 from fishtui.runs.record import Needs
-project, each = Project(Path(sys.argv[1])), int(sys.argv[2])
+project, each, sys.executable = Project(Path(sys.argv[1])), int(sys.argv[2]), sys.argv[3]
 for number in range(each):
-    made, folder = record.create(
-        project, "pack", [], settings.Loaded(settings.Settings()), {}, needs=Needs(locks=("cpu",)), state="stopped"
-    )
-    made.python, made.state = sys.argv[3], "queued"
-    record.save(made, folder)
+    record.create(project, "pack", [], settings.Loaded(settings.Settings()), {}, needs=Needs(locks=("cpu",)))
     queue.advance(project)
 """
 

@@ -1,0 +1,41 @@
+"""A step as a run of its own, started and followed by the pipeline's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fishtui.pipeline.plan import Planned
+from fishtui.pipeline.run import Outcome
+from fishtui.project import Project
+from fishtui.runs.execute import Terminated, adopted
+from fishtui.runs.follow import follow
+from fishtui.runs.launch import launch
+from fishtui.runs.reporter import Reporter
+from fishtui.runs.stop import stop
+from fishtui.settings import Loaded
+
+
+def start(project: Project, settings: Loaded, reporter: Reporter, planned: Planned) -> Outcome:
+    """Launch a step and wait for its end, telling its progress as ours; stops it when we are asked to end."""
+    parent = adopted()
+    command = [*planned.arguments, "--project", str(project.root)]
+    arguments = {"name": settings.values.run.name} if planned.step == "train" else {}
+    run = launch(project, planned.step, command, settings, arguments, parent=parent.id if parent else None)
+    reporter.artifact("run", run.folder)
+
+    def tell(event: Mapping[str, Any]) -> None:
+        if event["kind"] == "progress":
+            reporter.progress(event["done"], event["total"], event["unit"], f"{planned.step} {event['note']}".strip())
+        elif event["kind"] == "warning":
+            reporter.warning(event["message"], event["item"])
+        elif event["kind"] == "note":
+            reporter.note(event["message"])
+
+    try:
+        ended = follow(project, run.folder, tell, lambda blocker: reporter.note(f"waiting for {blocker}"))
+    except (KeyboardInterrupt, Terminated):
+        stop(project, run)
+        raise
+    failed = len(ended.record.ledger["failed"]) if ended.record.ledger else 0
+    return Outcome(ended.state, ended.record.error or ended.remark, failed, ended.id)
