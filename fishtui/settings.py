@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import json
 import os
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -308,14 +310,21 @@ def _suggest(name: str, among: Iterable[str]) -> str:
 
 def _convert(setting: Setting, value: Any, source: str) -> Any:
     if isinstance(value, str) and isinstance(setting.default, tuple):
-        # Also as it stands in the file: ["a", "b"].
-        value = tuple(part for part in re.split(r'[\s,"\[\]]+', value) if part)
+        value = _listed(value)
     try:
         # Text from the environment and the command line may stand for a number; text in the file may not.
         return msgspec.convert(value, setting.type, strict=not source.startswith(("$", "--")))
     except msgspec.ValidationError as error:
         reason = str(error).partition(" - at ")[0]
         raise MisuseError(f"{source}: {setting.name} = {value!r}: {reason}", f"It is {setting.help}.") from error
+
+
+def _listed(text: str) -> tuple[Any, ...]:
+    """The words of a list, as it stands in the file (`["a", "b"]`) or with nothing but blanks or commas between."""
+    if text.lstrip().startswith("["):
+        with suppress(ValueError):
+            return tuple(json.loads(text))
+    return tuple(part for part in re.split(r'[\s,"\[\]]+', text) if part)
 
 
 def _build(values: Mapping[str, Any]) -> Settings:

@@ -9,6 +9,8 @@ import pytest
 import torch
 
 from fishtui.demo.tiny import write_checkpoint
+from tests.cluster import cluster as cluster
+from tests.cluster import running_cluster as running_cluster
 
 # Tiny tensors gain nothing from threads, and lose much on a busy machine.
 torch.set_num_threads(1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import re
 from collections.abc import Callable
 from contextlib import suppress
@@ -42,6 +43,7 @@ class Session:
     debug: bool
     detach: bool = False
     now: bool = False
+    slurm: bool = False
     overrides: list[str] = field(default_factory=list)
 
     @functools.cached_property
@@ -96,8 +98,9 @@ class Session:
             )
             return 0
         if adopted() is None and not launched():
+            submitted = self.settings.values.run.sbatch if self.slurm else None
             start = functools.partial(
-                launch, self.project, name, self.command, self.settings, arguments, waits=not self.now
+                launch, self.project, name, self.command, self.settings, arguments, waits=not self.now, sbatch=submitted
             )
             return watch.announce(self, start()) if self.detach else watch.foreground(self, start)
         work = functools.partial(stage, dry_run=False)
@@ -149,12 +152,13 @@ def shared(dry_run: bool = True, stage: bool = False) -> Callable[[Command], Com
             dry_run: bool = False,
             detach: bool = False,
             now: bool = False,
+            slurm: bool = False,
             **options: Any,
         ) -> Any:
             found = Project(project.resolve()) if project else Project.find(Path.cwd())
-            settings = [f"{name}={value}" for name, value in _take_settings(options)]
+            settings = [f"{name}={_typed(value)}" for name, value in _take_settings(options)]
             typed = click.get_current_context().obj
-            session = Session(found, typed, as_json, dry_run, debug, detach, now, [*overrides, *settings])
+            session = Session(found, typed, as_json, dry_run, debug, detach, now, slurm, [*overrides, *settings])
             return command(session, **options)
 
         options = [
@@ -196,4 +200,13 @@ def _shown(default: Any) -> str:
 def _take_settings(options: dict[str, Any]) -> list[tuple[str, Any]]:
     """Remove the options that stand for settings; those that were given, by name."""
     taken = [(name, options.pop(name)) for name in list(options) if name.startswith(SETTING_PREFIX)]
-    return [(name.removeprefix(SETTING_PREFIX).replace("__", "."), value) for name, value in taken if value is not None]
+    return [
+        (name.removeprefix(SETTING_PREFIX).replace("__", "."), value)
+        for name, value in taken
+        if value not in (None, ())
+    ]
+
+
+def _typed(value: Any) -> str:
+    """A value as --set takes it; one that may be given several times as a list."""
+    return json.dumps(value) if isinstance(value, tuple) else str(value)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fishtui.cli.options import Session, shared
+from fishtui.cli.options import Session, setting, shared
 
 if TYPE_CHECKING:
     from fishtui.runs.ledger import Ledger
@@ -19,6 +19,8 @@ STAGES = click.Choice(["normalize", "extract", "pack", "train", "merge", "synthe
 @click.command()
 @click.option("--from", "first", type=STAGES, help="Begin with this stage.")
 @click.option("--until", type=STAGES, help="End with this stage.")
+@click.option("--slurm", is_flag=True, help="Submit it to SLURM as one job, through sbatch.")
+@setting("--sbatch", "run.sbatch", multiple=True)
 @shared(stage=True)
 def run(session: Session, first: str | None, until: str | None) -> int:
     """Run every stage that isn't up to date.

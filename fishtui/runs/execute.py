@@ -122,6 +122,7 @@ def _refuse(problem: BaseException, reporter: Reporter) -> Ledger:
 def begin(record: RunRecord, folder: Path) -> None:
     """Note that this process is the run from now on. Raises FishtuiError."""
     record.process = this_process()
+    record.job = os.environ.get(records.ALLOCATION)
     record.versions = records.versions()
     record.started = time.time()
     record.state = records.RUNNING
@@ -147,7 +148,7 @@ def conduct(record: RunRecord, folder: Path, work: Work, listeners: tuple[Listen
 
 
 def _run(record: RunRecord, folder: Path) -> Run:
-    return Run(folder, record, record.state, record.process, tuple(record.gpus))
+    return Run(folder, record, record.state, record.process, tuple(record.gpus), record.job)
 
 
 def _do(record: RunRecord, folder: Path, work: Work, reporter: Reporter) -> None:

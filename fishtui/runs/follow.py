@@ -13,9 +13,10 @@ from fishtui.runs.record import QUEUED
 from fishtui.runs.state import Run, look, look_unfinished
 from fishtui.runs.tail import EventTail
 
-# Seconds between two looks for events, and between two looks at the run itself.
+# Seconds between two looks for events, between two looks at the run itself, and where SLURM is asked for it.
 EVENTS = 0.1
 STATE = 0.5
+JOB = 5.0
 
 
 def follow(
@@ -31,18 +32,19 @@ def follow(
     Calls `between` ten times a second. Raises FishtuiError if the queue can't be advanced.
     """
     tail = EventTail(folder / "events.jsonl")
-    blocker, looked = "", float("-inf")
+    blocker, next_look = "", float("-inf")
     while True:
         between()
         # The run is looked at before its events are read: those of one that has ended are all there.
         run = None
-        if time.monotonic() - looked >= STATE:
-            run, looked = look(folder), time.monotonic()
+        if time.monotonic() >= next_look:
+            run = look(folder)
+            next_look = time.monotonic() + (JOB if run.is_elsewhere else STATE)
         while events := tail.read():
             for event in events:
                 listen(event)
                 if event["kind"] == "end":
-                    looked = float("-inf")
+                    next_look = float("-inf")
         if run is not None and run.ended:
             return run
         if run is not None and run.state == QUEUED:

@@ -30,16 +30,18 @@ def launch(
     *,
     parent: str | None = None,
     waits: bool = True,
+    sbatch: tuple[str, ...] | None = None,
 ) -> Run:
     """Queue `fishtui COMMAND` as a run of `stage`, and start it if it is its turn. Raises FishtuiError.
 
     It runs in the present folder and environment, with the settings as they are now. Unless it `waits` for a processor
-    or GPUs, it is its turn as soon as no other run makes the same outputs. The launcher may end at once.
+    or GPUs, it is its turn as soon as no other run makes the same outputs. Given options for `sbatch`, even none, SLURM
+    is to run it as a job, when what it needs is free there. The launcher may end at once.
     """
-    needs = needs_of(stage, settings.values, arguments, os.environ)
+    needs = Needs() if sbatch is not None else needs_of(stage, settings.values, arguments, os.environ)
     if not waits:
         needs = Needs(locks=tuple(lock for lock in needs.locks if lock != PROCESSOR))
-    _, folder = records.create(project, stage, command, settings, arguments, needs=needs, parent=parent)
+    _, folder = records.create(project, stage, command, settings, arguments, needs=needs, parent=parent, sbatch=sbatch)
     queue.advance(project)
     return look(folder)
 

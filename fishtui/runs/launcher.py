@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from fishtui.errors import MisuseError
-from fishtui.runs.record import RunRecord
+from fishtui.runs.record import ALLOCATION, RunRecord
 
 # The folder of the run that a process was started for, and the GPUs that it was given.
 ADOPT = "FISHTUI_ADOPT"
 GPUS = "FISHTUI_GPUS"
-ALLOCATION = "SLURM_JOB_ID"
 
 
 def launcher(record: RunRecord) -> list[str]:

@@ -11,12 +11,15 @@ from dataclasses import dataclass, field
 from fishtui.errors import FAILED, FishtuiError
 from fishtui.files import exclusive
 from fishtui.project import Project
-from fishtui.runs import gpus, identity
+from fishtui.runs import gpus, identity, slurm
 from fishtui.runs import record as records
 from fishtui.runs.gpus import VISIBLE, Gpu
 from fishtui.runs.launcher import ADOPT, GPUS, launcher
-from fishtui.runs.record import CARRIED, QUEUED, Needs, RunRecord
+from fishtui.runs.record import ALLOCATION, CARRIED, QUEUED, Needs, RunRecord
 from fishtui.runs.state import Run, Started, look, look_unfinished, note_started
+
+# A folder of the user's may hold modules named like Python's own: they are data, and not to be run.
+SAFE = "PYTHONSAFEPATH"
 
 
 @dataclass
@@ -69,11 +72,14 @@ def advance(project: Project) -> list[str]:
 
 
 def start(run: Run, chosen: Sequence[str]) -> None:
-    """Start a queued run's process, in a session of its own; what fails is written to its record.
+    """Start a queued run's process, in a session of its own, or hand it to SLURM; what fails is written to its record.
 
     The caller holds the queue's lock.
     """
     try:
+        if run.record.sbatch is not None:
+            note_started(run.folder, Started(job=_submit(run, run.record.sbatch)))
+            return
         command = [*launcher(run.record), "-m", "fishtui", *run.record.command]
         with (run.folder / "output.log").open("ab") as log:
             process = subprocess.Popen(
@@ -95,6 +101,16 @@ def start(run: Run, chosen: Sequence[str]) -> None:
         _failed(run, f"its process ended with status {process.wait()} before it began; its log may tell why")
 
 
+def _submit(run: Run, options: Sequence[str]) -> str:
+    """Hand a run to SLURM; its job. Raises FishtuiError."""
+    environment = _environment(run, [])
+    # Said once more, for where a cluster's users have jobs begin with an environment of their own.
+    ours = [f"{name}={environment[name]}" for name in (ADOPT, SAFE)]
+    command = ["env", *ours, run.record.python, "-m", "fishtui", *run.record.command]
+    log = run.folder / "output.log"
+    return slurm.submit(command, run.id, log, run.record.directory, options, environment)
+
+
 def _failed(run: Run, problem: str) -> None:
     run.record.state, run.record.exit_status, run.record.error = records.FAILED, FAILED, problem
     # A folder that has gone in the meantime takes its run with it.
@@ -105,15 +121,17 @@ def _failed(run: Run, problem: str) -> None:
 def _environment(run: Run, chosen: Sequence[str]) -> dict[str, str]:
     ours = {name: value for name, value in os.environ.items() if not CARRIED.match(name)}
     given = {ADOPT: str(run.folder.resolve()), GPUS: ",".join(chosen)}
-    # A folder of the user's may hold modules named like Python's own: they are data, and not to be run.
-    environment = {**ours, **run.record.environment, **given, "PYTHONSAFEPATH": "1"}
+    environment = {**ours, **run.record.environment, **given, SAFE: "1"}
     if chosen and not run.record.needs.devices:
         environment[VISIBLE] = ",".join(chosen)
     return environment
 
 
 def _is_ours(run: Run) -> bool:
-    return run.state == QUEUED and run.record.job is None and run.is_here
+    """Whether it is for us to start: on this machine, and what was launched within a job of SLURM, within that."""
+    if run.state != QUEUED or not run.is_here:
+        return False
+    return run.job == (None if run.record.sbatch is not None else os.environ.get(ALLOCATION))
 
 
 def _granted(runs: Sequence[Run]) -> dict[str, list[str] | str]:

@@ -27,6 +27,8 @@ from fishtui.runs.identity import Identity
 from fishtui.settings import ENVIRONMENT_PREFIX, Loaded
 
 VERSION = 2
+# Where SLURM says in which job a process runs.
+ALLOCATION = "SLURM_JOB_ID"
 LIBRARIES = ("torch", "torchaudio", "lightning", "peft", "numpy", "soundfile")
 
 QUEUED = "queued"
@@ -66,7 +68,8 @@ class RunRecord(msgspec.Struct, kw_only=True):
 
     Times are seconds since 1970 by the machine's clock, which may be set; `took` is by one that isn't. `command` are
     the arguments of `fishtui`, given in `directory`. `process` is there from the moment the run began; `gpus` are those
-    that it was given, `parent` is the pipeline's run that started it, `job` its number under SLURM.
+    that it was given, `parent` is the pipeline's run that started it. `sbatch` are options for SLURM where that is to
+    start it, and `job` is the number of the SLURM job within which it runs.
     """
 
     id: str
@@ -83,6 +86,7 @@ class RunRecord(msgspec.Struct, kw_only=True):
     created: float
     needs: Needs = Needs()
     parent: str | None = None
+    sbatch: tuple[str, ...] | None = None
     job: str | None = None
     versions: dict[str, str] = {}
     process: Identity | None = None
@@ -140,6 +144,7 @@ def create(
     *,
     needs: Needs | None = None,
     parent: str | None = None,
+    sbatch: tuple[str, ...] | None = None,
     like: RunRecord | None = None,
     process: Identity | None = None,
 ) -> tuple[RunRecord, Path]:
@@ -164,6 +169,8 @@ def create(
         created=time.time(),
         needs=needs or Needs(),
         parent=parent,
+        sbatch=sbatch,
+        job=os.environ.get(ALLOCATION) if sbatch is None else None,
         process=process,
         state=RUNNING if process else QUEUED,
     )

@@ -30,7 +30,14 @@ def relaunch(project: Project, run: Run) -> Run:
         command.append("--resume")
     settings = Loaded(msgspec.convert(before.settings, Settings), before.sources)
     _, folder = records.create(
-        project, before.stage, command, settings, before.arguments, needs=before.needs, like=before
+        project,
+        before.stage,
+        command,
+        settings,
+        before.arguments,
+        needs=before.needs,
+        sbatch=before.sbatch,
+        like=before,
     )
     queue.advance(project)
     return look(folder)

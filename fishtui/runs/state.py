@@ -16,7 +16,7 @@ from fishtui.project import Project
 from fishtui.runs import identity, slurm
 from fishtui.runs import record as records
 from fishtui.runs.identity import Identity
-from fishtui.runs.record import FINAL, LOST, QUEUED, RUNNING, STOPPED, STOPPING, RunRecord
+from fishtui.runs.record import ALLOCATION, FINAL, LOST, QUEUED, RUNNING, STOPPED, STOPPING, RunRecord
 
 STARTED = "started.json"
 STOP = "stop"
@@ -32,21 +32,26 @@ _brief = msgspec.json.Decoder(_Brief)
 
 
 class Started(msgspec.Struct, frozen=True, kw_only=True):
-    """The process that was started for a run, as long as the run itself has not said which it is; and its GPUs."""
+    """What was started for a run, as long as the run itself has not said so: its process and GPUs, or SLURM's job."""
 
-    process: Identity
+    process: Identity | None = None
     gpus: list[str] = []
+    job: str | None = None
 
 
 @dataclass(frozen=True)
 class Run:
-    """A run at one moment. `remark` says what a state alone does not; `process` is None before one was started."""
+    """A run at one moment. `remark` says what a state alone does not; `process` is None before one was started.
+
+    `job` is the SLURM job within which it runs, or is to run.
+    """
 
     folder: Path
     record: RunRecord
     state: str
     process: Identity | None = None
     gpus: tuple[str, ...] = ()
+    job: str | None = None
     remark: str = ""
 
     @property
@@ -61,6 +66,13 @@ class Run:
     def is_here(self) -> bool:
         """Whether the run belongs to this machine: others' are only looked at."""
         return (self.record.host, self.record.machine) == identity.here()
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether only SLURM can tell what becomes of it: it has not ended, and it is no process of this machine."""
+        if self.ended or self.job in (None, os.environ.get(ALLOCATION)):
+            return False
+        return self.process is None or not identity.is_here(self.process)
 
     @property
     def exit_status(self) -> int:
@@ -147,37 +159,38 @@ def _look(folder: Path) -> Run:
 
 def _judge(folder: Path, record: RunRecord) -> Run:
     if record.state in FINAL:
-        return Run(folder, record, record.state, record.process, tuple(record.gpus))
+        return Run(folder, record, record.state, record.process, tuple(record.gpus), record.job)
     started = _started(folder)
-    process = record.process or (started.process if started else None)
-    gpus = tuple(record.gpus or (started.gpus if started else ()))
+    process = record.process or started.process
+    gpus = tuple(record.gpus or started.gpus)
+    job = record.job or started.job
     asked = (folder / STOP).exists()
     if process is None:
-        return Run(folder, record, QUEUED)
+        return Run(folder, record, QUEUED, job=job)
     alive = identity.is_alive(process)
     if alive is False:
         remark = f"its process {process.pid} is gone and left no word: it was killed, or the machine went down"
-        return Run(folder, record, STOPPED if asked else LOST, process, gpus, "" if asked else remark)
+        state, remark = (STOPPED, "") if asked else (LOST, remark)
+        return Run(folder, record, state, process, gpus, job, remark)
     remark = f"on {process.host}" if alive is None else ""
-    return Run(folder, record, STOPPING if asked else RUNNING, process, gpus, remark)
+    return Run(folder, record, STOPPING if asked else RUNNING, process, gpus, job, remark)
 
 
 def _asked_of_slurm(runs: list[Run]) -> list[Run]:
     """The same runs; of those whose processes can't be seen from here, SLURM knows more."""
-    unknown = {
-        run.record.job: run
-        for run in runs
-        if run.record.job and not run.ended and not (run.process and identity.is_here(run.process))
-    }
-    told = slurm.jobs(unknown) if unknown else None
-    return [_as_told(run, told[run.record.job]) if told and run.record.job in told else run for run in runs]
+    unknown = {run.job for run in runs if run.job and run.is_elsewhere}
+    told = (slurm.jobs(unknown) if unknown else None) or {}
+    return [_as_told(run, told[run.job]) if run.job in told and run.is_elsewhere else run for run in runs]
 
 
 def _as_told(run: Run, job: slurm.Job) -> Run:
-    remark = f"job {run.record.job} {job}"
+    remark = f"job {run.job} {job}"
     if job.waits:
         return replace(run, state=QUEUED, remark=remark)
     if job.runs:
+        if run.process is None and run.record.sbatch is None:
+            # It waits for its turn within the job.
+            return run
         asked = (run.folder / STOP).exists()
         return replace(run, state=STOPPING if asked else RUNNING, remark=remark)
     # Its last word may have come since we looked.
@@ -207,13 +220,13 @@ def _unreadable(folder: Path) -> RunRecord:
     )
 
 
-def _started(folder: Path) -> Started | None:
+def _started(folder: Path) -> Started:
     try:
         return msgspec.json.decode((folder / STARTED).read_bytes(), type=Started)
     except (OSError, ValueError):
-        return None
+        return Started()
 
 
 def note_started(folder: Path, started: Started) -> None:
-    """Keep which process was started for the run in `folder`. Raises FishtuiError."""
+    """Keep what was started for the run in `folder`. Raises FishtuiError."""
     write_text(folder / STARTED, msgspec.json.encode(started).decode())

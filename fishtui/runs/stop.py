@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import select
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
@@ -13,13 +14,16 @@ import psutil
 from fishtui.errors import TERMINATED, FishtuiError, MisuseError
 from fishtui.files import exclusive
 from fishtui.project import Project
-from fishtui.runs import identity
+from fishtui.runs import identity, slurm
 from fishtui.runs import record as records
 from fishtui.runs.identity import Identity
+from fishtui.runs.record import FINAL, STOPPED
 from fishtui.runs.state import STOP, Run, look, look_unfinished
 
 # Seconds that a run has to save what it has. A checkpoint of a full fine-tuning may take some.
 PATIENCE = 60.0
+# Seconds between two questions to SLURM.
+JOB = 1.0
 # Seconds in which a killed process is gone, unless the kernel holds it.
 GONE = 10.0
 
@@ -27,66 +31,109 @@ GONE = 10.0
 def ask(project: Project, run: Run, number: int = signal.SIGTERM) -> Run:
     """Ask a run to end by a signal, and return it as it is then; a queued one never starts.
 
-    One that has ended is left as it is. Raises MisuseError if it is another machine's.
+    One that has ended is left as it is. Raises MisuseError if it is another machine's, and no job of SLURM's.
     """
     with exclusive(project.lock("queue"), "starting runs", wait=True):
         run = look(run.folder)
         if run.ended:
             return run
-        if not run.is_here or (run.process and not identity.is_here(run.process)):
+        if not _is_in_reach(run):
             where = run.process.host if run.process else run.record.host
-            raise MisuseError(f"{run.id} is a run of {where}", "Stop it there.")
+            raise MisuseError(f"{run.id} is a run of {where}", _elsewhere(run))
         try:
             (run.folder / STOP).touch()
         except OSError as error:
             raise FishtuiError(
                 f"{run.folder} can't be written: {error.strerror}", "Check who may write there."
             ) from error
-        if run.process is None:
-            run.record.state, run.record.exit_status = records.STOPPED, TERMINATED
+        if run.process is None and not run.is_elsewhere:
+            run.record.state, run.record.exit_status = STOPPED, TERMINATED
             records.finish(run.record, run.folder)
             return look(run.folder)
-    with _held(run.process) as handle:
-        if handle is not None:
-            signal.pidfd_send_signal(handle, number)
+    if run.is_elsewhere:
+        slurm.cancel(str(run.job), number)
+    elif run.process is not None:
+        with _held(run.process) as handle:
+            if handle is not None:
+                signal.pidfd_send_signal(handle, number)
     return look(run.folder)
 
 
 def stop(project: Project, run: Run, patience: float = PATIENCE) -> Run:
     """Ask a run to end, wait `patience` seconds, then kill it; returns it as it is then. Raises as `ask` does."""
     run = ask(project, run)
-    if not run.ended and run.process is not None and not _ends(run.process, patience):
+    if not _ends(run, patience):
         kill(project, run)
-    return look(run.folder)
+    run = look(run.folder)
+    if run.state == STOPPED and run.record.state not in FINAL:
+        # Of one that left no word, this is the last.
+        run.record.state, run.record.exit_status = STOPPED, TERMINATED
+        records.finish(run.record, run.folder)
+    return run
 
 
 def kill(project: Project, run: Run) -> None:
-    """Kill a run, and what runs it started, with all of their processes."""
+    """Kill a run, and the runs that it started, with all of their processes. Raises as `ask` does."""
     for each in _runs_of(project, run):
         ask(project, each)
-    _kill_processes(run)
+    if run.is_elsewhere:
+        slurm.cancel(str(run.job), signal.SIGKILL)
+    elif run.process is not None:
+        _kill_processes(run.process)
+    _ends(run, GONE)
     # A pipeline that is no more starts no others.
     for each in _runs_of(project, run):
         kill(project, each)
 
 
+def _is_in_reach(run: Run) -> bool:
+    if run.is_elsewhere:
+        return run.record.sbatch is not None
+    return run.is_here and (run.process is None or identity.is_here(run.process))
+
+
+def _elsewhere(run: Run) -> str:
+    parent = f", or its pipeline: `fishtui runs stop {run.record.parent}`" if run.record.parent else ""
+    return f"Stop it there{parent}."
+
+
 def _runs_of(project: Project, run: Run) -> list[Run]:
-    return [each for each in look_unfinished(project) if each.record.parent == run.id and not each.ended]
+    """The unfinished runs within our reach that a run started."""
+    mine = (each for each in look_unfinished(project) if each.record.parent == run.id)
+    return [each for each in mine if not each.ended and _is_in_reach(each)]
 
 
-def _kill_processes(run: Run) -> None:
-    if run.process is None or not identity.is_alive(run.process):
+def _kill_processes(process: Identity) -> None:
+    if not identity.is_alive(process):
         return
     with suppress(psutil.NoSuchProcess):
-        process = psutil.Process(run.process.pid)
-        family = [process, *process.children(recursive=True)]
-        if os.getpgid(process.pid) == process.pid:
+        first = psutil.Process(process.pid)
+        family = [first, *first.children(recursive=True)]
+        if os.getpgid(first.pid) == first.pid:
             # Also those whose parent has ended already.
-            os.killpg(process.pid, signal.SIGKILL)
+            os.killpg(first.pid, signal.SIGKILL)
         for each in family:
             with suppress(psutil.NoSuchProcess):
                 each.kill()
-    _ends(run.process, GONE)
+
+
+def _ends(run: Run, seconds: float) -> bool:
+    """Whether the run ends within so many seconds."""
+    if run.is_elsewhere:
+        deadline = time.monotonic() + seconds
+        while not look(run.folder).ended:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(JOB)
+        return True
+    if run.ended or run.process is None:
+        return True
+    with _held(run.process) as handle:
+        if handle is None:
+            return True
+        waiter = select.poll()
+        waiter.register(handle, select.POLLIN)
+        return bool(waiter.poll(seconds * 1000))
 
 
 @contextmanager
@@ -102,13 +149,3 @@ def _held(process: Identity) -> Iterator[int | None]:
         yield handle if identity.is_alive(process) else None
     finally:
         os.close(handle)
-
-
-def _ends(process: Identity, seconds: float) -> bool:
-    """Whether the process ends within so many seconds."""
-    with _held(process) as handle:
-        if handle is None:
-            return True
-        waiter = select.poll()
-        waiter.register(handle, select.POLLIN)
-        return bool(waiter.poll(seconds * 1000))
