@@ -51,6 +51,7 @@ def examine(project: Project, settings: Settings) -> list[Finding]:
         _torch,
         _gpu,
         lambda: _disk(project),
+        _logout,
         lambda: _checkpoint(checkpoint),
         _terminal,
     ]
@@ -113,20 +114,17 @@ def _gpu() -> Iterator[Finding]:
 
 def _driver() -> str:
     """The version of the NVIDIA driver, empty without one."""
-    command = shutil.which("nvidia-smi")
-    if not command:
-        return ""
+    said = _told("nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader").splitlines()
+    return said[0] if said else ""
+
+
+def _told(*command: str) -> str:
+    """What a program prints; empty if it isn't here, fails, or gives no answer."""
     try:
-        answer = subprocess.run(
-            [command, "--query-gpu=driver_version", "--format=csv,noheader"],
-            capture_output=True,
-            text=True,
-            timeout=20,
-            check=False,
-        )
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return ""
-    return answer.stdout.strip().splitlines()[0] if answer.returncode == 0 and answer.stdout.strip() else ""
+    return answer.stdout.strip() if answer.returncode == 0 else ""
 
 
 def _disk(project: Project) -> Iterator[Finding]:
@@ -141,6 +139,21 @@ def _disk(project: Project) -> Iterator[Finding]:
         yield Finding("disk", "ok", found)
     if not os.access(folder, os.W_OK):
         yield Finding("disk", "error", f"{folder} can't be written", "Check who owns it, or take another folder.")
+
+
+def _logout() -> Iterator[Finding]:
+    """Whether systemd, where that keeps the users' sessions, ends what they have running when they log out."""
+    manager = ("org.freedesktop.login1", "/org/freedesktop/login1", "org.freedesktop.login1.Manager")
+    match _told("busctl", "get-property", *manager, "KillUserProcesses"):
+        case "b true":
+            yield Finding(
+                "logout",
+                "warning",
+                "systemd ends your runs when you log out (KillUserProcesses)",
+                "Run `loginctl enable-linger` once, and begin with `systemd-run --user --scope bash` after each login.",
+            )
+        case "b false":
+            yield Finding("logout", "ok", "runs go on when you log out")
 
 
 def _checkpoint(folder: Path) -> Iterator[Finding]:

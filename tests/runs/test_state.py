@@ -124,7 +124,7 @@ def test_a_name_that_is_not_utf_8_comes_back_from_a_record(project: Project) -> 
 
 
 def test_a_run_leaves_no_reserve_and_tells_how_long_it_took(project: Project) -> None:
-    run = execute(project, "pack", lambda reporter: Ledger(done=1), LOADED, {})
+    run = execute(project, "pack", ["pack"], lambda reporter: Ledger(done=1), LOADED, {})
     assert (run.state, run.record.exit_status) == (SUCCEEDED, 0)
     assert run.record.took is not None
     assert sorted(path.name for path in run.folder.iterdir()) == ["events.jsonl", "output.log", "run.json"]
@@ -138,7 +138,7 @@ def test_a_run_whose_folder_is_removed_goes_on_and_says_how_it_ended(project: Pr
         next(project.runs.iterdir()).rmdir()
         return Ledger(done=1)
 
-    run = execute(project, "pack", work, LOADED, {})
+    run = execute(project, "pack", ["pack"], work, LOADED, {})
     assert state.look(run.folder).state == SUCCEEDED
 
 
@@ -155,6 +155,6 @@ def test_a_submitted_run_stands_as_slurm_says(
     project: Project, job: slurm.Job, expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(slurm, "jobs", lambda numbers: dict.fromkeys(numbers, job))
-    run = state.look(make(project, job="12"))
+    run = state.look(make(project, sbatch=(), job="12"))
     assert run.state == expected
     assert run.remark.startswith("job 12 ")

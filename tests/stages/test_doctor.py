@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -73,6 +74,17 @@ def test_a_torchaudio_that_cannot_be_imported_is_explained(
     finding = findings(tmp_path, checkpoint)["torch"]
     assert finding.state == "error"
     assert "pip install" in finding.remedy
+
+
+@pytest.mark.parametrize(("answer", "state"), [("b true", "warning"), ("b false", "ok")])
+def test_a_machine_that_ends_runs_at_logout_is_told(
+    tmp_path: Path, answer: str, state: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    busctl = tmp_path / "busctl"
+    busctl.write_text(f"#!/bin/sh\necho {answer}\n")
+    busctl.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    assert findings(tmp_path, tmp_path / "none")["logout"].state == state
 
 
 def test_the_command_exits_with_3_on_an_error_and_writes_nothing(tmp_path: Path) -> None:
