@@ -18,7 +18,10 @@ def launcher(record: RunRecord) -> list[str]:
         return [record.python]
     if ALLOCATION in record.environment:
         tasks = [f"--nodes={nodes}", f"--ntasks-per-node={devices}", f"--ntasks={devices * nodes}"]
-        return ["srun", *tasks, "--kill-on-bad-exit=1", record.python]
+        # What the allocation says of processors, and of its environment, srun does not take over by itself.
+        processors = record.environment.get("SLURM_CPUS_PER_TASK")
+        tasks += [f"--cpus-per-task={processors}"] if processors else []
+        return ["srun", *tasks, "--export=ALL", "--kill-on-bad-exit=1", record.python]
     if nodes > 1:
         raise MisuseError(
             f"{record.stage} on {nodes} machines needs a launcher on each of them",

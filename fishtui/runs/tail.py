@@ -25,13 +25,11 @@ STEP = 1 << 14
 class EventTail:
     """Follows the events of a file that another process appends to.
 
-    `more` says whether the last read stopped at one of its bounds, so that the next one should come at once;
-    `damaged` counts the lines that held no event.
+    `more` says whether the last read stopped at one of its bounds, so that the next one should come at once.
     """
 
     def __init__(self, path: Path) -> None:
         self.more = False
-        self.damaged = 0
         self._file = Appended(path)
         self._forget()
 
@@ -81,8 +79,6 @@ class EventTail:
         event = None if self._skipping else parse(line)
         if event is not None:
             events.append(event)
-        elif line or self._skipping:
-            self.damaged += 1
         self._skipping = False
 
     def _fill(self, descriptor: int, size: int) -> bool:
