@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from fishtui.catalog.store import Catalog
     from fishtui.runs.ledger import Ledger
     from fishtui.runs.reporter import Reporter
-    from fishtui.settings import Loaded
+    from fishtui.settings import Loaded, Setting
 
 # A term of a filter that begins like an option.
 NEGATED = re.compile(r"-[A-Za-z]+(-[A-Za-z]+)*:")
@@ -84,33 +84,55 @@ class Session:
         With --detach it is only started, with --dry-run nothing is written, and the ledger says what would be done. In
         the run's own process, or one that a launcher of several started, the stage is done here.
         """
-        from fishtui.cli import output, watch
-        from fishtui.cli.progress import show_events, show_json
-        from fishtui.distributed import launched, place
-        from fishtui.runs.execute import adopted, execute
-        from fishtui.runs.launch import SIDE_BY_SIDE, launch
-        from fishtui.runs.reporter import Reporter
+        from fishtui.distributed import launched
+        from fishtui.runs.execute import adopted
 
         if self.dry_run:
-            content = stage(Reporter(), dry_run=True).as_dict()
-            output.document({"stage": name, "dry_run": True, "ledger": content}) if self.as_json else output.ledger(
-                content, verb="would be done"
-            )
-            return 0
+            return self._preview(name, stage)
         if adopted() is None and not launched():
-            submitted = self.settings.values.run.sbatch if self.slurm else None
-            start = functools.partial(
-                launch, self.project, name, self.command, self.settings, arguments, waits=not self.now, sbatch=submitted
-            )
-            return watch.announce(self, start()) if self.detach else watch.foreground(self, start)
+            return self._launch(name, arguments)
+        return self._do(name, stage, arguments)
+
+    def _preview(self, name: str, stage: Stage) -> int:
+        from fishtui.cli import output
+        from fishtui.runs.reporter import Reporter
+
+        content = stage(Reporter(), dry_run=True).as_dict()
+        if self.as_json:
+            output.document({"stage": name, "dry_run": True, "ledger": content})
+        else:
+            output.ledger(content, verb="would be done")
+        return 0
+
+    def _launch(self, name: str, arguments: dict[str, Any]) -> int:
+        from fishtui.cli import output
+        from fishtui.runs.launch import launch
+
+        submitted = self.settings.values.run.sbatch if self.slurm else None
+        start = functools.partial(
+            launch, self.project, name, self.command, self.settings, arguments, waits=not self.now, sbatch=submitted
+        )
+        if self.detach:
+            return output.launched(start(), self.as_json)
+        # Late: it loads Rich, which takes longer than a launch.
+        from fishtui.cli import watch
+
+        return watch.foreground(self, start)
+
+    def _do(self, name: str, stage: Stage, arguments: dict[str, Any]) -> int:
+        from fishtui.cli import watch
+        from fishtui.cli.progress import show_events, show_json
+        from fishtui.distributed import place
+        from fishtui.runs.execute import execute
+        from fishtui.runs.launch import SIDE_BY_SIDE
+
         work = functools.partial(stage, dry_run=False)
-        listen = show_json if self.as_json else show_events
-        alone = name not in SIDE_BY_SIDE
         if place().rank:
             return _assist(work)
-        return watch.conclude(
-            self, execute(self.project, name, self.command, work, self.settings, arguments, listen, alone)
-        )
+        listen = show_json if self.as_json else show_events
+        alone = name not in SIDE_BY_SIDE
+        run = execute(self.project, name, self.command, work, self.settings, arguments, listen, alone)
+        return watch.conclude(self, run)
 
 
 def _assist(work: Callable[[Reporter], Ledger]) -> int:
@@ -186,11 +208,16 @@ SETTING_PREFIX = "setting__"
 
 def setting(option: str, name: str, **attributes: Any) -> Callable[[Command], Command]:
     """An option that stands for the setting `name`; checked, and described, as the setting is."""
-    from fishtui.settings import known
-
-    described = next(each for each in known() if each.name == name)
+    described = _known()[name]
     help = f"{described.help[:1].upper()}{described.help[1:]} [{_shown(described.default)}]"
     return click.option(option, SETTING_PREFIX + name.replace(".", "__"), help=help, metavar="VALUE", **attributes)
+
+
+@functools.cache
+def _known() -> dict[str, Setting]:
+    from fishtui.settings import known
+
+    return {each.name: each for each in known()}
 
 
 def _shown(default: Any) -> str:

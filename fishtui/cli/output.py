@@ -8,9 +8,13 @@ import sys
 import textwrap
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
+from fishtui.errors import FishtuiError
 from fishtui.plain import harmless
+
+if TYPE_CHECKING:
+    from fishtui.runs.state import Run
 
 MOST_ITEMS = 10
 MOST_REASONS = 6
@@ -52,6 +56,17 @@ def document(content: Any) -> None:
     json.dump(content, sys.stdout)
     sys.stdout.write("\n")
     sys.stdout.flush()
+
+
+def launched(run: Run, as_json: bool) -> int:
+    """Which run was started, or why it could not be; returns the exit status for that."""
+    if as_json:
+        document(run.as_dict())
+    elif run.record.error:
+        raise FishtuiError(*run.record.error.split("\n", 1))
+    else:
+        line(f"{run.id} {run.state}; watch it with `fishtui runs attach {run.id}`")
+    return run.exit_status if run.ended else 0
 
 
 def ledger(content: Mapping[str, Any], verb: str = "done") -> None:

@@ -171,11 +171,11 @@ def rerun(session: Session, run: str) -> int:
 
     A training goes on from its newest checkpoint.
     """
-    from fishtui.cli import watch
+    from fishtui.cli import output
     from fishtui.runs.relaunch import relaunch
     from fishtui.runs.state import find
 
-    return watch.announce(session, relaunch(session.project, find(session.project, run)))
+    return output.launched(relaunch(session.project, find(session.project, run)), session.as_json)
 
 
 @runs.command()

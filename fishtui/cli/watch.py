@@ -19,15 +19,6 @@ from fishtui.runs.state import Run
 from fishtui.runs.stop import ask, kill
 
 
-def announce(session: Session, run: Run) -> int:
-    """Say which run was started."""
-    if session.as_json:
-        output.document(run.as_dict())
-    else:
-        output.line(f"{run.id} {run.state}; watch it with `fishtui runs attach {run.id}`")
-    return 0
-
-
 def attach(session: Session, run: Run) -> int:
     """Watch a run to its end and return its exit status; an interrupt leaves it alone."""
     try:

@@ -42,7 +42,7 @@ def launch(
     if not waits:
         needs = Needs(locks=tuple(lock for lock in needs.locks if lock != PROCESSOR))
     _, folder = records.create(project, stage, command, settings, arguments, needs=needs, parent=parent, sbatch=sbatch)
-    queue.advance(project)
+    queue.start_ready(project)
     return look(folder)
 
 

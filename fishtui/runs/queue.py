@@ -60,8 +60,11 @@ def advance(project: Project) -> list[str]:
     Only one process does so at a time, and none starts a run twice: before the lock is released, each run's folder
     says which process was started for it, and the run itself begins only if it is the first to claim its folder.
     """
-    if not any(map(_is_ours, look_unfinished(project))):
-        return []
+    return start_ready(project) if any(map(_is_ours, look_unfinished(project))) else []
+
+
+def start_ready(project: Project) -> list[str]:
+    """As `advance`, for whoever knows that there is something to start: nothing is looked at twice."""
     with exclusive(project.lock("queue"), "starting runs", wait=True):
         runs = look_unfinished(project)
         by_id = {run.id: run for run in runs}

@@ -199,7 +199,7 @@ def _new_folder(project: Project, stage: str) -> Path:
     """A folder whose name sorts after all that are there, also when the clock was set back."""
     try:
         project.runs.mkdir(parents=True, exist_ok=True)
-        newest = max(map(_created, os.listdir(project.runs)), default=0)
+        newest = _created(max(filter(ID.fullmatch, os.listdir(project.runs)), default=""))
         for moment in itertools.count(max(time.time_ns() // 1_000_000, newest + 1)):
             with suppress(FileExistsError):
                 folder = project.runs / f"{_stamp(moment)}-{stage}"

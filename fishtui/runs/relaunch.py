@@ -39,7 +39,7 @@ def relaunch(project: Project, run: Run) -> Run:
         sbatch=before.sbatch,
         like=before,
     )
-    queue.advance(project)
+    queue.start_ready(project)
     return look(folder)
 
 

@@ -103,16 +103,20 @@ def look_all(project: Project, newest: int | None = None) -> list[Run]:
 
 def look_unfinished(project: Project) -> list[Run]:
     """The runs that had not ended when they last wrote their record, the oldest first. Raises FishtuiError."""
-    return _asked_of_slurm([_look(project.runs / name) for name in _names(project) if _is_open(project.runs / name)])
+    # A thousand paths as objects would take longer than what they name.
+    runs = str(project.runs)
+    folders = (f"{runs}/{name}" for name in _names(project))
+    return _asked_of_slurm([_look(Path(folder)) for folder in folders if _is_open(folder)])
 
 
-def _is_open(folder: Path) -> bool:
+def _is_open(folder: str) -> bool:
     """Whether a run's record, which is not read further, leaves its end open; one that can't be read starts nothing."""
     try:
-        return _brief.decode((folder / "run.json").read_bytes()).state not in FINAL
+        with open(f"{folder}/run.json", "rb", buffering=0) as file:
+            return _brief.decode(file.read()).state not in FINAL
     except msgspec.DecodeError:
         with suppress(FishtuiError):
-            return records.read(folder).state not in FINAL
+            return records.read(Path(folder)).state not in FINAL
         return False
     except OSError:
         return False
