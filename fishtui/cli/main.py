@@ -1,4 +1,4 @@
-"""The table of commands, and the one place where errors become exit statuses."""
+"""The group of all commands, and the one place where errors become exit statuses."""
 
 from __future__ import annotations
 
@@ -16,30 +16,7 @@ import click
 
 from fishtui import __version__
 from fishtui.cli import diagnostics
-
-# Every command's module imports the core only when the command runs: --help stays instant.
-COMMANDS = {
-    "init": "setup",
-    "demo": "setup",
-    "doctor": "setup",
-    "download": "setup",
-    "import": "importing",
-    "normalize": "data",
-    "scan": "catalog",
-    "validate": "catalog",
-    "clips": "clips",
-    "speakers": "catalog",
-    "stats": "catalog",
-    "extract": "data",
-    "pack": "data",
-    "train": "model",
-    "merge": "model",
-    "export": "model",
-    "synthesize": "model",
-    "run": "pipeline",
-    "runs": "runs",
-}
-
+from fishtui.cli.commands import COMMANDS
 
 class Commands(click.Group):
     """Commands in the order of the pipeline, each imported when it is asked for."""

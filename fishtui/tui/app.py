@@ -1,0 +1,116 @@
+"""The app: its modes, what works everywhere, and what all screens share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any, ClassVar
+
+from textual.app import App, SystemCommand
+from textual.binding import Binding, BindingType
+from textual.filter import LineFilter
+from textual.screen import Screen
+
+from fishtui import settings
+from fishtui.errors import FishtuiError
+from fishtui.plain import harmless
+from fishtui.project import Project
+from fishtui.settings import Loaded
+from fishtui.tui.ascii import AsciiOnly
+
+# Each screen's module is imported when it is first shown.
+SCREENS = {
+    "overview": ("Overview", "where everything stands, and what to do next"),
+    "clips": ("Clips", "look through the dataset, and review it"),
+    "runs": ("Runs", "what runs and ran: logs, losses, results"),
+    "launch": ("Launch", "start a stage, and see before what it would do"),
+    "models": ("Models", "checkpoints: compare them, merge, listen"),
+    "settings": ("Settings", "this project's settings, the doctor, the keys"),
+}
+
+
+def _screen(name: str) -> Callable[[], Screen[Any]]:
+    def make() -> Screen[Any]:
+        return getattr(import_module(f"fishtui.tui.screens.{name}"), SCREENS[name][0])()
+
+    return make
+
+
+class Fishtui(App[None]):
+    """The interface on one project."""
+
+    TITLE = "fishtui"
+    CSS_PATH = "style.tcss"
+    ENABLE_COMMAND_PALETTE = True
+    ESCAPE_TO_MINIMIZE = False
+    # What moves does so because data moved.
+    ANIMATION_LEVEL = "none"
+    MODES: ClassVar[dict[str, str | Callable[[], Screen[Any]]]] = {name: _screen(name) for name in SCREENS}
+    DEFAULT_MODE = "overview"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *(
+            Binding(str(number), f"switch_mode({name!r})", title, show=False, tooltip=help)
+            for number, (name, (title, help)) in enumerate(SCREENS.items(), 1)
+        ),
+        Binding("question_mark", "help", "help", key_display="?", tooltip="the keys that work here"),
+        Binding("colon", "command", "command", show=False, key_display=":", tooltip="type a fishtui command"),
+        Binding("ctrl+p", "command_palette", "all actions", show=False, tooltip="find any action by its name"),
+        Binding("q", "quit", "quit", tooltip="leave; runs go on"),
+        Binding("ctrl+c", "quit", "quit", show=False, tooltip="leave; runs go on"),
+    ]
+
+    def __init__(self, project: Project, ascii: bool = False) -> None:
+        super().__init__()
+        self.project = project
+        self.ascii = ascii
+        self.theme = "ansi-dark" if _has_few_colours() else "textual-dark"
+        if ascii:
+            self._filters: list[LineFilter]
+            self._filters.append(AsciiOnly())
+
+    @property
+    def loaded(self) -> Loaded:
+        """The settings as the file has them now. Raises MisuseError if they are wrong."""
+        return settings.load(self.project.settings_file)
+
+    def get_system_commands(self, screen: Screen[Any]) -> Any:
+        """Every key's action that works on the screen, by its name."""
+        for _, binding, enabled, tooltip in screen.active_bindings.values():
+            if enabled and binding.description and binding.action != "command_palette":
+                action = binding.action
+                key = self.get_key_display(binding)
+                yield SystemCommand(
+                    f"{binding.description}  ({key})",
+                    tooltip or binding.tooltip or "",
+                    lambda action=action: self.run_worker(self.run_action(action, screen)),
+                )
+        yield SystemCommand("theme", "change the colours", self.action_change_theme)
+        yield SystemCommand("screenshot", "save the screen as SVG", lambda: self.set_timer(0.1, self.deliver_screenshot))
+
+    def action_help(self) -> None:
+        """Show the keys that work where the focus is."""
+        from fishtui.tui.dialogs import Keys
+
+        self.push_screen(Keys(self.screen))
+
+    def action_command(self) -> None:
+        """Ask for a command line, run it, and show what it prints."""
+        from fishtui.tui.dialogs import CommandLine
+
+        self.push_screen(CommandLine())
+
+    def tell(self, message: str) -> None:
+        """Say what was done."""
+        self.notify(harmless(message), markup=False, timeout=4)
+
+    def complain(self, error: FishtuiError) -> None:
+        """Say what went wrong, and what to do about it."""
+        remedy = f"\n{harmless(error.remedy)}" if error.remedy else ""
+        self.notify(f"✗ {harmless(error.problem)}{remedy}", severity="error", markup=False, timeout=10)
+
+
+def _has_few_colours() -> bool:
+    """Whether the terminal has only the colours of its own palette."""
+    term = os.environ.get("TERM", "")
+    return os.environ.get("COLORTERM", "") not in ("truecolor", "24bit") and "direct" not in term

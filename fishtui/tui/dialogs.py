@@ -1,0 +1,153 @@
+"""Small screens over the others: a question, a line to type, the keys, a command and what it prints."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shlex
+import sys
+from typing import Any, ClassVar
+
+from rich.text import Text
+from textual import work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical, VerticalScroll
+from textual.screen import ModalScreen, Screen
+from textual.widgets import Input, Log, Static
+
+from fishtui.plain import harmless
+
+MOST_LINES = 5_000
+
+
+class Confirm(ModalScreen[bool]):
+    """A question that is answered with y or n; says what will be done, and to how many."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("y", "answer(True)", "yes"),
+        Binding("n,escape", "answer(False)", "no"),
+    ]
+
+    def __init__(self, question: str, consequence: str = "") -> None:
+        super().__init__()
+        self.question = question
+        self.consequence = consequence
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog"):
+            yield Static(harmless(self.question), markup=False)
+            if self.consequence:
+                yield Static(harmless(self.consequence), markup=False, classes="muted")
+            yield Static("y yes   n no", markup=False, classes="keys")
+
+    def action_answer(self, answer: bool) -> None:
+        self.dismiss(answer)
+
+
+class Ask(ModalScreen[str | None]):
+    """A line to type; gives None if it is left with escape."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "leave")]
+
+    def __init__(self, question: str, value: str = "", placeholder: str = "") -> None:
+        super().__init__()
+        self.question = question
+        self.value = value
+        self.placeholder = placeholder
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog"):
+            yield Static(harmless(self.question), markup=False)
+            yield Input(self.value, placeholder=self.placeholder, compact=True)
+            yield Static("enter do it   esc leave", markup=False, classes="keys")
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        self.dismiss(event.value)
+
+    def action_leave(self) -> None:
+        self.dismiss(None)
+
+
+class Keys(ModalScreen[None]):
+    """The keys that work on the screen below, and what each does."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,question_mark,q", "leave", "back")]
+
+    def __init__(self, screen: Screen[Any]) -> None:
+        super().__init__()
+        # By what they do: several keys may do the same.
+        rows: dict[str, tuple[list[str], str]] = {}
+        for _, binding, enabled, tooltip in screen.active_bindings.values():
+            if enabled and binding.description:
+                keys, _ = rows.setdefault(binding.action, ([], tooltip or binding.tooltip or binding.description))
+                keys.append(screen.app.get_key_display(binding))
+        self.rows = [(" ".join(keys), help) for keys, help in rows.values()]
+
+    def compose(self) -> ComposeResult:
+        width = max((len(keys) for keys, _ in self.rows), default=0)
+        text = Text("\n").join(Text.assemble((f"{keys:<{width}}", "bold"), f"  {help}") for keys, help in self.rows)
+        with VerticalScroll(classes="dialog tall"):
+            yield Static(text)
+            yield Static("esc back", markup=False, classes="keys")
+
+    def action_leave(self) -> None:
+        self.dismiss()
+
+
+class CommandLine(ModalScreen[None]):
+    """A fishtui command, typed as in a shell, and what it prints. What it started in the background goes on."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "back")]
+
+    def __init__(self, command: str = "") -> None:
+        super().__init__()
+        self.command = command
+        self.process: asyncio.subprocess.Process | None = None
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog tall"):
+            yield Input(self.command, placeholder="a command, such as: stats   or: clips list finding:any", compact=True)
+            yield Log(max_lines=MOST_LINES, auto_scroll=True)
+            yield Static("enter run   esc back; a stage goes on", markup=False, classes="keys")
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        try:
+            words = shlex.split(event.value)
+        except ValueError as error:
+            self.query_one(Log).write_line(f"error: {error}")
+            return
+        if words[:1] == ["fishtui"]:
+            del words[0]
+        if words:
+            self.run_command(words)
+
+    @work(exclusive=True)
+    async def run_command(self, words: list[str]) -> None:
+        """Run it to its end and show each line as it comes."""
+        log = self.query_one(Log)
+        log.clear()
+        log.write_line(harmless(f"$ fishtui {shlex.join(words)}"))
+        root = self.app.project.root  # type: ignore[attr-defined]
+        self._end()
+        self.process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "fishtui", *words),
+            cwd=root if root.is_dir() else None,
+            env={**os.environ, "PYTHONSAFEPATH": "1", "COLUMNS": str(max(log.size.width, 20))},
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        assert self.process.stdout is not None
+        while block := await self.process.stdout.read(1 << 16):
+            log.write_lines([harmless(line) for line in block.decode(errors="replace").splitlines()])
+        log.write_line(f"exit status {await self.process.wait()}")
+
+    def _end(self) -> None:
+        if self.process is not None and self.process.returncode is None:
+            # As if its terminal had gone: a stage that it watches goes on.
+            self.process.kill()
+
+    def action_leave(self) -> None:
+        self._end()
+        self.dismiss()

@@ -1,0 +1,64 @@
+"""Start the interface on a terminal of its own: nothing else writes to it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from fishtui.errors import DONE, MISUSED
+from fishtui.project import Project
+
+ASCII = "--ascii"
+
+
+def is_wanted(words: Sequence[str], commands: Sequence[str]) -> bool:
+    """Whether a command line asks for the interface: it has no command, at most a folder and an option of ours."""
+    rest = [word for word in words if word != ASCII]
+    return not rest or (len(rest) == 1 and rest[0] not in commands and os.path.isdir(rest[0]))
+
+
+def run(words: Sequence[str]) -> int:
+    """Open the interface in the folder that is given, or in the project around us; returns the exit status."""
+    if os.environ.get("TERM", "dumb") == "dumb" or not (sys.stdin.isatty() and sys.stdout.isatty()):
+        print("error: the interface needs a terminal", file=sys.stderr)
+        print("       `fishtui --help` lists the commands that need none.", file=sys.stderr)
+        return MISUSED
+    folders = [word for word in words if word != ASCII]
+    project = Project(Path(folders[0]).resolve()) if folders else Project.find(Path.cwd())
+    with _alone_on_screen(project):
+        from fishtui.tui.app import Fishtui
+
+        app = Fishtui(project, ascii=ASCII in words)
+        app.run()
+    return app.return_code or DONE
+
+
+@contextmanager
+def _alone_on_screen(project: Project) -> Iterator[None]:
+    """Send what libraries write to stdout and stderr into a file, while Textual writes to the terminal itself."""
+    terminal = os.dup(2)
+    kept = [os.dup(1), terminal]
+    before = sys.__stderr__
+    log = project.state / "interface.log"
+    # An empty folder stays empty until something is done in it.
+    sink = os.open(log if project.state.is_dir() else os.devnull, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    with os.fdopen(os.dup(terminal), "w", encoding="utf-8") as stream:
+        # Where Textual's driver looks for the terminal.
+        sys.__stderr__ = stream  # type: ignore[misc]
+        os.dup2(sink, 1)
+        os.dup2(sink, 2)
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os.dup2(kept[0], 1)
+            os.dup2(kept[1], 2)
+            sys.__stderr__ = before  # type: ignore[misc]
+            for descriptor in (*kept, sink):
+                os.close(descriptor)
