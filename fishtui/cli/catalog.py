@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from fishtui import figures, glyphs
 from fishtui.checks.table import CHECKS
 from fishtui.cli.options import FilterCommand, Session, shared
 
@@ -94,11 +95,11 @@ def validate(session: Session, terms: tuple[str, ...], fail_on: str, quick: bool
     else:
         _show_findings(report.findings, everything)
         counts = [
-            [output.glyph(CHECKS[code].severity), f"{number:,}", code, CHECKS[code].meaning]
+            [glyphs.SEVERITY[CHECKS[code].severity], f"{number:,}", code, CHECKS[code].meaning]
             for code, number in sorted(summary.items(), key=lambda item: (CHECKS[item[0]].severity, item[1]))
         ]
         output.table(counts, right={1}, stretch=3)
-        flagged = output.counted(report.clips, "clip") if report.clips else "no clip is such"
+        flagged = figures.counted(report.clips, "clip") if report.clips else "no clip is such"
         output.line(f"{flagged}, {report.flagged:,} with errors or warnings" if report.clips else flagged)
         fixable = [f"{code} {number:,}" for code, number in summary.items() if CHECKS[code].fix]
         if fixable:
@@ -129,7 +130,7 @@ def speakers(session: Session) -> int:
         [
             each["speaker"],
             f"{each['clips']:,}",
-            output.seconds(each["seconds"]),
+            figures.seconds(each["seconds"]),
             f"{each['flagged']:,}",
             f"{each['errors']:,}",
             f"{each['rejected']:,}",
@@ -162,8 +163,8 @@ def stats(session: Session, terms: tuple[str, ...]) -> int:
     if session.as_json:
         output.document(found.as_dict())
         return 0
-    clips, speakers = output.counted(found.clips, "clip"), output.counted(found.speakers, "speaker")
-    output.line(f"{clips} of {speakers}, {output.seconds(found.seconds)}")
+    clips, speakers = figures.counted(found.clips, "clip"), figures.counted(found.speakers, "speaker")
+    output.line(f"{clips} of {speakers}, {figures.seconds(found.seconds)}")
     for name, distribution in found.distributions.items():
         _show_distribution(name.replace("_", " "), distribution)
     return 0
@@ -181,7 +182,7 @@ def _show_findings(findings: Sequence[Found], everything: bool) -> None:
             by_code.setdefault(each.code, []).append(each)
     for code, found in sorted(by_code.items(), key=lambda item: (item[1][0].severity, -len(item[1]))):
         shown = found if everything else found[:MOST_OF_A_CODE]
-        rows += [[output.glyph(each.severity), each.where, each.code, each.detail] for each in shown]
+        rows += [[glyphs.SEVERITY[each.severity], each.where, each.code, each.detail] for each in shown]
         if len(shown) < len(found):
             rows.append(["", f"… {len(found) - len(shown):,} more", code, f"fishtui clips list finding:{code}"])
     output.table(rows, stretch=3)
@@ -196,7 +197,7 @@ def _show_scanned(session: Session, found: dict[str, int]) -> None:
         output.document(found)
         return
     news = [f"{found[name]:,} {name}" for name in ("new", "changed", "moved", "gone") if found[name]]
-    output.line(f"{output.counted(found['clips'], 'clip')}: {', '.join(news) or 'nothing new'}")
+    output.line(f"{figures.counted(found['clips'], 'clip')}: {', '.join(news) or 'nothing new'}")
 
 
 def _show_distribution(name: str, distribution: Distribution) -> None:

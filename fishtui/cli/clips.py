@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from fishtui import figures, glyphs
 from fishtui.catalog.fields import FIELDS
 from fishtui.cli.options import Command, FilterCommand, Session, shared
 
@@ -125,7 +126,7 @@ def show(session: Session, id: str) -> int:
         }
         output.document(content)
         return 0
-    output.line(f"{row['id']}  {row['name']}  {output.status_glyph(row['status'], row['severity'])} {row['status']}")
+    output.line(f"{row['id']}  {row['name']}  {glyphs.clip(row['status'], row['severity'])} {row['status']}")
     if row["reviewer"]:
         output.line(
             f"  {row['status']} by {row['reviewer']}, {row['reviewed']}{': ' + row['note'] if row['note'] else ''}"
@@ -135,7 +136,7 @@ def show(session: Session, id: str) -> int:
     if row["format"]:
         output.line(
             f"  audio     {row['files']}  {row['format']} {row['subtype']}  {row['sample_rate']:,} Hz"
-            f"  {row['channels']} channel{'s' * (row['channels'] > 1)}  {output.seconds(row['duration'])}"
+            f"  {row['channels']} channel{'s' * (row['channels'] > 1)}  {figures.seconds(row['duration'])}"
         )
     else:
         output.line(f"  audio     {row['files'] or 'none'}")
@@ -143,7 +144,7 @@ def show(session: Session, id: str) -> int:
     frames = f", {row['frames']:,} frames" if row["frames"] else ""
     output.line(f"  codes     {row['codes']}{frames}")
     for each in found:
-        output.line(f"  {output.glyph(each.severity)} {each.code}: {each.detail}")
+        output.line(f"  {glyphs.SEVERITY[each.severity]} {each.code}: {each.detail}")
         output.line(f"      {CHECKS[each.code].remedy}")
         if CHECKS[each.code].fix:
             output.line(f"      `fishtui clips fix {each.code} {row['id']}` does it, so that it can be undone.")
@@ -345,11 +346,11 @@ def _list(session: Session, filter: str, limit: int) -> int:
     table = [
         [
             str(row["id"]),
-            output.status_glyph(row["status"], row["severity"]),
+            glyphs.clip(row["status"], row["severity"]),
             row["name"],
-            output.seconds(row["duration"]),
-            output.number(row["loudness"]),
-            output.number(row["rate"]),
+            figures.seconds(row["duration"]),
+            figures.number(row["loudness"]),
+            figures.number(row["rate"]),
             (row["text"] or "").strip(),
         ]
         for row in rows
@@ -358,7 +359,7 @@ def _list(session: Session, filter: str, limit: int) -> int:
     if len(rows) < total:
         output.line(f"{len(rows):,} of {total:,} clips; --limit 0 shows all")
     else:
-        output.line(output.counted(total, "clip"))
+        output.line(figures.counted(total, "clip"))
     return 0
 
 

@@ -18,6 +18,7 @@ from fishtui import __version__
 from fishtui.cli import diagnostics
 from fishtui.cli.commands import COMMANDS
 
+
 class Commands(click.Group):
     """Commands in the order of the pipeline, each imported when it is asked for."""
 

@@ -22,8 +22,6 @@ MOST_REASONS = 6
 MOST_NARROW = 10
 # The greatest width that any other column gets on a terminal.
 MOST_WIDE = 32
-# No finding, info, warning, error.
-GLYPHS = (" ", "·", "▲", "✗")
 
 
 def line(text: str = "") -> None:
@@ -44,11 +42,6 @@ def folded(text: str, stream: TextIO) -> str:
         if len(text) > width
         else text
     )
-
-
-def counted(number: int, thing: str) -> str:
-    """`1 clip`, `2 clips`."""
-    return f"{number:,} {thing}{'s' * (number != 1)}"
 
 
 def document(content: Any) -> None:
@@ -109,27 +102,3 @@ def table(
             blanks = " " * (width - cell_len(cell))
             padded.append(blanks + cell if column in right else cell + blanks)
         print("  ".join(padded).rstrip())
-
-
-def glyph(severity: int) -> str:
-    """The sign of a finding's severity."""
-    return GLYPHS[severity]
-
-
-def status_glyph(status: str, severity: int) -> str:
-    """The sign of a clip: what was decided about it, or else the worst that was found."""
-    return {"accepted": "✓", "rejected": "–"}.get(status, GLYPHS[severity])
-
-
-def seconds(value: float | None) -> str:
-    """`4.2s`, `12m`, `3.1h`; a dot for what isn't known."""
-    if value is None:
-        return "·"
-    if value < 60:
-        return f"{value:.1f}s"
-    return f"{value / 60:.0f}m" if value < 3600 else f"{value / 3600:,.1f}h"
-
-
-def number(value: float | None) -> str:
-    """With one decimal; a dot for what isn't known."""
-    return "·" if value is None else f"{value:.1f}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Callable
 from importlib import import_module
 from typing import Any, ClassVar
@@ -86,7 +87,9 @@ class Fishtui(App[None]):
                     lambda action=action: self.run_worker(self.run_action(action, screen)),
                 )
         yield SystemCommand("theme", "change the colours", self.action_change_theme)
-        yield SystemCommand("screenshot", "save the screen as SVG", lambda: self.set_timer(0.1, self.deliver_screenshot))
+        yield SystemCommand(
+            "screenshot", "save the screen as SVG", lambda: self.set_timer(0.1, self.deliver_screenshot)
+        )
 
     def action_help(self) -> None:
         """Show the keys that work where the focus is."""
@@ -99,6 +102,25 @@ class Fishtui(App[None]):
         from fishtui.tui.dialogs import CommandLine
 
         self.push_screen(CommandLine())
+
+    def go(self, mode: str, target: str) -> None:
+        """Switch to a mode and show something there: clips of a filter, a run, the form of a stage."""
+
+        async def arrive() -> None:
+            await self.switch_mode(mode)
+            screen = self.screen
+            if isinstance(screen, Mode):
+                screen.call_after_refresh(screen.go, target)
+
+        from fishtui.tui.mode import Mode
+
+        self.run_worker(arrive(), exclusive=True, group="go")
+
+    def run_command(self, *words: str, edit: bool = False) -> None:
+        """Run a command line, or let it be edited first, and show what it prints."""
+        from fishtui.tui.dialogs import CommandLine
+
+        self.push_screen(CommandLine(shlex.join(words) if not edit else "".join(words), at_once=not edit))
 
     def tell(self, message: str) -> None:
         """Say what was done."""

@@ -100,16 +100,23 @@ class CommandLine(ModalScreen[None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "back")]
 
-    def __init__(self, command: str = "") -> None:
+    def __init__(self, command: str = "", at_once: bool = False) -> None:
         super().__init__()
         self.command = command
+        self.at_once = at_once
         self.process: asyncio.subprocess.Process | None = None
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog tall"):
-            yield Input(self.command, placeholder="a command, such as: stats   or: clips list finding:any", compact=True)
+            yield Input(
+                self.command, placeholder="a command, such as: stats   or: clips list finding:any", compact=True
+            )
             yield Log(max_lines=MOST_LINES, auto_scroll=True)
             yield Static("enter run   esc back; a stage goes on", markup=False, classes="keys")
+
+    def on_mount(self) -> None:
+        if self.at_once:
+            self.run_command(shlex.split(self.command))
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         try:

@@ -1,4 +1,4 @@
-"""What the six screens have in common: a title rule, a place for faults, the keys, and data that is read in a thread."""
+"""What the six screens share: a title rule, a place for faults, the keys, and data that is read in a thread."""
 
 from __future__ import annotations
 
@@ -88,6 +88,9 @@ class Mode(Screen[None], Generic[Snapshot]):
     def show(self, snapshot: Snapshot) -> None:
         """Show what was read."""
         raise NotImplementedError
+
+    def go(self, target: str) -> None:
+        """Show what another screen leads to."""
 
     def on_mount(self) -> None:
         self.query_one("#fault").display = False

@@ -1,0 +1,363 @@
+"""Overview: the pipeline, the data, what was found, what runs, and what to do next."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from rich.cells import cell_len, set_cell_size
+from rich.text import Text
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.message import Message
+from textual.widget import Widget
+from textual.widgets import OptionList, Static
+from textual.widgets.option_list import Option
+
+from fishtui import figures, glyphs
+from fishtui.catalog.overview import Overview as Data
+from fishtui.plain import harmless
+from fishtui.runs.gpus import Gpu
+from fishtui.runs.identity import here
+from fishtui.runs.state import Run
+from fishtui.tui.mode import Mode, Rule
+
+STEPS = ("normalize", "extract", "pack", "train", "merge", "synthesize")
+# Seconds between two looks at what is up to date, which hashes what changed; sooner when a run has ended.
+PLAN_EVERY = 20.0
+MOST_RUNS = 8
+COLOURS = {"✓": "$success", "●": "$accent", "▲": "$warning", "✗": "$error", "◐": "$warning", "?": "$error"}
+
+
+@dataclass(frozen=True)
+class Step:
+    """A stage of the pipeline: its sign, what goes on, and why it is to run or not."""
+
+    name: str
+    glyph: str
+    note: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """All that the screen shows; `data` is None without a catalog."""
+
+    steps: list[Step]
+    data: Data | None
+    runs: list[tuple[Run, str]]
+    gpus: list[Gpu]
+    free: int
+    advice: str
+
+
+class Steps(Widget, can_focus=True):
+    """The pipeline as a row; the chosen step's reason stands below."""
+
+    DEFAULT_CSS = "Steps { height: 2; }"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("left,h", "move(-1)", "stage before", show=False, tooltip="choose the stage before"),
+        Binding("right,l", "move(1)", "stage after", show=False, tooltip="choose the stage after"),
+        Binding("enter", "open", "open", tooltip="open the form that launches this stage"),
+    ]
+
+    class Opened(Message):
+        """The step of that name is to be opened."""
+
+        def __init__(self, name: str) -> None:
+            super().__init__()
+            self.name = name
+
+    def __init__(self) -> None:
+        super().__init__(id="steps")
+        self.steps: list[Step] = [Step(name, " ", "", "") for name in STEPS]
+        self.chosen = 0
+
+    def say(self, steps: list[Step]) -> None:
+        """Show other steps."""
+        if steps != self.steps:
+            self.steps = steps
+            self.refresh()
+
+    def render(self) -> Text:
+        row = Text(no_wrap=True, overflow="ellipsis")
+        variables = self.app.theme_variables
+        for index, step in enumerate(self.steps):
+            row.append(" ─ " if index else "")
+            colour = variables.get(COLOURS.get(step.glyph, "").removeprefix("$"), "")
+            row.append(f"{step.glyph} ", style=colour if colour.startswith("#") else "")
+            row.append(step.name, style="reverse" if self.has_focus and index == self.chosen else "")
+            row.append(f" {step.note}" if step.note else "")
+        chosen = self.steps[self.chosen]
+        shown = chosen if self.has_focus else next((step for step in self.steps if step.glyph in "▲●✗"), chosen)
+        below = f"{shown.name}: {shown.reason}" if shown.reason else ""
+        return row.append("\n").append(harmless(below), style="dim")
+
+    def on_focus(self) -> None:
+        self.refresh()
+
+    def on_blur(self) -> None:
+        self.refresh()
+
+    def action_move(self, by: int) -> None:
+        self.chosen = min(max(self.chosen + by, 0), len(self.steps) - 1)
+        self.refresh()
+
+    def action_open(self) -> None:
+        self.post_message(self.Opened(self.steps[self.chosen].name))
+
+
+class Things(OptionList):
+    """A list whose lines lead somewhere."""
+
+    DEFAULT_CSS = """
+    Things { height: auto; max-height: 100%; border: none; padding: 0; background: $background; }
+    Things:focus { border: none; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("j", "cursor_down", "down", show=False),
+        Binding("k", "cursor_up", "up", show=False),
+    ]
+
+    def __init__(self, id: str) -> None:
+        super().__init__(id=id, markup=False, compact=True)
+        self._shown: list[tuple[str, str]] = []
+
+    def say(self, lines: Sequence[tuple[str, str]]) -> None:
+        """Show other lines, each with the id of what it leads to; the cursor stays on its own."""
+        lines = list(lines)
+        if lines == self._shown:
+            return
+        at = self.highlighted
+        kept = self._shown[at][0] if at is not None and at < len(self._shown) else None
+        self._shown = lines
+        self.set_options([Option(Text(text, no_wrap=True, overflow="ellipsis"), id=name) for name, text in lines])
+        names = [name for name, _ in lines]
+        self.highlighted = names.index(kept) if kept in names else None
+
+
+class Overview(Mode[Snapshot]):
+    """Where everything stands."""
+
+    NAME = "Overview"
+    EVERY = 2.0
+    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [(0, "-narrow"), (110, "-wide")]
+    DEFAULT_CSS = """
+    Overview #panes { height: 1fr; }
+    Overview #left { width: 1fr; padding-right: 1; }
+    Overview #right { width: 1fr; padding-left: 1; }
+    Overview #steps { margin: 0 1; }
+    Overview Static { padding: 0 1; }
+    Overview Things { padding: 0 1; }
+    Overview #advice { height: 1; text-style: bold; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(
+            "r", "run_pipeline", "run what is due", tooltip="run every stage that isn't up to date, in the background"
+        ),
+        Binding("s", "scan", "scan", tooltip="bring the catalog up to date with the disk"),
+        Binding("i", "import", "import", show=False, tooltip="bring in recordings in another layout"),
+        Binding("n", "launch", "launch a stage", show=False, tooltip="open the form that launches a stage"),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._planned: tuple[float, object, dict[str, tuple[bool, str]]] = (float("-inf"), None, {})
+        self._data: tuple[object, Data | None] = (None, None)
+
+    def body(self) -> ComposeResult:
+        yield Steps()
+        with Horizontal(id="panes"):
+            with Vertical(id="left"):
+                yield Rule("Data", id="data-title")
+                yield Things("speakers")
+                yield Rule("Findings", id="findings-title")
+                yield Things("findings")
+            with Vertical(id="right"):
+                yield Rule("Runs", id="runs-title")
+                yield Things("runs")
+                yield Rule("Machine", id="machine-title")
+                yield Static("", id="machine", markup=False)
+        yield Static("", id="advice", markup=False)
+
+    def read(self) -> Snapshot:
+        from fishtui.runs import queue
+        from fishtui.runs.gpus import machine
+        from fishtui.runs.state import look_all, look_unfinished
+
+        project = self.fishtui.project
+        queue.advance(project)
+        waits = queue.waiting(look_unfinished(project))
+        newest = look_all(project, newest=30)
+        runs = [(run, _result(run, waits.get(run.id))) for run in reversed(newest)]
+        # What goes on comes first.
+        runs.sort(key=lambda each: each[0].ended)
+        data = self._catalog()
+        steps = self._steps(newest)
+        folder = next(folder for folder in (project.root, *project.root.parents) if folder.is_dir())
+        free = shutil.disk_usage(folder).free
+        return Snapshot(steps, data, runs[:MOST_RUNS], machine(), free, _advice(project.root.name, steps, data))
+
+    def _catalog(self) -> Data | None:
+        """The catalog's sums, read again only when somebody has written to it."""
+        from fishtui.catalog.overview import overview, stamp
+        from fishtui.catalog.store import Catalog
+
+        project = self.fishtui.project
+        now = stamp(project)
+        if now != self._data[0]:
+            data = None
+            if project.catalog.exists():
+                with Catalog(project, project.path(self.fishtui.loaded.values.paths.data)) as catalog:
+                    data = overview(catalog)
+            self._data = (now, data)
+        return self._data[1]
+
+    def _steps(self, runs: Sequence[Run]) -> list[Step]:
+        """The pipeline's steps, beside the newest run of each."""
+        ended = tuple(run.id for run in runs if run.ended)
+        at, seen, plans = self._planned
+        if time.monotonic() - at > PLAN_EVERY or seen != ended:
+            plans = self._plan()
+            self._planned = (time.monotonic(), ended, plans)
+        newest = {run.record.stage: run for run in runs}
+        return [_step(name, newest.get(name), *plans.get(name, (False, ""))) for name in STEPS]
+
+    def _plan(self) -> dict[str, tuple[bool, str]]:
+        from fishtui.pipeline.plan import plan
+
+        project, values = self.fishtui.project, self.fishtui.loaded.values
+        return {each.step: (each.runs, each.reason) for each in plan(project, values, dry_run=True)}
+
+    def show(self, snapshot: Snapshot) -> None:
+        host = here()[0]
+        self.query_one("#title", Rule).say(f"{self.fishtui.project.root.name} · {host}")
+        self.query_one(Steps).say(snapshot.steps)
+        self._show_data(snapshot.data)
+        self.query_one("#runs", Things).say(
+            [(run.id, f"{glyphs.RUN[run.state]} {run.record.stage:<10} {result}") for run, result in snapshot.runs]
+            or [("none", "none yet: r runs the pipeline")]
+        )
+        self.query_one("#machine", Static).update(Text("\n").join(_machine(snapshot)))
+        self.query_one("#advice", Static).update(snapshot.advice)
+
+    def _show_data(self, data: Data | None) -> None:
+        title = self.query_one("#data-title", Rule)
+        if data is None:
+            title.say("no catalog yet")
+            self.query_one("#speakers", Things).say([("scan", "s scans data/ for clips")])
+            self.query_one("#findings", Things).say([])
+            return
+        title.say(f"{figures.counted(data.clips, 'clip')} · {figures.seconds(data.seconds)}")
+        width = min(max([cell_len(each["speaker"]) for each in data.speakers] or [0]), 14)
+        self.query_one("#speakers", Things).say(
+            [
+                (
+                    each["speaker"],
+                    f"{set_cell_size(harmless(each['speaker']), width)} {each['clips']:>7,} · "
+                    f"{figures.seconds(each['seconds']):>5} · {each['flagged']:,} flagged",
+                )
+                for each in data.speakers
+            ]
+        )
+        self.query_one("#findings-title", Rule).say(f"{data.flagged:,} flagged · {data.open:,} open")
+        self.query_one("#findings", Things).say(
+            [(code, f"{glyphs.SEVERITY[severity]} {code:<24} {number:>6,}") for code, severity, number in data.codes]
+        )
+
+    @on(OptionList.OptionSelected)
+    def lead(self, event: OptionList.OptionSelected) -> None:
+        """Go to what was chosen."""
+        name = event.option.id or ""
+        match event.option_list.id:
+            case "speakers" if name == "scan":
+                self.action_scan()
+            case "speakers":
+                from fishtui.catalog.query import Query, Term
+
+                self.fishtui.go("clips", str(Query((Term("speaker", (name,)),))))
+            case "findings":
+                self.fishtui.go("clips", f"finding:{name}")
+            case "runs" if name != "none":
+                self.fishtui.go("runs", name)
+
+    @on(Steps.Opened)
+    def open_step(self, event: Steps.Opened) -> None:
+        """Go to the form of a stage."""
+        self.fishtui.go("launch", event.name)
+
+    def action_launch(self) -> None:
+        self.fishtui.go("launch", "")
+
+    def action_run_pipeline(self) -> None:
+        self.fishtui.run_command("run", "--detach")
+
+    def action_scan(self) -> None:
+        self.fishtui.run_command("scan")
+
+    def action_import(self) -> None:
+        self.fishtui.run_command("import ", edit=True)
+
+
+def _step(name: str, run: Run | None, due: bool, reason: str) -> Step:
+    if run is not None and not run.ended:
+        share = _share(run)
+        return Step(name, glyphs.RUN[run.state], f"{share:.0%}" if share is not None else "", run.state)
+    if run is not None and due and run.state in ("failed", "lost"):
+        return Step(
+            name, glyphs.RUN[run.state], "", f"{run.state}: {(run.record.error or run.remark).partition(chr(10))[0]}"
+        )
+    if not reason:
+        return Step(name, " ", "", "")
+    return Step(
+        name, ("▲" if reason != "never ran" else "○") if due else ("✓" if "up to date" in reason else " "), "", reason
+    )
+
+
+def _share(run: Run) -> float | None:
+    from fishtui.runs.tail import newest
+
+    progress = newest(run.folder / "events.jsonl", ["progress"]).get("progress")
+    return progress["done"] / progress["total"] if progress and progress["total"] else None
+
+
+def _result(run: Run, blocker: str | None) -> str:
+    if blocker:
+        return f"waits for {blocker.rpartition('-')[2]}"
+    if not run.ended:
+        share = _share(run)
+        return f"{share:.0%}" if share is not None else run.state
+    if run.record.error:
+        return harmless(run.record.error.partition("\n")[0])
+    ledger = run.record.ledger
+    return f"{ledger['done']:,} of {ledger['total']:,} {ledger['unit']}" if ledger else run.state
+
+
+def _machine(snapshot: Snapshot) -> list[Text]:
+    lines = []
+    for number, gpu in enumerate(snapshot.gpus):
+        busy = f"{gpu.busy:>4.0%} {'▇' * round(8 * gpu.busy):<8}" if gpu.busy is not None else ""
+        used = f"{(gpu.total - gpu.free) / 1e9:.0f}/{gpu.total / 1e9:.0f} GB"
+        lines.append(Text(f"GPU {number}  {harmless(gpu.name)}  {busy}  {used}", no_wrap=True, overflow="ellipsis"))
+    if not lines:
+        lines.append(Text("no GPU: everything runs on the CPU"))
+    return [*lines, Text(f"Disk   {figures.gigabytes(snapshot.free)} free")]
+
+
+def _advice(name: str, steps: Sequence[Step], data: Data | None) -> str:
+    """What a person would do next."""
+    if data is None:
+        return "Next: s scans the recordings in data/; or i to import others."
+    if not data.clips:
+        return "Next: put recordings into data/SPEAKER/clip.wav with clip.lab, or i to import them; then s."
+    if any(step.glyph in "●◌" for step in steps):
+        return "Runs go on when you leave: 3 shows them."
+    due = [step.name for step in steps if step.glyph in "▲○✗?"]
+    review = f"review {figures.counted(data.flagged, 'flagged clip')} (2)" if data.flagged and data.open else ""
+    todo = [part for part in (review, f"r runs {' → '.join(due)}" if due else "") if part]
+    return f"Next: {', then '.join(todo)}." if todo else "All is up to date: 5 compares and lets you hear the models."
