@@ -13,6 +13,7 @@ COMMANDS = {
     "scan": "catalog",
     "validate": "catalog",
     "clips": "clips",
+    "listen": "listen",
     "speakers": "catalog",
     "stats": "catalog",
     "extract": "data",

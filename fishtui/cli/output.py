@@ -6,7 +6,6 @@ import json
 import shutil
 import sys
 import textwrap
-from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -16,8 +15,6 @@ from fishtui.plain import harmless
 if TYPE_CHECKING:
     from fishtui.runs.state import Run
 
-MOST_ITEMS = 10
-MOST_REASONS = 6
 # The least width that a column which is cut to fit keeps.
 MOST_NARROW = 10
 # The greatest width that any other column gets on a terminal.
@@ -27,6 +24,14 @@ MOST_WIDE = 32
 def line(text: str = "") -> None:
     """One line for people; on a terminal that is narrower, several, broken between words."""
     print(folded(harmless(text), sys.stdout))
+
+
+def address(url: str) -> None:
+    """An address of ours on a line of its own; a terminal may let one click on it."""
+    from fishtui.listen.links import link
+
+    # At once, also into a pipe: whoever waits for it has nothing else to wait for.
+    print(link(url) if sys.stdout.isatty() else url, flush=True)
 
 
 def folded(text: str, stream: TextIO) -> str:
@@ -64,17 +69,10 @@ def launched(run: Run, as_json: bool) -> int:
 
 def ledger(content: Mapping[str, Any], verb: str = "done") -> None:
     """A stage's ledger: its totals, why items were skipped, and the first of those that failed."""
-    skipped, failed = content["skipped"], content["failed"]
-    parts = [f"{content['done']:,} {verb}"]
-    parts += [f"{len(skipped):,} skipped"] if skipped else []
-    parts += [f"{len(failed):,} failed"] if failed else []
-    line(f"{content['total']:,} {content['unit']}: {', '.join(parts)}")
-    for reason, count in Counter(entry["reason"] for entry in skipped).most_common(MOST_REASONS):
-        line(f"  - {count:,} skipped: {reason}")
-    for entry in failed[:MOST_ITEMS]:
-        line(f"  ✗ {entry['item']}: {entry['reason']}")
-    if len(failed) > MOST_ITEMS:
-        line(f"  ✗ … and {len(failed) - MOST_ITEMS:,} more, all in run.json")
+    from fishtui.runs.ledger import told
+
+    for each in told(content, verb):
+        line(each)
 
 
 def table(

@@ -3,27 +3,17 @@
 from __future__ import annotations
 
 import time
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 import click
 
 from fishtui.cli.options import Session, shared
 from fishtui.errors import MisuseError
+from fishtui.glyphs import RUN
 
 if TYPE_CHECKING:
     from fishtui.runs.state import Run
 
-GLYPHS = {
-    "queued": "◌",
-    "running": "●",
-    "stopping": "●",
-    "succeeded": "✓",
-    "partial": "◐",
-    "failed": "✗",
-    "stopped": "■",
-    "lost": "?",
-}
 # Seconds between two looks at a log that is followed.
 LOOK = 0.2
 LINES = 20
@@ -52,7 +42,7 @@ def list_(session: Session, limit: int) -> int:
         output.document([run.as_dict() for run in found])
         return 0
     waits = queue.waiting(look_unfinished(session.project)) if any(run.state == "queued" for run in found) else {}
-    rows = [[f"{GLYPHS[run.state]} {run.state}", run.id, _took(run), _result(run, waits.get(run.id))] for run in found]
+    rows = [[f"{RUN[run.state]} {run.state}", run.id, _took(run), _result(run, waits.get(run.id))] for run in found]
     if not rows:
         output.line("No runs yet: every stage leaves one.")
         return 0
@@ -66,31 +56,17 @@ def list_(session: Session, limit: int) -> int:
 def show(session: Session, run: str) -> int:
     """All about a run."""
     from fishtui.cli import output
+    from fishtui.runs.facts import facts
     from fishtui.runs.state import find
 
     found = find(session.project, run)
     if session.as_json:
         output.document(found.as_dict())
         return 0
-    record = found.record
-    for name, value in (
-        ("run", found.id),
-        ("state", f"{GLYPHS[found.state]} {found.state}" + (f": {found.remark}" if found.remark else "")),
-        ("command", record.shown_command),
-        ("in", record.directory),
-        ("on", f"{record.host}, process {found.process.pid}" if found.process else record.host),
-        ("GPUs", ", ".join(found.gpus)),
-        ("begun", f"{datetime.fromtimestamp(record.started):%Y-%m-%d %H:%M:%S}" if record.started else ""),
-        ("time", _took(found)),
-        ("progress", _result(found, None)),
-        ("log", session.project.shown(found.folder / "output.log")),
-    ):
-        if value:
-            output.line(f"{name:<9} {value}")
-    for line in (record.error or "").splitlines():
-        output.line(f"{'error':<9} {line}")
-    if record.ledger:
-        output.ledger(record.ledger)
+    for name, value in facts(session.project, found):
+        output.line(f"{name:<9} {value}")
+    if found.record.ledger:
+        output.ledger(found.record.ledger)
     return 0
 
 
@@ -210,28 +186,13 @@ def remove(session: Session, chosen: tuple[str, ...], ended: bool) -> int:
 
 
 def _took(run: Run) -> str:
-    seconds = round(run.record.seconds)
-    if run.record.started is None or run.state == "lost":
-        return ""
-    minutes, seconds = divmod(seconds, 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
+    from fishtui.runs.progress import clock, took
+
+    seconds = took(run)
+    return "" if seconds is None else clock(seconds)
 
 
 def _result(run: Run, blocker: str | None) -> str:
-    """What a list says of a run beside its state."""
-    if blocker:
-        return f"waits for {blocker}"
-    if run.record.error:
-        return run.record.error.splitlines()[0]
-    if run.record.ledger:
-        ledger = run.record.ledger
-        failed = f", {len(ledger['failed']):,} failed" if ledger["failed"] else ""
-        return f"{ledger['done']:,} of {ledger['total']:,} {ledger['unit']}{failed}"
-    if run.state in ("running", "stopping"):
-        from fishtui.runs.tail import newest
+    from fishtui.runs.progress import progress, result
 
-        progress = newest(run.folder / "events.jsonl", ["progress"]).get("progress")
-        if progress:
-            return f"{progress['done']:,} of {progress['total']:,} {progress['unit']} {progress['note']}".strip()
-    return run.remark
+    return str(progress(run) or "") or result(run, blocker)

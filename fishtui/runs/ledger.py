@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -48,3 +49,18 @@ class Ledger:
     def as_dict(self) -> dict[str, Any]:
         """The ledger as JSON-ready data, its total included."""
         return {"total": self.total, **asdict(self)}
+
+
+def told(content: Mapping[str, Any], verb: str = "done", reasons: int = 6, items: int = 10) -> Iterator[str]:
+    """A ledger as data in lines: its totals, why items were skipped, and the first of those that failed."""
+    skipped, failed = content["skipped"], content["failed"]
+    parts = [f"{content['done']:,} {verb}"]
+    parts += [f"{len(skipped):,} skipped"] if skipped else []
+    parts += [f"{len(failed):,} failed"] if failed else []
+    yield f"{content['total']:,} {content['unit']}: {', '.join(parts)}"
+    for reason, count in Counter(entry["reason"] for entry in skipped).most_common(reasons):
+        yield f"  - {count:,} skipped: {reason}"
+    for entry in failed[:items]:
+        yield f"  ✗ {entry['item']}: {entry['reason']}"
+    if len(failed) > items:
+        yield f"  ✗ … and {len(failed) - items:,} more, all in run.json"

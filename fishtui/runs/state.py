@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -97,15 +98,19 @@ def look(folder: Path) -> Run:
 
 def look_all(project: Project, newest: int | None = None) -> list[Run]:
     """All runs of a project, the oldest first; or only so many of the newest. Raises FishtuiError."""
-    names = _names(project)
-    return _asked_of_slurm([_look(project.runs / name) for name in names[-newest if newest else 0 :]])
+    return look_ids(project, run_ids(project)[-newest if newest else 0 :])
+
+
+def look_ids(project: Project, ids: Iterable[str]) -> list[Run]:
+    """These runs of a project, in that order, as they stand now."""
+    return _asked_of_slurm([_look(project.runs / run_id) for run_id in ids])
 
 
 def look_unfinished(project: Project) -> list[Run]:
     """The runs that had not ended when they last wrote their record, the oldest first. Raises FishtuiError."""
     # A thousand paths as objects would take longer than what they name.
     runs = str(project.runs)
-    folders = (f"{runs}/{name}" for name in _names(project))
+    folders = (f"{runs}/{name}" for name in run_ids(project))
     return _asked_of_slurm([_look(Path(folder)) for folder in folders if _is_open(folder)])
 
 
@@ -122,7 +127,8 @@ def _is_open(folder: str) -> bool:
         return False
 
 
-def _names(project: Project) -> list[str]:
+def run_ids(project: Project) -> list[str]:
+    """The ids of all runs of a project, the oldest first. Raises FishtuiError."""
     try:
         return sorted(name for name in os.listdir(project.runs) if not name.startswith("."))
     except FileNotFoundError:
@@ -136,7 +142,7 @@ def find(project: Project, wanted: str) -> Run:
 
     `last` is the newest that a person started: a pipeline rather than its stage. Raises MisuseError if there is none.
     """
-    names = _names(project)
+    names = run_ids(project)
     if wanted == "last":
         started = (run for name in reversed(names) if (run := look(project.runs / name)).record.parent is None)
         found = next(started, None)

@@ -20,6 +20,8 @@ BETWEEN = 32
 REACH = 1 << 20
 # What is read there at once.
 STEP = 1 << 14
+# How far back, in bytes, events count as recent.
+RECENT = 1 << 17
 
 
 class EventTail:
@@ -119,3 +121,16 @@ def newest(path: Path, kinds: Collection[str]) -> dict[str, dict[str, Any]]:
         # As it would read if nothing had been written yet.
         return {}
     return found
+
+
+def recent(path: Path, kinds: Collection[str]) -> list[dict[str, Any]]:
+    """The events of these kinds in the last 128 KiB of a file, oldest first; none if it can't be read."""
+    try:
+        with Appended(path).look() as (descriptor, size, _):
+            start = max(size - RECENT, 0)
+            lines = os.pread(descriptor, size - start, start).split(b"\n")
+    except OSError:
+        return []
+    # The first line may begin further back, and the last may be torn.
+    whole = lines[bool(start) : -1]
+    return [event for event in map(parse, whole) if event is not None and event["kind"] in kinds]

@@ -17,7 +17,7 @@ from lightning.pytorch.plugins.environments import LightningEnvironment
 from torch.utils.data import DataLoader, IterableDataset
 
 from fishtui import distributed
-from fishtui.devices import choose_precision, keep_freed_memory, out_of_memory
+from fishtui.devices import choose_device, choose_precision, keep_freed_memory, out_of_memory
 from fishtui.distributed import Group
 from fishtui.errors import DataError, FishtuiError, MisuseError
 from fishtui.files import exclusive, hash_file
@@ -35,6 +35,7 @@ from fishtui.stages.clips import LeftOut, left_out
 from fishtui.training import batches, memory
 from fishtui.training.callbacks import Checkpoints, Metrics, Stopped, StopRequest, WholeFiles
 from fishtui.training.dataset import Batch, Example, Examples, collate, load_examples
+from fishtui.training.forecast import PACE, forecast, pace_of
 from fishtui.training.lora import LoraSpec, attach, parse_preset
 from fishtui.training.module import FineTuning
 from fishtui.training.origin import Origin, Position, read_checkpoint
@@ -72,7 +73,12 @@ def train(
         _refuse_results(results, resume, restart)
         tokenizer, config = load_tokenizer(base := _base(project, settings)), ModelConfig.read(base / "config.json")
         unwanted = _unwanted(project, settings, reporter, look=False)
-        return _ledger(_examples(project, settings, tokenizer, config, unwanted), settings.train, unwanted)
+        examples = _examples(project, settings, tokenizer, config, unwanted)
+        ledger = _ledger(examples, settings.train, unwanted)
+        ledger.counts |= forecast(
+            settings.train, config, examples, choose_device(settings.train.device), pace_of(project)
+        )
+        return ledger
     place = distributed.place()
     distributed.check_processes(place, "train", settings.train.devices, settings.train.nodes)
     device = distributed.own_device(settings.train.device, place)
@@ -221,6 +227,7 @@ def _train(
             f"memory ran out at batch size {wanted.batch_size} with rows of {wanted.max_length}",
             "Lower train.batch_size (and raise train.accumulate), or set train.gradient_checkpointing=on.",
         ) from error
+    ledger.counts[PACE] = metrics.pace
     if group.first:
         _recommend(list_saved(results / "checkpoints"), reporter)
     return ledger

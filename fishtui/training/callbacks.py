@@ -86,6 +86,14 @@ class Metrics(lightning.Callback):
         self._since = time.perf_counter()
         self._tokens = self._clips = 0
         self._step = 0
+        # Tokens, and the seconds that they took.
+        self._all = [0.0, 0.0]
+
+    @property
+    def pace(self) -> float:
+        """Tokens per second over all steps, validations left out; 0 before the first."""
+        tokens, seconds = self._all
+        return tokens / seconds if seconds else 0.0
 
     def on_train_start(self, trainer: lightning.Trainer, module: FineTuning) -> None:
         self._step = trainer.global_step
@@ -106,6 +114,7 @@ class Metrics(lightning.Callback):
         self.loss = averages["loss"]
         now = time.perf_counter()
         seconds, self._since = now - self._since, now
+        self._all = [self._all[0] + tokens, self._all[1] + seconds]
         self._reporter.metric(
             self._step,
             {

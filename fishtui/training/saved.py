@@ -15,6 +15,7 @@ from fishtui.files import discard, write_text
 NAME = re.compile(r"step_(\d{9})\.ckpt")
 # A validation loss this much above the best, as a share of it, is as good: the earlier checkpoint generalises better.
 TOLERANCE = 0.01
+LOSSES = ("train_loss", "validation_loss")
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ def list_saved(folder: Path) -> list[Saved]:
 def _read_losses(path: Path) -> dict[str, float | None]:
     try:
         losses = json.loads(path.read_text(encoding="utf-8"))
-        return {"train_loss": losses["train_loss"], "validation_loss": losses["validation_loss"]}
+        return {name: None if losses[name] is None else float(losses[name]) for name in LOSSES}
     except (OSError, ValueError, KeyError, TypeError):
         # A checkpoint copied from elsewhere comes without; it is usable all the same.
         return {}

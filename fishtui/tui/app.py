@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import import_module
-from typing import Any, ClassVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
@@ -19,6 +20,9 @@ from fishtui.plain import harmless
 from fishtui.project import Project
 from fishtui.settings import Loaded
 from fishtui.tui.ascii import AsciiOnly
+
+if TYPE_CHECKING:
+    from fishtui.tui.hearing import Hearing
 
 # Each screen's module is imported when it is first shown.
 SCREENS = {
@@ -65,10 +69,17 @@ class Fishtui(App[None]):
         super().__init__()
         self.project = project
         self.ascii = ascii
+        self._hearing: Hearing | None = None
         self.theme = "ansi-dark" if _has_few_colours() else "textual-dark"
         if ascii:
             self._filters: list[LineFilter]
             self._filters.append(AsciiOnly())
+
+    def on_mount(self) -> None:
+        if not self.project.settings_file.exists() and not self.project.catalog.exists():
+            from fishtui.tui.guide import Guide
+
+            self.push_screen(Guide())
 
     @property
     def loaded(self) -> Loaded:
@@ -121,6 +132,21 @@ class Fishtui(App[None]):
         from fishtui.tui.dialogs import CommandLine
 
         self.push_screen(CommandLine(shlex.join(words) if not edit else "".join(words), at_once=not edit))
+
+    def hear(self, paths: Sequence[Path], serve: bool = False, names: Sequence[str] = ()) -> None:
+        """Play recordings here; or serve them to a browser, if asked to or if this host has no sound."""
+        from fishtui.listen.server import Offer
+        from fishtui.tui.hearing import Hearing
+
+        if self._hearing is None:
+            self._hearing = Hearing(self)
+        shown = names or [self.project.shown(path) for path in paths]
+        self._hearing.hear([Offer(*each) for each in zip(shown, paths, strict=True)], serve)
+
+    def on_unmount(self) -> None:
+        """Be silent, and serve no more."""
+        if self._hearing is not None:
+            self._hearing.close()
 
     def tell(self, message: str) -> None:
         """Say what was done."""

@@ -100,10 +100,11 @@ class CommandLine(ModalScreen[None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "back")]
 
-    def __init__(self, command: str = "", at_once: bool = False) -> None:
+    def __init__(self, command: str = "", at_once: bool = False, cursor: int | None = None) -> None:
         super().__init__()
         self.command = command
         self.at_once = at_once
+        self.cursor = cursor
         self.process: asyncio.subprocess.Process | None = None
 
     def compose(self) -> ComposeResult:
@@ -115,6 +116,8 @@ class CommandLine(ModalScreen[None]):
             yield Static("enter run   esc back; a stage goes on", markup=False, classes="keys")
 
     def on_mount(self) -> None:
+        if self.cursor is not None:
+            self.query_one(Input).cursor_position = self.cursor
         if self.at_once:
             self.run_command(shlex.split(self.command))
 

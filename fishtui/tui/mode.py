@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Generic, TypeVar, cast
 from rich.cells import cell_len
 from rich.text import Text
 from textual import work
-from textual.app import ComposeResult
+from textual.app import App, ComposeResult
 from textual.message import Message
 from textual.screen import Screen
 from textual.widget import Widget
@@ -19,6 +19,25 @@ from fishtui.plain import harmless
 from fishtui.tui.app import Fishtui
 
 Snapshot = TypeVar("Snapshot")
+
+
+# The colour of each sign, as a variable of the theme.
+COLOURS = {
+    "✓": "success",
+    "●": "accent",
+    "▲": "warning",
+    "◐": "warning",
+    "✗": "error",
+    "?": "error",
+    "■": "warning",
+}
+
+
+def signed(app: App[object], glyph: str) -> Text:
+    """A sign in its colour."""
+    colour = app.theme_variables.get(COLOURS.get(glyph, ""), "")
+    # Themes of the terminal's own palette name Rich's colours with a word before them.
+    return Text(glyph, style=colour.removeprefix("ansi_") if colour != "ansi_default" else "")
 
 
 class Rule(Widget):

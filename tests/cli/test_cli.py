@@ -40,7 +40,7 @@ def test_help_imports_nothing_heavy(code: str) -> None:
 
 
 # Commands that write nothing, or nothing but the catalog, which a scan makes anew.
-READING = {"doctor", "scan", "validate", "speakers", "stats", "clips list", "clips search", "clips show"}
+READING = {"doctor", "scan", "validate", "speakers", "stats", "clips list", "clips search", "clips show", "listen"}
 # Nor do those on runs, which start and end them.
 READING |= {f"runs {name}" for name in runs.commands if name != "remove"}
 GROUPS = {"clips": clips, "runs": runs}

@@ -25,13 +25,12 @@ from fishtui.plain import harmless
 from fishtui.runs.gpus import Gpu
 from fishtui.runs.identity import here
 from fishtui.runs.state import Run
-from fishtui.tui.mode import Mode, Rule
+from fishtui.tui.mode import Mode, Rule, signed
 
 STEPS = ("normalize", "extract", "pack", "train", "merge", "synthesize")
 # Seconds between two looks at what is up to date, which hashes what changed; sooner when a run has ended.
 PLAN_EVERY = 20.0
 MOST_RUNS = 8
-COLOURS = {"✓": "$success", "●": "$accent", "▲": "$warning", "✗": "$error", "◐": "$warning", "?": "$error"}
 
 
 @dataclass(frozen=True)
@@ -86,11 +85,9 @@ class Steps(Widget, can_focus=True):
 
     def render(self) -> Text:
         row = Text(no_wrap=True, overflow="ellipsis")
-        variables = self.app.theme_variables
         for index, step in enumerate(self.steps):
             row.append(" ─ " if index else "")
-            colour = variables.get(COLOURS.get(step.glyph, "").removeprefix("$"), "")
-            row.append(f"{step.glyph} ", style=colour if colour.startswith("#") else "")
+            row.append_text(signed(self.app, step.glyph)).append(" ")
             row.append(step.name, style="reverse" if self.has_focus and index == self.chosen else "")
             row.append(f" {step.note}" if step.note else "")
         chosen = self.steps[self.chosen]
@@ -128,6 +125,10 @@ class Things(OptionList):
         super().__init__(id=id, markup=False, compact=True)
         self._shown: list[tuple[str, str]] = []
 
+    def on_focus(self) -> None:
+        if self.highlighted is None and self.option_count:
+            self.highlighted = 0
+
     def say(self, lines: Sequence[tuple[str, str]]) -> None:
         """Show other lines, each with the id of what it leads to; the cursor stays on its own."""
         lines = list(lines)
@@ -136,9 +137,14 @@ class Things(OptionList):
         at = self.highlighted
         kept = self._shown[at][0] if at is not None and at < len(self._shown) else None
         self._shown = lines
-        self.set_options([Option(Text(text, no_wrap=True, overflow="ellipsis"), id=name) for name, text in lines])
+        self.set_options([Option(self._line(text), id=name) for name, text in lines])
         names = [name for name, _ in lines]
         self.highlighted = names.index(kept) if kept in names else None
+
+    def _line(self, text: str) -> Text:
+        """A line whose sign, if it begins with one, has its colour."""
+        line = Text(no_wrap=True, overflow="ellipsis")
+        return line.append_text(signed(self.app, text[:1])).append(text[1:])
 
 
 class Overview(Mode[Snapshot]):
@@ -359,5 +365,6 @@ def _advice(name: str, steps: Sequence[Step], data: Data | None) -> str:
         return "Runs go on when you leave: 3 shows them."
     due = [step.name for step in steps if step.glyph in "▲○✗?"]
     review = f"review {figures.counted(data.flagged, 'flagged clip')} (2)" if data.flagged and data.open else ""
-    todo = [part for part in (review, f"r runs {' → '.join(due)}" if due else "") if part]
+    stages = " → ".join(due if len(due) < 4 else [due[0], "…", due[-1]])
+    todo = [part for part in (review, f"r runs {stages}" if due else "") if part]
     return f"Next: {', then '.join(todo)}." if todo else "All is up to date: 5 compares and lets you hear the models."

@@ -1,0 +1,86 @@
+"""Decisions about clips as a person makes them one after the other, each with a line that says what was done.
+
+What makes them is imported when the first is made: it loads numpy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fishtui import figures
+from fishtui.catalog.store import Catalog
+from fishtui.settings import Settings
+
+# Up to so many clips, what a change means for others (duplicates, outliers) is told at once; beyond, by the next scan.
+MOST_JUDGED = 20_000
+VERBS = {"accepted": "accepted", "rejected": "rejected", "open": "opened again"}
+
+
+@dataclass(frozen=True)
+class Done:
+    """What was done: a line about it, and the clips that it was done to."""
+
+    told: str
+    clips: tuple[int, ...] = ()
+    undone: bool = False
+
+
+def review(catalog: Catalog, clips: Sequence[int], status: str) -> Done:
+    """Accept, reject or reopen clips. Raises FishtuiError."""
+    from fishtui.catalog import history
+
+    changed = history.review(catalog, clips, status)
+    return Done(f"{figures.counted(changed, 'clip')} {VERBS[status]}", tuple(clips))
+
+
+def tag(catalog: Catalog, clips: Sequence[int], words: str) -> Done:
+    """Give clips the tags in `words`, and take away those that stand there with a minus. Raises FishtuiError."""
+    from fishtui.catalog import history
+
+    names = words.split()
+    add = {name for name in names if not name.startswith("-")}
+    remove = {name[1:] for name in names if name.startswith("-") and name != "-"}
+    changed = history.tag(catalog, clips, add, remove)
+    return Done(f"{figures.counted(changed, 'clip')} tagged", tuple(clips))
+
+
+def retag(catalog: Catalog, clip: int, words: str) -> Done:
+    """Make `words` all the tags of one clip. Raises FishtuiError."""
+    from fishtui.catalog import history
+
+    names, before = set(words.split()), history.tags_of(history.clip_row(catalog, clip))
+    changed = history.tag(catalog, [clip], names - before, before - names)
+    return Done("tags saved" if changed else "", (clip,))
+
+
+def edit(catalog: Catalog, settings: Settings, clip: int, text: str) -> Done:
+    """Write a clip's transcript. Raises FishtuiError."""
+    from fishtui.catalog import history
+
+    changed = history.edit(catalog, settings, clip, text)
+    _judge(catalog, settings)
+    return Done("transcript saved" if changed else "nothing was changed", (clip,))
+
+
+def undo(catalog: Catalog, settings: Settings) -> Done:
+    """Undo the last action, whoever did it. Raises FishtuiError."""
+    from fishtui.catalog import history
+
+    entries = history.to_undo(catalog)
+    if not entries:
+        return Done("there is nothing to undo")
+    clips = tuple(dict.fromkeys(entry["clip"] for entry in entries))
+    told = history.describe(catalog, entries[0])
+    history.undo(catalog, settings)
+    _judge(catalog, settings)
+    if len(clips) > 1:
+        told = f"{figures.counted(len(clips), 'clip')}, the first: {told}"
+    return Done(f"undone: {told}", clips, undone=True)
+
+
+def _judge(catalog: Catalog, settings: Settings) -> None:
+    from fishtui.catalog.judge import judge_all
+
+    if catalog.value("SELECT count(*) FROM (SELECT 1 FROM clips LIMIT ?)", (MOST_JUDGED + 1,)) <= MOST_JUDGED:
+        judge_all(catalog, settings)

@@ -1,0 +1,132 @@
+"""What a stage's command can be given, for front ends that ask for it: read from the command itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+import click
+
+from fishtui import settings
+from fishtui.cli.commands import COMMANDS
+from fishtui.cli.options import SETTING_PREFIX
+
+STAGES = ("normalize", "extract", "pack", "train", "merge", "synthesize", "run", "export", "download")
+# Given by whoever launches.
+HIDDEN = {"project", "overrides", "as_json", "debug", "dry_run", "detach", "now", "slurm"}
+# Settings that a stage follows beside those of its own section.
+BESIDE = {
+    "extract": ("paths.data", "paths.checkpoint"),
+    "pack": ("paths.data", "paths.protos"),
+    "train": ("paths.protos", "paths.checkpoint"),
+    "merge": ("paths.checkpoint",),
+    "synthesize": ("paths.checkpoint",),
+}
+
+
+# What click lets no argument say of itself.
+ARGUMENTS = {
+    "source": "Recordings to take; they are only ever read",
+    "target": "The folder that they go to",
+    "data": "The dataset, if it isn't paths.data",
+    "name": "The training's name: its folder in results/",
+    "repository": "The repository on the Hugging Face hub",
+}
+
+
+@dataclass(frozen=True)
+class Field:
+    """Something that a command can be given.
+
+    `option` is how it is written on the command line: an option, `--set NAME` for a setting that has none, or nothing
+    for an argument. `setting` is the setting that it stands for.
+    """
+
+    name: str
+    help: str
+    option: str = ""
+    setting: str = ""
+    required: bool = False
+    flag: bool = False
+    many: bool = False
+    choices: tuple[str, ...] = ()
+
+    def words(self, value: str) -> list[str]:
+        """The words of the command line that give it this value, none for an empty one."""
+        if not value:
+            return []
+        if self.flag:
+            return [self.option]
+        if self.option.startswith("--set "):
+            return ["--set", f"{self.setting}={value}"]
+        return [self.option, value] if self.option else [value]
+
+
+def fields(stage: str) -> list[Field]:
+    """All that the command of a stage can be given: arguments first, then options, then its other settings."""
+    command: click.Command = getattr(import_module(f"fishtui.cli.{COMMANDS[stage]}"), stage)
+    given = [_field(parameter) for parameter in command.params if parameter.name not in HIDDEN]
+    taken = {each.setting for each in given}
+    others = [
+        Field(each.name, _sentence(each.help), f"--set {each.name}", each.name, choices=_choices(each.name))
+        for each in settings.known()
+        if (each.name.startswith(f"{stage}.") or each.name in BESIDE.get(stage, ())) and each.name not in taken
+    ]
+    return [*sorted(given, key=lambda field: bool(field.option)), *others]
+
+
+def command(stage: str, values: Mapping[str, str]) -> list[str]:
+    """The words after `fishtui` that run the stage with these values, by the fields' names."""
+    words = [word for field in fields(stage) for word in field.words(values.get(field.name, ""))]
+    return [stage, *words]
+
+
+def problems(stage: str, values: Mapping[str, str], file: Path) -> Iterator[tuple[str, str]]:
+    """Of each field whose value can't be, beside the settings in `file`: its name, and why."""
+    for field in fields(stage):
+        value = values.get(field.name, "")
+        if field.required and not value:
+            yield field.name, "it must be given"
+        elif field.choices and value and value not in field.choices:
+            yield field.name, f"it is one of {', '.join(field.choices)}"
+        elif field.setting and value:
+            try:
+                settings.load(file, overrides=[f"{field.setting}={value}"])
+            except settings.MisuseError as error:
+                yield field.name, error.problem.partition(": ")[2] or error.problem
+
+
+def _field(parameter: click.Parameter) -> Field:
+    name = parameter.name or ""
+    setting = name.removeprefix(SETTING_PREFIX).replace("__", ".") if name.startswith(SETTING_PREFIX) else ""
+    is_argument = isinstance(parameter, click.Argument)
+    help = getattr(parameter, "help", None) or ""
+    return Field(
+        name=setting or name,
+        help=_sentence(help.rpartition(" [")[0] if setting else help) or ARGUMENTS.get(name, name),
+        option="" if is_argument else max(parameter.opts, key=len),
+        setting=setting,
+        required=parameter.required,
+        flag=bool(getattr(parameter, "is_flag", False)),
+        many=bool(getattr(parameter, "multiple", False)),
+        choices=tuple(parameter.type.choices) if isinstance(parameter.type, click.Choice) else _choices(setting),
+    )
+
+
+def _choices(setting: str) -> tuple[str, ...]:
+    """The values that a setting may have, if they are few words."""
+    kind = next((each.type for each in settings.known() if each.name == setting), None)
+    inner = get_args(kind)[0] if get_origin(kind) is Annotated else kind
+    return tuple(get_args(inner)) if get_origin(inner) is Literal else ()
+
+
+def _sentence(help: str) -> str:
+    return f"{help[:1].upper()}{help[1:]}".rstrip(".")
+
+
+def shown(value: Any) -> str:
+    """A setting's value as one types it."""
+    return " ".join(map(str, value)) if isinstance(value, Sequence) and not isinstance(value, str) else str(value)

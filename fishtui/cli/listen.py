@@ -1,0 +1,58 @@
+"""The command `listen`: hear clips in a browser, also on another computer."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import suppress
+
+import click
+
+from fishtui.cli.options import FilterCommand, Session, shared
+
+
+@click.command(cls=FilterCommand)
+@click.argument("terms", nargs=-1, metavar="[FILTER]")
+@click.option("--limit", type=click.IntRange(min=0), default=100, show_default=True, help="How many; 0 for all.")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Serve there, not on any port that is free.")
+@shared(dry_run=False)
+def listen(session: Session, terms: tuple[str, ...], limit: int, port: int) -> int:
+    """Serve clips to a browser, also on your own computer.
+
+    Serves the clips that FILTER selects (see `clips list`), and nothing else, at a secret address of this host alone,
+    until Ctrl-C. The line with ssh is for the computer that you sit at.
+    """
+    from fishtui import figures
+    from fishtui.cli import output
+    from fishtui.errors import MisuseError
+    from fishtui.listen.links import ssh_line
+    from fishtui.listen.recordings import recordings
+    from fishtui.listen.server import Server
+
+    with session.catalog(must_exist=True) as catalog:
+        found = recordings(catalog, " ".join(terms), limit or -1)
+    if not found:
+        raise MisuseError("no clip that the filter selects has a recording", "`fishtui clips list` shows the clips.")
+    with Server(found, port) as server:
+        if session.as_json:
+            files = [
+                {"name": each.name, "path": str(each.path), "url": f"{server.url}{number}"}
+                for number, each in server.offers().items()
+            ]
+            output.document(
+                {
+                    "url": server.url,
+                    "token": server.token,
+                    "port": server.port,
+                    "ssh": ssh_line(server.port),
+                    "files": files,
+                }
+            )
+        else:
+            output.line(f"{figures.counted(len(found), 'clip')} to hear until Ctrl-C. From another computer, first:")
+            output.line(f"  {ssh_line(server.port)}")
+            output.line("Then open:")
+            output.address(server.url)
+        # Interrupting it is how it is meant to end.
+        with suppress(KeyboardInterrupt):
+            threading.Event().wait()
+    return 0

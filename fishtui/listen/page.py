@@ -1,0 +1,74 @@
+"""The page that lists what is served and plays it: one file, nothing from elsewhere."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping
+from html import escape
+
+from fishtui.plain import harmless
+
+STYLE = """
+:root { color-scheme: light dark; }
+body { font: 1rem/1.5 system-ui, sans-serif; max-width: 44rem; margin: 2rem auto; padding: 0 1rem; }
+h1 { font-size: 1.2rem; }
+ol { padding: 0; list-style: none; }
+li { padding: .5rem 0; border-top: 1px solid #8884; }
+bdi { display: block; overflow-wrap: anywhere; }
+audio { width: 100%; height: 2.2rem; }
+p { color: #888; }
+"""
+# Plays what is chosen in the terminal as it is chosen there; one clip at a time.
+SCRIPT = """
+addEventListener("play", event => {
+  for (const each of document.querySelectorAll("audio")) if (each !== event.target) each.pause();
+}, true);
+new EventSource("news").onmessage = async event => {
+  const page = new DOMParser().parseFromString(await (await fetch("")).text(), "text/html");
+  document.querySelector("ol").replaceWith(document.adoptNode(page.querySelector("ol")));
+  const chosen = document.getElementById("clip" + event.data);
+  if (chosen) chosen.play().catch(() => {});
+};
+"""
+
+
+def _digest(content: str) -> str:
+    return base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
+
+
+POLICY = "; ".join(
+    [
+        "default-src 'none'",
+        "media-src 'self'",
+        "connect-src 'self'",
+        f"style-src 'sha256-{_digest(STYLE)}'",
+        f"script-src 'sha256-{_digest(SCRIPT)}'",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+    ]
+)
+
+
+def page(names: Mapping[int, str]) -> bytes:
+    """The page for clips of these names, by number, in this order."""
+    items = "\n".join(
+        f"<li><bdi>{escape(harmless(name))}</bdi>"
+        f'<audio id="clip{number}" controls preload="none" src="{number}"></audio></li>'
+        for number, name in names.items()
+    )
+    count = f"{len(names):,} clip{'s' * (len(names) != 1)}"
+    return f"""<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>fishtui: {count}</title>
+<style>{STYLE}</style>
+<h1>fishtui</h1>
+<p>Whatever you choose to hear in the terminal is played here, once you have clicked into this page.</p>
+<ol>
+{items}
+</ol>
+<script>{SCRIPT}</script>
+""".encode()

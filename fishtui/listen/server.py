@@ -1,0 +1,294 @@
+"""Serve chosen recordings, and nothing else, to browsers that reach this host's own address."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+from urllib.parse import urlsplit
+
+from fishtui.errors import FishtuiError
+from fishtui.files import regular
+from fishtui.listen.page import POLICY, page
+from fishtui.listen.ranges import Unsatisfiable, wanted
+
+ADDRESS = "127.0.0.1"
+# A page of another site that has its name point here sends that name: it is to read nothing.
+HOSTS = (ADDRESS, "localhost")
+TYPES = {
+    ".wav": "audio/wav",
+    ".mp3": "audio/mpeg",
+    ".flac": "audio/flac",
+    ".ogg": "audio/ogg",
+    ".opus": "audio/ogg",
+    ".m4a": "audio/mp4",
+    ".mp4": "audio/mp4",
+    ".aac": "audio/aac",
+    ".webm": "audio/webm",
+}
+BLOCK = 1 << 16
+# Seconds: after so long without a word a connection is closed, and so often a waiting page is told that we are here.
+PATIENCE = 60
+HEARTBEAT = 15.0
+
+
+class Offer(NamedTuple):
+    """A recording that is served, and the name that is shown for it."""
+
+    name: str
+    path: Path
+
+
+class Server:
+    """Serves recordings under a secret address until it is closed; it keeps no process alive.
+
+    Each has a number of its own, so that an address never comes to mean another recording.
+    """
+
+    def __init__(self, offers: Sequence[Offer] = (), port: int = 0) -> None:
+        """Serve on `port`, or on one that is free. Raises FishtuiError if it is taken."""
+        self.token = secrets.token_urlsafe(16)
+        self.closed = False
+        self._offers: dict[int, Offer] = {}
+        self._next = 1
+        self._pages = 0
+        self._news = threading.Condition()
+        try:
+            self._http = _Http(self, port)
+        except OSError as error:
+            raise FishtuiError(
+                f"port {port} of {ADDRESS} can't be used: {error.strerror}",
+                "Give another, or none for one that is free.",
+            ) from error
+        self.port: int = self._http.server_address[1]
+        self.offer(offers)
+        threading.Thread(
+            target=self._http.serve_forever, name="listen", kwargs={"poll_interval": 0.1}, daemon=True
+        ).start()
+
+    def __enter__(self) -> Server:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def url(self) -> str:
+        """The address of the page that lists and plays what is served."""
+        return f"http://{ADDRESS}:{self.port}/{self.token}/"
+
+    def offer(self, offers: Sequence[Offer]) -> None:
+        """Serve these as well; pages that are open play the first of them."""
+        with self._news:
+            new = {self._next + index: offer for index, offer in enumerate(offers)}
+            self._next += len(new)
+            # The newest on top. A new dictionary: requests go on reading the old one.
+            self._offers = {**new, **{number: each for number, each in self._offers.items() if each not in offers}}
+            self._news.notify_all()
+
+    def offers(self) -> dict[int, Offer]:
+        """What is served, by number: the newest first."""
+        return self._offers
+
+    def news(self, known: int) -> int | None:
+        """Wait for something newer than number `known`: its number, 0 after some seconds without, None at the end."""
+        with self._news:
+            self._news.wait_for(lambda: self.closed or self._newest > known, HEARTBEAT)
+            return None if self.closed else self._newest if self._newest > known else 0
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """While a page is open that waits for news."""
+        with self._news:
+            self._pages += 1
+        try:
+            yield
+        finally:
+            with self._news:
+                self._pages -= 1
+
+    @property
+    def has_listeners(self) -> bool:
+        """Whether a page is open in some browser, or was a moment ago."""
+        return self._pages > 0
+
+    @property
+    def _newest(self) -> int:
+        return next(iter(self._offers), 0)
+
+    def close(self) -> None:
+        """Stop serving, also over connections that are open."""
+        if self.closed:
+            return
+        with self._news:
+            self.closed = True
+            self._news.notify_all()
+        self._http.shutdown()
+        self._http.server_close()
+
+
+class _Http(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+
+    def __init__(self, owner: Server, port: int) -> None:
+        self.owner = owner
+        self._connections: set[Any] = set()
+        super().__init__((ADDRESS, port), _Handler)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self._connections.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        self._connections.discard(request)
+        super().shutdown_request(request)
+
+    def server_close(self) -> None:
+        super().server_close()
+        for connection in list(self._connections):
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        # A browser that has heard enough hangs up.
+        if not isinstance(sys.exception(), ConnectionError | TimeoutError):
+            super().handle_error(request, client_address)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """Answers one connection's requests."""
+
+    protocol_version = "HTTP/1.1"
+    server_version = "fishtui"
+    sys_version = ""
+    timeout = PATIENCE
+    server: _Http
+
+    def do_GET(self) -> None:
+        rest = self._asked()
+        numbers = self.server.owner.offers()
+        if rest == "":
+            content = page({number: each.name for number, each in numbers.items()})
+            self._head(200, "text/html; charset=utf-8", len(content))
+            self._body(content)
+        elif rest == "news":
+            self._tell_news()
+        elif rest is not None and rest.isascii() and rest.isdigit() and len(rest) < 10 and int(rest) in numbers:
+            self._recording(numbers[int(rest)].path)
+        else:
+            self._refuse(404)
+
+    do_HEAD = do_GET
+
+    def _other(self) -> None:
+        # What else was sent with it is not read.
+        self.close_connection = True
+        self._refuse(405, Allow="GET, HEAD")
+
+    do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = do_CONNECT = do_TRACE = _other
+
+    def _asked(self) -> str | None:
+        """What of ours is asked for; None if the request does not know the token, or means another host."""
+        hosts = self.headers.get_all("Host", [])
+        if len(hosts) != 1 or self.server.owner.closed:
+            return None
+        try:
+            host, path = urlsplit(f"//{hosts[0]}").hostname, urlsplit(self.path).path
+        except ValueError:
+            return None
+        parts = path.split("/")
+        # Compared in a time that tells nothing of how much of it is right.
+        knows = len(parts) == 3 and secrets.compare_digest(parts[1].encode(), self.server.owner.token.encode())
+        return parts[2] if knows and not parts[0] and host in HOSTS else None
+
+    def _recording(self, path: Path) -> None:
+        try:
+            regular(path)
+            file = path.open("rb")
+        except OSError:
+            self._refuse(404)
+            return
+        with file:
+            size = os.fstat(file.fileno()).st_size
+            try:
+                part = wanted(self.headers.get("Range"), size)
+            except Unsatisfiable:
+                self._refuse(416, **{"Content-Range": f"bytes */{size}"})
+                return
+            kind = TYPES.get(path.suffix.lower(), "application/octet-stream")
+            first, end = part or (0, size)
+            headers = {"Accept-Ranges": "bytes"}
+            if part:
+                headers["Content-Range"] = f"bytes {first}-{end - 1}/{size}"
+            self._head(206 if part else 200, kind, end - first, **headers)
+            if self.command != "HEAD":
+                self._send(file, first, end)
+
+    def _send(self, file: BinaryIO, first: int, end: int) -> None:
+        file.seek(first)
+        while first < end:
+            block = file.read(min(BLOCK, end - first))
+            if not block:
+                # It has become shorter: only a broken connection can tell.
+                self.close_connection = True
+                return
+            self.wfile.write(block)
+            first += len(block)
+
+    def _tell_news(self) -> None:
+        """Tell an open page of what is chosen from now on, as server-sent events."""
+        owner = self.server.owner
+        self.close_connection = True
+        known = next(iter(owner.offers()), 0)
+        self._head(200, "text/event-stream", None)
+        if self.command == "HEAD":
+            return
+        with owner.listening():
+            while (number := owner.news(known)) is not None:
+                known = number or known
+                self.wfile.write(f"data: {number}\n\n".encode() if number else b":\n\n")
+
+    def _refuse(self, status: int, **headers: str) -> None:
+        content = f"{self.responses[status][0]}\n".encode()
+        self._head(status, "text/plain; charset=utf-8", len(content), **headers)
+        self._body(content)
+
+    def _head(self, status: int, kind: str, length: int | None, **headers: str) -> None:
+        self.send_response(status)
+        ours = {
+            "Content-Type": kind,
+            "Cache-Control": "no-store",
+            "Content-Security-Policy": POLICY,
+            "Cross-Origin-Resource-Policy": "same-origin",
+            "Referrer-Policy": "no-referrer",
+            "X-Content-Type-Options": "nosniff",
+        }
+        if length is not None:
+            ours["Content-Length"] = str(length)
+        if self.close_connection:
+            ours["Connection"] = "close"
+        for name, value in {**ours, **headers}.items():
+            self.send_header(name, value)
+        self.end_headers()
+
+    def _body(self, content: bytes) -> None:
+        if self.command != "HEAD":
+            self.wfile.write(content)
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        # For requests that are none; what they said is not repeated.
+        self.close_connection = True
+        # Without a version that can be read, headers would be left out.
+        self.request_version = self.protocol_version
+        self._refuse(int(code))
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Nothing: the address is a secret, and nobody reads along."""

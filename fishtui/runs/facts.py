@@ -1,0 +1,33 @@
+"""All that is known about a run, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from fishtui.glyphs import RUN
+from fishtui.project import Project
+from fishtui.runs.progress import clock, progress, took
+from fishtui.runs.state import Run
+
+
+def facts(project: Project, run: Run) -> Iterator[tuple[str, str]]:
+    """Names and what there is to say of each; an error takes several lines. What isn't known is left out."""
+    record = run.record
+    seconds = took(run)
+    on = f"{record.host}, process {run.process.pid}" if run.process else record.host
+    for name, value in (
+        ("run", run.id),
+        ("state", f"{RUN[run.state]} {run.state}" + (f": {run.remark}" if run.remark else "")),
+        ("command", record.shown_command if record.command else ""),
+        ("in", record.directory),
+        ("on", on),
+        ("GPUs", ", ".join(run.gpus)),
+        ("begun", f"{datetime.fromtimestamp(record.started):%Y-%m-%d %H:%M:%S}" if record.started else ""),
+        ("time", "" if seconds is None else clock(seconds)),
+        ("progress", str(progress(run) or "")),
+        ("log", project.shown(run.folder / "output.log")),
+        *(("error", line) for line in (record.error or "").splitlines()),
+    ):
+        if value:
+            yield name, value

@@ -1,0 +1,94 @@
+"""How far a run has come, how fast, and what a list says of it in a line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fishtui.runs.record import LOST, RUNNING, STOPPING
+from fishtui.runs.state import Run
+from fishtui.runs.tail import recent
+
+
+@dataclass(frozen=True)
+class Progress:
+    """`done` of `total` units at `time`; `rate` is in units a second, None while it can't be told."""
+
+    done: int
+    total: int
+    unit: str
+    note: str
+    time: float
+    rate: float | None = None
+
+    @property
+    def left(self) -> float | None:
+        """Seconds that the rest takes at this rate."""
+        return (self.total - self.done) / self.rate if self.rate else None
+
+    def __str__(self) -> str:
+        return f"{self.done:,} of {self.total:,} {self.unit} {self.note}".strip()
+
+
+def progress(run: Run) -> Progress | None:
+    """How far a run has come that is under way; None of others, and before it said so."""
+    if run.state not in (RUNNING, STOPPING):
+        return None
+    return measured(recent(run.folder / "events.jsonl", ["progress"]))
+
+
+def measured(events: Sequence[dict[str, Any]]) -> Progress | None:
+    """The newest of these progress events, at the rate of as many before it as count the same work."""
+    if not events:
+        return None
+    newest = events[-1]
+    first = newest
+    for event in reversed(events):
+        if (event["total"], event["unit"]) != (first["total"], first["unit"]) or event["done"] > first["done"]:
+            # An earlier part of the work, which was counted for itself.
+            break
+        first = event
+    seconds = newest["time"] - first["time"]
+    rate = (newest["done"] - first["done"]) / seconds if seconds > 0 else None
+    return Progress(newest["done"], newest["total"], newest["unit"], newest["note"], newest["time"], rate)
+
+
+def took(run: Run) -> float | None:
+    """Seconds that a run took, or has taken so far; None if it never began, or nobody knows when it ended."""
+    return None if run.record.started is None or run.state == LOST else run.record.seconds
+
+
+def result(run: Run, blocker: str | None = None) -> str:
+    """What a list says of a run beside its state: what it waits for, how far it has come, or how it ended."""
+    if blocker:
+        return f"waits for {blocker}"
+    if run.record.error:
+        return run.record.error.splitlines()[0]
+    if ledger := run.record.ledger:
+        failed = f", {len(ledger['failed']):,} failed" if ledger["failed"] else ""
+        return f"{ledger['done']:,} of {ledger['total']:,} {ledger['unit']}{failed}"
+    return run.remark
+
+
+def clock(seconds: float) -> str:
+    """`4:05`, `1:04:05`."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def duration(seconds: float) -> str:
+    """In a few characters: `42s`, `12m`, `3.1h`, `2.5d`."""
+    if seconds < 59.5:
+        return f"{seconds:.0f}s"
+    if seconds < 3570:
+        return f"{seconds / 60:.0f}m"
+    return f"{seconds / 3600:.1f}h" if seconds < 48 * 3600 else f"{seconds / 86400:,.1f}d"
+
+
+def pace(rate: float, unit: str) -> str:
+    """`12.3 clips/s`, or a minute where they are slow."""
+    if rate >= 1:
+        return f"{rate:,.1f} {unit}/s" if rate < 100 else f"{rate:,.0f} {unit}/s"
+    return f"{rate * 60:.1f} {unit}/min"

@@ -1,0 +1,47 @@
+"""Changing single settings in `fishtui.toml`; its comments, and all that isn't changed, stay as they are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import tomlkit
+from tomlkit.exceptions import TOMLKitError
+
+from fishtui import settings
+from fishtui.errors import MisuseError
+from fishtui.files import write_text
+
+
+def change(file: Path, name: str, text: str | None) -> None:
+    """Give the setting `name` the value that `text` writes, or with None its default again.
+
+    Raises MisuseError, and leaves the file alone, if there is no such setting, it can't have that value, or the file
+    can't be read; FishtuiError if it can't be written.
+    """
+    section, _, key = name.partition(".")
+    value = None if text is None else _value(name, text)
+    try:
+        before = file.read_text(encoding="utf-8") if file.exists() else ""
+        document = tomlkit.parse(before)
+    except (OSError, UnicodeDecodeError, TOMLKitError) as error:
+        raise MisuseError(f"{file} can't be read: {error}", "Mend it in an editor.") from error
+    table = document.get(section)
+    if value is not None:
+        if table is None:
+            table = document[section] = tomlkit.table()
+        table[key] = value
+    elif table is not None and key in table:
+        del table[key]
+    after = tomlkit.dumps(document)
+    if after != before:
+        write_text(file, after)
+
+
+def _value(name: str, text: str) -> Any:
+    """The value as TOML has it. Raises MisuseError."""
+    # By itself: what else the file says wrong is no reason to refuse this.
+    loaded = settings.load(Path("/nonexistent"), {}, [f"{name}={text}"])
+    section, _, key = name.partition(".")
+    return msgspec.to_builtins(getattr(getattr(loaded.values, section), key))

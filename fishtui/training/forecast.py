@@ -1,0 +1,72 @@
+"""What a training will take, told before it begins."""
+
+from __future__ import annotations
+
+import torch
+
+from fishtui.devices import choose_precision
+from fishtui.lm.config import ModelConfig
+from fishtui.lm.model import DualAR
+from fishtui.project import Project
+from fishtui.runs.state import look_all
+from fishtui.settings import TrainSettings
+from fishtui.training import memory
+from fishtui.training.batches import Plan
+from fishtui.training.dataset import Examples
+from fishtui.training.lora import attach, parse_preset
+
+# What a training's ledger says of its pace, for the next one's forecast.
+PACE = "tokens_per_second"
+# Runs that are looked through for one.
+RECENT = 50
+
+
+def forecast(
+    settings: TrainSettings, config: ModelConfig, examples: Examples, device: torch.device, pace: float | None
+) -> dict[str, float]:
+    """Steps in an epoch, epochs, and memory that is needed and free, in GB (10⁹ bytes); hours if a `pace` is known.
+
+    `pace` is in tokens per second. Each process has a device like this one.
+    """
+    processes = settings.devices * settings.nodes
+    plan = Plan(settings.max_length, settings.clips_per_sequence, settings.batch_size * processes, settings.seed)
+    steps = len(plan.epoch(examples.train, 0)) / settings.accumulate
+    precision = choose_precision(settings.precision, device)
+    needed = memory.estimate(
+        _on_paper(settings, config, precision),
+        settings.batch_size * settings.max_length,
+        precision.itemsize,
+        settings.gradient_checkpointing == "on",
+        device,
+    )
+    found = {
+        "steps_per_epoch": steps,
+        "epochs": settings.max_steps / steps if steps else 0.0,
+        "memory_gb": needed.total / 1e9,
+        "memory_free_gb": memory.available(device) / 1e9,
+    }
+    if pace and steps:
+        tokens = sum(example.length for example in examples.train) / steps
+        found["hours"] = settings.max_steps * tokens / pace / 3600
+    return {name: round(value, 3) for name, value in found.items()}
+
+
+def pace_of(project: Project) -> float | None:
+    """Tokens per second of the project's last training that ended; None if there is none yet."""
+    for run in reversed(look_all(project, newest=RECENT)):
+        if run.record.stage == "train" and run.record.ledger:
+            pace = run.record.ledger.get("counts", {}).get(PACE)
+            if pace:
+                return float(pace)
+    return None
+
+
+def _on_paper(settings: TrainSettings, config: ModelConfig, precision: torch.dtype) -> DualAR:
+    """The model as it would be trained, without its numbers."""
+    with torch.device("meta"):
+        # Which tokens mean what changes nothing of the sizes.
+        model = DualAR(config, semantic_begin=0, im_end=0)
+        if settings.method == "lora":
+            model.to(precision)
+            attach(model, parse_preset(settings.lora, settings.targets, settings.dropout))
+    return model

@@ -1,0 +1,87 @@
+"""The first start in a folder that is no project yet: what can be done, one key away."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar, cast
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+from textual.widgets import OptionList, Static
+from textual.widgets.option_list import Option
+
+from fishtui.plain import harmless
+from fishtui.project import Project
+from fishtui.tui.app import Fishtui
+from fishtui.tui.dialogs import CommandLine
+
+DEMO = "fishtui-demo"
+CHOICES = {
+    "init": ("make it a project", "settings, and data/ for recordings: SPEAKER/clip.wav with clip.lab"),
+    "import": ("import recordings", "LJSpeech, Common Voice, lists, tables or folders; by link or copy"),
+    "demo": ("look at a demo first", "every stage on generated speech and a tiny model, in a minute"),
+    "leave": ("just look around", "nothing is written"),
+}
+
+
+class Guide(ModalScreen[None]):
+    """What to begin with."""
+
+    DEFAULT_CSS = """
+    Guide OptionList { height: auto; border: none; padding: 0; margin-top: 1; background: $surface; }
+    Guide OptionList:focus { border: none; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "choose('leave')", "look around"),
+        Binding("i", "choose('import')", "import"),
+        Binding("d", "choose('demo')", "demo"),
+        Binding("j", "move(1)", "down", show=False),
+        Binding("k", "move(-1)", "up", show=False),
+        Binding("q", "app.quit", "quit"),
+    ]
+
+    @property
+    def fishtui(self) -> Fishtui:
+        """The app."""
+        return cast(Fishtui, self.app)
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog"):
+            yield Static(harmless(f"{self.fishtui.project.root} is no project yet."), markup=False)
+            yield OptionList(
+                *(Option(f"{title}\n  {help}", id=name) for name, (title, help) in CHOICES.items()),
+                markup=False,
+                compact=True,
+            )
+            yield Static("enter choose   i import   d demo   esc look around   q quit", markup=False, classes="keys")
+
+    @on(OptionList.OptionSelected)
+    def selected(self, event: OptionList.OptionSelected) -> None:
+        """Do what was chosen."""
+        self.action_choose(str(event.option.id))
+
+    def action_move(self, by: int) -> None:
+        options = self.query_one(OptionList)
+        options.action_cursor_down() if by > 0 else options.action_cursor_up()
+
+    def action_choose(self, name: str) -> None:
+        self.dismiss()
+        app = self.fishtui
+        root = app.project.root
+        match name:
+            case "init":
+                app.run_command("init", str(root))
+            case "import":
+                app.push_screen(CommandLine(f"import  --project {root}", cursor=len("import ")))
+            case "demo":
+                app.push_screen(CommandLine(f"demo {root / DEMO}", at_once=True), lambda _: _enter(app, root / DEMO))
+
+
+def _enter(app: Fishtui, folder: Path) -> None:
+    """Look at another project from now on, if there is one."""
+    if (folder / "fishtui.toml").exists():
+        app.project = Project(folder)
+        app.tell(f"this is the demo's project: {folder}")

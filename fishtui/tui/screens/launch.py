@@ -1,0 +1,354 @@
+"""Launch: a form for each stage, what it would do, and the command that does it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from rich.text import Text
+from textual import on, work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, VerticalScroll
+from textual.message import Message
+from textual.suggester import SuggestFromList
+from textual.timer import Timer
+from textual.widgets import Input, Static, Tab, Tabs
+from textual.worker import get_current_worker
+
+from fishtui.cli import forms
+from fishtui.errors import FishtuiError
+from fishtui.plain import harmless
+from fishtui.tui.mode import Mode, Rule
+
+# Seconds without a key until what would happen is worked out.
+PAUSE = 0.6
+# Seconds that a dry run may take.
+PATIENCE = 120
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The settings in force: each one's value as one types it, and where it comes from."""
+
+    values: dict[str, str]
+    sources: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What a command would do, or why it can't, in lines."""
+
+    words: list[str]
+    lines: list[str]
+    fault: bool = False
+
+
+class Toggle(Static, can_focus=True):
+    """A yes or no, as `[x]`; enter or space turns it."""
+
+    DEFAULT_CSS = "Toggle:focus { text-style: reverse; }"
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("space", "turn", "turn", show=False)]
+
+    class Turned(Message):
+        """It was turned."""
+
+    def __init__(self) -> None:
+        super().__init__("[ ]", markup=False)
+        self.value = False
+
+    def turn(self, value: bool) -> None:
+        """Set it."""
+        if value != self.value:
+            self.value = value
+            self.update("[x]" if value else "[ ]")
+            self.post_message(self.Turned())
+
+    def action_turn(self) -> None:
+        self.turn(not self.value)
+
+
+class Row(Horizontal):
+    """A field of the form: its name, its value, where that comes from, and what is wrong with it."""
+
+    DEFAULT_CSS = """
+    Row { height: 1; }
+    Row .name { width: 26; padding-left: 1; }
+    Row Input { width: 1fr; }
+    Row Toggle { width: 3; }
+    Row .rest { width: 1fr; }
+    Row .source { width: 20; padding-left: 1; color: $text-muted; }
+    Row.-wrong .source { color: $text-error; }
+    Row:focus-within .name { text-style: bold; color: $text-accent; }
+    """
+
+    def __init__(self, field: forms.Field, given: str = "") -> None:
+        super().__init__()
+        self.field = field
+        self.given = given
+
+    def compose(self) -> ComposeResult:
+        name = self.field.setting or self.field.option.removeprefix("--") or self.field.name
+        yield Static(name, markup=False, classes="name")
+        if self.field.flag:
+            yield Toggle()
+            yield Static(classes="rest")
+        else:
+            suggester = SuggestFromList(self.field.choices) if self.field.choices else None
+            yield Input(self.given, compact=True, suggester=suggester, select_on_focus=False)
+        yield Static("", markup=False, classes="source")
+
+    def begin(self, value: str) -> None:
+        """Fill it in, if nobody has yet."""
+        if value and not self.value:
+            self.given = value
+            self.query_one(Input).value = value
+
+    @property
+    def value(self) -> str:
+        """What was given, empty where the default is to stand."""
+        if self.field.flag:
+            return "yes" if self.query_one(Toggle).value else ""
+        return self.query_one(Input).value.strip()
+
+    def say(self, snapshot: Snapshot, problem: str | None) -> None:
+        """Show the value that stands without ours, and what is wrong with ours."""
+        source = self.query_one(".source", Static)
+        self.set_class(problem is not None, "-wrong")
+        default = snapshot.values.get(self.field.setting, "")
+        if not self.field.flag:
+            needed = "required" if self.field.required else ""
+            self.query_one(Input).placeholder = harmless(default or needed or ", ".join(self.field.choices))
+        if problem:
+            source.update(harmless(problem))
+        elif self.value:
+            source.update("given here")
+        elif self.field.setting:
+            source.update(harmless(snapshot.sources.get(self.field.setting, "default")))
+        else:
+            source.update("")
+
+
+class Launch(Mode[Snapshot]):
+    """Start a stage."""
+
+    NAME = "Launch"
+    EVERY = 2.0
+    DEFAULT_CSS = """
+    Launch Tabs { height: 2; }
+    Launch #form { height: 1fr; }
+    Launch #help { height: 1; padding: 0 1; color: $text-muted; }
+    Launch #preview { height: auto; max-height: 6; padding: 0 1; }
+    Launch #command { height: auto; max-height: 3; padding: 0 1; text-style: bold; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "launch", "start it", priority=True, tooltip="start it in the background, or queue it"),
+        Binding("ctrl+right", "stage(1)", "next stage", key_display="^→", tooltip="the form of the next stage"),
+        Binding("ctrl+left", "stage(-1)", "stage before", show=False, tooltip="the form of the stage before"),
+        Binding("down", "app.focus_next", "next field", show=False),
+        Binding("up", "app.focus_previous", "field before", show=False),
+        Binding("ctrl+u", "reset", "as it was", show=False, tooltip="take back all that was given here"),
+        Binding("ctrl+y", "copy", "copy command", show=False, tooltip="copy the command to the clipboard"),
+        Binding("escape", "leave", "leave the form", show=False, tooltip="give the keys back to the screen"),
+    ]
+
+    class Previewed(Message):
+        """What a command would do."""
+
+        def __init__(self, preview: Preview) -> None:
+            super().__init__()
+            self.preview = preview
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stage = "train"
+        self.now = Snapshot({}, {})
+        self.wrong: dict[str, str] = {}
+        self.pause: Timer | None = None
+
+    def body(self) -> ComposeResult:
+        yield Tabs(*(Tab(stage, id=stage) for stage in forms.STAGES), active=self.stage)
+        yield VerticalScroll(id="form", can_focus=False)
+        yield Static("", id="help", markup=False)
+        yield Rule("What would happen", id="preview-title")
+        yield Static("", id="preview", markup=False)
+        yield Static("", id="command", markup=False)
+
+    def read(self) -> Snapshot:
+        import msgspec
+
+        loaded = self.fishtui.loaded
+        tables: dict[str, dict[str, Any]] = msgspec.to_builtins(loaded.values)
+        values = {
+            f"{section}.{key}": forms.shown(value) for section, table in tables.items() for key, value in table.items()
+        }
+        return Snapshot(values, dict(loaded.sources))
+
+    def show(self, snapshot: Snapshot) -> None:
+        if snapshot != self.now:
+            first = not self.now.values
+            self.now = snapshot
+            for row in self.query(Row) if first else ():
+                row.begin(self._begin(row.field))
+            self.check()
+
+    def go(self, target: str) -> None:
+        if target in forms.STAGES:
+            self.query_one(Tabs).active = target
+
+    @on(Tabs.TabActivated)
+    async def change_stage(self, event: Tabs.TabActivated) -> None:
+        """Show the form of another stage."""
+        self.stage = str(event.tab.id)
+        form = self.query_one("#form", VerticalScroll)
+        await form.remove_children()
+        await form.mount_all(Row(field, self._begin(field)) for field in forms.fields(self.stage))
+        form.scroll_home(animate=False)
+        self.check()
+
+    def _begin(self, field: forms.Field) -> str:
+        """What the form has filled in already: the training that the settings name."""
+        return self.now.values.get("run.name", "") if field.name == "name" else ""
+
+    @on(Input.Changed)
+    @on(Toggle.Turned)
+    def check(self) -> None:
+        """Look at what is given, and work out what it would do once nothing is typed any more."""
+        self.wrong = dict(forms.problems(self.stage, self.values(), self.fishtui.project.settings_file))
+        for row in self.query(Row):
+            row.say(self.now, self.wrong.get(row.field.name))
+        self.query_one("#command", Static).update(harmless(f"$ fishtui {shlex.join(self.words())}"))
+        if self.pause is not None:
+            self.pause.stop()
+        if self.wrong:
+            names = ", ".join(self.wrong)
+            self.query_one("#preview", Static).update(harmless(f"first: {names}"))
+        else:
+            self.pause = self.set_timer(PAUSE, self.preview)
+
+    def on_descendant_focus(self) -> None:
+        row = next((row for row in self.query(Row) if row.has_focus_within), None)
+        help = f"{row.field.help}." if row is not None else ""
+        if row is not None and row.field.choices:
+            help += f" One of {', '.join(row.field.choices)}."
+        self.query_one("#help", Static).update(harmless(help))
+
+    def values(self) -> dict[str, str]:
+        """What was given, by the fields' names."""
+        return {row.field.name: row.value for row in self.query(Row)}
+
+    def words(self) -> list[str]:
+        """The words after `fishtui` of the command that the form stands for."""
+        return forms.command(self.stage, self.values())
+
+    def preview(self) -> None:
+        """Work out what the command would do."""
+        self.query_one("#preview", Static).update("working it out …")
+        self._preview(self.words())
+
+    @work(thread=True, exclusive=True, group="preview", exit_on_error=False)
+    def _preview(self, words: list[str]) -> None:
+        worker = get_current_worker()
+        status, stdout, stderr = _run([*words, "--dry-run", "--json"], str(self.fishtui.project.root))
+        if worker.is_cancelled:
+            return
+        try:
+            lines, fault = (_told(json.loads(stdout)), False) if status == 0 else (_error(stderr), True)
+        except (ValueError, KeyError, TypeError):
+            lines, fault = _error(stderr or stdout), True
+        self.post_message(self.Previewed(Preview(words, lines, fault)))
+
+    @on(Previewed)
+    def show_preview(self, message: Previewed) -> None:
+        """Show what the command would do, if it still is the form's."""
+        preview = message.preview
+        if self.wrong or preview.words != self.words():
+            return
+        text = Text("\n").join(Text(harmless(line), no_wrap=True, overflow="ellipsis") for line in preview.lines)
+        self.query_one("#preview", Static).update(text)
+
+    def action_launch(self) -> None:
+        if isinstance(self.focused, Toggle):
+            self.focused.action_turn()
+            return
+        if self.wrong:
+            name, problem = next(iter(self.wrong.items()))
+            self.fishtui.complain(FishtuiError(f"{name}: {problem}"))
+            return
+        self._launch(self.words())
+
+    @work(thread=True, exclusive=True, group="launch", exit_on_error=False)
+    def _launch(self, words: list[str]) -> None:
+        status, stdout, stderr = _run([*words, "--detach", "--json"], str(self.fishtui.project.root))
+        if status == 0:
+            self.app.call_from_thread(self._launched, json.loads(stdout))
+        else:
+            problem, _, remedy = "\n".join(_error(stderr)).partition("\n")
+            self.app.call_from_thread(self.fishtui.complain, FishtuiError(problem, remedy))
+
+    def _launched(self, run: dict[str, Any]) -> None:
+        self.fishtui.tell(f"{run['stage']} {run['state']}; it goes on when you leave")
+        self.fishtui.go("runs", run["id"])
+
+    def action_stage(self, by: int) -> None:
+        at = forms.STAGES.index(self.stage)
+        self.query_one(Tabs).active = forms.STAGES[(at + by) % len(forms.STAGES)]
+
+    def action_reset(self) -> None:
+        for row in self.query(Row):
+            if row.field.flag:
+                row.query_one(Toggle).turn(False)
+            else:
+                row.query_one(Input).value = row.given
+
+    def action_copy(self) -> None:
+        self.app.copy_to_clipboard(f"fishtui {shlex.join(self.words())}")
+        self.fishtui.tell("the command is copied")
+
+    def action_leave(self) -> None:
+        self.query_one(Tabs).focus()
+
+
+def _run(words: Sequence[str], directory: str) -> tuple[int, str, str]:
+    """Run fishtui and return its status and what it printed."""
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "fishtui", *words],
+            cwd=directory if os.path.isdir(directory) else None,
+            env={**os.environ, "PYTHONSAFEPATH": "1"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=PATIENCE,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return 1, "", "error: it took too long to work out"
+    return done.returncode, done.stdout, done.stderr
+
+
+def _told(content: Any) -> list[str]:
+    """What a dry run's document says, in lines."""
+    if isinstance(content, list):
+        return [f"{'●' if each['runs'] else ' '} {each['stage']:<11} {each['reason']}" for each in content]
+    ledger = content["ledger"]
+    skipped, failed = ledger["skipped"], ledger["failed"]
+    lines = [f"{ledger['total']:,} {ledger['unit']}: {ledger['done']:,} would be done"]
+    lines[0] += f", {len(skipped):,} skipped" if skipped else ""
+    lines[0] += f", {len(failed):,} would fail" if failed else ""
+    lines += [f"{name.replace('_', ' ')}: {value:,.6g}" for name, value in ledger["counts"].items()]
+    lines += [f"✗ {each['item']}: {each['reason']}" for each in failed[:3]]
+    reasons = dict.fromkeys(each["reason"] for each in skipped)
+    return lines + [f"- {sum(each['reason'] == reason for each in skipped):,} {reason}" for reason in reasons]
+
+
+def _error(text: str) -> list[str]:
+    lines = [line.removeprefix("error: ").strip() for line in text.strip().splitlines()]
+    return lines[-2:] if lines else ["it failed, and did not say why"]

@@ -1,0 +1,91 @@
+"""The columns of the table of clips: how wide they are, what they show, and in which order they come."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from rich.cells import cell_len, set_cell_size
+
+from fishtui import figures
+from fishtui.plain import harmless
+
+# The cursor, the mark, the clip's sign, and a blank.
+GUTTER = 4
+# The least width that a transcript is given.
+LEAST_TEXT = 12
+
+
+@dataclass(frozen=True)
+class Column:
+    """`field` is what clips are sorted by; it is shown on terminals of at least `from_width` columns."""
+
+    title: str
+    width: int
+    show: Callable[[sqlite3.Row], str]
+    field: str = ""
+    right: bool = False
+    from_width: int = 0
+
+
+def _clip(row: sqlite3.Row) -> str:
+    return row["name"].rpartition("/")[2]
+
+
+def _format(row: sqlite3.Row) -> str:
+    return f"{(row['format'] or '').lower()} {(row['sample_rate'] or 0) / 1000:g}k" if row["format"] else "·"
+
+
+COLUMNS = (
+    Column("SPEAKER", 10, lambda row: row["speaker"], "speaker"),
+    Column("CLIP", 20, _clip, "name"),
+    Column("DUR", 6, lambda row: figures.seconds(row["duration"]), "duration", True),
+    Column("LUFS", 6, lambda row: figures.number(row["loudness"]), "loudness", True),
+    Column("RATE", 5, lambda row: figures.number(row["rate"]), "rate", True),
+    Column("SNR", 5, lambda row: figures.number(row["snr"]), "snr", True, 96),
+    Column("FORMAT", 10, _format, "format", False, 120),
+    Column("CODES", 7, lambda row: row["codes"], "codes", False, 150),
+    Column("STATUS", 8, lambda row: row["status"], "status", False, 132),
+    Column("TAGS", 14, lambda row: row["tags"].strip("|").replace("|", " "), "", False, 120),
+    Column("NOTE", 16, lambda row: row["note"], "", False, 170),
+    Column("TRANSCRIPT", 0, lambda row: (row["text"] or "").strip(), "text"),
+)
+# What `s` sorts by in turn.
+ORDERS = ("name", "duration", "loudness", "rate", "snr", "finding", "status", "speaker", "text")
+
+
+# Columns that are as wide as what they hold, between these widths on a narrow terminal, and so much more on wide ones.
+ELASTIC = {"SPEAKER": (7, 10, 16), "CLIP": (8, 20, 32)}
+
+
+def elastic(rows: Iterable[sqlite3.Row], width: int, before: Mapping[str, int]) -> dict[str, int]:
+    """The widths that elastic columns need for `rows`, at least those `before`: nothing is to move to and fro."""
+    rows = list(rows)
+    found = {}
+    for column in COLUMNS:
+        if column.title in ELASTIC:
+            least, most, most_of_all = ELASTIC[column.title]
+            most = min(most + max(width - 80, 0) // 8, most_of_all)
+            needed = max((cell_len(harmless(column.show(row))) for row in rows), default=0)
+            found[column.title] = min(max(needed, least, before.get(column.title, 0)), most)
+    return found
+
+
+def layout(width: int, elastic: Mapping[str, int]) -> list[tuple[Column, int]]:
+    """The columns that a table so wide has, each with its own width; the transcript takes what is left."""
+    chosen = [column for column in COLUMNS if column.from_width <= width and column.width]
+    found = [(column, elastic.get(column.title, column.width)) for column in chosen]
+    left = width - GUTTER - sum(each + 1 for _, each in found)
+    return [*found, (COLUMNS[-1], max(left, LEAST_TEXT))]
+
+
+def fitted(text: str, width: int, right: bool = False) -> str:
+    """`text`, harmless, in exactly `width` columns of the terminal."""
+    # Nothing that is cut off anyway costs time; a character may be without width, though not many in a row.
+    text = harmless(text[: 8 * width + 8])
+    size = cell_len(text)
+    if size > width:
+        return set_cell_size(text, width - 1) + "…"
+    blank = " " * (width - size)
+    return blank + text if right else text + blank

@@ -1,0 +1,68 @@
+"""Which curves of runs are plotted together, and how."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from fishtui.runs.board import Row
+from fishtui.runs.curves import SMOOTHED, Curves
+from fishtui.tui.widgets.plots import MOST_OVERLAID, Plot, Series, shown
+
+
+class Metric(NamedTuple):
+    """A metric to plot: the curve that stands for a run among several, and what it is called."""
+
+    name: str
+    title: str
+
+
+METRICS = (
+    Metric(SMOOTHED, "loss"),
+    Metric("learning_rate", "learning rate"),
+    Metric("gradient_norm", "gradient norm"),
+    Metric("tokens_per_second", "tokens/s"),
+)
+
+
+def series_of(runs: Sequence[tuple[Row, Curves]], metric: Metric, points: int) -> tuple[Series, ...]:
+    """The metric of these runs: of one alone all there is, of several a line each."""
+    there = [(row, curves) for row, curves in runs if curves.last(metric.name) is not None][:MOST_OVERLAID]
+    if len(runs) > 1:
+        # A colour and a letter stay a run's, whichever is chosen.
+        there.sort(key=lambda each: each[0].id)
+        lines = [
+            Series(
+                _points(curves, metric.name, points),
+                f"{row.short} {_last(curves, metric.name)}",
+                Plot.OTHERS[number],
+                chr(ord("a") + number),
+            )
+            for number, (row, curves) in enumerate(there)
+        ]
+        return (Series((), metric.title, "plot--axis"), *lines) if lines else ()
+    if not there:
+        return ()
+    curves = there[0][1]
+    if metric.name != SMOOTHED:
+        return (Series(_points(curves, metric.name, points), f"{metric.title} {_last(curves, metric.name)}"),)
+    label = f"loss {_last(curves, 'loss')} (~{_last(curves, SMOOTHED)})"
+    main = Series(_points(curves, SMOOTHED, points), label)
+    raw = Series(_points(curves, "loss", points), style="plot--raw")
+    validation = Series(
+        _points(curves, "validation_loss", points),
+        f"val {_last(curves, 'validation_loss')}",
+        "plot--validation",
+        "◆",
+        is_line=False,
+    )
+    return (main, validation, raw) if validation.points else (main, raw)
+
+
+def _points(curves: Curves, name: str, points: int) -> list[tuple[float, float]]:
+    return list(curves.curves[name].reduced(points))
+
+
+def _last(curves: Curves, name: str) -> str:
+    value = curves.last(name)
+    return "" if value is None else shown(value)

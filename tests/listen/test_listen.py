@@ -1,0 +1,66 @@
+"""`fishtui listen`."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from fishtui.catalog.store import Catalog
+from fishtui.errors import MisuseError
+from fishtui.listen.recordings import recordings
+from fishtui.project import Project
+from tests import builders
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    project = builders.project(tmp_path_factory.mktemp("listen"))
+    for name in ("anna/a", "anna/b", "bert/c"):
+        builders.write_clip(project.root / "data" / f"{name}.wav", samples=builders.tone(0.6))
+    (project.root / "data" / "bert" / "silent.lab").write_text("There is no recording of this.")
+    assert builders.fishtui("scan", cwd=project.root).returncode == 0
+    return project
+
+
+def test_a_filter_gives_the_recordings_of_its_clips(project: Project) -> None:
+    with Catalog(project, project.root / "data") as catalog:
+        found = recordings(catalog, "speaker:anna sort:-name")
+        assert [(each.name, each.path.name) for each in found] == [("anna/b", "b.wav"), ("anna/a", "a.wav")]
+        assert [each.name for each in recordings(catalog, "", 1)] == ["anna/a"]
+        assert [each.name for each in recordings(catalog, "speaker:bert")] == ["bert/c"]
+        with pytest.raises(MisuseError):
+            recordings(catalog, "nonsense:1")
+
+
+def test_listen_serves_until_it_is_interrupted(project: Project) -> None:
+    command = builders.command("listen", "speaker:anna", "--json")
+    with subprocess.Popen(
+        command, cwd=project.root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        told = json.loads(process.stdout.readline())
+        assert [each["name"] for each in told["files"]] == ["anna/a", "anna/b"]
+        assert told["url"] == f"http://127.0.0.1:{told['port']}/{told['token']}/"
+        assert told["ssh"].startswith(f"ssh -L {told['port']}:127.0.0.1:{told['port']} ")
+        with urllib.request.urlopen(told["files"][0]["url"], timeout=10) as response:
+            assert response.read() == (project.root / "data" / "anna" / "a.wav").read_bytes()
+        process.send_signal(signal.SIGINT)
+        rest, errors = process.communicate(timeout=60)
+    assert (process.returncode, rest, errors) == (0, "", "")
+
+
+def test_a_filter_that_selects_nothing_to_hear_is_told(project: Project) -> None:
+    done = builders.fishtui("listen", "speaker:nobody", cwd=project.root)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "no clip that the filter selects has a recording" in done.stderr
+
+
+def test_a_project_without_a_catalog_is_told_to_scan(tmp_path: Path) -> None:
+    builders.project(tmp_path)
+    (tmp_path / "data").mkdir()
+    assert "fishtui scan" in builders.fishtui("listen", cwd=tmp_path).stderr

@@ -1,0 +1,185 @@
+"""What is served to browsers, over real sockets."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from http.client import HTTPConnection, HTTPResponse
+from pathlib import Path
+
+import pytest
+
+from fishtui.errors import FishtuiError
+from fishtui.listen.server import Offer, Server
+
+CONTENT = bytes(range(256)) * 1000
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    (tmp_path / "a.wav").write_bytes(CONTENT)
+    (tmp_path / "secret.txt").write_text("nobody's business")
+    with Server([Offer("anna/a", tmp_path / "a.wav"), Offer("<b>&", tmp_path / "b.mp3")]) as server:
+        yield server
+
+
+def ask(server: Server, path: str, method: str = "GET", **headers: str) -> tuple[HTTPResponse, bytes]:
+    """The answer to one request; `path` is below the token unless it begins with a slash."""
+    connection = HTTPConnection("127.0.0.1", server.port, timeout=10)
+    connection.request(method, path if path.startswith("/") else f"/{server.token}/{path}", headers=headers)
+    response = connection.getresponse()
+    content = response.read()
+    connection.close()
+    return response, content
+
+
+def test_a_recording_is_served_by_its_number(server: Server) -> None:
+    response, content = ask(server, "1")
+    assert (response.status, response.headers["Content-Type"], content) == (200, "audio/wav", CONTENT)
+    assert response.headers["Accept-Ranges"] == "bytes"
+
+
+def test_a_range_of_it_is_partial_content(server: Server) -> None:
+    response, content = ask(server, "1", Range="bytes=100-199")
+    assert (response.status, content) == (206, CONTENT[100:200])
+    assert response.headers["Content-Range"] == f"bytes 100-199/{len(CONTENT)}"
+    assert ask(server, "1", Range="bytes=-5")[1] == CONTENT[-5:]
+
+
+def test_a_range_beyond_its_end_says_how_long_it_is(server: Server) -> None:
+    response, _ = ask(server, "1", Range=f"bytes={len(CONTENT)}-")
+    assert (response.status, response.headers["Content-Range"]) == (416, f"bytes */{len(CONTENT)}")
+
+
+def test_head_tells_the_length_and_sends_nothing(server: Server) -> None:
+    response, content = ask(server, "1", "HEAD", Range="bytes=0-9")
+    assert (response.status, response.headers["Content-Length"], content) == (206, "10", b"")
+    assert ask(server, "", "HEAD")[0].status == 200
+
+
+def test_a_recording_that_has_gone_is_not_found(server: Server) -> None:
+    assert ask(server, "2")[0].status == 404
+
+
+def test_a_pipe_in_its_place_is_not_waited_for(server: Server, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "b.mp3")
+    assert ask(server, "2")[0].status == 404
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/", "/1", "/wrong/", "/wrong/1", "/wrong/news", "/favicon.ico", "//", "0", "3", "-1", "1/", "01x", "²"),
+        *("../secret.txt", "secret.txt", "a.wav", "%2e%2e/secret.txt", "/etc/passwd", "1/../1"),
+    ],
+)
+def test_nothing_else_is_there(server: Server, path: str) -> None:
+    path = path.encode().decode("latin-1")
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+        asked = path if path.startswith("/") else f"/{server.token}/{path}"
+        connection.sendall(f"GET {asked} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode("latin-1"))
+        assert connection.recv(1 << 16).startswith(b"HTTP/1.1 404 ")
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "127.0.0.1.evil.example", "127.0.0.1@evil.example", "[", "", "0.0.0.0"]
+)
+def test_a_page_of_another_name_reads_nothing(server: Server, host: str) -> None:
+    assert ask(server, "1", Host=host)[0].status == 404
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1:8000", "LOCALHOST:1"])
+def test_a_forwarded_port_may_have_another_number(server: Server, host: str) -> None:
+    assert ask(server, "1", Host=host)[0].status == 200
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "PATCH"])
+def test_nothing_can_be_done_but_to_read(server: Server, method: str) -> None:
+    assert ask(server, "1", method)[0].status == 405
+
+
+def test_the_page_names_every_recording_and_marks_nothing_up(server: Server) -> None:
+    response, content = ask(server, "")
+    assert (response.status, response.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
+    assert re.findall(r"<bdi>(.*?)</bdi>.*src=\"(\d+)\"", content.decode()) == [
+        ("anna/a", "1"),
+        ("&lt;b&gt;&amp;", "2"),
+    ]
+
+
+def test_the_page_may_load_nothing_from_elsewhere_and_run_nothing_but_its_own(server: Server) -> None:
+    response, content = ask(server, "")
+    policy = response.headers["Content-Security-Policy"]
+    assert policy.startswith("default-src 'none'; media-src 'self'; connect-src 'self'; style-src 'sha256-")
+    assert "unsafe" not in policy
+    assert b"http" not in content
+    assert response.headers["Referrer-Policy"] == "no-referrer"
+
+
+def test_what_is_chosen_later_comes_on_top_under_a_number_of_its_own(server: Server, tmp_path: Path) -> None:
+    server.offer([Offer("<b>&", tmp_path / "b.mp3"), Offer("late", tmp_path / "a.wav")])
+    assert [(number, each.name) for number, each in server.offers().items()] == [
+        (3, "<b>&"),
+        (4, "late"),
+        (1, "anna/a"),
+    ]
+    assert ask(server, "2")[0].status == 404
+
+
+def test_an_open_page_is_told_what_is_chosen(server: Server, tmp_path: Path) -> None:
+    connection = HTTPConnection("127.0.0.1", server.port, timeout=10)
+    connection.request("GET", f"/{server.token}/news")
+    response = connection.getresponse()
+    assert response.headers["Content-Type"] == "text/event-stream"
+    server.offer([Offer("new", tmp_path / "a.wav")])
+    assert response.readline() == b"data: 3\n"
+    server.close()
+    assert response.read() == b"\n"
+    connection.close()
+
+
+def test_nothing_is_served_once_it_is_closed_also_not_over_an_open_connection(server: Server) -> None:
+    connection = HTTPConnection("127.0.0.1", server.port, timeout=10)
+    connection.request("GET", f"/{server.token}/1")
+    connection.getresponse().read()
+    opened = connection.sock
+    assert opened is not None
+    server.close()
+    assert opened.recv(1) == b""
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", server.port), timeout=10)
+
+
+def test_a_port_that_is_taken_is_told(server: Server) -> None:
+    with pytest.raises(FishtuiError, match="can't be used"):
+        Server([], server.port)
+
+
+def test_garbage_is_refused_and_not_repeated(server: Server) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+        connection.sendall(b"GET /<script> HTTP/9 nonsense\r\n\r\n")
+        answer = b"".join(iter(lambda: connection.recv(1 << 16), b""))
+    assert b"script>" not in answer
+    assert b" 400 " in answer
+
+
+def test_tokens_are_not_alike(server: Server) -> None:
+    with Server() as other:
+        assert len({server.token, other.token}) == 2
+        assert len(other.token) >= 20
+
+
+FORGETFUL = """
+from fishtui.listen.server import Server
+import urllib.request
+print(urllib.request.urlopen(Server().url).status)
+"""
+
+
+def test_it_keeps_no_process_alive_and_says_nothing() -> None:
+    ended = subprocess.run([sys.executable, "-c", FORGETFUL], capture_output=True, text=True, timeout=60, check=True)
+    assert (ended.stdout, ended.stderr) == ("200\n", "")

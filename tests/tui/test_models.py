@@ -1,0 +1,414 @@
+"""The Models screen: checkpoints compared, marked, merged, and heard."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import wave
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import Input, Static
+
+from fishtui.project import Project
+from fishtui.runs import queue, record
+from fishtui.runs.state import look_all
+from fishtui.training.samples import Note, sample_path
+from fishtui.training.saved import checkpoint_path, write_losses
+from fishtui.tui.app import Fishtui
+from fishtui.tui.dialogs import Confirm
+from fishtui.tui.screens.models import Models
+from fishtui.tui.widgets.checkpoints import Checkpoints, Chosen
+from fishtui.tui.widgets.samples import Samples
+from fishtui.tui.widgets.say import Say
+from tests import builders
+from tests.tui.driving import until
+
+NAME = "voi[c]e"
+LOSSES = {10: 5.0, 20: 4.01, 30: 4.0, 40: 4.4}
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """A project with a training, whose runs stay queued."""
+    monkeypatch.setattr(queue, "start", lambda run, chosen: None)
+    project = builders.project(tmp_path, '[paths]\ncheckpoint = "checkpoints/tiny"\n')
+    folder = project.results / NAME / "checkpoints"
+    folder.mkdir(parents=True)
+    for step, loss in LOSSES.items():
+        path = checkpoint_path(folder, step)
+        path.write_bytes(b"x" * 1000 * step)
+        write_losses(path, loss - 1, loss)
+        os.utime(path, (1e9, 1e9))
+    return project
+
+
+def sample(
+    project: Project, step: int | None, text: str = "Bread and salt.", row: str = "aaaa", asked: float = 1.0
+) -> Path:
+    """A sample that can be heard."""
+    path = sample_path(project.results / NAME, row, step)
+    path.parent.mkdir(exist_ok=True)
+    with wave.open(str(path), "wb") as sound:
+        sound.setparams((1, 2, 44_100, 0, "NONE", ""))
+        sound.writeframes(bytes(44_100))
+    note = Note(row=row, step=step, text=text, reference="data/a.wav", run="gone", asked=asked)
+    path.with_suffix(".json").write_text(json.dumps({name: getattr(note, name) for name in note.__struct_fields__}))
+    return path
+
+
+class Driver:
+    """The screen as a person sees it, and the keys that they press."""
+
+    def __init__(self, app: Fishtui, pilot: Pilot[None]) -> None:
+        self.app = app
+        self.pilot = pilot
+        self.heard: list[tuple[list[str], bool]] = []
+        app.hear = self._hear  # type: ignore[method-assign,assignment]
+
+    def _hear(self, paths: list[Path], serve: bool = False, names: Any = ()) -> None:
+        self.heard.append(([path.name for path in paths], serve))
+
+    @property
+    def screen(self) -> Models:
+        return next(screen for screen in reversed(self.app.screen_stack) if isinstance(screen, Models))
+
+    @property
+    def list(self) -> Checkpoints:
+        return self.screen.query_one(Checkpoints)
+
+    @property
+    def samples(self) -> Samples:
+        return self.screen.query_one(Samples)
+
+    @property
+    def lines(self) -> list[str]:
+        return [str(self.list.get_option_at_index(index).prompt).rstrip() for index in range(self.list.option_count)]
+
+    @property
+    def table(self) -> list[list[str]]:
+        rows = [self.samples.get_row_at(index) for index in range(self.samples.row_count)]
+        heading = [str(column.label) for column in self.samples.ordered_columns]
+        return [heading, *([str(cell) for cell in row] for row in rows)]
+
+    @property
+    def told(self) -> str:
+        return "\n".join(each.message for each in self.app._notifications)
+
+    async def press(self, *keys: str) -> None:
+        await self.pilot.press(*keys)
+
+    async def until(self, condition: Callable[[], object]) -> None:
+        await until(self.pilot, condition)
+
+
+def drive(project: Project, do: Callable[[Driver], Awaitable[None]], size: tuple[int, int] = (80, 24)) -> None:
+    """Open the screen on a project, and `do` something there."""
+
+    async def run() -> None:
+        app = Fishtui(project)
+        async with app.run_test(size=size) as pilot:
+            await pilot.press("5")
+            driver = Driver(app, pilot)
+            await until(pilot, lambda: isinstance(app.screen, Models) and app.screen._trainings is not None)
+            await until(pilot, lambda: driver.list.option_count or driver.screen.query_one("#empty").display)
+            await do(driver)
+
+    asyncio.run(run())
+
+
+def test_checkpoints_stand_below_their_training_and_the_best_and_the_earliest_good_are_told(project: Project) -> None:
+    async def do(driver: Driver) -> None:
+        lines = driver.lines
+        assert lines[0].strip() == NAME
+        assert lines[1].split()[0] == "base"
+        assert lines[2].split()[:3] == ["10", "4.000", "5.000"]
+        assert lines[3].endswith("◆ earliest good")
+        assert lines[4].endswith("★ best")
+        assert "★" not in lines[5]
+        assert driver.list.chosen == Chosen(NAME, 30)
+
+    drive(project, do)
+
+
+@pytest.mark.parametrize("losses", ["", "[]", '{"train_loss": "x", "validation_loss": []}', "NaN", "INFINITE"])
+def test_losses_that_are_none_stand_as_unknown_or_as_they_are(project: Project, losses: str) -> None:
+    text = '{"train_loss": NaN, "validation_loss": Infinity}' if losses == "INFINITE" else losses
+    checkpoint_path(project.results / NAME / "checkpoints", 40).with_suffix(".json").write_text(text)
+
+    async def do(driver: Driver) -> None:
+        await driver.press("end")
+        assert driver.lines[5].split()[1:3] == (["nan", "inf"] if losses == "INFINITE" else ["·", "·"])
+
+    drive(project, do, (120, 40))
+
+
+def test_a_click_chooses_a_checkpoint_and_no_more(project: Project) -> None:
+    sample(project, 20)
+
+    async def do(driver: Driver) -> None:
+        await driver.until(lambda: driver.samples.row_count)
+        await driver.pilot.click(Checkpoints, offset=(10, 3))
+        assert driver.list.chosen == Chosen(NAME, 20)
+        assert driver.heard == []
+
+    drive(project, do)
+
+
+def test_without_a_training_it_says_what_to_do(tmp_path: Path) -> None:
+    async def do(driver: Driver) -> None:
+        assert "4 launches one" in str(driver.screen.query_one("#empty", Static).content)
+        await driver.press("x", "y", "m", "space", "d")
+        await driver.until(lambda: "no checkpoint yet" in driver.told)
+
+    drive(builders.project(tmp_path), do)
+
+
+def test_the_cursor_stays_on_its_checkpoint_when_others_come(project: Project) -> None:
+    async def do(driver: Driver) -> None:
+        folder = project.results / NAME / "checkpoints"
+        await driver.press("k")
+        assert driver.list.chosen == Chosen(NAME, 20)
+        for step in (5, 50):
+            checkpoint_path(folder, step).write_bytes(b"")
+        driver.screen.renew()
+        await driver.until(lambda: len(driver.lines) == 8)
+        assert driver.list.chosen == Chosen(NAME, 20)
+
+    drive(project, do)
+
+
+def test_marked_checkpoints_say_a_sentence_each_in_a_run_of_its_own(project: Project) -> None:
+    async def do(driver: Driver) -> None:
+        await driver.press("home", "x", "j", "x", "y")
+        await driver.until(lambda: isinstance(driver.app.screen, Say))
+        dialog = driver.app.screen
+        assert "the base, step 20" in str(dialog.query_one("#speakers", Static).content)
+        dialog.query_one("#text", Input).value = "مرحبًا [b]你好"
+        await driver.press("enter")
+        await driver.until(lambda: "2 samples asked for" in driver.told)
+        await driver.until(lambda: driver.samples.row_count)
+        assert driver.table == [
+            ["SENTENCE", "base", "◆ 20"],
+            ["مرحبًا [b]你好", "◌ queued", "◌ queued"],
+        ]
+
+    drive(project, do)
+    runs = look_all(project)
+    assert [run.record.stage for run in runs] == ["synthesize", "synthesize"]
+    assert [run.record.command[5] for run in runs] == ["--text=مرحبًا [b]你好"] * 2
+    assert "--adapter" not in runs[0].record.command
+    assert str(checkpoint_path(project.results / NAME / "checkpoints", 20)) in runs[1].record.command
+
+
+def test_samples_under_way_are_there_when_one_comes_back(project: Project) -> None:
+    async def ask(driver: Driver) -> None:
+        await driver.press("y")
+        await driver.until(lambda: isinstance(driver.app.screen, Say))
+        await driver.press("enter")
+        await driver.until(lambda: "1 sample asked for" in driver.told)
+
+    async def come_back(driver: Driver) -> None:
+        await driver.until(lambda: driver.samples.row_count)
+        assert [row[1] for row in driver.table] == ["★ 30", "◌ queued"]
+        (run,) = look_all(project)
+        kept = record.read(run.folder)
+        kept.state, kept.error = "failed", "the device is out of memory"
+        record.finish(kept, run.folder)
+        await driver.until(lambda: driver.table[1][1] == "✗ failed")
+        assert "the device is out of memory" in str(driver.screen.query_one("#sample", Static).content)
+
+    drive(project, ask)
+    drive(project, come_back)
+
+
+def test_a_reference_that_is_not_there_is_told_and_nothing_starts(project: Project) -> None:
+    async def do(driver: Driver) -> None:
+        await driver.press("y")
+        await driver.until(lambda: isinstance(driver.app.screen, Say))
+        driver.app.screen.query_one("#reference", Input).value = "nobody/1"
+        await driver.press("enter")
+        await driver.until(lambda: "there is no clip or file nobody/1" in driver.told)
+
+    drive(project, do)
+    assert look_all(project) == []
+
+
+def test_the_pipelines_reference_is_proposed(project: Project) -> None:
+    builders.write_clip(project.root / "data" / "anna" / "a.wav")
+    project.settings_file.write_text('[run]\nreference = "data/anna/a.wav"\n')
+
+    async def do(driver: Driver) -> None:
+        await driver.press("y")
+        await driver.until(lambda: isinstance(driver.app.screen, Say))
+        await driver.until(lambda: driver.app.screen.query_one("#reference", Input).value == "data/anna/a.wav")
+        await driver.press("escape")
+
+    drive(project, do)
+    assert look_all(project) == []
+
+
+def test_samples_stand_side_by_side_and_are_heard_one_by_one(project: Project) -> None:
+    files = [sample(project, step).name for step in (None, 20, 30)]
+    sample(project, 30, "Later.", "bbbb", 2.0)
+
+    async def do(driver: Driver) -> None:
+        await driver.until(lambda: driver.samples.row_count == 2)
+        assert driver.table == [
+            ["SENTENCE", "base", "◆ 20", "★ 30"],
+            ["Later.", "·", "·", "✓ 0.5s"],
+            ["Bread and salt.", "✓ 0.5s", "✓ 0.5s", "✓ 0.5s"],
+        ]
+        await driver.press("tab", "j", "right", "space")
+        assert driver.heard == [([files[1]], False)]
+        # Whoever has heard one hears the next at once.
+        await driver.press("right")
+        assert driver.heard[1:] == [([files[2]], False)]
+        await driver.press("left", "left")
+        assert driver.heard[2:] == [([files[1]], False), ([files[0]], False)]
+        # On the sentence all of it; in a browser if asked to.
+        await driver.press("left", "L")
+        assert driver.heard[4:] == [(files, True)]
+
+    drive(project, do)
+
+
+def test_the_reference_of_a_sentence_can_be_heard_beside_it(project: Project) -> None:
+    sample(project, 20)
+
+    async def do(driver: Driver) -> None:
+        await driver.until(lambda: driver.samples.row_count)
+        await driver.press("v")
+        assert driver.heard == [(["a.wav"], False)]
+
+    drive(project, do)
+
+
+def test_other_screens_lead_to_a_training(project: Project) -> None:
+    shutil.copytree(project.results / NAME, project.results / "other")
+
+    async def do(driver: Driver) -> None:
+        for name in (NAME, "other"):
+            driver.screen.go(name)
+            assert driver.list.chosen == Chosen(name, 30)
+        driver.screen.go("nobody")
+        assert driver.list.chosen == Chosen("other", 30)
+
+    drive(project, do)
+
+
+def test_walking_along_a_row_is_silent_unless_one_listens(project: Project) -> None:
+    for step in (20, 30):
+        sample(project, step)
+
+    async def do(driver: Driver) -> None:
+        await driver.until(lambda: driver.samples.row_count)
+        await driver.press("tab", "right", "left", "right")
+        assert driver.heard == []
+
+    drive(project, do)
+
+
+def test_a_checkpoint_in_the_list_says_what_it_said_last(project: Project) -> None:
+    sample(project, 30)
+    later = sample(project, 30, "Later.", "bbbb", 2.0)
+
+    async def do(driver: Driver) -> None:
+        await driver.until(lambda: driver.samples.row_count)
+        await driver.press("enter", "j", "space")
+        assert driver.heard == [([later.name], False)]
+        assert "it has said nothing yet" in driver.told
+
+    drive(project, do)
+
+
+def test_a_sentence_is_removed_after_one_question(project: Project) -> None:
+    sample(project, 20)
+    sample(project, 30, "Later.", "bbbb", 2.0)
+
+    async def do(driver: Driver) -> None:
+        await driver.until(lambda: driver.samples.row_count == 2)
+        await driver.press("tab", "d")
+        await driver.until(lambda: isinstance(driver.app.screen, Confirm))
+        await driver.press("y")
+        await driver.until(lambda: driver.samples.row_count == 1)
+        assert driver.table[1][0] == "Bread and salt."
+
+    drive(project, do)
+
+
+def test_merging_starts_at_once_where_it_replaces_nothing(project: Project) -> None:
+    async def do(driver: Driver) -> None:
+        await driver.press("m")
+        await driver.until(lambda: "merge of step 30 is queued" in driver.told)
+        await driver.until(lambda: "◌ merge queued" in driver.lines[-1])
+        await driver.press("m")
+        await driver.until(lambda: "already queued" in driver.told)
+
+    drive(project, do)
+    assert [run.record.command[:4] for run in look_all(project)] == [["merge", NAME, "--step", "30"]]
+
+
+def test_merging_asks_where_it_replaces_another(project: Project) -> None:
+    folder = project.checkpoints / f"tiny-{NAME}-lora"
+    folder.mkdir(parents=True)
+    adapter = checkpoint_path(project.results / NAME / "checkpoints", 20)
+    (folder / "merge.json").write_text(json.dumps({"adapter": str(adapter), "step": 20}))
+
+    async def do(driver: Driver) -> None:
+        assert driver.lines[3].endswith("✓ merged")
+        assert f"→ {folder.name}  merged from step 20" in driver.lines[-1]
+        await driver.press("m")
+        await driver.until(lambda: isinstance(driver.app.screen, Confirm))
+        assert "replaces the merge of step 20" in driver.app.screen.consequence  # type: ignore[attr-defined]
+        await driver.press("n", "m", "y")
+        await driver.until(lambda: "merge of step 30 is queued" in driver.told)
+
+    drive(project, do)
+    assert len(look_all(project)) == 1
+
+
+def test_results_that_vanish_take_nothing_along(project: Project) -> None:
+    sample(project, 20)
+
+    async def do(driver: Driver) -> None:
+        await driver.until(lambda: driver.samples.row_count)
+        await driver.press("tab")
+        shutil.rmtree(project.results)
+        await driver.press("space", "m")
+        driver.screen.renew()
+        await driver.until(lambda: driver.screen.query_one("#empty").display)
+        await driver.press("j", "k", "x", "space", "y", "m", "d", "L")
+
+    drive(project, do)
+
+
+def test_wrong_settings_are_told_in_place_and_everything_comes_back(project: Project) -> None:
+    good = project.settings_file.read_text()
+
+    async def do(driver: Driver) -> None:
+        project.settings_file.write_text("[train]\nmax_steps = 'many'\n")
+        await driver.until(lambda: driver.screen.query_one("#fault").display)
+        await driver.press("m", "y", "x", "space")
+        project.settings_file.write_text(good)
+        await driver.until(lambda: not driver.screen.query_one("#fault").display)
+
+    drive(project, do)
+
+
+def test_a_wider_screen_shows_the_losses_as_bars(project: Project) -> None:
+    async def do(driver: Driver) -> None:
+        about = driver.screen.query_one("#about", Static)
+        assert about.display
+        lines = str(about.content).splitlines()
+        assert lines[0] == "validation loss"
+        assert [line.count("▇") for line in lines[1:5]] == [20, 2, 2, 9]
+        await driver.pilot.resize_terminal(80, 24)
+        await driver.until(lambda: not about.display)
+
+    drive(project, do, (120, 40))
