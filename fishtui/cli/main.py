@@ -14,7 +14,7 @@ from typing import Any
 
 import click
 
-from fishtui import __version__
+from fishtui import __version__, errors
 from fishtui.cli import diagnostics
 
 # Every command's module imports the core only when the command runs: --help stays instant.
@@ -74,15 +74,28 @@ def run(arguments: Sequence[str]) -> int:
         fishtui.main, args=list(arguments), obj=list(arguments), prog_name="fishtui", standalone_mode=False
     )
     adopted = os.environ.pop("FISHTUI_ADOPT", None)
+    if "LOCAL_RANK" in os.environ:
+        from fishtui.distributed import end_with_launcher
+
+        # From the first moment: what a stage imports may take long.
+        end_with_launcher()
     with diagnostics.reported("--debug" in arguments) as outcome:
         if adopted is not None and not _helps():
             from fishtui.runs.execute import adopt
 
             adopt(Path(adopted), command)
+            outcome.status = _status()
         else:
             status = command()
             outcome.status = status if isinstance(status, int) else 0
     return outcome.status
+
+
+def _status() -> int:
+    """The exit status of a run's own process: how the run ended is on record, and others may have waited in vain."""
+    from fishtui.distributed import launched, met
+
+    return errors.FAILED if launched() and not met() else errors.DONE
 
 
 def _helps() -> bool:

@@ -85,15 +85,13 @@ def adopted() -> RunRecord | None:
 def adopt(folder: Path, command: Callable[[], Any]) -> None:
     """Be the process of the queued run in `folder`: `command` is to end in `execute`.
 
-    Does nothing if another process has the run, or it was stopped before it began. At the end the next runs are
+    Does nothing if another process has done the run, or it was stopped before it began. At the end the next runs are
     started. Raises FishtuiError if the record can't be read or written.
     """
     global _adopted
     with (folder / "lock").open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return
+        # Waits for another process that has the run: until that is on record, this one may be taken for the run's.
+        fcntl.flock(lock, fcntl.LOCK_EX)
         # What is started in the background is to be interruptible all the same.
         signal.signal(signal.SIGINT, signal.default_int_handler)
         with terminable():
@@ -166,6 +164,9 @@ def _do(record: RunRecord, folder: Path, work: Work, reporter: Reporter) -> None
             f"This is a fault of fishtui; {folder / 'output.log'} has the details.",
         )
         _fail(record, folder, problem, errors.FAILED)
+        if (folder / STOP).exists():
+            # Code in C may lose what a signal raises, and then break off for the lack of what was interrupted.
+            record.state, record.exit_status, record.error = records.STOPPED, errors.TERMINATED, None
     else:
         record.ledger = ledger.as_dict()
         record.state = records.PARTIAL if ledger.failed else records.SUCCEEDED

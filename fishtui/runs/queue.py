@@ -14,7 +14,7 @@ from fishtui.project import Project
 from fishtui.runs import gpus, identity, slurm
 from fishtui.runs import record as records
 from fishtui.runs.gpus import VISIBLE, Gpu
-from fishtui.runs.launcher import ADOPT, GPUS, launcher
+from fishtui.runs.launcher import ADOPT, GPUS, launcher, threads
 from fishtui.runs.record import ALLOCATION, CARRIED, QUEUED, Needs, RunRecord
 from fishtui.runs.state import Run, Started, look, look_unfinished, note_started
 
@@ -124,7 +124,7 @@ def _failed(run: Run, problem: str) -> None:
 def _environment(run: Run, chosen: Sequence[str]) -> dict[str, str]:
     ours = {name: value for name, value in os.environ.items() if not CARRIED.match(name)}
     given = {ADOPT: str(run.folder.resolve()), GPUS: ",".join(chosen)}
-    environment = {**ours, **run.record.environment, **given, SAFE: "1"}
+    environment = {**ours, **run.record.environment, **threads(run.record), **given, SAFE: "1"}
     if chosen and not run.record.needs.devices:
         environment[VISIBLE] = ",".join(chosen)
     return environment

@@ -8,6 +8,7 @@ import os
 import platform
 import re
 import shlex
+import shutil
 import sys
 import time
 from collections.abc import Mapping
@@ -20,7 +21,7 @@ import msgspec
 
 from fishtui import __version__
 from fishtui.errors import FishtuiError
-from fishtui.files import discard, write_text
+from fishtui.files import discard, write_bytes, write_text
 from fishtui.project import Project
 from fishtui.runs import identity
 from fishtui.runs.identity import Identity
@@ -175,12 +176,12 @@ def create(
         state=RUNNING if process else QUEUED,
     )
     try:
-        (folder / "reserve").write_bytes(os.urandom(RESERVE))
-    except OSError as error:
-        raise FishtuiError(
-            f"{folder} can't be written: {error.strerror}", "Free some space and start again."
-        ) from error
-    save(record, folder)
+        write_bytes(folder / "reserve", os.urandom(RESERVE))
+        save(record, folder)
+    except FishtuiError:
+        # A folder without a record would be listed as a run that was lost.
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
     return record, folder
 
 
