@@ -49,7 +49,7 @@ def run(session: Session, first: str | None, until: str | None) -> int:
         from fishtui.pipeline.run import run_pipeline
         from fishtui.pipeline.start import start
 
-        each = functools.partial(start, session.project, session.settings, reporter)
+        each = functools.partial(start, session.project, session.settings, reporter, waits=not session.now)
         return run_pipeline(session.project, values, reporter, each, first=first, until=until)
 
     return session.run("run", stage, first=first, until=until)

@@ -108,14 +108,16 @@ def logs(session: Session, run: str, follows: bool, lines: int) -> int:
     folder = find(session.project, run).folder
     log = Log(folder / "output.log")
     shown = log.tail(lines)
-    offset = 0
+    last = shown[:1] or log.tail(1)
+    offset = (last[0].offset if shown or not last[0].whole else last[0].end) if last else 0
     while True:
         ended = not follows or look(folder).ended
         for line in shown:
             if line.whole or ended:
-                output.document({"offset": line.offset, "text": line.text}) if session.as_json else print(
-                    line.text, flush=True
-                )
+                if session.as_json:
+                    output.document({"offset": line.offset, "text": line.text})
+                else:
+                    print(line.text, flush=True)
                 offset = line.end
         shown = log.after(offset, 1000)
         if any(line.whole for line in shown):
@@ -194,7 +196,7 @@ def remove(session: Session, chosen: tuple[str, ...], ended: bool) -> int:
     if bool(chosen) == ended:
         raise MisuseError("say which: RUN… or --ended", "`fishtui runs list` shows them.")
     found = (
-        [run for run in look_all(session.project) if run.ended and run.is_here]
+        [run for run in look_all(session.project) if run.ended and (run.is_here or not run.record.host)]
         if ended
         else [find(session.project, each) for each in chosen]
     )

@@ -14,7 +14,7 @@ from fishtui.cli.progress import show_events, show_json
 from fishtui.errors import INTERRUPTED
 from fishtui.runs.events import new_event
 from fishtui.runs.follow import follow
-from fishtui.runs.record import STOPPED
+from fishtui.runs.record import FAILED, FINAL, STOPPED
 from fishtui.runs.state import Run
 from fishtui.runs.stop import ask, kill
 
@@ -86,7 +86,8 @@ def _watch(session: Session, run: Run, between: Callable[[], None] = lambda: Non
             listen(
                 new_event(
                     "end",
-                    state=ended.state,
+                    # What became of one that left no word is a failure to whoever waits for it.
+                    state=ended.state if ended.state in FINAL else FAILED,
                     exit_status=ended.exit_status,
                     error=record.error or ended.remark or None,
                     ledger=record.ledger,

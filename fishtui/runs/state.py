@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -43,7 +44,8 @@ class Started(msgspec.Struct, frozen=True, kw_only=True):
 class Run:
     """A run at one moment. `remark` says what a state alone does not; `process` is None before one was started.
 
-    `job` is the SLURM job within which it runs, or is to run.
+    `job` is the SLURM job within which it runs, or is to run; `launcher` the process that was started for it, which is
+    another one where it is of several.
     """
 
     folder: Path
@@ -52,6 +54,7 @@ class Run:
     process: Identity | None = None
     gpus: tuple[str, ...] = ()
     job: str | None = None
+    launcher: Identity | None = None
     remark: str = ""
 
     @property
@@ -172,12 +175,26 @@ def _judge(folder: Path, record: RunRecord) -> Run:
     if process is None:
         return Run(folder, record, QUEUED, job=job)
     alive = identity.is_alive(process)
+    if alive is None and identity.is_here(process):
+        alive = _is_claimed(folder)
     if alive is False:
         remark = f"its process {process.pid} is gone and left no word: it was killed, or the machine went down"
         state, remark = (STOPPED, "") if asked else (LOST, remark)
-        return Run(folder, record, state, process, gpus, job, remark)
+        return Run(folder, record, state, process, gpus, job, started.process, remark)
     remark = f"on {process.host}" if alive is None else ""
-    return Run(folder, record, STOPPING if asked else RUNNING, process, gpus, job, remark)
+    return Run(folder, record, STOPPING if asked else RUNNING, process, gpus, job, started.process, remark)
+
+
+def _is_claimed(folder: Path) -> bool:
+    """Whether a process that can't be seen from this container has the run: it holds the lock as long as it lives."""
+    try:
+        with (folder / "lock").open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _asked_of_slurm(runs: list[Run]) -> list[Run]:
