@@ -54,7 +54,7 @@ def list_(session: Session, limit: int) -> int:
     waits = queue.waiting(look_unfinished(session.project)) if any(run.state == "queued" for run in found) else {}
     rows = [[f"{GLYPHS[run.state]} {run.state}", run.id, _took(run), _result(run, waits.get(run.id))] for run in found]
     if not rows:
-        output.line("No runs yet: every stage leaves one.")
+        output.line(f"No runs in {session.project.root} yet: every stage leaves one. --project names another project.")
         return 0
     output.table(rows, ["state", "run", "time", "result"], right={2})
     return 0
@@ -150,12 +150,15 @@ def stop(session: Session, chosen: tuple[str, ...], patience: float) -> int:
 
     A training saves a checkpoint first. A queued run never starts.
     """
-    from fishtui.cli import output
+    from fishtui.cli import diagnostics, output
     from fishtui.runs import queue
     from fishtui.runs.state import find
-    from fishtui.runs.stop import stop
+    from fishtui.runs.stop import stop_all
 
-    ended = [stop(session.project, find(session.project, each), patience) for each in chosen]
+    found = [find(session.project, each) for each in chosen]
+    if any(not run.ended for run in found) and not session.as_json:
+        diagnostics.show(f"asked; each is killed if it has not ended in {patience:g} s")
+    ended = stop_all(session.project, found, patience)
     queue.advance(session.project)
     if session.as_json:
         output.document([run.as_dict() for run in ended])

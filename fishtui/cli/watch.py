@@ -16,7 +16,7 @@ from fishtui.runs.events import new_event
 from fishtui.runs.follow import follow
 from fishtui.runs.record import FAILED, FINAL, STOPPED
 from fishtui.runs.state import Run
-from fishtui.runs.stop import ask, kill
+from fishtui.runs.stop import ask, kill, settle
 
 
 def attach(session: Session, run: Run) -> int:
@@ -49,7 +49,9 @@ def foreground(session: Session, start: Callable[[], Run]) -> int:
 
     with _noted() as noted:
         run = start()
-        ended = _watch(session, run, pass_on)
+        if not session.as_json and not run.ended:
+            diagnostics.show(f"{run.id} {run.state}; it goes on if this terminal closes")
+        ended = settle(_watch(session, run, pass_on))
     status = conclude(session, ended)
     return INTERRUPTED if interrupted and ended.state == STOPPED else status
 

@@ -11,6 +11,7 @@ from fishtui.project import Project
 from fishtui.runs.execute import Terminated, adopted
 from fishtui.runs.follow import follow
 from fishtui.runs.launch import launch
+from fishtui.runs.record import STOPPED
 from fishtui.runs.reporter import Reporter
 from fishtui.runs.stop import ask, started_by
 from fishtui.settings import Loaded
@@ -41,5 +42,8 @@ def start(project: Project, settings: Loaded, reporter: Reporter, planned: Plann
         for each in started_by(project, parent.id) if parent else ():
             follow(project, ask(project, each).folder, tell)
         raise
+    if ended.state == STOPPED:
+        # Whoever stopped it doesn't want what comes after it either.
+        raise Terminated
     failed = len(ended.record.ledger["failed"]) if ended.record.ledger else 0
     return Outcome(ended.state, ended.record.error or ended.remark, failed, ended.id)

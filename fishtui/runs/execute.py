@@ -26,7 +26,7 @@ from fishtui.runs.launch import needs_of
 from fishtui.runs.launcher import GPUS
 from fishtui.runs.ledger import Ledger
 from fishtui.runs.record import RunRecord
-from fishtui.runs.reporter import Listener, Reporter
+from fishtui.runs.reporter import Listener, Narrator, Reporter
 from fishtui.runs.state import STOP, Run
 from fishtui.settings import Loaded
 
@@ -62,7 +62,7 @@ def execute(
     with exclusive(lock, f"at {stage} in {project.root}", wait=waits) if alone else nullcontext():
         if _adopted is not None:
             record, folder = _adopted
-            conduct(record, folder, work)
+            conduct(record, folder, work, (Narrator(),))
             return _run(record, folder)
         needs = needs_of(stage, settings.values, arguments, os.environ)
         record, folder = records.create(

@@ -24,7 +24,7 @@ class Gpu:
 
 
 def visible(environment: Mapping[str, str], there: list[Gpu] | None = None) -> list[Gpu]:
-    """The GPUs that a process of this environment may use, in its order: of the machine's, or of those that are `there`.
+    """The GPUs that a process of this environment may use, in its order; of the machine's, or those `there`.
 
     There are none without a driver.
     """

@@ -107,6 +107,12 @@ class RunRecord(msgspec.Struct, kw_only=True):
     ledger: dict[str, Any] | None = None
 
     @property
+    def name(self) -> str:
+        """What tells it from other runs of its stage: the training's name; empty for stages that have none."""
+        name = self.arguments.get("name")
+        return name if isinstance(name, str) else ""
+
+    @property
     def shown_command(self) -> str:
         """The command as one would type it."""
         return shlex.join(["fishtui", *self.command])

@@ -132,6 +132,10 @@ def submit(
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise FishtuiError(f"sbatch gave no answer: {error}", "Look at `sinfo` and `squeue`, and try again.") from error
+    if answer.returncode and b"configuration source" in answer.stderr:
+        raise FishtuiError(
+            "SLURM is not set up on this machine", "Submit from a machine of the cluster, or run without --slurm."
+        )
     if answer.returncode:
         raise FishtuiError(
             f"sbatch refused the job: {_refusal(answer.stderr)}",

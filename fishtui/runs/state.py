@@ -135,20 +135,39 @@ def _names(project: Project) -> list[str]:
 
 
 def find(project: Project, wanted: str) -> Run:
-    """The run that `wanted` names: an id or a part of one, or of several the newest, as with a stage's name.
+    """The run that `wanted` names: an id, or a part of one as a stage's name is, or the name of a training.
 
-    `last` is the newest that a person started: a pipeline rather than its stage. Raises MisuseError if there is none.
+    Of several it is the newest that runs now, else the newest. `last` is the newest that a person started: a pipeline
+    rather than its stage. Raises MisuseError if there is none.
     """
     names = _names(project)
+    if wanted in names:
+        return look(project.runs / wanted)
     if wanted == "last":
         started = (run for name in reversed(names) if (run := look(project.runs / name)).record.parent is None)
         found = next(started, None)
     else:
-        fitting = [name for name in names if wanted in name]
-        found = look(project.runs / (wanted if wanted in fitting else fitting[-1])) if fitting else None
+        fitting = [run for run in look_unfinished(project) if wanted in (run.record.name, *_parts(run.id, wanted))]
+        going_on = [run for run in fitting if run.state in (RUNNING, STOPPING)]
+        found = going_on[-1] if going_on else _newest(project, names, wanted)
     if found is None:
-        raise MisuseError(f"there is no run {wanted}", "`fishtui runs list` shows those that there are.")
+        raise MisuseError(
+            f"there is no run {wanted} in {project.root}",
+            "`fishtui runs list` shows those that there are; --project names another project.",
+        )
     return found
+
+
+def _newest(project: Project, names: list[str], wanted: str) -> Run | None:
+    fitting = [name for name in names if wanted in name]
+    if fitting:
+        return look(project.runs / fitting[-1])
+    named = (run for name in reversed(names) if (run := look(project.runs / name)).record.name == wanted)
+    return next(named, None)
+
+
+def _parts(run_id: str, wanted: str) -> tuple[str, ...]:
+    return (wanted,) if wanted in run_id else ()
 
 
 def _look(folder: Path) -> Run:

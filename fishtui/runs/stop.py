@@ -6,7 +6,7 @@ import os
 import select
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 import psutil
@@ -17,7 +17,7 @@ from fishtui.project import Project
 from fishtui.runs import identity, slurm
 from fishtui.runs import record as records
 from fishtui.runs.identity import Identity
-from fishtui.runs.record import FINAL, STOPPED, STOPPING
+from fishtui.runs.record import FINAL, QUEUED, STOPPED, STOPPING
 from fishtui.runs.state import STOP, Run, look, look_unfinished
 
 # Seconds that a run has to save what it has. A checkpoint of a full fine-tuning may take some.
@@ -73,12 +73,24 @@ def stop(project: Project, run: Run, patience: float = PATIENCE) -> Run:
         kill(project, run)
     for each in started_by(project, run.id):
         stop(project, each, patience)
-    run = look(run.folder)
-    if run.state == STOPPED and run.record.state not in FINAL:
-        # Of one that left no word, this is the last.
-        run.record.state, run.record.exit_status = STOPPED, TERMINATED
-        records.finish(run.record, run.folder)
-    return run
+    return settle(look(run.folder))
+
+
+def stop_all(project: Project, runs: Sequence[Run], patience: float = PATIENCE) -> list[Run]:
+    """Stop several runs, the queued ones first, so that none starts when another ends; each as it is then."""
+    for run in sorted(runs, key=lambda run: run.state != QUEUED):
+        ask(project, run)
+    return [stop(project, run, patience) for run in runs]
+
+
+def settle(run: Run) -> Run:
+    """Write down the end of a run that was killed, and could not; returns it as it is then."""
+    if run.state != STOPPED or run.record.state in FINAL:
+        return run
+    run.record.state, run.record.exit_status = STOPPED, TERMINATED
+    run.record.error = "it was killed before it had ended by itself\nWhat was saved until then stays."
+    records.finish(run.record, run.folder)
+    return look(run.folder)
 
 
 def kill(project: Project, run: Run) -> None:

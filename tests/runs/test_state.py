@@ -84,7 +84,7 @@ def test_another_process_of_that_pid_is_no_sign_of_life(project: Project, change
 
 
 def test_another_machines_run_is_taken_at_its_word(project: Project) -> None:
-    elsewhere = msgspec.structs.replace(identity.this_process(), host="gpu-7", pid=1, start_time=1)
+    elsewhere = msgspec.structs.replace(identity.this_process(), host="gpu-7", boot_id="another", pid=1, start_time=1)
     run = state.look(make(project, process=elsewhere, state=RUNNING))
     assert (run.state, run.remark) == (RUNNING, "on gpu-7")
 
