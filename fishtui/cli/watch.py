@@ -49,7 +49,7 @@ def foreground(session: Session, start: Callable[[], Run]) -> int:
 
     with _noted() as noted:
         run = start()
-        if not session.as_json and not run.ended:
+        if sys.stderr.isatty() and not run.ended:
             diagnostics.show(f"{run.id} {run.state}; it goes on if this terminal closes")
         ended = settle(_watch(session, run, pass_on))
     status = conclude(session, ended)

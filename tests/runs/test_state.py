@@ -127,7 +127,7 @@ def test_a_run_leaves_no_reserve_and_tells_how_long_it_took(project: Project) ->
     run = execute(project, "pack", ["pack"], lambda reporter: Ledger(done=1), LOADED, {})
     assert (run.state, run.record.exit_status) == (SUCCEEDED, 0)
     assert run.record.took is not None
-    assert sorted(path.name for path in run.folder.iterdir()) == ["events.jsonl", "output.log", "run.json"]
+    assert sorted(path.name for path in run.folder.iterdir()) == ["events.jsonl", "lock", "output.log", "run.json"]
     assert state.look(run.folder).record.took == run.record.took
 
 
