@@ -35,6 +35,8 @@ PR_SET_PDEATHSIG = 1
 ENDED = "ended"
 # A store keeps what an earlier group of the same processes left there: each has names of its own.
 _meetings = itertools.count()
+# One entry for each group that this process was part of.
+_met: list[Place] = []
 
 
 @dataclass(frozen=True)
@@ -180,8 +182,7 @@ def joined(place: Place, cuda: bool = False) -> Iterator[Group]:
         return
     from torch import distributed
 
-    if "LOCAL_RANK" in os.environ:
-        _end_with_launcher()
+    end_with_launcher()
     try:
         # Not through init_process_group: the store is to outlive the group, to tell why it ended.
         store, _, _ = next(distributed.rendezvous(_meeting_point(os.environ), place.rank, place.world, timeout=MEETING))
@@ -193,6 +194,7 @@ def joined(place: Place, cuda: bool = False) -> Iterator[Group]:
             world_size=place.world,
             timeout=PATIENCE,
         )
+        _met.append(place)
     except RuntimeError as error:
         raise FishtuiError(
             f"the {place.world} processes can't reach each other: {_first_line(error)}",
@@ -212,8 +214,15 @@ def joined(place: Place, cuda: bool = False) -> Iterator[Group]:
     distributed.destroy_process_group()
 
 
-def _end_with_launcher() -> None:
-    """Have SIGTERM sent to this process when torchrun dies, which starts each in a session of its own."""
+def met() -> bool:
+    """Whether this process has ever found the others: before, only its exit status tells them of its end."""
+    return bool(_met)
+
+
+def end_with_launcher() -> None:
+    """If torchrun started this process, have SIGTERM sent to it when that dies: each is in a session of its own."""
+    if "LOCAL_RANK" not in os.environ:
+        return
     prctl = getattr(ctypes.CDLL(None), "prctl", None)
     if prctl is not None:
         prctl(PR_SET_PDEATHSIG, signal.SIGTERM)

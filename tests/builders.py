@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import resource
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
+import psutil
 import soundfile
 
 from fishtui.project import Project
@@ -94,3 +96,68 @@ def file_size_limit(size: int) -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@contextmanager
+def time_limit(seconds: int) -> Iterator[None]:
+    """Raise TimeoutError if the body, in the main thread, takes longer."""
+
+    def end(number: int, frame: object) -> None:
+        raise TimeoutError(f"still not done after {seconds} s")
+
+    before = signal.signal(signal.SIGALRM, end)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def at_work(folder: Path) -> list[psutil.Process]:
+    """The processes that were started for the run in `folder`, or for any run below it."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+            adopted = process.environ().get("FISHTUI_ADOPT", "")
+            if Path(adopted).is_relative_to(folder.resolve()) and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+    return found
+
+
+def none_left(folder: Path, seconds: float = 60) -> bool:
+    """Whether all processes of the run in `folder` are gone within so many seconds."""
+    psutil.wait_procs(at_work(folder), timeout=seconds)
+    return not at_work(folder)
+
+
+class SmallDisk:
+    """A disk of its own, mounted at `folder`, to be filled."""
+
+    def __init__(self, folder: Path) -> None:
+        self._ballast = folder / ".ballast"
+
+    def fill(self, pid: int) -> None:
+        """Leave no room for more, whoever writes."""
+        with suppress(OSError), self._ballast.open("wb", buffering=0) as file:
+            while True:
+                file.write(bytes(4096))
+        assert os.statvfs(self._ballast.parent).f_bavail == 0
+
+    def free(self) -> None:
+        """Make room again."""
+        self._ballast.unlink()
+
+
+class SmallFiles:
+    """In place of a full disk, a process whose files can't grow."""
+
+    # Bytes: more than a run's record, less than the events of a training.
+    LARGEST = 8 << 10
+
+    def fill(self, pid: int) -> None:
+        """Let no file of the process `pid` grow any more."""
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (self.LARGEST, self.LARGEST))
+
+    def free(self) -> None:
+        """Nothing to do: the limit ends with the process."""

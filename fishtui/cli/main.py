@@ -5,18 +5,18 @@ from __future__ import annotations
 import io
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from importlib import import_module
 from keyword import iskeyword
 from pathlib import Path
-from typing import Any
 
 import click
 
-from fishtui import __version__
+from fishtui import __version__, errors
 from fishtui.cli import diagnostics
 from fishtui.cli.commands import COMMANDS
+from fishtui.errors import MisuseError
 
 
 class Commands(click.Group):
@@ -48,19 +48,46 @@ def run(arguments: Sequence[str]) -> int:
         if isinstance(stream, io.TextIOWrapper):
             # What a terminal's encoding has no word for is spelled out.
             stream.reconfigure(errors="backslashreplace")
-    command: Callable[[], Any] = partial(
-        fishtui.main, args=list(arguments), obj=list(arguments), prog_name="fishtui", standalone_mode=False
-    )
     adopted = os.environ.pop("FISHTUI_ADOPT", None)
+    if "LOCAL_RANK" in os.environ:
+        from fishtui.distributed import end_with_launcher
+
+        # From the first moment: what a stage imports may take long.
+        end_with_launcher()
     with diagnostics.reported("--debug" in arguments) as outcome:
         if adopted is not None and not _helps():
             from fishtui.runs.execute import adopt
 
-            adopt(Path(adopted), command)
+            outcome.status = _told(adopt(Path(adopted), partial(_plainly, arguments)))
         else:
-            status = command()
-            outcome.status = status if isinstance(status, int) else 0
+            outcome.status = _command(arguments)
     return outcome.status
+
+
+def _command(arguments: Sequence[str]) -> int:
+    status = fishtui.main(args=list(arguments), obj=list(arguments), prog_name="fishtui", standalone_mode=False)
+    return status if isinstance(status, int) else 0
+
+
+def _plainly(arguments: Sequence[str]) -> None:
+    """Run a command line whose errors are none of click's. Raises KeyboardInterrupt, FishtuiError."""
+    try:
+        _command(arguments)
+    except click.Abort as error:
+        raise KeyboardInterrupt from error
+    except click.ClickException as error:
+        raise MisuseError(error.format_message(), "`fishtui --help` tells what there is.") from error
+
+
+def _told(exit_status: int) -> int:
+    """The status with which a run's own process ends, which is the run's.
+
+    Of several processes, whose launcher would end the others for it, another than 0 only tells those that have waited
+    in vain; how the run ended is on record.
+    """
+    from fishtui.distributed import launched, met
+
+    return exit_status if not launched() else errors.DONE if met() else errors.FAILED
 
 
 def _helps() -> bool:

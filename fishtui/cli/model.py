@@ -45,7 +45,11 @@ def train(session: Session, name: str, resume: bool, restart: bool) -> int:
     """
     if resume and restart:
         raise MisuseError("--resume and --restart exclude each other", "Give one of the two.")
+    from fishtui.training.saved import check_results
+
     values = session.settings.values
+    # Now, and not when its turn has come.
+    check_results(session.project.results / name, resume, restart)
 
     def stage(reporter: Reporter, *, dry_run: bool) -> Ledger:
         from fishtui.stages.train import train

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sys
 import textwrap
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 MOST_NARROW = 10
 # The greatest width that any other column gets on a terminal.
 MOST_WIDE = 32
+# A command in a text, and what stands for its blanks while that is broken into lines.
+COMMAND = re.compile("`[^`]*`")
+UNBROKEN = "\0"
 
 
 def line(text: str = "") -> None:
@@ -40,13 +44,12 @@ def folded(text: str, stream: TextIO) -> str:
         return text
     indent = " " * (len(text) - len(text.lstrip()))
     width = shutil.get_terminal_size().columns
-    return (
-        textwrap.fill(
-            text, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False, drop_whitespace=True
-        )
-        if len(text) > width
-        else text
-    )
+    if len(text) <= width:
+        return text
+    # A command is to be copied whole.
+    kept = COMMAND.sub(lambda match: match[0].replace(" ", UNBROKEN), text)
+    filled = textwrap.fill(kept, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+    return filled.replace(UNBROKEN, " ")
 
 
 def document(content: Any) -> None:

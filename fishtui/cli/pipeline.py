@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from fishtui.cli.options import Session, setting, shared
+from fishtui.errors import MisuseError
 
 if TYPE_CHECKING:
     from fishtui.runs.ledger import Ledger
@@ -32,6 +33,8 @@ def run(session: Session, first: str | None, until: str | None) -> int:
 
     asked_for(first, until)
     values = session.settings.values
+    if not session.project.settings_file.exists() and not session.project.path(values.paths.data).is_dir():
+        raise MisuseError(f"{session.project.root} is no project", "Go into one, or make one with `fishtui init`.")
     if session.dry_run:
         from fishtui.cli import output
         from fishtui.runs.reporter import Reporter
@@ -49,7 +52,7 @@ def run(session: Session, first: str | None, until: str | None) -> int:
         from fishtui.pipeline.run import run_pipeline
         from fishtui.pipeline.start import start
 
-        each = functools.partial(start, session.project, session.settings, reporter)
+        each = functools.partial(start, session.project, session.settings, reporter, waits=not session.now)
         return run_pipeline(session.project, values, reporter, each, first=first, until=until)
 
     return session.run("run", stage, first=first, until=until)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TextIO
@@ -46,6 +47,8 @@ class Bar:
 
     def __init__(self, stage: str, console: Console) -> None:
         self._console = console
+        # Rates are told by the time of the events, of which many may come at once.
+        self._time, self._came = 0.0, time.monotonic()
         self._progress = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
@@ -58,12 +61,14 @@ class Bar:
             transient=True,
             # A slow link should not be filled with bars that look alike.
             refresh_per_second=4,
+            get_time=lambda: self._time + time.monotonic() - self._came,
         )
         self._task = self._progress.add_task(stage, total=None, note="", unit="")
 
     def __call__(self, event: Mapping[str, Any]) -> None:
         match event["kind"]:
             case "progress":
+                self._time, self._came = event["time"], time.monotonic()
                 self._progress.start()
                 if event["done"] < self._progress.tasks[0].completed:
                     # The next part of the work counts from the start.

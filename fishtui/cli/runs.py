@@ -44,7 +44,7 @@ def list_(session: Session, limit: int) -> int:
     waits = queue.waiting(look_unfinished(session.project)) if any(run.state == "queued" for run in found) else {}
     rows = [[f"{RUN[run.state]} {run.state}", run.id, _took(run), _result(run, waits.get(run.id))] for run in found]
     if not rows:
-        output.line("No runs yet: every stage leaves one.")
+        output.line(f"No runs in {session.project.root} yet: every stage leaves one. --project names another project.")
         return 0
     output.table(rows, ["state", "run", "time", "result"], right={2})
     return 0
@@ -84,14 +84,16 @@ def logs(session: Session, run: str, follows: bool, lines: int) -> int:
     folder = find(session.project, run).folder
     log = Log(folder / "output.log")
     shown = log.tail(lines)
-    offset = 0
+    last = shown[:1] or log.tail(1)
+    offset = (last[0].offset if shown or not last[0].whole else last[0].end) if last else 0
     while True:
         ended = not follows or look(folder).ended
         for line in shown:
             if line.whole or ended:
-                output.document({"offset": line.offset, "text": line.text}) if session.as_json else print(
-                    line.text, flush=True
-                )
+                if session.as_json:
+                    output.document({"offset": line.offset, "text": line.text})
+                else:
+                    print(line.text, flush=True)
                 offset = line.end
         shown = log.after(offset, 1000)
         if any(line.whole for line in shown):
@@ -124,12 +126,15 @@ def stop(session: Session, chosen: tuple[str, ...], patience: float) -> int:
 
     A training saves a checkpoint first. A queued run never starts.
     """
-    from fishtui.cli import output
+    from fishtui.cli import diagnostics, output
     from fishtui.runs import queue
     from fishtui.runs.state import find
-    from fishtui.runs.stop import stop
+    from fishtui.runs.stop import stop_all
 
-    ended = [stop(session.project, find(session.project, each), patience) for each in chosen]
+    found = [find(session.project, each) for each in chosen]
+    if any(not run.ended for run in found) and not session.as_json:
+        diagnostics.show(f"asked; each is killed if it has not ended in {patience:g} s")
+    ended = stop_all(session.project, found, patience)
     queue.advance(session.project)
     if session.as_json:
         output.document([run.as_dict() for run in ended])
@@ -170,7 +175,7 @@ def remove(session: Session, chosen: tuple[str, ...], ended: bool) -> int:
     if bool(chosen) == ended:
         raise MisuseError("say which: RUN… or --ended", "`fishtui runs list` shows them.")
     found = (
-        [run for run in look_all(session.project) if run.ended and run.is_here]
+        [run for run in look_all(session.project) if run.ended and (run.is_here or not run.record.host)]
         if ended
         else [find(session.project, each) for each in chosen]
     )

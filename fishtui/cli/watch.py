@@ -14,9 +14,9 @@ from fishtui.cli.progress import show_events, show_json
 from fishtui.errors import INTERRUPTED
 from fishtui.runs.events import new_event
 from fishtui.runs.follow import follow
-from fishtui.runs.record import STOPPED
+from fishtui.runs.record import FAILED, FINAL, STOPPED
 from fishtui.runs.state import Run
-from fishtui.runs.stop import ask, kill
+from fishtui.runs.stop import ask, kill, settle
 
 
 def attach(session: Session, run: Run) -> int:
@@ -49,7 +49,9 @@ def foreground(session: Session, start: Callable[[], Run]) -> int:
 
     with _noted() as noted:
         run = start()
-        ended = _watch(session, run, pass_on)
+        if sys.stderr.isatty() and not run.ended:
+            diagnostics.show(f"{run.id} {run.state}; it goes on if this terminal closes")
+        ended = settle(_watch(session, run, pass_on))
     status = conclude(session, ended)
     return INTERRUPTED if interrupted and ended.state == STOPPED else status
 
@@ -86,7 +88,8 @@ def _watch(session: Session, run: Run, between: Callable[[], None] = lambda: Non
             listen(
                 new_event(
                     "end",
-                    state=ended.state,
+                    # What became of one that left no word is a failure to whoever waits for it.
+                    state=ended.state if ended.state in FINAL else FAILED,
                     exit_status=ended.exit_status,
                     error=record.error or ended.remark or None,
                     ledger=record.ledger,

@@ -37,11 +37,20 @@ class Look:
     """Looks at each part of a project when it is first asked for, and no more than once at the dataset.
 
     The catalog is brought up to date and what hasn't been measured is, as every stage does; `dry` takes the catalog
-    as it stands, and writes nothing. What is missing or damaged counts as not there: the stage will say so.
+    of the project that is `cataloged` as it stands, and writes nothing. What is missing or damaged counts as not
+    there: the stage will say so.
     """
 
-    def __init__(self, project: Project, settings: Settings, reporter: Reporter, dry: bool = False) -> None:
+    def __init__(
+        self,
+        project: Project,
+        settings: Settings,
+        reporter: Reporter,
+        dry: bool = False,
+        cataloged: Project | None = None,
+    ) -> None:
         self.project = project
+        self._cataloged = cataloged or project
         self.settings = settings
         self.data = project.path(settings.paths.data)
         self.protos = project.path(settings.paths.protos)
@@ -65,7 +74,7 @@ class Look:
     def unwanted(self, tolerated: Collection[str] = (), stale_codes: bool = True) -> set[str]:
         """Names of clips that take no part in a step; see `stages.clips.left_out`."""
         found = left_out(
-            self.project,
+            self._cataloged,
             self.settings,
             self._reporter,
             self.data,
@@ -92,11 +101,11 @@ class Look:
     def _rows(self) -> list[_Row]:
         if not self._fresh:
             self.unwanted()
-        if not self.data.is_dir() or not self.project.catalog.exists():
+        if not self.data.is_dir() or not self._cataloged.catalog.exists():
             return []
         from fishtui.catalog.store import Catalog
 
-        with Catalog(self.project, self.data) as catalog:
+        with Catalog(self._cataloged, self.data) as catalog:
             rows = catalog.query("SELECT name, audio_hash, text, codes_hash FROM clips WHERE gone IS NULL")
         return [_Row(*row) for row in rows]
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fishtui.errors import MisuseError
+from fishtui.pipeline.aside import aside
 from fishtui.pipeline.digests import Sum
 from fishtui.pipeline.look import Look
 from fishtui.pipeline.stamps import Evidence, Stamp, read_stamp
@@ -50,20 +51,27 @@ def plan(
 
     After a step that runs all later ones are taken to run as well; decided again once it has ended, they may turn
     out to be up to date. The catalog is brought up to date and hashes of files are kept; with `dry_run` nothing is
-    written, and the catalog is taken as it stands. Raises MisuseError for a step that there is not, FishtuiError if
-    the dataset can't be read.
+    written, and a copy of the catalog is brought up to date. Raises MisuseError for a step that there is not,
+    FishtuiError if the dataset can't be read.
     """
     asked = asked_for(first, until)
-    look = Look(project, settings, reporter or Reporter(), dry=dry_run)
+    reporter = reporter or Reporter()
+    if not dry_run:
+        return _plan(Look(project, settings, reporter), asked)
+    with aside(project, settings) as cataloged:
+        return _plan(Look(project, settings, reporter, dry=True, cataloged=cataloged), asked)
+
+
+def _plan(look: Look, asked: tuple[str, ...]) -> list[Planned]:
     planned: list[Planned] = []
     before = ""
     for name in STEPS:
-        if reason := excluded(settings, name, asked):
+        if reason := excluded(look.settings, name, asked):
             planned.append(Planned(name, False, reason, []))
             continue
         step = BY_NAME[name]
         if before:
-            stamp = read_stamp(project, name)
+            stamp = read_stamp(look.project, name)
             planned.append(Planned(name, True, f"{before} runs before it", [name, *step.arguments(look, stamp, None)]))
         else:
             planned.append(_decide(look, step).planned)

@@ -55,7 +55,7 @@ def run_pipeline(
             continue
         decision = decide(project, settings, name, reporter)
         planned = decision.planned
-        reporter.note(f"{name}: {planned.reason}")
+        reporter.note(f"{name} runs: {planned.reason}" if planned.runs else f"{name} is {planned.reason}")
         if not planned.runs:
             ledger.skip(name, planned.reason)
             continue
@@ -69,7 +69,9 @@ def run_pipeline(
             )
         record_done(project, settings, decision)
         if outcome.state == PARTIAL:
-            ledger.fail(name, f"done but for {outcome.failed:,} items: `fishtui runs show {outcome.run}` names them")
+            ledger.fail(
+                name, f"done, but {outcome.failed:,} of its items failed: see `fishtui runs show {outcome.run}`"
+            )
         else:
             ledger.done += 1
     reporter.progress(ledger.total, len(asked), unit="stages")

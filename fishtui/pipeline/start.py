@@ -11,18 +11,17 @@ from fishtui.project import Project
 from fishtui.runs.execute import Terminated, adopted
 from fishtui.runs.follow import follow
 from fishtui.runs.launch import launch
+from fishtui.runs.record import STOPPED
 from fishtui.runs.reporter import Reporter
-from fishtui.runs.stop import stop
+from fishtui.runs.stop import ask, started_by
 from fishtui.settings import Loaded
 
 
-def start(project: Project, settings: Loaded, reporter: Reporter, planned: Planned) -> Outcome:
+def start(project: Project, settings: Loaded, reporter: Reporter, planned: Planned, *, waits: bool = True) -> Outcome:
     """Launch a step and wait for its end, telling its progress as ours; stops it when we are asked to end."""
     parent = adopted()
     command = [*planned.arguments, "--project", str(project.root)]
     arguments = {"name": settings.values.run.name} if planned.step == "train" else {}
-    run = launch(project, planned.step, command, settings, arguments, parent=parent.id if parent else None)
-    reporter.artifact("run", run.folder)
 
     def tell(event: Mapping[str, Any]) -> None:
         if event["kind"] == "progress":
@@ -33,9 +32,18 @@ def start(project: Project, settings: Loaded, reporter: Reporter, planned: Plann
             reporter.note(event["message"])
 
     try:
+        run = launch(
+            project, planned.step, command, settings, arguments, parent=parent.id if parent else None, waits=waits
+        )
+        reporter.artifact("run", run.folder)
         ended = follow(project, run.folder, tell, lambda blocker: reporter.note(f"waiting for {blocker}"))
     except (KeyboardInterrupt, Terminated):
-        stop(project, run)
+        # It has as long to save what it has as whoever asks gives us.
+        for each in started_by(project, parent.id) if parent else ():
+            follow(project, ask(project, each).folder, tell)
         raise
+    if ended.state == STOPPED:
+        # Whoever stopped it doesn't want what comes after it either.
+        raise Terminated
     failed = len(ended.record.ledger["failed"]) if ended.record.ledger else 0
     return Outcome(ended.state, ended.record.error or ended.remark, failed, ended.id)

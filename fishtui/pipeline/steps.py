@@ -93,7 +93,8 @@ def _train_arguments(look: Look, stamp: Stamp | None, now: Evidence | None) -> l
     """Results of other data or settings are moved aside; those that can be gone on with are."""
     name = look.settings.run.name
     if not look.checkpoints():
-        return [name]
+        # There may be some by the time that it begins: of a training that outlived its pipeline.
+        return [name, "--resume"]
     if stamp is None or stamp.evidence.settings.get("run.name") != name:
         # Made by hand: training itself knows whether it can go on from there.
         return [name, "--resume"]

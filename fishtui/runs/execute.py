@@ -26,7 +26,7 @@ from fishtui.runs.launch import needs_of
 from fishtui.runs.launcher import GPUS
 from fishtui.runs.ledger import Ledger
 from fishtui.runs.record import RunRecord
-from fishtui.runs.reporter import Listener, Reporter
+from fishtui.runs.reporter import Listener, Narrator, Reporter
 from fishtui.runs.state import STOP, Run
 from fishtui.settings import Loaded
 
@@ -62,7 +62,7 @@ def execute(
     with exclusive(lock, f"at {stage} in {project.root}", wait=waits) if alone else nullcontext():
         if _adopted is not None:
             record, folder = _adopted
-            conduct(record, folder, work)
+            conduct(record, folder, work, (Narrator(),))
             return _run(record, folder)
         needs = needs_of(stage, settings.values, arguments, os.environ)
         record, folder = records.create(
@@ -70,9 +70,11 @@ def execute(
         )
         there = gpus.visible(os.environ) if needs.gpus else []
         record.gpus = list(needs.devices) or [gpu.id for gpu in there[: needs.gpus]]
-        begin(record, folder)
-        with _output_to(folder / "output.log") as (stdout, stderr), terminable():
-            conduct(record, folder, work, (listen(_run(record, folder), stdout, stderr),) if listen else ())
+        with (folder / "lock").open("a") as claimed:
+            fcntl.flock(claimed, fcntl.LOCK_EX)
+            begin(record, folder)
+            with _output_to(folder / "output.log") as (stdout, stderr), terminable():
+                conduct(record, folder, work, (listen(_run(record, folder), stdout, stderr),) if listen else ())
     queue.advance(project)
     return _run(record, folder)
 
@@ -82,36 +84,50 @@ def adopted() -> RunRecord | None:
     return _adopted and _adopted[0]
 
 
-def adopt(folder: Path, command: Callable[[], Any]) -> None:
-    """Be the process of the queued run in `folder`: `command` is to end in `execute`.
+def adopt(folder: Path, command: Callable[[], Any]) -> int:
+    """Be the process of the queued run in `folder`: `command` is to end in `execute`. Returns the run's exit status.
 
-    Does nothing if another process has the run, or it was stopped before it began. At the end the next runs are
+    Does nothing if another process has done the run, or it was stopped before it began. At the end the next runs are
     started. Raises FishtuiError if the record can't be read or written.
     """
+    try:
+        with (folder / "lock").open("a") as lock:
+            # Waits for another process that has the run: until that is on record, this one may be taken for the run's.
+            # The lock is held to the end: it tells whoever can't see this process that it lives.
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            # What is started in the background is to be interruptible all the same.
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            with terminable():
+                return _adopt(folder, command)
+    finally:
+        # Within a step of SLURM's, what is started would end with that.
+        if "SLURM_STEP_ID" not in os.environ:
+            queue.advance(Project(folder.parents[2]))
+
+
+def _adopt(folder: Path, command: Callable[[], Any]) -> int:
     global _adopted
-    with (folder / "lock").open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return
-        # What is started in the background is to be interruptible all the same.
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        with terminable():
-            record = records.read(folder)
-            # Whoever asks it to stop leaves the marker first: a signal that came before our handlers is not missed.
-            if record.state != records.QUEUED or (folder / STOP).exists():
-                return
-            record.gpus = [gpu for gpu in os.environ.get(GPUS, "").split(",") if gpu]
-            _adopted = record, folder
-            begin(record, folder)
-            try:
-                command()
-                problem: BaseException = FishtuiError(f"`{record.shown_command}` is no stage", "Run it in a terminal.")
-            except BaseException as error:
-                problem = error
-            if record.state == records.RUNNING:
-                conduct(record, folder, partial(_refuse, problem))
-    queue.advance(Project(folder.parents[2]))
+    record = records.read(folder)
+    # Whoever asks it to stop leaves the marker first: a signal that came before our handlers is not missed.
+    if record.state != records.QUEUED or (folder / STOP).exists():
+        return errors.TERMINATED if record.exit_status is None else record.exit_status
+    record.gpus = [gpu for gpu in os.environ.get(GPUS, "").split(",") if gpu]
+    _adopted = record, folder
+    try:
+        begin(record, folder)
+    except FishtuiError as error:
+        # On a full disk, say: there is room for this much.
+        _fail(record, folder, error, error.exit_status)
+        records.finish(record, folder)
+        return error.exit_status
+    try:
+        command()
+        problem: BaseException = FishtuiError(f"`{record.shown_command}` is no stage", "Run it in a terminal.")
+    except BaseException as error:
+        problem = error
+    if record.state == records.RUNNING:
+        conduct(record, folder, partial(_refuse, problem))
+    return errors.FAILED if record.exit_status is None else record.exit_status
 
 
 def _refuse(problem: BaseException, reporter: Reporter) -> Ledger:
@@ -131,20 +147,28 @@ def begin(record: RunRecord, folder: Path) -> None:
 
 def conduct(record: RunRecord, folder: Path, work: Work, listeners: tuple[Listener, ...] = ()) -> None:
     """Do the run's work in this process, and write down how it ended. Raises FishtuiError if that can't be written."""
-    before = time.monotonic()
+    started = time.monotonic()
     events = EventWriter(folder / "events.jsonl")
+    reporter = Reporter(events, listeners)
+    before = [(number, signal.getsignal(number)) for number in (signal.SIGTERM, signal.SIGINT)]
     try:
-        reporter = Reporter(events, listeners)
         _do(record, folder, work, reporter)
-        # What asks us to end now has come too late to change how the run ended.
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        reporter.end(record.state, record.exit_status, record.error, record.ledger)
-    except FishtuiError as error:
-        _fail(record, folder, error, error.exit_status)
     finally:
+        # What asks us to end now has come too late to change how the run ended.
+        for number, _ in before:
+            signal.signal(number, signal.SIG_IGN)
+        record.took = time.monotonic() - started
+        if record.state == records.RUNNING:
+            # It was asked to end while it wrote down how it had.
+            record.state, record.exit_status = records.STOPPED, errors.TERMINATED
+        records.make_room(folder)
+        # If the disk is full even so, run.json tells it, or nothing can.
+        with suppress(FishtuiError):
+            reporter.end(record.state, record.exit_status, record.error, record.ledger)
         events.close()
-        record.took = time.monotonic() - before
         records.finish(record, folder)
+        for number, handler in before:
+            signal.signal(number, handler)
 
 
 def _run(record: RunRecord, folder: Path) -> Run:
@@ -166,6 +190,9 @@ def _do(record: RunRecord, folder: Path, work: Work, reporter: Reporter) -> None
             f"This is a fault of fishtui; {folder / 'output.log'} has the details.",
         )
         _fail(record, folder, problem, errors.FAILED)
+        if (folder / STOP).exists():
+            # Code in C may lose what a signal raises, and then break off for the lack of what was interrupted.
+            record.state, record.exit_status, record.error = records.STOPPED, errors.TERMINATED, None
     else:
         record.ledger = ledger.as_dict()
         record.state = records.PARTIAL if ledger.failed else records.SUCCEEDED

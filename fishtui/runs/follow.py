@@ -40,12 +40,14 @@ def follow(
         if time.monotonic() >= next_look:
             run = look(folder)
             next_look = time.monotonic() + (JOB if run.is_elsewhere else STATE)
-        while events := tail.read():
+        while (events := tail.read()) or tail.more:
             for event in events:
                 listen(event)
                 if event["kind"] == "end":
                     next_look = float("-inf")
         if run is not None and run.ended:
+            # One that was killed has started none after it.
+            queue.advance(project)
             return run
         if run is not None and run.state == QUEUED:
             queue.advance(project)

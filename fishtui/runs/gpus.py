@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
+# By which CUDA numbers GPUs; NVML does so by their place on the bus.
+NUMBERED = "CUDA_DEVICE_ORDER"
 
 
 @dataclass(frozen=True)
@@ -21,9 +23,12 @@ class Gpu:
     busy: float | None = None
 
 
-def visible(environment: Mapping[str, str]) -> list[Gpu]:
-    """The GPUs that a process of this environment may use, in its order; none where there is no driver."""
-    there = machine()
+def visible(environment: Mapping[str, str], there: list[Gpu] | None = None) -> list[Gpu]:
+    """The GPUs that a process of this environment may use, in its order; of the machine's, or those `there`.
+
+    There are none without a driver.
+    """
+    there = machine() if there is None else there
     if VISIBLE not in environment:
         return there
     found = []

@@ -47,16 +47,18 @@ def identify(pid: int) -> Identity | None:
 
 
 def is_here(process: Identity) -> bool:
-    """Whether the process belongs to this machine, so that we can know whether it lives."""
-    return (process.host, process.machine) == here()
+    """Whether the process is of this machine, whatever that was called then, so that we can know whether it lives."""
+    return process.boot_id == _boot() or (process.host, process.machine) == here()
 
 
 def is_alive(process: Identity) -> bool | None:
-    """Whether the process runs; None if it is another machine's, of which nothing can be known here."""
+    """Whether the process runs; None if it is of another machine or container, whose pids mean nothing here."""
     if not is_here(process):
         return None
-    if (process.boot_id, process.space) != (_boot(), _space()):
+    if process.boot_id != _boot():
         return False
+    if process.space != _space():
+        return None
     return _start_time(process.pid) == process.start_time
 
 

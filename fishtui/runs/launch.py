@@ -6,10 +6,12 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+
 from fishtui.project import Project
 from fishtui.runs import gpus, queue
 from fishtui.runs import record as records
-from fishtui.runs.record import Needs
+from fishtui.runs.record import PROCESSOR, Needs
 from fishtui.runs.state import Run, look
 from fishtui.settings import Loaded, Settings
 
@@ -17,8 +19,6 @@ from fishtui.settings import Loaded, Settings
 SIDE_BY_SIDE = ("train", "synthesize", "export")
 # What waits for the network or for other runs, and not for a processor.
 IDLE = ("download", "run")
-# The lock of what works on the processor.
-PROCESSOR = "cpu"
 
 
 def launch(
@@ -39,8 +39,7 @@ def launch(
     is to run it as a job, when what it needs is free there. The launcher may end at once.
     """
     needs = Needs() if sbatch is not None else needs_of(stage, settings.values, arguments, os.environ)
-    if not waits:
-        needs = Needs(locks=tuple(lock for lock in needs.locks if lock != PROCESSOR))
+    needs = msgspec.structs.replace(needs, patient=waits)
     _, folder = records.create(project, stage, command, settings, arguments, needs=needs, parent=parent, sbatch=sbatch)
     queue.start_ready(project)
     return look(folder)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+
 from fishtui.errors import MisuseError
 from fishtui.runs.record import ALLOCATION, RunRecord
 
 # The folder of the run that a process was started for, and the GPUs that it was given.
 ADOPT = "FISHTUI_ADOPT"
 GPUS = "FISHTUI_GPUS"
+# How many threads each process computes with.
+THREADS = "OMP_NUM_THREADS"
 
 
 def launcher(record: RunRecord) -> list[str]:
@@ -28,3 +32,14 @@ def launcher(record: RunRecord) -> list[str]:
             f"Start it with torchrun on each machine, or with `fishtui run --until {record.stage} --slurm`.",
         )
     return [record.python, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={devices}"]
+
+
+def threads(record: RunRecord) -> dict[str, str]:
+    """The variable that shares this machine's processors out among the run's processes, unless the user has set it.
+
+    torchrun would give each of several processes a single thread; SLURM binds each to processors of its own.
+    """
+    devices = record.settings.get(record.stage, {}).get("devices", 1)
+    if devices == 1 or THREADS in record.environment or ALLOCATION in record.environment:
+        return {}
+    return {THREADS: str(max(len(os.sched_getaffinity(0)) // devices, 1))}

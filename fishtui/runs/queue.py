@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from collections.abc import Sequence
 from contextlib import suppress
@@ -13,18 +14,26 @@ from fishtui.files import exclusive
 from fishtui.project import Project
 from fishtui.runs import gpus, identity, slurm
 from fishtui.runs import record as records
-from fishtui.runs.gpus import VISIBLE, Gpu
-from fishtui.runs.launcher import ADOPT, GPUS, launcher
-from fishtui.runs.record import ALLOCATION, CARRIED, QUEUED, Needs, RunRecord
+from fishtui.runs.gpus import NUMBERED, VISIBLE, Gpu
+from fishtui.runs.launcher import ADOPT, GPUS, launcher, threads
+from fishtui.runs.record import ALLOCATION, CARRIED, PROCESSOR, QUEUED, Needs
 from fishtui.runs.state import Run, Started, look, look_unfinished, note_started
 
 # A folder of the user's may hold modules named like Python's own: they are data, and not to be run.
 SAFE = "PYTHONSAFEPATH"
+# The share of a GPU's memory that has to be free for a run.
+ROOM = 1 / 3
+OTHERS = "other programs on the GPU"
+# What torchrun tells its processes of their place, which is none of what they start.
+PLACE = re.compile("(RANK|WORLD_SIZE|MASTER_ADDR|MASTER_PORT|(LOCAL|GROUP|ROLE)_[A-Z_]+|TORCHELASTIC_[A-Z_]+)$")
 
 
 @dataclass
 class Taken:
-    """What runs hold, or wait for before others: each lock and GPU, with the run."""
+    """What runs hold, or wait for before others: each lock and GPU, with the run.
+
+    A GPU most of whose memory is in use counts as taken, by others where it is by none of our runs.
+    """
 
     locks: dict[str, str] = field(default_factory=dict)
     gpus: dict[str, str] = field(default_factory=dict)
@@ -36,12 +45,15 @@ class Taken:
         """
         candidates = list(needs.devices) or [gpu.id for gpu in sorted(visible, key=lambda gpu: -gpu.free)]
         wanted = len(needs.devices) or needs.gpus
-        free = [gpu for gpu in candidates if gpu not in self.gpus]
-        blockers = [self.locks[lock] for lock in needs.locks if lock in self.locks]
+        full = {gpu.id for gpu in visible if gpu.free < ROOM * gpu.total}
+        taken = {gpu: self.gpus.get(gpu, OTHERS) for gpu in candidates if gpu in self.gpus or gpu in full}
+        free = [gpu for gpu in candidates if gpu not in taken]
+        awaited = needs.locks if needs.patient else [lock for lock in needs.locks if lock != PROCESSOR]
+        blockers = [self.locks[lock] for lock in awaited if lock in self.locks]
         # More than there are is for the run itself to complain about.
-        if len(free) < min(wanted, len(candidates)):
-            blockers += [self.gpus[gpu] for gpu in candidates if gpu in self.gpus]
-        chosen = free[:wanted]
+        if needs.patient and len(free) < min(wanted, len(candidates)):
+            blockers += taken.values()
+        chosen = (free if needs.patient else [*free, *taken])[:wanted]
         for lock in needs.locks:
             self.locks.setdefault(lock, run_id)
         for gpu in chosen if not blockers else free if wanted else []:
@@ -50,7 +62,7 @@ class Taken:
 
 
 def waiting(runs: Sequence[Run]) -> dict[str, str]:
-    """Of each run of this machine that has to wait: the run that it waits for."""
+    """Of each run of this machine that has to wait: the run, or what else, it waits for."""
     return {run_id: found for run_id, found in _granted(runs).items() if isinstance(found, str)}
 
 
@@ -122,9 +134,10 @@ def _failed(run: Run, problem: str) -> None:
 
 
 def _environment(run: Run, chosen: Sequence[str]) -> dict[str, str]:
-    ours = {name: value for name, value in os.environ.items() if not CARRIED.match(name)}
+    ours = {name: value for name, value in os.environ.items() if not (CARRIED.match(name) or PLACE.match(name))}
+    carried = {name: value for name, value in run.record.environment.items() if not PLACE.match(name)}
     given = {ADOPT: str(run.folder.resolve()), GPUS: ",".join(chosen)}
-    environment = {**ours, **run.record.environment, **given, SAFE: "1"}
+    environment = {NUMBERED: "PCI_BUS_ID", **ours, **carried, **threads(run.record), **given, SAFE: "1"}
     if chosen and not run.record.needs.devices:
         environment[VISIBLE] = ",".join(chosen)
     return environment
@@ -140,19 +153,16 @@ def _is_ours(run: Run) -> bool:
 def _granted(runs: Sequence[Run]) -> dict[str, list[str] | str]:
     """What each queued run of this machine gets now, or the run that it waits for."""
     taken = Taken()
+    there = gpus.machine() if any(run.record.needs.gpus or run.record.needs.devices for run in runs) else []
     for run in runs:
         if run.state != QUEUED and not run.ended and run.is_here:
             taken.locks.update(dict.fromkeys(run.record.needs.locks, run.id))
             taken.gpus.update(dict.fromkeys(run.gpus, run.id))
     return {
-        run.id: taken.grant(run.id, run.record.needs, _visible(run.record))
+        run.id: taken.grant(run.id, run.record.needs, gpus.visible(run.record.environment, there))
         for run in sorted(runs, key=_id)
         if _is_ours(run)
     }
-
-
-def _visible(record: RunRecord) -> list[Gpu]:
-    return gpus.visible(record.environment) if record.needs.gpus else []
 
 
 def _id(run: Run) -> str:

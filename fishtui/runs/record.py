@@ -8,6 +8,7 @@ import os
 import platform
 import re
 import shlex
+import shutil
 import sys
 import time
 from collections.abc import Mapping
@@ -20,7 +21,7 @@ import msgspec
 
 from fishtui import __version__
 from fishtui.errors import FishtuiError
-from fishtui.files import discard, write_text
+from fishtui.files import discard, write_bytes, write_text
 from fishtui.project import Project
 from fishtui.runs import identity
 from fishtui.runs.identity import Identity
@@ -45,22 +46,26 @@ FINAL = (SUCCEEDED, PARTIAL, FAILED, STOPPED)
 
 # Variables that a run takes from where it was launched, whoever starts it later. No others: they may hold secrets.
 CARRIED = re.compile(
-    f"({ENVIRONMENT_PREFIX}|CUDA_|NVIDIA_|NCCL_|GLOO_|OMP_|MKL_|TORCH|PYTORCH_|PYTHON|HF_HOME|HF_ENDPOINT|HF_HUB_|LC_|SLURM_)"
+    f"({ENVIRONMENT_PREFIX}|CUDA_|NVIDIA_|NCCL_|GLOO_|OMP_|MKL_|TORCH|PYTORCH_|PYTHON|HF_HOME|HF_ENDPOINT|HF_HUB_|LC_|SLURM_(?!JWT))"
     "|(PATH|LD_LIBRARY_PATH|LD_PRELOAD|VIRTUAL_ENV|CONDA_PREFIX|LANG|TZ|TMPDIR|HOME)$"
 )
 # Bytes that a run frees at its end, so that the word on how it ended finds room even on a full disk.
-RESERVE = 16_384
+RESERVE = 65_536
+# The lock of what works on the processor.
+PROCESSOR = "cpu"
 
 
 class Needs(msgspec.Struct, frozen=True, kw_only=True):
     """What a run must have before it starts: `locks` that one run holds at a time, and GPUs.
 
-    `gpus` is how many of the machine's it takes, any of them; `devices` names those that it takes, where it says.
+    `gpus` is how many of the machine's it takes, any of them; `devices` names those that it takes, where it says. One
+    that isn't `patient` waits for no processor and no GPU, but only for what makes the same outputs.
     """
 
     locks: tuple[str, ...] = ()
     gpus: int = 0
     devices: tuple[str, ...] = ()
+    patient: bool = True
 
 
 class RunRecord(msgspec.Struct, kw_only=True):
@@ -100,6 +105,12 @@ class RunRecord(msgspec.Struct, kw_only=True):
     error: str | None = None
     traceback: str = ""
     ledger: dict[str, Any] | None = None
+
+    @property
+    def name(self) -> str:
+        """What tells it from other runs of its stage: the training's name; empty for stages that have none."""
+        name = self.arguments.get("name")
+        return name if isinstance(name, str) else ""
 
     @property
     def shown_command(self) -> str:
@@ -175,12 +186,12 @@ def create(
         state=RUNNING if process else QUEUED,
     )
     try:
-        (folder / "reserve").write_bytes(os.urandom(RESERVE))
-    except OSError as error:
-        raise FishtuiError(
-            f"{folder} can't be written: {error.strerror}", "Free some space and start again."
-        ) from error
-    save(record, folder)
+        write_bytes(folder / "reserve", os.urandom(RESERVE))
+        save(record, folder)
+    except BaseException:
+        # A folder without a record would be listed as a run that was lost.
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
     return record, folder
 
 
@@ -188,11 +199,21 @@ def _carried(environment: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in environment.items() if CARRIED.match(name)}
 
 
+def make_room(folder: Path) -> None:
+    """Free the bytes that were kept for the run's last word."""
+    discard(folder / "reserve")
+
+
 def finish(record: RunRecord, folder: Path) -> None:
     """Write how the run ended; it needs no room that the run has not kept for this. Raises FishtuiError."""
-    discard(folder / "reserve")
+    make_room(folder)
     record.finished = time.time()
-    save(record, folder)
+    try:
+        save(record, folder)
+    except FishtuiError:
+        # Rather how it ended without its long lists than nothing.
+        record.ledger, record.traceback = None, ""
+        save(record, folder)
 
 
 def _new_folder(project: Project, stage: str) -> Path:

@@ -11,6 +11,7 @@ from fishtui.errors import FishtuiError, MisuseError
 from fishtui.project import Project
 from fishtui.runs import queue
 from fishtui.runs import record as records
+from fishtui.runs.events import read_events
 from fishtui.runs.state import Run, look
 from fishtui.settings import Loaded, Settings
 
@@ -25,9 +26,9 @@ def relaunch(project: Project, run: Run) -> Run:
         raise MisuseError(f"{run.id} is still {run.state}", f"Stop it first: `fishtui runs stop {run.id}`.")
     if not before.command:
         raise MisuseError(f"{run.id}: {run.remark}", "Give the stage's own command.")
-    command = [word for word in before.command if word != "--restart"]
-    if before.stage == "train" and "--resume" not in command:
-        command.append("--resume")
+    command = list(before.command)
+    if before.stage == "train" and ("--restart" not in command or _has_saved(run)):
+        command = [*(word for word in command if word not in ("--restart", "--resume")), "--resume"]
     settings = Loaded(msgspec.convert(before.settings, Settings), before.sources)
     _, folder = records.create(
         project,
@@ -41,6 +42,15 @@ def relaunch(project: Project, run: Run) -> Run:
     )
     queue.start_ready(project)
     return look(folder)
+
+
+def _has_saved(run: Run) -> bool:
+    """Whether a training got as far as a checkpoint of its own."""
+    try:
+        events = read_events(run.folder / "events.jsonl")
+        return any(event["kind"] == "artifact" and event["role"] == "checkpoint" for event in events)
+    except OSError:
+        return False
 
 
 def remove(run: Run) -> None:

@@ -5,14 +5,43 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from fishtui.plain import harmless
 from fishtui.runs.events import EventWriter, new_event
 
+# Seconds between two events of progress, and between two lines of it in a log.
 PROGRESS_INTERVAL = 0.1
+TOLD_INTERVAL = 5.0
 
 Listener = Callable[[Mapping[str, Any]], None]
+
+
+class Narrator:
+    """Tells events on stdout in lines of their own, progress now and then: a run's log."""
+
+    def __init__(self) -> None:
+        self._last_progress = -math.inf
+
+    def __call__(self, event: Mapping[str, Any]) -> None:
+        match event["kind"]:
+            case "progress":
+                if event["done"] < event["total"] and event["time"] - self._last_progress < TOLD_INTERVAL:
+                    return
+                self._last_progress = event["time"]
+                self._tell(event, f"{event['done']:,} of {event['total']:,} {event['unit']} {event['note']}".rstrip())
+            case "warning":
+                self._tell(event, f"warning: {event['item']}: {event['message']}".replace(": : ", ": "))
+            case "note":
+                self._tell(event, event["message"])
+            case "artifact":
+                self._tell(event, f"{event['role']} {event['path']}")
+
+    def _tell(self, event: Mapping[str, Any], line: str) -> None:
+        at = datetime.fromtimestamp(event["time"])
+        print(f"{at:%H:%M:%S} {harmless(line)}", flush=True)
 
 
 class Reporter:

@@ -22,7 +22,7 @@ RUNNING = {"RUNNING", "COMPLETING", "RESIZING", "SIGNALING", "STAGE_OUT", "STOPP
 # its time is up it is told to save what it has.
 DEFAULTS = ("--no-requeue", "--signal=B:TERM@120")
 # With these sbatch would not answer with the number of one job that is our command.
-UNFIT = {"-a", "--array", "-W", "--wait", "--wrap", "--test-only"}
+UNFIT = {"-a", "--array", "-M", "--clusters", "-W", "--wait", "--wrap", "--test-only"}
 
 # Variables by which a user has SLURM's commands tell less, or in another form.
 _TASTE = re.compile("(SQUEUE|SACCT|SCANCEL)_|SBATCH_(WAIT|ARRAY_INX)$")
@@ -59,9 +59,12 @@ class Job:
 def jobs(numbers: Collection[str]) -> dict[str, Job] | None:
     """What became of these jobs; None where SLURM can't be asked, on a machine outside the cluster say.
 
-    SLURM forgets a job some minutes after its end; what neither its accounting knows is UNKNOWN.
+    SLURM forgets a job some minutes after its end; what neither its accounting knows is UNKNOWN. One is left out if
+    the accounting gives no answer though there is one.
     """
-    answer = _ask("squeue", "--noheader", "--me", "--all", "--states=all", "--format=%A|%T|%r")
+    show = ("--noheader", "--all", "--states=all", "--format=%A|%T|%r")
+    # Others' jobs too; but asked for one that it has forgotten, it tells of none.
+    answer = _ask("squeue", *show, f"--jobs={','.join(numbers)}") or _ask("squeue", *show, "--me")
     if answer is None:
         return None
     found = {}
@@ -72,16 +75,27 @@ def jobs(numbers: Collection[str]) -> dict[str, Job] | None:
     forgotten = [number for number in numbers if number not in found]
     if forgotten:
         found |= _accounted(forgotten)
-    return {number: found.get(number, Job("UNKNOWN")) for number in numbers}
+    return {number: found[number] for number in numbers if number in found}
 
 
 def _accounted(numbers: Sequence[str]) -> dict[str, Job]:
     """What the accounting says of jobs that the queue has forgotten; many clusters keep none."""
-    wanted = f"--jobs={','.join(numbers)}"
-    answer = _ask("sacct", "--noheader", "--parsable2", "--allocations", wanted, "--format=JobIDRaw,State") or ""
-    lines = (line.partition("|") for line in answer.splitlines())
+    answer = _ask(
+        "sacct", "--noheader", "--parsable2", "--allocations", f"--jobs={','.join(numbers)}", "--format=JobIDRaw,State"
+    )
+    if answer is None and _keeps_accounts():
+        return {}
+    lines = (line.partition("|") for line in (answer or "").splitlines())
     # "CANCELLED by 1000"
-    return {number: Job(state.split()[0]) for number, _, state in lines if state.strip()}
+    known = {number: Job(state.split()[0]) for number, _, state in lines if state.strip()}
+    return {number: known.get(number, Job("UNKNOWN")) for number in numbers}
+
+
+def _keeps_accounts() -> bool:
+    """Whether this cluster has an accounting that could be asked, if it doesn't answer now."""
+    answer = _ask("scontrol", "show", "config")
+    kind = next((line for line in (answer or "").splitlines() if line.startswith("AccountingStorageType")), "")
+    return answer is None or "slurmdbd" in kind
 
 
 def submit(
@@ -118,6 +132,10 @@ def submit(
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise FishtuiError(f"sbatch gave no answer: {error}", "Look at `sinfo` and `squeue`, and try again.") from error
+    if answer.returncode and b"configuration source" in answer.stderr:
+        raise FishtuiError(
+            "SLURM is not set up on this machine", "Submit from a machine of the cluster, or run without --slurm."
+        )
     if answer.returncode:
         raise FishtuiError(
             f"sbatch refused the job: {_refusal(answer.stderr)}",
@@ -146,7 +164,7 @@ def _is_open(job: str) -> bool:
     told = jobs([job])
     if told is None:
         raise FishtuiError(f"SLURM gives no word on job {job}", "Look at `squeue`, and cancel it there.")
-    return not told[job].ended and told[job].state != "COMPLETING"
+    return job in told and not told[job].ended and told[job].state != "COMPLETING"
 
 
 def _refusal(said: bytes) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from collections.abc import Iterable
 from contextlib import suppress
@@ -44,7 +45,8 @@ class Started(msgspec.Struct, frozen=True, kw_only=True):
 class Run:
     """A run at one moment. `remark` says what a state alone does not; `process` is None before one was started.
 
-    `job` is the SLURM job within which it runs, or is to run.
+    `job` is the SLURM job within which it runs, or is to run; `launcher` the process that was started for it, which is
+    another one where it is of several.
     """
 
     folder: Path
@@ -53,6 +55,7 @@ class Run:
     process: Identity | None = None
     gpus: tuple[str, ...] = ()
     job: str | None = None
+    launcher: Identity | None = None
     remark: str = ""
 
     @property
@@ -138,20 +141,39 @@ def run_ids(project: Project) -> list[str]:
 
 
 def find(project: Project, wanted: str) -> Run:
-    """The run that `wanted` names: an id or a part of one, or of several the newest, as with a stage's name.
+    """The run that `wanted` names: an id, or a part of one as a stage's name is, or the name of a training.
 
-    `last` is the newest that a person started: a pipeline rather than its stage. Raises MisuseError if there is none.
+    Of several it is the newest that runs now, else the newest. `last` is the newest that a person started: a pipeline
+    rather than its stage. Raises MisuseError if there is none.
     """
     names = run_ids(project)
+    if wanted in names:
+        return look(project.runs / wanted)
     if wanted == "last":
         started = (run for name in reversed(names) if (run := look(project.runs / name)).record.parent is None)
         found = next(started, None)
     else:
-        fitting = [name for name in names if wanted in name]
-        found = look(project.runs / (wanted if wanted in fitting else fitting[-1])) if fitting else None
+        fitting = [run for run in look_unfinished(project) if wanted in (run.record.name, *_parts(run.id, wanted))]
+        going_on = [run for run in fitting if run.state in (RUNNING, STOPPING)]
+        found = going_on[-1] if going_on else _newest(project, names, wanted)
     if found is None:
-        raise MisuseError(f"there is no run {wanted}", "`fishtui runs list` shows those that there are.")
+        raise MisuseError(
+            f"there is no run {wanted} in {project.root}",
+            "`fishtui runs list` shows those that there are; --project names another project.",
+        )
     return found
+
+
+def _newest(project: Project, names: list[str], wanted: str) -> Run | None:
+    fitting = [name for name in names if wanted in name]
+    if fitting:
+        return look(project.runs / fitting[-1])
+    named = (run for name in reversed(names) if (run := look(project.runs / name)).record.name == wanted)
+    return next(named, None)
+
+
+def _parts(run_id: str, wanted: str) -> tuple[str, ...]:
+    return (wanted,) if wanted in run_id else ()
 
 
 def _look(folder: Path) -> Run:
@@ -178,12 +200,26 @@ def _judge(folder: Path, record: RunRecord) -> Run:
     if process is None:
         return Run(folder, record, QUEUED, job=job)
     alive = identity.is_alive(process)
+    if alive is None and identity.is_here(process):
+        alive = _is_claimed(folder)
     if alive is False:
         remark = f"its process {process.pid} is gone and left no word: it was killed, or the machine went down"
         state, remark = (STOPPED, "") if asked else (LOST, remark)
-        return Run(folder, record, state, process, gpus, job, remark)
+        return Run(folder, record, state, process, gpus, job, started.process, remark)
     remark = f"on {process.host}" if alive is None else ""
-    return Run(folder, record, STOPPING if asked else RUNNING, process, gpus, job, remark)
+    return Run(folder, record, STOPPING if asked else RUNNING, process, gpus, job, started.process, remark)
+
+
+def _is_claimed(folder: Path) -> bool:
+    """Whether a process that can't be seen from this container has the run: it holds the lock as long as it lives."""
+    try:
+        with (folder / "lock").open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _asked_of_slurm(runs: list[Run]) -> list[Run]:

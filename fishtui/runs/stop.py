@@ -6,7 +6,7 @@ import os
 import select
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 import psutil
@@ -17,7 +17,7 @@ from fishtui.project import Project
 from fishtui.runs import identity, slurm
 from fishtui.runs import record as records
 from fishtui.runs.identity import Identity
-from fishtui.runs.record import FINAL, STOPPED
+from fishtui.runs.record import FINAL, QUEUED, STOPPED, STOPPING
 from fishtui.runs.state import STOP, Run, look, look_unfinished
 
 # Seconds that a run has to save what it has. A checkpoint of a full fine-tuning may take some.
@@ -31,7 +31,8 @@ GONE = 10.0
 def ask(project: Project, run: Run, number: int = signal.SIGTERM) -> Run:
     """Ask a run to end by a signal, and return it as it is then; a queued one never starts.
 
-    One that has ended is left as it is. Raises MisuseError if it is another machine's, and no job of SLURM's.
+    One that has ended is left as it is, and one that was asked already is only waited for: a second signal would end
+    it before it has saved what it has. Raises MisuseError if it is another machine's, and no job of SLURM's.
     """
     with exclusive(project.lock("queue"), "starting runs", wait=True):
         run = look(run.folder)
@@ -40,6 +41,7 @@ def ask(project: Project, run: Run, number: int = signal.SIGTERM) -> Run:
         if not _is_in_reach(run):
             where = run.process.host if run.process else run.record.host
             raise MisuseError(f"{run.id} is a run of {where}", _elsewhere(run))
+        again = run.state == STOPPING
         try:
             (run.folder / STOP).touch()
         except OSError as error:
@@ -50,6 +52,8 @@ def ask(project: Project, run: Run, number: int = signal.SIGTERM) -> Run:
             run.record.state, run.record.exit_status = STOPPED, TERMINATED
             records.finish(run.record, run.folder)
             return look(run.folder)
+    if again:
+        return run
     if run.is_elsewhere:
         slurm.cancel(str(run.job), number)
     elif run.process is not None:
@@ -60,36 +64,52 @@ def ask(project: Project, run: Run, number: int = signal.SIGTERM) -> Run:
 
 
 def stop(project: Project, run: Run, patience: float = PATIENCE) -> Run:
-    """Ask a run to end, wait `patience` seconds, then kill it; returns it as it is then. Raises as `ask` does."""
+    """Ask a run to end, wait `patience` seconds, then kill it; returns it as it is then. Raises as `ask` does.
+
+    The runs that it started end before it; those that it left behind are stopped too.
+    """
     run = ask(project, run)
     if not _ends(run, patience):
         kill(project, run)
-    run = look(run.folder)
-    if run.state == STOPPED and run.record.state not in FINAL:
-        # Of one that left no word, this is the last.
-        run.record.state, run.record.exit_status = STOPPED, TERMINATED
-        records.finish(run.record, run.folder)
-    return run
+    for each in started_by(project, run.id):
+        stop(project, each, patience)
+    return settle(look(run.folder))
+
+
+def stop_all(project: Project, runs: Sequence[Run], patience: float = PATIENCE) -> list[Run]:
+    """Stop several runs, the queued ones first, so that none starts when another ends; each as it is then."""
+    for run in sorted(runs, key=lambda run: run.state != QUEUED):
+        ask(project, run)
+    return [stop(project, run, patience) for run in runs]
+
+
+def settle(run: Run) -> Run:
+    """Write down the end of a run that was killed, and could not; returns it as it is then."""
+    if run.state != STOPPED or run.record.state in FINAL:
+        return run
+    run.record.state, run.record.exit_status = STOPPED, TERMINATED
+    run.record.error = "it was killed before it had ended by itself\nWhat was saved until then stays."
+    records.finish(run.record, run.folder)
+    return look(run.folder)
 
 
 def kill(project: Project, run: Run) -> None:
     """Kill a run, and the runs that it started, with all of their processes. Raises as `ask` does."""
-    for each in _runs_of(project, run):
+    for each in started_by(project, run.id):
         ask(project, each)
     if run.is_elsewhere:
         slurm.cancel(str(run.job), signal.SIGKILL)
-    elif run.process is not None:
-        _kill_processes(run.process)
-    _ends(run, GONE)
+    else:
+        _kill_processes(project, run)
     # A pipeline that is no more starts no others.
-    for each in _runs_of(project, run):
+    for each in started_by(project, run.id):
         kill(project, each)
 
 
 def _is_in_reach(run: Run) -> bool:
     if run.is_elsewhere:
         return run.record.sbatch is not None
-    return run.is_here and (run.process is None or identity.is_here(run.process))
+    return run.is_here and (run.process is None or identity.is_alive(run.process) is not None)
 
 
 def _elsewhere(run: Run) -> str:
@@ -97,24 +117,44 @@ def _elsewhere(run: Run) -> str:
     return f"Stop it there{parent}."
 
 
-def _runs_of(project: Project, run: Run) -> list[Run]:
+def started_by(project: Project, run_id: str) -> list[Run]:
     """The unfinished runs within our reach that a run started."""
-    mine = (each for each in look_unfinished(project) if each.record.parent == run.id)
+    mine = (each for each in look_unfinished(project) if each.record.parent == run_id)
     return [each for each in mine if not each.ended and _is_in_reach(each)]
 
 
-def _kill_processes(process: Identity) -> None:
-    if not identity.is_alive(process):
-        return
-    with suppress(psutil.NoSuchProcess):
-        first = psutil.Process(process.pid)
-        family = [first, *first.children(recursive=True)]
-        if os.getpgid(first.pid) == first.pid:
-            # Also those whose parent has ended already.
-            os.killpg(first.pid, signal.SIGKILL)
-        for each in family:
-            with suppress(psutil.NoSuchProcess):
-                each.kill()
+def _kill_processes(project: Project, run: Run) -> None:
+    """Kill the run's process, its launcher, and all that these started but other runs, which may be anybody's."""
+    ours = [each for each in (run.process, run.launcher) if each is not None and identity.is_alive(each)]
+    others = {
+        process.pid
+        for each in look_unfinished(project)
+        if each.id != run.id
+        for process in (each.process, each.launcher)
+        if process is not None
+    }
+    family = [each for process in ours for each in _family(process.pid, others)]
+    for process in ours:
+        # Also those whose parent has ended already.
+        with suppress(ProcessLookupError):
+            if os.getpgid(process.pid) == process.pid:
+                os.killpg(process.pid, signal.SIGKILL)
+    for each in family:
+        with suppress(psutil.NoSuchProcess):
+            each.kill()
+    for process in ours:
+        _wait(process, GONE)
+
+
+def _family(pid: int, others: set[int]) -> list[psutil.Process]:
+    """A process and its descendants, without those of `others`."""
+    if pid in others:
+        return []
+    try:
+        process = psutil.Process(pid)
+        return [process, *(each for child in process.children() for each in _family(child.pid, others))]
+    except psutil.NoSuchProcess:
+        return []
 
 
 def _ends(run: Run, seconds: float) -> bool:
@@ -126,9 +166,12 @@ def _ends(run: Run, seconds: float) -> bool:
                 return False
             time.sleep(JOB)
         return True
-    if run.ended or run.process is None:
-        return True
-    with _held(run.process) as handle:
+    return run.ended or run.process is None or _wait(run.process, seconds)
+
+
+def _wait(process: Identity, seconds: float) -> bool:
+    """Whether a process of this machine ends within so many seconds."""
+    with _held(process) as handle:
         if handle is None:
             return True
         waiter = select.poll()

@@ -40,7 +40,7 @@ from fishtui.training.lora import LoraSpec, attach, parse_preset
 from fishtui.training.module import FineTuning
 from fishtui.training.origin import Origin, Position, read_checkpoint
 from fishtui.training.parallel import Started, parallel_options
-from fishtui.training.saved import Saved, best, earliest_good, list_saved
+from fishtui.training.saved import Saved, best, check_results, earliest_good, list_saved
 
 Places = Callable[[], Iterator[tuple[int, int, list[batches.Row]]]]
 
@@ -70,7 +70,7 @@ def train(
     """
     results = _results_folder(project, name)
     if dry_run:
-        _refuse_results(results, resume, restart)
+        check_results(results, resume, restart)
         tokenizer, config = load_tokenizer(base := _base(project, settings)), ModelConfig.read(base / "config.json")
         unwanted = _unwanted(project, settings, reporter, look=False)
         examples = _examples(project, settings, tokenizer, config, unwanted)
@@ -110,18 +110,9 @@ def _prepare(results: Path, resume: bool, restart: bool, reporter: Reporter) -> 
             number += 1
         os.rename(results, aside)
         reporter.note(f"earlier results moved to {aside.name}")
-    _refuse_results(results, resume, restart)
+    check_results(results, resume, restart)
     saved = list_saved(results / "checkpoints")
     return saved[-1].path if saved else None
-
-
-def _refuse_results(results: Path, resume: bool, restart: bool) -> None:
-    saved = list_saved(results / "checkpoints")
-    if saved and not (resume or restart):
-        raise MisuseError(
-            f"{results} holds checkpoints up to step {saved[-1].step}",
-            "Go on from there with --resume, or begin anew with --restart, which moves them aside.",
-        )
 
 
 def _base(project: Project, settings: Settings) -> Path:

@@ -57,6 +57,16 @@ def _read_losses(path: Path) -> dict[str, float | None]:
         return {}
 
 
+def check_results(results: Path, resume: bool, restart: bool) -> None:
+    """Raise MisuseError if a training of that folder would have to know what is to become of its checkpoints."""
+    saved = list_saved(results / "checkpoints")
+    if saved and not (resume or restart):
+        raise MisuseError(
+            f"{results} holds checkpoints up to step {saved[-1].step}",
+            "Go on from there with --resume, or begin anew with --restart, which moves them aside.",
+        )
+
+
 def best(saved: Sequence[Saved]) -> Saved | None:
     """The checkpoint of lowest validation loss, the earlier of two alike; None if none was validated."""
     validated = [each for each in saved if each.validation_loss is not None and math.isfinite(each.validation_loss)]

@@ -198,6 +198,12 @@ def test_hostile_names_go_through_every_stage_and_are_shown_harmlessly(tmp_path:
     assert dry["ledger"]["done"] == len(HOSTILE)
 
 
+def as_on_a_terminal() -> None:
+    """Tests in the background ignore these signals, and would pass that on."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 @pytest.fixture
 def extracting(tmp_path: Path, checkpoint: Path) -> Iterator[tuple[subprocess.Popen[str], Project]]:
     """`fishtui extract` in the foreground, in the midst of its work."""
@@ -210,8 +216,7 @@ def extracting(tmp_path: Path, checkpoint: Path) -> Iterator[tuple[subprocess.Po
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        # Tests in the background ignore SIGINT, and would pass that on.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        preexec_fn=as_on_a_terminal,
     )
     assert process.stdout is not None
     next(line for line in process.stdout if " s of audio" in line)

@@ -240,7 +240,7 @@ def test_a_manifest_leads_to_no_file_outside_the_dataset(done: Pipeline) -> None
 
 
 def test_training_begins_plainly_where_there_is_nothing(fresh: Pipeline) -> None:
-    assert arguments(fresh, "train") == ["train", "voice"]
+    assert arguments(fresh, "train") == ["train", "voice", "--resume"]
 
 
 def test_training_goes_on_with_what_was_made_by_hand(done: Pipeline) -> None:
@@ -267,7 +267,7 @@ def test_training_begins_anew_with_another_base_or_data(done: Pipeline) -> None:
 
 def test_another_name_is_another_training(done: Pipeline) -> None:
     done.change("run", name="other")
-    assert arguments(done, "train") == ["train", "other"]
+    assert arguments(done, "train") == ["train", "other", "--resume"]
     assert done.reasons()["train"] == "run.name changed from voice to other"
 
 

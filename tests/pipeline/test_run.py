@@ -21,7 +21,7 @@ def test_all_steps_run_in_order_and_then_none(fresh: Pipeline) -> None:
     ledger = fresh.run()
     assert [each.step for each in fresh.started] == list(STEPS)
     assert (ledger.unit, ledger.done, ledger.total) == ("stages", 6, 6)
-    assert fresh.started[3].arguments == ["train", "voice"]
+    assert fresh.started[3].arguments == ["train", "voice", "--resume"]
     ledger = fresh.run()
     assert ledger.skipped == [Entry(name, UP_TO_DATE) for name in STEPS]
 
@@ -49,7 +49,7 @@ def test_partial_steps_count_as_done_and_are_not_repeated(done: Pipeline) -> Non
     done.fails["synthesize"] = "partial"
     ledger = done.run()
     assert [entry.item for entry in ledger.failed] == ["synthesize"]
-    assert "2 items" in ledger.failed[0].reason
+    assert "2 of its items" in ledger.failed[0].reason
     assert "synthesize" not in done.reasons()
 
 

@@ -84,7 +84,7 @@ def test_another_process_of_that_pid_is_no_sign_of_life(project: Project, change
 
 
 def test_another_machines_run_is_taken_at_its_word(project: Project) -> None:
-    elsewhere = msgspec.structs.replace(identity.this_process(), host="gpu-7", pid=1, start_time=1)
+    elsewhere = msgspec.structs.replace(identity.this_process(), host="gpu-7", boot_id="another", pid=1, start_time=1)
     run = state.look(make(project, process=elsewhere, state=RUNNING))
     assert (run.state, run.remark) == (RUNNING, "on gpu-7")
 
@@ -127,7 +127,7 @@ def test_a_run_leaves_no_reserve_and_tells_how_long_it_took(project: Project) ->
     run = execute(project, "pack", ["pack"], lambda reporter: Ledger(done=1), LOADED, {})
     assert (run.state, run.record.exit_status) == (SUCCEEDED, 0)
     assert run.record.took is not None
-    assert sorted(path.name for path in run.folder.iterdir()) == ["events.jsonl", "output.log", "run.json"]
+    assert sorted(path.name for path in run.folder.iterdir()) == ["events.jsonl", "lock", "output.log", "run.json"]
     assert state.look(run.folder).record.took == run.record.took
 
 

@@ -81,7 +81,7 @@ def seen_from_elsewhere(run: Run) -> Iterator[None]:
     path = run.folder / "run.json"
     before = path.read_text(encoding="utf-8")
     record = json.loads(before)
-    record["process"]["host"] = "node7"
+    record["process"].update(host="node7", boot_id="another")
     path.write_text(json.dumps(record), encoding="utf-8")
     yield
     if json.loads(path.read_text(encoding="utf-8"))["state"] == RUNNING:

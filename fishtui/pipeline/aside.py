@@ -1,0 +1,58 @@
+"""A copy of the catalog, brought up to date in place of the project's and thrown away: to look, and write nothing."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from fishtui.errors import FishtuiError
+from fishtui.project import Project
+from fishtui.runs.reporter import Reporter
+from fishtui.settings import Settings
+
+
+@dataclass(frozen=True)
+class Aside(Project):
+    """The project with its state in another folder, `kept`."""
+
+    kept: Path
+
+    @property
+    def state(self) -> Path:
+        return self.kept
+
+
+@contextmanager
+def aside(project: Project, settings: Settings) -> Iterator[Project]:
+    """The project as a scan would leave its catalog; without a catalog, as it is.
+
+    What a clip sounds like is not measured anew. Raises FishtuiError if the dataset or the catalog can't be read.
+    """
+    data = project.path(settings.paths.data)
+    if not project.catalog.exists() or not data.is_dir():
+        yield project
+        return
+    from fishtui.catalog.scan import scan
+    from fishtui.catalog.store import Catalog
+
+    with tempfile.TemporaryDirectory(prefix="fishtui-") as folder:
+        copy = Aside(project.root, Path(folder))
+        try:
+            _copy(project, copy)
+        except (OSError, sqlite3.Error) as error:
+            raise FishtuiError(f"{project.catalog} can't be copied to look: {error}", "Run `fishtui scan`.") from error
+        with Catalog(copy, data) as catalog:
+            scan(catalog, settings, Reporter())
+        yield copy
+
+
+def _copy(project: Project, copy: Project) -> None:
+    with closing(sqlite3.connect(project.catalog)) as ours, closing(sqlite3.connect(copy.catalog)) as theirs:
+        ours.backup(theirs)
+    for journal in project.state.glob("codes*.jsonl"):
+        shutil.copy(journal, copy.state)

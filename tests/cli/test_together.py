@@ -1,0 +1,195 @@
+"""Stages in two processes through the command line: torchrun by hand, and started by fishtui itself."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import psutil
+import pytest
+
+from fishtui.project import Project
+from fishtui.runs import launcher
+from fishtui.runs.events import read_events
+from fishtui.runs.follow import follow
+from fishtui.runs.record import FAILED, LOST, RUNNING, STOPPED, SUCCEEDED
+from fishtui.runs.state import Run, find, look, look_all
+from fishtui.training.saved import list_saved
+from tests.builders import at_work, fishtui, none_left, packable, time_limit, tone, write_clip
+from tests.builders import project as make_project
+
+SETTINGS = """
+[paths]
+checkpoint = "{checkpoint}"
+[train]
+batch_size = 1
+max_length = 96
+validate_every = 20
+[extract]
+batch_size = 1
+"""
+TOGETHER = ["--devices", "2", "--device", "cpu"]
+CLIPS = 24
+
+
+@pytest.fixture(autouse=True)
+def limited(tmp_path: Path) -> Iterator[None]:
+    """No test waits for ever, or leaves a process."""
+    with time_limit(180):
+        yield
+    for process in at_work(tmp_path):
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+
+
+@pytest.fixture
+def project(tmp_path: Path, checkpoint: Path) -> Project:
+    return make_project(tmp_path, SETTINGS.format(checkpoint=checkpoint))
+
+
+def packed(project: Project) -> None:
+    packable(project.root / "data", clips=4)
+    assert fishtui("pack", cwd=project.root).returncode == 0
+
+
+def launched(project: Project, *arguments: str) -> Run:
+    result = fishtui(*arguments, "--json", cwd=project.root)
+    assert result.returncode == 0, result.stderr
+    return find(project, json.loads(result.stdout)["id"])
+
+
+def ended(project: Project, run: Run) -> Run:
+    return follow(project, run.folder, lambda event: None)
+
+
+def until(project: Project, run: Run, wanted: Callable[[Any], bool]) -> Run:
+    """Follow a run until an event is as wanted; the run as it is then."""
+
+    class Reached(Exception):
+        pass
+
+    def listen(event: Any) -> None:
+        if wanted(event):
+            raise Reached
+
+    with pytest.raises(Reached):
+        follow(project, run.folder, listen)
+    return look(run.folder)
+
+
+def steps(run: Run) -> list[int]:
+    """The steps whose loss the run has told."""
+    events = read_events(run.folder / "events.jsonl")
+    return [event["step"] for event in events if event["kind"] == "metric" and "loss" in event["values"]]
+
+
+def kinds(run: Run) -> Counter[str]:
+    return Counter(event["kind"] for event in read_events(run.folder / "events.jsonl"))
+
+
+def ranks(run: Run) -> list[psutil.Process]:
+    """The processes that work, by rank, after the one that started them."""
+    found = {process.environ().get("RANK", ""): process for process in at_work(run.folder)}
+    return [found[rank] for rank in ("", "0", "1")]
+
+
+def test_a_training_in_two_processes_is_stopped_with_a_checkpoint_and_goes_on_from_there(project: Project) -> None:
+    packed(project)
+    run = launched(project, "train", "voice", *TOGETHER, "--detach", "--set", "train.max_steps=4000")
+    until(project, run, lambda event: event["kind"] == "metric" and event["step"] >= 5)
+    assert len(ranks(run)) == 3
+    assert fishtui("runs", "stop", run.id, cwd=project.root).returncode == 0
+    run = look(run.folder)
+    assert (run.state, run.exit_status) == (STOPPED, 143)
+    assert none_left(run.folder)
+    saved = list_saved(project.results / "voice" / "checkpoints")[-1].step
+    assert saved == steps(run)[-1] >= 5
+    rest = ["--resume", *TOGETHER, "--detach", "--set", f"train.max_steps={saved + 5}"]
+    again = ended(project, launched(project, "train", "voice", *rest))
+    assert (again.state, again.exit_status) == (SUCCEEDED, 0)
+    assert steps(again) == list(range(saved + 1, saved + 6))
+    assert kinds(again)["end"] == 1
+    assert none_left(again.folder)
+
+
+@pytest.mark.parametrize("killed", [False, True], ids=["stopped", "torchrun killed"])
+def test_what_ends_before_its_processes_have_met_leaves_none_of_them_waiting(project: Project, killed: bool) -> None:
+    write_clip(project.root / "data" / "clip.wav")
+    run = launched(project, "extract", *TOGETHER, "--detach")
+    while look(run.folder).record.state != RUNNING:
+        assert not look(run.folder).ended
+    if killed:
+        ranks(run)[0].kill()
+        assert ended(project, run).state == STOPPED
+    else:
+        assert fishtui("runs", "stop", run.id, cwd=project.root).stdout == f"{run.id} stopped\n"
+    assert none_left(run.folder)
+
+
+def test_an_extraction_whose_processes_are_killed_one_by_one_leaves_none_and_torchrun_by_hand_finishes_it(
+    project: Project,
+) -> None:
+    clips = [write_clip(project.root / "data" / f"{number:02d}.wav", samples=tone(1)) for number in range(CLIPS)]
+    codes = [clip.with_suffix(".npy") for clip in clips]
+
+    def made() -> int:
+        return sum(path.exists() for path in codes)
+
+    run = launched(project, "extract", *TOGETHER, "--detach")
+    until(project, run, lambda event: made() > 0)
+    ranks(run)[1].kill()
+    assert ended(project, run).state == LOST
+    assert none_left(run.folder)
+
+    before = made()
+    assert before < CLIPS
+    run = launched(project, "runs", "rerun")
+    until(project, run, lambda event: made() > before)
+    ranks(run)[0].kill()
+    run = ended(project, run)
+    # Whichever they notice first: the signal, or that nobody keeps the store in which they meet.
+    assert run.state in (STOPPED, FAILED)
+    assert "fault of fishtui" not in (run.record.error or "")
+    assert none_left(run.folder)
+
+    before = made()
+    assert before < CLIPS
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    by_hand = [*torchrun, "-m", "fishtui", "extract", *TOGETHER]
+    done = subprocess.run(by_hand, cwd=project.root, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count(f"{CLIPS} clips") == 1
+    assert len(look_all(project)) == 3
+    run = find(project, "last")
+    assert (run.state, run.exit_status) == (SUCCEEDED, 0)
+    assert run.record.ledger is not None
+    assert (run.record.ledger["done"], run.record.ledger["total"]) == (CLIPS - before, CLIPS)
+    assert kinds(run)["end"] == 1
+    assert len(project.codes_journal.read_text(encoding="utf-8").splitlines()) == CLIPS == made()
+
+
+@pytest.mark.parametrize(
+    ("devices", "environment", "expected"),
+    [
+        (1, {}, {}),
+        (2, {}, {"OMP_NUM_THREADS": "4"}),
+        (3, {}, {"OMP_NUM_THREADS": "2"}),
+        (16, {}, {"OMP_NUM_THREADS": "1"}),
+        (2, {"OMP_NUM_THREADS": "8"}, {}),
+        (2, {"SLURM_JOB_ID": "7"}, {}),
+    ],
+)
+def test_several_processes_share_the_processors_unless_told_otherwise(
+    devices: int, environment: dict[str, str], expected: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: range(8))
+    record: Any = SimpleNamespace(stage="train", settings={"train": {"devices": devices}}, environment=environment)
+    assert launcher.threads(record) == expected

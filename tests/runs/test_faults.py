@@ -1,0 +1,400 @@
+"""What may befall runs from outside: full disks, removed folders, reboots, wrong clocks, torn files, kills."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import psutil
+import pytest
+
+from fishtui import settings
+from fishtui.project import Project
+from fishtui.runs import record
+from fishtui.runs.events import new_event, read_events
+from fishtui.runs.follow import follow
+from fishtui.runs.record import FAILED, LOST, RUNNING, SUCCEEDED, Needs
+from fishtui.runs.state import Run, find, look, look_all
+from fishtui.training.origin import read_checkpoint
+from fishtui.training.saved import list_saved
+from tests.builders import SmallDisk, SmallFiles, at_work, command, fishtui, packable, time_limit, tone, write_clip
+from tests.builders import project as make_project
+
+STEPS = 60
+SETTINGS = """
+[paths]
+checkpoint = "{checkpoint}"
+[train]
+batch_size = 1
+max_length = 96
+max_steps = {steps}
+validate_every = 20
+device = "cpu"
+[extract]
+device = "cpu"
+batch_size = 1
+[normalize]
+workers = 1
+"""
+# Bytes that hold the records of a few runs.
+DISK = 512 << 10
+Disk = SmallDisk | SmallFiles
+
+
+@pytest.fixture(autouse=True)
+def limited(tmp_path: Path) -> Iterator[None]:
+    """No test waits for ever, or leaves a process."""
+    with time_limit(120):
+        yield
+    for process in at_work(tmp_path):
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+
+
+@pytest.fixture
+def project(tmp_path: Path, checkpoint: Path) -> Project:
+    made = make_project(tmp_path / "project", SETTINGS.format(checkpoint=checkpoint, steps=STEPS))
+    packable(made.root / "data", clips=4)
+    return made
+
+
+def succeeds(project: Project, *arguments: str, **environment: str) -> str:
+    """What a command prints that does what it should and has nothing to complain about."""
+    result = fishtui(*arguments, cwd=project.root, **environment)
+    assert (result.returncode, result.stderr) == (0, ""), (arguments, result.stdout)
+    return result.stdout
+
+
+def launched(project: Project, *arguments: str, **environment: str) -> Run:
+    return find(project, json.loads(succeeds(project, *arguments, "--detach", "--json", **environment))["id"])
+
+
+def listed(project: Project) -> dict[str, str]:
+    """The state of each run as the command says."""
+    return {run["id"]: run["state"] for run in json.loads(succeeds(project, "runs", "list", "--json"))}
+
+
+def ended(project: Project, run: Run) -> Run:
+    return follow(project, run.folder, lambda event: None)
+
+
+def until(project: Project, run: Run, wanted: Callable[[Any], bool]) -> Run:
+    """Follow a run until an event is as wanted; the run as it is then."""
+
+    class Reached(Exception):
+        pass
+
+    def listen(event: Any) -> None:
+        if wanted(event):
+            raise Reached
+
+    with pytest.raises(Reached):
+        follow(project, run.folder, listen)
+    return look(run.folder)
+
+
+def at_step(step: int) -> Callable[[Any], bool]:
+    return lambda event: event["kind"] == "metric" and event["step"] >= step
+
+
+def progressing(event: Any) -> bool:
+    return event["kind"] == "progress" and event["done"] > 0
+
+
+def steps(run: Run) -> list[int]:
+    """The steps whose loss the run has told."""
+    events = read_events(run.folder / "events.jsonl")
+    return [event["step"] for event in events if event["kind"] == "metric" and "loss" in event["values"]]
+
+
+def busy(project: Project) -> Run:
+    """A run that holds the processor and lives, but is frozen in the middle of its work."""
+    first = write_clip(project.root / "raw" / "0.wav", samples=tone(0.5))
+    for number in range(1, 300):
+        os.link(first, first.with_name(f"{number}.wav"))
+        os.link(first.with_suffix(".lab"), first.with_name(f"{number}.lab"))
+    run = until(project, launched(project, "normalize", "raw", "loud"), progressing)
+    assert run.process is not None
+    os.kill(run.process.pid, signal.SIGSTOP)
+    return look(run.folder)
+
+
+def kill(run: Run) -> None:
+    assert run.process is not None
+    os.kill(run.process.pid, signal.SIGKILL)
+
+
+def queued_pack(project: Project) -> Path:
+    """A run that waits for the processor; nobody has looked yet whether it may start."""
+    _, folder = record.create(
+        project,
+        "pack",
+        ["pack", "--project", str(project.root)],
+        settings.load(project.settings_file),
+        {},
+        needs=Needs(locks=("cpu", "pack")),
+    )
+    return folder
+
+
+@pytest.fixture
+def disk(project: Project) -> Iterator[Disk]:
+    project.runs.mkdir(parents=True)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={DISK}", "tmpfs", str(project.runs)], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        # Where no disk can be mounted.
+        yield SmallFiles()
+        return
+    try:
+        yield SmallDisk(project.runs)
+    finally:
+        for process in at_work(project.root):
+            process.kill()
+        subprocess.run(["umount", "--lazy", str(project.runs)], check=True)
+
+
+def test_a_full_disk_fails_the_run_in_plain_words_and_with_space_again_it_is_done(
+    project: Project, disk: SmallDisk | SmallFiles
+) -> None:
+    succeeds(project, "pack")
+    run = launched(project, "train", "voice")
+    running = until(project, run, at_step(5))
+    assert running.process is not None
+    disk.fill(running.process.pid)
+    run = ended(project, run)
+    assert (run.state, run.exit_status) == (FAILED, 1)
+    problem, _, remedy = (run.record.error or "").partition("\n")
+    assert "events.jsonl can't be written: " in problem
+    assert "space" in remedy
+    assert "\n" not in remedy
+    assert json.loads((run.folder / "run.json").read_bytes())["state"] == FAILED
+    assert listed(project)[run.id] == FAILED
+    assert problem in succeeds(project, "runs", "show")
+    if isinstance(disk, SmallDisk):
+        refused = fishtui("pack", "--detach", cwd=project.root)
+        assert refused.returncode == 1
+        assert "can't be written" in refused.stderr
+        assert len(refused.stderr.splitlines()) <= 2
+        assert len(listed(project)) == 2
+    disk.free()
+    succeeds(project, "runs", "rerun")
+    again = ended(project, find(project, "last"))
+    assert again.state == SUCCEEDED
+    assert {*steps(run), *steps(again)} == set(range(1, STEPS + 1))
+
+
+def test_a_training_whose_folder_is_removed_ends_well_and_nobody_waits_for_it(project: Project) -> None:
+    succeeds(project, "pack")
+    run = launched(project, "train", "voice")
+    queued = launched(project, "pack")
+    until(project, run, at_step(3))
+    (worker,) = at_work(run.folder)
+    watch = command("runs", "attach", run.id, "--json")
+    follower = subprocess.Popen(watch, cwd=project.root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert follower.stdout is not None
+    # It follows from here on.
+    follower.stdout.readline()
+    shutil.rmtree(run.folder)
+    _, said = follower.communicate(timeout=60)
+    assert follower.returncode == 1
+    assert "lost" in said
+    assert "Traceback" not in said
+    assert run.id not in listed(project)
+    assert ended(project, queued).state == SUCCEEDED
+    assert psutil.wait_procs([worker], timeout=60)[1] == []
+    assert set(listed(project).values()) == {SUCCEEDED}
+    saved = list_saved(project.results / "voice" / "checkpoints")
+    assert saved[-1].step == STEPS
+    assert [read_checkpoint(each.path)[0].step for each in saved] == [each.step for each in saved]
+
+
+def put(run: Run, **changes: Any) -> None:
+    """Rewrite the identity of the run's process in its record."""
+    path = run.folder / "run.json"
+    content = json.loads(path.read_bytes())
+    content["process"].update(changes)
+    path.write_text(json.dumps(content), encoding="utf-8")
+
+
+def test_after_a_reboot_a_run_is_lost_at_once_whoever_has_its_pid_and_rerun_goes_on(project: Project) -> None:
+    clips = [write_clip(project.root / "data" / "carl" / f"{n:02d}.wav", samples=tone(0.5)) for n in range(20)]
+    codes = [clip.with_suffix(".npy") for clip in clips]
+    run = until(project, launched(project, "extract"), lambda event: any(path.exists() for path in codes))
+    assert run.process is not None
+    process = msgspec.to_builtins(run.process)
+    # It lives, and writes nothing of its own meanwhile.
+    os.kill(run.process.pid, signal.SIGSTOP)
+    for change, state in (({}, RUNNING), ({"start_time": 1}, LOST), ({"boot_id": "before"}, LOST)):
+        put(run, **{**process, **change})
+        assert listed(project) == {run.id: state}
+    kill(run)
+    made = {path: path.stat().st_mtime_ns for path in codes if path.exists()}
+    assert 0 < len(made) < len(codes)
+    succeeds(project, "runs", "rerun")
+    again = ended(project, find(project, "last"))
+    assert again.state == SUCCEEDED
+    assert again.record.ledger is not None
+    assert again.record.ledger["done"] == len(codes) - len(made)
+    assert {path: path.stat().st_mtime_ns for path in made} == made
+
+
+YESTERDAY = """
+import time
+now, now_ns = time.time, time.time_ns
+time.time = lambda: now() - 86_400
+time.time_ns = lambda: now_ns() - 86_400 * 10**9
+"""
+
+
+def altered(folder: Path, code: str) -> str:
+    """A PYTHONPATH with which Python does `code` before anything else."""
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text(code, encoding="utf-8")
+    return os.pathsep.join(filter(None, [str(folder), os.environ.get("PYTHONPATH")]))
+
+
+def test_runs_start_in_the_order_of_their_queuing_whatever_the_clock_says(project: Project, tmp_path: Path) -> None:
+    path = altered(tmp_path / "clock", YESTERDAY)
+    first = busy(project)
+    waiting = [
+        launched(project, "pack"),
+        launched(project, "pack", PYTHONPATH=path),
+        launched(project, "pack", PYTHONPATH=path),
+        launched(project, "pack"),
+    ]
+    assert waiting[1].record.created < first.record.created - 80_000
+    ids = [first.id, *(run.id for run in waiting)]
+    assert ids == sorted(ids)
+    assert list(listed(project)) == ids
+    kill(first)
+    done = [ended(project, run) for run in waiting]
+    assert {run.state for run in done} == {SUCCEEDED}
+    # By the file system's clock, which was not touched.
+    written = [(run.folder / "events.jsonl").stat().st_mtime_ns for run in done]
+    assert written == sorted(written)
+    assert all(0 < run.record.seconds < 80_000 for run in done)
+
+
+def test_half_written_records_are_told_and_harm_no_other_run(project: Project) -> None:
+    succeeds(project, "pack")
+    done, running = find(project, "last"), busy(project)
+    queued, sound = launched(project, "pack"), launched(project, "pack")
+    torn = [done.id, running.id, queued.id]
+    for share in (0.999, 0.5, 0.01, 0.0):
+        for run in (done, running, queued):
+            path = run.folder / "run.json"
+            os.truncate(path, int(path.stat().st_size * share))
+        assert [listed(project)[each] for each in torn] == [LOST] * 3
+        assert succeeds(project, "runs", "list").count("run.json can't be read") == 3
+    for each in torn:
+        assert "run.json can't be read" in succeeds(project, "runs", "show", each)
+    assert succeeds(project, "runs", "stop", *torn).count("lost") == 3
+    # Nothing tells any longer that others come before it.
+    assert ended(project, sound).state == SUCCEEDED
+    assert not (queued.folder / "events.jsonl").exists()
+    succeeds(project, "runs", "remove", done.id, queued.id)
+    assert set(listed(project)) == {running.id, sound.id}
+
+
+HOSTILE = "\x1b]0;title\x07\x1b[2J\x9b31mred"
+
+
+def test_torn_events_and_escapes_in_what_a_run_printed_do_a_reader_no_harm(project: Project) -> None:
+    succeeds(project, "pack")
+    run = find(project, "last")
+    with (run.folder / "output.log").open("wb") as log:
+        log.write(HOSTILE.encode() + b"\n\r\xff\x00 30%\r 60%\nlast\n" + HOSTILE.encode()[:9])
+    path = run.folder / "events.jsonl"
+    *events, last = path.read_bytes().splitlines(keepends=True)
+    said = [json.dumps(new_event("note", message=f"noted {HOSTILE}")).encode() + b"\n"]
+    said += [json.dumps(new_event("warning", message=HOSTILE, item=HOSTILE)).encode() + b"\n"]
+    path.write_bytes(b"".join([*events, b'{"version": 1, "ti\n', b"\x00\x1b[2J\n", *said, last, last[:30]]))
+    content = json.loads((run.folder / "run.json").read_bytes())
+    content |= {"error": f"broke {HOSTILE}\nand {HOSTILE}", "state": FAILED, "exit_status": 1, "ledger": None}
+    (run.folder / "run.json").write_text(json.dumps(content), encoding="utf-8")
+    commands = [["attach"], ["logs"], ["show"], ["list"]]
+    for words in [*commands, *([*each, "--json"] for each in commands)]:
+        result = fishtui("runs", *words, cwd=project.root)
+        assert result.returncode == (1 if "attach" in words else 0)
+        printed = result.stdout + result.stderr
+        assert not {"\x1b", "\x07", "\x9b", "\x00"} & {*printed}
+        assert "Traceback" not in printed
+        assert "red" in printed
+    attached = fishtui("runs", "attach", "--json", cwd=project.root)
+    told = [json.loads(line) for line in attached.stdout.splitlines()]
+    assert [event["kind"] for event in told[-3:]] == ["note", "warning", "end"]
+    assert "noted " in fishtui("runs", "attach", cwd=project.root).stderr
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from unittest import mock
+from fishtui.project import Project
+from fishtui.runs import queue
+
+place, when = sys.argv[2:]
+kept = getattr(queue, place)
+
+def killed(*arguments, **options):
+    if when == "after":
+        kept(*arguments, **options)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+with mock.patch.object(queue, place, killed):
+    queue.advance(Project(Path(sys.argv[1])))
+"""
+
+
+@pytest.mark.parametrize(
+    ("place", "when"),
+    [("start", "before"), ("note_started", "before"), ("note_started", "after")],
+    ids=["before it starts one", "before it notes that", "before it starts another"],
+)
+def test_a_kill_of_whoever_starts_runs_starts_none_twice_and_forgets_none(
+    project: Project, place: str, when: str
+) -> None:
+    folders = [queued_pack(project), queued_pack(project)]
+    starter = subprocess.run([sys.executable, "-c", KILLED, str(project.root), place, when], timeout=60, check=False)
+    assert starter.returncode == -signal.SIGKILL
+    for folder in reversed(folders):
+        assert ended(project, look(folder)).state == SUCCEEDED
+    for folder in folders:
+        assert [event["kind"] for event in read_events(folder / "events.jsonl")].count("end") == 1
+    assert [run.state for run in look_all(project)] == [SUCCEEDED] * 2
+
+
+SLOW = """
+import time
+from importlib import metadata
+version = metadata.version
+
+def slow(name):
+    time.sleep(0.4)
+    return version(name)
+
+metadata.version = slow
+"""
+
+
+def test_a_run_that_two_processes_were_started_for_is_never_taken_for_lost(project: Project, tmp_path: Path) -> None:
+    folder = queued_pack(project)
+    # The one that whoever started it had no time to note: it has the run, and takes its time to say so.
+    environment = {**os.environ, "FISHTUI_ADOPT": str(folder), "PYTHONPATH": altered(tmp_path / "slow", SLOW)}
+    first = subprocess.Popen(command("pack", "--project", project.root), env=environment, stdout=subprocess.DEVNULL)
+    while not (folder / "lock").exists():
+        assert first.poll() is None
+    assert ended(project, look(folder)).state == SUCCEEDED
+    assert first.wait(timeout=60) == 0
+    assert [event["kind"] for event in read_events(folder / "events.jsonl")].count("end") == 1
