@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 # Seconds between two looks at a log that is followed.
 LOOK = 0.2
 LINES = 20
+# What a program that lists runs seldom wants of each.
+LENGTHY = ("settings", "sources", "environment", "traceback")
 
 
 @click.group()
@@ -39,14 +42,17 @@ def list_(session: Session, limit: int) -> int:
     queue.advance(session.project)
     found = look_all(session.project, newest=limit)
     if session.as_json:
-        output.document([run.as_dict() for run in found])
+        output.document([_summary(run) for run in found])
         return 0
     waits = queue.waiting(look_unfinished(session.project)) if any(run.state == "queued" for run in found) else {}
-    rows = [[f"{RUN[run.state]} {run.state}", run.id, _took(run), _result(run, waits.get(run.id))] for run in found]
+    rows = [
+        [f"{RUN[run.state]} {run.state}", f"{run.id} {run.record.name}", _took(run), _result(run, waits.get(run.id))]
+        for run in found
+    ]
     if not rows:
         output.line(f"No runs in {session.project.root} yet: every stage leaves one. --project names another project.")
         return 0
-    output.table(rows, ["state", "run", "time", "result"], right={2})
+    output.table(rows, ["state", "run", "time", "result"], right={2}, stretch=3)
     return 0
 
 
@@ -201,3 +207,12 @@ def _result(run: Run, blocker: str | None) -> str:
     from fishtui.runs.progress import progress, result
 
     return str(progress(run) or "") or result(run, blocker)
+
+
+def _summary(run: Run) -> dict[str, Any]:
+    """The run as a program's list has it: without what `show` tells of it, with how far it has come."""
+    from fishtui.runs.progress import progress
+
+    content = {name: value for name, value in run.as_dict().items() if name not in LENGTHY}
+    now = progress(run)
+    return content | {"progress": None if now is None else asdict(now)}

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fishtui.runs.record import LOST, RUNNING, STOPPING
+from fishtui.runs.record import LOST, RUNNING, STOPPED, STOPPING
 from fishtui.runs.state import Run
 from fishtui.runs.tail import recent
 
@@ -28,7 +28,7 @@ class Progress:
         return (self.total - self.done) / self.rate if self.rate else None
 
     def __str__(self) -> str:
-        return f"{self.done:,} of {self.total:,} {self.unit} {self.note}".strip()
+        return f"{self.done:,} of {self.total:,} {self.unit}" + (f" · {self.note}" if self.note else "")
 
 
 def progress(run: Run) -> Progress | None:
@@ -56,7 +56,8 @@ def measured(events: Sequence[dict[str, Any]]) -> Progress | None:
 
 def took(run: Run) -> float | None:
     """Seconds that a run took, or has taken so far; None if it never began, or nobody knows when it ended."""
-    return None if run.record.started is None or run.state == LOST else run.record.seconds
+    told = run.record.took is not None or not run.ended
+    return run.record.seconds if told and run.record.started is not None else None
 
 
 def result(run: Run, blocker: str | None = None) -> str:
@@ -68,6 +69,9 @@ def result(run: Run, blocker: str | None = None) -> str:
     if ledger := run.record.ledger:
         failed = f", {len(ledger['failed']):,} failed" if ledger["failed"] else ""
         return f"{ledger['done']:,} of {ledger['total']:,} {ledger['unit']}{failed}"
+    if run.state in (STOPPED, LOST):
+        reached = measured(recent(run.folder / "events.jsonl", ["progress"]))
+        return " · ".join(part for part in (f"after {reached}" if reached else "", run.remark) if part)
     return run.remark
 
 

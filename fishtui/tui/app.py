@@ -20,6 +20,7 @@ from fishtui.plain import harmless
 from fishtui.project import Project
 from fishtui.settings import Loaded
 from fishtui.tui.ascii import AsciiOnly
+from fishtui.tui.commands import end_all
 
 if TYPE_CHECKING:
     from fishtui.tui.hearing import Hearing
@@ -144,7 +145,8 @@ class Fishtui(App[None]):
         self._hearing.hear([Offer(*each) for each in zip(shown, paths, strict=True)], serve)
 
     def on_unmount(self) -> None:
-        """Be silent, and serve no more."""
+        """Be silent, serve no more, and wait for no answers."""
+        end_all()
         if self._hearing is not None:
             self._hearing.close()
 

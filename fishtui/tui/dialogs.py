@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import shlex
-import sys
 from typing import Any, ClassVar
 
 from rich.text import Text
@@ -17,6 +15,7 @@ from textual.screen import ModalScreen, Screen
 from textual.widgets import Input, Log, Static
 
 from fishtui.plain import harmless
+from fishtui.tui.commands import command, environment
 
 MOST_LINES = 5_000
 
@@ -141,9 +140,9 @@ class CommandLine(ModalScreen[None]):
         root = self.app.project.root  # type: ignore[attr-defined]
         self._end()
         self.process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "fishtui", *words),
+            *command(words),
             cwd=root if root.is_dir() else None,
-            env={**os.environ, "PYTHONSAFEPATH": "1", "COLUMNS": str(max(log.size.width, 20))},
+            env={**environment(), "COLUMNS": str(max(log.size.width, 20))},
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,

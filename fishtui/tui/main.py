@@ -41,15 +41,15 @@ def _alone_on_screen(project: Project) -> Iterator[None]:
     """Send what libraries write to stdout and stderr into a file, while Textual writes to the terminal itself."""
     terminal = os.dup(2)
     kept = [os.dup(1), terminal]
-    before = sys.__stderr__
+    before = (sys.__stdout__, sys.__stderr__)
     log = project.state / "interface.log"
     # An empty folder stays empty until something is done in it.
     sink = os.open(log if project.state.is_dir() else os.devnull, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     sys.stdout.flush()
     sys.stderr.flush()
     with os.fdopen(os.dup(terminal), "w", encoding="utf-8") as stream:
-        # Where Textual's driver looks for the terminal.
-        sys.__stderr__ = stream  # type: ignore[misc]
+        # Where Textual's driver writes to the terminal, and where its size is looked for.
+        sys.__stdout__ = sys.__stderr__ = stream  # type: ignore[misc]
         os.dup2(sink, 1)
         os.dup2(sink, 2)
         try:
@@ -59,6 +59,6 @@ def _alone_on_screen(project: Project) -> Iterator[None]:
             sys.stderr.flush()
             os.dup2(kept[0], 1)
             os.dup2(kept[1], 2)
-            sys.__stderr__ = before  # type: ignore[misc]
+            sys.__stdout__, sys.__stderr__ = before  # type: ignore[misc]
             for descriptor in (*kept, sink):
                 os.close(descriptor)

@@ -12,7 +12,7 @@ import subprocess
 import sys
 from importlib import import_module
 
-NAMES = ("listing", "reading", "checks", "extraction", "packing", "training", "merging", "synthesis")
+NAMES = ("following", "listing", "reading", "checks", "extraction", "packing", "training", "merging", "synthesis")
 
 
 def measured_apart(name: str, case: str, plain: bool) -> dict[str, float]:

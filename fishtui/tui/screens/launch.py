@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
-import subprocess
-import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -25,12 +21,11 @@ from textual.worker import get_current_worker
 from fishtui.cli import forms
 from fishtui.errors import FishtuiError
 from fishtui.plain import harmless
+from fishtui.tui.commands import run_fishtui
 from fishtui.tui.mode import Mode, Rule
 
 # Seconds without a key until what would happen is worked out.
 PAUSE = 0.6
-# Seconds that a dry run may take.
-PATIENCE = 120
 
 
 @dataclass(frozen=True)
@@ -255,7 +250,7 @@ class Launch(Mode[Snapshot]):
     @work(thread=True, exclusive=True, group="preview", exit_on_error=False)
     def _preview(self, words: list[str]) -> None:
         worker = get_current_worker()
-        status, stdout, stderr = _run([*words, "--dry-run", "--json"], str(self.fishtui.project.root))
+        status, stdout, stderr = run_fishtui([*words, "--dry-run", "--json"], self.fishtui.project.root)
         if worker.is_cancelled:
             return
         try:
@@ -285,7 +280,7 @@ class Launch(Mode[Snapshot]):
 
     @work(thread=True, exclusive=True, group="launch", exit_on_error=False)
     def _launch(self, words: list[str]) -> None:
-        status, stdout, stderr = _run([*words, "--detach", "--json"], str(self.fishtui.project.root))
+        status, stdout, stderr = run_fishtui([*words, "--detach", "--json"], self.fishtui.project.root)
         if status == 0:
             self.app.call_from_thread(self._launched, json.loads(stdout))
         else:
@@ -313,25 +308,6 @@ class Launch(Mode[Snapshot]):
 
     def action_leave(self) -> None:
         self.query_one(Tabs).focus()
-
-
-def _run(words: Sequence[str], directory: str) -> tuple[int, str, str]:
-    """Run fishtui and return its status and what it printed."""
-    try:
-        done = subprocess.run(
-            [sys.executable, "-m", "fishtui", *words],
-            cwd=directory if os.path.isdir(directory) else None,
-            env={**os.environ, "PYTHONSAFEPATH": "1"},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=PATIENCE,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return 1, "", "error: it took too long to work out"
-    return done.returncode, done.stdout, done.stderr
 
 
 def _told(content: Any) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import time
 from collections.abc import Sequence
@@ -25,11 +26,14 @@ from fishtui.plain import harmless
 from fishtui.runs.gpus import Gpu
 from fishtui.runs.identity import here
 from fishtui.runs.state import Run
+from fishtui.tui.commands import run_fishtui
 from fishtui.tui.mode import Mode, Rule, signed
 
 STEPS = ("normalize", "extract", "pack", "train", "merge", "synthesize")
-# Seconds between two looks at what is up to date, which hashes what changed; sooner when a run has ended.
-PLAN_EVERY = 20.0
+# Seconds between two looks at what is up to date if nothing seems to have changed; and how many times as long as one
+# takes there is none.
+PLAN_EVERY = 60.0
+SELDOM = 5
 MOST_RUNS = 8
 
 
@@ -152,7 +156,6 @@ class Overview(Mode[Snapshot]):
 
     NAME = "Overview"
     EVERY = 2.0
-    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [(0, "-narrow"), (110, "-wide")]
     DEFAULT_CSS = """
     Overview #panes { height: 1fr; }
     Overview #left { width: 1fr; padding-right: 1; }
@@ -226,19 +229,28 @@ class Overview(Mode[Snapshot]):
 
     def _steps(self, runs: Sequence[Run]) -> list[Step]:
         """The pipeline's steps, beside the newest run of each."""
-        ended = tuple(run.id for run in runs if run.ended)
-        at, seen, plans = self._planned
-        if time.monotonic() - at > PLAN_EVERY or seen != ended:
+        from fishtui.catalog.overview import stamp
+
+        now = (
+            tuple(run.id for run in runs if run.ended),
+            stamp(self.fishtui.project),
+            repr(self.fishtui.loaded.values),
+        )
+        ready, seen, plans = self._planned
+        if time.monotonic() > ready and (seen != now or time.monotonic() > ready + PLAN_EVERY):
+            began = time.monotonic()
             plans = self._plan()
-            self._planned = (time.monotonic(), ended, plans)
+            # What takes long is done seldom.
+            self._planned = (time.monotonic() + SELDOM * (time.monotonic() - began), now, plans)
         newest = {run.record.stage: run for run in runs}
         return [_step(name, newest.get(name), *plans.get(name, (False, ""))) for name in STEPS]
 
     def _plan(self) -> dict[str, tuple[bool, str]]:
-        from fishtui.pipeline.plan import plan
-
-        project, values = self.fishtui.project, self.fishtui.loaded.values
-        return {each.step: (each.runs, each.reason) for each in plan(project, values, dry_run=True)}
+        """What is due, by another process: it looks at every clip."""
+        status, told, _ = run_fishtui(["run", "--dry-run", "--json"], self.fishtui.project.root)
+        if status:
+            return {}
+        return {each["stage"]: (each["runs"], each["reason"]) for each in json.loads(told)}
 
     def show(self, snapshot: Snapshot) -> None:
         host = here()[0]

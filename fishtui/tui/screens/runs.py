@@ -146,6 +146,11 @@ class Runs(Mode[Rows]):
         if not snapshot:
             self._show_closer(Closer(""))
 
+    def go(self, target: str) -> None:
+        """Put the cursor on a run, as soon as it is there."""
+        self._wanted = target
+        self.renew()
+
     @property
     def chosen(self) -> Row | None:
         """The run under the cursor."""

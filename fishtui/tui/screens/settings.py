@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -23,11 +20,9 @@ from fishtui import settings
 from fishtui.cli.forms import shown
 from fishtui.errors import FishtuiError
 from fishtui.plain import harmless
+from fishtui.tui.commands import run_fishtui
 from fishtui.tui.dialogs import Ask
 from fishtui.tui.mode import Mode, Rule
-
-# Seconds that the doctor may take: it loads torch and the checkpoint.
-PATIENCE = 300
 
 
 @dataclass(frozen=True)
@@ -150,19 +145,10 @@ class Settings(Mode[Snapshot]):
 
     @work(thread=True, exclusive=True, group="doctor", exit_on_error=False)
     def _doctor(self) -> None:
-        root = self.fishtui.project.root
+        _, told, _ = run_fishtui(["doctor", "--json"], self.fishtui.project.root)
         try:
-            done = subprocess.run(
-                [sys.executable, "-m", "fishtui", "doctor", "--json", "--project", str(root)],
-                env={**os.environ, "PYTHONSAFEPATH": "1"},
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                timeout=PATIENCE,
-                check=False,
-            )
-            found = json.loads(done.stdout)
-        except (subprocess.TimeoutExpired, ValueError):
+            found = json.loads(told)
+        except ValueError:
             found = [{"state": "error", "name": "doctor", "found": "it gave no answer", "remedy": "`fishtui doctor`"}]
         self.app.call_from_thread(self._show_findings, found)
 

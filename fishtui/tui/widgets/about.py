@@ -26,8 +26,8 @@ def describe(training: Training | None, step: int | None, root: Path) -> Text:
     }
     if losses:
         text.append("validation loss\n", style="dim")
-        for each, bar in _bars(losses).items():
-            text.append(f"{each:>8,} {bar} {losses[each]:.3f}\n", style="bold" if each == step else "")
+        for at, bar in _bars(losses).items():
+            text.append(f"{at:>8,} {bar} {losses[at]:.3f}\n", style="bold" if at == step else "")
         text.append("\n")
     for merged in training.merged:
         text.append(f"{harmless(shown(merged.folder, root))}\n")

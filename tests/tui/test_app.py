@@ -1,0 +1,245 @@
+"""The app as a whole: how it starts, goes from screen to screen, and takes commands."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import Input, Log, Static
+
+from fishtui.catalog.scan import scan
+from fishtui.catalog.store import Catalog
+from fishtui.project import Project
+from fishtui.runs import queue
+from fishtui.runs.reporter import Reporter
+from fishtui.settings import load
+from fishtui.tui import main
+from fishtui.tui.app import SCREENS, Fishtui
+from fishtui.tui.dialogs import CommandLine, Keys
+from fishtui.tui.guide import Guide
+from fishtui.tui.mode import Mode
+from tests import builders
+from tests.tui.driving import until
+
+HEAVY = {"torch", "numpy", "sqlite_utils", "soundfile", "lightning", "peft", "scipy", "torchaudio"}
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """Two speakers, in a catalog."""
+    made = builders.project(tmp_path, '[paths]\ncheckpoint = "checkpoints/tiny"\n')
+    for speaker in ("anna", "b[er]t"):
+        for number in range(4):
+            builders.write_clip(
+                made.root / "data" / speaker / f"{number}.wav",
+                "" if number == 3 else f"Sentence {number} of مرحبا.",
+                builders.tone(0.5, pitch=200 + 10 * number),
+            )
+    with Catalog(made, made.root / "data") as catalog:
+        scan(catalog, load(made.settings_file).values, Reporter())
+    return made
+
+
+def drive(
+    project: Project, story: Callable[[Fishtui, Pilot[None]], Awaitable[None]], size: tuple[int, int] = (80, 24)
+) -> None:
+    """Run the app, and `story` in it."""
+
+    async def run() -> None:
+        app = Fishtui(project)
+        async with app.run_test(size=size) as pilot:
+            await story(app, pilot)
+
+    asyncio.run(run())
+
+
+def shown(app: Fishtui, selector: str) -> str:
+    return str(app.screen.query_one(selector, Static).render())
+
+
+def text_of(app: Fishtui) -> str:
+    """All that stands on the screen."""
+    return "\n".join("".join(segment.text for segment in strip) for strip in app.screen._compositor.render_strips())
+
+
+def test_the_overview_tells_where_everything_stands_and_leads_on(project: Project) -> None:
+    async def story(app: Fishtui, pilot: Pilot[None]) -> None:
+        await until(pilot, lambda: "b[er]t" in text_of(app))
+        await until(pilot, lambda: "empty-transcript" in text_of(app))
+        assert "2 flagged" in text_of(app) or "flagged" in text_of(app)
+        await until(pilot, lambda: shown(app, "#advice").startswith("Next:"))
+        app.screen.query_one("#findings").focus()
+        await pilot.press("enter")
+        await until(pilot, lambda: app.current_mode == "clips")
+        await until(pilot, lambda: "finding:empty-transcript" in text_of(app))
+
+    drive(project, story)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (40, 10)])
+def test_every_screen_opens_at_any_size(project: Project, size: tuple[int, int]) -> None:
+    async def story(app: Fishtui, pilot: Pilot[None]) -> None:
+        for number, name in enumerate(SCREENS, 1):
+            if isinstance(app.focused, Input):
+                await pilot.press("escape")
+            await pilot.press(str(number))
+            await until(pilot, lambda name=name: app.current_mode == name)
+            assert isinstance(app.screen, Mode)
+            await until(pilot, lambda name=name: SCREENS[name][0] in text_of(app))
+
+    drive(project, story, size)
+
+
+def test_help_and_the_palette_list_what_works_where_one_is(project: Project) -> None:
+    async def story(app: Fishtui, pilot: Pilot[None]) -> None:
+        await pilot.press("2")
+        await until(pilot, lambda: app.current_mode == "clips")
+        await pilot.press("question_mark")
+        await until(pilot, lambda: isinstance(app.screen, Keys))
+        assert any("accept" in help for _, help in app.screen.rows)
+        await pilot.press("escape")
+        names = [command.title for command in app.get_system_commands(app.screen)]
+        assert any("accept" in name for name in names)
+        assert any("Runs" in name for name in names)
+
+    drive(project, story)
+
+
+def test_a_command_is_run_and_what_it_prints_is_shown_harmlessly(project: Project) -> None:
+    async def story(app: Fishtui, pilot: Pilot[None]) -> None:
+        await pilot.press("colon")
+        await until(pilot, lambda: isinstance(app.screen, CommandLine))
+        await pilot.press(*"speakers", "enter")
+        log = app.screen.query_one(Log)
+        await until(pilot, lambda: any("exit status 0" in line for line in log.lines))
+        assert any("b[er]t" in line for line in log.lines)
+        await pilot.press("escape")
+        await until(pilot, lambda: not isinstance(app.screen, CommandLine))
+
+    drive(project, story)
+
+
+def test_an_empty_folder_gets_a_guide_that_writes_nothing_unasked(tmp_path: Path) -> None:
+    async def story(app: Fishtui, pilot: Pilot[None]) -> None:
+        await until(pilot, lambda: isinstance(app.screen, Guide))
+        await pilot.press("escape")
+        await until(pilot, lambda: "no catalog yet" in text_of(app))
+        assert list(tmp_path.iterdir()) == []
+
+    drive(Project(tmp_path), story)
+
+
+def test_settings_are_changed_in_the_file_and_wrong_values_refused(project: Project) -> None:
+    before = project.settings_file.read_text(encoding="utf-8")
+    project.settings_file.write_text(f"# mine\n{before}", encoding="utf-8")
+
+    async def story(app: Fishtui, pilot: Pilot[None]) -> None:
+        await pilot.press("6")
+        await until(pilot, lambda: "paths.protos" in text_of(app))
+        await pilot.press("down", "enter")
+        await until(pilot, lambda: isinstance(app.focused, Input))
+        await pilot.press("end", *"2", "enter")
+        await until(pilot, lambda: "protos2" in project.settings_file.read_text(encoding="utf-8"))
+        await until(pilot, lambda: app.focused is not None and app.focused.id == "settings")
+        await pilot.press("down", "down", "enter")
+        await until(pilot, lambda: isinstance(app.focused, Input))
+        await pilot.press("end", *"x", "enter")
+        await until(pilot, lambda: "✗" in text_of(app))
+        assert "loudness" not in project.settings_file.read_text(encoding="utf-8")
+
+    drive(project, story)
+    after = project.settings_file.read_text(encoding="utf-8")
+    assert after.startswith("# mine\n")
+    assert load(project.settings_file).values.paths.protos == "data/protos2"
+
+
+def test_a_form_says_what_is_wrong_and_starts_what_is_right(project: Project) -> None:
+    async def story(app: Fishtui, pilot: Pilot[None]) -> None:
+        app.go("launch", "pack")
+        await until(pilot, lambda: app.current_mode == "launch" and "pack.validation" in text_of(app))
+        await until(pilot, lambda: "$ fishtui pack" in text_of(app))
+        for row in app.screen.query("Row"):
+            if row.field.name == "pack.validation":  # type: ignore[attr-defined]
+                row.query_one(Input).focus()
+        await pilot.press(*"2")
+        await until(pilot, lambda: "first: pack.validation" in text_of(app))
+        await pilot.press("backspace", *"0.5")
+        await until(pilot, lambda: "$ fishtui pack --validation 0.5" in text_of(app))
+        await until(
+            pilot, lambda: "would be done" in text_of(app) or "no folder" in text_of(app) or "8" in text_of(app)
+        )
+        await pilot.press("enter")
+        await until(pilot, lambda: app.current_mode == "runs")
+        await until(pilot, lambda: "pack" in text_of(app))
+
+    drive(project, story)
+    assert len(list(project.runs.iterdir())) == 1
+
+
+def test_the_interface_starts_without_what_it_does_not_need_yet(project: Project) -> None:
+    code = (
+        "import asyncio, sys\nfrom pathlib import Path\nfrom fishtui.project import Project\n"
+        "from fishtui.tui.app import Fishtui\n"
+        "async def run():\n"
+        "    async with Fishtui(Project(Path(sys.argv[1]))).run_test(size=(80, 24)) as pilot:\n"
+        "        await pilot.pause()\n"
+        "asyncio.run(run())\nprint(*sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(project.root)], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert not {name.partition(".")[0] for name in done.stdout.split()} & HEAVY
+
+
+def test_without_a_terminal_the_command_line_is_named(tmp_path: Path) -> None:
+    done = builders.fishtui(cwd=tmp_path)
+    assert done.returncode == 2
+    assert "fishtui --help" in done.stderr
+    dumb = builders.fishtui(cwd=tmp_path, TERM="dumb")
+    assert dumb.returncode == 2
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [([], True), (["."], True), (["--ascii"], True), (["runs"], False), (["nowhere"], False), (["--help"], False)],
+)
+def test_a_folder_opens_the_interface_and_a_command_does_not(words: list[str], wanted: bool) -> None:
+    assert main.is_wanted(words, ["runs"]) == wanted
+
+
+KEYS = [
+    *"abcdefghijklmnoprstuvwxyzADFGLNRSUX123456*/:?[] ",
+    *("enter", "escape", "tab", "shift+tab", "up", "down", "left", "right", "pageup", "pagedown", "home", "end"),
+    *("ctrl+f", "ctrl+d", "ctrl+u", "ctrl+right", "ctrl+left", "backspace", "delete"),
+]
+PRESSES = int(os.environ.get("FISHTUI_MONKEY", "300"))
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_monkey_at_the_keys_breaks_nothing(project: Project, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    # It may ask for anything, and commands of its own would outlive it.
+    monkeypatch.setattr(queue, "start", lambda run, chosen: None)
+    monkeypatch.setattr(CommandLine, "run_command", lambda self, words: None)
+    monkeypatch.setattr("fishtui.tui.screens.launch.run_fishtui", lambda words, root: (1, "", "error: no"))
+    monkeypatch.setattr("fishtui.tui.screens.settings.run_fishtui", lambda words, root: (1, "", "error: no"))
+    chance = random.Random(seed)
+
+    async def story(app: Fishtui, pilot: Pilot[Any]) -> None:
+        app.hear = lambda *paths, **options: None  # type: ignore[method-assign]
+        app.action_quit = pilot.pause  # type: ignore[method-assign,assignment]
+        for number in range(PRESSES):
+            if number % 100 == 50:
+                await pilot.resize_terminal(chance.randint(20, 160), chance.randint(5, 50))
+            await pilot.press(chance.choice(KEYS))
+        assert app.is_running
+
+    drive(project, story)

@@ -1,0 +1,153 @@
+"""The interface on a real terminal of 80x24: reviewed in, trained from, killed, and opened again."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from fishtui.catalog.store import Catalog
+from fishtui.project import Project
+from fishtui.runs.follow import follow
+from fishtui.runs.record import RUNNING, STOPPED
+from fishtui.runs.state import look, look_all
+from tests import builders
+
+LONGEST = 60.0
+SETTINGS = """
+[paths]
+checkpoint = "{checkpoint}"
+[train]
+batch_size = 1
+max_length = 96
+max_steps = 4000
+validate_every = 5
+device = "cpu"
+"""
+needs_tmux = pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
+
+
+class Terminal:
+    """A tmux of its own, 80 columns by 24 lines, in which the interface runs."""
+
+    def __init__(self, folder: Path, project: Project) -> None:
+        self.tmux = ["tmux", "-S", str(folder / "tmux")]
+        self.project = project
+
+    def open(self) -> None:
+        """Start the interface, and wait until it is there."""
+        line = [sys.executable, "-m", "fishtui", str(self.project.root)]
+        subprocess.run([*self.tmux, "new", "-d", "-x", "80", "-y", "24", *line], check=True)
+        self.until("Overview")
+
+    def press(self, *keys: str) -> None:
+        subprocess.run([*self.tmux, "send-keys", *keys], check=True)
+
+    @property
+    def screen(self) -> str:
+        shown = subprocess.run([*self.tmux, "capture-pane", "-p"], capture_output=True, text=True, check=False)
+        return shown.stdout
+
+    def until(self, wanted: str | Callable[[], object]) -> None:
+        """Wait until the screen shows a text, or something holds."""
+        end = time.monotonic() + LONGEST
+        while not (wanted in self.screen if isinstance(wanted, str) else wanted()):
+            assert time.monotonic() < end, f"{wanted} never came:\n{self.screen}"
+
+    def kill(self) -> None:
+        """`kill -9` the interface, and its terminal with it."""
+        pane = subprocess.run([*self.tmux, "list-panes", "-F", "#{pane_pid}"], capture_output=True, text=True)
+        for pid in pane.stdout.split():
+            os.kill(int(pid), signal.SIGKILL)
+        subprocess.run([*self.tmux, "kill-server"], capture_output=True, check=False)
+        psutil.wait_procs([psutil.Process(int(pid)) for pid in pane.stdout.split() if psutil.pid_exists(int(pid))])
+
+
+@pytest.fixture
+def terminal(tmp_path: Path, checkpoint: Path) -> Iterator[Terminal]:
+    project = builders.project(tmp_path / "voice", SETTINGS.format(checkpoint=checkpoint))
+    for number in range(6):
+        builders.write_clip(
+            project.root / "data" / "anna" / f"{number}.wav",
+            f"This is sentence {number}.",
+            builders.tone(0.6, pitch=200 + 10 * number),
+        )
+    builders.packable(project.root / "data", ["bert"], clips=8)
+    assert builders.fishtui("scan", cwd=project.root).returncode == 0
+    found = Terminal(tmp_path, project)
+    yield found
+    subprocess.run([*found.tmux, "kill-server"], capture_output=True, check=False)
+    for run in look_all(project):
+        if run.state == RUNNING and run.process is not None:
+            os.kill(run.process.pid, signal.SIGKILL)
+
+
+def status_of(project: Project, name: str) -> str:
+    with Catalog(project, project.root / "data") as catalog:
+        return catalog.value("SELECT status || ':' || coalesce(text, '') FROM clips WHERE name = ?", (name,))
+
+
+@needs_tmux
+def test_clips_are_reviewed_edited_and_undone_on_a_terminal(terminal: Terminal) -> None:
+    project = terminal.project
+    terminal.open()
+    terminal.press("2")
+    terminal.until("This is sentence 0.")
+    terminal.press("a")
+    terminal.until(lambda: status_of(project, "anna/0").startswith("accepted"))
+    terminal.press("r")
+    terminal.until(lambda: status_of(project, "anna/1").startswith("rejected"))
+    terminal.press("u")
+    terminal.until(lambda: status_of(project, "anna/1").startswith("open"))
+    # The cursor goes to what was undone.
+    terminal.until("▶ · anna    1")
+    terminal.press("g", "e")
+    terminal.until("e This is sentence 0.")
+    terminal.press("!")
+    terminal.until("e This is sentence 0.!")
+    terminal.press("Enter")
+    terminal.until(lambda: status_of(project, "anna/0").endswith("sentence 0.!"))
+    assert (project.root / "data" / "anna" / "0.lab").read_text(encoding="utf-8") == "This is sentence 0.!"
+    terminal.kill()
+    terminal.open()
+    terminal.press("2")
+    terminal.until("This is sentence 0.!")
+    terminal.press("q")
+    terminal.until(lambda: terminal.screen == "")
+
+
+@needs_tmux
+def test_a_training_started_from_the_form_outlives_the_interface_and_is_stopped_from_the_next(
+    terminal: Terminal,
+) -> None:
+    project = terminal.project
+    assert builders.fishtui("pack", cwd=project.root).returncode in (0, 3)
+    terminal.open()
+    terminal.press("4")
+    terminal.until("$ fishtui train voice")
+    terminal.press("Tab", "Enter")
+    terminal.until(lambda: look_all(project)[-1].record.stage == "train")
+    terminal.until("of 4,000 steps")
+    terminal.kill()
+    run = look_all(project)[-1]
+    assert run.state == RUNNING
+    terminal.open()
+    terminal.press("3")
+    terminal.until("1 running")
+    terminal.until("loss")
+    terminal.press("s")
+    terminal.until("y yes")
+    terminal.press("y")
+    ended = follow(project, run.folder, lambda event: None)
+    assert ended.state == STOPPED
+    assert look(run.folder).exit_status == 143
+    assert list(project.results.glob("voice/checkpoints/*.ckpt"))
+    terminal.until("stopped")
