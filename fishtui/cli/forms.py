@@ -51,7 +51,6 @@ class Field:
     setting: str = ""
     required: bool = False
     flag: bool = False
-    many: bool = False
     choices: tuple[str, ...] = ()
 
     def words(self, value: str) -> list[str]:
@@ -111,7 +110,6 @@ def _field(parameter: click.Parameter) -> Field:
         setting=setting,
         required=parameter.required,
         flag=bool(getattr(parameter, "is_flag", False)),
-        many=bool(getattr(parameter, "multiple", False)),
         choices=tuple(parameter.type.choices) if isinstance(parameter.type, click.Choice) else _choices(setting),
     )
 

@@ -29,7 +29,7 @@ def test_a_training_outlives_its_terminal_and_everything_in_that_session(tmp_pat
     packable(project.root / "data", clips=4)
     assert fishtui("pack", cwd=project.root).returncode == 0
     tmux = ["tmux", "-S", str(tmp_path / "tmux")]
-    line = f"{sys.executable} -m fishtui train voice --detach && {sys.executable} -m fishtui runs attach; read waits"
+    line = f"{sys.executable} -m fishtui train voice; read waits"
     subprocess.run([*tmux, "new", "-d", "-x", "80", "-y", "24", "-c", str(project.root), line], check=True)
     try:
         shell = subprocess.run([*tmux, "list-panes", "-F", "#{pane_pid}"], capture_output=True, text=True, check=True)
