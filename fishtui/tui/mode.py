@@ -131,6 +131,10 @@ class Mode(Screen[None], Generic[Snapshot]):
             snapshot = self.read()
         except FishtuiError as error:
             fault = error
+        except OSError as error:
+            fault = FishtuiError(
+                f"{error.filename or 'the project'} can't be read: {error.strerror}", "Look at the disk."
+            )
         if not worker.is_cancelled:
             self.post_message(self.Arrived(snapshot, fault))
 

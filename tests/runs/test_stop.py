@@ -1,0 +1,134 @@
+"""Ending runs: asked once, killed alone, and what is started again afterwards."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fishtui.project import Project
+from fishtui.runs import identity, queue, record, state
+from fishtui.runs.events import EventWriter
+from fishtui.runs.gpus import Gpu
+from fishtui.runs.launch import launch
+from fishtui.runs.queue import OTHERS, Taken
+from fishtui.runs.record import QUEUED, RUNNING, STOPPED, Needs
+from fishtui.runs.relaunch import relaunch
+from fishtui.runs.stop import ask, kill, stop_all
+from tests.runs.test_state import LOADED, make
+
+# Counts the signals that ask it to end; starts a process of its own, in a session of its own, and says which.
+STUBBORN = """
+import signal, subprocess, sys
+signal.signal(signal.SIGTERM, lambda *_: print("asked", flush=True))
+other = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, start_new_session=True)
+print(other.pid, flush=True)
+for line in sys.stdin:
+    print(line, end="", flush=True)
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return Project(tmp_path)
+
+
+@pytest.fixture
+def stubborn() -> Iterator[tuple[subprocess.Popen[str], int]]:
+    """A process that doesn't end when it is asked, and the pid of one that it started."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", STUBBORN],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    yield process, int(process.stdout.readline())
+    process.kill()
+    process.communicate()
+
+
+def test_a_run_is_asked_by_one_signal_however_often_it_is_stopped(
+    project: Project, stubborn: tuple[subprocess.Popen[str], int]
+) -> None:
+    process, _ = stubborn
+    run = state.look(make(project, process=identity.identify(process.pid), state=RUNNING))
+    for _ in range(3):
+        ask(project, run)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write("done\n")
+    process.stdin.flush()
+    assert [process.stdout.readline() for _ in range(2)] == ["asked\n", "done\n"]
+
+
+def test_killing_a_run_spares_the_runs_of_others_that_its_process_started(
+    project: Project, stubborn: tuple[subprocess.Popen[str], int]
+) -> None:
+    process, other = stubborn
+    theirs = make(project, process=identity.identify(other), state=RUNNING)
+    run = state.look(make(project, process=identity.identify(process.pid), state=RUNNING))
+    kill(project, run)
+    process.wait(timeout=30)
+    assert state.look(theirs).state == RUNNING
+    kill(project, state.look(theirs))
+
+
+def test_killing_a_pipeline_ends_what_it_started(project: Project, stubborn: tuple[subprocess.Popen[str], int]) -> None:
+    process, other = stubborn
+    pipeline = state.look(make(project, "run", process=identity.identify(process.pid), state=RUNNING))
+    stage = make(project, process=identity.identify(other), state=RUNNING, parent=pipeline.id)
+    waiting = make(project, parent=pipeline.id)
+    kill(project, pipeline)
+    assert state.look(stage).state == STOPPED
+    assert state.look(waiting).state == STOPPED
+
+
+def test_of_several_runs_the_queued_ones_are_stopped_first(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    running = make(project, process=identity.this_process(), state=RUNNING)
+    queued = make(project)
+    seen: list[str] = []
+    monkeypatch.setattr("fishtui.runs.stop.ask", lambda project, run, *rest: seen.append(run.id) or run)
+    monkeypatch.setattr("fishtui.runs.stop.stop", lambda project, run, patience: run)
+    stop_all(project, [state.look(running), state.look(queued)])
+    assert seen == [queued.name, running.name]
+
+
+def test_a_training_is_rerun_from_its_checkpoint_and_else_as_it_was_asked_for(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queue, "start", lambda run, chosen: None)
+    made, folder = record.create(project, "train", ["train", "voice", "--restart"], LOADED, {"name": "voice"})
+    made.state = STOPPED
+    record.finish(made, folder)
+    assert relaunch(project, state.look(folder)).record.command == ["train", "voice", "--restart"]
+    events = EventWriter(folder / "events.jsonl")
+    events.write("artifact", role="checkpoint", path="step_000000010.ckpt")
+    events.close()
+    assert relaunch(project, state.look(folder)).record.command == ["train", "voice", "--resume"]
+
+
+def test_what_torchrun_tells_a_process_is_not_passed_on_to_the_runs_that_it_starts(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "TORCHELASTIC_RUN_ID"):
+        monkeypatch.setenv(name, "1")
+    monkeypatch.setenv("FISHTUI_TRAIN_SEED", "7")
+    started: list[dict[str, str]] = []
+    monkeypatch.setattr(queue, "start", lambda run, chosen: started.append(queue._environment(run, chosen)))
+    assert launch(project, "pack", ["pack"], LOADED, {}).state == QUEUED
+    (environment,) = started
+    assert not {"RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "TORCHELASTIC_RUN_ID"} & environment.keys()
+    assert environment["FISHTUI_TRAIN_SEED"] == "7"
+
+
+def test_a_gpu_whose_memory_others_use_is_waited_for_unless_one_is_in_a_hurry() -> None:
+    full = [Gpu("GPU-0", free=10, total=80)]
+    assert Taken().grant("1", Needs(gpus=1), full) == OTHERS
+    assert Taken().grant("1", Needs(gpus=1, patient=False), full) == ["GPU-0"]
+    assert Taken(locks={"cpu": "0"}).grant("1", Needs(locks=("cpu",), patient=False), []) == []
+    assert Taken(locks={"pack": "0"}).grant("1", Needs(locks=("pack",), patient=False), []) == "0"
