@@ -82,6 +82,12 @@ def fishtui(*arguments: str | Path, cwd: Path, **environment: str) -> subprocess
     )
 
 
+def as_on_a_terminal() -> None:
+    """Let a process heed what a terminal sends: tests in the background ignore it, and would pass that on."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 def snapshot(folder: Path) -> dict[str, bytes]:
     """Every file below `folder` with its content."""
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}

@@ -21,7 +21,7 @@ from fishtui.project import Project
 from fishtui.runs.events import read_events
 from fishtui.runs.identity import is_alive
 from fishtui.runs.state import find
-from tests.builders import command, fishtui, packable, project, snapshot, tone, write_clip
+from tests.builders import as_on_a_terminal, command, fishtui, packable, project, snapshot, tone, write_clip
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "schemas" / "run_event.schema.json").read_text(encoding="utf-8"))
 HEAVY = {"numpy", "torch", "torchaudio", "lightning", "peft", "textual", "soundfile", "sqlite_utils", "rich", "scipy"}
@@ -196,12 +196,6 @@ def test_hostile_names_go_through_every_stage_and_are_shown_harmlessly(tmp_path:
     assert {json.loads(line)["clip"] for line in manifest} == {f"{name}/{name}" for name in HOSTILE.values()}
     dry = json.loads(fishtui("pack", "--dry-run", "--json", cwd=root).stdout)
     assert dry["ledger"]["done"] == len(HOSTILE)
-
-
-def as_on_a_terminal() -> None:
-    """Tests in the background ignore these signals, and would pass that on."""
-    for number in (signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, signal.SIG_DFL)
 
 
 @pytest.fixture

@@ -39,9 +39,17 @@ def test_a_filter_gives_the_recordings_of_its_clips(project: Project) -> None:
 
 def test_listen_serves_until_it_is_interrupted(project: Project) -> None:
     command = builders.command("listen", "speaker:anna", "--json")
-    with subprocess.Popen(
-        command, cwd=project.root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
+    with (
+        subprocess.Popen(
+            command,
+            cwd=project.root,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=builders.as_on_a_terminal,
+        ) as process,
+        builders.time_limit(60),
+    ):
         assert process.stdout is not None
         told = json.loads(process.stdout.readline())
         assert [each["name"] for each in told["files"]] == ["anna/a", "anna/b"]

@@ -50,7 +50,7 @@ def test_only_a_run_under_way_has_progress(tmp_path: Path) -> None:
     )
     assert progress(look(folder)) is None
     EventWriter(folder / "events.jsonl").write("progress", done=1, total=2, unit="clips", note="loud")
-    assert str(progress(look(folder))) == "1 of 2 clips loud"
+    assert str(progress(look(folder))) == "1 of 2 clips · loud"
     made.state = SUCCEEDED
     record.save(made, folder)
     assert progress(look(folder)) is None
