@@ -25,7 +25,13 @@ BESIDE = {
     "merge": ("paths.checkpoint",),
     "synthesize": ("paths.checkpoint",),
 }
-
+# Arguments and options that stand in for such a setting.
+INSTEAD = {
+    ("extract", "data"): "paths.data",
+    ("pack", "data"): "paths.data",
+    ("pack", "output"): "paths.protos",
+    ("merge", "base"): "paths.checkpoint",
+}
 
 # What click lets no argument say of itself.
 ARGUMENTS = {
@@ -42,13 +48,14 @@ class Field:
     """Something that a command can be given.
 
     `option` is how it is written on the command line: an option, `--set NAME` for a setting that has none, or nothing
-    for an argument. `setting` is the setting that it stands for.
+    for an argument. `setting` is the setting that it stands for, `default` the one that counts if it isn't given.
     """
 
     name: str
     help: str
     option: str = ""
     setting: str = ""
+    default: str = ""
     required: bool = False
     flag: bool = False
     choices: tuple[str, ...] = ()
@@ -67,10 +74,10 @@ class Field:
 def fields(stage: str) -> list[Field]:
     """All that the command of a stage can be given: arguments first, then options, then its other settings."""
     command: click.Command = getattr(import_module(f"fishtui.cli.{COMMANDS[stage]}"), stage)
-    given = [_field(parameter) for parameter in command.params if parameter.name not in HIDDEN]
-    taken = {each.setting for each in given}
+    given = [_field(stage, parameter) for parameter in command.params if parameter.name not in HIDDEN]
+    taken = {each.default for each in given}
     others = [
-        Field(each.name, _sentence(each.help), f"--set {each.name}", each.name, choices=_choices(each.name))
+        Field(each.name, _sentence(each.help), f"--set {each.name}", each.name, each.name, choices=_choices(each.name))
         for each in settings.known()
         if (each.name.startswith(f"{stage}.") or each.name in BESIDE.get(stage, ())) and each.name not in taken
     ]
@@ -98,7 +105,7 @@ def problems(stage: str, values: Mapping[str, str], file: Path) -> Iterator[tupl
                 yield field.name, error.problem.partition(": ")[2] or error.problem
 
 
-def _field(parameter: click.Parameter) -> Field:
+def _field(stage: str, parameter: click.Parameter) -> Field:
     name = parameter.name or ""
     setting = name.removeprefix(SETTING_PREFIX).replace("__", ".") if name.startswith(SETTING_PREFIX) else ""
     is_argument = isinstance(parameter, click.Argument)
@@ -108,6 +115,7 @@ def _field(parameter: click.Parameter) -> Field:
         help=_sentence(help.rpartition(" [")[0] if setting else help) or ARGUMENTS.get(name, name),
         option="" if is_argument else max(parameter.opts, key=len),
         setting=setting,
+        default=setting or INSTEAD.get((stage, name), ""),
         required=parameter.required,
         flag=bool(getattr(parameter, "is_flag", False)),
         choices=tuple(parameter.type.choices) if isinstance(parameter.type, click.Choice) else _choices(setting),
@@ -127,4 +135,6 @@ def _sentence(help: str) -> str:
 
 def shown(value: Any) -> str:
     """A setting's value as one types it."""
+    if isinstance(value, bool):
+        return str(value).lower()
     return " ".join(map(str, value)) if isinstance(value, Sequence) and not isinstance(value, str) else str(value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,6 +30,10 @@ class Stage(Protocol):
     """A stage with everything bound but where it reports and whether it only looks."""
 
     def __call__(self, reporter: Reporter, *, dry_run: bool) -> Ledger: ...
+
+
+# How a launch is told, which is no part of what a run does.
+WATCHING = ("--detach", "--json")
 
 
 @dataclass
@@ -109,8 +113,9 @@ class Session:
         from fishtui.runs.launch import launch
 
         submitted = self.settings.values.run.sbatch if self.slurm else None
+        command = _without_watching(self.command)
         start = functools.partial(
-            launch, self.project, name, self.command, self.settings, arguments, waits=not self.now, sbatch=submitted
+            launch, self.project, name, command, self.settings, arguments, waits=not self.now, sbatch=submitted
         )
         if self.detach:
             return output.launched(start(), self.as_json)
@@ -133,6 +138,14 @@ class Session:
         alone = name not in SIDE_BY_SIDE
         run = execute(self.project, name, self.command, work, self.settings, arguments, listen, alone)
         return watch.conclude(self, run)
+
+
+def _without_watching(command: Sequence[str]) -> list[str]:
+    """A command without what says how its launch is told; only where that can't be the value of something else."""
+    name, *rest = command
+    while rest and rest[0] in WATCHING:
+        del rest[0]
+    return [name, *rest]
 
 
 def _assist(work: Callable[[Reporter], Ledger]) -> int:

@@ -49,6 +49,8 @@ CARRIED = re.compile(
     f"({ENVIRONMENT_PREFIX}|CUDA_|NVIDIA_|NCCL_|GLOO_|OMP_|MKL_|TORCH|PYTORCH_|PYTHON|HF_HOME|HF_ENDPOINT|HF_HUB_|LC_|SLURM_(?!JWT))"
     "|(PATH|LD_LIBRARY_PATH|LD_PRELOAD|VIRTUAL_ENV|CONDA_PREFIX|LANG|TZ|TMPDIR|HOME)$"
 )
+# Begins the name of a run's folder until its record is there. Nobody lists such a folder.
+HIDDEN = "."
 # Bytes that a run frees at its end, so that the word on how it ended finds room even on a full disk.
 RESERVE = 65_536
 # The lock of what works on the processor.
@@ -163,7 +165,8 @@ def create(
 
     It will run in the present folder and environment by the present Python, or in those of the run that it is `like`.
     """
-    folder = _new_folder(project, stage)
+    hidden = _new_folder(project, stage)
+    folder = hidden.with_name(hidden.name.removeprefix(HIDDEN))
     host, machine = identity.here()
     record = RunRecord(
         id=folder.name,
@@ -186,11 +189,14 @@ def create(
         state=RUNNING if process else QUEUED,
     )
     try:
-        write_bytes(folder / "reserve", os.urandom(RESERVE))
-        save(record, folder)
-    except BaseException:
-        # A folder without a record would be listed as a run that was lost.
-        shutil.rmtree(folder, ignore_errors=True)
+        write_bytes(hidden / "reserve", os.urandom(RESERVE))
+        save(record, hidden)
+        # Only now: a folder without a record would be taken for a run that was lost.
+        hidden.rename(folder)
+    except BaseException as error:
+        shutil.rmtree(hidden, ignore_errors=True)
+        if isinstance(error, OSError):
+            raise _unwritable(project, error) from error
         raise
     return record, folder
 
@@ -217,20 +223,28 @@ def finish(record: RunRecord, folder: Path) -> None:
 
 
 def _new_folder(project: Project, stage: str) -> Path:
-    """A folder whose name sorts after all that are there, also when the clock was set back."""
+    """A hidden folder for the next id: that sorts after all that are there, also when the clock was set back."""
     try:
         project.runs.mkdir(parents=True, exist_ok=True)
         newest = _created(max(filter(ID.fullmatch, os.listdir(project.runs)), default=""))
         for moment in itertools.count(max(time.time_ns() // 1_000_000, newest + 1)):
             with suppress(FileExistsError):
-                folder = project.runs / f"{_stamp(moment)}-{stage}"
+                run_id = f"{_stamp(moment)}-{stage}"
+                folder = project.runs / f"{HIDDEN}{run_id}"
+                # Whoever has this one may make the other.
                 folder.mkdir()
-                return folder
+                if not (project.runs / run_id).exists():
+                    return folder
+                folder.rmdir()
     except OSError as error:
-        raise FishtuiError(
-            f"{project.runs} can't be written: {error.strerror}", "Check who may write there, and the disk."
-        ) from error
+        raise _unwritable(project, error) from error
     raise AssertionError("time never ends")
+
+
+def _unwritable(project: Project, error: OSError) -> FishtuiError:
+    return FishtuiError(
+        f"{project.runs} can't be written: {error.strerror}", "Check who may write there, and the disk."
+    )
 
 
 def _stamp(moment: int) -> str:

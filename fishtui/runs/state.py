@@ -133,7 +133,7 @@ def _is_open(folder: str) -> bool:
 def run_ids(project: Project) -> list[str]:
     """The ids of all runs of a project, the oldest first. Raises FishtuiError."""
     try:
-        return sorted(name for name in os.listdir(project.runs) if not name.startswith("."))
+        return sorted(name for name in os.listdir(project.runs) if not name.startswith(records.HIDDEN))
     except FileNotFoundError:
         return []
     except OSError as error:

@@ -109,7 +109,10 @@ class CommandLine(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog tall"):
             yield Input(
-                self.command, placeholder="a command, such as: stats   or: clips list finding:any", compact=True
+                self.command,
+                placeholder="a command, such as: stats   or: clips list finding:any",
+                compact=True,
+                select_on_focus=False,
             )
             yield Log(max_lines=MOST_LINES, auto_scroll=True)
             yield Static("enter run   esc back; a stage goes on", markup=False, classes="keys")

@@ -16,7 +16,8 @@ from fishtui.runs import identity, record, slurm, state
 from fishtui.runs.execute import execute
 from fishtui.runs.ledger import Ledger
 from fishtui.runs.record import LOST, QUEUED, RUNNING, STOPPED, STOPPING, SUCCEEDED
-from fishtui.runs.state import Started
+from fishtui.runs.state import Started, run_ids
+from tests.builders import time_limit
 
 LOADED = settings.Loaded(settings.Settings())
 
@@ -67,8 +68,9 @@ def test_a_process_that_ended_and_was_not_waited_for_does_not_live(project: Proj
     assert process.stdout is not None
     # The pipe closes as the process ends.
     process.stdout.read()
-    while identity.is_alive(found):
-        pass
+    with time_limit(30):
+        while identity.is_alive(found):
+            pass
     assert process.returncode is None
     process.wait()
 
@@ -158,3 +160,19 @@ def test_a_submitted_run_stands_as_slurm_says(
     run = state.look(make(project, sbatch=(), job="12"))
     assert run.state == expected
     assert run.remark.startswith("job 12 ")
+
+
+def test_a_run_is_seen_by_nobody_before_its_record_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    project = Project(tmp_path)
+    seen: list[list[str]] = []
+    save = record.save
+
+    def looked(made: record.RunRecord, folder: Path) -> None:
+        seen.append(run_ids(project))
+        save(made, folder)
+
+    monkeypatch.setattr(record, "save", looked)
+    made, folder = record.create(project, "pack", ["pack"], LOADED, {})
+    assert seen == [[]]
+    assert run_ids(project) == [made.id] == [folder.name]
+    assert state.look(folder).state == QUEUED

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -24,7 +27,7 @@ from tests.runs.test_state import LOADED, make
 STUBBORN = """
 import signal, subprocess, sys
 signal.signal(signal.SIGTERM, lambda *_: print("asked", flush=True))
-other = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, start_new_session=True)
+other = subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"], start_new_session=True)
 print(other.pid, flush=True)
 for line in sys.stdin:
     print(line, end="", flush=True)
@@ -47,8 +50,11 @@ def stubborn() -> Iterator[tuple[subprocess.Popen[str], int]]:
         start_new_session=True,
     )
     assert process.stdout is not None
-    yield process, int(process.stdout.readline())
-    process.kill()
+    other = int(process.stdout.readline())
+    yield process, other
+    for each in (process.pid, other):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(each, signal.SIGKILL)
     process.communicate()
 
 

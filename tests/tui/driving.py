@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from textual.app import App
 from textual.pilot import Pilot
 
 # Seconds: far more than anything takes, on a machine however busy.
@@ -16,5 +17,10 @@ async def until(pilot: Pilot[Any], condition: Callable[[], object]) -> None:
     """Let the app work until `condition` holds; fails if that never comes."""
     end = time.monotonic() + LONGEST
     while not condition():
-        assert time.monotonic() < end, "it never came"
+        assert time.monotonic() < end, f"it never came:\n{text_of(pilot.app)}"
         await pilot.pause(0.02)
+
+
+def text_of(app: App[Any]) -> str:
+    """All that stands on the screen."""
+    return "\n".join("".join(segment.text for segment in strip) for strip in app.screen._compositor.render_strips())

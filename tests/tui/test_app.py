@@ -27,7 +27,7 @@ from fishtui.tui.dialogs import CommandLine, Keys
 from fishtui.tui.guide import Guide
 from fishtui.tui.mode import Mode
 from tests import builders
-from tests.tui.driving import until
+from tests.tui.driving import text_of, until
 
 HEAVY = {"torch", "numpy", "sqlite_utils", "soundfile", "lightning", "peft", "scipy", "torchaudio"}
 
@@ -63,11 +63,6 @@ def drive(
 
 def shown(app: Fishtui, selector: str) -> str:
     return str(app.screen.query_one(selector, Static).render())
-
-
-def text_of(app: Fishtui) -> str:
-    """All that stands on the screen."""
-    return "\n".join("".join(segment.text for segment in strip) for strip in app.screen._compositor.render_strips())
 
 
 def test_the_overview_tells_where_everything_stands_and_leads_on(project: Project) -> None:

@@ -154,7 +154,7 @@ def test_a_click_chooses_a_checkpoint_and_no_more(project: Project) -> None:
     async def do(driver: Driver) -> None:
         await driver.until(lambda: driver.samples.row_count)
         await driver.pilot.click(Checkpoints, offset=(10, 3))
-        assert driver.list.chosen == Chosen(NAME, 20)
+        await driver.until(lambda: driver.list.chosen == Chosen(NAME, 20))
         assert driver.heard == []
 
     drive(project, do)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -16,9 +17,11 @@ import pytest
 
 from fishtui.catalog.store import Catalog
 from fishtui.project import Project
+from fishtui.runs.events import read_events
 from fishtui.runs.follow import follow
-from fishtui.runs.record import RUNNING, STOPPED
+from fishtui.runs.record import RUNNING, STOPPED, SUCCEEDED
 from fishtui.runs.state import look, look_all
+from fishtui.training.saved import list_saved
 from tests import builders
 
 LONGEST = 60.0
@@ -30,6 +33,7 @@ batch_size = 1
 max_length = 96
 max_steps = 4000
 validate_every = 5
+learning_rate = 5e-3
 device = "cpu"
 """
 needs_tmux = pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
@@ -42,19 +46,30 @@ class Terminal:
         self.tmux = ["tmux", "-S", str(folder / "tmux")]
         self.project = project
 
-    def open(self) -> None:
+    def open(self, wanted: str = "Overview") -> None:
         """Start the interface, and wait until it is there."""
         line = [sys.executable, "-m", "fishtui", str(self.project.root)]
         subprocess.run([*self.tmux, "new", "-d", "-x", "80", "-y", "24", *line], check=True)
-        self.until("Overview")
+        self.until(wanted)
 
     def press(self, *keys: str) -> None:
         subprocess.run([*self.tmux, "send-keys", *keys], check=True)
+
+    def leave(self) -> None:
+        """Leave the dialog. A key right after would be taken for one pressed with Alt."""
+        self.press("Escape")
+        self.until(lambda: "esc back" not in self.screen)
 
     @property
     def screen(self) -> str:
         shown = subprocess.run([*self.tmux, "capture-pane", "-p"], capture_output=True, text=True, check=False)
         return shown.stdout
+
+    @property
+    def loss(self) -> float | None:
+        """The smoothed loss that stands above the plot."""
+        found = re.search(r"loss \S+ \(~(\d+\.\d+)\)", self.screen)
+        return float(found[1]) if found else None
 
     def until(self, wanted: str | Callable[[], object]) -> None:
         """Wait until the screen shows a text, or something holds."""
@@ -67,8 +82,12 @@ class Terminal:
         pane = subprocess.run([*self.tmux, "list-panes", "-F", "#{pane_pid}"], capture_output=True, text=True)
         for pid in pane.stdout.split():
             os.kill(int(pid), signal.SIGKILL)
-        subprocess.run([*self.tmux, "kill-server"], capture_output=True, check=False)
+        self.end()
         psutil.wait_procs([psutil.Process(int(pid)) for pid in pane.stdout.split() if psutil.pid_exists(int(pid))])
+
+    def end(self) -> None:
+        """Close the terminal."""
+        subprocess.run([*self.tmux, "kill-server"], capture_output=True, check=False)
 
 
 @pytest.fixture
@@ -84,7 +103,7 @@ def terminal(tmp_path: Path, checkpoint: Path) -> Iterator[Terminal]:
     assert builders.fishtui("scan", cwd=project.root).returncode == 0
     found = Terminal(tmp_path, project)
     yield found
-    subprocess.run([*found.tmux, "kill-server"], capture_output=True, check=False)
+    found.end()
     for run in look_all(project):
         if run.state == RUNNING and run.process is not None:
             os.kill(run.process.pid, signal.SIGKILL)
@@ -125,9 +144,40 @@ def test_clips_are_reviewed_edited_and_undone_on_a_terminal(terminal: Terminal) 
 
 
 @needs_tmux
-def test_a_training_started_from_the_form_outlives_the_interface_and_is_stopped_from_the_next(
-    terminal: Terminal,
-) -> None:
+def test_recordings_are_imported_scanned_and_found_by_what_the_guide_says(tmp_path: Path) -> None:
+    for number in range(3):
+        builders.write_clip(
+            tmp_path / "recordings" / "carla" / f"{number}.wav", f"Imported {number}.", builders.tone(0.6)
+        )
+    project = Project(tmp_path / "voice")
+    project.root.mkdir()
+    terminal = Terminal(tmp_path, project)
+    try:
+        terminal.open("make it a project")
+        terminal.press("Enter")
+        terminal.until("exit status 0")
+        terminal.leave()
+        terminal.press("i")
+        terminal.until("enter run")
+        terminal.press(f"{tmp_path}/recordings", "Enter")
+        terminal.until("exit status 0")
+        terminal.leave()
+        terminal.until("Next: s scans")
+        for text in ("Imported 2.", "A late one."):
+            terminal.press("1")
+            terminal.until("scan")
+            terminal.press("s")
+            terminal.until("exit status 0")
+            terminal.leave()
+            terminal.press("2")
+            terminal.until(text)
+            builders.write_clip(project.root / "data" / "carla" / "late.wav", "A late one.", builders.tone(0.6))
+    finally:
+        terminal.end()
+
+
+@needs_tmux
+def test_a_training_started_from_the_form_outlives_the_interface_and_its_voice_is_heard(terminal: Terminal) -> None:
     project = terminal.project
     assert builders.fishtui("pack", cwd=project.root).returncode in (0, 3)
     terminal.open()
@@ -142,12 +192,54 @@ def test_a_training_started_from_the_form_outlives_the_interface_and_is_stopped_
     terminal.open()
     terminal.press("3")
     terminal.until("1 running")
-    terminal.until("loss")
+    terminal.until(lambda: terminal.loss is not None)
+    first = terminal.loss
+    assert first is not None
+    terminal.until(lambda: (terminal.loss or first) < first - 0.2)
     terminal.press("s")
     terminal.until("y yes")
     terminal.press("y")
     ended = follow(project, run.folder, lambda event: None)
     assert ended.state == STOPPED
     assert look(run.folder).exit_status == 143
-    assert list(project.results.glob("voice/checkpoints/*.ckpt"))
+    stopped_at = max(saved_steps(project))
     terminal.until("stopped")
+
+    terminal.press("R")
+    terminal.until("1 running")
+    again = look_all(project)[-1]
+    assert again.record.command == ["train", "voice", "--resume"]
+    terminal.until(lambda: any(step > stopped_at for step in steps(again.folder)))
+    assert stopped_at not in steps(again.folder)
+    terminal.press("s")
+    terminal.until("y yes")
+    terminal.press("y")
+    assert follow(project, again.folder, lambda event: None).state == STOPPED
+
+    terminal.press("5")
+    terminal.until("STEP")
+    terminal.press("m")
+    terminal.until(lambda: look_all(project)[-1].record.stage == "merge")
+    merge = follow(project, look_all(project)[-1].folder, lambda event: None)
+    assert merge.state == SUCCEEDED
+    terminal.until("✓ merged")
+    terminal.press("y")
+    terminal.until("enter say it")
+    terminal.press("Enter")
+    terminal.until(lambda: look_all(project)[-1].record.stage == "synthesize")
+    assert follow(project, look_all(project)[-1].folder, lambda event: None).state == SUCCEEDED
+    terminal.until("1 to hear")
+    assert list(project.results.rglob("*.wav"))
+
+
+def saved_steps(project: Project) -> list[int]:
+    return [saved.step for saved in list_saved(project.results / "voice" / "checkpoints")]
+
+
+def steps(folder: Path) -> list[int]:
+    """The steps that a training told of so far."""
+    try:
+        events = list(read_events(folder / "events.jsonl"))
+    except FileNotFoundError:
+        return []
+    return [event["step"] for event in events if "loss" in event.get("values", {})]

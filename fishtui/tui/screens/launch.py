@@ -116,7 +116,7 @@ class Row(Horizontal):
         """Show the value that stands without ours, and what is wrong with ours."""
         source = self.query_one(".source", Static)
         self.set_class(problem is not None, "-wrong")
-        default = snapshot.values.get(self.field.setting, "")
+        default = snapshot.values.get(self.field.default, "")
         if not self.field.flag:
             needed = "required" if self.field.required else ""
             self.query_one(Input).placeholder = harmless(default or needed or ", ".join(self.field.choices))
@@ -124,8 +124,8 @@ class Row(Horizontal):
             source.update(harmless(problem))
         elif self.value:
             source.update("given here")
-        elif self.field.setting:
-            source.update(harmless(snapshot.sources.get(self.field.setting, "default")))
+        elif self.field.default:
+            source.update(harmless(snapshot.sources.get(self.field.default, "default")))
         else:
             source.update("")
 
@@ -280,7 +280,8 @@ class Launch(Mode[Snapshot]):
 
     @work(thread=True, exclusive=True, group="launch", exit_on_error=False)
     def _launch(self, words: list[str]) -> None:
-        status, stdout, stderr = run_fishtui([*words, "--detach", "--json"], self.fishtui.project.root)
+        stage, *rest = words
+        status, stdout, stderr = run_fishtui([stage, "--detach", "--json", *rest], self.fishtui.project.root)
         if status == 0:
             self.app.call_from_thread(self._launched, json.loads(stdout))
         else:

@@ -35,6 +35,8 @@ STEPS = ("normalize", "extract", "pack", "train", "merge", "synthesize")
 PLAN_EVERY = 60.0
 SELDOM = 5
 MOST_RUNS = 8
+# Signs of a step that wants to be looked at.
+CALLING = frozenset("▲●✗")
 
 
 @dataclass(frozen=True)
@@ -82,8 +84,10 @@ class Steps(Widget, can_focus=True):
         self.chosen = 0
 
     def say(self, steps: list[Step]) -> None:
-        """Show other steps."""
+        """Show other steps; at first the cursor goes to the one that is to be looked at."""
         if steps != self.steps:
+            if not any(step.reason for step in self.steps):
+                self.chosen = next((at for at, step in enumerate(steps) if step.glyph in CALLING), self.chosen)
             self.steps = steps
             self.refresh()
 
@@ -95,7 +99,7 @@ class Steps(Widget, can_focus=True):
             row.append(step.name, style="reverse" if self.has_focus and index == self.chosen else "")
             row.append(f" {step.note}" if step.note else "")
         chosen = self.steps[self.chosen]
-        shown = chosen if self.has_focus else next((step for step in self.steps if step.glyph in "▲●✗"), chosen)
+        shown = chosen if self.has_focus else next((step for step in self.steps if step.glyph in CALLING), chosen)
         below = f"{shown.name}: {shown.reason}" if shown.reason else ""
         return row.append("\n").append(harmless(below), style="dim")
 
@@ -161,7 +165,7 @@ class Overview(Mode[Snapshot]):
     Overview #left { width: 1fr; padding-right: 1; }
     Overview #right { width: 1fr; padding-left: 1; }
     Overview #steps { margin: 0 1; }
-    Overview Static { padding: 0 1; }
+    Overview Static { padding: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }
     Overview Things { padding: 0 1; }
     Overview #advice { height: 1; text-style: bold; }
     """
@@ -359,9 +363,10 @@ def _result(run: Run, blocker: str | None) -> str:
 def _machine(snapshot: Snapshot) -> list[Text]:
     lines = []
     for number, gpu in enumerate(snapshot.gpus):
-        busy = f"{gpu.busy:>4.0%} {'▇' * round(8 * gpu.busy):<8}" if gpu.busy is not None else ""
+        busy = f"{gpu.busy:>4.0%} {'▇' * round(5 * gpu.busy):<5}" if gpu.busy is not None else ""
         used = f"{(gpu.total - gpu.free) / 1e9:.0f}/{gpu.total / 1e9:.0f} GB"
-        lines.append(Text(f"GPU {number}  {harmless(gpu.name)}  {busy}  {used}", no_wrap=True, overflow="ellipsis"))
+        name = harmless(gpu.name).removeprefix("NVIDIA ")
+        lines.append(Text(f"GPU {number}  {busy} {used}  {name}"))
     if not lines:
         lines.append(Text("no GPU: everything runs on the CPU"))
     return [*lines, Text(f"Disk   {figures.gigabytes(snapshot.free)} free")]

@@ -58,6 +58,16 @@ def shown(value: float) -> str:
     return f"{value:.0e}" if 0 < size < 1e-3 else f"{value:.3g}" if size < 1000 else f"{value:.0f}"
 
 
+def labels(marks: Sequence[float]) -> list[str]:
+    """The marks of an axis, with as many digits as tell them apart."""
+    found = [shown(mark) for mark in marks]
+    digits = 2
+    while len(set(found)) < len(found) and digits < 15:
+        digits += 1
+        found = [f"{mark:.{digits}g}" for mark in marks]
+    return found
+
+
 class Canvas:
     """A grid of cells to draw in, each of 2 by 4 dots, or of one where a terminal has no such characters."""
 
@@ -102,7 +112,8 @@ def draw(series: Sequence[Series], width: int, height: int, ascii: bool = False)
         left, right = left - 1, right + 1
     # Numbers at the left are some two rows apart; below, some ten columns.
     marks = ticks(low, high, max((height - 2) * 2 // 3, 2))
-    margin = max((cell_len(shown(mark)) for mark in marks), default=0)
+    names = labels(marks)
+    margin = max(map(cell_len, names), default=0)
     canvas = Canvas(width - margin - 1, height - 2, ascii)
     most_x, most_y = canvas.width * canvas.columns - 1, canvas.height * canvas.rows - 1
 
@@ -122,17 +133,17 @@ def draw(series: Sequence[Series], width: int, height: int, ascii: bool = False)
     axis = "plot--axis"
     for y in range(canvas.height):
         cells[margin, y] = ("│", axis)
-    for mark in marks:
+    for mark, name in zip(marks, names, strict=True):
         y = place(left, mark)[1] // canvas.rows
         cells[margin, y] = ("┤", axis)
-        cells |= {(x, y): (sign, axis) for x, sign in enumerate(shown(mark).rjust(margin))}
+        cells |= {(x, y): (sign, axis) for x, sign in enumerate(name.rjust(margin))}
     cells[margin, canvas.height] = ("└", axis)
     for x in range(margin + 1, width):
         cells[x, canvas.height] = ("─", axis)
     free = 0
-    for mark in ticks(left, right, max(canvas.width // 7, 2)):
+    below = ticks(left, right, max(canvas.width // 7, 2))
+    for mark, label in zip(below, labels(below), strict=True):
         x = margin + 1 + place(mark, low)[0] // canvas.columns
-        label = shown(mark)
         start = max(min(x - len(label) // 2, width - len(label)), 0)
         cells[x, canvas.height] = ("┬", axis)
         if start >= free:

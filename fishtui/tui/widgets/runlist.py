@@ -31,7 +31,7 @@ class RunList(ScrollView, can_focus=True):
         *(f"runs--{state}" for state in RUN),
     }
     DEFAULT_CSS = """
-    RunList { height: 1fr; scrollbar-size-vertical: 1; }
+    RunList { height: 1fr; overflow-x: hidden; scrollbar-size-vertical: 1; }
     RunList > .runs--cursor { background: $block-cursor-blurred-background; text-style: bold; }
     RunList:focus > .runs--cursor { background: $block-cursor-background; color: $block-cursor-foreground; }
     RunList > .runs--muted { text-style: dim; }

@@ -1,0 +1,87 @@
+"""Each screen as it looks, against a picture of it; `pytest --snapshot-update` with this file takes new ones."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+
+from fishtui.project import Project
+from fishtui.tui.app import SCREENS, Fishtui
+from fishtui.tui.widgets.waveform import Waveform
+from tests.tui import showcase
+from tests.tui.driving import text_of, until
+
+# What stands on a screen when all that it reads has come.
+LAST = {
+    "overview": ["412 GB", "the disk is full", "noisy"],
+    "clips": ["Bread and salt", "44.1 kHz", "kHz"],
+    "runs": ["step 400 loss", "val 4.52"],
+    "launch": ["$ fishtui", "would be done"],
+    "models": ["★ best", "earliest good", "y lets"],
+    "settings": ["paths.checkpoint", "fishtui.toml"],
+}
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("showcase") / "myvoice"
+    showcase.build(root)
+    return root
+
+
+@pytest.fixture
+def project(built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    showcase.stand_still(monkeypatch)
+    for name in ("NO_COLOR", "COLORTERM", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    return Project(Path(shutil.copytree(built, tmp_path / "myvoice")))
+
+
+def settled(name: str) -> Callable[[Pilot[Any]], Awaitable[None]]:
+    """Goes to a screen and waits until nothing more comes."""
+
+    async def go(pilot: Pilot[Any]) -> None:
+        app = pilot.app
+        assert isinstance(app, Fishtui)
+        if name == "launch":
+            app.go("launch", "pack")
+        else:
+            await app.switch_mode(name)
+        await until(pilot, lambda: app.current_mode == name and all(each in text_of(app) for each in LAST[name]))
+        if name == "clips":
+            await until(pilot, lambda: app.screen.query_one(Waveform).picture)
+        before = ""
+        while before != (before := text_of(app)):
+            await pilot.pause(0.1)
+
+    return go
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)], ids=["80x24", "120x40"])
+@pytest.mark.parametrize("name", SCREENS)
+def test_a_screen_looks_as_it_should(
+    project: Project, name: str, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch, snap_compare: Any
+) -> None:
+    monkeypatch.setenv("COLORTERM", "truecolor")
+    assert snap_compare(Fishtui(project), terminal_size=size, run_before=settled(name))
+
+
+@pytest.mark.parametrize("name", SCREENS)
+def test_a_screen_looks_as_it_should_in_the_colours_of_the_terminal(
+    project: Project, name: str, snap_compare: Any
+) -> None:
+    assert Fishtui(project).theme == "ansi-dark"
+    assert snap_compare(Fishtui(project), run_before=settled(name))
+
+
+@pytest.mark.parametrize("name", SCREENS)
+def test_a_screen_looks_as_it_should_without_colours(
+    project: Project, name: str, monkeypatch: pytest.MonkeyPatch, snap_compare: Any
+) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert snap_compare(Fishtui(project), run_before=settled(name))
