@@ -149,4 +149,6 @@ class Mode(Screen[None], Generic[Snapshot]):
         line = self.query_one("#fault", Static)
         line.display = error is not None
         if error is not None:
-            line.update(Text(f"✗ {harmless(error.problem)}  {harmless(error.remedy)}"))
+            # There is little room; which project it is stands above.
+            problem = error.problem.replace(f"{self.fishtui.project.root}/", "")
+            line.update(Text(f"✗ {harmless(problem)}  {harmless(error.remedy)}"))

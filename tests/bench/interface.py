@@ -1,4 +1,4 @@
-"""`python -m tests.bench.interface [PART …]`: the interface over a catalog of 1,000,000 clips, on a terminal of 80x24.
+"""`python -m tests.bench.interface [PART …]`: the interface over many clips, on a terminal of 80x24.
 
 Times are in milliseconds, with what they may be at most. The longest gap is the time that the event loop was kept from
 its next turn; on a machine that others use too, "of work" tells how long it was at work itself within one.
@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import random
 import resource
+import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -23,6 +25,9 @@ CLIPS = 1_000_000
 GAP = 50
 SPEAKERS = 50
 ROOT = Path(tempfile.gettempdir()) / "fishtui-bench-interface"
+# The start is measured with fewer clips, in so many processes of each kind.
+FEWER = 100_000
+STARTS = 10
 WORDS = ("bread", "salt", "window", "river", "نافذة", "窗户", "night", "letter", "seven", "yellow", "answer", "simple")
 FOUND = {1: "|info:digits|", 2: "|warning:clipped|", 3: "|error:silent|"}
 COLUMNS = (
@@ -34,26 +39,28 @@ FILTERS = ["finding:any", "finding:any status:open sort:-rate", "bread salt", "s
 KEYS = [*"jjjjkk", *["pagedown"] * 5, "pageup", "end", "home", "G", "k", "pageup", "home", "x", "a", "j", "f", "u", "s"]
 
 
-def prepare() -> None:
-    """Make the catalog, or take the one that is there."""
-    (ROOT / "data").mkdir(parents=True, exist_ok=True)
-    (ROOT / "fishtui.toml").touch()
-    with Catalog(Project(ROOT), ROOT / "data") as catalog:
-        if catalog.value("SELECT count(*) FROM clips") == CLIPS:
-            return
-        print(f"a catalog of {CLIPS:,} clips is made, which takes minutes …", file=sys.stderr)
+def prepare(clips: int = CLIPS) -> Path:
+    """Make the project with a catalog of so many clips, or take the one that is there."""
+    root = ROOT if clips == CLIPS else ROOT.with_name(f"{ROOT.name}-{clips}")
+    (root / "data").mkdir(parents=True, exist_ok=True)
+    (root / "fishtui.toml").touch()
+    with Catalog(Project(root), root / "data") as catalog:
+        if catalog.value("SELECT count(*) FROM clips") == clips:
+            return root
+        print(f"a catalog of {clips:,} clips is made, which takes a while …", file=sys.stderr)
         with catalog.transaction() as connection:
             for table in ("findings", "history", "clips"):
                 connection.execute(f"DELETE FROM {table}")
             marks = ", ".join("?" for _ in COLUMNS)
-            connection.executemany(f"INSERT INTO clips({', '.join(COLUMNS)}) VALUES ({marks})", _rows())
+            connection.executemany(f"INSERT INTO clips({', '.join(COLUMNS)}) VALUES ({marks})", _rows(clips))
             connection.execute("INSERT INTO transcripts(transcripts) VALUES ('rebuild')")
         catalog.query("PRAGMA wal_checkpoint(TRUNCATE)")
+    return root
 
 
-def _rows() -> Iterator[tuple[Any, ...]]:
+def _rows(clips: int) -> Iterator[tuple[Any, ...]]:
     choose = random.Random(0)
-    for number in range(CLIPS):
+    for number in range(clips):
         speaker = f"speaker{number % SPEAKERS:02d}"
         text = f"{' '.join(choose.choices(WORDS, k=8))} {number}."
         seconds = choose.uniform(0.5, 15)
@@ -95,10 +102,71 @@ def show_gap(what: str, gap: tuple[float, float]) -> None:
     print(f"{what:<58}{gap[0]:>9,.0f} {'<' if gap[0] <= GAP else '>'} {GAP}   {gap[1]:,.0f} of work", flush=True)
 
 
+EMPTY = """
+import asyncio
+from textual.app import App
+
+async def start():
+    async with App().run_test(size=(80, 24)):
+        print(flush=True)
+
+asyncio.run(start())
+"""
+OURS = """
+import asyncio, sys
+from pathlib import Path
+from fishtui.project import Project
+from fishtui.tui.app import Fishtui
+
+async def start():
+    async with Fishtui(Project(Path(sys.argv[1]))).run_test(size=(80, 24)):
+        print(flush=True)
+
+asyncio.run(start())
+"""
+
+
+async def _start() -> None:
+    root = prepare(FEWER)
+    took: dict[str, list[float]] = {EMPTY: [], OURS: []}
+    for code in [EMPTY, OURS] * (STARTS + 1):
+        began = time.perf_counter()
+        with subprocess.Popen([sys.executable, "-c", code, str(root)], stdout=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            process.stdout.readline()
+            took[code].append(1000 * (time.perf_counter() - began))
+            process.kill()
+    # The first of each has warmed the disk.
+    empty, ours = (statistics.median(took[code][1:]) for code in (EMPTY, OURS))
+    show("start: an empty Textual app, until it is there", empty, empty)
+    show(f"start: fishtui with {FEWER:,} clips", ours, empty + 100)
+
+
+async def _overview() -> None:
+    from fishtui.tui.app import Fishtui
+    from fishtui.tui.screens.overview import Overview, Things
+
+    prepare()
+    started = time.perf_counter()
+    app = Fishtui(Project(ROOT))
+    async with app.run_test(size=(80, 24)):
+        gaps = Gaps()
+
+        def summed() -> bool:
+            screen = app.screen
+            return isinstance(screen, Overview) and screen.query_one("#speakers", Things).option_count > 1
+
+        await _timed(_nothing, summed)
+        show("overview: start, until all is summed up", 1000 * (time.perf_counter() - started), 5000)
+        show_gap("overview: longest gap meanwhile", gaps.taken())
+        show("memory in MB", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000, 250)
+
+
 async def _clips() -> None:
     from fishtui.tui.app import Fishtui
     from fishtui.tui.screens.clips import Clips
 
+    prepare()
     # Nothing of another screen is to be measured.
     Fishtui.DEFAULT_MODE = "clips"
     started = time.perf_counter()
@@ -154,13 +222,16 @@ async def _timed(do: Callable[[], Awaitable[None]], condition: Callable[[], obje
     return 1000 * (time.perf_counter() - started)
 
 
-PARTS = {"clips": _clips}
+PARTS = {"start": _start, "overview": _overview, "clips": _clips}
 
 
 def main() -> None:
-    prepare()
+    # Each in a process of its own: their memory is told too.
+    if len(sys.argv) == 2:
+        asyncio.run(PARTS[sys.argv[1]]())
+        return
     for name in sys.argv[1:] or PARTS:
-        asyncio.run(PARTS[name]())
+        subprocess.run([sys.executable, "-m", __spec__.name, name], check=True)
 
 
 if __name__ == "__main__":

@@ -144,6 +144,26 @@ def test_clips_are_reviewed_edited_and_undone_on_a_terminal(terminal: Terminal) 
 
 
 @needs_tmux
+def test_what_the_screen_shows_as_decided_outlives_a_kill_at_any_moment(terminal: Terminal) -> None:
+    project, most = terminal.project, 0
+    for wanted in (1, 3, 5):
+        terminal.open()
+        terminal.press("2")
+        terminal.until("This is sentence")
+        terminal.press("g", *"aaaaaaaa")
+        terminal.until(lambda wanted=wanted: len(accepted(terminal.screen)) >= wanted)
+        shown = accepted(terminal.screen)
+        terminal.kill()
+        assert all(status_of(project, name).startswith("accepted") for name in shown)
+        most = max(most, len(shown))
+    assert most >= 5
+
+
+def accepted(screen: str) -> set[str]:
+    return {f"{speaker}/{name}" for speaker, name in re.findall(r"✓ (anna|bert) +(\S+)", screen)}
+
+
+@needs_tmux
 def test_recordings_are_imported_scanned_and_found_by_what_the_guide_says(tmp_path: Path) -> None:
     for number in range(3):
         builders.write_clip(

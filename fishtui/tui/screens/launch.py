@@ -134,7 +134,6 @@ class Launch(Mode[Snapshot]):
     """Start a stage."""
 
     NAME = "Launch"
-    EVERY = 2.0
     DEFAULT_CSS = """
     Launch Tabs { height: 2; }
     Launch #form { height: 1fr; }

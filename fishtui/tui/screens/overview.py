@@ -159,13 +159,13 @@ class Overview(Mode[Snapshot]):
     """Where everything stands."""
 
     NAME = "Overview"
-    EVERY = 2.0
     DEFAULT_CSS = """
     Overview #panes { height: 1fr; }
     Overview #left { width: 1fr; padding-right: 1; }
     Overview #right { width: 1fr; padding-left: 1; }
     Overview #steps { margin: 0 1; }
-    Overview Static { padding: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }
+    Overview Static { padding: 0 1; }
+    Overview #machine { text-wrap: nowrap; text-overflow: ellipsis; }
     Overview Things { padding: 0 1; }
     Overview #advice { height: 1; text-style: bold; }
     """

@@ -36,7 +36,6 @@ class Settings(Mode[Snapshot]):
     """This project's settings, and the doctor."""
 
     NAME = "Settings"
-    EVERY = 2.0
     DEFAULT_CSS = """
     Settings OptionList { height: 1fr; border: none; padding: 0; background: $background; }
     Settings OptionList:focus { border: none; }
