@@ -198,14 +198,19 @@ def test_hostile_names_go_through_every_stage_and_are_shown_harmlessly(tmp_path:
     assert dry["ledger"]["done"] == len(HOSTILE)
 
 
+CLIPS = 600
+
+
 @pytest.fixture
-def extracting(tmp_path: Path, checkpoint: Path) -> Iterator[tuple[subprocess.Popen[str], Project]]:
-    """`fishtui extract` in the foreground, in the midst of its work."""
-    found = project(tmp_path, f'[paths]\ncheckpoint = "{checkpoint}"\n')
-    for number in range(200):
-        write_clip(found.root / "data" / "anna" / f"{number}.wav", samples=tone(0.5, pitch=200 + number))
+def normalizing(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], Project]]:
+    """`fishtui normalize` in the foreground, in the midst of its work."""
+    found = project(tmp_path)
+    first = write_clip(tmp_path / "recordings" / "anna" / "0.wav", samples=tone(1.0))
+    for number in range(1, CLIPS):
+        os.link(first, first.with_name(f"{number}.wav"))
+        os.link(first.with_suffix(".lab"), first.with_name(f"{number}.lab"))
     process = subprocess.Popen(
-        command("extract", "--json", "--batch-size", "1"),
+        command("normalize", "recordings", "data", "--json", "--workers", "1"),
         cwd=found.root,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -213,17 +218,21 @@ def extracting(tmp_path: Path, checkpoint: Path) -> Iterator[tuple[subprocess.Po
         preexec_fn=as_on_a_terminal,
     )
     assert process.stdout is not None
-    next(line for line in process.stdout if " s of audio" in line)
+    next(line for line in process.stdout if json.loads(line).get("done"))
     yield process, found
     process.kill()
     process.communicate()
 
 
+def normalized(project: Project) -> int:
+    return len(list((project.root / "data" / "anna").glob("*.wav")))
+
+
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_interrupting_a_stage_ends_it_and_keeps_what_was_done(
-    extracting: tuple[subprocess.Popen[str], Project], number: int, status: int
+    normalizing: tuple[subprocess.Popen[str], Project], number: int, status: int
 ) -> None:
-    process, project = extracting
+    process, project = normalizing
     process.send_signal(number)
     stdout, stderr = process.communicate(timeout=60)
     assert process.returncode == status
@@ -231,13 +240,13 @@ def test_interrupting_a_stage_ends_it_and_keeps_what_was_done(
     assert json.loads(stdout.splitlines()[-1])["kind"] == "end"
     run = find(project, "last")
     assert (run.state, run.exit_status) == ("stopped", status)
-    assert 0 < len(list((project.root / "data" / "anna").glob("*.npy"))) < 200
+    assert 0 < normalized(project) < CLIPS
 
 
 def test_a_second_interrupt_kills_a_stage_that_does_not_end(
-    extracting: tuple[subprocess.Popen[str], Project],
+    normalizing: tuple[subprocess.Popen[str], Project],
 ) -> None:
-    process, project = extracting
+    process, project = normalizing
     run = find(project, "last")
     assert run.process is not None
     psutil.Process(run.process.pid).suspend()
@@ -252,8 +261,8 @@ def test_a_second_interrupt_kills_a_stage_that_does_not_end(
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGHUP, signal.SIGPIPE])
-def test_a_stage_outlives_whoever_watches_it(extracting: tuple[subprocess.Popen[str], Project], number: int) -> None:
-    process, project = extracting
+def test_a_stage_outlives_whoever_watches_it(normalizing: tuple[subprocess.Popen[str], Project], number: int) -> None:
+    process, project = normalizing
     if number == signal.SIGPIPE:
         # As `| head` does.
         assert process.stdout is not None
@@ -264,4 +273,4 @@ def test_a_stage_outlives_whoever_watches_it(extracting: tuple[subprocess.Popen[
     assert process.returncode != 0
     assert find(project, "last").state == "running"
     assert fishtui("runs", "attach", cwd=project.root).returncode == 0
-    assert len(list((project.root / "data" / "anna").glob("*.npy"))) == 200
+    assert normalized(project) == CLIPS

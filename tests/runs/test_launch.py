@@ -20,7 +20,7 @@ from fishtui.runs.events import read_events
 from fishtui.runs.follow import follow
 from fishtui.runs.record import LOST, QUEUED, RUNNING, STOPPED, SUCCEEDED
 from fishtui.runs.state import Run, find, look, look_all, look_unfinished
-from tests.builders import command, fishtui, packable, time_limit
+from tests.builders import command, fishtui, packable, time_limit, tone, write_clip
 from tests.builders import project as make_project
 
 TRAIN = """
@@ -48,6 +48,14 @@ def launched(project: Project, *arguments: str) -> Run:
     result = fishtui(*arguments, "--detach", "--json", cwd=project.root)
     assert result.returncode == 0, result.stderr
     return find(project, json.loads(result.stdout)["id"])
+
+
+def occupied(project: Project) -> Run:
+    """A run that keeps the processor busy until it is stopped, or for longer than anybody waits."""
+    first = write_clip(project.root / "recordings" / "anna" / "0.wav", samples=tone(2.0))
+    for number in range(1, 2000):
+        os.link(first, first.with_name(f"{number}.wav"))
+    return launched(project, "normalize", "recordings", "normalized", "--workers", "1")
 
 
 def ended(project: Project, run: Run) -> Run:
@@ -106,8 +114,8 @@ def test_a_killed_training_is_lost_and_rerun_goes_on_to_the_same_end(make: Calla
 
 
 def test_runs_on_one_processor_wait_for_each_other_and_a_stopped_one_never_starts(make: Callable[..., Project]) -> None:
-    project = make(steps=400)
-    first = launched(project, "train", "voice")
+    project = make()
+    first = occupied(project)
     second, third = launched(project, "pack"), launched(project, "pack")
     assert (look(second.folder).state, look(third.folder).state) == (QUEUED, QUEUED)
     shown = fishtui("runs", "list", cwd=project.root).stdout
@@ -115,7 +123,6 @@ def test_runs_on_one_processor_wait_for_each_other_and_a_stopped_one_never_start
     assert fishtui("runs", "stop", second.id, cwd=project.root).returncode == 0
     assert look(second.folder).state == STOPPED
     assert fishtui("runs", "remove", first.id, cwd=project.root).returncode == 2
-    until_metric(project, first, 1)
     assert fishtui("runs", "stop", first.id, cwd=project.root).returncode == 0
     assert ended(project, third).state == SUCCEEDED
     assert not (second.folder / "events.jsonl").exists()
@@ -135,11 +142,10 @@ def test_what_is_wrong_before_the_stage_begins_is_on_record(make: Callable[..., 
 
 
 def test_a_run_keeps_the_settings_that_it_was_launched_with(make: Callable[..., Project]) -> None:
-    project = make(steps=400)
-    first = launched(project, "train", "voice")
+    project = make()
+    first = occupied(project)
     queued = launched(project, "pack", "--set", "pack.validation=0.5")
     project.settings_file.write_text("[pack]\nvalidation = 0.1\n", encoding="utf-8")
-    until_metric(project, first, 1)
     fishtui("runs", "stop", first.id, cwd=project.root)
     assert ended(project, queued).record.settings["pack"]["validation"] == 0.5
     manifest = (project.root / "data" / "protos" / "manifest.jsonl").read_text(encoding="utf-8")

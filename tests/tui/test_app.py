@@ -79,8 +79,7 @@ def test_the_overview_tells_where_everything_stands_and_leads_on(project: Projec
     drive(project, story)
 
 
-@pytest.mark.parametrize("size", [(80, 24), (120, 40), (40, 10)])
-def test_every_screen_opens_at_any_size(project: Project, size: tuple[int, int]) -> None:
+def test_every_screen_opens_on_a_tiny_terminal(project: Project) -> None:
     async def story(app: Fishtui, pilot: Pilot[None]) -> None:
         for number, name in enumerate(SCREENS, 1):
             if isinstance(app.focused, Input):
@@ -90,7 +89,7 @@ def test_every_screen_opens_at_any_size(project: Project, size: tuple[int, int])
             assert isinstance(app.screen, Mode)
             await until(pilot, lambda name=name: SCREENS[name][0] in text_of(app))
 
-    drive(project, story, size)
+    drive(project, story, (40, 10))
 
 
 def test_help_and_the_palette_list_what_works_where_one_is(project: Project) -> None:
@@ -216,7 +215,7 @@ KEYS = [
     *("enter", "escape", "tab", "shift+tab", "up", "down", "left", "right", "pageup", "pagedown", "home", "end"),
     *("ctrl+f", "ctrl+d", "ctrl+u", "ctrl+right", "ctrl+left", "backspace", "delete"),
 ]
-PRESSES = int(os.environ.get("FISHTUI_MONKEY", "300"))
+PRESSES = int(os.environ.get("FISHTUI_MONKEY", "200"))
 
 
 @pytest.mark.parametrize("seed", [1, 2])

@@ -86,7 +86,6 @@ def test_what_is_damaged_is_told_in_place_and_over_when_it_is_mended(
         shutil.rmtree(project.root)
         kept.rename(project.root)
         await until(pilot, lambda: told not in text_of(app))
-        await visit(app, pilot)
         await until(pilot, lambda: "7 flagged" in text_of(app))
 
     drive(project, story)
