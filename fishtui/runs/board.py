@@ -21,12 +21,14 @@ from fishtui.runs.state import Run, look_ids, run_ids
 class Row:
     """A run in a list: no more than that shows, however long its ledger is.
 
-    `seconds` is how long it took, or has taken so far; `text` is harmless to show.
+    `name` is the training's, where it has one; `seconds` is how long it took, or has taken so far; `text` is harmless to
+    show, as is the name.
     """
 
     id: str
     folder: Path
     stage: str
+    name: str
     parent: str | None
     state: str
     command: str
@@ -116,6 +118,7 @@ def _row(run: Run, blocker: str | None) -> Row:
         id=run.id,
         folder=run.folder,
         stage=record.stage or "?",
+        name=harmless(record.name),
         parent=record.parent,
         state=run.state,
         command=record.shown_command if record.command else "",

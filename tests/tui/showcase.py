@@ -64,7 +64,8 @@ LEDGER = {"total": 7, "unit": "clips", "done": 7, "skipped": [], "failed": []}
 
 
 def _run(project: Project, stamp: str, stage: str, state: str, ledger: object, error: str) -> Path:
-    made, old = record.create(project, stage, [stage], settings.Loaded(settings.Settings()), {})
+    named = {"name": "voice"} if stage == "train" else {}
+    made, old = record.create(project, stage, [stage], settings.Loaded(settings.Settings()), named)
     made.id = f"{stamp}-{stage}"
     made.created = made.started = NOW
     made.state, made.ledger, made.error, made.took = state, ledger, error or None, 72.0  # type: ignore[assignment]

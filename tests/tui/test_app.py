@@ -215,7 +215,7 @@ KEYS = [
     *("enter", "escape", "tab", "shift+tab", "up", "down", "left", "right", "pageup", "pagedown", "home", "end"),
     *("ctrl+f", "ctrl+d", "ctrl+u", "ctrl+right", "ctrl+left", "backspace", "delete"),
 ]
-PRESSES = int(os.environ.get("FISHTUI_MONKEY", "200"))
+PRESSES = int(os.environ.get("FISHTUI_MONKEY", "120"))
 
 
 @pytest.mark.parametrize("seed", [1, 2])

@@ -22,7 +22,7 @@ from fishtui.cli import forms
 from fishtui.errors import FishtuiError
 from fishtui.plain import harmless
 from fishtui.tui.commands import run_fishtui
-from fishtui.tui.mode import Mode, Rule
+from fishtui.tui.mode import Mode, Rule, signed
 
 # Seconds without a key until what would happen is worked out.
 PAUSE = 0.6
@@ -264,8 +264,10 @@ class Launch(Mode[Snapshot]):
         preview = message.preview
         if self.wrong or preview.words != self.words():
             return
-        text = Text("\n").join(Text(harmless(line), no_wrap=True, overflow="ellipsis") for line in preview.lines)
-        self.query_one("#preview", Static).update(text)
+        lines = [Text(harmless(line), no_wrap=True, overflow="ellipsis") for line in preview.lines]
+        if preview.fault:
+            lines[0] = signed(self.app, "✗").append(" ").append_text(lines[0])
+        self.query_one("#preview", Static).update(Text("\n").join(lines))
 
     def action_launch(self) -> None:
         if isinstance(self.focused, Toggle):

@@ -172,7 +172,7 @@ class Runs(Mode[Rows]):
     @on(RunLog.Changed)
     def _say_log(self) -> None:
         row = self.chosen
-        name = f"log  {row.stage} {row.short}" if row else "log"
+        name = f"log  {_name(row)}" if row else "log"
         self.query_one("#log-title", Rule).say(self.query_one(RunLog).summary, name)
 
     # The chosen run.
@@ -378,4 +378,4 @@ EMPTY = (
 
 
 def _name(row: Row) -> str:
-    return f"{row.stage} {row.short}"
+    return " ".join(filter(None, (row.stage, row.name, row.short)))

@@ -140,6 +140,11 @@ def _time(row: Row) -> str:
 
 def _says(row: Row) -> list[str]:
     """What to say of a run, the fullest first."""
+    texts = _states(row)
+    return [f"{row.name}  {texts[0]}", *texts] if row.name else texts
+
+
+def _states(row: Row) -> list[str]:
     if row.state == "stopping":
         return ["stopping; what is finished is saved", "stopping"]
     found = row.progress
