@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import MutableMapping
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,8 @@ def change(file: Path, name: str, text: str | None) -> None:
     except (OSError, UnicodeDecodeError, TOMLKitError) as error:
         raise MisuseError(f"{file} can't be read: {error}", "Mend it in an editor.") from error
     table = document.get(section)
+    if table is not None and not isinstance(table, MutableMapping):
+        raise MisuseError(f"{file}: {section} is no section", "Mend it in an editor.")
     if value is not None:
         if table is None:
             table = document[section] = tomlkit.table()

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import Any
 
 from fishtui.catalog.findings import speakers
 from fishtui.catalog.store import Catalog
-from fishtui.project import Project
+from fishtui.checks.table import Severity
 
 
 @dataclass(frozen=True)
 class Overview:
-    """Clips that are not rejected, their seconds, how many have a finding and how many nobody has decided about.
+    """Clips that are not rejected, their seconds, and how many have a finding.
 
+    `open` are those that nobody has decided about, `doubtful` those of them that have a finding.
     `codes` are the findings' codes with their severity and number, the worst first.
     """
 
@@ -22,6 +22,7 @@ class Overview:
     seconds: float
     flagged: int
     open: int
+    doubtful: int
     speakers: list[dict[str, Any]]
     codes: list[tuple[str, int, int]]
 
@@ -39,20 +40,11 @@ def overview(catalog: Catalog) -> Overview:
         clips=sum(each["clips"] for each in found),
         seconds=sum(each["seconds"] for each in found),
         flagged=sum(each["flagged"] for each in found),
+        doubtful=catalog.value(
+            "SELECT count(*) FROM clips WHERE gone IS NULL AND status = 'open' AND severity >= ?",
+            (int(Severity.WARNING),),
+        ),
         open=catalog.value("SELECT count(*) FROM clips WHERE gone IS NULL AND status = 'open'"),
         speakers=found,
         codes=[tuple(row) for row in codes],
     )
-
-
-def stamp(project: Project) -> tuple[tuple[int, int], ...]:
-    """Tells whether any process has written to the catalog since the last time."""
-    found = []
-    for path in (project.catalog, project.catalog.with_name(f"{project.catalog.name}-wal")):
-        try:
-            status = os.stat(path)
-        except OSError:
-            found.append((0, 0))
-        else:
-            found.append((status.st_size, status.st_mtime_ns))
-    return tuple(found)

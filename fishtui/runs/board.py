@@ -21,8 +21,8 @@ from fishtui.runs.state import Run, look_ids, run_ids
 class Row:
     """A run in a list: no more than that shows, however long its ledger is.
 
-    `name` is the training's, where it has one; `seconds` is how long it took, or has taken so far; `text` is harmless to
-    show, as is the name.
+    `name` is the training's, where it has one; `seconds` is how long it took, or has taken so far. What is text is
+    harmless to show.
     """
 
     id: str
@@ -117,7 +117,7 @@ def _row(run: Run, blocker: str | None) -> Row:
     return Row(
         id=run.id,
         folder=run.folder,
-        stage=record.stage or "?",
+        stage=harmless(record.stage) or "?",
         name=harmless(record.name),
         parent=record.parent,
         state=run.state,

@@ -24,6 +24,9 @@ FIELDS = {
     "end": {"state", "exit_status", "error", "ledger"},
 }
 
+# Of what kind the parts of the event are that is read most often, by programs that compute with it.
+PROGRESS = {"done": int | float, "total": int | float, "unit": str, "note": str}
+
 _decoder = msgspec.json.Decoder()
 
 
@@ -86,6 +89,8 @@ def parse(line: bytes) -> dict[str, Any] | None:
     kind = event.get("kind")
     fields = FIELDS.get(kind) if isinstance(kind, str) else None
     if fields is None or not fields <= event.keys():
+        return None
+    if kind == "progress" and not all(isinstance(event[name], PROGRESS[name]) for name in fields):
         return None
     return event if event.get("version") == VERSION and isinstance(event.get("time"), int | float) else None
 

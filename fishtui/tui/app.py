@@ -89,14 +89,14 @@ class Fishtui(App[None]):
 
     def get_system_commands(self, screen: Screen[Any]) -> Any:
         """Every key's action that works on the screen, by its name."""
-        for _, binding, enabled, tooltip in screen.active_bindings.values():
+        for node, binding, enabled, tooltip in screen.active_bindings.values():
             if enabled and binding.description and binding.action != "command_palette":
                 action = binding.action
                 key = self.get_key_display(binding)
                 yield SystemCommand(
                     f"{binding.description}  ({key})",
                     tooltip or binding.tooltip or "",
-                    lambda action=action: self.run_worker(self.run_action(action, screen)),
+                    lambda action=action, node=node: self.run_worker(self.run_action(action, node)),
                 )
         yield SystemCommand("theme", "change the colours", self.action_change_theme)
         yield SystemCommand(

@@ -5,17 +5,23 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from fishtui.project import Project
 
 # Seconds that a command may take whose answer is waited for: it may load torch on a cold disk.
-PATIENCE = 300
+PATIENCE = 300.0
+# Seconds between two looks at whether anybody still waits.
+LOOK = 0.1
 _running: set[subprocess.Popen[str]] = set()
 
 
-def command(words: Sequence[str]) -> list[str]:
-    """The whole command line."""
-    return [sys.executable, "-m", "fishtui", *words]
+def command(words: Sequence[str], project: Project) -> list[str]:
+    """The whole command line, to be started in the project's folder."""
+    # A folder that is no project yet may lie in one.
+    found = Project.find(project.root).root == project.root if project.root.is_dir() else False
+    return [sys.executable, "-m", "fishtui", *words, *([] if found else ["--project", str(project.root)])]
 
 
 def environment() -> Mapping[str, str]:
@@ -23,27 +29,43 @@ def environment() -> Mapping[str, str]:
     return {**os.environ, "PYTHONSAFEPATH": "1"}
 
 
-def run_fishtui(words: Sequence[str], root: Path) -> tuple[int, str, str]:
-    """Run a command in the project at `root` and return its status and what it printed. Not for the event loop."""
-    with subprocess.Popen(
-        command(words),
-        cwd=root if root.is_dir() else None,
-        env=environment(),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        errors="replace",
-    ) as process:
+def run_fishtui(
+    words: Sequence[str], project: Project, is_stale: Callable[[], bool] = lambda: False, keep: bool = False
+) -> tuple[int, str, str]:
+    """Run a command in a project and return its status and what it printed. Not for the event loop.
+
+    It is ended when `is_stale` says that nobody wants the answer any more, or the app ends; not with `keep`.
+    """
+    try:
+        process = subprocess.Popen(
+            command(words, project),
+            cwd=project.root if project.root.is_dir() else None,
+            env=environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            start_new_session=keep,
+        )
+    except OSError as error:
+        return 1, "", f"error: fishtui can't be started: {error.strerror}"
+    if not keep:
         _running.add(process)
+    end = time.monotonic() + PATIENCE
+    with process:
         try:
-            stdout, stderr = process.communicate(timeout=PATIENCE)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            return 1, "", f"error: it took more than {PATIENCE} s"
+            while True:
+                try:
+                    stdout, stderr = process.communicate(timeout=LOOK)
+                    return process.returncode, stdout, stderr
+                except subprocess.TimeoutExpired:
+                    if keep or not (is_stale() or time.monotonic() > end):
+                        continue
+                process.kill()
+                return 1, "", f"error: it took more than {PATIENCE:.0f} s"
         finally:
             _running.discard(process)
-    return process.returncode, stdout, stderr
 
 
 def end_all() -> None:

@@ -16,6 +16,7 @@ from textual.widgets import Input, Log, Static
 
 from fishtui.plain import harmless
 from fishtui.tui.commands import command, environment
+from fishtui.tui.widgets.exactinput import ExactInput
 
 MOST_LINES = 5_000
 
@@ -58,7 +59,7 @@ class Ask(ModalScreen[str | None]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog"):
             yield Static(harmless(self.question), markup=False)
-            yield Input(self.value, placeholder=self.placeholder, compact=True)
+            yield ExactInput(self.value, placeholder=self.placeholder, compact=True)
             yield Static("enter do it   esc leave", markup=False, classes="keys")
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
@@ -105,10 +106,11 @@ class CommandLine(ModalScreen[None]):
         self.at_once = at_once
         self.cursor = cursor
         self.process: asyncio.subprocess.Process | None = None
+        self.lasts = False
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog tall"):
-            yield Input(
+            yield ExactInput(
                 self.command,
                 placeholder="a command, such as: stats   or: clips list finding:any",
                 compact=True,
@@ -140,23 +142,30 @@ class CommandLine(ModalScreen[None]):
         log = self.query_one(Log)
         log.clear()
         log.write_line(harmless(f"$ fishtui {shlex.join(words)}"))
-        root = self.app.project.root  # type: ignore[attr-defined]
+        project = self.app.project  # type: ignore[attr-defined]
         self._end()
-        self.process = await asyncio.create_subprocess_exec(
-            *command(words),
-            cwd=root if root.is_dir() else None,
-            env={**environment(), "COLUMNS": str(max(log.size.width, 20))},
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-        )
+        # To start or queue a run is a matter of moments, and not to be left half-way.
+        self.lasts = "--detach" in words
+        try:
+            self.process = await asyncio.create_subprocess_exec(
+                *command(words, project),
+                cwd=project.root if project.root.is_dir() else None,
+                env={**environment(), "COLUMNS": str(max(log.size.width, 20))},
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.STDOUT,
+                start_new_session=self.lasts,
+            )
+        except OSError as error:
+            log.write_line(f"error: fishtui can't be started: {error.strerror}")
+            return
         assert self.process.stdout is not None
         while block := await self.process.stdout.read(1 << 16):
             log.write_lines([harmless(line) for line in block.decode(errors="replace").splitlines()])
         log.write_line(f"exit status {await self.process.wait()}")
 
     def _end(self) -> None:
-        if self.process is not None and self.process.returncode is None:
+        if self.process is not None and self.process.returncode is None and not self.lasts:
             # As if its terminal had gone: a stage that it watches goes on.
             self.process.kill()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import ClassVar, cast
 
@@ -75,9 +76,12 @@ class Guide(ModalScreen[None]):
             case "init":
                 app.run_command("init", str(root))
             case "import":
-                app.push_screen(CommandLine(f"import  --project {root}", cursor=len("import ")))
+                app.push_screen(CommandLine(f"import  --project {shlex.quote(str(root))}", cursor=len("import ")))
             case "demo":
-                app.push_screen(CommandLine(f"demo {root / DEMO}", at_once=True), lambda _: _enter(app, root / DEMO))
+                app.push_screen(
+                    CommandLine(shlex.join(["demo", str(root / DEMO)]), at_once=True),
+                    lambda _: _enter(app, root / DEMO),
+                )
 
 
 def _enter(app: Fishtui, folder: Path) -> None:

@@ -57,6 +57,8 @@ class Hearing:
             else:
                 self._playing = offers
                 self.player.play([each.path for each in offers])
+                if self._closed:
+                    self.player.stop()
                 if is_remote():
                     self._later(self.app.tell, "plays on this host; L serves it to your own computer instead")
 

@@ -33,21 +33,29 @@ def run(words: Sequence[str]) -> int:
 
         app = Fishtui(project, ascii=ASCII in words)
         app.run()
+    if app.return_code:
+        print(f"error: the interface failed; {_log(project)} tells how", file=sys.stderr)
+        print("       Open it again: what was decided is kept, and runs go on.", file=sys.stderr)
     return app.return_code or DONE
+
+
+def _log(project: Project) -> Path:
+    return project.state / "interface.log"
 
 
 @contextmanager
 def _alone_on_screen(project: Project) -> Iterator[None]:
     """Send what libraries write to stdout and stderr into a file, while Textual writes to the terminal itself."""
-    terminal = os.dup(2)
-    kept = [os.dup(1), terminal]
+    kept = [os.dup(1), os.dup(2)]
     before = (sys.__stdout__, sys.__stderr__)
-    log = project.state / "interface.log"
-    # An empty folder stays empty until something is done in it.
-    sink = os.open(log if project.state.is_dir() else os.devnull, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        sink = os.open(_log(project), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    except OSError:
+        # An empty folder stays empty until something is done in it.
+        sink = os.open(os.devnull, os.O_WRONLY)
     sys.stdout.flush()
     sys.stderr.flush()
-    with os.fdopen(os.dup(terminal), "w", encoding="utf-8") as stream:
+    with os.fdopen(os.dup(1), "w", encoding="utf-8") as stream:
         # Where Textual's driver writes to the terminal, and where its size is looked for.
         sys.__stdout__ = sys.__stderr__ = stream  # type: ignore[misc]
         os.dup2(sink, 1)

@@ -120,8 +120,12 @@ class Mode(Screen[None], Generic[Snapshot]):
 
     def renew(self) -> None:
         """Read again, unless the screen is covered or the last reading still goes on."""
-        if self.is_current and not any(worker.group == "read" and worker.is_running for worker in self.workers):
+        if self.is_current and not self.is_busy("read"):
             self._read()
+
+    def is_busy(self, group: str) -> bool:
+        """Whether this screen still works at something: the app's workers are those of all screens."""
+        return any(each.node is self and each.group == group and not each.is_finished for each in self.workers)
 
     @work(thread=True, group="read", exit_on_error=False)
     def _read(self) -> None:
@@ -135,6 +139,9 @@ class Mode(Screen[None], Generic[Snapshot]):
             fault = FishtuiError(
                 f"{error.filename or 'the project'} can't be read: {error.strerror}", "Look at the disk."
             )
+        except Exception as error:
+            # Whatever somebody else has written there: to be seen, and no reason to end.
+            fault = FishtuiError(f"{type(error).__name__}: {error}", "A file of the project holds what it should not.")
         if not worker.is_cancelled:
             self.post_message(self.Arrived(snapshot, fault))
 

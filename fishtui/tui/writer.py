@@ -23,9 +23,12 @@ class Writer:
     def __init__(
         self,
         opened: Callable[[], tuple[Catalog, Settings]],
-        ended: Callable[[Done | None, Exception | None], object],
+        ended: Callable[[Done | None, Exception | None, object], object],
     ) -> None:
-        """`opened` opens the catalog, in the thread; `ended` is called there with what was done, or why it was not."""
+        """`opened` opens the catalog, in the thread.
+
+        `ended` is called there with what was done, or why it was not, and what was said of the change.
+        """
         self._opened = opened
         self._ended = ended
         # Python waits at its end for what such a thread has been given.
@@ -38,14 +41,14 @@ class Writer:
         """Whether something waits for long, as it does while another process writes."""
         return bool(self.waiting) and time.monotonic() - self._busy_since > SLOW
 
-    def submit(self, change: Change) -> None:
-        """Make a change once those before it are made."""
+    def submit(self, change: Change, about: object = None) -> None:
+        """Make a change once those before it are made; `about` is handed on with its end."""
         if not self.waiting:
             self._busy_since = time.monotonic()
         self.waiting += 1
-        self._thread.submit(self._make, change)
+        self._thread.submit(self._make, change, about)
 
-    def _make(self, change: Change) -> None:
+    def _make(self, change: Change, about: object) -> None:
         done: Done | None = None
         fault: Exception | None = None
         try:
@@ -59,4 +62,4 @@ class Writer:
             self.waiting -= 1
         # Nobody is there any more to hear of it once the interface is left.
         with suppress(RuntimeError):
-            self._ended(done, fault)
+            self._ended(done, fault, about)

@@ -7,7 +7,8 @@ import os
 import random
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable
+import threading
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from fishtui.tui.app import SCREENS, Fishtui
 from fishtui.tui.dialogs import CommandLine, Keys
 from fishtui.tui.guide import Guide
 from fishtui.tui.mode import Mode
+from fishtui.tui.screens.clips import Clips
 from tests import builders
 from tests.tui.driving import text_of, until
 
@@ -178,6 +180,47 @@ def test_a_form_says_what_is_wrong_and_starts_what_is_right(project: Project) ->
     assert len(list(project.runs.iterdir())) == 1
 
 
+def test_whoever_presses_enter_twice_or_too_early_starts_one_run_of_what_is_shown(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Sequence[str]] = []
+    go_on = threading.Event()
+
+    def run(words: Sequence[str], *rest: object, keep: bool = False) -> tuple[int, str, str]:
+        if keep:
+            asked.append(words)
+            go_on.wait(60)
+        return 1, "", "error: no"
+
+    monkeypatch.setattr("fishtui.tui.screens.launch.run_fishtui", run)
+
+    async def story(app: Fishtui, pilot: Pilot[None]) -> None:
+        app.go("launch", "train")
+        await until(pilot, lambda: app.current_mode == "launch" and "$ fishtui train" in text_of(app))
+        await pilot.press("ctrl+right", "enter", "ctrl+y", "ctrl+u")
+        await until(pilot, lambda: "$ fishtui merge" in text_of(app))
+        await pilot.press("enter", "enter", "enter")
+        await until(pilot, lambda: asked)
+        await pilot.press("enter")
+        go_on.set()
+        await until(pilot, lambda: any("✗" in each.message for each in app._notifications))
+
+    drive(project, story)
+    assert [words[0] for words in asked] == ["merge"]
+
+
+def test_an_action_of_the_palette_is_done_where_its_key_would_be(project: Project) -> None:
+    async def story(app: Fishtui, pilot: Pilot[None]) -> None:
+        await pilot.press("2")
+        await until(pilot, lambda: isinstance(app.screen, Clips) and app.screen.table.row is not None)
+        commands = {command.title: command.callback for command in app.get_system_commands(app.screen)}
+        last = next(name for name in commands if name.startswith("last"))
+        commands[last]()
+        await until(pilot, lambda: isinstance(app.screen, Clips) and app.screen.table.position == 7)
+
+    drive(project, story)
+
+
 def test_the_interface_starts_without_what_it_does_not_need_yet(project: Project) -> None:
     code = (
         "import asyncio, sys\nfrom pathlib import Path\nfrom fishtui.project import Project\n"
@@ -223,8 +266,8 @@ def test_a_monkey_at_the_keys_breaks_nothing(project: Project, seed: int, monkey
     # It may ask for anything, and commands of its own would outlive it.
     monkeypatch.setattr(queue, "start", lambda run, chosen: None)
     monkeypatch.setattr(CommandLine, "run_command", lambda self, words: None)
-    monkeypatch.setattr("fishtui.tui.screens.launch.run_fishtui", lambda words, root: (1, "", "error: no"))
-    monkeypatch.setattr("fishtui.tui.screens.settings.run_fishtui", lambda words, root: (1, "", "error: no"))
+    monkeypatch.setattr("fishtui.tui.screens.launch.run_fishtui", lambda *asked, **how: (1, "", "error: no"))
+    monkeypatch.setattr("fishtui.tui.screens.settings.run_fishtui", lambda *asked, **how: (1, "", "error: no"))
     chance = random.Random(seed)
 
     async def story(app: Fishtui, pilot: Pilot[Any]) -> None:

@@ -12,15 +12,20 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input
 
+from fishtui import settings
 from fishtui.catalog.store import Catalog
 from fishtui.project import Project
+from fishtui.runs import record
+from fishtui.runs.identity import this_process
 from fishtui.tui.app import SCREENS, Fishtui
 from fishtui.tui.dialogs import CommandLine
 from fishtui.tui.screens.clips import Clips
+from fishtui.tui.widgets.editline import EditInput, EditLine
 from tests import builders
 from tests.tui import showcase
 from tests.tui.driving import text_of, until
 
+LOADED = settings.Loaded(settings.Settings())
 KEYS = ("j", "tab", "space", "x")
 
 
@@ -119,5 +124,63 @@ def test_on_a_full_disk_nothing_is_decided_and_later_all_is_as_before(project: P
         assert decided() == []
         await pilot.press("g", "a")
         await until(pilot, lambda: decided() == [("anna/00", "accepted")])
+
+    drive(project, story)
+
+
+def test_what_is_foreign_in_files_is_told_and_ends_nothing(project: Project) -> None:
+    """Records of other releases or by other hands: a check and a ledger of another form, words in place of numbers."""
+    with Catalog(project, project.root / "data") as catalog, catalog.transaction() as connection:
+        connection.execute("UPDATE findings SET code = 'from-[the]-future\x1b[31m' WHERE code = 'noisy'")
+    running, _ = record.create(project, "pack", ["pack"], LOADED, {}, process=this_process())
+    with (project.runs / running.id / "events.jsonl").open("w", encoding="utf-8") as events:
+        for done in ('"3"', "null", "[1]"):
+            event = f'"kind": "progress", "done": {done}, "total": 9, "unit": "clips", "note": "\\u001b]0;x"'
+            events.write(f'{{"version": 1, "time": 1.0, {event}}}\n')
+
+    async def story(app: Fishtui, pilot: Pilot[Any]) -> None:
+        await visit(app, pilot)
+        await app.switch_mode("clips")
+        await until(pilot, lambda: "from-[the]-future" in text_of(app))
+        await app.switch_mode("runs")
+        await until(pilot, lambda: "1 running" in text_of(app))
+        assert "\x1b" not in text_of(app)
+        made = record.read(project.runs / running.id)
+        made.state, made.ledger = "succeeded", {"x": 1}
+        record.save(made, project.runs / running.id)
+        await until(pilot, lambda: "KeyError" in text_of(app))
+
+    drive(project, story)
+
+
+def test_without_a_catalog_wrong_settings_are_no_end(tmp_path: Path) -> None:
+    project = builders.project(tmp_path / "new", "[train]\nmax_steps = 'many'\n")
+
+    async def story(app: Fishtui, pilot: Pilot[Any]) -> None:
+        await visit(app, pilot)
+        await app.switch_mode("clips")
+        await until(pilot, lambda: "has not been scanned yet" in text_of(app))
+
+    drive(project, story)
+
+
+def test_a_transcript_that_can_not_be_saved_is_not_lost(project: Project) -> None:
+    async def story(app: Fishtui, pilot: Pilot[Any]) -> None:
+        await app.switch_mode("clips")
+        await until(pilot, lambda: isinstance(app.screen, Clips) and app.screen.table.row is not None)
+        line = app.screen.query_one(EditLine)
+        # What is typed before the transcript is there decides nothing.
+        await pilot.press("e", "r")
+        await until(pilot, lambda: line.clip is not None and not line.query_one(EditInput).reading)
+        with builders.file_size_limit(1):
+            await pilot.press("!", "enter")
+            await until(pilot, lambda: any("✗" in each.message for each in app._notifications))
+            await until(pilot, lambda: line.clip is not None)
+        assert line.query_one(EditInput).value.endswith("!")
+        await pilot.press("enter")
+        saved = project.root / "data" / "anna" / "00.lab"
+        await until(pilot, lambda: saved.read_text(encoding="utf-8").endswith("!"))
+        with Catalog(project, project.root / "data") as catalog:
+            assert catalog.value("SELECT count(*) FROM clips WHERE status != 'open'") == 0
 
     drive(project, story)

@@ -52,17 +52,18 @@ class Clips(ClipView):
     ]
 
     class Changed(Message):
-        """A change of the catalog has been made, or not."""
+        """A change of the catalog has been made, or not; `about` is the transcript that was to be saved, if one was."""
 
-        def __init__(self, done: Done | None, fault: Exception | None) -> None:
+        def __init__(self, done: Done | None, fault: Exception | None, about: object) -> None:
             super().__init__()
             self.done = done
             self.fault = fault
+            self.about = about
 
     def __init__(self) -> None:
         super().__init__()
         self.walk: Review | None = None
-        self.writer = Writer(self.reader.opened, lambda done, fault: self.post_message(self.Changed(done, fault)))
+        self.writer = Writer(self.reader.opened, lambda *ended: self.post_message(self.Changed(*ended)))
 
     def on_mount(self) -> None:
         self.set_interval(1.0, self._tell_waiting)
@@ -134,6 +135,10 @@ class Clips(ClipView):
     def changed(self, message: Changed) -> None:
         if isinstance(message.fault, FishtuiError):
             self.fishtui.complain(message.fault)
+            line = self.query_one(EditLine)
+            if isinstance(message.about, EditLine.Saved) and line.clip is None:
+                # What was typed is not lost.
+                line.begin(message.about.clip, message.about.text)
         elif message.fault is not None:
             raise message.fault
         elif message.done is not None:
@@ -152,21 +157,29 @@ class Clips(ClipView):
 
     def action_edit(self) -> None:
         if self.table.clip is not None:
+            self.query_one(EditLine).wait(self.table.clip)
             self._edit(self.table.clip)
 
     @work(thread=True, exclusive=True, group="edit", exit_on_error=False)
     def _edit(self, clip: int) -> None:
         try:
-            text = self.reader.transcript(clip)
+            text: str | FishtuiError = self.reader.transcript(clip)
         except FishtuiError as error:
-            self.app.call_from_thread(self.fishtui.complain, error)
-            return
-        self.app.call_from_thread(self.query_one(EditLine).begin, clip, text)
+            text = error
+        self.app.call_from_thread(self._read_for_edit, clip, text)
+
+    def _read_for_edit(self, clip: int, text: str | FishtuiError) -> None:
+        line = self.query_one(EditLine)
+        if isinstance(text, FishtuiError):
+            self.fishtui.complain(text)
+            line.end()
+        elif line.clip == clip:
+            line.begin(clip, text)
 
     @on(EditLine.Saved)
     def edited(self, message: EditLine.Saved) -> None:
         clip, text = message.clip, message.text
-        self.writer.submit(lambda catalog, settings: decide.edit(catalog, settings, clip, text))
+        self.writer.submit(lambda catalog, settings: decide.edit(catalog, settings, clip, text), message)
 
     @on(EditLine.Closed)
     def edit_closed(self) -> None:
@@ -201,7 +214,9 @@ class Clips(ClipView):
         except FishtuiError as error:
             self.app.call_from_thread(self.fishtui.complain, error)
             return
-        if found:
+        if not found:
+            self.app.call_from_thread(self.fishtui.tell, "there is no recording to hear")
+        else:
             names = list(found)
             self.app.call_from_thread(self.fishtui.hear, list(found.values()), serve, names)
 

@@ -161,7 +161,11 @@ class ClipView(Mode[Snapshot | None]):
     def told_empty(self) -> str:
         """What stands in place of an empty table, and says what to do; "" if it is not empty."""
         if self.missing or (self.totals is not None and not self.totals.clips and self.whole):
-            data = self.fishtui.project.shown(self.fishtui.project.path(self.fishtui.loaded.values.paths.data))
+            try:
+                data = self.fishtui.project.shown(self.fishtui.project.path(self.fishtui.loaded.values.paths.data))
+            except MisuseError:
+                # What is wrong with the settings, whatever needs them says.
+                data = "paths.data"
             state = "The dataset has not been scanned yet." if self.missing else f"There are no clips in {data}."
             return (
                 f"{state}\n\nPut recordings into {data} as SPEAKER/clip.wav, with what is said in clip.lab beside it,\n"

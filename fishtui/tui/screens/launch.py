@@ -23,6 +23,7 @@ from fishtui.errors import FishtuiError
 from fishtui.plain import harmless
 from fishtui.tui.commands import run_fishtui
 from fishtui.tui.mode import Mode, Rule, signed
+from fishtui.tui.widgets.exactinput import ExactInput
 
 # Seconds without a key until what would happen is worked out.
 PAUSE = 0.6
@@ -49,7 +50,7 @@ class Toggle(Static, can_focus=True):
     """A yes or no, as `[x]`; enter or space turns it."""
 
     DEFAULT_CSS = "Toggle:focus { text-style: reverse; }"
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("space", "turn", "turn", show=False)]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("space,enter", "turn", "turn", show=False)]
 
     class Turned(Message):
         """It was turned."""
@@ -96,7 +97,7 @@ class Row(Horizontal):
             yield Static(classes="rest")
         else:
             suggester = SuggestFromList(self.field.choices) if self.field.choices else None
-            yield Input(self.given, compact=True, suggester=suggester, select_on_focus=False)
+            yield ExactInput(self.given, compact=True, suggester=suggester, select_on_focus=False)
         yield Static("", markup=False, classes="source")
 
     def begin(self, value: str) -> None:
@@ -142,7 +143,7 @@ class Launch(Mode[Snapshot]):
     Launch #command { height: auto; max-height: 3; padding: 0 1; text-style: bold; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "launch", "start it", priority=True, tooltip="start it in the background, or queue it"),
+        Binding("enter", "launch", "start it", tooltip="start it in the background, or queue it"),
         Binding("ctrl+right", "stage(1)", "next stage", key_display="^→", tooltip="the form of the next stage"),
         Binding("ctrl+left", "stage(-1)", "stage before", show=False, tooltip="the form of the stage before"),
         Binding("down", "app.focus_next", "next field", show=False),
@@ -165,6 +166,8 @@ class Launch(Mode[Snapshot]):
         self.now = Snapshot({}, {})
         self.wrong: dict[str, str] = {}
         self.pause: Timer | None = None
+        # While the form of another stage is put up, there is nothing to read from it.
+        self.forming = True
 
     def body(self) -> ComposeResult:
         yield Tabs(*(Tab(stage, id=stage) for stage in forms.STAGES), active=self.stage)
@@ -188,7 +191,7 @@ class Launch(Mode[Snapshot]):
         if snapshot != self.now:
             first = not self.now.values
             self.now = snapshot
-            for row in self.query(Row) if first else ():
+            for row in self.query(Row) if first and not self.forming else ():
                 row.begin(self._begin(row.field))
             self.check()
 
@@ -199,11 +202,14 @@ class Launch(Mode[Snapshot]):
     @on(Tabs.TabActivated)
     async def change_stage(self, event: Tabs.TabActivated) -> None:
         """Show the form of another stage."""
-        self.stage = str(event.tab.id)
+        self.forming, self.stage = True, str(event.tab.id)
         form = self.query_one("#form", VerticalScroll)
         await form.remove_children()
         await form.mount_all(Row(field, self._begin(field)) for field in forms.fields(self.stage))
         form.scroll_home(animate=False)
+        self.forming = False
+        for row in self.query(Row):
+            row.begin(self._begin(row.field))
         self.check()
 
     def _begin(self, field: forms.Field) -> str:
@@ -214,6 +220,8 @@ class Launch(Mode[Snapshot]):
     @on(Toggle.Turned)
     def check(self) -> None:
         """Look at what is given, and work out what it would do once nothing is typed any more."""
+        if self.forming:
+            return
         self.wrong = dict(forms.problems(self.stage, self.values(), self.fishtui.project.settings_file))
         for row in self.query(Row):
             row.say(self.now, self.wrong.get(row.field.name))
@@ -249,12 +257,14 @@ class Launch(Mode[Snapshot]):
     @work(thread=True, exclusive=True, group="preview", exit_on_error=False)
     def _preview(self, words: list[str]) -> None:
         worker = get_current_worker()
-        status, stdout, stderr = run_fishtui([*words, "--dry-run", "--json"], self.fishtui.project.root)
+        status, stdout, stderr = run_fishtui(
+            [*words, "--dry-run", "--json"], self.fishtui.project, lambda: worker.is_cancelled
+        )
         if worker.is_cancelled:
             return
         try:
             lines, fault = (_told(json.loads(stdout)), False) if status == 0 else (_error(stderr), True)
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, LookupError, TypeError, AttributeError):
             lines, fault = _error(stderr or stdout), True
         self.post_message(self.Previewed(Preview(words, lines, fault)))
 
@@ -269,35 +279,44 @@ class Launch(Mode[Snapshot]):
             lines[0] = signed(self.app, "✗").append(" ").append_text(lines[0])
         self.query_one("#preview", Static).update(Text("\n").join(lines))
 
+    @on(Input.Submitted)
     def action_launch(self) -> None:
-        if isinstance(self.focused, Toggle):
-            self.focused.action_turn()
+        if self.forming or self.is_busy("launch"):
             return
         if self.wrong:
             name, problem = next(iter(self.wrong.items()))
             self.fishtui.complain(FishtuiError(f"{name}: {problem}"))
             return
+        self.fishtui.tell(f"starting {self.stage} …")
         self._launch(self.words())
 
-    @work(thread=True, exclusive=True, group="launch", exit_on_error=False)
+    @work(thread=True, group="launch", exit_on_error=False)
     def _launch(self, words: list[str]) -> None:
         stage, *rest = words
-        status, stdout, stderr = run_fishtui([stage, "--detach", "--json", *rest], self.fishtui.project.root)
-        if status == 0:
-            self.app.call_from_thread(self._launched, json.loads(stdout))
+        status, stdout, stderr = run_fishtui([stage, "--detach", "--json", *rest], self.fishtui.project, keep=True)
+        try:
+            run = json.loads(stdout) if status == 0 else None
+        except ValueError:
+            run = None
+        if run is not None:
+            self.app.call_from_thread(self._launched, run)
         else:
-            problem, _, remedy = "\n".join(_error(stderr)).partition("\n")
+            problem, _, remedy = "\n".join(_error(stderr or stdout)).partition("\n")
             self.app.call_from_thread(self.fishtui.complain, FishtuiError(problem, remedy))
 
     def _launched(self, run: dict[str, Any]) -> None:
         self.fishtui.tell(f"{run['stage']} {run['state']}; it goes on when you leave")
-        self.fishtui.go("runs", run["id"])
+        # Whoever is elsewhere by now is not taken away from there.
+        if self.is_current:
+            self.fishtui.go("runs", run["id"])
 
     def action_stage(self, by: int) -> None:
         at = forms.STAGES.index(self.stage)
         self.query_one(Tabs).active = forms.STAGES[(at + by) % len(forms.STAGES)]
 
     def action_reset(self) -> None:
+        if self.forming:
+            return
         for row in self.query(Row):
             if row.field.flag:
                 row.query_one(Toggle).turn(False)
@@ -305,6 +324,8 @@ class Launch(Mode[Snapshot]):
                 row.query_one(Input).value = row.given
 
     def action_copy(self) -> None:
+        if self.forming:
+            return
         self.app.copy_to_clipboard(f"fishtui {shlex.join(self.words())}")
         self.fishtui.tell("the command is copied")
 

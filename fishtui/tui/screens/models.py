@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -85,7 +86,6 @@ class Models(Mode[Snapshot]):
         yield Static("", id="sample", markup=False)
 
     def on_mount(self) -> None:
-        super().on_mount()
         for name in ("#empty", "#trainings", "#samples-title", "#samples", "#sample"):
             self.query_one(name).display = False
 
@@ -240,18 +240,18 @@ class Models(Mode[Snapshot]):
         dialog = Say(speakers, said)
         self.app.push_screen(dialog, lambda answer: self._answered(answer, wanted))
         if self._said is None:
+            dialog.proposing = True
             self._propose(dialog)
 
     @work(thread=True, group="reference", exclusive=True, exit_on_error=False)
     def _propose(self, dialog: Say) -> None:
-        try:
+        found: str | None = None
+        # Whoever has none can still name one.
+        with suppress(FishtuiError):
             found = usual_reference(self.fishtui.project, self.fishtui.loaded.values)
-        except FishtuiError:
-            # Whoever has none can still name one.
-            return
         # A name that is no text can't be typed.
-        if found and found == harmless(found) and dialog.is_running:
-            self.app.call_from_thread(dialog.propose, found)
+        if dialog.is_running:
+            self.app.call_from_thread(dialog.propose, found if found and found == harmless(found) else "")
 
     def _answered(self, said: Said | None, wanted: list[Chosen]) -> None:
         if said is not None:

@@ -6,12 +6,13 @@ import json
 import shutil
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import ClassVar
 
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
-from textual import on
+from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
@@ -35,6 +36,10 @@ STEPS = ("normalize", "extract", "pack", "train", "merge", "synthesize")
 PLAN_EVERY = 60.0
 SELDOM = 5
 MOST_RUNS = 8
+# Of each stage, whether it is to run, and why.
+Plans = dict[str, tuple[bool, str]]
+# Stands for no speaker: a folder's name has no slash.
+SCAN = "/scan"
 # Signs of a step that wants to be looked at.
 CALLING = frozenset("▲●✗")
 
@@ -152,7 +157,7 @@ class Things(OptionList):
     def _line(self, text: str) -> Text:
         """A line whose sign, if it begins with one, has its colour."""
         line = Text(no_wrap=True, overflow="ellipsis")
-        return line.append_text(signed(self.app, text[:1])).append(text[1:])
+        return line.append_text(signed(self.app, text[:1])).append(harmless(text[1:]))
 
 
 class Overview(Mode[Snapshot]):
@@ -180,7 +185,8 @@ class Overview(Mode[Snapshot]):
 
     def __init__(self) -> None:
         super().__init__()
-        self._planned: tuple[float, object, dict[str, tuple[bool, str]]] = (float("-inf"), None, {})
+        self._planned: tuple[float, object, Plans] = (float("-inf"), None, {})
+        self._planning = False
         self._data: tuple[object, Data | None] = (None, None)
 
     def body(self) -> ComposeResult:
@@ -218,11 +224,12 @@ class Overview(Mode[Snapshot]):
 
     def _catalog(self) -> Data | None:
         """The catalog's sums, read again only when somebody has written to it."""
-        from fishtui.catalog.overview import overview, stamp
+        from fishtui.catalog.overview import overview
         from fishtui.catalog.store import Catalog
+        from fishtui.catalog.view import version
 
         project = self.fishtui.project
-        now = stamp(project)
+        now = version(project)
         if now != self._data[0]:
             data = None
             if project.catalog.exists():
@@ -233,28 +240,33 @@ class Overview(Mode[Snapshot]):
 
     def _steps(self, runs: Sequence[Run]) -> list[Step]:
         """The pipeline's steps, beside the newest run of each."""
-        from fishtui.catalog.overview import stamp
+        from fishtui.catalog.view import version
 
         now = (
             tuple(run.id for run in runs if run.ended),
-            stamp(self.fishtui.project),
+            version(self.fishtui.project),
             repr(self.fishtui.loaded.values),
         )
         ready, seen, plans = self._planned
-        if time.monotonic() > ready and (seen != now or time.monotonic() > ready + PLAN_EVERY):
-            began = time.monotonic()
-            plans = self._plan()
-            # What takes long is done seldom.
-            self._planned = (time.monotonic() + SELDOM * (time.monotonic() - began), now, plans)
+        due = time.monotonic() > ready and (seen != now or time.monotonic() > ready + PLAN_EVERY)
+        if due and not self._planning:
+            self._planning = True
+            self.app.call_from_thread(self._plan, now)
         newest = {run.record.stage: run for run in runs}
         return [_step(name, newest.get(name), *plans.get(name, (False, ""))) for name in STEPS]
 
-    def _plan(self) -> dict[str, tuple[bool, str]]:
-        """What is due, by another process: it looks at every clip."""
-        status, told, _ = run_fishtui(["run", "--dry-run", "--json"], self.fishtui.project.root)
-        if status:
-            return {}
-        return {each["stage"]: (each["runs"], each["reason"]) for each in json.loads(told)}
+    @work(thread=True, group="plan", exit_on_error=False)
+    def _plan(self, now: object) -> None:
+        """What is due, by another process: it looks at every clip, for which nothing else waits."""
+        began = time.monotonic()
+        status, told, _ = run_fishtui(["run", "--dry-run", "--json"], self.fishtui.project)
+        plans: Plans = {}
+        with suppress(ValueError, LookupError, TypeError):
+            plans = {each["stage"]: (each["runs"], each["reason"]) for each in json.loads(told)} if not status else {}
+        # What takes long is done seldom.
+        self._planned = (time.monotonic() + SELDOM * (time.monotonic() - began), now, plans)
+        self._planning = False
+        self.app.call_from_thread(self.renew)
 
     def show(self, snapshot: Snapshot) -> None:
         host = here()[0]
@@ -272,7 +284,7 @@ class Overview(Mode[Snapshot]):
         title = self.query_one("#data-title", Rule)
         if data is None:
             title.say("no catalog yet")
-            self.query_one("#speakers", Things).say([("scan", "s scans data/ for clips")])
+            self.query_one("#speakers", Things).say([(SCAN, "s scans data/ for clips")])
             self.query_one("#findings", Things).say([])
             return
         title.say(f"{figures.counted(data.clips, 'clip')} · {figures.seconds(data.seconds)}")
@@ -297,7 +309,7 @@ class Overview(Mode[Snapshot]):
         """Go to what was chosen."""
         name = event.option.id or ""
         match event.option_list.id:
-            case "speakers" if name == "scan":
+            case "speakers" if name == SCAN:
                 self.action_scan()
             case "speakers":
                 from fishtui.catalog.query import Query, Term
@@ -357,7 +369,7 @@ def _result(run: Run, blocker: str | None) -> str:
     if run.record.error:
         return harmless(run.record.error.partition("\n")[0])
     ledger = run.record.ledger
-    return f"{ledger['done']:,} of {ledger['total']:,} {ledger['unit']}" if ledger else run.state
+    return harmless(f"{ledger['done']:,} of {ledger['total']:,} {ledger['unit']}") if ledger else run.state
 
 
 def _machine(snapshot: Snapshot) -> list[Text]:
@@ -381,7 +393,7 @@ def _advice(name: str, steps: Sequence[Step], data: Data | None) -> str:
     if any(step.glyph in "●◌" for step in steps):
         return "Runs go on when you leave: 3 shows them."
     due = [step.name for step in steps if step.glyph in "▲○✗?"]
-    review = f"review {figures.counted(data.flagged, 'flagged clip')} (2)" if data.flagged and data.open else ""
+    review = f"review {figures.counted(data.doubtful, 'flagged clip')} (2)" if data.doubtful else ""
     stages = " → ".join(due if len(due) < 4 else [due[0], "…", due[-1]])
     todo = [part for part in (review, f"r runs {stages}" if due else "") if part]
     return f"Next: {', then '.join(todo)}." if todo else "All is up to date: 5 compares and lets you hear the models."

@@ -113,7 +113,6 @@ class Runs(Mode[Rows]):
         yield RunLog(id="log")
 
     def on_mount(self) -> None:
-        super().on_mount()
         self.query_one("#second", Plot).can_focus = False
         self.query_one(RunList).focus()
         self.set_interval(CLOSER, self.look_closer)
@@ -180,8 +179,7 @@ class Runs(Mode[Rows]):
     def look_closer(self, now: bool = False) -> None:
         """Read what there is about the chosen run, unless that is going on."""
         row = self.chosen
-        busy = any(worker.group == "closer" and worker.is_running for worker in self.workers)
-        if row is None or not self.is_current or (busy and not now):
+        if row is None or not self.is_current or (self.is_busy("closer") and not now):
             return
         marked = tuple(other for _, other in self.rows if other.id in self.marked and other.id != row.id)
         self._look_closer(row, marked)
@@ -354,6 +352,9 @@ class Runs(Mode[Rows]):
                 done = action()
             except FishtuiError as error:
                 done = self.Done(error=error)
+            except Exception as error:
+                # Such as a record that another release has written.
+                done = self.Done(error=FishtuiError(f"{type(error).__name__}: {error}"))
             self.post_message(done)
 
         threading.Thread(target=do, daemon=True).start()

@@ -107,10 +107,9 @@ class Settings(Mode[Snapshot]):
         row = self._row()
         if row is None:
             return
-        name, value, source, help = row
-        if source.startswith("$"):
-            self.fishtui.complain(FishtuiError(f"{name} comes from {source}", "Unset it, and start fishtui again."))
+        if self._is_of_environment(row):
             return
+        name, value, _, help = row
         question = f"{name}\n{help}"
         while (given := await self.app.push_screen_wait(Ask(question, value))) is not None:
             try:
@@ -121,11 +120,18 @@ class Settings(Mode[Snapshot]):
 
     def action_unset(self) -> None:
         row = self._row()
-        if row is not None:
+        if row is not None and not self._is_of_environment(row):
             try:
                 self._change(row[0], None)
             except FishtuiError as error:
                 self.fishtui.complain(error)
+
+    def _is_of_environment(self, row: tuple[str, str, str, str]) -> bool:
+        """Whether the file has no say about it; if so, tells that."""
+        name, _, source, _ = row
+        if source.startswith("$"):
+            self.fishtui.complain(FishtuiError(f"{name} comes from {source}", "Unset it, and start fishtui again."))
+        return source.startswith("$")
 
     def _row(self) -> tuple[str, str, str, str] | None:
         at = self.query_one("#settings", OptionList).highlighted
@@ -144,7 +150,7 @@ class Settings(Mode[Snapshot]):
 
     @work(thread=True, exclusive=True, group="doctor", exit_on_error=False)
     def _doctor(self) -> None:
-        _, told, _ = run_fishtui(["doctor", "--json"], self.fishtui.project.root)
+        _, told, _ = run_fishtui(["doctor", "--json"], self.fishtui.project)
         try:
             found = json.loads(told)
         except ValueError:

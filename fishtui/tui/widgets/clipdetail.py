@@ -208,12 +208,14 @@ class ClipDetail(VerticalScroll, can_focus=True):
         row = details.row
         parts: list[tuple[str, str]] = []
         for each in sorted(details.findings, key=lambda found: -found.severity):
-            check = CHECKS[each.code]
-            parts.append((f"{glyphs.SEVERITY[each.severity]} {each.code}", COLOURS[Severity(each.severity)]))
+            # Another release may know other checks.
+            check = CHECKS.get(each.code)
+            parts.append((f"{glyphs.SEVERITY[each.severity]} {harmless(each.code)}", COLOURS[Severity(each.severity)]))
             of = "" if each.id is not None else "the speaker: "
             parts.append((f"  {of}{harmless(each.detail)}\n", ""))
-            repair = f" `:clips fix {each.code} {each.id}`" if check.fix and each.id is not None else ""
-            parts.append((f"{check.remedy}{repair}\n", MUTED))
+            if check is not None:
+                repair = f" `:clips fix {each.code} {each.id}`" if check.fix and each.id is not None else ""
+                parts.append((f"{check.remedy}{repair}\n", MUTED))
         if not details.findings:
             parts.append(("nothing was found\n" if details.measured else "not measured yet: ctrl+r does\n", MUTED))
         if row["status"] != "open":

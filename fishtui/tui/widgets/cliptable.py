@@ -218,6 +218,9 @@ class ClipTable(ScrollView, can_focus=True, inherit_bindings=False):
             rows = self._fetch_rows(clips)
         except FishtuiError as error:
             fault = error
+        except Exception as error:
+            # Not to be waited for in vain.
+            fault = FishtuiError(f"{type(error).__name__}: {error}", "The catalog holds what it should not.")
         self.post_message(self.Fetched(clips, rows, stale, fault))
 
     def on_clip_table_fetched(self, message: Fetched) -> None:

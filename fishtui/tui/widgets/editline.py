@@ -7,6 +7,7 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
+from textual.events import Key
 from textual.message import Message
 from textual.widgets import Input, Static
 
@@ -20,8 +21,18 @@ class EditInput(ExactInput):
         Binding("escape,tab", "leave", "leave", tooltip="leave the transcript as it was"),
     ]
 
+    # Until the transcript is there, keys do nothing; they are not to be taken for those of the table.
+    reading = False
+
     class Left(Message):
         """The transcript is not to be changed after all."""
+
+    async def _on_key(self, event: Key) -> None:
+        if self.reading:
+            event.stop()
+            event.prevent_default()
+        else:
+            await super()._on_key(event)
 
     def action_leave(self) -> None:
         self.post_message(self.Left())
@@ -58,10 +69,19 @@ class EditLine(Horizontal):
         yield Static(" e ", classes="sign", markup=False)
         yield EditInput(compact=True, select_on_focus=False, placeholder="what is said   enter saves, esc leaves")
 
+    def wait(self, clip: int) -> None:
+        """Take the keys: the transcript of a clip is being read, to be edited."""
+        self.clip = clip
+        field = self.query_one(EditInput)
+        field.reading, field.value = True, ""
+        self.add_class("editing")
+        field.focus()
+
     def begin(self, clip: int, text: str) -> None:
         """Edit that text of a clip."""
         self.clip = clip
         field = self.query_one(EditInput)
+        field.reading = False
         # A transcript is one line; one that has several is saved as one.
         field.value = " ".join(text.split("\n")).strip("\r\n ") if "\n" in text else text
         field.cursor_position = len(field.value)
@@ -79,6 +99,8 @@ class EditLine(Horizontal):
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         event.stop()
+        if self.query_one(EditInput).reading:
+            return
         if self.clip is not None:
             self.post_message(self.Saved(self.clip, event.value))
         self.end()

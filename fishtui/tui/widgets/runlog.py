@@ -57,9 +57,9 @@ class RunLog(Widget, can_focus=True):
     class Read(Message):
         """What was read as wished."""
 
-        def __init__(self, wish: Wish, text: Part) -> None:
+        def __init__(self, path: Path, wish: Wish, text: Part) -> None:
             super().__init__()
-            self.wish, self.text = wish, text
+            self.path, self.wish, self.text = path, wish, text
 
     class Searched(Message):
         """How far a search has come."""
@@ -211,7 +211,7 @@ class RunLog(Widget, can_focus=True):
         worker = get_current_worker()
         text = Reader(path, least, lambda: worker.is_cancelled, self._tell).read(wish, known, lines)
         if not worker.is_cancelled:
-            self.post_message(self.Read(wish, text))
+            self.post_message(self.Read(path, wish, text))
 
     def _tell(self, status: str) -> None:
         self.post_message(self.Searched(status))
@@ -223,6 +223,8 @@ class RunLog(Widget, can_focus=True):
 
     def on_run_log_read(self, message: Read) -> None:
         message.stop()
+        if message.path != self.path:
+            return
         wish, text = message.wish, message.text
         was = self.lines[-1:], len(self.lines), self._top
         self._bytes = text.size
