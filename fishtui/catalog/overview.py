@@ -14,8 +14,9 @@ from fishtui.checks.table import Severity
 class Overview:
     """Clips that are not rejected, their seconds, and how many have a finding.
 
-    `open` are those that nobody has decided about, `doubtful` those of them that have a finding.
-    `codes` are the findings' codes with their severity and number, the worst first.
+    `open` are those that nobody has decided about, `doubtful` those of them that have a finding, `unmeasured` those
+    whose recordings nobody has decoded yet. `codes` are the findings' codes with their severity and number, the worst
+    first.
     """
 
     clips: int
@@ -23,6 +24,7 @@ class Overview:
     flagged: int
     open: int
     doubtful: int
+    unmeasured: int
     speakers: list[dict[str, Any]]
     codes: list[tuple[str, int, int]]
 
@@ -43,6 +45,12 @@ def overview(catalog: Catalog) -> Overview:
         doubtful=catalog.value(
             "SELECT count(*) FROM clips WHERE gone IS NULL AND status = 'open' AND severity >= ?",
             (int(Severity.WARNING),),
+        ),
+        unmeasured=catalog.value(
+            """
+            SELECT count(*) FROM clips WHERE gone IS NULL AND status != 'rejected' AND format IS NOT NULL
+            AND audio_hash NOT IN (SELECT audio_hash FROM measurements)
+            """
         ),
         open=catalog.value("SELECT count(*) FROM clips WHERE gone IS NULL AND status = 'open'"),
         speakers=found,

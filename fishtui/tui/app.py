@@ -128,11 +128,11 @@ class Fishtui(App[None]):
 
         self.run_worker(arrive(), exclusive=True, group="go")
 
-    def run_command(self, *words: str, edit: bool = False) -> None:
-        """Run a command line, or let it be edited first, and show what it prints."""
+    def run_command(self, *words: str) -> None:
+        """Run a command line, and show what it prints."""
         from fishtui.tui.dialogs import CommandLine
 
-        self.push_screen(CommandLine(shlex.join(words) if not edit else "".join(words), at_once=not edit))
+        self.push_screen(CommandLine(shlex.join(words), at_once=True))
 
     def hear(self, paths: Sequence[Path], serve: bool = False, names: Sequence[str] = ()) -> None:
         """Play recordings here; or serve them to a browser, if asked to or if this host has no sound."""

@@ -6,6 +6,7 @@ import asyncio
 import shlex
 from typing import Any, ClassVar
 
+from rich.cells import chop_cells
 from rich.text import Text
 from textual import work
 from textual.app import ComposeResult
@@ -100,8 +101,9 @@ class CommandLine(ModalScreen[None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "back")]
 
-    def __init__(self, command: str = "", at_once: bool = False, cursor: int | None = None) -> None:
+    def __init__(self, command: str = "", at_once: bool = False, cursor: int | None = None, hint: str = "") -> None:
         super().__init__()
+        self.hint = hint
         self.command = command
         self.at_once = at_once
         self.cursor = cursor
@@ -116,6 +118,8 @@ class CommandLine(ModalScreen[None]):
                 compact=True,
                 select_on_focus=False,
             )
+            if self.hint:
+                yield Static(self.hint, markup=False, classes="muted")
             yield Log(max_lines=MOST_LINES, auto_scroll=True)
             yield Static("enter run   esc back; a stage goes on", markup=False, classes="keys")
 
@@ -161,7 +165,8 @@ class CommandLine(ModalScreen[None]):
             return
         assert self.process.stdout is not None
         while block := await self.process.stdout.read(1 << 16):
-            log.write_lines([harmless(line) for line in block.decode(errors="replace").splitlines()])
+            for line in block.decode(errors="replace").splitlines():
+                log.write_lines(chop_cells(harmless(line), max(log.size.width - 2, 20)) or [""])
         log.write_line(f"exit status {await self.process.wait()}")
 
     def _end(self) -> None:

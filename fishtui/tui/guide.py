@@ -26,6 +26,7 @@ CHOICES = {
     "demo": ("look at a demo first", "every stage on generated speech and a tiny model, in a minute"),
     "leave": ("just look around", "nothing is written"),
 }
+WHERE = "Type where the recordings are: a folder, or a table or list that names them."
 
 
 class Guide(ModalScreen[None]):
@@ -76,7 +77,8 @@ class Guide(ModalScreen[None]):
             case "init":
                 app.run_command("init", str(root))
             case "import":
-                app.push_screen(CommandLine(f"import  --project {shlex.quote(str(root))}", cursor=len("import ")))
+                line = f"import  --project {shlex.quote(str(root))}"
+                app.push_screen(CommandLine(line, cursor=len("import "), hint=WHERE))
             case "demo":
                 app.push_screen(
                     CommandLine(shlex.join(["demo", str(root / DEMO)]), at_once=True),

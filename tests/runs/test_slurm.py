@@ -17,6 +17,8 @@ from fishtui.errors import FishtuiError, MisuseError
 from fishtui.runs import slurm
 from tests.cluster import Cluster
 
+pytestmark = pytest.mark.xdist_group("slurm")
+
 Submit = Callable[..., str]
 
 # Says that it is there, and at SIGTERM that it got it.

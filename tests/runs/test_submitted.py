@@ -20,6 +20,8 @@ from tests.builders import fishtui, tone, write_clip
 from tests.builders import project as make_project
 from tests.cluster import Cluster
 
+pytestmark = pytest.mark.xdist_group("slurm")
+
 SETTINGS = """
 [paths]
 checkpoint = "{checkpoint}"

@@ -17,6 +17,8 @@ from tests.builders import project, tone, write_clip, write_codes
 from tests.stages.test_extract import codes_of, run
 from tests.stages.together import ROOT, command, together
 
+pytestmark = pytest.mark.xdist_group("extract")
+
 CLIPS = 15
 
 

@@ -17,6 +17,8 @@ from fishtui.training.saved import list_saved
 from tests.stages.test_train import TINY, Training
 from tests.stages.together import ROOT, command, together
 
+pytestmark = pytest.mark.xdist_group("train")
+
 TRAINED = ("loss", "base", "semantic", "top5", "gradient_norm", "learning_rate", "epoch")
 VALIDATED = ("validation_loss", "validation_base", "validation_semantic", "validation_top5")
 STRATEGIES = ["ddp", "fsdp"]

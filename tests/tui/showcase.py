@@ -48,6 +48,7 @@ PLAN = [
 def build(root: Path) -> None:
     """Make the project: clips of two speakers, runs that have ended, and a training's checkpoints."""
     made = builders.project(root, '[paths]\ncheckpoint = "checkpoints/tiny"\n[scan]\nworkers = 1\n')
+    (root / "checkpoints" / "tiny").mkdir(parents=True)
     for number, (name, text) in enumerate(SPOKEN.items()):
         samples = builders.tone(1.2 + number / 10, pitch=150 + 20 * number)
         builders.write_clip(root / "data" / f"{name}.wav", text, samples)

@@ -226,7 +226,7 @@ def test_a_training_started_from_the_form_outlives_the_interface_and_its_voice_i
     terminal.until("stopped")
 
     terminal.press("R")
-    terminal.until("1 running")
+    terminal.until(lambda: look_all(project)[-1].id != run.id)
     again = look_all(project)[-1]
     assert again.record.command == ["train", "voice", "--resume"]
     terminal.until(lambda: any(step > stopped_at for step in steps(again.folder)))

@@ -311,7 +311,8 @@ class Launch(Mode[Snapshot]):
             self.fishtui.go("runs", run["id"])
 
     def action_stage(self, by: int) -> None:
-        at = forms.STAGES.index(self.stage)
+        # The one that is shown may still be on its way.
+        at = forms.STAGES.index(self.query_one(Tabs).active)
         self.query_one(Tabs).active = forms.STAGES[(at + by) % len(forms.STAGES)]
 
     def action_reset(self) -> None:

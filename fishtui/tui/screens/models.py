@@ -107,8 +107,8 @@ class Models(Mode[Snapshot]):
             self.query_one(name).display = there
         if not there:
             self.query_one("#empty", Static).update(
-                "No training yet. 4 launches one; what it has learnt at each step appears here,\n"
-                "to be compared, heard and merged."
+                "No training yet. 4 launches one; what it has learnt at each step appears\n"
+                "here, to be compared, heard and merged."
             )
             self.query_one("#samples").display = False
         size = sum(each.size for each in snapshot.trainings)

@@ -16,8 +16,6 @@ from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
-from textual.message import Message
-from textual.widget import Widget
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
@@ -29,8 +27,8 @@ from fishtui.runs.identity import here
 from fishtui.runs.state import Run
 from fishtui.tui.commands import run_fishtui
 from fishtui.tui.mode import Mode, Rule, signed
+from fishtui.tui.widgets.steps import STEPS, Step, Steps
 
-STEPS = ("normalize", "extract", "pack", "train", "merge", "synthesize")
 # Seconds between two looks at what is up to date if nothing seems to have changed; and how many times as long as one
 # takes there is none.
 PLAN_EVERY = 60.0
@@ -40,18 +38,6 @@ MOST_RUNS = 8
 Plans = dict[str, tuple[bool, str]]
 # Stands for no speaker: a folder's name has no slash.
 SCAN = "/scan"
-# Signs of a step that wants to be looked at.
-CALLING = frozenset("▲●✗")
-
-
-@dataclass(frozen=True)
-class Step:
-    """A stage of the pipeline: its sign, what goes on, and why it is to run or not."""
-
-    name: str
-    glyph: str
-    note: str
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -66,67 +52,12 @@ class Snapshot:
     advice: str
 
 
-class Steps(Widget, can_focus=True):
-    """The pipeline as a row; the chosen step's reason stands below."""
-
-    DEFAULT_CSS = "Steps { height: 2; }"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("left,h", "move(-1)", "stage before", show=False, tooltip="choose the stage before"),
-        Binding("right,l", "move(1)", "stage after", show=False, tooltip="choose the stage after"),
-        Binding("enter", "open", "open", tooltip="open the form that launches this stage"),
-    ]
-
-    class Opened(Message):
-        """The step of that name is to be opened."""
-
-        def __init__(self, name: str) -> None:
-            super().__init__()
-            self.name = name
-
-    def __init__(self) -> None:
-        super().__init__(id="steps")
-        self.steps: list[Step] = [Step(name, " ", "", "") for name in STEPS]
-        self.chosen = 0
-
-    def say(self, steps: list[Step]) -> None:
-        """Show other steps; at first the cursor goes to the one that is to be looked at."""
-        if steps != self.steps:
-            if not any(step.reason for step in self.steps):
-                self.chosen = next((at for at, step in enumerate(steps) if step.glyph in CALLING), self.chosen)
-            self.steps = steps
-            self.refresh()
-
-    def render(self) -> Text:
-        row = Text(no_wrap=True, overflow="ellipsis")
-        for index, step in enumerate(self.steps):
-            row.append(" ─ " if index else "")
-            row.append_text(signed(self.app, step.glyph)).append(" ")
-            row.append(step.name, style="reverse" if self.has_focus and index == self.chosen else "")
-            row.append(f" {step.note}" if step.note else "")
-        chosen = self.steps[self.chosen]
-        shown = chosen if self.has_focus else next((step for step in self.steps if step.glyph in CALLING), chosen)
-        below = f"{shown.name}: {shown.reason}" if shown.reason else ""
-        return row.append("\n").append(harmless(below), style="dim")
-
-    def on_focus(self) -> None:
-        self.refresh()
-
-    def on_blur(self) -> None:
-        self.refresh()
-
-    def action_move(self, by: int) -> None:
-        self.chosen = min(max(self.chosen + by, 0), len(self.steps) - 1)
-        self.refresh()
-
-    def action_open(self) -> None:
-        self.post_message(self.Opened(self.steps[self.chosen].name))
-
-
 class Things(OptionList):
     """A list whose lines lead somewhere."""
 
     DEFAULT_CSS = """
     Things { height: auto; max-height: 100%; border: none; padding: 0; background: $background; }
+    Things { text-wrap: nowrap; text-overflow: ellipsis; }
     Things:focus { border: none; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -179,6 +110,7 @@ class Overview(Mode[Snapshot]):
             "r", "run_pipeline", "run what is due", tooltip="run every stage that isn't up to date, in the background"
         ),
         Binding("s", "scan", "scan", tooltip="bring the catalog up to date with the disk"),
+        Binding("c", "check", "check", tooltip="scan, decode what is new, and run all checks over it"),
         Binding("i", "import", "import", show=False, tooltip="bring in recordings in another layout"),
         Binding("n", "launch", "launch a stage", show=False, tooltip="open the form that launches a stage"),
     ]
@@ -220,7 +152,8 @@ class Overview(Mode[Snapshot]):
         steps = self._steps(newest)
         folder = next(folder for folder in (project.root, *project.root.parents) if folder.is_dir())
         free = shutil.disk_usage(folder).free
-        return Snapshot(steps, data, runs[:MOST_RUNS], machine(), free, _advice(project.root.name, steps, data))
+        has_model = project.path(self.fishtui.loaded.values.paths.checkpoint).is_dir()
+        return Snapshot(steps, data, runs[:MOST_RUNS], machine(), free, _advice(steps, data, has_model))
 
     def _catalog(self) -> Data | None:
         """The catalog's sums, read again only when somebody has written to it."""
@@ -289,11 +222,12 @@ class Overview(Mode[Snapshot]):
             return
         title.say(f"{figures.counted(data.clips, 'clip')} · {figures.seconds(data.seconds)}")
         width = min(max([cell_len(each["speaker"]) for each in data.speakers] or [0]), 14)
+        digits = max([len(f"{each['clips']:,}") for each in data.speakers] or [0])
         self.query_one("#speakers", Things).say(
             [
                 (
                     each["speaker"],
-                    f"{set_cell_size(harmless(each['speaker']), width)} {each['clips']:>7,} · "
+                    f"{set_cell_size(harmless(each['speaker']), width)} {each['clips']:>{digits},} · "
                     f"{figures.seconds(each['seconds']):>5} · {each['flagged']:,} flagged",
                 )
                 for each in data.speakers
@@ -334,8 +268,14 @@ class Overview(Mode[Snapshot]):
     def action_scan(self) -> None:
         self.fishtui.run_command("scan")
 
+    def action_check(self) -> None:
+        self.fishtui.run_command("validate")
+
     def action_import(self) -> None:
-        self.fishtui.run_command("import ", edit=True)
+        from fishtui.tui.dialogs import CommandLine
+        from fishtui.tui.guide import WHERE
+
+        self.app.push_screen(CommandLine("import ", hint=WHERE))
 
 
 def _step(name: str, run: Run | None, due: bool, reason: str) -> Step:
@@ -384,7 +324,7 @@ def _machine(snapshot: Snapshot) -> list[Text]:
     return [*lines, Text(f"Disk   {figures.gigabytes(snapshot.free)} free")]
 
 
-def _advice(name: str, steps: Sequence[Step], data: Data | None) -> str:
+def _advice(steps: Sequence[Step], data: Data | None, has_model: bool) -> str:
     """What a person would do next."""
     if data is None:
         return "Next: s scans the recordings in data/; or i to import others."
@@ -393,7 +333,12 @@ def _advice(name: str, steps: Sequence[Step], data: Data | None) -> str:
     if any(step.glyph in "●◌" for step in steps):
         return "Runs go on when you leave: 3 shows them."
     due = [step.name for step in steps if step.glyph in "▲○✗?"]
-    review = f"review {figures.counted(data.doubtful, 'flagged clip')} (2)" if data.doubtful else ""
     stages = " → ".join(due if len(due) < 4 else [due[0], "…", due[-1]])
-    todo = [part for part in (review, f"r runs {stages}" if due else "") if part]
-    return f"Next: {', then '.join(todo)}." if todo else "All is up to date: 5 compares and lets you hear the models."
+    todo = [
+        f"c checks {figures.counted(data.unmeasured, 'clip')}" if data.unmeasured else "",
+        f"2 and v review {data.doubtful:,} flagged" if data.doubtful else "",
+        "" if has_model else ":download fetches the model",
+        f"r runs {stages}" if due else "",
+    ]
+    told = "; ".join(filter(None, todo))
+    return f"Next: {told}." if told else "All is up to date: 5 compares and lets you hear the models."
