@@ -116,7 +116,8 @@ class Mode(Screen[None], Generic[Snapshot]):
         self.set_interval(self.EVERY, self.renew)
 
     def on_screen_resume(self) -> None:
-        self.renew()
+        # The screen is there at once, and then what it shows.
+        self.call_after_refresh(self.renew)
 
     def renew(self) -> None:
         """Read again, unless the screen is covered or the last reading still goes on."""

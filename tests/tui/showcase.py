@@ -16,7 +16,7 @@ from fishtui.catalog.measuring import measure_clips
 from fishtui.catalog.scan import scan
 from fishtui.catalog.store import Catalog
 from fishtui.project import Project
-from fishtui.runs import gpus, record
+from fishtui.runs import gpus, identity, record
 from fishtui.runs.gpus import Gpu
 from fishtui.runs.reporter import Reporter
 from fishtui.training.saved import checkpoint_path, write_losses
@@ -104,7 +104,7 @@ def _loss(step: int) -> float:
 
 def stand_still(patch: pytest.MonkeyPatch) -> None:
     """Let the machine, the clock and what other processes tell be the same everywhere."""
-    patch.setattr(overview, "here", lambda: ("gpu01", ""))
+    patch.setattr(identity, "here", lambda: ("gpu01", ""))
     patch.setattr(overview.shutil, "disk_usage", lambda path: SimpleNamespace(free=412e9))
     patch.setattr(overview, "run_fishtui", lambda *asked, **how: (0, json.dumps(PLAN), ""))
     patch.setattr(gpus, "machine", lambda: [Gpu("0", "H200", 78 * 10**9, 141 * 10**9, 0.91)])

@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
@@ -20,14 +20,16 @@ from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from fishtui import figures, glyphs
-from fishtui.catalog.overview import Overview as Data
 from fishtui.plain import harmless
-from fishtui.runs.gpus import Gpu
-from fishtui.runs.identity import here
-from fishtui.runs.state import Run
 from fishtui.tui.commands import run_fishtui
 from fishtui.tui.mode import Mode, Rule, signed
 from fishtui.tui.widgets.steps import STEPS, Step, Steps
+
+# Not needed for the first picture, which is to be there at once.
+if TYPE_CHECKING:
+    from fishtui.catalog.overview import Overview as Data
+    from fishtui.runs.gpus import Gpu
+    from fishtui.runs.state import Run
 
 # Seconds between two looks at what is up to date if nothing seems to have changed; and how many times as long as one
 # takes there is none.
@@ -49,6 +51,7 @@ class Snapshot:
     runs: list[tuple[Run, str]]
     gpus: list[Gpu]
     free: int
+    host: str
     advice: str
 
 
@@ -139,6 +142,7 @@ class Overview(Mode[Snapshot]):
     def read(self) -> Snapshot:
         from fishtui.runs import queue
         from fishtui.runs.gpus import machine
+        from fishtui.runs.identity import here
         from fishtui.runs.state import look_all, look_unfinished
 
         project = self.fishtui.project
@@ -153,7 +157,7 @@ class Overview(Mode[Snapshot]):
         folder = next(folder for folder in (project.root, *project.root.parents) if folder.is_dir())
         free = shutil.disk_usage(folder).free
         has_model = project.path(self.fishtui.loaded.values.paths.checkpoint).is_dir()
-        return Snapshot(steps, data, runs[:MOST_RUNS], machine(), free, _advice(steps, data, has_model))
+        return Snapshot(steps, data, runs[:MOST_RUNS], machine(), free, here()[0], _advice(steps, data, has_model))
 
     def _catalog(self) -> Data | None:
         """The catalog's sums, read again only when somebody has written to it."""
@@ -202,8 +206,7 @@ class Overview(Mode[Snapshot]):
         self.app.call_from_thread(self.renew)
 
     def show(self, snapshot: Snapshot) -> None:
-        host = here()[0]
-        self.query_one("#title", Rule).say(f"{self.fishtui.project.root.name} · {host}")
+        self.query_one("#title", Rule).say(f"{self.fishtui.project.root.name} · {snapshot.host}")
         self.query_one(Steps).say(snapshot.steps)
         self._show_data(snapshot.data)
         self.query_one("#runs", Things).say(
