@@ -258,7 +258,8 @@ KEYS = [
     *("enter", "escape", "tab", "shift+tab", "up", "down", "left", "right", "pageup", "pagedown", "home", "end"),
     *("ctrl+f", "ctrl+d", "ctrl+u", "ctrl+right", "ctrl+left", "backspace", "delete"),
 ]
-PRESSES = int(os.environ.get("FISHTUI_MONKEY", "120"))
+PRESSES = int(os.environ.get("FISHTUI_MONKEY", "150"))
+BURST = 25
 
 
 @pytest.mark.parametrize("seed", [1, 2])
@@ -267,16 +268,17 @@ def test_a_monkey_at_the_keys_breaks_nothing(project: Project, seed: int, monkey
     monkeypatch.setattr(queue, "start", lambda run, chosen: None)
     monkeypatch.setattr(CommandLine, "run_command", lambda self, words: None)
     monkeypatch.setattr("fishtui.tui.screens.launch.run_fishtui", lambda *asked, **how: (1, "", "error: no"))
+    monkeypatch.setattr("fishtui.tui.screens.overview.run_fishtui", lambda *asked, **how: (1, "", "error: no"))
     monkeypatch.setattr("fishtui.tui.screens.settings.run_fishtui", lambda *asked, **how: (1, "", "error: no"))
     chance = random.Random(seed)
 
     async def story(app: Fishtui, pilot: Pilot[Any]) -> None:
         app.hear = lambda *paths, **options: None  # type: ignore[method-assign]
         app.action_quit = pilot.pause  # type: ignore[method-assign,assignment]
-        for number in range(PRESSES):
-            if number % 100 == 50:
-                await pilot.resize_terminal(chance.randint(20, 160), chance.randint(5, 50))
-            await pilot.press(chance.choice(KEYS))
+        for _ in range(PRESSES // BURST):
+            # As fast as they come through a slow connection: many at once.
+            await pilot.press(*chance.choices(KEYS, k=BURST))
+            await pilot.resize_terminal(chance.randint(20, 160), chance.randint(5, 50))
         assert app.is_running
 
     drive(project, story)

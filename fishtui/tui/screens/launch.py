@@ -70,6 +70,17 @@ class Toggle(Static, can_focus=True):
         self.turn(not self.value)
 
 
+class Given(ExactInput):
+    """What is given for a field; its keys are told, since those of the screen are for typing here."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "submit", "start it", tooltip="start it in the background, or queue it"),
+        Binding("down", "app.focus_next", "next field", key_display="↓"),
+        Binding("ctrl+u", "screen.reset", "as it was", tooltip="take back all that was given here"),
+        Binding("escape", "screen.leave", "leave the form", tooltip="give the keys back to the screen"),
+    ]
+
+
 class Row(Horizontal):
     """A field of the form: its name, its value, where that comes from, and what is wrong with it."""
 
@@ -97,7 +108,7 @@ class Row(Horizontal):
             yield Static(classes="rest")
         else:
             suggester = SuggestFromList(self.field.choices) if self.field.choices else None
-            yield ExactInput(self.given, compact=True, suggester=suggester, select_on_focus=False)
+            yield Given(self.given, compact=True, suggester=suggester, select_on_focus=False)
         yield Static("", markup=False, classes="source")
 
     def begin(self, value: str) -> None:
