@@ -51,16 +51,15 @@ class Ask(ModalScreen[str | None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "leave")]
 
-    def __init__(self, question: str, value: str = "", placeholder: str = "") -> None:
+    def __init__(self, question: str, value: str = "") -> None:
         super().__init__()
         self.question = question
         self.value = value
-        self.placeholder = placeholder
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog"):
             yield Static(harmless(self.question), markup=False)
-            yield ExactInput(self.value, placeholder=self.placeholder, compact=True)
+            yield ExactInput(self.value, compact=True)
             yield Static("enter do it   esc leave", markup=False, classes="keys")
 
     def on_input_submitted(self, event: Input.Submitted) -> None:

@@ -29,13 +29,6 @@ LOADED = settings.Loaded(settings.Settings())
 KEYS = ("j", "tab", "space", "x")
 
 
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("harm") / "myvoice"
-    showcase.build(root)
-    return root
-
-
 @pytest.fixture
 def project(built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     showcase.stand_still(monkeypatch)

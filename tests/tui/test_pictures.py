@@ -27,13 +27,6 @@ LAST = {
 }
 
 
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("showcase") / "myvoice"
-    showcase.build(root)
-    return root
-
-
 @pytest.fixture
 def project(built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     showcase.stand_still(monkeypatch)
