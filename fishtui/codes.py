@@ -12,17 +12,38 @@ from pathlib import Path
 
 import numpy as np
 
-from fishtui.errors import DataError, FishtuiError
-from fishtui.files import discard, hash_file, write_bytes, write_text
+from fishtui.codec.config import OFFICIAL, CodecConfig
+from fishtui.errors import CheckpointError, DataError, FishtuiError
+from fishtui.files import discard, hash_file, regular, write_bytes, write_text
 
-CODEBOOKS = 10
-SEMANTIC_SIZE = 4096
-RESIDUAL_SIZE = 1024
+SEMANTIC_SIZE, RESIDUAL_SIZE, *_ = OFFICIAL.codebook_sizes
+CODEBOOKS = len(OFFICIAL.codebook_sizes)
+
+
+def check_codec(config: CodecConfig, path: Path) -> None:
+    """Raise CheckpointError unless the codec at `path` makes codes as files hold them.
+
+    Files hold codes of frames of the published length: others would be another speed to all who read them.
+    """
+    kind, published = _kind(config), _kind(OFFICIAL)
+    if kind != published:
+        raise CheckpointError(
+            f"the codec {path} is not of the published kind: it has {kind}", f"Files of codes hold {published}."
+        )
+
+
+def _kind(config: CodecConfig) -> str:
+    semantic, *residual = config.codebook_sizes
+    return (
+        f"1 + {len(residual)} codebooks of {semantic:,} and {max(residual, default=0):,} codes, for frames of "
+        f"{config.frame_length:,} samples at {config.sample_rate:,} Hz"
+    )
 
 
 def read_codes(path: Path) -> np.ndarray:
     """The codes of a clip, integers of shape (10, T). Raises DataError if they are missing or not valid."""
     try:
+        regular(path)
         content = path.read_bytes()
     except FileNotFoundError as error:
         raise DataError("no codes", "Make them with `fishtui extract`.") from error
@@ -140,7 +161,7 @@ class Journal:
 def _lines(path: Path) -> list[str]:
     """The lines of a file, and what stands after the last of them; none if there is no file."""
     try:
-        return path.read_text(encoding="utf-8").split("\n")
+        return path.read_text(encoding="utf-8", errors="replace").split("\n")
     except FileNotFoundError:
         return [""]
 
@@ -156,6 +177,7 @@ def is_current(journal: Journal, clip: str, audio: Path, codes: Path, codec: str
     Valid codes without provenance, made by another tool, are taken as they are.
     """
     try:
+        regular(codes)
         content = codes.read_bytes()
         parse_codes(content)
     except (OSError, DataError):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 DONE = 0
 FAILED = 1
 MISUSED = 2
@@ -26,6 +28,14 @@ class FishtuiError(Exception):
 
     def __str__(self) -> str:
         return f"{self.problem}\n{self.remedy}" if self.remedy else self.problem
+
+
+def unforeseen(error: Exception, what: str, where: str) -> FishtuiError:
+    """What to tell of an error that nobody expected in `what`; `where` is where its details are."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        place = error.filename or "where this writes to"
+        return FishtuiError(f"there is no space left at {place}", "Free some, and try again.")
+    return FishtuiError(f"{what} broke off: {type(error).__name__}: {error}", f"This is a fault of fishtui; {where}.")
 
 
 class MisuseError(FishtuiError):

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from fishtui.errors import MisuseError
+
 SETTINGS_FILE = "fishtui.toml"
 STATE_FOLDER = ".fishtui"
+
+
+def here() -> Path:
+    """The working folder. Raises MisuseError if it has been removed."""
+    try:
+        return Path.cwd()
+    except FileNotFoundError as error:
+        raise MisuseError("the folder that you are in has been removed", "Go into another one.") from error
 
 
 @dataclass(frozen=True)
@@ -41,6 +52,11 @@ class Project:
         return self.state / "catalog.db"
 
     @property
+    def interface_log(self) -> Path:
+        """What libraries print, and what nobody expected, while the interface has the screen."""
+        return self.state / "interface.log"
+
+    @property
     def codes_journal(self) -> Path:
         return self.state / "codes.jsonl"
 
@@ -66,6 +82,11 @@ class Project:
             return str(path.resolve().relative_to(self.root))
         except ValueError:
             return str(path)
+
+    def told(self, text: str) -> str:
+        """`text` with the paths in it that lie inside as a person would write them: where there is little room."""
+        # Not in the middle of another path.
+        return re.sub(rf"(?<![\w.~/-]){re.escape(str(self.root))}/", "", text)
 
 
 def merged_folder(base: Path, name: str) -> Path:

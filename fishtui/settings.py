@@ -32,6 +32,11 @@ class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """A table of the settings file."""
 
 
+# All numbers are smaller: libraries that get them count in 64 bits. Infinity, and what is no number, can't be written
+# as JSON either.
+LIMIT = 2**63
+
+
 class PathSettings(Section, frozen=True):
     """Where things lie; relative paths start at the project folder."""
 
@@ -194,7 +199,9 @@ class RunSettings(Section, frozen=True):
     source: Annotated[
         str, Meta(description="recordings that normalize brings into paths.data; empty leaves normalize out")
     ] = ""
-    name: Annotated[str, Meta(description="the training's name")] = "voice"
+    name: Annotated[
+        str, Meta(pattern=r"^(?!\.{1,2}$)[^/\x00]+$", description="the training's name, without slashes")
+    ] = "voice"
     text: Annotated[str, Meta(description="what synthesize says at the end")] = "Good morning. It is nice to hear you."
     reference: Annotated[str, Meta(description="a recording of the voice; empty takes a clip that was held out")] = ""
     sbatch: Annotated[
@@ -313,7 +320,10 @@ def _convert(setting: Setting, value: Any, source: str) -> Any:
         value = _listed(value)
     try:
         # Text from the environment and the command line may stand for a number; text in the file may not.
-        return msgspec.convert(value, setting.type, strict=not source.startswith(("$", "--")))
+        found = msgspec.convert(value, setting.type, strict=not source.startswith(("$", "--")))
+        if isinstance(found, int | float) and not abs(found) < LIMIT:
+            raise msgspec.ValidationError("Expected a finite number below 2^63")
+        return found
     except msgspec.ValidationError as error:
         reason = str(error).partition(" - at ")[0]
         raise MisuseError(f"{source}: {setting.name} = {value!r}: {reason}", f"It is {setting.help}.") from error

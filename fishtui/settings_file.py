@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping
+import os
+import threading
+from collections.abc import MutableMapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,26 @@ from tomlkit.exceptions import TOMLKitError
 from fishtui import settings
 from fishtui.errors import MisuseError
 from fishtui.files import write_text
+from fishtui.settings import Loaded
+
+# Whoever changes a setting reads all of them first.
+_turn = threading.Lock()
+
+
+def check(overrides: Sequence[str]) -> Loaded:
+    """What these settings are by themselves. Raises MisuseError if one of them can't be."""
+    return settings.load(Path(os.devnull), {}, overrides)
+
+
+def apply(file: Path, overrides: Sequence[str]) -> None:
+    """Give settings the values of `section.key=value` words, as --set takes them; none if one of them can't be.
+
+    Raises MisuseError and FishtuiError as `change` does.
+    """
+    check(overrides)
+    for each in overrides:
+        name, _, text = each.partition("=")
+        change(file, name.strip(), text)
 
 
 def change(file: Path, name: str, text: str | None) -> None:
@@ -21,6 +43,11 @@ def change(file: Path, name: str, text: str | None) -> None:
     Raises MisuseError, and leaves the file alone, if there is no such setting, it can't have that value, or the file
     can't be read; FishtuiError if it can't be written.
     """
+    with _turn:
+        _change(file, name, text)
+
+
+def _change(file: Path, name: str, text: str | None) -> None:
     section, _, key = name.partition(".")
     value = None if text is None else _value(name, text)
     try:
@@ -45,6 +72,6 @@ def change(file: Path, name: str, text: str | None) -> None:
 def _value(name: str, text: str) -> Any:
     """The value as TOML has it. Raises MisuseError."""
     # By itself: what else the file says wrong is no reason to refuse this.
-    loaded = settings.load(Path("/nonexistent"), {}, [f"{name}={text}"])
+    loaded = check([f"{name}={text}"])
     section, _, key = name.partition(".")
     return msgspec.to_builtins(getattr(getattr(loaded.values, section), key))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from torch import Tensor, nn
 from fishtui.errors import CheckpointError
 
 MOST_NAMED = 5
+# What a pickle would have called, as torch names it.
+CODE = re.compile(r"GLOBAL ([\w.]+)")
 
 
 def read_tensors(path: Path, prefix: str = "") -> dict[str, Tensor]:
@@ -21,11 +24,16 @@ def read_tensors(path: Path, prefix: str = "") -> dict[str, Tensor]:
     """
     content = read_file(path)
     content = content.get("state_dict", content)
-    tensors = {name: value for name, value in content.items() if isinstance(value, Tensor)}
+    named = content.items() if isinstance(content, dict) else ()
+    tensors: dict[str, Tensor] = {}
+    for name, value in named:
+        plain = str(name).removeprefix(prefix)
+        if plain in tensors:
+            raise CheckpointError(f"{path} holds {plain} with {prefix} and without", "Take the one that is right.")
+        if isinstance(value, Tensor):
+            tensors[plain] = value
     if not tensors:
         raise CheckpointError(f"{path} holds no tensors", "It is not a checkpoint of this model; download it again.")
-    if prefix and all(name.startswith(prefix) for name in tensors):
-        tensors = {name.removeprefix(prefix): value for name, value in tensors.items()}
     return tensors
 
 
@@ -38,16 +46,21 @@ def read_file(path: Path) -> dict:
         raise CheckpointError(f"{path} does not exist", "Fetch the checkpoint with `fishtui download`.")
     try:
         content = _torch_load(path)
-    except pickle.UnpicklingError as error:
-        reason = str(error).strip().splitlines()[0]
-        raise CheckpointError(
-            f"{path} was not loaded: it holds more than tensors ({reason})",
-            "A checkpoint of this model never needs code to load; get it from where it was published.",
-        ) from error
     except Exception as error:
         # Damaged bytes lead torch's reader into errors of any kind.
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise CheckpointError(f"{path} can't be read: {reason}", "It may be cut short; download it again.") from error
+        reason = str(error).strip().partition("\n")[0] or type(error).__name__
+        if isinstance(error, pickle.UnpicklingError):
+            if code := CODE.search(str(error)):
+                raise CheckpointError(
+                    f"{path} was not loaded: it holds more than tensors ({code[1]})",
+                    "A checkpoint of this model never needs code to load; get it from where it was published.",
+                ) from error
+            # torch's own words advise to load it all the same.
+            reason = "it is no file of tensors"
+        raise CheckpointError(
+            f"{path} can't be read: {reason}",
+            "It may be cut short: get it again, or take an earlier checkpoint of the training.",
+        ) from error
     if not isinstance(content, dict):
         raise CheckpointError(f"{path} holds a {type(content).__name__}, not tensors by name", "Download it again.")
     return content

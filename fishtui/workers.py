@@ -8,7 +8,7 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -71,6 +71,35 @@ def ordered_map(
             yield finish()
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
+
+
+def chunked_map(
+    function: Callable[[Item], Result],
+    items: Sequence[Item],
+    size: int,
+    workers: int,
+    ahead: int,
+    died: Callable[[Item], Result],
+) -> Iterator[Result]:
+    """As `ordered_map`, but `size` items are handed over at once, and `ahead` counts these chunks.
+
+    Of a chunk that ends its process each item is tried by itself, to learn which one it was.
+    """
+    chunks = [items[start : start + size] for start in range(0, len(items), size)]
+    workers = max(min(workers, len(chunks)), 1)
+    each, one_by_one = functools.partial(_each, function), functools.partial(_one_by_one, function, died)
+    for results in ordered_map(each, chunks, workers, ahead, one_by_one):
+        yield from results
+
+
+def _each(function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+    return [function(item) for item in items]
+
+
+def _one_by_one(
+    function: Callable[[Item], Result], died: Callable[[Item], Result], items: Sequence[Item]
+) -> list[Result]:
+    return list(ordered_map(function, items, 1, 1, died))
 
 
 def _alone(function: Callable[[Item], Result], item: Item, died: Callable[[Item], Result]) -> Result:

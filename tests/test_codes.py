@@ -1,15 +1,28 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fishtui.codes import Journal, Source, encode_codes, is_current, parse_codes, part_of, read_codes, store
-from fishtui.errors import DataError
+from fishtui.codec.config import OFFICIAL
+from fishtui.codes import (
+    Journal,
+    Source,
+    check_codec,
+    encode_codes,
+    is_current,
+    parse_codes,
+    part_of,
+    read_codes,
+    store,
+)
+from fishtui.errors import CheckpointError, DataError
 from tests.builders import write_clip, write_codes
 
 
@@ -43,6 +56,18 @@ def test_codes_are_never_unpickled(tmp_path: Path) -> None:
         read_codes(path)
     with pytest.raises(DataError, match="no codes"):
         read_codes(tmp_path / "none.npy")
+    os.mkfifo(tmp_path / "pipe.npy")
+    with pytest.raises(DataError, match="not a regular file"):
+        read_codes(tmp_path / "pipe.npy")
+
+
+@pytest.mark.parametrize("change", [{"downsample": (2,)}, {"residual_codebook_size": 512}, {"sample_rate": 22_050}])
+def test_a_codec_whose_codes_mean_something_else_is_refused(change: dict[str, object]) -> None:
+    check_codec(OFFICIAL, Path("codec.pth"))
+    other = msgspec.structs.replace(OFFICIAL, **change)
+    with pytest.raises(CheckpointError, match="not of the published kind") as told:
+        check_codec(other, Path("codec.pth"))
+    assert told.value.problem.partition("has ")[2] not in told.value.remedy
 
 
 @given(st.binary(max_size=300))
@@ -104,7 +129,7 @@ def test_a_torn_or_foreign_line_costs_only_itself(tmp_path: Path) -> None:
     audio, codes, path = write_clip(tmp_path / "1.wav"), tmp_path / "1.npy", tmp_path / "codes.jsonl"
     store(Journal(path), source(audio), codes, array())
     whole = path.read_text(encoding="utf-8")
-    path.write_text("nonsense\n" + whole + whole[:20], encoding="utf-8")
+    path.write_bytes(b"nonsense\n\xff\x00\n" + whole.encode() + whole[:20].encode())
     assert is_current(Journal(path), "a/1", audio, codes, "c", "r")
     store(Journal(path, tidy=True), source(audio, recipe="s"), codes, array())
     assert is_current(Journal(path), "a/1", audio, codes, "c", "s")

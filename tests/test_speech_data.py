@@ -35,6 +35,7 @@ max_seconds = 0.5
 needs_speech = pytest.mark.skipif(not SPEECH.is_dir(), reason="no folder of speech: set FISHTUI_SPEECH to one")
 
 
+@pytest.mark.long
 @needs_speech
 def test_every_clip_of_a_real_dataset_is_accounted_for(tmp_path: Path) -> None:
     root = project(tmp_path, SETTINGS).root

@@ -38,10 +38,29 @@ def test_wrappers_and_prefixes_are_taken_off(tmp_path: Path) -> None:
     assert sorted(read_tensors(path, prefix="model.")) == ["a", "b"]
     torch.save({"a": torch.ones(2), "b": torch.zeros(1)}, path, _use_new_zipfile_serialization=False)
     assert sorted(read_tensors(path, prefix="model.")) == ["a", "b"]
+    torch.save({"model.a": torch.ones(2), "other.b": torch.zeros(1)}, path)
+    assert sorted(read_tensors(path, prefix="model.")) == ["a", "other.b"]
+    torch.save({"model.a": torch.ones(2), "a": torch.zeros(2)}, path)
+    with pytest.raises(CheckpointError, match="holds a with"):
+        read_tensors(path, prefix="model.")
+    for nothing in ({"state_dict": None}, {"state_dict": [1]}, {"step": 3}):
+        torch.save(nothing, path)
+        with pytest.raises(CheckpointError, match="no tensors"):
+            read_tensors(path)
+
+
+@pytest.mark.parametrize("content", [b"version https://git-lfs.github.com/spec/v1", b"<!doctype html>", bytes(100)])
+def test_what_came_in_place_of_a_checkpoint_is_not_taken_for_code(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "model.pth").write_bytes(content)
+    with pytest.raises(CheckpointError, match="no file of tensors"):
+        read_file(tmp_path / "model.pth")
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.sampled_from([b"", b"PK\x03\x04", b"\x80\x02"]), st.binary(max_size=60))
+@given(
+    st.sampled_from([b"", b"PK\x03\x04", b"\x80\x02"]),
+    st.binary(max_size=60),
+)
 def test_what_is_no_checkpoint_is_told(tmp_path_factory: pytest.TempPathFactory, start: bytes, rest: bytes) -> None:
     path = tmp_path_factory.getbasetemp() / "model.pth"
     path.write_bytes(start + rest)

@@ -8,7 +8,7 @@ import sys
 import psutil
 import pytest
 
-from fishtui.workers import ordered_map
+from fishtui.workers import chunked_map, ordered_map
 
 HOST = """
 from fishtui.workers import ordered_map
@@ -68,6 +68,11 @@ def blame(number: int) -> int:
 
 def test_an_item_that_ends_its_process_is_blamed_and_the_others_are_done() -> None:
     assert list(ordered_map(exit_at_three, range(12), 2, 4, blame)) == [0, 1, 2, -3, *range(4, 12)]
+
+
+def test_of_a_chunk_that_ends_its_process_only_the_item_at_fault_is_blamed() -> None:
+    assert list(chunked_map(exit_at_three, range(12), 5, 2, 4, blame)) == [0, 1, 2, -3, *range(4, 12)]
+    assert list(chunked_map(double, [], 5, 2, 4, fail)) == []
 
 
 def test_workers_end_with_a_parent_that_is_killed() -> None:

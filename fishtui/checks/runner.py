@@ -14,7 +14,7 @@ from fishtui.errors import MisuseError
 from fishtui.settings import CheckSettings, Settings
 
 # Rises when the same facts and settings give other findings than before.
-VERSION = 1
+VERSION = 2
 
 PER_CLIP: dict[str, ClipCheck] = {**pair.CHECKS, **audio.CHECKS, **text.CHECKS}
 

@@ -190,6 +190,12 @@ CHECKS: dict[str, Check] = {
             "{…}, <…> and emoji are dropped before training",
             "If it is spoken, write it out in words; else remove it.",
         ),
+        Check(
+            "simplified-text",
+            _INFO,
+            "curly single quotes and runs of commas are made plain before training",
+            "Nothing has to be done.",
+        ),
         Check("digits", _INFO, "digits, which can be read aloud in several ways", "Write them out as spoken."),
         Check("symbols", _INFO, "symbols, which can be read aloud in several ways", "Write them out as spoken."),
         # Beside other clips.

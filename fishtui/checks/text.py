@@ -10,7 +10,7 @@ from functools import cache, lru_cache
 
 from fishtui.checks.facts import ClipCheck, ClipFacts
 from fishtui.checks.table import shortened
-from fishtui.lm.text import ANGLES, BRACES, EMOJI, clean
+from fishtui.lm.text import ANGLES, BRACES, COMMAS, EMOJI, QUOTES, clean
 from fishtui.settings import Settings
 
 # Controls but for tab and line breaks, invisible format characters but for the joiners that scripts need, what
@@ -21,6 +21,7 @@ CONTROLS = re.compile(
 )
 BIDI = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 RESERVED = re.compile(r"<\|[^<>|\s]+\|>")
+SIMPLIFIED = re.compile(f"[{''.join(map(chr, QUOTES))}]|{COMMAS.pattern}")
 DIGITS = re.compile(r"[\d²³¹⁰-⁹₀-₉¼-¾⅐-↋①-⒛⓪-⓿]+")
 MARKS = re.compile(r"_|[^\w\s]")
 # Punctuation that is spoken, or stands for a word.
@@ -59,6 +60,10 @@ def altered_text(facts: ClipFacts, settings: Settings) -> str | None:
     return _listed([*enclosed, *EMOJI.findall(text)])
 
 
+def simplified_text(facts: ClipFacts, settings: Settings) -> str | None:
+    return _listed(SIMPLIFIED.findall(facts.text or ""))
+
+
 def digits(facts: ClipFacts, settings: Settings) -> str | None:
     return _listed(DIGITS.findall(cleaned(facts.text or "")))
 
@@ -73,6 +78,7 @@ CHECKS: dict[str, ClipCheck] = {
     "bidi-override": bidi_override,
     "reserved-token": reserved_token,
     "altered-text": altered_text,
+    "simplified-text": simplified_text,
     "digits": digits,
     "symbols": symbols,
 }

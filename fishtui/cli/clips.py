@@ -10,7 +10,7 @@ import click
 
 from fishtui import figures, glyphs
 from fishtui.catalog.fields import FIELDS
-from fishtui.cli.options import Command, FilterCommand, Session, shared
+from fishtui.cli.options import Command, FilterCommand, Session, limited, shared
 
 if TYPE_CHECKING:
     import sqlite3
@@ -69,7 +69,7 @@ def chosen(command: Command) -> Command:
 
 @clips.command("list", cls=FilterCommand)
 @click.argument("terms", nargs=-1, metavar="[FILTER]")
-@click.option("--limit", type=click.IntRange(min=0), default=100, show_default=True, help="How many; 0 for all.")
+@limited
 @shared(dry_run=False)
 def list_clips(session: Session, terms: tuple[str, ...], limit: int) -> int:
     """List the clips that FILTER selects.
@@ -81,7 +81,7 @@ def list_clips(session: Session, terms: tuple[str, ...], limit: int) -> int:
 
 @clips.command()
 @click.argument("text")
-@click.option("--limit", type=click.IntRange(min=0), default=100, show_default=True, help="How many; 0 for all.")
+@limited
 @shared(dry_run=False)
 def search(session: Session, text: str, limit: int) -> int:
     """List clips whose transcript holds TEXT.
@@ -158,9 +158,9 @@ def show(session: Session, id: str) -> int:
 
 @clips.command()
 @chosen
-@click.option("--note", default="", help="Why.")
+@click.option("--note", help="Why.")
 @shared()
-def accept(session: Session, ids: tuple[str, ...], where: str | None, note: str) -> int:
+def accept(session: Session, ids: tuple[str, ...], where: str | None, note: str | None) -> int:
     """Accept clips: a person has listened.
 
     Errors keep a clip out of training all the same.
@@ -170,9 +170,9 @@ def accept(session: Session, ids: tuple[str, ...], where: str | None, note: str)
 
 @clips.command()
 @chosen
-@click.option("--note", default="", help="Why.")
+@click.option("--note", help="Why.")
 @shared()
-def reject(session: Session, ids: tuple[str, ...], where: str | None, note: str) -> int:
+def reject(session: Session, ids: tuple[str, ...], where: str | None, note: str | None) -> int:
     """Reject clips: stages leave them out.
 
     Their files stay where they are.
@@ -200,12 +200,16 @@ def edit(session: Session, id: str, text: str | None) -> int:
     from fishtui.catalog import select
     from fishtui.catalog.history import edit, transcript_now
     from fishtui.catalog.judge import judge_all
+    from fishtui.errors import MisuseError
 
     settings = session.settings.values
     with session.catalog(must_exist=True) as catalog:
         clip = select.identified(catalog, [id])[0]
         if text is None:
-            text = click.edit(transcript_now(catalog, settings, clip), extension=".txt")
+            try:
+                text = click.edit(transcript_now(catalog, settings, clip), extension=".txt")
+            except (ValueError, OSError) as error:
+                raise MisuseError(f"the editor failed: {error}", "Look at $EDITOR, or give --text.") from error
             # Editors end lines, and some people break them: a transcript is one.
             text = " ".join(text.split("\n")).strip() if text is not None else None
         changed = text is not None and edit(catalog, settings, clip, text, session.dry_run)
@@ -363,7 +367,7 @@ def _list(session: Session, filter: str, limit: int) -> int:
     return 0
 
 
-def _review(session: Session, ids: tuple[str, ...], where: str | None, status: str, note: str) -> int:
+def _review(session: Session, ids: tuple[str, ...], where: str | None, status: str, note: str | None) -> int:
     from fishtui.catalog.history import review
 
     with session.catalog(must_exist=True) as catalog:

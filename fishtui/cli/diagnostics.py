@@ -47,9 +47,7 @@ def reported(debug: bool) -> Iterator[Outcome]:
     except Exception as error:
         if debug:
             traceback.print_exc()
-        show_error(
-            f"fishtui broke off: {type(error).__name__}: {error}\nThis is a fault of fishtui; --debug tells where."
-        )
+        show_error(str(errors.unforeseen(error, "fishtui", "--debug tells where")))
         outcome.status = errors.FAILED
 
 

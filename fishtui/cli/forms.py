@@ -15,8 +15,8 @@ from fishtui.cli.commands import COMMANDS
 from fishtui.cli.options import SETTING_PREFIX
 
 STAGES = ("normalize", "extract", "pack", "train", "merge", "synthesize", "run", "export", "download")
-# Given by whoever launches.
-HIDDEN = {"project", "overrides", "as_json", "debug", "dry_run", "detach", "now", "slurm"}
+# Given by whoever launches; or said in another way too.
+HIDDEN = {"project", "overrides", "as_json", "debug", "dry_run", "detach", "now", "slurm", "stages"}
 # Settings that a stage follows beside those of its own section.
 BESIDE = {
     "extract": ("paths.data", "paths.checkpoint"),

@@ -7,12 +7,12 @@ from contextlib import suppress
 
 import click
 
-from fishtui.cli.options import FilterCommand, Session, shared
+from fishtui.cli.options import FilterCommand, Session, limited, shared
 
 
 @click.command(cls=FilterCommand)
 @click.argument("terms", nargs=-1, metavar="[FILTER]")
-@click.option("--limit", type=click.IntRange(min=0), default=100, show_default=True, help="How many; 0 for all.")
+@limited
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Serve there, not on any port that is free.")
 @shared(dry_run=False)
 def listen(session: Session, terms: tuple[str, ...], limit: int, port: int) -> int:

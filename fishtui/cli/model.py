@@ -173,6 +173,7 @@ def synthesize(
             preset=_preset(session),
             texts=[text for text in sentences if text.strip()],
             references=voices,
+            resampler=values.extract.resampler,
             template=template,
             output=output,
             dry_run=dry_run,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
-from fishtui.project import Project
+from fishtui.project import Project, here
 
 if TYPE_CHECKING:
     from fishtui.catalog.store import Catalog
@@ -170,6 +170,10 @@ class FilterCommand(click.Command):
         return super().parse_args(context, [*others, *(["--", *negated] if negated else [])])
 
 
+MANY = click.IntRange(0, 2**31)
+limited = click.option("--limit", type=MANY, default=100, show_default=True, help="How many; 0 for all.")
+
+
 def shared(dry_run: bool = True, stage: bool = False) -> Callable[[Command], Command]:
     """Give a command a Session by the options that all share.
 
@@ -190,7 +194,8 @@ def shared(dry_run: bool = True, stage: bool = False) -> Callable[[Command], Com
             slurm: bool = False,
             **options: Any,
         ) -> Any:
-            found = Project(project.resolve()) if project else Project.find(Path.cwd())
+            around = here()
+            found = Project((around / project).resolve()) if project else Project.find(around)
             settings = [f"{name}={_typed(value)}" for name, value in _take_settings(options)]
             typed = click.get_current_context().obj
             session = Session(found, typed, as_json, dry_run, debug, detach, now, slurm, [*overrides, *settings])

@@ -71,7 +71,7 @@ def launched(run: Run, as_json: bool) -> int:
 
 
 def ledger(content: Mapping[str, Any], verb: str = "done") -> None:
-    """A stage's ledger: its totals, why items were skipped, and the first of those that failed."""
+    """A stage's ledger: its totals and figures, why items were skipped, and the first of those that failed."""
     from fishtui.runs.ledger import told
 
     for each in told(content, verb):

@@ -18,19 +18,26 @@ STAGES = click.Choice(["normalize", "extract", "pack", "train", "merge", "synthe
 
 
 @click.command()
+@click.argument("stages", type=STAGES, nargs=-1, metavar="[STAGE]...")
 @click.option("--from", "first", type=STAGES, help="Begin with this stage.")
 @click.option("--until", type=STAGES, help="End with this stage.")
 @click.option("--slurm", is_flag=True, help="Submit it to SLURM as one job, through sbatch.")
 @setting("--sbatch", "run.sbatch", multiple=True)
 @shared(stage=True)
-def run(session: Session, first: str | None, until: str | None) -> int:
+def run(session: Session, stages: tuple[str, ...], first: str | None, until: str | None) -> int:
     """Run every stage that isn't up to date.
 
-    Says why each will run or not. Stops at the first that fails; called again, it goes on there. The settings under
-    [run] say what to normalize, the training's name, and what to speak at the end.
+    With STAGE up to that one; of several, from the first of them to the last. Says why each will run or not. Stops at
+    the first that fails; called again, it goes on there. The settings under [run] say what to normalize, the
+    training's name, and what to speak at the end.
     """
-    from fishtui.pipeline.plan import asked_for, plan
+    from fishtui.pipeline.plan import STEPS, asked_for, plan
 
+    if stages:
+        if first or until:
+            raise MisuseError("give stages, or --from and --until, not both", "`fishtui run pack` ends with pack.")
+        in_order = sorted(set(stages), key=STEPS.index)
+        first, until = (in_order[0] if len(in_order) > 1 else None), in_order[-1]
     asked_for(first, until)
     values = session.settings.values
     if not session.project.settings_file.exists() and not session.project.path(values.paths.data).is_dir():

@@ -181,7 +181,7 @@ def remove(session: Session, chosen: tuple[str, ...], ended: bool) -> int:
     if bool(chosen) == ended:
         raise MisuseError("say which: RUN… or --ended", "`fishtui runs list` shows them.")
     found = (
-        [run for run in look_all(session.project) if run.ended and (run.is_here or not run.record.host)]
+        [run for run in look_all(session.project) if run.is_removable]
         if ended
         else [find(session.project, each) for each in chosen]
     )

@@ -18,17 +18,18 @@ REPOSITORY = "fishaudio/openaudio-s1-mini"
 
 
 @click.command()
-@click.argument("folder", type=FOLDER, default=Path("."), metavar="[DIR]")
+@click.argument("folder", type=FOLDER, required=False, metavar="[DIR]")
 @shared()
-def init(session: Session, folder: Path) -> int:
+def init(session: Session, folder: Path | None) -> int:
     """Make a project: a commented fishtui.toml and folders."""
     from fishtui.cli import output
     from fishtui.project import Project
     from fishtui.stages.init import init
 
-    made = init(Project(folder.resolve()), dry_run=session.dry_run)
+    folder = _new_folder(session, folder, ".").resolve()
+    made = init(Project(folder), session.overrides, dry_run=session.dry_run)
     if session.as_json:
-        output.document({"project": str(folder.resolve()), "made": made})
+        output.document({"project": str(folder), "made": made})
     else:
         for name in made:
             output.line(f"{'would make' if session.dry_run else 'made'} {name}")
@@ -37,9 +38,9 @@ def init(session: Session, folder: Path) -> int:
 
 
 @click.command()
-@click.argument("folder", type=FOLDER, default=Path("fishtui-demo"), metavar="[DIR]")
+@click.argument("folder", type=FOLDER, required=False, metavar="[DIR]")
 @shared()
-def demo(session: Session, folder: Path) -> int:
+def demo(session: Session, folder: Path | None) -> int:
     """Run every stage on generated speech and a tiny model.
 
     It takes about two minutes on a CPU and needs no network; all of it goes into DIR.
@@ -47,12 +48,16 @@ def demo(session: Session, folder: Path) -> int:
     from fishtui.cli import output
     from fishtui.cli.progress import show_events, show_json
 
+    folder = _new_folder(session, folder, "fishtui-demo")
+    if session.dry_run and session.as_json:
+        output.document({"kind": "demo", "dry_run": True, "project": str(folder.resolve())})
+        return 0
     if session.dry_run:
         output.line(f"would make the project {folder} and run every stage in it")
         return 0
     from fishtui.demo.run import run_demo
 
-    outcome = run_demo(folder, show_json if session.as_json else show_events)
+    outcome = run_demo(folder, show_json if session.as_json else show_events, session.overrides)
     if session.as_json:
         output.document(
             {
@@ -97,6 +102,16 @@ def demo(session: Session, folder: Path) -> int:
     output.line(f'    --text "Bread and salt." --reference {outcome.reference} --output bread.wav')
     output.line("Next: `fishtui init myvoice`, put your recordings into myvoice/data, and `fishtui download`.")
     return 0
+
+
+def _new_folder(session: Session, given: Path | None, usual: str) -> Path:
+    """Where a project is to be made. Raises MisuseError if that is said twice."""
+    from fishtui.errors import MisuseError
+
+    said = click.get_current_context().params["project"]
+    if given and said:
+        raise MisuseError(f"{given} and {said} can't both be the new project", "Give DIR or --project.")
+    return given or said or Path(usual)
 
 
 @click.command()

@@ -10,7 +10,9 @@ import msgspec
 
 from fishtui.errors import CheckpointError
 
-Size = Annotated[int, msgspec.Meta(gt=0)]
+# Far above any codec that there is, and few enough that building one ends.
+Size = Annotated[int, msgspec.Meta(gt=0, le=1 << 20)]
+Count = Annotated[int, msgspec.Meta(gt=0, le=256)]
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 
 
@@ -28,13 +30,13 @@ class TransformerSizes(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
 class EncoderTransformer(TransformerSizes, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The transformers that end an encoder block, as wide as that block's output; `layers` per block, 0 for none."""
 
-    layers: tuple[Annotated[int, msgspec.Meta(ge=0)], ...]
+    layers: tuple[Annotated[int, msgspec.Meta(ge=0, le=256)], ...]
 
 
 class QuantizerTransformer(TransformerSizes, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The transformers before and after the vector quantizers."""
 
-    layers: Size
+    layers: Count
     dim: Size
 
 
@@ -48,7 +50,7 @@ class CodecConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     latent_dim: Size
     downsample: tuple[Size, ...]
     semantic_codebook_size: Size
-    residual_codebooks: Size
+    residual_codebooks: Count
     residual_codebook_size: Size
     codebook_dim: Size
     quantizer_transformer: QuantizerTransformer

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TextIO
 
@@ -16,12 +15,16 @@ from fishtui.demo.tiny import write_checkpoint
 from fishtui.demo.voices import write_recordings
 from fishtui.errors import FishtuiError, MisuseError
 from fishtui.files import write_text
+from fishtui.pipeline.plan import decide, plan
+from fishtui.pipeline.run import record_begun, record_done
+from fishtui.pipeline.steps import SPEECH
 from fishtui.project import Project, merged_folder
 from fishtui.runs.events import read_events
 from fishtui.runs.execute import execute
 from fishtui.runs.ledger import Ledger
 from fishtui.runs.reporter import Listener, Reporter
 from fishtui.runs.state import Run
+from fishtui.settings_file import apply, check
 from fishtui.stages.extract import extract
 from fishtui.stages.merge import merge
 from fishtui.stages.normalize import normalize
@@ -52,10 +55,13 @@ max_seconds = 3.0
 # A model this random often ends before it speaks; with this one it does not.
 seed = 6
 device = "cpu"
+
+[run]
+source = "data-raw"
+text = "The morning train was late again."
+reference = "data/anna/00.wav"
 """
 )
-NAME = "voice"
-TEXT = "The morning train was late again."
 
 Listen = Callable[[Run, TextIO, TextIO], Listener]
 
@@ -73,65 +79,88 @@ class Outcome:
     reference: str
 
 
-def run_demo(folder: Path, listen: Listen) -> Outcome:
-    """Make the demo's project in `folder` and run every stage in it.
+def run_demo(folder: Path, listen: Listen, overrides: Sequence[str] = ()) -> Outcome:
+    """Make the demo's project in `folder`, with `overrides` of its settings, and run every stage in it.
 
-    Raises MisuseError if `folder` holds something else, FishtuiError if a stage fails or the loss doesn't fall.
+    Raises MisuseError if `folder` holds something else or a setting can't be, FishtuiError if a stage fails, the loss
+    doesn't fall or the pipeline doesn't know what was made.
     """
     # Threads only get in each other's way over tensors as small as these.
     torch.set_num_threads(1)
-    project = _prepare(folder)
+    project = _prepare(folder, overrides)
     loaded = settings.load(project.settings_file, environment={})
     values = loaded.values
-    raw, data = project.root / "data-raw", project.path(values.paths.data)
+    name, text = values.run.name, values.run.text
+    raw, data = project.path(values.run.source), project.path(values.paths.data)
     base = project.path(values.paths.checkpoint)
-    merged = merged_folder(base, NAME)
-    speech = project.root / "speech.wav"
+    merged = merged_folder(base, name)
+    speech = project.results / name / SPEECH
     preset = parse_preset(values.train.lora)
-    recording = data / "anna" / "00.wav"
+    recording = project.path(values.run.reference)
     runs: list[Run] = []
 
-    def stage(name: str, work: Callable[[Reporter], Ledger], *words: str | Path) -> None:
-        command = [name, *map(str, words), "--project", str(project.root)]
-        run = execute(project, name, command, work, loaded, {}, listen)
+    def stage(step: str, work: Callable[[Reporter], Ledger], *words: str | Path) -> None:
+        # The pipeline is to know what it was made from.
+        decision = decide(project, values, step, Reporter())
+        record_begun(project, values, decision)
+        command = [step, *map(str, words), "--project", str(project.root)]
+        run = execute(project, step, command, work, loaded, {}, listen)
         runs.append(run)
         if run.record.ledger is None:
-            raise FishtuiError(f"{name}: {run.record.error or run.state}", f"Its log is {run.folder / 'output.log'}.")
+            problem, _, remedy = (run.record.error or run.state).partition("\n")
+            raise FishtuiError(f"{step}: {problem}", remedy or f"Its log is {run.folder / 'output.log'}.")
+        record_done(project, values, decision)
 
-    stage("normalize", partial(normalize, project, values.normalize, source=raw, target=data, clean=False), raw, data)
-    stage("extract", partial(extract, project, values, data=data, checkpoint=base / "codec.pth"))
-    stage("pack", partial(pack, project, values, data=data, output=project.path(values.paths.protos)))
-    stage("train", partial(train, project, values, name=NAME, resume=False, restart=True), NAME, "--restart")
+    # Functions, not partial objects: in them the type checker sees whether a stage gets all that it asks for.
+    stage(
+        "normalize",
+        lambda reporter: normalize(project, values.normalize, reporter, source=raw, target=data, clean=False),
+        raw,
+        data,
+    )
+    stage("extract", lambda reporter: extract(project, values, reporter, data=data, checkpoint=base / "codec.pth"))
+    stage("pack", lambda reporter: pack(project, values, reporter, data=data, output=project.path(values.paths.protos)))
+    stage(
+        "train",
+        lambda reporter: train(project, values, reporter, name=name, resume=False, restart=True),
+        name,
+        "--restart",
+    )
     before = _first_validation(runs[-1].folder / "events.jsonl")
-    chosen = choose(project.results / NAME, None)
+    chosen = choose(project.results / name, None)
     after = chosen.validation_loss
     stage(
         "merge",
-        partial(merge, project, base=base, adapter=chosen.path, output=merged, preset=preset, template=None),
-        NAME,
+        lambda reporter: merge(
+            project, reporter, base=base, adapter=chosen.path, output=merged, preset=preset, template=None
+        ),
+        name,
     )
     stage(
         "synthesize",
-        partial(
-            synthesize,
+        lambda reporter: synthesize(
             project,
             values.synthesize,
+            reporter,
             checkpoint=merged,
             adapter=None,
             preset=preset,
-            texts=[TEXT],
+            texts=[text],
             references=[(recording, read_transcript(recording.with_suffix(TEXT_EXTENSION)))],
+            resampler=values.extract.resampler,
             template=None,
             output=speech,
         ),
-        *("--checkpoint", merged, "--text", TEXT, "--reference", recording, "--output", speech),
+        *("--checkpoint", merged, "--text", text, "--reference", recording, "--output", speech),
     )
     if after is None or not after < before:
         raise FishtuiError(f"the loss did not fall: {before} before, {after} after", "This is a fault of fishtui.")
+    if due := [step.step for step in plan(project, values, dry_run=True) if step.runs]:
+        raise FishtuiError(f"{', '.join(due)} would run again at once", "This is a fault of fishtui.")
     return Outcome(runs, before, after, chosen.step, speech, project.shown(merged), project.shown(recording))
 
 
-def _prepare(folder: Path) -> Project:
+def _prepare(folder: Path, overrides: Sequence[str]) -> Project:
     project = Project(folder.resolve())
     if project.settings_file.exists():
         ours = project.settings_file.read_text(encoding="utf-8").startswith(MARK)
@@ -139,7 +168,9 @@ def _prepare(folder: Path) -> Project:
         ours = not project.root.exists() or not any(project.root.iterdir())
     if not ours:
         raise MisuseError(f"{folder} holds something else than a demo", "Give a new folder: `fishtui demo DIR`.")
+    check(overrides)
     write_text(project.settings_file, SETTINGS)
+    apply(project.settings_file, overrides)
     write_recordings(project.root / "data-raw")
     write_checkpoint(project.checkpoints / "tiny")
     return project

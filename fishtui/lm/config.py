@@ -130,6 +130,8 @@ class ModelConfig(msgspec.Struct, frozen=True, kw_only=True):
         for key in cls.__struct_fields__:
             if key not in values and key != "norm_fastlayer_input":
                 raise CheckpointError(f"{path} lacks the key {key!r}{_nearest(key, values)}", remedy)
+        if values.get("norm_fastlayer_input", False) is None:
+            del values["norm_fastlayer_input"]
         try:
             return msgspec.convert(values, cls)
         except msgspec.ValidationError as error:

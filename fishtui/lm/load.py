@@ -22,10 +22,11 @@ def load_tokenizer(folder: Path) -> Tokenizer:
     return Tokenizer.read(folder)
 
 
-def load_model(folder: Path, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32) -> DualAR:
+def load_model(folder: Path, device: torch.device | str = "cpu", dtype: torch.dtype | None = torch.float32) -> DualAR:
     """The language model of a checkpoint folder (`config.json`, `model.pth`, the tokenizer's files).
 
-    It comes in evaluation mode. Raises CheckpointError that names the file, and the key or tensor, that is wrong.
+    It comes in evaluation mode, in `dtype` or, if that is None, each tensor as it is stored. Raises CheckpointError
+    that names the file, and the key or tensor, that is wrong.
     """
     config = ModelConfig.read(folder / "config.json")
     tokenizer = Tokenizer.read(folder)
@@ -45,8 +46,8 @@ def _check_vocabulary(folder: Path, config: ModelConfig, tokenizer: Tokenizer) -
         problem = (
             f"special_tokens.json has {semantic} semantic tokens, config.json a codebook_size of {config.codebook_size}"
         )
-    elif max(tokenizer.semantic_end, tokenizer.im_end, tokenizer.end_of_text) >= config.vocab_size:
-        problem = f"special_tokens.json has ids beyond config.json's vocab_size of {config.vocab_size}"
+    elif tokenizer.highest >= config.vocab_size:
+        problem = f"the tokenizer has ids up to {tokenizer.highest}, config.json a vocab_size of {config.vocab_size}"
     else:
         return
     raise CheckpointError(f"{folder}: {problem}", "Check that all files come from one and the same model.")

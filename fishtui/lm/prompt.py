@@ -7,7 +7,7 @@ What synthesis feeds the model is the beginning of what training fed it: for eac
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from fishtui.errors import DataError
 from fishtui.lm.tokenizer import Tokenizer
 
 Template = Literal["interleave", "instruct"]
+TEMPLATES = get_args(Template)
 Clip = tuple[str, NDArray[np.integer]]
 """A transcript, and the codes (num_codebooks, frames) of its recording."""
 Codes = NDArray[np.int64]

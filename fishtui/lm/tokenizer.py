@@ -69,6 +69,11 @@ class Tokenizer:
         except ValueError as error:
             raise CheckpointError(f"the tokenizer in {folder} can't be used: {error}", REMEDY) from error
 
+    @property
+    def highest(self) -> int:
+        """The highest id that there is."""
+        return self._encoding.max_token_value
+
     def encode(self, text: str) -> list[int]:
         """Ids of `text` as plain text: what looks like a special token is spelled out."""
         return self._encoding.encode_ordinary(text)

@@ -15,6 +15,9 @@ from fishtui.project import Project
 from fishtui.runs.reporter import Reporter
 from fishtui.settings import Settings
 
+# Faults of the catalog that is copied, not of its copy.
+ITS_OWN = ("SQLITE_NOTADB", "SQLITE_CORRUPT", "SQLITE_BUSY", "SQLITE_LOCKED")
+
 
 @dataclass(frozen=True)
 class Aside(Project):
@@ -38,14 +41,18 @@ def aside(project: Project, settings: Settings) -> Iterator[Project]:
         yield project
         return
     from fishtui.catalog.scan import scan
-    from fishtui.catalog.store import Catalog
+    from fishtui.catalog.store import Catalog, explained
 
     with tempfile.TemporaryDirectory(prefix="fishtui-") as folder:
         copy = Aside(project.root, Path(folder))
         try:
             _copy(project, copy)
-        except (OSError, sqlite3.Error) as error:
-            raise FishtuiError(f"{project.catalog} can't be copied to look: {error}", "Run `fishtui scan`.") from error
+        except sqlite3.Error as error:
+            if getattr(error, "sqlite_errorname", "").startswith(ITS_OWN):
+                raise explained(project.catalog, error) from error
+            raise FishtuiError(f"the catalog can't be copied to {folder}: {error}", "Give another $TMPDIR.") from error
+        except OSError as error:
+            raise FishtuiError(f"{error.filename or folder}: {error.strerror}", "Look at the disk.") from error
         with Catalog(copy, data) as catalog:
             scan(catalog, settings, Reporter())
         yield copy

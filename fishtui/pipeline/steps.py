@@ -203,6 +203,7 @@ ALL = (
         outputs=lambda look: {"speech": look.files(look.results, [SPEECH])},
         settings=(
             *_keys("run", "name", "text", "reference"),
+            *_keys("extract", "resampler"),
             *_keys("synthesize", "temperature", "top_p", "repetition_penalty", "max_seconds", "seed", "precision"),
         ),
         code=(*NETWORK, "stages/synthesize.py", "codes.py", "audio", "codec"),

@@ -32,7 +32,7 @@ class Row:
     parent: str | None
     state: str
     command: str
-    is_here: bool
+    is_removable: bool
     created: float
     seconds: float | None
     text: str
@@ -122,7 +122,7 @@ def _row(run: Run, blocker: str | None) -> Row:
         parent=record.parent,
         state=run.state,
         command=record.shown_command if record.command else "",
-        is_here=run.is_here,
+        is_removable=run.is_removable,
         created=record.created,
         seconds=took(run),
         text=harmless(ID.sub(_shortened, result(run, blocker))),

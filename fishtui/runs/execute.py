@@ -185,10 +185,7 @@ def _do(record: RunRecord, folder: Path, work: Work, reporter: Reporter) -> None
     except Terminated:
         record.state, record.exit_status = records.STOPPED, errors.TERMINATED
     except Exception as error:
-        problem = FishtuiError(
-            f"{record.stage} broke off: {type(error).__name__}: {error}",
-            f"This is a fault of fishtui; {folder / 'output.log'} has the details.",
-        )
+        problem = errors.unforeseen(error, record.stage, f"{folder / 'output.log'} has the details")
         _fail(record, folder, problem, errors.FAILED)
         if (folder / STOP).exists():
             # Code in C may lose what a signal raises, and then break off for the lack of what was interrupted.

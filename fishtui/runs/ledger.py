@@ -20,8 +20,8 @@ class Entry:
 class Ledger:
     """What became of each item of a stage.
 
-    `skipped` items needed nothing or were left out on purpose; `failed` ones should have been done and could not
-    be. `counts` holds further figures of the stage, such as seconds of audio.
+    `skipped` items needed nothing, were left out on purpose or not come to; `failed` ones should have been done and
+    could not be. `counts` holds further figures of the stage, such as seconds of audio.
     """
 
     unit: str = "clips"
@@ -35,7 +35,7 @@ class Ledger:
         return self.done + len(self.skipped) + len(self.failed)
 
     def skip(self, item: str, reason: str) -> None:
-        """Count `item` as left out on purpose."""
+        """Count `item` as one that needn't be done."""
         self.skipped.append(Entry(item, reason))
 
     def fail(self, item: str, reason: str) -> None:
@@ -52,15 +52,23 @@ class Ledger:
 
 
 def told(content: Mapping[str, Any], verb: str = "done", reasons: int = 6, items: int = 10) -> Iterator[str]:
-    """A ledger as data in lines: its totals, why items were skipped, and the first of those that failed."""
+    """A ledger as data in lines: its totals and figures, why items were skipped, and the first of those that failed."""
     skipped, failed = content["skipped"], content["failed"]
     parts = [f"{content['done']:,} {verb}"]
     parts += [f"{len(skipped):,} skipped"] if skipped else []
-    parts += [f"{len(failed):,} failed"] if failed else []
+    parts += [f"{len(failed):,} {'would fail' if verb.startswith('would') else 'failed'}"] if failed else []
     yield f"{content['total']:,} {content['unit']}: {', '.join(parts)}"
+    if figures := " · ".join(_figure(*each) for each in content.get("counts", {}).items()):
+        yield f"  {figures}"
     for reason, count in Counter(entry["reason"] for entry in skipped).most_common(reasons):
         yield f"  - {count:,} skipped: {reason}"
     for entry in failed[:items]:
         yield f"  ✗ {entry['item']}: {entry['reason']}"
     if len(failed) > items:
         yield f"  ✗ … and {len(failed) - items:,} more, all in run.json"
+
+
+def _figure(name: str, value: float) -> str:
+    words, unit = (name.removesuffix("_gb"), " GB") if name.endswith("_gb") else (name, "")
+    shown = f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+    return f"{words.replace('_', ' ')} {shown}{unit}"

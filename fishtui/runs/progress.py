@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from fishtui.project import Project
 from fishtui.runs.record import LOST, RUNNING, STOPPED, STOPPING
 from fishtui.runs.state import Run
 from fishtui.runs.tail import recent
@@ -65,7 +66,7 @@ def result(run: Run, blocker: str | None = None) -> str:
     if blocker:
         return f"waits for {blocker}"
     if run.record.error:
-        return run.record.error.splitlines()[0]
+        return Project(run.folder.parents[2]).told(run.record.error.splitlines()[0])
     if ledger := run.record.ledger:
         failed = f", {len(ledger['failed']):,} failed" if ledger["failed"] else ""
         return f"{ledger['done']:,} of {ledger['total']:,} {ledger['unit']}{failed}"

@@ -72,6 +72,12 @@ class Run:
         return (self.record.host, self.record.machine) == identity.here()
 
     @property
+    def is_removable(self) -> bool:
+        """Whether it goes when all runs that have ended are removed: it ended here, or nobody can read what it was."""
+        unreadable = not self.record.host
+        return self.ended and (self.is_here or (unreadable and not _is_claimed(self.folder)))
+
+    @property
     def is_elsewhere(self) -> bool:
         """Whether only SLURM can tell what becomes of it: it has not ended, and it is no process of this machine."""
         if self.ended or self.job in (None, os.environ.get(ALLOCATION)):
@@ -146,6 +152,9 @@ def find(project: Project, wanted: str) -> Run:
     Of several it is the newest that runs now, else the newest. `last` is the newest that a person started: a pipeline
     rather than its stage. Raises MisuseError if there is none.
     """
+    if not wanted:
+        # Part of every id: an unset variable of a script is to stop or remove nothing.
+        raise MisuseError("the name of a run is empty", "`fishtui runs list` shows those that there are.")
     names = run_ids(project)
     if wanted in names:
         return look(project.runs / wanted)

@@ -43,7 +43,8 @@ def read_manifest(folder: Path) -> list[ManifestEntry]:
     """The manifest of a folder of shards, empty if it has none. Raises DataError if it is damaged."""
     path = folder / MANIFEST
     try:
-        return [msgspec.json.decode(line, type=ManifestEntry) for line in path.read_bytes().splitlines()]
+        # Not msgspec's own reader: names that aren't UTF-8 stand as lone surrogates, which it refuses.
+        return [msgspec.convert(json.loads(line), ManifestEntry) for line in path.read_bytes().splitlines()]
     except FileNotFoundError:
         return []
     except (msgspec.MsgspecError, ValueError) as error:

@@ -122,17 +122,20 @@ def read_messages(path: Path) -> Iterator[TextData]:
 
 
 def read_sentences(paths: Sequence[Path]) -> Iterator[tuple[Placed, StoredSentence]]:
-    """Every sentence of the shards, in order. Raises DataError if rows of codes differ in length."""
+    """Every sentence of the shards, in order; one without codes has none of shape (0, 0).
+
+    Raises DataError if rows of codes differ in length.
+    """
     for shard, path in enumerate(paths):
         for number, message in enumerate(read_messages(path)):
             for index, sentence in enumerate(message.sentences):
                 rows = [np.fromiter(row.values, np.int64, len(row.values)) for row in sentence.semantics]
-                if len({len(row) for row in rows}) != 1:
+                if len({len(row) for row in rows}) > 1:
                     raise DataError(
                         f"{path}: sentence {index} of message {number} has rows of codes of different length",
                         "Pack again with `fishtui pack`.",
                     )
-                codes = np.stack(rows)
+                codes = np.stack(rows) if rows else np.empty((0, 0), np.int64)
                 if codes.max(initial=0) > np.iinfo(np.int16).max:
                     raise DataError(
                         f"{path}: sentence {index} of message {number} holds values that are no codes",

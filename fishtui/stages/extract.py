@@ -13,7 +13,7 @@ from fishtui import distributed
 from fishtui.audio.decode import SAMPLE_RATE, read_audio
 from fishtui.audio.probe import probe_seconds
 from fishtui.audio.resample import Filter, resample
-from fishtui.codes import Journal, Source, is_current, part_of, store
+from fishtui.codes import Journal, Source, check_codec, is_current, part_of, store
 from fishtui.dataset import Clip
 from fishtui.distributed import Group, Place
 from fishtui.errors import CheckpointError, DataError, FishtuiError
@@ -218,7 +218,9 @@ def _load(checkpoint: Path, settings: ExtractSettings, place: Place) -> Codec:
     device = distributed.own_device(settings.device, place)
     if device.type == "cpu":
         keep_freed_memory()
-    return load_codec(checkpoint, device, dtype)
+    codec = load_codec(checkpoint, device, dtype)
+    check_codec(codec.config, checkpoint)
+    return codec
 
 
 def _batches(tasks: Sequence[_Task], settings: ExtractSettings) -> Iterator[list[_Decoded]]:

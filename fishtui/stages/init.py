@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
-from fishtui.errors import FishtuiError
+from fishtui.errors import FishtuiError, MisuseError
 from fishtui.files import write_text
 from fishtui.project import Project
 from fishtui.settings import template
+from fishtui.settings_file import apply, check
 
 
-def init(project: Project, *, dry_run: bool = False) -> list[str]:
-    """Make the settings file and the folders that are missing; returns their names. Raises FishtuiError."""
+def init(project: Project, overrides: Sequence[str] = (), *, dry_run: bool = False) -> list[str]:
+    """Make the settings file and the folders that are missing; returns their names.
+
+    `overrides`, as `section.key=value`, are for a new file. Raises MisuseError if they are wrong or there is one,
+    FishtuiError if nothing can be written there.
+    """
+    if overrides and project.settings_file.exists():
+        raise MisuseError(f"{project.settings_file} is there already", "Change it there, and give no --set.")
+    check(overrides)
     folders = [path for path in (project.root / "data", project.checkpoints, project.results) if not path.is_dir()]
     made = [f"{project.shown(path)}/" for path in folders]
     if not project.settings_file.exists():
@@ -27,4 +36,5 @@ def init(project: Project, *, dry_run: bool = False) -> list[str]:
         ) from error
     if not project.settings_file.exists():
         write_text(project.settings_file, template())
+        apply(project.settings_file, overrides)
     return made

@@ -116,11 +116,13 @@ def _died(task: _Task) -> _Outcome:
 
 def _carry(source: Path, target: Path) -> bool:
     """Bring a transcript along; False if the target has another one, which may be a correction and stays."""
-    from fishtui.files import write_bytes
+    from fishtui.files import regular, write_bytes
 
     try:
+        regular(source)
         content = source.read_bytes()
         if target.exists():
+            regular(target)
             return target.read_bytes() == content
     except OSError as error:
         raise DataError(f"the transcript can't be read: {error.strerror}") from error
@@ -139,11 +141,12 @@ def _refuse_overlap(source: Path, target: Path) -> None:
 
 def _refuse_links(source: Path, target: Path, recordings: list[Path]) -> None:
     """Raise MisuseError if links make a recording lie in the target, or the target's folder in the source."""
-    originals = {path.resolve() for path in recordings}
-    emptied = target.resolve()
+    # Not `resolve`, which breaks off at links that lead in a circle: decoding tells those.
+    originals = {Path(os.path.realpath(path)) for path in recordings}
+    kept, emptied = Path(os.path.realpath(source)), Path(os.path.realpath(target))
     for path in recordings:
-        landing = (target / path.relative_to(source)).parent.resolve() / path.name
-        if emptied in path.resolve().parents or landing in originals or source.resolve() in landing.parents:
+        landing = Path(os.path.realpath((target / path.relative_to(source)).parent), path.name)
+        if emptied in Path(os.path.realpath(path)).parents or landing in originals or kept in landing.parents:
             raise MisuseError(
                 f"links make {source} and {target} overlap at {path}",
                 "Give a target that shares no folder with the source.",

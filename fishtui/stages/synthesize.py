@@ -13,10 +13,10 @@ from torch import Tensor
 
 from fishtui.audio.decode import SAMPLE_RATE, read_audio
 from fishtui.audio.encode import write_audio
-from fishtui.audio.resample import resample
+from fishtui.audio.resample import Filter, resample
 from fishtui.codec.load import load_codec
 from fishtui.codec.model import Codec
-from fishtui.codes import read_codes
+from fishtui.codes import check_codec, read_codes
 from fishtui.dataset import CODES_EXTENSION
 from fishtui.devices import allow_tf32, choose_device, choose_precision
 from fishtui.errors import CheckpointError, DataError, FishtuiError
@@ -24,7 +24,7 @@ from fishtui.lm.config import ModelConfig
 from fishtui.lm.generate import generate
 from fishtui.lm.load import load_model, load_tokenizer
 from fishtui.lm.model import DualAR
-from fishtui.lm.prompt import Clip, Template, synthesis_prompt
+from fishtui.lm.prompt import TEMPLATES, Clip, Template, synthesis_prompt
 from fishtui.lm.text import clean
 from fishtui.lm.tokenizer import Tokenizer
 from fishtui.project import Project
@@ -47,14 +47,16 @@ def synthesize(
     preset: LoraSpec,
     texts: Sequence[str],
     references: Sequence[tuple[Path, str]],
+    resampler: Filter,
     template: Template | None,
     output: Path,
     dry_run: bool = False,
 ) -> Ledger:
     """Speak `texts` into `output`, 44.1 kHz wav; several texts into `output` with a number before its ending.
 
-    `references` are recordings (or their codes) of the voice with their transcripts. Raises FishtuiError if the
-    checkpoint can't be loaded or a reference not be read; a text that can't be spoken fails in the ledger.
+    `references` are recordings (or their codes) of the voice with their transcripts; `resampler` is the filter that
+    the clips which were trained on came through. Raises FishtuiError if the checkpoint can't be loaded or a reference
+    not be read; a text that can't be spoken fails in the ledger.
     """
     if dry_run:
         ModelConfig.read(checkpoint / "config.json")
@@ -72,7 +74,8 @@ def synthesize(
         prompt_template = change.template
     allow_tf32(False)
     codec = load_codec(checkpoint / "codec.pth", device)
-    voice = [(clean(text), _codes(path, codec, device)) for path, text in references]
+    check_codec(codec.config, checkpoint / "codec.pth")
+    voice = [(clean(text), _codes(path, codec, device, resampler)) for path, text in references]
     if not voice:
         reporter.warning(
             "no reference: the voice will be the model's own unless it was trained for long; give --reference"
@@ -108,12 +111,15 @@ def _template(checkpoint: Path) -> Template:
     if not record.exists():
         return "interleave"
     try:
-        return json.loads(record.read_text(encoding="utf-8"))["template"]
-    except (ValueError, KeyError, OSError) as error:
+        template = json.loads(record.read_text(encoding="utf-8"))["template"]
+        if template not in TEMPLATES:
+            raise ValueError(f"there is no template {template!r}")
+        return template
+    except (ValueError, KeyError, TypeError, OSError) as error:
         raise CheckpointError(f"{record} is damaged", "Merge again with `fishtui merge`.") from error
 
 
-def _codes(path: Path, codec: Codec, device: torch.device) -> np.ndarray:
+def _codes(path: Path, codec: Codec, device: torch.device, resampler: Filter) -> np.ndarray:
     """Codes (10, T) of a reference: those in a `.npy` file, or the codec's of a recording."""
     try:
         if path.suffix == CODES_EXTENSION:
@@ -121,7 +127,7 @@ def _codes(path: Path, codec: Codec, device: torch.device) -> np.ndarray:
         audio = read_audio(path)
     except DataError as error:
         raise DataError(f"the reference {path}: {error.problem}", error.remedy) from error
-    samples = torch.from_numpy(resample(audio.mono(), audio.rate, SAMPLE_RATE))
+    samples = torch.from_numpy(resample(audio.mono(), audio.rate, SAMPLE_RATE, resampler))
     with torch.inference_mode():
         return codec.encode(samples[None, None].to(device))[0].cpu().numpy()
 

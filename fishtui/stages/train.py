@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 import lightning
+import msgspec
 import torch
 from lightning.pytorch.plugins.environments import LightningEnvironment
 from torch.utils.data import DataLoader, IterableDataset
@@ -60,10 +61,10 @@ def train(
 ) -> Ledger:
     """Fine-tune the pretrained model on the packed clips into `results/NAME`.
 
-    The ledger's items are the clips: done are those that training shows the model, each once in an epoch; skipped
-    those held out for validation and those too long for a row. Raises MisuseError if results are in the way,
-    FishtuiError if the loss is not finite or memory runs out, and Terminated or KeyboardInterrupt, once a
-    checkpoint is saved, if a signal asks it to stop.
+    The ledger's items are the clips: done are those that training has shown the model, each once in an epoch; skipped
+    those held out for validation, too long for a row, or not reached by a training that ends early. Raises
+    MisuseError if results are in the way, FishtuiError if the loss is not finite or memory runs out, and Terminated or
+    KeyboardInterrupt, once a checkpoint is saved, if a signal asks it to stop.
 
     Under torchrun or srun the processes train one model together, each on its rows of every batch; the first of them
     writes, reports and decides, and a signal to any stops all.
@@ -193,7 +194,7 @@ def _train(
 
     def origin() -> Origin:
         epoch, index = checkpoints.next_batch or (position.epoch, position.index)
-        where = Position(epoch, index, position.data, position.order)
+        where = msgspec.structs.replace(position, epoch=epoch, index=index)
         return Origin(str(base), base_hash, wanted.method, wanted.template, lora, trainer.global_step, where)
 
     module = FineTuning(model, wanted, origin, group)
@@ -218,6 +219,9 @@ def _train(
             f"memory ran out at batch size {wanted.batch_size} with rows of {wanted.max_length}",
             "Lower train.batch_size (and raise train.accumulate), or set train.gradient_checkpointing=on.",
         ) from error
+    epoch, index = checkpoints.next_batch or (position.epoch, position.index)
+    if epoch == position.first:
+        _leave_out_unreached(ledger, plan, examples.train, epoch, index)
     ledger.counts[PACE] = metrics.pace
     if group.first:
         _recommend(list_saved(results / "checkpoints"), reporter)
@@ -238,9 +242,21 @@ def _ledger(examples: Examples, settings: TrainSettings, unwanted: dict[str, Lef
         ledger.skip(name, unwanted[name].reason)
     for example in examples.validation:
         ledger.skip(example.name, "held out for validation")
+    for name in examples.empty:
+        ledger.skip(name, "no text or no codes in its shard")
     for name in examples.too_long:
         ledger.skip(name, f"longer than train.max_length of {settings.max_length} tokens")
     return ledger
+
+
+def _leave_out_unreached(ledger: Ledger, plan: batches.Plan, clips: list[Example], epoch: int, index: int) -> None:
+    """Take those clips out of what is done that a training has not shown which ended in its first epoch of them."""
+    rows = [row for batch in plan.epoch(clips, epoch)[:index] for row in batch]
+    shown = {clip for row in rows for sequence in row for clip in sequence}
+    for number, clip in enumerate(clips):
+        if number not in shown:
+            ledger.skip(clip.name, "not reached: the training ended within its first epoch of these clips")
+    ledger.done = len(shown)
 
 
 def _position_of(
@@ -262,7 +278,8 @@ def _position_of(
     was = origin.position
     if (was.data, was.order) != (now.data, now.order):
         reporter.warning("the clips or their order changed since the checkpoint: going on with the next epoch")
-        return Position(was.epoch + 1, 0, now.data, now.order)
+        all_seen = was.data == now.data and was.epoch > was.first
+        return Position(was.epoch + 1, 0, now.data, now.order, was.first if all_seen else was.epoch + 1)
     return was
 
 

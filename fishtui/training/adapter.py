@@ -17,7 +17,7 @@ from torch import Tensor
 
 from fishtui.errors import CheckpointError
 from fishtui.files import replacing, write_text
-from fishtui.lm.prompt import Template
+from fishtui.lm.prompt import TEMPLATES, Template
 from fishtui.training.lora import ADAPTER, LoraSpec
 from fishtui.training.origin import KEY, read_checkpoint
 from fishtui.weights import read_file
@@ -27,6 +27,16 @@ NOTE = "fishtui.json"
 EMBEDDINGS = frozenset({"embeddings", "codebook_embeddings", "fast_embeddings"})
 # Rows of a weight that are merged at once: few enough that their float32 copies stay in the cache.
 BLOCK_ROWS = 512
+# What adapter_config.json may say of an adapter that is B·A times a scale, and nothing else: anything else that is set
+# adds to another weight, or in another way.
+PLAIN = {
+    "auto_mapping", "base_model_name_or_path", "bias", "ensure_weight_tying", "eva_config", "exclude_modules",
+    "inference_mode", "init_lora_weights", "layers_pattern", "layers_to_transform", "lora_alpha", "lora_dropout",
+    "megatron_core", "modules_to_save", "peft_type", "peft_version", "qalora_group_size", "r", "revision",
+    "runtime_config", "target_modules", "task_type", "use_rslora",
+}  # fmt: skip
+# Ways to begin that leave the base's own weights as they are.
+BEGINNINGS = {"true", "false", "none", "gaussian", "eva", "orthogonal"}
 TENSOR = re.compile(r"(?P<module>.+)\.lora_(?P<embedding>embedding_)?(?P<side>[AB])(\.weight)?")
 
 
@@ -112,41 +122,54 @@ def _read_ours(path: Path) -> Adapter:
 def _read_peft(path: Path, template: Template) -> Adapter:
     try:
         config = json.loads((path / "adapter_config.json").read_text(encoding="utf-8"))
-        spec = LoraSpec(int(config["r"]), float(config["lora_alpha"]), ())
+        rank, alpha = int(config["r"]), float(config["lora_alpha"])
         tensors = load_file(path / "adapter_model.safetensors")
         note = json.loads((path / NOTE).read_text(encoding="utf-8")) if (path / NOTE).exists() else {}
-    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+        template, step = note.get("template", template), int(note.get("step", 0))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
         raise CheckpointError(
             f"{path} is no peft adapter: {error}", "It needs adapter_config.json and adapter_model.safetensors."
         ) from error
-    if config.get("use_dora") or config.get("rank_pattern") or config.get("alpha_pattern"):
+    if template not in TEMPLATES:
+        raise CheckpointError(f"{path / NOTE} names the template {template!r}", f"There are {' and '.join(TEMPLATES)}.")
+    if foreign := _foreign(config):
         raise CheckpointError(
-            f"{path} uses DoRA or ranks by pattern", "Only plain LoRA and rsLoRA adapters can be merged."
+            f"{path} is another kind of adapter than plain LoRA or rsLoRA: {', '.join(foreign)}",
+            "Merge it with peft into a base of its own.",
         )
-    scaling = spec.alpha / spec.r**0.5 if config.get("use_rslora") else spec.scaling
+    # rsLoRA divides by the root of the rank; as plain LoRA that is another alpha.
+    spec = LoraSpec(rank, alpha * rank**0.5 if config.get("use_rslora") else alpha, ())
     plain = {name.removeprefix(PEFT_PREFIX): value for name, value in tensors.items()}
-    return Adapter(
-        path,
-        note.get("template", template),
-        spec,
-        base=str(config.get("base_model_name_or_path") or ""),
-        step=note.get("step", 0),
-        low_rank=_pair(path, plain, scaling),
-    )
+    low_rank = _pair(path, plain, spec.scaling if rank > 0 else 0.0)
+    _check_rank(path, low_rank, rank, "Its adapter_config.json is another adapter's.")
+    base = str(config.get("base_model_name_or_path") or "")
+    return Adapter(path, template, spec, base=base, step=step, low_rank=low_rank)
+
+
+def _foreign(config: Mapping[str, Any]) -> list[str]:
+    """What a peft adapter's description says that makes it more than B·A times a scale."""
+    said = {
+        "peft_type": config.get("peft_type") in (None, "LORA"),
+        "bias": config.get("bias") in (None, "none"),
+        "init_lora_weights": str(config.get("init_lora_weights")).lower() in BEGINNINGS,
+        **{name: False for name, value in config.items() if value and name not in PLAIN},
+    }
+    return [f"{name} = {config[name]}" for name, plain in said.items() if not plain]
 
 
 def _read_older(path: Path, content: dict[str, Any], preset: LoraSpec) -> Adapter:
     tensors = content.get("state_dict", content)
     plain = {name.removeprefix("model."): value for name, value in tensors.items() if "lora_" in name}
     low_rank = _pair(path, plain, preset.scaling)
-    ranks = {len(change.a) for change in low_rank.values()}
-    if ranks != {preset.r}:
-        found = ", ".join(map(str, sorted(ranks)))
-        raise CheckpointError(
-            f"{path} has rank {found}, not {preset.r}", "Name its preset, such as --lora r_32_alpha_16_fast."
-        )
+    _check_rank(path, low_rank, preset.r, "Name its preset, such as --lora r_32_alpha_16_fast.")
     # The older tool trains with the instruct prompt.
     return Adapter(path, "instruct", preset, low_rank=low_rank)
+
+
+def _check_rank(path: Path, low_rank: Mapping[str, LowRank], rank: int, remedy: str) -> None:
+    ranks = {len(change.a) for change in low_rank.values()}
+    if ranks != {rank}:
+        raise CheckpointError(f"{path} has rank {', '.join(map(str, sorted(ranks)))}, not {rank}", remedy)
 
 
 def _pair(path: Path, tensors: Mapping[str, Tensor], scaling: float) -> dict[str, LowRank]:

@@ -25,6 +25,8 @@ from fishtui.training.dataset import Batch
 from fishtui.training.module import FineTuning
 from fishtui.training.saved import checkpoint_path, list_saved, prune, write_losses
 
+RETRY = "Lower train.learning_rate, and go on with --resume if there are checkpoints: the last one is good."
+
 
 class StopRequest:
     """Whether SIGINT or SIGTERM asked the training to end after its present step."""
@@ -140,7 +142,7 @@ class Metrics(lightning.Callback):
         if not (math.isfinite(loss) and math.isfinite(norm)):
             raise FishtuiError(
                 f"the loss is not finite at step {self._step} (loss {loss}, gradient norm {norm}); training stopped",
-                "The last checkpoint is good: lower train.learning_rate and go on with --resume.",
+                RETRY,
             )
 
 
@@ -216,7 +218,7 @@ class Checkpoints(lightning.Callback):
         if not math.isfinite(values["loss"]):
             raise FishtuiError(
                 f"the validation loss is not finite at step {trainer.global_step}; training stopped",
-                "The last checkpoint is good: lower train.learning_rate and go on with --resume.",
+                RETRY,
             )
         self._reporter.metric(trainer.global_step, {f"validation_{name}": value for name, value in values.items()})
         if trainer.global_step:
@@ -241,8 +243,8 @@ class Checkpoints(lightning.Callback):
             return
         prune(self._folder, module.settings.keep)
         self._reporter.artifact("checkpoint", path)
-        shown = "" if validation_loss is None else f" · validation loss {validation_loss:.3f}"
-        self._reporter.note(f"checkpoint {path.name}{shown}")
+        if validation_loss is not None:
+            self._reporter.note(f"step {trainer.global_step:,}: validation loss {validation_loss:.3f}")
 
     def _train_loss(self, path: Path) -> float | None:
         if self._metrics.loss is not None:

@@ -34,12 +34,16 @@ class Example:
 
 @dataclass(frozen=True)
 class Examples:
-    """What the shards hold, split; `too_long` names those that no row can hold, `left_out` those that are unwanted."""
+    """What the shards hold, split, and the names of the clips that are in neither part.
+
+    Those are too long for a row, left out because they are unwanted, or empty: without a frame or without a word.
+    """
 
     train: list[Example]
     validation: list[Example]
     too_long: list[str]
     left_out: list[str]
+    empty: list[str]
 
     def fingerprint(self) -> str:
         """Tells whether the training clips are the same as another time."""
@@ -69,13 +73,17 @@ def load_examples(
     paths = shard_paths(protos)
     sentences = list(read_sentences(paths))
     names, validation = _names_and_split(protos, sentences, share)
-    examples = Examples([], [], [], [])
+    examples = Examples([], [], [], [], [])
     for (place, sentence), name in zip(sentences, names, strict=True):
         if name in unwanted:
             examples.left_out.append(name)
             continue
-        _check_codes(paths[place.shard], name, sentence, config)
         text = clean_for_training(sentence.text)
+        if not sentence.codes.size or not text:
+            # Shards of other tools may hold such; there is nothing in them to learn from.
+            examples.empty.append(name)
+            continue
+        _check_codes(paths[place.shard], name, sentence, config)
         inputs, _ = training_sequence(template, tokenizer, [(text, sentence.codes)])
         # One more than a sequence of this clip alone: what it adds to a sequence of several.
         example = Example(name, sentence.speaker, text, sentence.codes, inputs.shape[1] + 1)
@@ -85,7 +93,8 @@ def load_examples(
             (examples.validation if name in validation else examples.train).append(example)
     if not examples.train:
         counts = (
-            f"{len(examples.too_long)} too long, {len(examples.validation)} held out, {len(examples.left_out)} left out"
+            f"{len(examples.too_long)} too long, {len(examples.validation)} held out, {len(examples.left_out)} left "
+            f"out, {len(examples.empty)} empty"
         )
         raise FishtuiError(
             f"{protos} holds no clip to train on: {counts}",

@@ -9,7 +9,6 @@ from typing import Any
 
 import msgspec
 import torch
-from peft import LoraConfig, inject_adapter_in_model
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
@@ -75,6 +74,9 @@ def attach(model: DualAR, spec: LoraSpec, modules: Iterable[str] | None = None) 
 
     Raises MisuseError if there is nothing to adapt.
     """
+    # Here, for it loads transformers: longer than all that a merged checkpoint needs to speak.
+    from peft import LoraConfig, inject_adapter_in_model
+
     names = list(modules) if modules is not None else target_modules(model, spec.targets)
     if not names:
         raise MisuseError("the LoRA targets match nothing in this model", "Look at train.targets.")

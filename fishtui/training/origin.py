@@ -17,12 +17,16 @@ VERSION = 1
 
 
 class Position(msgspec.Struct, frozen=True):
-    """The next batch: `index` of `epoch`, both from 0, in data of this fingerprint in this order."""
+    """The next batch: `index` of `epoch`, both from 0, in data of this fingerprint in this order.
+
+    `first` is the epoch in which that data was first trained on, or its order last changed before all were seen.
+    """
 
     epoch: int = 0
     index: int = 0
     data: str = ""
     order: dict[str, int] = {}
+    first: int = 0
 
 
 class Origin(msgspec.Struct, frozen=True):

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fishtui.errors import FishtuiError
+from fishtui.errors import FishtuiError, MisuseError
 from fishtui.project import Project, merged_folder
 from fishtui.runs import record as records
 from fishtui.runs.board import Board, Row
 from fishtui.runs.launch import launch
-from fishtui.runs.state import Run
+from fishtui.runs.state import Run, look_unfinished
 from fishtui.settings import Loaded
 from fishtui.training.saved import Saved, best, choose, earliest_good, list_saved
 
@@ -156,10 +156,18 @@ def _age(training: Training) -> tuple[float, str]:
 
 
 def launch_merge(project: Project, settings: Loaded, training: str, step: int) -> Run:
-    """Merge a training's checkpoint of `step` into the base, in a run of its own. Raises FishtuiError."""
+    """Merge a training's checkpoint of `step` into the base, in a run of its own.
+
+    Raises FishtuiError, also while another merge into the same folder has not ended.
+    """
     base = project.path(settings.values.paths.checkpoint)
     adapter = choose(project.results / training, step).path
     command = ["merge", training, "--step", str(step), "--project", str(project.root)]
     output = merged_folder(base, training)
+    for run in look_unfinished(project):
+        if not run.ended and run.record.stage == "merge" and run.record.arguments.get("output") == str(output):
+            raise MisuseError(
+                f"a merge of {training} is already {run.state}", f"`fishtui runs show {run.id}` tells how it goes."
+            )
     arguments = {"base": base, "adapter": adapter, "output": output, "template": None}
     return launch(project, "merge", command, settings, arguments)

@@ -30,6 +30,7 @@ def found(text: str) -> dict[str, str]:
         ("altered-text", "a <b>c</b>", "<b>, </b>", "a < c, and c is small"),
         ("altered-text", "fine 😀", "😀", "fine ☺"),
         ("altered-text", "{x} <y>", "{x}, <y>", "<|im_end|>"),
+        ("simplified-text", "it’s, well,, fine", "’, ,,", "it's, well, fine"),
         ("digits", "Room 12, floor 3", "12, 3", "Room twelve"),
         ("digits", "و١٢ قلمًا", "١٢", "اثنا عشر"),
         ("digits", "half is ½", "½", "十二"),
@@ -51,7 +52,7 @@ def test_plain_sentences_have_no_findings() -> None:
         "مرحبًا، كيف حالك اليوم؟",
         "今天的天气很好，我们去公园走走吧。",
         "मैं ठीक हूँ।",
-        "Größe: ‘schön’ – naïve!",
+        "Größe: „schön“ – naïve!",
     ):
         assert found(text) == {}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -21,6 +22,8 @@ from fishtui.project import Project
 from fishtui.runs.events import read_events
 from fishtui.runs.identity import is_alive
 from fishtui.runs.state import find
+from fishtui.settings import load
+from fishtui.shards.packed import read_manifest
 from tests.builders import as_on_a_terminal, command, fishtui, packable, project, snapshot, tone, write_clip
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "schemas" / "run_event.schema.json").read_text(encoding="utf-8"))
@@ -81,6 +84,17 @@ def test_every_command_has_a_summary_that_fits(name: str, capsys: pytest.Capture
             "2 references",
         ),
         (["normalize", "a", "a"], 2, "overlap"),
+        (["runs", "remove", ""], 2, "the name of a run is empty"),
+        (["runs", "stop", ""], 2, "the name of a run is empty"),
+        (["run", "pack", "--until", "train"], 2, "give stages, or"),
+        (["run", "pak"], 2, "pak"),
+        (["init", "x", "--project", "y"], 2, "can't both be"),
+        (["init", "x", "--set", "train.sed=1"], 2, "train.seed"),
+        (["demo", "x", "--set", "train.seed=z"], 2, "train.seed"),
+        (["listen", "--limit", f"{10**20}"], 2, "--limit"),
+        (["pack", "--shard-size", "inf"], 2, "pack.shard_size"),
+        (["train", "x", "--set", f"train.seed={10**30}"], 2, "train.seed"),
+        (["run", "--set", "run.name=../x"], 2, "run.name"),
     ],
 )
 def test_wrong_use_is_said_in_two_lines(
@@ -97,6 +111,49 @@ def test_wrong_use_is_said_in_two_lines(
     assert named in shown.err
     assert "Traceback" not in shown.err
     assert shown.out == ""
+
+
+def test_a_project_is_made_where_it_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    assert run(["init", "--project", "../there"]) == 0
+    assert run(["init", "below", "--set", "train.seed=3", "--set", "train.targets=mlp"]) == 0
+    assert load(here / "below" / "fishtui.toml", {}).values.train.seed == 3
+    assert load(here / "below" / "fishtui.toml", {}).values.train.targets == ("mlp",)
+    assert run(["init", "below", "--set", "train.seed=4"]) == 2
+    assert load(here / "below" / "fishtui.toml", {}).values.train.seed == 3
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["here", "there"]
+    assert [path.name for path in here.iterdir()] == ["below"]
+    assert (tmp_path / "there" / "fishtui.toml").is_file()
+
+
+def test_stages_by_name_are_the_pipeline_up_to_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd) -> None:
+    monkeypatch.chdir(project(tmp_path, '[run]\nsource = "raw"\n').root)
+    packable(tmp_path / "data")
+
+    def asked(*words: str) -> list[str]:
+        assert run(["run", *words, "--dry-run", "--json"]) == 0
+        planned = json.loads(capfd.readouterr().out)
+        return [each["stage"] for each in planned if each["reason"] != "not asked for"]
+
+    assert asked("pack") == asked("pack", "pack") == ["normalize", "extract", "pack"]
+    assert asked("train", "extract") == ["extract", "pack", "train"]
+
+
+def test_what_is_gone_or_full_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Path("/dev/full").open("w") as full:
+        result = subprocess.run(command("--help"), stdout=full, stderr=subprocess.PIPE, text=True)
+    assert result.returncode == 1
+    assert result.stderr.startswith("error: there is no space left")
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    for words in (["scan"], ["scan", "--project", "../here"], ["init", "new"]):
+        gone.mkdir(exist_ok=True)
+        script = f"cd {gone}; rmdir {gone}; exec {shlex.join(command(*words))}"
+        result = subprocess.run(["bash", "-c", script], capture_output=True, text=True)
+        assert result.returncode == 2
+        assert "has been removed" in result.stderr
 
 
 def test_a_stage_leaves_a_record_whose_events_fit_the_schema(tmp_path: Path) -> None:
@@ -176,6 +233,7 @@ HOSTILE = {
 }
 
 
+@pytest.mark.long
 def test_hostile_names_go_through_every_stage_and_are_shown_harmlessly(tmp_path: Path, checkpoint: Path) -> None:
     root = project(tmp_path / "p", f'[paths]\ncheckpoint = "{checkpoint}"\n').root
     for name in HOSTILE.values():
@@ -192,8 +250,8 @@ def test_hostile_names_go_through_every_stage_and_are_shown_harmlessly(tmp_path:
     for text in outputs:
         assert not set(text) & set("\x1b\x07\u202e\udce9")
         assert all(line.isprintable() for line in text.split("\n"))
-    manifest = (root / "data" / "protos" / "manifest.jsonl").read_text(encoding="utf-8").splitlines()
-    assert {json.loads(line)["clip"] for line in manifest} == {f"{name}/{name}" for name in HOSTILE.values()}
+    manifest = read_manifest(root / "data" / "protos")
+    assert {entry["clip"] for entry in manifest} == {f"{name}/{name}" for name in HOSTILE.values()}
     dry = json.loads(fishtui("pack", "--dry-run", "--json", cwd=root).stdout)
     assert dry["ledger"]["done"] == len(HOSTILE)
 

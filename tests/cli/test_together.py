@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,13 +19,13 @@ import pytest
 from fishtui.project import Project
 from fishtui.runs import launcher
 from fishtui.runs.events import read_events
-from fishtui.runs.follow import follow
 from fishtui.runs.record import FAILED, LOST, RUNNING, STOPPED, SUCCEEDED
 from fishtui.runs.state import Run, find, look, look_all
 from fishtui.runs.stop import stop
 from fishtui.training.saved import list_saved
 from tests.builders import at_work, fishtui, none_left, packable, time_limit, tone, write_clip
 from tests.builders import project as make_project
+from tests.following import ended, steps, until
 
 SETTINGS = """
 [paths]
@@ -67,31 +67,6 @@ def launched(project: Project, *arguments: str) -> Run:
     return find(project, json.loads(result.stdout)["id"])
 
 
-def ended(project: Project, run: Run) -> Run:
-    return follow(project, run.folder, lambda event: None)
-
-
-def until(project: Project, run: Run, wanted: Callable[[Any], bool]) -> Run:
-    """Follow a run until an event is as wanted; the run as it is then."""
-
-    class Reached(Exception):
-        pass
-
-    def listen(event: Any) -> None:
-        if wanted(event):
-            raise Reached
-
-    with pytest.raises(Reached):
-        follow(project, run.folder, listen)
-    return look(run.folder)
-
-
-def steps(run: Run) -> list[int]:
-    """The steps whose loss the run has told."""
-    events = read_events(run.folder / "events.jsonl")
-    return [event["step"] for event in events if event["kind"] == "metric" and "loss" in event["values"]]
-
-
 def kinds(run: Run) -> Counter[str]:
     return Counter(event["kind"] for event in read_events(run.folder / "events.jsonl"))
 
@@ -102,6 +77,7 @@ def ranks(run: Run) -> list[psutil.Process]:
     return [found[rank] for rank in ("", "0", "1")]
 
 
+@pytest.mark.long
 def test_a_training_in_two_processes_is_stopped_with_a_checkpoint_and_goes_on_from_there(project: Project) -> None:
     packed(project)
     run = launched(project, "train", "voice", *TOGETHER, "--detach", "--set", "train.max_steps=4000")
@@ -136,6 +112,7 @@ def test_what_ends_before_its_processes_have_met_leaves_none_of_them_waiting(pro
     assert none_left(run.folder)
 
 
+@pytest.mark.long
 def test_an_extraction_whose_processes_are_killed_one_by_one_leaves_none_and_torchrun_by_hand_finishes_it(
     project: Project,
 ) -> None:

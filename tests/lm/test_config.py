@@ -39,6 +39,7 @@ def test_fast_keys_default_to_the_slow_ones(tmp_path, absent):
     path = changed(tmp_path, fast_dim=absent, fast_head_dim=absent, fast_attention_qk_norm=absent)
     config = ModelConfig.read(path)
     assert (config.fast_dim, config.fast_head_dim, config.fast_attention_qk_norm) == (1024, 128, True)
+    assert ModelConfig.read(changed(tmp_path, norm_fastlayer_input=absent)).norm_fastlayer_input is False
 
 
 @pytest.mark.parametrize(

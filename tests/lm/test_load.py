@@ -1,3 +1,5 @@
+import json
+
 import pytest
 import torch
 
@@ -114,4 +116,12 @@ def test_a_tokenizer_of_another_model_is_an_error(tmp_path):
         load_model(tmp_path)
     write_checkpoint(tmp_path, tiny_model(vocab_size=280))
     with pytest.raises(CheckpointError, match="vocab_size of 280"):
+        load_model(tmp_path)
+
+
+def test_a_special_token_beyond_the_vocabulary_is_an_error(tmp_path):
+    write_checkpoint(tmp_path, tiny_model())
+    path = tmp_path / "special_tokens.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"<|voice|>": 10_000}))
+    with pytest.raises(CheckpointError, match="ids up to 10000"):
         load_model(tmp_path)

@@ -11,7 +11,7 @@ import pytest
 
 from fishtui.catalog import history
 from fishtui.cli.main import fishtui as commands
-from fishtui.errors import MisuseError
+from fishtui.errors import FishtuiError, MisuseError
 from fishtui.pipeline import steps
 from fishtui.pipeline.plan import UP_TO_DATE, plan
 from fishtui.pipeline.stamps import read_stamp, stamp_path
@@ -195,6 +195,13 @@ def test_a_dry_run_writes_nothing(state: str, request: pytest.FixtureRequest) ->
     planned = pipeline.plan(dry_run=True)
     assert [each.runs for each in planned] == [state == "fresh"] * len(STEPS)
     assert snapshot(pipeline.project.root) == before
+
+
+def test_a_dry_run_on_a_damaged_catalog_says_what_mends_it(done: Pipeline) -> None:
+    done.project.catalog.write_bytes(b"no database" * 1000)
+    with pytest.raises(FishtuiError, match="is damaged") as told:
+        done.plan(dry_run=True)
+    assert "Move it away" in told.value.remedy
 
 
 def test_the_commands_are_as_the_command_line_takes_them(done: Pipeline, tmp_path: Path) -> None:

@@ -21,13 +21,13 @@ from fishtui import settings
 from fishtui.project import Project
 from fishtui.runs import record
 from fishtui.runs.events import new_event, read_events
-from fishtui.runs.follow import follow
 from fishtui.runs.record import FAILED, LOST, RUNNING, SUCCEEDED, Needs
 from fishtui.runs.state import Run, find, look, look_all
 from fishtui.training.origin import read_checkpoint
 from fishtui.training.saved import list_saved
 from tests.builders import SmallDisk, SmallFiles, at_work, command, fishtui, packable, time_limit, tone, write_clip
 from tests.builders import project as make_project
+from tests.following import ended, steps, until
 
 STEPS = 60
 SETTINGS = """
@@ -83,37 +83,12 @@ def listed(project: Project) -> dict[str, str]:
     return {run["id"]: run["state"] for run in json.loads(succeeds(project, "runs", "list", "--json"))}
 
 
-def ended(project: Project, run: Run) -> Run:
-    return follow(project, run.folder, lambda event: None)
-
-
-def until(project: Project, run: Run, wanted: Callable[[Any], bool]) -> Run:
-    """Follow a run until an event is as wanted; the run as it is then."""
-
-    class Reached(Exception):
-        pass
-
-    def listen(event: Any) -> None:
-        if wanted(event):
-            raise Reached
-
-    with pytest.raises(Reached):
-        follow(project, run.folder, listen)
-    return look(run.folder)
-
-
 def at_step(step: int) -> Callable[[Any], bool]:
     return lambda event: event["kind"] == "metric" and event["step"] >= step
 
 
 def progressing(event: Any) -> bool:
     return event["kind"] == "progress" and event["done"] > 0
-
-
-def steps(run: Run) -> list[int]:
-    """The steps whose loss the run has told."""
-    events = read_events(run.folder / "events.jsonl")
-    return [event["step"] for event in events if event["kind"] == "metric" and "loss" in event["values"]]
 
 
 def busy(project: Project) -> Run:
@@ -164,6 +139,7 @@ def disk(project: Project) -> Iterator[Disk]:
         subprocess.run(["umount", "--lazy", str(project.runs)], check=True)
 
 
+@pytest.mark.long
 def test_a_full_disk_fails_the_run_in_plain_words_and_with_space_again_it_is_done(
     project: Project, disk: SmallDisk | SmallFiles
 ) -> None:
@@ -194,6 +170,7 @@ def test_a_full_disk_fails_the_run_in_plain_words_and_with_space_again_it_is_don
     assert {*steps(run), *steps(again)} == set(range(1, STEPS + 1))
 
 
+@pytest.mark.long
 def test_a_training_whose_folder_is_removed_ends_well_and_nobody_waits_for_it(project: Project) -> None:
     succeeds(project, "pack")
     run = launched(project, "train", "voice")
@@ -227,6 +204,7 @@ def put(run: Run, **changes: Any) -> None:
     path.write_text(json.dumps(content), encoding="utf-8")
 
 
+@pytest.mark.long
 def test_after_a_reboot_a_run_is_lost_at_once_whoever_has_its_pid_and_rerun_goes_on(project: Project) -> None:
     clips = [write_clip(project.root / "data" / "carl" / f"{n:02d}.wav", samples=tone(0.5)) for n in range(20)]
     codes = [clip.with_suffix(".npy") for clip in clips]

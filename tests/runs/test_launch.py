@@ -88,6 +88,7 @@ def test_a_detached_run_ends_as_in_the_foreground_in_a_process_of_its_own(
     assert list(read_events(run.folder / "events.jsonl"))[-1]["kind"] == "end"
 
 
+@pytest.mark.long
 def test_a_killed_training_is_lost_and_rerun_goes_on_to_the_same_end(make: Callable[..., Project]) -> None:
     project = make(steps=400)
     run = launched(project, "train", "voice")
@@ -167,6 +168,7 @@ for number in range(each):
 """
 
 
+@pytest.mark.long
 def test_two_hundred_runs_queued_by_four_processes_start_once_each_and_one_at_a_time(tmp_path: Path) -> None:
     project = Project(tmp_path)
     stage = tmp_path / "stage"

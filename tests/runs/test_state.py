@@ -118,6 +118,8 @@ def test_a_part_of_an_id_names_the_newest_that_has_it(project: Project) -> None:
     assert state.find(project, "last").folder == other
     with pytest.raises(MisuseError, match="no run merge"):
         state.find(project, "merge")
+    with pytest.raises(MisuseError, match="empty"):
+        state.find(project, "")
 
 
 def test_a_name_that_is_not_utf_8_comes_back_from_a_record(project: Project) -> None:

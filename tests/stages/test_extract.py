@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
+import msgspec
 import numpy as np
 import pytest
 import torch
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 
 from fishtui.audio.decode import read_audio
 from fishtui.audio.resample import resample
+from fishtui.codec.config import read_config
 from fishtui.codec.load import load_codec
 from fishtui.codec.model import Codec
 from fishtui.errors import CheckpointError, FishtuiError
@@ -143,6 +146,21 @@ def test_no_audio_or_no_codec_is_an_error(tmp_path: Path, checkpoint: Path) -> N
     write_clip(tmp_path / "data" / "a.wav")
     with pytest.raises(CheckpointError, match="does not exist"):
         run(tmp_path, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "size", [{"residual_codebooks": 3}, {"sample_rate": 22_050}], ids=lambda size: next(iter(size))
+)
+def test_a_codec_whose_codes_files_do_not_hold_is_told(
+    tmp_path: Path, checkpoint: Path, size: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes = msgspec.structs.replace(read_config(checkpoint / "codec.json"), **size)
+    codec = SimpleNamespace(config=sizes)
+    monkeypatch.setattr("fishtui.codec.load.load_codec", lambda *arguments: codec)
+    write_clip(tmp_path / "data" / "a.wav", samples=tone(0.2))
+    with pytest.raises(CheckpointError, match="not of the published kind"):
+        run(tmp_path, checkpoint)
+    assert not codes_of(tmp_path)
 
 
 def test_a_folder_that_cannot_be_written_fails_clip_by_clip(tmp_path: Path, checkpoint: Path) -> None:

@@ -79,6 +79,64 @@ def test_a_merge_that_is_not_what_was_trained_fails_the_proof(tmp_path: Path, mo
     assert not (tmp_path / "merged").exists()
 
 
+def test_what_was_damaged_on_its_way_to_the_disk_fails_the_proof(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save = torch.save
+
+    def damage(tensors: dict[str, torch.Tensor], path: Path) -> None:
+        save({**tensors, "layers.0.attention.wqkv.weight": 0 * tensors["layers.0.attention.wqkv.weight"]}, path)
+
+    monkeypatch.setattr(module.torch, "save", damage)
+    with pytest.raises(FishtuiError, match="does not compute what base"):
+        run(tmp_path)
+    assert not (tmp_path / "merged").exists()
+
+
+def test_weights_too_large_for_their_type_fail_the_proof(tmp_path: Path) -> None:
+    base = tmp_path / "base"
+    shutil.copytree(GOLDEN / "checkpoint", base)
+    stored = read_tensors(base / "model.pth", prefix="model.")
+    # Without the adapter it is all within what 16 bits hold.
+    torch.save({name: value.half() for name, value in stored.items()}, base / "model.pth")
+    torch.save({name: 1e4 * value for name, value in read_tensors(ADAPTER).items()}, tmp_path / "large.ckpt")
+    with pytest.raises(FishtuiError, match="does not compute what base"):
+        run(tmp_path, base=base, adapter=tmp_path / "large.ckpt")
+
+
+def test_each_tensor_keeps_its_type_and_is_rounded_once(tmp_path: Path) -> None:
+    stored = read_tensors(GOLDEN / "checkpoint" / "model.pth", prefix="model.")
+    wide = {name: value.float() for name, value in stored.items()}
+    narrow = {name: value.bfloat16() if "embeddings" in name else value for name, value in wide.items()}
+    written = []
+    for name, tensors in (("narrow", narrow), ("wide", wide)):
+        shutil.copytree(GOLDEN / "checkpoint", tmp_path / name)
+        torch.save(tensors, tmp_path / name / "model.pth")
+        run(tmp_path, f"{name}-merged", tmp_path / name)
+        written.append(read_tensors(tmp_path / f"{name}-merged" / "model.pth"))
+    merged, exact = written
+    for name, value in merged.items():
+        assert value.dtype == narrow[name].dtype
+        assert torch.equal(value, exact[name].to(value.dtype)), name
+
+
+def test_rounding_alone_never_fails_the_proof(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As with a network in which the rounded weights do more than is usual."""
+    monkeypatch.setattr(module, "ROUNDED", {torch.bfloat16: 1.01 * module.TOLERANCE})
+    run(tmp_path)
+    proof = json.loads((tmp_path / "merged" / "merge.json").read_text(encoding="utf-8"))["proof"]
+    assert proof["largest_difference"] > 1.01 * module.TOLERANCE * proof["largest_logit"]
+
+
+def test_weights_of_a_foreign_type_are_told(tmp_path: Path) -> None:
+    base = tmp_path / "base"
+    shutil.copytree(GOLDEN / "checkpoint", base)
+    tensors = read_tensors(base / "model.pth", prefix="model.")
+    torch.save({name: value.double() for name, value in tensors.items()}, base / "model.pth")
+    with pytest.raises(CheckpointError, match=r"holds torch\.float64"):
+        run(tmp_path, base=base)
+
+
 def test_an_adapter_that_does_not_fit_is_told(tmp_path: Path, checkpoint: Path) -> None:
     with pytest.raises(CheckpointError, match="which this base has not"):
         run(tmp_path, base=checkpoint)

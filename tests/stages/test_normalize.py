@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -67,6 +68,9 @@ def test_what_cannot_be_normalized_is_in_the_ledger(tmp_path: Path) -> None:
     (raw / "phone.m4a").write_bytes(b"x")
     write_clip(raw / "surround.wav", samples=np.stack([tone()] * 6, axis=1))
     (raw / "alone.lab").write_text("Nobody says this.", encoding="utf-8")
+    (raw / "circle.wav").symlink_to("circle.wav")
+    write_clip(raw / "waits.wav").with_suffix(".lab").unlink()
+    os.mkfifo(raw / "waits.lab")
     ledger = run(tmp_path)
     assert ledger.done == 1
     assert {entry.item: entry.reason.split(":")[0] for entry in ledger.failed} == {
@@ -75,6 +79,8 @@ def test_what_cannot_be_normalized_is_in_the_ledger(tmp_path: Path) -> None:
         "anna/twice": "twice.flac, twice.wav share one name",
         "anna/phone": ".m4a files can't be read",
         "anna/surround": "can't be measured or written",
+        "anna/circle": "can't be read",
+        "anna/waits": "the transcript can't be read",
     }
     assert [entry.item for entry in ledger.skipped] == ["anna/alone"]
     assert sorted(snapshot(tmp_path / "data")) == ["anna/good.lab", "anna/good.wav"]
@@ -120,6 +126,18 @@ def test_links_between_source_and_target_never_cost_a_recording(tmp_path: Path) 
     with pytest.raises(MisuseError, match="links make"):
         run(tmp_path, clean=True)
     assert snapshot(data) == before
+
+
+def test_what_is_no_file_in_the_target_is_told_and_left(tmp_path: Path) -> None:
+    raw, data = tmp_path / "raw", tmp_path / "data"
+    write_clip(raw / "anna" / "a.wav")
+    write_clip(raw / "bert" / "b.wav")
+    (data / "anna").mkdir(parents=True)
+    os.mkfifo(data / "anna" / "a.lab")
+    (data / "bert").symlink_to("bert")
+    ledger = run(tmp_path)
+    assert [entry.item for entry in ledger.failed] == ["anna/a", "bert/b"]
+    assert (data / "anna" / "a.lab").is_fifo()
 
 
 @pytest.mark.parametrize("target", ["project", "project/checkpoints", "project/.fishtui/runs"])

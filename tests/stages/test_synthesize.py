@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from fishtui.audio.decode import read_audio
+from fishtui.audio.resample import Filter, resample
 from fishtui.codec.load import load_codec
 from fishtui.errors import CheckpointError, DataError
 from fishtui.lm.generate import generate
@@ -32,6 +33,7 @@ def run(root: Path, checkpoint: Path, settings: SynthesizeSettings = SETTINGS, *
         "preset": parse_preset("r_8_alpha_16"),
         "texts": ["Hello."],
         "references": [],
+        "resampler": "best",
         "template": None,
     }
     return synthesize(
@@ -61,6 +63,16 @@ def test_speech_is_what_prompt_model_and_codec_make(tmp_path: Path, checkpoint: 
     np.testing.assert_allclose(audio.mono(), wanted, atol=1e-4)
 
 
+@pytest.mark.parametrize("resampler", ["best", "published"])
+def test_references_come_through_the_filter_of_the_clips(tmp_path: Path, checkpoint: Path, resampler: Filter) -> None:
+    reference = write_clip(tmp_path / "voice.wav", samples=tone(0.5, 16_000), rate=16_000)
+    run(tmp_path, checkpoint, references=[(reference, "A reference.")], resampler=resampler)
+    samples = resample(read_audio(reference).mono(), 16_000, 44_100, resampler)
+    codes = load_codec(checkpoint / "codec.pth").encode(torch.from_numpy(samples)[None, None])[0].numpy()
+    wanted = expected(checkpoint, "interleave", "Hello.", [("A reference.", codes)])
+    np.testing.assert_allclose(read_audio(tmp_path / "out.wav").mono(), wanted, atol=1e-4)
+
+
 def test_seeds_texts_and_templates(tmp_path: Path, checkpoint: Path) -> None:
     ledger = run(tmp_path, checkpoint, texts=["One.", "Two.", "One."])
     assert ledger.done == 3
@@ -82,9 +94,10 @@ def test_a_merged_checkpoint_speaks_with_the_template_it_was_trained_with(tmp_pa
     run(tmp_path, merged)
     wanted = expected(checkpoint, "instruct", "Hello.", [])
     np.testing.assert_allclose(read_audio(tmp_path / "out.wav").mono(), wanted, atol=1e-4)
-    (merged / "merge.json").write_text("{", encoding="utf-8")
-    with pytest.raises(CheckpointError, match="damaged"):
-        run(tmp_path, merged)
+    for damaged in ("{", "[]", '{"template": "evil"}'):
+        (merged / "merge.json").write_text(damaged, encoding="utf-8")
+        with pytest.raises(CheckpointError, match="damaged"):
+            run(tmp_path, merged)
 
 
 def test_an_adapter_speaks_as_its_merge_does(tmp_path: Path) -> None:

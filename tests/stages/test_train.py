@@ -6,10 +6,12 @@ import json
 import math
 import os
 import signal
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
 import torch
 
@@ -21,6 +23,8 @@ from fishtui.runs.execute import Terminated
 from fishtui.runs.ledger import Ledger
 from fishtui.runs.reporter import Reporter
 from fishtui.settings import PackSettings, Settings, load
+from fishtui.shards.stream import ShardWriter, encode_sentence
+from fishtui.shards.text_data_pb2 import Sentence
 from fishtui.stages.merge import export, merge
 from fishtui.stages.pack import pack
 from fishtui.stages.train import train
@@ -100,6 +104,19 @@ def test_a_training_reports_validates_and_saves(training: Training) -> None:
     assert all("lora_" in name for name in content["state_dict"])
     origin, _ = read_checkpoint(saved[-1].path)
     assert (origin.step, origin.template, origin.method, origin.lora.r) == (7, "interleave", "lora", 8)
+
+
+def test_clips_that_a_short_training_never_reached_are_not_done(training: Training) -> None:
+    ledger = training.run(max_steps=1, clips_per_sequence=1, max_length=64)
+    never = "not reached: the training ended within its first epoch of these clips"
+    assert ledger.total == 24
+    assert 0 < ledger.done < 12
+    assert ledger.skipped_by_reason()[never] == 24 - ledger.done - ledger.skipped_by_reason()["held out for validation"]
+    # Nor are they if the order changes, and the training ends in the epoch that begins then.
+    ledger = training.run(max_steps=2, resume=True, clips_per_sequence=1, max_length=64, seed=7)
+    assert 0 < ledger.done < 12
+    ledger = training.run(max_steps=30, resume=True, clips_per_sequence=1, max_length=64, seed=7)
+    assert never not in ledger.skipped_by_reason()
 
 
 @pytest.mark.parametrize("method", ["lora", "full"])
@@ -225,6 +242,23 @@ def test_shards_of_another_tool_are_split_and_trained_on(training: Training) -> 
     ledger = training.run(max_steps=1)
     assert ledger.total == 24
     assert len(ledger.skipped) >= 2
+
+
+def test_what_another_tool_left_empty_is_named_and_left_out(training: Training) -> None:
+    protos = training.project.root / "data" / "protos"
+    for path in protos.iterdir():
+        path.unlink()
+    writer = ShardWriter(protos, 1_000_000)
+    for number in range(12):
+        writer.add("anna", encode_sentence(f"Clip {number}.", np.ones((10, 5), np.int64)))
+    writer.add("anna", Sentence(texts=["No codes."]).SerializeToString())
+    writer.add("anna", encode_sentence("No frames.", np.ones((10, 0), np.int64)))
+    writer.add("anna", encode_sentence("😀", np.ones((10, 5), np.int64)))
+    writer.close()
+    ledger = training.run(max_steps=1)
+    reasons = Counter(entry.reason for entry in ledger.skipped)
+    assert reasons["no text or no codes in its shard"] == 3
+    assert ledger.total == 15
 
 
 def test_a_loss_that_is_not_finite_stops_before_it_is_saved(

@@ -128,6 +128,54 @@ def test_what_is_no_adapter_or_of_another_rank_is_told(tmp_path: Path) -> None:
         read_adapter(tmp_path / "half.ckpt", parse_preset("r_8_alpha_16"))
 
 
+def described(folder: Path, file: str = "adapter_config.json", **changes: object) -> Path:
+    """A peft folder whose description is changed."""
+    path = folder / file
+    path.write_text(json.dumps(json.loads(path.read_text(encoding="utf-8")) | changes), encoding="utf-8")
+    return folder
+
+
+def test_an_rslora_adapter_is_exported_with_its_scale(adapter: Adapter, tmp_path: Path) -> None:
+    preset = parse_preset("r_8_alpha_16")
+    write_peft(adapter, tmp_path / "first")
+    first = read_adapter(described(tmp_path / "first", use_rslora=True), preset)
+    write_peft(first, tmp_path / "second")
+    second = read_adapter(tmp_path / "second", preset)
+    for module, change in second.low_rank.items():
+        assert change.scaling == first.low_rank[module].scaling == pytest.approx(16 / 8**0.5)
+
+
+@pytest.mark.parametrize(
+    ("file", "changes", "words"),
+    [
+        ("adapter_config.json", {"r": 4}, "rank 8, not 4"),
+        ("adapter_config.json", {"r": 0}, "rank 8, not 0"),
+        ("adapter_config.json", {"use_dora": True}, "another kind.*use_dora = True"),
+        ("adapter_config.json", {"peft_type": "LOKR"}, "another kind.*peft_type = LOKR"),
+        ("adapter_config.json", {"init_lora_weights": "pissa_niter_16"}, "another kind.*pissa_niter_16"),
+        ("adapter_config.json", {"init_lora_weights": "lora_ga"}, "another kind.*lora_ga"),
+        ("adapter_config.json", {"bias": "all"}, "another kind.*bias = all"),
+        ("adapter_config.json", {"layer_replication": [[0, 2]]}, "another kind.*layer_replication"),
+        ("adapter_config.json", {"of_tomorrow": 1}, "another kind.*of_tomorrow = 1"),
+        ("fishtui.json", {"template": "evil"}, "names the template 'evil'"),
+        ("fishtui.json", {"step": "x"}, "no peft adapter"),
+    ],
+)
+def test_a_peft_folder_that_can_not_be_merged_is_told(
+    adapter: Adapter, tmp_path: Path, file: str, changes: dict[str, object], words: str
+) -> None:
+    write_peft(adapter, tmp_path)
+    with pytest.raises(CheckpointError, match=words):
+        read_adapter(described(tmp_path, file, **changes), parse_preset("r_8_alpha_16"))
+
+
+def test_a_note_of_something_else_is_told(adapter: Adapter, tmp_path: Path) -> None:
+    write_peft(adapter, tmp_path)
+    (tmp_path / "fishtui.json").write_text("[]", encoding="utf-8")
+    with pytest.raises(CheckpointError, match="no peft adapter"):
+        read_adapter(tmp_path, parse_preset("r_8_alpha_16"))
+
+
 def test_an_adapter_of_another_base_is_told(adapter: Adapter) -> None:
     with pytest.raises(CheckpointError, match="which this base has not"):
         adapter.check_fits({"output.weight": torch.Size([3, 3])})

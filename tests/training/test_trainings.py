@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from fishtui import settings
+from fishtui.errors import MisuseError
 from fishtui.project import Project
 from fishtui.runs import queue, record
+from fishtui.runs.identity import this_process
 from fishtui.runs.state import look
 from fishtui.training.saved import checkpoint_path, write_losses
 from fishtui.training.trainings import Trainings, checkpoints, launch_merge
@@ -99,3 +102,10 @@ def test_merging_is_the_command_that_one_would_type(project: Project) -> None:
     assert found.folder == folder
     assert found.merging is not None
     assert found.merging.id == run.id
+    with pytest.raises(MisuseError, match="already queued"):
+        launch_merge(project, settings.load(project.settings_file), "voice", 20)
+    # One that was killed left no word, and is over all the same.
+    kept.state, kept.process = "running", msgspec.structs.replace(this_process(), start_time=1)
+    record.save(kept, run.folder)
+    assert look(run.folder).state == "lost"
+    assert launch_merge(project, settings.load(project.settings_file), "voice", 20).state == "queued"
