@@ -26,11 +26,11 @@ class Done:
     undone: bool = False
 
 
-def review(catalog: Catalog, clips: Sequence[int], status: str) -> Done:
-    """Accept, reject or reopen clips. Raises FishtuiError."""
+def review(catalog: Catalog, clips: Sequence[int], status: str, note: str | None = None) -> Done:
+    """Accept, reject or reopen clips; `note` says why. Raises FishtuiError."""
     from fishtui.catalog import history
 
-    changed = history.review(catalog, clips, status)
+    changed = history.review(catalog, clips, status, note)
     return Done(f"{figures.counted(changed, 'clip')} {VERBS[status]}", tuple(clips))
 
 

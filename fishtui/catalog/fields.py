@@ -180,7 +180,7 @@ def condition(field: Field, value: Value) -> Condition:
             return f"{column} BETWEEN ? AND ?", (value.low, value.high)
     match field.kind:
         case Kind.TEXT:
-            return _containing(fold(value))
+            return "instr(clips.folded, ?) > 0", (fold(value),)
         case Kind.PART:
             return f"instr({column}, CAST(? AS TEXT)) > 0", (stored(value),)
         case Kind.PATTERN if "*" in value:
@@ -194,16 +194,9 @@ def condition(field: Field, value: Value) -> Condition:
     return f"{column} = CAST(? AS TEXT)", (stored(value),)
 
 
-def _containing(folded: str) -> Condition:
-    return _matching(_phrase(folded)) if len(folded) >= INDEXED_LENGTH else ("instr(clips.folded, ?) > 0", (folded,))
-
-
 def containing(texts: Iterable[str], every: bool) -> Condition:
     """Transcripts that hold `every` one of `texts`, or any, all of which the index can find: it is asked but once."""
-    return _matching((" AND " if every else " OR ").join(_phrase(fold(text)) for text in texts))
-
-
-def _matching(phrases: str) -> Condition:
+    phrases = (" AND " if every else " OR ").join(_phrase(fold(text)) for text in texts)
     return "clips.id IN (SELECT rowid FROM transcripts WHERE transcripts MATCH ?)", (phrases,)
 
 

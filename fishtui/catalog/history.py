@@ -35,18 +35,18 @@ def reviewer() -> str:
         return "unknown"
 
 
-def review(catalog: Catalog, clips: Sequence[int], status: str, note: str = "") -> int:
+def review(catalog: Catalog, clips: Sequence[int], status: str, note: str | None = None) -> int:
     """Set the review of clips, as one action; how many of them had another one before.
 
     The same review again, without a note, leaves the note that is there.
     """
     who, when = reviewer(), now()
-    after = json.dumps([status, who, when, note])
+    after = json.dumps([status, who, when, note or ""])
     with catalog.transaction() as connection:
         action = next_action(connection)
         changed = 0
         for row in _rows(connection, clips):
-            if row["status"] != status or note not in ("", row["note"]):
+            if row["status"] != status or note not in (None, row["note"]):
                 before = json.dumps([row[name] for name in REVIEW])
                 _record(connection, action, row["id"], STATUS, before, after, who, when)
                 _apply(connection, row["id"], STATUS, after)

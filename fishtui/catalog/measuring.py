@@ -15,7 +15,7 @@ from fishtui.catalog.judge import judge_all, judge_clips
 from fishtui.catalog.store import Catalog
 from fishtui.runs.reporter import Reporter
 from fishtui.settings import Settings
-from fishtui.workers import ordered_map, quiet_stderr, worker_count
+from fishtui.workers import chunked_map, quiet_stderr, worker_count
 
 # Recordings that a worker process is handed at once, and that one transaction stores.
 CHUNK = 8
@@ -44,9 +44,8 @@ def measure_clips(
         (*parameters, VERSION),
     )
     tasks = [(row["audio_hash"], row["name"], catalog.data / Path(row["name"]).parent / row["files"]) for row in rows]
-    chunks = [tasks[start : start + CHUNK] for start in range(0, len(tasks), CHUNK)]
-    workers = max(1, min(worker_count(settings.scan.workers), len(chunks)))
-    measured = (each for chunk in ordered_map(_measure_chunk, chunks, workers, 4 * workers, _died) for each in chunk)
+    workers = worker_count(settings.scan.workers)
+    measured = chunked_map(_measure, tasks, CHUNK, workers, 4 * workers, _died)
     done = 0
     while batch := list(islice(measured, BATCH)):
         for sha256, name, found in batch:
@@ -78,28 +77,14 @@ def _store(catalog: Catalog, settings: Settings, batch: Sequence[Measured]) -> N
         judge_clips(connection, [row["id"] for row in ids], settings)
 
 
-def _measure_chunk(tasks: Sequence[Task]) -> list[Measured]:
-    quiet_stderr()
-    return [_measure(task) for task in tasks]
-
-
 def _measure(task: Task) -> Measured:
     """The measurements, under the hash of what was read: the file may be another by now than when it was scanned."""
+    quiet_stderr()
     _, name, path = task
     sha256, found = measure_file(path)
     return sha256, name, found
 
 
-def _died(tasks: Sequence[Task]) -> list[Measured]:
-    """A chunk that ended its process is measured one by one, to learn which one it was."""
-    return list(ordered_map(_measure_alone, tasks, 1, 1, _died_alone))
-
-
-def _measure_alone(task: Task) -> Measured:
-    quiet_stderr()
-    return _measure(task)
-
-
-def _died_alone(task: Task) -> Measured:
+def _died(task: Task) -> Measured:
     sha256, name, _ = task
     return sha256, name, Measurements(fault="unreadable", problem="decoding it ended the process that did")

@@ -1,7 +1,8 @@
-"""What the catalog holds, summed up in one look."""
+"""What the catalog holds, summed up in one look: from the index of facts alone, without reading a clip's row."""
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,27 +33,37 @@ class Overview:
 def overview(catalog: Catalog) -> Overview:
     """Sum up the catalog as it stands. Raises FishtuiError."""
     found = speakers(catalog)
-    codes = catalog.query(
+    undecided, doubtful, unmeasured = catalog.query(
         """
-        SELECT code, max(findings.severity) AS worst, count(*) AS number FROM findings JOIN clips ON clip = id
-        WHERE gone IS NULL AND status != 'rejected' GROUP BY code ORDER BY worst DESC, number DESC, code
-        """
-    )
+        SELECT count(*) FILTER (WHERE status = 'open'), count(*) FILTER (WHERE status = 'open' AND severity >= ?),
+            count(*) FILTER (WHERE status != 'rejected' AND format IS NOT NULL AND speech IS NULL)
+        FROM clips WHERE gone IS NULL
+        """,
+        (int(Severity.WARNING),),
+    )[0]
     return Overview(
         clips=sum(each["clips"] for each in found),
         seconds=sum(each["seconds"] for each in found),
         flagged=sum(each["flagged"] for each in found),
-        doubtful=catalog.value(
-            "SELECT count(*) FROM clips WHERE gone IS NULL AND status = 'open' AND severity >= ?",
-            (int(Severity.WARNING),),
-        ),
-        unmeasured=catalog.value(
-            """
-            SELECT count(*) FROM clips WHERE gone IS NULL AND status != 'rejected' AND format IS NOT NULL
-            AND audio_hash NOT IN (SELECT audio_hash FROM measurements)
-            """
-        ),
-        open=catalog.value("SELECT count(*) FROM clips WHERE gone IS NULL AND status = 'open'"),
+        open=undecided,
+        doubtful=doubtful,
+        unmeasured=unmeasured,
         speakers=found,
-        codes=[tuple(row) for row in codes],
+        codes=_codes(catalog),
     )
+
+
+def _codes(catalog: Catalog) -> list[tuple[str, int, int]]:
+    counts: Counter[str] = Counter()
+    worst: dict[str, int] = {}
+    for found, clips in catalog.query(
+        """
+        SELECT found, count(*) FROM clips WHERE gone IS NULL AND status != 'rejected' AND found != '' GROUP BY found
+        """
+    ):
+        for each in found.strip("|").split("|"):
+            severity, code = each.split(":")
+            counts[code] += clips
+            worst[code] = max(worst.get(code, 0), int(Severity[severity.upper()]))
+    listed = [(code, worst[code], number) for code, number in counts.items()]
+    return sorted(listed, key=lambda each: (-each[1], -each[2], each[0]))

@@ -134,13 +134,17 @@ def parse(text: str) -> Query:
     return Query(tuple(terms), tuple(sorts))
 
 
-def sql(query: Query) -> Selection:
-    """The query for SQLite. Clips that have left the disk are left out; equal ones are sorted by id."""
+def sql(query: Query, index: bool = True) -> Selection:
+    """The query for SQLite. Clips that have left the disk are left out; equal ones are sorted by id.
+
+    Without `index` the index of transcripts is not asked: each transcript is looked through.
+    """
     where = ["clips.gone IS NULL"]
     parameters: list[Any] = []
-    beside = [term for term in query.terms if _is_indexed_text(term) and len(term.values) == 1 and not term.negated]
+    indexed = [term for term in query.terms if index and _is_indexed_text(term)]
+    beside = [term for term in indexed if len(term.values) == 1 and not term.negated]
     conditions = [containing((str(term.values[0]) for term in beside), every=True)] if beside else []
-    conditions += [_either(term) for term in query.terms if term not in beside]
+    conditions += [_either(term, term in indexed) for term in query.terms if term not in beside]
     for part, values in conditions:
         where.append(part)
         parameters += values
@@ -151,9 +155,9 @@ def sql(query: Query) -> Selection:
     return Selection(" AND ".join(where), ", ".join(order), tuple(parameters))
 
 
-def _either(term: Term) -> Condition:
+def _either(term: Term, indexed: bool) -> Condition:
     """That a clip's field has one of the term's values, or none of them."""
-    if _is_indexed_text(term):
+    if indexed:
         either, parameters = containing(map(str, term.values), every=False)
     else:
         conditions = [condition(FIELDS[term.field], value) for value in term.values]

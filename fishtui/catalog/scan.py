@@ -23,7 +23,7 @@ from fishtui.errors import FishtuiError
 from fishtui.files import exclusive
 from fishtui.runs.reporter import Reporter
 from fishtui.settings import Settings
-from fishtui.workers import ordered_map, quiet_stderr, worker_count
+from fishtui.workers import chunked_map, quiet_stderr, worker_count
 
 # Clips that a worker process is handed at once, and that one transaction stores.
 CHUNK = 200
@@ -149,28 +149,15 @@ def _inspect(tasks: list[Task], settings: Settings) -> Iterator[Seen]:
         yield from map(inspect, tasks)
         return
     # In processes of their own also when they are few: damaged mp3 files make their decoder write to the terminal.
-    chunks = [tasks[start : start + CHUNK] for start in range(0, len(tasks), CHUNK)]
-    workers = min(worker_count(settings.scan.workers), len(chunks))
-    for seen in ordered_map(_inspect_chunk, chunks, workers, AHEAD, _died):
-        yield from seen
+    yield from chunked_map(_inspect_quietly, tasks, CHUNK, worker_count(settings.scan.workers), AHEAD, _died)
 
 
-def _inspect_chunk(tasks: list[Task]) -> list[Seen]:
-    quiet_stderr()
-    return [inspect(task) for task in tasks]
-
-
-def _died(tasks: list[Task]) -> list[Seen]:
-    """A chunk that ended its process is read clip by clip, to learn which one it was."""
-    return list(ordered_map(_inspect_one, tasks, 1, 1, _died_alone))
-
-
-def _inspect_one(task: Task) -> Seen:
+def _inspect_quietly(task: Task) -> Seen:
     quiet_stderr()
     return inspect(task)
 
 
-def _died_alone(task: Task) -> Seen:
+def _died(task: Task) -> Seen:
     clip = task.clip
     audio = AudioPart(
         "/".join(clip.files), audio_fault="unreadable", audio_problem="reading it ended the process that did"

@@ -26,6 +26,9 @@ PIECE = 65_536
 # Clips that are looked through at once for the next one of a kind, at first and at most.
 STEPS = (256, 32_768)
 
+# Clips whose transcripts are looked through one by one for the first that hold a word.
+NEAR = 20_000
+
 # Numbers of clips, 8 bytes each: those of a million fit into memory many times over.
 Ids = array
 
@@ -65,7 +68,19 @@ def version(project: Project) -> tuple[int, ...]:
 
 def first_ids(catalog: Catalog, text: str, limit: int) -> Ids:
     """The numbers of the first clips that the filter `text` selects, in its order. Raises FishtuiError."""
-    return _ids(catalog, sql(parse(text)), "LIMIT ?", limit)
+    query = parse(text)
+    if not query.sort and any(term.field == "text" for term in query.terms):
+        # The index lists all that hold a word before the first is known; those of a frequent word are soon met.
+        beyond = catalog.value("SELECT name FROM clips WHERE gone IS NULL ORDER BY name LIMIT 1 OFFSET ?", (NEAR,))
+        if beyond is not None:
+            near = sql(query, index=False)
+            near = near._replace(
+                where=f"{near.where} AND clips.name < CAST(? AS TEXT)", parameters=(*near.parameters, stored(beyond))
+            )
+            found = _ids(catalog, near, "LIMIT ?", limit)
+            if len(found) == limit:
+                return found
+    return _ids(catalog, sql(query), "LIMIT ?", limit)
 
 
 def all_ids(catalog: Catalog, text: str) -> Ids:

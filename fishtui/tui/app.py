@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shlex
+import traceback
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from textual.app import App, SystemCommand
+from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
 from textual.filter import LineFilter
+from textual.reactive import Reactive
 from textual.screen import Screen
 
-from fishtui import settings
 from fishtui.errors import FishtuiError
 from fishtui.plain import harmless
 from fishtui.project import Project
-from fishtui.settings import Loaded
 from fishtui.tui.ascii import AsciiOnly
 from fishtui.tui.commands import end_all
+from fishtui.tui.typeahead import TypeAhead
+from fishtui.tui.unexpected import Unexpected
 
 if TYPE_CHECKING:
+    from fishtui.settings import Loaded
     from fishtui.tui.hearing import Hearing
 
 # Each screen's module is imported when it is first shown.
@@ -43,7 +48,7 @@ def _screen(name: str) -> Callable[[], Screen[Any]]:
     return make
 
 
-class Fishtui(App[None]):
+class Fishtui(Unexpected, TypeAhead):
     """The interface on one project."""
 
     TITLE = "fishtui"
@@ -54,6 +59,8 @@ class Fishtui(App[None]):
     ANIMATION_LEVEL = "none"
     MODES: ClassVar[dict[str, str | Callable[[], Screen[Any]]]] = {name: _screen(name) for name in SCREENS}
     DEFAULT_MODE = "overview"
+    # From the beginning: when it changes, all styles are read anew.
+    theme: Reactive[str] = Reactive(lambda: "ansi-dark" if _is_plain() else "textual-dark")
     BINDINGS: ClassVar[list[BindingType]] = [
         *(
             Binding(str(number), f"switch_mode({name!r})", title, show=False, tooltip=help)
@@ -71,7 +78,7 @@ class Fishtui(App[None]):
         self.project = project
         self.ascii = ascii
         self._hearing: Hearing | None = None
-        self.theme = "ansi-dark" if _has_few_colours() else "textual-dark"
+        self._unexpected: set[str] = set()
         if ascii:
             self._filters: list[LineFilter]
             self._filters.append(AsciiOnly())
@@ -82,9 +89,17 @@ class Fishtui(App[None]):
 
             self.push_screen(Guide())
 
+    def on_ready(self) -> None:
+        """The first picture is there. What has been made for it stays, and need not be looked at again and again."""
+        if not gc.isenabled():
+            gc.freeze()
+            gc.enable()
+
     @property
     def loaded(self) -> Loaded:
         """The settings as the file has them now. Raises MisuseError if they are wrong."""
+        from fishtui import settings
+
         return settings.load(self.project.settings_file)
 
     def get_system_commands(self, screen: Screen[Any]) -> Any:
@@ -159,8 +174,22 @@ class Fishtui(App[None]):
         remedy = f"\n{harmless(error.remedy)}" if error.remedy else ""
         self.notify(f"✗ {harmless(error.problem)}{remedy}", severity="error", markup=False, timeout=10)
 
+    def tell_unexpected(self, error: BaseException) -> None:
+        """Say what nobody expected, once."""
+        problem = f"{type(error).__name__}: {error}"
+        if problem not in self._unexpected:
+            self._unexpected.add(problem)
+            log = self.project.interface_log
+            where = f"; {self.project.shown(log)} tells where" if log.exists() else ""
+            self.complain(FishtuiError(problem, f"A file of the project may hold what it should not{where}."))
+            # Standard error leads to the log while the interface has the screen; Python's own stream does not. On a
+            # full disk the message is all that there is.
+            with suppress(OSError):
+                os.write(2, "".join(traceback.format_exception(error)).encode(errors="replace"))
 
-def _has_few_colours() -> bool:
-    """Whether the terminal has only the colours of its own palette."""
+
+def _is_plain() -> bool:
+    """Whether the terminal has only the colours of its own palette, or none are wanted."""
     term = os.environ.get("TERM", "")
-    return os.environ.get("COLORTERM", "") not in ("truecolor", "24bit") and "direct" not in term
+    few = os.environ.get("COLORTERM", "") not in ("truecolor", "24bit") and "direct" not in term
+    return few or "NO_COLOR" in os.environ

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import shlex
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from rich.cells import chop_cells
+from rich.cells import cell_len
 from rich.text import Text
 from textual import work
 from textual.app import ComposeResult
@@ -51,14 +52,17 @@ class Ask(ModalScreen[str | None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "leave")]
 
-    def __init__(self, question: str, value: str = "") -> None:
+    def __init__(self, question: str, value: str = "", notes: Sequence[str] = ()) -> None:
         super().__init__()
         self.question = question
         self.value = value
+        self.notes = notes
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog"):
             yield Static(harmless(self.question), markup=False)
+            for note in self.notes:
+                yield Static(harmless(note), markup=False, classes="muted")
             yield ExactInput(self.value, compact=True)
             yield Static("enter do it   esc leave", markup=False, classes="keys")
 
@@ -164,8 +168,14 @@ class CommandLine(ModalScreen[None]):
             return
         assert self.process.stdout is not None
         while block := await self.process.stdout.read(1 << 16):
-            for line in block.decode(errors="replace").splitlines():
-                log.write_lines(chop_cells(harmless(line), max(log.size.width - 2, 20)) or [""])
+            width = max(log.size.width - 2, 20)
+            for line in map(harmless, block.decode(errors="replace").splitlines()):
+                if cell_len(line) <= width:
+                    log.write_line(line)
+                    continue
+                log.write_lines([part.plain for part in Text(line).wrap(self.app.console, width)])
+                # It takes its time.
+                await asyncio.sleep(0)
         log.write_line(f"exit status {await self.process.wait()}")
 
     def _end(self) -> None:

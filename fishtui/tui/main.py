@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 
-from fishtui.errors import DONE, MISUSED
-from fishtui.project import Project
+from fishtui.errors import DONE, MISUSED, MisuseError
+from fishtui.project import Project, here
 
 ASCII = "--ascii"
 
@@ -23,24 +23,28 @@ def is_wanted(words: Sequence[str], commands: Sequence[str]) -> bool:
 def run(words: Sequence[str]) -> int:
     """Open the interface in the folder that is given, or in the project around us; returns the exit status."""
     if os.environ.get("TERM", "dumb") == "dumb" or not (sys.stdin.isatty() and sys.stdout.isatty()):
-        print("error: the interface needs a terminal", file=sys.stderr)
-        print("       `fishtui --help` lists the commands that need none.", file=sys.stderr)
-        return MISUSED
+        return _refused("the interface needs a terminal", "`fishtui --help` lists the commands that need none.")
     folders = [word for word in words if word != ASCII]
-    project = Project(Path(folders[0]).resolve()) if folders else Project.find(Path.cwd())
+    try:
+        project = Project((here() / folders[0]).resolve()) if folders else Project.find(here())
+    except MisuseError as error:
+        return _refused(error.problem, error.remedy)
+    # Nothing is thrown away before the first picture, after which the app switches this on again.
+    gc.disable()
     with _alone_on_screen(project):
         from fishtui.tui.app import Fishtui
 
         app = Fishtui(project, ascii=ASCII in words)
         app.run()
     if app.return_code:
-        print(f"error: the interface failed; {_log(project)} tells how", file=sys.stderr)
+        print(f"error: the interface failed; {project.interface_log} tells how", file=sys.stderr)
         print("       Open it again: what was decided is kept, and runs go on.", file=sys.stderr)
     return app.return_code or DONE
 
 
-def _log(project: Project) -> Path:
-    return project.state / "interface.log"
+def _refused(problem: str, remedy: str) -> int:
+    print(f"error: {problem}\n       {remedy}", file=sys.stderr)
+    return MISUSED
 
 
 @contextmanager
@@ -49,7 +53,7 @@ def _alone_on_screen(project: Project) -> Iterator[None]:
     kept = [os.dup(1), os.dup(2)]
     before = (sys.__stdout__, sys.__stderr__)
     try:
-        sink = os.open(_log(project), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        sink = os.open(project.interface_log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     except OSError:
         # An empty folder stays empty until something is done in it.
         sink = os.open(os.devnull, os.O_WRONLY)

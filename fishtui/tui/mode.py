@@ -11,12 +11,14 @@ from textual.app import App, ComposeResult
 from textual.message import Message
 from textual.screen import Screen
 from textual.widget import Widget
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 from textual.worker import get_current_worker
 
 from fishtui.errors import FishtuiError
 from fishtui.plain import harmless
 from fishtui.tui.app import Fishtui
+from fishtui.tui.unexpected import Unexpected
+from fishtui.tui.widgets.keyline import KeyLine
 
 Snapshot = TypeVar("Snapshot")
 
@@ -68,7 +70,7 @@ class Rule(Widget):
         return text
 
 
-class Mode(Screen[None], Generic[Snapshot]):
+class Mode(Unexpected, Screen[None], Generic[Snapshot]):
     """One of the six screens. What it shows is read all EVERY seconds, in a thread, while it is on top.
 
     A subclass composes its panes in `body`, reads in `read`, and shows in `show`.
@@ -94,7 +96,7 @@ class Mode(Screen[None], Generic[Snapshot]):
         yield Rule(self.NAME, id="title")
         yield from self.body()
         yield Static("", id="fault", markup=False)
-        yield Footer(compact=True, show_command_palette=False)
+        yield KeyLine()
 
     def body(self) -> ComposeResult:
         """The panes between the title and the keys."""
@@ -112,7 +114,6 @@ class Mode(Screen[None], Generic[Snapshot]):
         """Show what another screen leads to."""
 
     def on_mount(self) -> None:
-        self.query_one("#fault").display = False
         self.set_interval(self.EVERY, self.renew)
 
     def on_screen_resume(self) -> None:
@@ -158,5 +159,5 @@ class Mode(Screen[None], Generic[Snapshot]):
         line.display = error is not None
         if error is not None:
             # There is little room; which project it is stands above.
-            problem = error.problem.replace(f"{self.fishtui.project.root}/", "")
+            problem = self.fishtui.project.told(error.problem)
             line.update(Text(f"✗ {harmless(problem)}  {harmless(error.remedy)}"))

@@ -32,7 +32,7 @@ SPEAKERS = 50
 ROOT = Path(tempfile.gettempdir()) / "fishtui-bench-interface"
 # The start is measured with fewer clips, in so many processes of each kind.
 FEWER = 100_000
-STARTS = 10
+STARTS = 30
 WORDS = ("bread", "salt", "window", "river", "نافذة", "窗户", "night", "letter", "seven", "yellow", "answer", "simple")
 FOUND = {1: "|info:digits|", 2: "|warning:clipped|", 3: "|error:silent|"}
 COLUMNS = (
@@ -123,7 +123,7 @@ Empty().run()
 def _start() -> None:
     """From the start of the process to the first picture, on a terminal."""
     root = prepare(FEWER)
-    commands = {"empty": ["-c", EMPTY], "ours": ["-m", "fishtui", str(root)]}
+    commands = {"empty": ["-c", EMPTY], "ours": [str(Path(sys.executable).with_name("fishtui")), str(root)]}
     took: dict[str, list[float]] = {name: [] for name in commands}
     for name in [*commands] * (STARTS + 1):
         ours, theirs = pty.openpty()

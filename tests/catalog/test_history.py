@@ -106,6 +106,14 @@ def test_the_same_review_again_is_no_action(dataset, clip: int) -> None:
     assert len(history_of(dataset.catalog, clip)) == 1
 
 
+def test_a_note_stays_unless_another_or_none_is_given(dataset, clip: int) -> None:
+    review(dataset.catalog, [clip], "rejected", "a dog")
+    assert review(dataset.catalog, [clip], "rejected") == 0
+    assert dataset.row("anna/a")["note"] == "a dog"
+    assert review(dataset.catalog, [clip], "rejected", "") == 1
+    assert dataset.row("anna/a")["note"] == ""
+
+
 def test_a_file_that_another_program_changed_since_is_not_undone(dataset, clip: int) -> None:
     edit(dataset.catalog, dataset.settings, clip, "Two.")
     path = dataset.data / "anna" / "a.lab"

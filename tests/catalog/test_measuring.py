@@ -59,21 +59,18 @@ def test_a_recording_that_ends_its_process_is_named(dataset, monkeypatch: pytest
     dataset.clip("anna/a", seconds=1.0)
     dataset.clip("anna/b", seconds=1.2)
     dataset.scan()
-    monkeypatch.setattr(measuring, "ordered_map", deadly(measuring.ordered_map))
+    monkeypatch.setattr(measuring, "chunked_map", deadly(measuring.chunked_map))
     assert measure_clips(dataset.catalog, dataset.settings, Reporter()) == 2
     assert "unreadable" in dataset.codes_found("anna/a")
     assert "unreadable" not in dataset.codes_found("anna/b")
 
 
-def deadly(ordered_map):
+def deadly(chunked_map):
     """As if the first item killed its worker."""
 
-    def mapped(function, items, workers, ahead, died):
-        for number, item in enumerate(items):
-            if number == 0:
-                yield died(item)
-            else:
-                yield from ordered_map(function, [item], workers, ahead, died)
+    def mapped(function, items, size, workers, ahead, died):
+        yield died(items[0])
+        yield from chunked_map(function, items[1:], size, workers, ahead, died)
 
     return mapped
 

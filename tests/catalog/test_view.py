@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import random
 from array import array
 
 import pytest
 
 from fishtui.catalog import history, view
+from fishtui.catalog.fields import fold
+from fishtui.catalog.search import index
 from fishtui.errors import MisuseError
 from tests.catalog.conftest import Dataset
 
@@ -28,6 +31,25 @@ def test_all_numbers_of_a_filter_come_in_its_order(dataset: Dataset, monkeypatch
     assert view.first_ids(dataset.catalog, "sort:-name", 3) == array("q", ids[:-4:-1])
     assert view.all_ids(dataset.catalog, "speaker:nobody") == array("q")
     assert len(view.all_ids(dataset.catalog, "duration:<3")) == 20
+
+
+@pytest.mark.parametrize("near", [5, 40, 1000])
+def test_the_first_numbers_are_the_beginning_of_all_however_they_are_found(
+    dataset: Dataset, monkeypatch: pytest.MonkeyPatch, near: int
+) -> None:
+    monkeypatch.setattr(view, "NEAR", near)
+    chance = random.Random(near)
+    ids = many(dataset, 120)
+    with dataset.catalog.transaction() as connection:
+        for clip in ids:
+            text = " ".join(chance.choices(["bread", "salt", "it", "Brot"], k=2))
+            connection.execute("UPDATE clips SET text = ?, folded = ? WHERE id = ?", (text, fold(text), clip))
+        index(connection, ids)
+        connection.execute("UPDATE clips SET gone = 1 WHERE id = ?", (ids[1],))
+    for text in ("bread", "bread salt", "-bread", "text:it,brot", "BROT duration:<4", "bread sort:-name", "nothing"):
+        everything = view.all_ids(dataset.catalog, text)
+        for limit in (1, 4, 200):
+            assert view.first_ids(dataset.catalog, text, limit) == everything[:limit], text
 
 
 def test_rows_come_by_number_without_those_that_have_gone(dataset: Dataset) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from textual.app import App
+from textual.events import Key
 from textual.pilot import Pilot
 
 # Seconds: far more than anything takes, on a machine however busy.
@@ -19,6 +20,12 @@ async def until(pilot: Pilot[Any], condition: Callable[[], object]) -> None:
     while not condition():
         assert time.monotonic() < end, f"it never came:\n{text_of(pilot.app)}"
         await pilot.pause(0.02)
+
+
+def burst(app: App[Any], *keys: str) -> None:
+    """Press keys that come all at once, as over a slow connection: none waits for the one before."""
+    for key in keys:
+        app.post_message(Key(key, key if len(key) == 1 else None))
 
 
 def text_of(app: App[Any]) -> str:

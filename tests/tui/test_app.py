@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from textual.pilot import Pilot
-from textual.widgets import Input, Log, Static
+from textual.widgets import Input, Log, OptionList, Static
 
 from fishtui.catalog.scan import scan
 from fishtui.catalog.store import Catalog
@@ -28,8 +28,9 @@ from fishtui.tui.dialogs import CommandLine, Keys
 from fishtui.tui.guide import Guide
 from fishtui.tui.mode import Mode
 from fishtui.tui.screens.clips import Clips
+from fishtui.tui.widgets.keyline import KeyLine
 from tests import builders
-from tests.tui.driving import text_of, until
+from tests.tui.driving import burst, text_of, until
 
 HEAVY = {"torch", "numpy", "sqlite_utils", "soundfile", "lightning", "peft", "scipy", "torchaudio"}
 
@@ -148,13 +149,50 @@ def test_settings_are_changed_in_the_file_and_wrong_values_refused(project: Proj
         await pilot.press("down", "down", "enter")
         await until(pilot, lambda: isinstance(app.focused, Input))
         await pilot.press("end", *"x", "enter")
-        await until(pilot, lambda: "✗" in text_of(app))
+        await until(pilot, lambda: "✗ normalize.loudness = '-23.0x'" in text_of(app))
+        assert "\\x0a" not in text_of(app)
         assert "loudness" not in project.settings_file.read_text(encoding="utf-8")
 
     drive(project, story)
     after = project.settings_file.read_text(encoding="utf-8")
     assert after.startswith("# mine\n")
     assert load(project.settings_file).values.paths.protos == "data/protos2"
+
+
+def test_settings_fill_the_width_that_there_is(project: Project) -> None:
+    def ends(app: Fishtui) -> int:
+        lines = (line.rstrip() for line in text_of(app).splitlines())
+        widths = {len(line) for line in lines if line.endswith("default")}
+        return widths.pop() if len(widths) == 1 else 0
+
+    async def story(app: Fishtui, pilot: Pilot[None]) -> None:
+        await pilot.press("6")
+        await until(pilot, lambda: "paths.protos" in text_of(app))
+        await pilot.press("down", "down")
+        for width in (120, 60, 80):
+            await pilot.resize_terminal(width, 24)
+            await until(pilot, lambda width=width: width - 12 < ends(app) < width)
+        assert app.screen.query_one("#settings", OptionList).highlighted == 2
+
+    drive(project, story)
+
+
+def test_a_key_on_the_last_line_can_be_clicked(project: Project) -> None:
+    async def story(app: Fishtui, pilot: Pilot[None]) -> None:
+        await until(pilot, lambda: "? help" in text_of(app))
+        keys = app.screen.query_one(KeyLine)
+        line = text_of(app).splitlines()[-1]
+        await pilot.click(keys, offset=(line.index("? help") + 3, 0))
+        await until(pilot, lambda: isinstance(app.screen, Keys))
+
+    drive(project, story)
+
+
+def test_keys_that_have_no_room_are_not_left_out_unseen(project: Project) -> None:
+    async def story(app: Fishtui, pilot: Pilot[None]) -> None:
+        await until(pilot, lambda: text_of(app).splitlines()[-1].rstrip().endswith("…"))
+
+    drive(project, story, (30, 20))
 
 
 def test_a_form_says_what_is_wrong_and_starts_what_is_right(project: Project) -> None:
@@ -259,9 +297,23 @@ KEYS = [
     *("ctrl+f", "ctrl+d", "ctrl+u", "ctrl+right", "ctrl+left", "backspace", "delete"),
 ]
 PRESSES = int(os.environ.get("FISHTUI_MONKEY", "150"))
+
+
+def test_a_command_that_comes_at_once_is_run(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    run: list[list[str]] = []
+    monkeypatch.setattr(CommandLine, "run_command", lambda self, words: run.append(words))
+
+    async def story(app: Fishtui, pilot: Pilot[None]) -> None:
+        burst(app, "2", "colon", *"stats", "enter", "ctrl+u", *"doctor", "enter", "escape")
+        await until(pilot, lambda: run == [["stats"], ["doctor"]] and isinstance(app.screen, Clips))
+
+    drive(project, story)
+
+
 BURST = 25
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", [1, 2])
 def test_a_monkey_at_the_keys_breaks_nothing(project: Project, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     # It may ask for anything, and commands of its own would outlive it.

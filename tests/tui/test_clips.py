@@ -29,7 +29,7 @@ from fishtui.tui.widgets.editline import EditInput
 from fishtui.tui.widgets.filterbar import FilterInput
 from fishtui.tui.widgets.waveform import Waveform
 from tests.builders import project, tone, write_clip
-from tests.tui.driving import until
+from tests.tui.driving import burst, until
 
 SPOKEN = {
     "anna/00": "Hello there.",
@@ -134,6 +134,34 @@ def test_a_decision_is_stored_and_the_cursor_goes_on(root: Path, key: str, statu
     drive(root, driven)
 
 
+def test_why_a_clip_is_rejected_is_typed_and_stays_with_it(root: Path) -> None:
+    async def driven(pilot: Pilot[Any], screen: Clips) -> None:
+        await pilot.press("R")
+        await until(pilot, lambda: isinstance(pilot.app.screen, Ask))
+        await type_into(pilot, "a dog")
+        await pilot.press("enter")
+        await until(pilot, lambda: row(root, "anna/00")["status"] == "rejected")
+        assert row(root, "anna/00")["note"] == "a dog"
+        assert screen.table.position == 1
+        await pilot.press("R", "escape", "x", "x", "R")
+        await until(pilot, lambda: isinstance(pilot.app.screen, Ask))
+        await type_into(pilot, "cut off")
+        await pilot.press("enter")
+        await until(pilot, lambda: row(root, "anna/02")["status"] == "rejected")
+        assert [row(root, f"anna/0{number}")["note"] for number in range(4)] == ["a dog", "cut off", "cut off", ""]
+        await pilot.press("home", "R")
+        await until(pilot, lambda: isinstance(pilot.app.screen, Ask))
+        assert pilot.app.screen.value == "a dog"  # type: ignore[attr-defined]
+        # Of several clips an empty line leaves the notes that they have, of one it empties its own.
+        await pilot.press("escape", *"xxjxR", "enter")
+        await until(pilot, lambda: row(root, "anna/03")["status"] == "rejected")
+        assert [row(root, f"anna/0{number}")["note"] for number in range(4)] == ["a dog", "cut off", "cut off", ""]
+        await pilot.press("home", "R", "ctrl+u", "enter")
+        await until(pilot, lambda: row(root, "anna/00")["note"] == "")
+
+    drive(root, driven)
+
+
 def test_keys_move_the_cursor_and_it_stays_within_the_list(root: Path) -> None:
     async def driven(pilot: Pilot[Any], screen: Clips) -> None:
         for key, position in [("j", 1), ("down", 2), ("k", 1), ("end", 7), ("j", 7), ("home", 0), ("up", 0), ("G", 7)]:
@@ -141,6 +169,34 @@ def test_keys_move_the_cursor_and_it_stays_within_the_list(root: Path) -> None:
             assert screen.table.position == position, key
 
     drive(root, driven)
+
+
+def test_what_is_typed_in_a_burst_stays_in_its_order(root: Path) -> None:
+    path = root / "data" / "anna" / "00.lab"
+
+    async def driven(pilot: Pilot[Any], screen: Clips) -> None:
+        await pilot.press("e")
+        await until(pilot, lambda: screen.query_one(EditInput).value)
+        burst(pilot.app, "ctrl+u", *"Goodd", "backspace", *"_daa", "backspace", *"y", "home", "delete", "g", "enter")
+        await until(pilot, lambda: path.read_text(encoding="utf-8") != "Hello there.")
+        assert path.read_text(encoding="utf-8") == "good_day"
+
+    drive(root, driven)
+
+
+def test_what_comes_with_the_key_that_opens_a_field_goes_into_the_field(root: Path) -> None:
+    async def driven(pilot: Pilot[Any], screen: Clips) -> None:
+        burst(pilot.app, "slash", *"rar", "enter")
+        await until(pilot, lambda: screen.filter == "rar" and not screen.table.ids)
+        burst(pilot.app, "slash", "ctrl+u", "enter")
+        await until(pilot, lambda: not screen.filter and screen.table.has_focus)
+        burst(pilot.app, "e", *"!rar", "enter")
+        path = root / "data" / "anna" / "00.lab"
+        await until(pilot, lambda: path.read_text(encoding="utf-8") != "Hello there.")
+        assert path.read_text(encoding="utf-8") == "Hello there.!rar"
+
+    drive(root, driven)
+    assert [row(root, f"anna/0{number}")["status"] for number in range(4)] == ["open"] * 4
 
 
 def test_undo_takes_back_the_last_action_and_goes_to_its_clip(root: Path) -> None:

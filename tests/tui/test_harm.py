@@ -14,11 +14,13 @@ from textual.widgets import Input
 
 from fishtui import settings
 from fishtui.catalog.store import Catalog
+from fishtui.errors import FishtuiError
 from fishtui.project import Project
 from fishtui.runs import record
 from fishtui.runs.identity import this_process
 from fishtui.tui.app import SCREENS, Fishtui
 from fishtui.tui.dialogs import CommandLine
+from fishtui.tui.screens import overview
 from fishtui.tui.screens.clips import Clips
 from fishtui.tui.widgets.editline import EditInput, EditLine
 from tests import builders
@@ -98,6 +100,35 @@ def test_a_project_that_is_removed_leaves_a_working_interface(project: Project) 
         assert not project.root.exists()
 
     drive(project, story)
+
+
+def test_what_nobody_expected_is_told_once_and_where_it_was_is_in_the_log(
+    project: Project, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    asked = 0
+    told: list[FishtuiError] = []
+
+    def fail(*_: object, **__: object) -> None:
+        nonlocal asked
+        asked += 1
+        raise LookupError("no such colour")
+
+    monkeypatch.setattr(overview, "run_fishtui", fail)
+    monkeypatch.setattr(overview, "PLAN_EVERY", 0)
+    monkeypatch.setattr(Fishtui, "complain", lambda self, error: told.append(error))
+    project.interface_log.touch()
+
+    async def story(app: Fishtui, pilot: Pilot[Any]) -> None:
+        # It is tried again.
+        await until(pilot, lambda: asked > 2)
+
+    drive(project, story)
+    [error] = told
+    assert error.problem == "LookupError: no such colour"
+    assert ".fishtui/interface.log tells where" in error.remedy
+    log = capfd.readouterr().err
+    assert log.count("LookupError: no such colour") == 1
+    assert "in _plan" in log
 
 
 def test_on_a_full_disk_nothing_is_decided_and_later_all_is_as_before(project: Project) -> None:

@@ -342,9 +342,9 @@ def test_a_sentence_is_removed_after_one_question(project: Project) -> None:
     drive(project, do)
 
 
-def test_merging_starts_at_once_where_it_replaces_nothing(project: Project) -> None:
+def test_merging_starts_at_once_and_only_once_where_it_replaces_nothing(project: Project) -> None:
     async def do(driver: Driver) -> None:
-        await driver.press("m")
+        await driver.press("m", "m", "m")
         await driver.until(lambda: "merge of step 30 is queued" in driver.told)
         await driver.until(lambda: "◌ merge queued" in driver.lines[-1])
         await driver.press("m")

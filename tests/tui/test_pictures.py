@@ -18,7 +18,7 @@ from tests.tui.driving import text_of, until
 
 # What stands on a screen when all that it reads has come.
 LAST = {
-    "overview": ["412 GB", "the disk is full", "noisy"],
+    "overview": ["412 GB", "the disk is full", "noisy", "r runs pack"],
     "clips": ["Bread and salt", "44.1 kHz", "kHz"],
     "runs": ["step 400 loss", "val 4.52"],
     "launch": ["$ fishtui", "would be done"],
@@ -50,6 +50,7 @@ def settled(name: str) -> Callable[[Pilot[Any]], Awaitable[None]]:
             await until(pilot, lambda: app.screen.query_one(Waveform).picture)
         before = ""
         while before != (before := text_of(app)):
+            await until(pilot, lambda: all(worker.is_finished for worker in app.workers))
             await pilot.pause(0.1)
 
     return go
@@ -77,4 +78,7 @@ def test_a_screen_looks_as_it_should_without_colours(
     project: Project, name: str, monkeypatch: pytest.MonkeyPatch, snap_compare: Any
 ) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
+    # Shades of grey are colours too.
+    monkeypatch.setenv("COLORTERM", "truecolor")
+    assert Fishtui(project).theme == "ansi-dark"
     assert snap_compare(Fishtui(project), run_before=settled(name))

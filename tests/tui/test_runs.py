@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -31,7 +32,7 @@ from fishtui.tui.widgets.runfacts import Facts, RunDetails
 from fishtui.tui.widgets.runlist import RunList
 from fishtui.tui.widgets.runlog import RunLog
 from tests.builders import project as make_project
-from tests.tui.driving import until
+from tests.tui.driving import LONGEST, until
 
 LOADED = settings.Loaded(settings.Settings())
 LEDGER = {
@@ -354,18 +355,28 @@ def test_a_run_is_stopped_after_one_question_and_killed_if_asked_again(
     drive(project, steps)
 
 
-def test_a_rerun_is_gone_to(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_rerun_starts_once_however_often_it_is_asked_for_and_is_gone_to(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
     make(project)
+    started: list[Run] = []
+    pressed = Event()
 
     def again(project: Project, run: Run) -> Run:
-        return look(make(project, "merge"))
+        assert pressed.wait(LONGEST)
+        started.append(look(make(project, "merge")))
+        return started[-1]
 
     monkeypatch.setattr(module, "relaunch", again)
 
     async def steps(pilot: Pilot[Any], screen: Runs) -> None:
         await until(pilot, lambda: screen.chosen)
-        await pilot.press("R")
+        await pilot.press("R", "R", "R")
+        pressed.set()
         await until(pilot, lambda: screen.chosen and screen.chosen.stage == "merge")
+        assert len(started) == 1
+        await pilot.press("R")
+        await until(pilot, lambda: len(started) == 2)
 
     drive(project, steps)
 
@@ -390,6 +401,19 @@ def test_what_has_ended_can_be_removed_and_what_runs_can_not(project: Project) -
     drive(project, steps)
 
 
+def test_a_run_whose_record_is_torn_goes_with_all_that_ended(project: Project) -> None:
+    torn = make(project)
+    (torn / "run.json").write_text('{"id"')
+    running = make(project, state="running")
+
+    async def steps(pilot: Pilot[Any], screen: Runs) -> None:
+        await until(pilot, lambda: len(screen.rows) == 2)
+        await pilot.press("D", "y")
+        await until(pilot, lambda: os.listdir(project.runs) == [running.name])
+
+    drive(project, steps)
+
+
 def test_what_can_not_be_done_is_told(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     make(project, state="running")
 
@@ -397,6 +421,22 @@ def test_what_can_not_be_done_is_told(project: Project, monkeypatch: pytest.Monk
         await until(pilot, lambda: screen.chosen)
         await pilot.press("R")
         await until(pilot, lambda: any("still running" in note.message for note in pilot.app._notifications))
+
+    drive(project, steps)
+
+
+def test_what_nobody_expected_of_a_run_is_told_once(project: Project) -> None:
+    make(project, ledger={"total": 1, "unit": "clips", "done": 1, "failed": []})
+
+    async def steps(pilot: Pilot[Any], screen: Runs) -> None:
+        await until(pilot, lambda: pilot.app._notifications)
+        screen.look_closer(now=True)
+        await until(pilot, lambda: not screen.is_busy("closer"))
+        await pilot.pause()
+        await pilot.press("enter")
+        await until(pilot, lambda: not any(each.is_running for each in pilot.app.workers))
+        await pilot.pause()
+        assert ["KeyError" in each.message for each in pilot.app._notifications] == [True]
 
     drive(project, steps)
 

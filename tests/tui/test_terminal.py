@@ -196,6 +196,7 @@ def test_recordings_are_imported_scanned_and_found_by_what_the_guide_says(tmp_pa
         terminal.end()
 
 
+@pytest.mark.long
 @needs_tmux
 def test_a_training_started_from_the_form_outlives_the_interface_and_its_voice_is_heard(terminal: Terminal) -> None:
     project = terminal.project

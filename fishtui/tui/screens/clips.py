@@ -35,6 +35,7 @@ class Clips(ClipView):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("a", "review('accepted')", "accept", tooltip="accept the clip, or those marked, and go on"),
         Binding("r", "review('rejected')", "reject", tooltip="reject the clip, or those marked: stages leave it out"),
+        Binding("R", "reject", "reject: why", show=False, tooltip="reject the clip, or those marked, and say why"),
         Binding("o", "review('open')", "reopen", show=False, tooltip="take back what was decided about it"),
         Binding("e", "edit", "edit", tooltip="edit the transcript in its place"),
         Binding("u", "undo", "undo", tooltip="undo the last action"),
@@ -96,13 +97,32 @@ class Clips(ClipView):
             self.app.push_screen(Confirm(question, f"{which}; u undoes it at once"), answered)
 
     def action_review(self, status: str) -> None:
+        self._review(*self._chosen(), status)
+
+    def action_reject(self) -> None:
+        """Ask why, and reject."""
         count, chosen = self._chosen()
+        marks, row = self.table.marks, self.table.row
+        if not count or (row is None and not marks):
+            return
+
+        def answered(note: str | None) -> None:
+            if note is not None:
+                # Of several clips the notes that they have were not shown: no word leaves those of rejected ones.
+                self._review(count, chosen, "rejected", note.strip() or (None if marks else ""))
+
+        if marks or row is None:
+            self.app.push_screen(Ask(f"Why reject {figures.counted(count, 'clip')}?"), answered)
+        else:
+            self.app.push_screen(Ask(f"Why reject {row['name']}?", row["note"]), answered)
+
+    def _review(self, count: int, chosen: Callable[[], list[int]], status: str, note: str | None = None) -> None:
         if self.table.marks:
             question = f"{VERBS[status]} {figures.counted(count, 'clip')}?"
-            self._asked(question, lambda catalog, _: decide.review(catalog, chosen(), status))
+            self._asked(question, lambda catalog, _: decide.review(catalog, chosen(), status, note))
         elif count:
             # Its sign says it.
-            self.writer.submit(lambda catalog, _: replace(decide.review(catalog, chosen(), status), told=""))
+            self.writer.submit(lambda catalog, _: replace(decide.review(catalog, chosen(), status, note), told=""))
             self._count(chosen(), status != "open")
             self.table.action_by(1)
 
@@ -183,7 +203,7 @@ class Clips(ClipView):
 
     @on(EditLine.Closed)
     def edit_closed(self) -> None:
-        self.table.focus()
+        self.set_focus(self.table)
 
     # Marks.
 
@@ -272,7 +292,7 @@ class Clips(ClipView):
         if self.has_class("-large"):
             self.action_enlarge()
         elif self.query_one(ClipDetail).has_focus:
-            self.table.focus()
+            self.set_focus(self.table)
         elif self.walk is not None:
             self._leave_review()
         elif self.table.marks:

@@ -207,7 +207,7 @@ class ClipView(Mode[Snapshot | None]):
         self._read()
 
     def action_filter(self) -> None:
-        self.bar.input.focus()
+        self.set_focus(self.bar.input)
         self._learn_words()
 
     @work(thread=True, exclusive=True, group="words", exit_on_error=False)
@@ -220,7 +220,7 @@ class ClipView(Mode[Snapshot | None]):
 
     @on(FilterBar.Applied)
     def filter_applied(self, message: FilterBar.Applied) -> None:
-        self.table.focus()
+        self.set_focus(self.table)
         self.apply(message.text)
 
     @on(FilterBar.Checked)
@@ -229,7 +229,7 @@ class ClipView(Mode[Snapshot | None]):
 
     @on(FilterInput.Left)
     def filter_left(self) -> None:
-        self.table.focus()
+        self.set_focus(self.table)
 
     @on(ClipHeader.Clicked)
     def heading_clicked(self, message: ClipHeader.Clicked) -> None:
@@ -281,7 +281,7 @@ class ClipView(Mode[Snapshot | None]):
 
     def action_enlarge(self) -> None:
         self.toggle_class("-large")
-        (self.query_one(ClipDetail) if self.has_class("-large") else self.table).focus()
+        self.set_focus(self.query_one(ClipDetail) if self.has_class("-large") else self.table)
 
     def action_other_pane(self) -> None:
-        (self.query_one(ClipDetail) if self.table.has_focus else self.table).focus()
+        self.set_focus(self.query_one(ClipDetail) if self.table.has_focus else self.table)

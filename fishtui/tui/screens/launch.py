@@ -342,22 +342,16 @@ class Launch(Mode[Snapshot]):
         self.fishtui.tell("the command is copied")
 
     def action_leave(self) -> None:
-        self.query_one(Tabs).focus()
+        self.set_focus(self.query_one(Tabs))
 
 
 def _told(content: Any) -> list[str]:
     """What a dry run's document says, in lines."""
     if isinstance(content, list):
         return [f"{'●' if each['runs'] else ' '} {each['stage']:<11} {each['reason']}" for each in content]
-    ledger = content["ledger"]
-    skipped, failed = ledger["skipped"], ledger["failed"]
-    lines = [f"{ledger['total']:,} {ledger['unit']}: {ledger['done']:,} would be done"]
-    lines[0] += f", {len(skipped):,} skipped" if skipped else ""
-    lines[0] += f", {len(failed):,} would fail" if failed else ""
-    lines += [f"{name.replace('_', ' ')}: {value:,.6g}" for name, value in ledger["counts"].items()]
-    lines += [f"✗ {each['item']}: {each['reason']}" for each in failed[:3]]
-    reasons = dict.fromkeys(each["reason"] for each in skipped)
-    return lines + [f"- {sum(each['reason'] == reason for each in skipped):,} {reason}" for reason in reasons]
+    from fishtui.runs import ledger
+
+    return list(ledger.told(content["ledger"], "would be done"))
 
 
 def _error(text: str) -> list[str]:

@@ -120,7 +120,7 @@ class Models(Mode[Snapshot]):
         self._seek()
         self._show_training()
         if there and self.focused is None:
-            self._list.focus()
+            self.set_focus(self._list)
 
     def go(self, target: str) -> None:
         """Put the cursor on a training; as soon as it is there, if it is not yet."""
@@ -196,6 +196,9 @@ class Models(Mode[Snapshot]):
         if training is None or chosen is None or chosen.step is None:
             self.fishtui.tell("choose a checkpoint: the base needs no merging")
             return
+        if self.is_busy("merge"):
+            self.fishtui.tell("a merge is just being started")
+            return
         step = chosen.step
         if training.merging is not None and not training.merging.ended:
             self.fishtui.tell(f"a merge of {training.name} is already {training.merging.state}")
@@ -219,7 +222,7 @@ class Models(Mode[Snapshot]):
             merge_if,
         )
 
-    @work(thread=True, group="merge", exclusive=True, exit_on_error=False)
+    @work(thread=True, group="merge", exit_on_error=False)
     def _merge(self, training: str, step: int) -> None:
         try:
             run = launch_merge(self.fishtui.project, self.fishtui.loaded, training, step)

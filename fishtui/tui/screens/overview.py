@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
 from collections.abc import Sequence
@@ -28,8 +27,8 @@ from fishtui.tui.widgets.steps import STEPS, Step, Steps
 # Not needed for the first picture, which is to be there at once.
 if TYPE_CHECKING:
     from fishtui.catalog.overview import Overview as Data
+    from fishtui.runs.board import Board, Row
     from fishtui.runs.gpus import Gpu
-    from fishtui.runs.state import Run
 
 # Seconds between two looks at what is up to date if nothing seems to have changed; and how many times as long as one
 # takes there is none.
@@ -48,7 +47,7 @@ class Snapshot:
 
     steps: list[Step]
     data: Data | None
-    runs: list[tuple[Run, str]]
+    runs: list[Row]
     gpus: list[Gpu]
     free: int
     host: str
@@ -62,6 +61,7 @@ class Things(OptionList):
     Things { height: auto; max-height: 100%; border: none; padding: 0; background: $background; }
     Things { text-wrap: nowrap; text-overflow: ellipsis; }
     Things:focus { border: none; }
+    Things > .option-list--option { padding: 0; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("j", "cursor_down", "down", show=False),
@@ -69,7 +69,7 @@ class Things(OptionList):
     ]
 
     def __init__(self, id: str) -> None:
-        super().__init__(id=id, markup=False, compact=True)
+        super().__init__(id=id, markup=False)
         self._shown: list[tuple[str, str]] = []
 
     def on_focus(self) -> None:
@@ -104,8 +104,7 @@ class Overview(Mode[Snapshot]):
     Overview #right { width: 1fr; padding-left: 1; }
     Overview #steps { margin: 0 1; }
     Overview Static { padding: 0 1; }
-    Overview #machine { text-wrap: nowrap; text-overflow: ellipsis; }
-    Overview Things { padding: 0 1; }
+    Overview #machine { padding: 0; text-wrap: nowrap; text-overflow: ellipsis; }
     Overview #advice { height: 1; text-style: bold; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -123,6 +122,7 @@ class Overview(Mode[Snapshot]):
         self._planned: tuple[float, object, Plans] = (float("-inf"), None, {})
         self._planning = False
         self._data: tuple[object, Data | None] = (None, None)
+        self._board: Board | None = None
 
     def body(self) -> ComposeResult:
         yield Steps()
@@ -140,20 +140,17 @@ class Overview(Mode[Snapshot]):
         yield Static("", id="advice", markup=False)
 
     def read(self) -> Snapshot:
-        from fishtui.runs import queue
+        from fishtui.runs.board import Board
         from fishtui.runs.gpus import machine
         from fishtui.runs.identity import here
-        from fishtui.runs.state import look_all, look_unfinished
 
         project = self.fishtui.project
-        queue.advance(project)
-        waits = queue.waiting(look_unfinished(project))
-        newest = look_all(project, newest=30)
-        runs = [(run, _result(run, waits.get(run.id))) for run in reversed(newest)]
-        # What goes on comes first.
-        runs.sort(key=lambda each: each[0].ended)
+        self._board = self._board or Board(project)
+        known = self._board.look()
+        # What goes on comes first, then what is new.
+        runs = sorted(known, key=lambda each: (not each.ended, each.id), reverse=True)
         data = self._catalog()
-        steps = self._steps(newest)
+        steps = self._steps(known)
         folder = next(folder for folder in (project.root, *project.root.parents) if folder.is_dir())
         free = shutil.disk_usage(folder).free
         has_model = project.path(self.fishtui.loaded.values.paths.checkpoint).is_dir()
@@ -175,7 +172,7 @@ class Overview(Mode[Snapshot]):
             self._data = (now, data)
         return self._data[1]
 
-    def _steps(self, runs: Sequence[Run]) -> list[Step]:
+    def _steps(self, runs: Sequence[Row]) -> list[Step]:
         """The pipeline's steps, beside the newest run of each."""
         from fishtui.catalog.view import version
 
@@ -189,20 +186,25 @@ class Overview(Mode[Snapshot]):
         if due and not self._planning:
             self._planning = True
             self.app.call_from_thread(self._plan, now)
-        newest = {run.record.stage: run for run in runs}
+        newest = {run.stage: run for run in runs}
         return [_step(name, newest.get(name), *plans.get(name, (False, ""))) for name in STEPS]
 
     @work(thread=True, group="plan", exit_on_error=False)
     def _plan(self, now: object) -> None:
         """What is due, by another process: it looks at every clip, for which nothing else waits."""
+        import json
+
         began = time.monotonic()
-        status, told, _ = run_fishtui(["run", "--dry-run", "--json"], self.fishtui.project)
         plans: Plans = {}
-        with suppress(ValueError, LookupError, TypeError):
-            plans = {each["stage"]: (each["runs"], each["reason"]) for each in json.loads(told)} if not status else {}
-        # What takes long is done seldom.
-        self._planned = (time.monotonic() + SELDOM * (time.monotonic() - began), now, plans)
-        self._planning = False
+        try:
+            status, told, _ = run_fishtui(["run", "--dry-run", "--json"], self.fishtui.project)
+            with suppress(ValueError, LookupError, TypeError):
+                steps = json.loads(told) if not status else []
+                plans = {each["stage"]: (each["runs"], each["reason"]) for each in steps}
+        finally:
+            # What takes long is done seldom.
+            self._planned = (time.monotonic() + SELDOM * (time.monotonic() - began), now, plans)
+            self._planning = False
         self.app.call_from_thread(self.renew)
 
     def show(self, snapshot: Snapshot) -> None:
@@ -210,7 +212,10 @@ class Overview(Mode[Snapshot]):
         self.query_one(Steps).say(snapshot.steps)
         self._show_data(snapshot.data)
         self.query_one("#runs", Things).say(
-            [(run.id, f"{glyphs.RUN[run.state]} {run.record.stage:<10} {result}") for run, result in snapshot.runs]
+            [
+                (run.id, f"{glyphs.RUN[run.state]} {run.stage:<10} {_share(run) or run.text or run.state}")
+                for run in snapshot.runs
+            ]
             or [("none", "none yet: r runs the pipeline")]
         )
         self.query_one("#machine", Static).update(Text("\n").join(_machine(snapshot)))
@@ -281,14 +286,11 @@ class Overview(Mode[Snapshot]):
         self.app.push_screen(CommandLine("import ", hint=WHERE))
 
 
-def _step(name: str, run: Run | None, due: bool, reason: str) -> Step:
+def _step(name: str, run: Row | None, due: bool, reason: str) -> Step:
     if run is not None and not run.ended:
-        share = _share(run)
-        return Step(name, glyphs.RUN[run.state], f"{share:.0%}" if share is not None else "", run.state)
+        return Step(name, glyphs.RUN[run.state], _share(run), run.state)
     if run is not None and due and run.state in ("failed", "lost"):
-        return Step(
-            name, glyphs.RUN[run.state], "", f"{run.state}: {(run.record.error or run.remark).partition(chr(10))[0]}"
-        )
+        return Step(name, glyphs.RUN[run.state], "", f"{run.state}: {run.text}")
     if not reason:
         return Step(name, " ", "", "")
     return Step(
@@ -296,23 +298,9 @@ def _step(name: str, run: Run | None, due: bool, reason: str) -> Step:
     )
 
 
-def _share(run: Run) -> float | None:
-    from fishtui.runs.tail import newest
-
-    progress = newest(run.folder / "events.jsonl", ["progress"]).get("progress")
-    return progress["done"] / progress["total"] if progress and progress["total"] else None
-
-
-def _result(run: Run, blocker: str | None) -> str:
-    if blocker:
-        return f"waits for {blocker.rpartition('-')[2]}"
-    if not run.ended:
-        share = _share(run)
-        return f"{share:.0%}" if share is not None else run.state
-    if run.record.error:
-        return harmless(run.record.error.partition("\n")[0])
-    ledger = run.record.ledger
-    return harmless(f"{ledger['done']:,} of {ledger['total']:,} {ledger['unit']}") if ledger else run.state
+def _share(run: Row) -> str:
+    """How much of its work a run has done, as a percentage; "" if it can't be told."""
+    return f"{run.progress.done / run.progress.total:.0%}" if run.progress and run.progress.total else ""
 
 
 def _machine(snapshot: Snapshot) -> list[Text]:
@@ -339,7 +327,7 @@ def _advice(steps: Sequence[Step], data: Data | None, has_model: bool) -> str:
     stages = " → ".join(due if len(due) < 4 else [due[0], "…", due[-1]])
     todo = [
         f"c checks {figures.counted(data.unmeasured, 'clip')}" if data.unmeasured else "",
-        f"2 and v review {data.doubtful:,} flagged" if data.doubtful else "",
+        f"2 and f look at {data.doubtful:,} flagged" if data.doubtful else "",
         "" if has_model else ":download fetches the model",
         f"r runs {stages}" if due else "",
     ]

@@ -23,6 +23,7 @@ from fishtui.runs.stop import kill, stop
 from fishtui.tui.dialogs import Confirm
 from fishtui.tui.mode import Mode, Rule
 from fishtui.tui.widgets.closer import Closer, Looker
+from fishtui.tui.widgets.exactinput import ExactInput
 from fishtui.tui.widgets.metrics import METRICS
 from fishtui.tui.widgets.plots import MOST_OVERLAID, Plot
 from fishtui.tui.widgets.runfacts import Facts, RunDetails
@@ -84,11 +85,15 @@ class Runs(Mode[Rows]):
             self.closer = closer
 
     class Done(Message):
-        """What was asked for is done, or why it could not be; `chosen` is the run to go to."""
+        """What was asked for is done, or why it could not be.
+
+        `chosen` is the run to go to, `restarted` the one whose command was to be started again.
+        """
 
         def __init__(self, words: str = "", error: FishtuiError | None = None, chosen: str = "") -> None:
             super().__init__()
             self.words, self.error, self.chosen = words, error, chosen
+            self.restarted = ""
 
     def __init__(self) -> None:
         super().__init__()
@@ -100,6 +105,9 @@ class Runs(Mode[Rows]):
         self._board: Board | None = None
         # The run to go to as soon as it shows.
         self._wanted: str | None = None
+        # Runs whose commands are just being started again, and those for which that is done.
+        self._restarting: set[str] = set()
+        self._restarted: set[str] = set()
 
     def body(self) -> ComposeResult:
         with Horizontal(id="top"):
@@ -109,12 +117,12 @@ class Runs(Mode[Rows]):
                 yield Plot(id="second")
                 yield Facts(id="facts")
         yield Rule("log", id="log-title")
-        yield Input(placeholder="search the log, then n and N", id="search", compact=True)
+        yield ExactInput(placeholder="search the log, then n and N", id="search", compact=True)
         yield RunLog(id="log")
 
     def on_mount(self) -> None:
         self.query_one("#second", Plot).can_focus = False
-        self.query_one(RunList).focus()
+        self.set_focus(self.query_one(RunList))
         self.set_interval(CLOSER, self.look_closer)
 
     # The list.
@@ -141,6 +149,8 @@ class Runs(Mode[Rows]):
         if self._wanted in there:
             runs.choose(self._wanted)
             self._wanted = ""
+        self._restarting -= self._restarted
+        self._restarted.clear()
         self._show_log()
         if not snapshot:
             self._show_closer(Closer(""))
@@ -261,13 +271,13 @@ class Runs(Mode[Rows]):
             self.action_back()
         search = self.query_one("#search", Input)
         search.display = True
-        search.focus()
+        self.set_focus(search)
 
     @on(Input.Submitted, "#search")
     def _search(self, event: Input.Submitted) -> None:
         log = self.query_one(RunLog)
         event.input.display = False
-        log.focus()
+        self.set_focus(log)
         log.find(event.value)
 
     def action_next(self, down: bool) -> None:
@@ -277,7 +287,7 @@ class Runs(Mode[Rows]):
         search = self.query_one("#search", Input)
         if search.display:
             search.display = False
-            self.query_one(RunLog).focus()
+            self.set_focus(self.query_one(RunLog))
         elif any(self.has_class(f"-zoom-{each}") for each in PANES):
             self.remove_class(*(f"-zoom-{each}" for each in PANES))
         elif self.marked:
@@ -313,8 +323,10 @@ class Runs(Mode[Rows]):
 
     def action_rerun(self) -> None:
         row = self.chosen
-        if row is not None:
-            self._aside(lambda: self._rerun(row))
+        if row is not None and row.id not in self._restarting:
+            # Until the cursor has gone to the new run; the key may have been pressed twice.
+            self._restarting.add(row.id)
+            self._aside(lambda: self._rerun(row), row.id)
 
     def _rerun(self, row: Row) -> Runs.Done:
         run = relaunch(self.fishtui.project, look(row.folder))
@@ -328,7 +340,7 @@ class Runs(Mode[Rows]):
             self._confirmed(f"Remove {row.id}?", GONE, lambda: self._remove([row]))
 
     def action_remove_ended(self) -> None:
-        rows = [row for _, row in self.rows if row.ended and row.is_here]
+        rows = [row for _, row in self.rows if row.is_removable]
         if rows:
             self._confirmed(f"Remove all {len(rows):,} runs that have ended?", GONE, lambda: self._remove(rows))
         else:
@@ -344,7 +356,7 @@ class Runs(Mode[Rows]):
             Confirm(question, consequence), lambda confirmed: self._aside(action) if confirmed else None
         )
 
-    def _aside(self, action: Callable[[], Runs.Done]) -> None:
+    def _aside(self, action: Callable[[], Runs.Done], restarting: str = "") -> None:
         """Do this in a thread that leaving the interface doesn't wait for: to stop a run may take a minute."""
 
         def do() -> None:
@@ -355,6 +367,7 @@ class Runs(Mode[Rows]):
             except Exception as error:
                 # Such as a record that another release has written.
                 done = self.Done(error=FishtuiError(f"{type(error).__name__}: {error}"))
+            done.restarted = restarting
             self.post_message(done)
 
         threading.Thread(target=do, daemon=True).start()
@@ -362,6 +375,7 @@ class Runs(Mode[Rows]):
 
     def on_runs_done(self, message: Done) -> None:
         message.stop()
+        self._restarted.add(message.restarted)
         if message.error is not None:
             self.fishtui.complain(message.error)
         elif message.words:

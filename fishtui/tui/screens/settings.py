@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -79,13 +80,19 @@ class Settings(Mode[Snapshot]):
         if snapshot == self.now:
             return
         self.now = snapshot
-        options = self.query_one("#settings", OptionList)
-        at = options.highlighted
-        width = max(cell_len(row[0]) for row in snapshot.rows)
-        options.set_options(Option(_line(row, width, options.size.width)) for row in snapshot.rows)
-        options.highlighted = at if at is not None else 0
+        self._list_all()
         if self.focused is None:
-            options.focus()
+            self.set_focus(self.query_one("#settings", OptionList))
+
+    def on_resize(self) -> None:
+        self.call_after_refresh(self._list_all)
+
+    def _list_all(self) -> None:
+        rows, options = self.now.rows, self.query_one("#settings", OptionList)
+        at = options.highlighted
+        width = max((cell_len(row[0]) for row in rows), default=0)
+        options.set_options(Option(_line(row, width, options.size.width)) for row in rows)
+        options.highlighted = at or 0
 
     @on(OptionList.OptionHighlighted)
     def explain(self, event: OptionList.OptionHighlighted) -> None:
@@ -110,19 +117,20 @@ class Settings(Mode[Snapshot]):
         if self._is_of_environment(row):
             return
         name, value, _, help = row
-        question = f"{name}\n{help}"
-        while (given := await self.app.push_screen_wait(Ask(question, value))) is not None:
+        notes = [help]
+        while (given := await self.app.push_screen_wait(Ask(name, value, notes))) is not None:
             try:
-                self._change(name, given)
+                await self._change(name, given)
                 return
             except FishtuiError as error:
-                question, value = f"{name}\n{help}\n✗ {error.problem}", given
+                notes, value = [help, f"✗ {error.problem.removeprefix('--set: ')}"], given
 
-    def action_unset(self) -> None:
+    @work(group="unset")
+    async def action_unset(self) -> None:
         row = self._row()
         if row is not None and not self._is_of_environment(row):
             try:
-                self._change(row[0], None)
+                await self._change(row[0], None)
             except FishtuiError as error:
                 self.fishtui.complain(error)
 
@@ -137,10 +145,11 @@ class Settings(Mode[Snapshot]):
         at = self.query_one("#settings", OptionList).highlighted
         return self.now.rows[at] if at is not None and at < len(self.now.rows) else None
 
-    def _change(self, name: str, text: str | None) -> None:
+    async def _change(self, name: str, text: str | None) -> None:
+        """Write it, in a thread, for a disk may be slow. Raises FishtuiError."""
         from fishtui.settings_file import change
 
-        change(self.fishtui.project.settings_file, name, text)
+        await asyncio.to_thread(change, self.fishtui.project.settings_file, name, text)
         self.fishtui.tell(f"{name} stands at its default again" if text is None else f"{name} is {text}")
         self.renew()
 

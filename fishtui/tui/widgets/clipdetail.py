@@ -24,6 +24,7 @@ from fishtui.catalog.view import Details
 from fishtui.checks.table import CHECKS, Severity
 from fishtui.errors import FishtuiError
 from fishtui.plain import harmless
+from fishtui.tui.unexpected import Unexpected
 
 # Whoever runs through the table is not to wait for what he passes by, in seconds.
 DELAY = 0.05
@@ -36,7 +37,7 @@ MUTED = "dim"
 COLOURS = {Severity.ERROR: "$text-error", Severity.WARNING: "$text-warning", Severity.INFO: MUTED}
 
 
-class ClipDetail(VerticalScroll, can_focus=True):
+class ClipDetail(Unexpected, VerticalScroll, can_focus=True):
     """The pane below or beside the table."""
 
     DEFAULT_CSS = """

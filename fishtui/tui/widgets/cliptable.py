@@ -21,6 +21,7 @@ from fishtui import glyphs
 from fishtui.catalog.query import Sort
 from fishtui.catalog.view import Ids
 from fishtui.errors import FishtuiError
+from fishtui.tui.unexpected import Unexpected
 from fishtui.tui.widgets.clipcolumns import GUTTER, Column, elastic, fitted, layout
 
 Rows = dict[int, sqlite3.Row]
@@ -80,7 +81,7 @@ class ClipHeader(Widget):
             at += width + 1
 
 
-class ClipTable(ScrollView, can_focus=True, inherit_bindings=False):
+class ClipTable(Unexpected, ScrollView, can_focus=True, inherit_bindings=False):
     """A list of clips by their numbers, with a cursor and marks."""
 
     DEFAULT_CSS = """

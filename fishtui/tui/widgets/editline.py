@@ -21,18 +21,33 @@ class EditInput(ExactInput):
         Binding("escape,tab", "leave", "leave", tooltip="leave the transcript as it was"),
     ]
 
-    # Until the transcript is there, keys do nothing; they are not to be taken for those of the table.
+    # Until the transcript is there, keys wait; they are not to be taken for those of the table.
     reading = False
 
     class Left(Message):
         """The transcript is not to be changed after all."""
 
+    def __init__(self, placeholder: str) -> None:
+        super().__init__(compact=True, select_on_focus=False, placeholder=placeholder)
+        self._ahead: list[Key] = []
+
+    def wait(self) -> None:
+        """Take the keys: what is to be edited will come."""
+        self.reading, self.value, self._ahead = True, "", []
+
+    def begin(self, text: str) -> None:
+        """Edit that text, with the keys that came before it."""
+        self.reading, self.value = False, text
+        self.cursor_position = len(text)
+        for key in self._ahead:
+            self.post_message(key)
+        self._ahead = []
+
     async def _on_key(self, event: Key) -> None:
         if self.reading:
             event.stop()
             event.prevent_default()
-        else:
-            await super()._on_key(event)
+            self._ahead.append(Key(event.key, event.character))
 
     def action_leave(self) -> None:
         self.post_message(self.Left())
@@ -67,26 +82,24 @@ class EditLine(Horizontal):
 
     def compose(self) -> ComposeResult:
         yield Static(" e ", classes="sign", markup=False)
-        yield EditInput(compact=True, select_on_focus=False, placeholder="what is said   enter saves, esc leaves")
+        yield EditInput(placeholder="what is said   enter saves, esc leaves")
 
     def wait(self, clip: int) -> None:
         """Take the keys: the transcript of a clip is being read, to be edited."""
         self.clip = clip
         field = self.query_one(EditInput)
-        field.reading, field.value = True, ""
+        field.wait()
         self.add_class("editing")
-        field.focus()
+        self.screen.set_focus(field)
 
     def begin(self, clip: int, text: str) -> None:
         """Edit that text of a clip."""
         self.clip = clip
         field = self.query_one(EditInput)
-        field.reading = False
         # A transcript is one line; one that has several is saved as one.
-        field.value = " ".join(text.split("\n")).strip("\r\n ") if "\n" in text else text
-        field.cursor_position = len(field.value)
+        field.begin(" ".join(text.split("\n")).strip("\r\n ") if "\n" in text else text)
         self.add_class("editing")
-        field.focus()
+        self.screen.set_focus(field)
 
     def end(self) -> None:
         """Edit nothing any more."""

@@ -21,6 +21,7 @@ from fishtui.runs.board import Row
 from fishtui.runs.facts import facts
 from fishtui.runs.ledger import told
 from fishtui.runs.state import look
+from fishtui.tui.unexpected import Unexpected
 
 Words = Sequence[tuple[str, str]]
 # Items of an account that are shown: all of them are in run.json.
@@ -73,7 +74,7 @@ class Facts(VerticalScroll, can_focus=True):
             self.query_one(Static).update(text_of(words, narrow=True))
 
 
-class RunDetails(ModalScreen[None]):
+class RunDetails(Unexpected, ModalScreen[None]):
     """All about a run: where and how it ran, its account, each item that failed and why."""
 
     DEFAULT_CSS = """

@@ -18,6 +18,7 @@ from textual.worker import Worker, get_current_worker
 from fishtui.plain import harmless
 from fishtui.runs.logs import Line
 from fishtui.runs.search import level
+from fishtui.tui.unexpected import Unexpected
 from fishtui.tui.widgets import logreading as reading
 from fishtui.tui.widgets.logreading import Part, Reader, Wish, beyond
 
@@ -29,7 +30,7 @@ COLUMNS = 20
 LEVELS = ("all lines", "warnings", "errors")
 
 
-class RunLog(Widget, can_focus=True):
+class RunLog(Unexpected, Widget, can_focus=True):
     """A window on a log of any size. Nothing is read but in a thread, and no more than shows and some around it."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"log--warning", "log--error", "log--match", "log--muted"}

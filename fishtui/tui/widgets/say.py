@@ -70,7 +70,7 @@ class Say(ModalScreen[Said | None]):
         elif text.value.strip():
             self.dismiss(Said(text.value.strip(), self.query_one("#reference", Input).value.strip()))
         else:
-            text.focus()
+            self.set_focus(text)
 
     def action_leave(self) -> None:
         self.dismiss(None)

@@ -1,0 +1,61 @@
+"""The keys that work where the focus is, on the last line.
+
+As one line of text: Textual's own footer is a widget for each key, made anew whenever the focus moves.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from rich.style import Style
+from rich.text import Text
+from textual.screen import Screen
+from textual.widget import Widget
+
+
+class KeyLine(Widget, can_focus=False):
+    """Each key with its name; a click presses it."""
+
+    ALLOW_SELECT = False
+    DEFAULT_CSS = """
+    KeyLine {
+        dock: bottom; height: 1; background: $footer-background; color: $footer-description-foreground;
+        text-wrap: nowrap; text-overflow: ellipsis;
+        & .keyline--key { color: $footer-key-foreground; text-style: bold; }
+    }
+    """
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"keyline--key"}
+
+    def __init__(self) -> None:
+        super().__init__()
+        # Else whatever can be clicked is underlined.
+        self.auto_links = False
+        # Each key, how it is shown, its name, and whether it does something now.
+        self._keys: list[tuple[str, str, str, bool]] = []
+
+    def on_mount(self) -> None:
+        self.screen.bindings_updated_signal.subscribe(self, self._renew)
+
+    def on_unmount(self) -> None:
+        self.screen.bindings_updated_signal.unsubscribe(self)
+
+    def _renew(self, screen: Screen[object]) -> None:
+        if not self.is_attached or screen is not self.screen or not self.app.app_focus:
+            return
+        # The first of several keys stands for all that do the same.
+        first: dict[str, tuple[str, str, str, bool]] = {}
+        for _, binding, enabled, _ in screen.active_bindings.values():
+            if binding.show:
+                shown = self.app.get_key_display(binding)
+                first.setdefault(binding.action, (binding.key, shown, binding.description, enabled))
+        if self._keys != [*first.values()]:
+            self._keys = [*first.values()]
+            self.refresh()
+
+    def render(self) -> Text:
+        line = Text()
+        key_style = self.get_component_rich_style("keyline--key", partial=True)
+        for key, shown, name, enabled in self._keys:
+            press = Style(meta={"@click": f"app.simulate_key({key!r})"}, dim=not enabled)
+            line.append(shown, key_style + press).append(f" {name}", press).append(" ")
+        return line
