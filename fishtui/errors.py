@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 DONE = 0
 FAILED = 1
@@ -28,6 +30,16 @@ class FishtuiError(Exception):
 
     def __str__(self) -> str:
         return f"{self.problem}\n{self.remedy}" if self.remedy else self.problem
+
+
+@contextmanager
+def loading(library: str) -> Iterator[None]:
+    """Raise FishtuiError for whatever a library of compiled code raises that is installed but can't be imported."""
+    try:
+        yield
+    except (ImportError, OSError, RuntimeError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise FishtuiError(f"{library} can't be loaded: {reason}", "`fishtui doctor` says what to install.") from error
 
 
 def unforeseen(error: Exception, what: str, where: str) -> FishtuiError:

@@ -7,6 +7,8 @@ from typing import Literal
 
 import numpy as np
 
+from fishtui.errors import loading
+
 Filter = Literal["best", "published"]
 
 # The "kaiser best" filter of resampy and torchaudio's documentation: stop-band below -103 dBFS here.
@@ -21,7 +23,8 @@ KAISER_BEST = {
 def resample(samples: np.ndarray, rate: int, target: int, filter: Filter = "best") -> np.ndarray:
     """Mono float32 samples of shape (frames,) at `rate` Hz, at `target` Hz.
 
-    The `published` filter is torchaudio's default, the one that published codes were made with.
+    The `published` filter is torchaudio's default, the one that published codes were made with. Raises FishtuiError
+    if torchaudio and torch don't belong together.
     """
     if rate == target:
         return samples
@@ -33,6 +36,6 @@ def resample(samples: np.ndarray, rate: int, target: int, filter: Filter = "best
 
 @lru_cache(maxsize=16)
 def _resampler(rate: int, target: int, filter: Filter):
-    from torchaudio.transforms import Resample
-
+    with loading("torchaudio"):
+        from torchaudio.transforms import Resample
     return Resample(rate, target, **(KAISER_BEST if filter == "best" else {}))

@@ -13,7 +13,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
-from fishtui.errors import CheckpointError
+from fishtui.errors import CheckpointError, FishtuiError, loading
 from fishtui.project import Project
 from fishtui.settings import Settings
 
@@ -23,6 +23,8 @@ GIGABYTE = 1e9
 # A merged checkpoint is about 4 GB, and a training keeps six adapters beside it.
 DISK_WANTED = 10 * GIGABYTE
 GPU_WANTED = 8 * GIGABYTE
+# The last two that were made for each other.
+PAIR = "pip install torch==2.11.0 torchaudio==2.11.0"
 
 
 @dataclass(frozen=True)
@@ -66,21 +68,16 @@ def _torch() -> Iterator[Finding]:
     versions = {name: metadata.version(name) for name in ("torch", "torchaudio")}
     shown = ", ".join(f"{name} {version}" for name, version in versions.items())
     try:
-        import torch
-        import torchaudio
-    except (ImportError, OSError, RuntimeError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        with loading(shown):
+            import torch
+            import torchaudio
+    except FishtuiError as error:
         yield Finding(
-            "torch",
-            "error",
-            f"{shown}: {reason}",
-            'torchaudio needs the torch of its own release and CUDA: pip install "torch==2.11.*" "torchaudio==2.11.*"',
+            "torch", "error", error.problem, f"torchaudio needs the torch of its own release and CUDA: {PAIR}"
         )
         return
     if torch.__version__.split(".")[:2] != torchaudio.__version__.split(".")[:2]:
-        yield Finding(
-            "torch", "warning", shown, 'Take one release of both: pip install "torch==2.11.*" "torchaudio==2.11.*"'
-        )
+        yield Finding("torch", "warning", shown, f"Take one release of both: {PAIR}")
     else:
         yield Finding("torch", "ok", shown)
 

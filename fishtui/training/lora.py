@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from fishtui.errors import MisuseError
+from fishtui.errors import MisuseError, loading
 from fishtui.lm.model import DualAR
 
 ADAPTER = "default"
@@ -74,8 +74,9 @@ def attach(model: DualAR, spec: LoraSpec, modules: Iterable[str] | None = None) 
 
     Raises MisuseError if there is nothing to adapt.
     """
-    # Here, for it loads transformers: longer than all that a merged checkpoint needs to speak.
-    from peft import LoraConfig, inject_adapter_in_model
+    # Here, for it loads transformers, and that torchaudio: longer than all that a merged checkpoint needs to speak.
+    with loading("peft"):
+        from peft import LoraConfig, inject_adapter_in_model
 
     names = list(modules) if modules is not None else target_modules(model, spec.targets)
     if not names:

@@ -21,6 +21,7 @@ from textual.screen import Screen
 from fishtui.errors import FishtuiError
 from fishtui.plain import harmless
 from fishtui.project import Project
+from fishtui.tui import mends
 from fishtui.tui.ascii import AsciiOnly
 from fishtui.tui.commands import end_all
 from fishtui.tui.typeahead import TypeAhead
@@ -29,6 +30,8 @@ from fishtui.tui.unexpected import Unexpected
 if TYPE_CHECKING:
     from fishtui.settings import Loaded
     from fishtui.tui.hearing import Hearing
+
+mends.apply()
 
 # Each screen's module is imported when it is first shown.
 SCREENS = {

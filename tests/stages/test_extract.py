@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -98,6 +99,20 @@ def test_one_bad_file_costs_one_line(tmp_path: Path, checkpoint: Path) -> None:
     assert all(entry.reason for entry in ledger.failed)
     assert sorted(codes_of(data)) == ["good.npy", "lies.npy"]
     assert ledger.total == 7
+
+
+def test_a_library_that_can_not_be_loaded_is_no_fault_of_the_clips(
+    tmp_path: Path, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib" / "torchaudio.py").write_text("raise OSError('undefined symbol: foo')")
+    # Worker processes take over where modules are looked for.
+    monkeypatch.syspath_prepend(tmp_path / "lib")
+    monkeypatch.delitem(sys.modules, "torchaudio", raising=False)
+    write_clip(tmp_path / "data" / "a.wav", samples=tone(0.2, rate=22_050), rate=22_050)
+    with pytest.raises(FishtuiError, match="torchaudio can't be loaded: undefined symbol: foo") as raised:
+        run(tmp_path, checkpoint)
+    assert "fishtui doctor" in raised.value.remedy
 
 
 def test_when_memory_runs_out_the_batch_is_halved(

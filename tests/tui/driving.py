@@ -8,6 +8,7 @@ from typing import Any
 
 from textual.app import App
 from textual.events import Key
+from textual.keys import _character_to_key
 from textual.pilot import Pilot
 
 # Seconds: far more than anything takes, on a machine however busy.
@@ -25,7 +26,7 @@ async def until(pilot: Pilot[Any], condition: Callable[[], object]) -> None:
 def burst(app: App[Any], *keys: str) -> None:
     """Press keys that come all at once, as over a slow connection: none waits for the one before."""
     for key in keys:
-        app.post_message(Key(key, key if len(key) == 1 else None))
+        app.post_message(Key(_character_to_key(key) if len(key) == 1 else key, key if len(key) == 1 else None))
 
 
 def text_of(app: App[Any]) -> str:

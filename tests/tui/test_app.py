@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import random
 import subprocess
 import sys
 import threading
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
+from textual.app import SystemCommand
+from textual.command import CommandPalette
 from textual.pilot import Pilot
 from textual.widgets import Input, Log, OptionList, Static
 
 from fishtui.catalog.scan import scan
 from fishtui.catalog.store import Catalog
 from fishtui.project import Project
-from fishtui.runs import queue
 from fishtui.runs.reporter import Reporter
 from fishtui.settings import load
 from fishtui.tui import main
@@ -259,6 +257,37 @@ def test_an_action_of_the_palette_is_done_where_its_key_would_be(project: Projec
     drive(project, story)
 
 
+def test_keys_that_come_together_choose_one_action_and_end_one_dialog(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    only = SystemCommand("count", "how often", lambda: done.append("once"))
+    monkeypatch.setattr(Fishtui, "get_system_commands", lambda self, screen: [only])
+
+    async def story(app: Fishtui, pilot: Pilot[None]) -> None:
+        await pilot.press("ctrl+p")
+        await until(pilot, lambda: "how often" in text_of(app))
+        burst(app, "down", "enter", "enter", "enter")
+        await until(pilot, lambda: done and not CommandPalette.is_open(app))
+        for dialog in ("question_mark", "ctrl+p"):
+            await pilot.press(dialog)
+            await until(pilot, lambda: len(app.screen_stack) == 2)
+            burst(app, "escape", "escape", "escape")
+            await until(pilot, lambda: len(app.screen_stack) == 1)
+        await pilot.pause()
+
+    drive(project, story)
+    assert done == ["once"]
+
+
+def test_a_list_without_room_takes_keys(project: Project) -> None:
+    async def story(app: Fishtui, pilot: Pilot[None]) -> None:
+        await pilot.press("ctrl+p", "pagedown", "pageup", "escape")
+        await until(pilot, lambda: len(app.screen_stack) == 1)
+
+    drive(project, story, (40, 2))
+
+
 def test_the_interface_starts_without_what_it_does_not_need_yet(project: Project) -> None:
     code = (
         "import asyncio, sys\nfrom pathlib import Path\nfrom fishtui.project import Project\n"
@@ -291,14 +320,6 @@ def test_a_folder_opens_the_interface_and_a_command_does_not(words: list[str], w
     assert main.is_wanted(words, ["runs"]) == wanted
 
 
-KEYS = [
-    *"abcdefghijklmnoprstuvwxyzADFGLNRSUX123456*/:?[] ",
-    *("enter", "escape", "tab", "shift+tab", "up", "down", "left", "right", "pageup", "pagedown", "home", "end"),
-    *("ctrl+f", "ctrl+d", "ctrl+u", "ctrl+right", "ctrl+left", "backspace", "delete"),
-]
-PRESSES = int(os.environ.get("FISHTUI_MONKEY", "150"))
-
-
 def test_a_command_that_comes_at_once_is_run(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     run: list[list[str]] = []
     monkeypatch.setattr(CommandLine, "run_command", lambda self, words: run.append(words))
@@ -306,31 +327,5 @@ def test_a_command_that_comes_at_once_is_run(project: Project, monkeypatch: pyte
     async def story(app: Fishtui, pilot: Pilot[None]) -> None:
         burst(app, "2", "colon", *"stats", "enter", "ctrl+u", *"doctor", "enter", "escape")
         await until(pilot, lambda: run == [["stats"], ["doctor"]] and isinstance(app.screen, Clips))
-
-    drive(project, story)
-
-
-BURST = 25
-
-
-@pytest.mark.long
-@pytest.mark.parametrize("seed", [1, 2])
-def test_a_monkey_at_the_keys_breaks_nothing(project: Project, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    # It may ask for anything, and commands of its own would outlive it.
-    monkeypatch.setattr(queue, "start", lambda run, chosen: None)
-    monkeypatch.setattr(CommandLine, "run_command", lambda self, words: None)
-    monkeypatch.setattr("fishtui.tui.screens.launch.run_fishtui", lambda *asked, **how: (1, "", "error: no"))
-    monkeypatch.setattr("fishtui.tui.screens.overview.run_fishtui", lambda *asked, **how: (1, "", "error: no"))
-    monkeypatch.setattr("fishtui.tui.screens.settings.run_fishtui", lambda *asked, **how: (1, "", "error: no"))
-    chance = random.Random(seed)
-
-    async def story(app: Fishtui, pilot: Pilot[Any]) -> None:
-        app.hear = lambda *paths, **options: None  # type: ignore[method-assign]
-        app.action_quit = pilot.pause  # type: ignore[method-assign,assignment]
-        for _ in range(PRESSES // BURST):
-            # As fast as they come through a slow connection: many at once.
-            await pilot.press(*chance.choices(KEYS, k=BURST))
-            await pilot.resize_terminal(chance.randint(20, 160), chance.randint(5, 50))
-        assert app.is_running
 
     drive(project, story)

@@ -1,0 +1,65 @@
+"""A monkey at the keys: whatever is pressed, in any order and however fast, on a terminal of any size."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import shutil
+import string
+from pathlib import Path
+
+import pytest
+
+from fishtui.project import Project
+from fishtui.runs import queue
+from fishtui.tui.app import Fishtui
+from fishtui.tui.dialogs import CommandLine
+from tests.tui import showcase
+from tests.tui.driving import burst
+
+# Of all monkeys together, each with a seed of its own.
+PRESSES = int(os.environ.get("FISHTUI_MONKEY", "20000"))
+MONKEYS = 4
+MOST_AT_ONCE = 40
+KEYS = [
+    *string.ascii_letters, *string.digits, *"*/:?[] -.",
+    *("enter", "escape", "tab", "shift+tab", "up", "down", "left", "right", "pageup", "pagedown", "home", "end"),
+    *("ctrl+f", "ctrl+d", "ctrl+u", "ctrl+p", "ctrl+right", "ctrl+left", "ctrl+y", "backspace", "delete"),
+]  # fmt: skip
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(MONKEYS))
+def test_a_monkey_at_the_keys_breaks_nothing(
+    built: Path, tmp_path: Path, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = Project(Path(shutil.copytree(built, tmp_path / "myvoice")))
+    chance = random.Random(seed)
+    unexpected: list[BaseException] = []
+    showcase.stand_still(monkeypatch)
+    # It may ask for anything; processes of its own would outlive it, and files elsewhere too.
+    monkeypatch.setattr(queue, "start", lambda run, chosen: None)
+    monkeypatch.setattr(CommandLine, "run_command", lambda self, words: None)
+    for screen in ("launch", "settings"):
+        monkeypatch.setattr(f"fishtui.tui.screens.{screen}.run_fishtui", lambda *asked, **how: (1, "", "error: no"))
+    monkeypatch.setattr(Fishtui, "hear", lambda self, *paths, **options: None)
+    monkeypatch.setattr(Fishtui, "deliver_screenshot", lambda self, *where, **options: None)
+    monkeypatch.setattr(Fishtui, "action_quit", lambda self: asyncio.sleep(0))
+    monkeypatch.setattr(Fishtui, "tell_unexpected", lambda self, error: unexpected.append(error))
+
+    async def press() -> None:
+        app = Fishtui(project)
+        async with app.run_test(size=(80, 24)) as pilot:
+            left = PRESSES // MONKEYS
+            while left > 0:
+                keys = chance.choices(KEYS, k=min(left, chance.randint(1, MOST_AT_ONCE)))
+                left -= len(keys)
+                burst(app, *keys)
+                await pilot.pause()
+                await pilot.resize_terminal(chance.randint(20, 160), chance.randint(5, 50))
+                assert app.is_running
+
+    asyncio.run(press())
+    for error in unexpected:
+        raise error
