@@ -10,6 +10,7 @@ import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -241,11 +242,14 @@ class Loaded:
     sources: Mapping[str, str] = field(default_factory=dict)
 
 
-def known() -> Iterator[Setting]:
-    """Every setting there is, section by section."""
-    for section in msgspec.structs.fields(Settings):
-        for item in msgspec.structs.fields(section.type):
-            yield Setting(f"{section.name}.{item.name}", item.default, item.type, _description(item.type))
+@cache
+def known() -> Mapping[str, Setting]:
+    """Every setting there is by its name, section by section."""
+    return {
+        (name := f"{section.name}.{item.name}"): Setting(name, item.default, item.type, _description(item.type))
+        for section in msgspec.structs.fields(Settings)
+        for item in msgspec.structs.fields(section.type)
+    }
 
 
 def load(settings_file: Path, environment: Mapping[str, str] | None = None, overrides: Iterable[str] = ()) -> Loaded:
@@ -253,7 +257,7 @@ def load(settings_file: Path, environment: Mapping[str, str] | None = None, over
 
     Raises MisuseError that names the file or variable, the key, the nearest known key, and what is wrong.
     """
-    catalog = {setting.name: setting for setting in known()}
+    catalog = known()
     values: dict[str, Any] = {}
     sources: dict[str, str] = {}
 

@@ -70,15 +70,13 @@ def test_lists_are_written_with_commas(tmp_path: Path) -> None:
 def test_the_template_names_every_setting_at_its_default(tmp_path: Path) -> None:
     uncommented = "\n".join(line.removeprefix("# ") if " = " in line else line for line in template().splitlines())
     content = tomllib.loads(uncommented)
-    assert {f"{section}.{key}" for section, table in content.items() for key in table} == {
-        each.name for each in known()
-    }
+    assert {f"{section}.{key}" for section, table in content.items() for key in table} == known().keys()
     assert load(write(tmp_path, uncommented), {}).values == Settings()
     assert load(write(tmp_path, template()), {}).sources == {}
 
 
 def test_every_setting_has_help() -> None:
-    assert [each.name for each in known() if not each.help] == []
+    assert [each.name for each in known().values() if not each.help] == []
 
 
 def test_the_published_schema_is_that_of_the_code() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
@@ -71,14 +72,15 @@ class Field:
         return [self.option, value] if self.option else [value]
 
 
-def fields(stage: str) -> list[Field]:
+@cache
+def fields(stage: str) -> Sequence[Field]:
     """All that the command of a stage can be given: arguments first, then options, then its other settings."""
     command: click.Command = getattr(import_module(f"fishtui.cli.{COMMANDS[stage]}"), stage)
     given = [_field(stage, parameter) for parameter in command.params if parameter.name not in HIDDEN]
     taken = {each.default for each in given}
     others = [
         Field(each.name, _sentence(each.help), f"--set {each.name}", each.name, each.name, choices=_choices(each.name))
-        for each in settings.known()
+        for each in settings.known().values()
         if (each.name.startswith(f"{stage}.") or each.name in BESIDE.get(stage, ())) and each.name not in taken
     ]
     return [*sorted(given, key=lambda field: bool(field.option)), *others]
@@ -124,7 +126,8 @@ def _field(stage: str, parameter: click.Parameter) -> Field:
 
 def _choices(setting: str) -> tuple[str, ...]:
     """The values that a setting may have, if they are few words."""
-    kind = next((each.type for each in settings.known() if each.name == setting), None)
+    known = settings.known().get(setting)
+    kind = known.type if known else None
     inner = get_args(kind)[0] if get_origin(kind) is Annotated else kind
     return tuple(get_args(inner)) if get_origin(inner) is Literal else ()
 

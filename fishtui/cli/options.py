@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from fishtui.catalog.store import Catalog
     from fishtui.runs.ledger import Ledger
     from fishtui.runs.reporter import Reporter
-    from fishtui.settings import Loaded, Setting
+    from fishtui.settings import Loaded
 
 # A term of a filter that begins like an option.
 NEGATED = re.compile(r"-[A-Za-z]+(-[A-Za-z]+)*:")
@@ -226,16 +226,11 @@ SETTING_PREFIX = "setting__"
 
 def setting(option: str, name: str, **attributes: Any) -> Callable[[Command], Command]:
     """An option that stands for the setting `name`; checked, and described, as the setting is."""
-    described = _known()[name]
-    help = f"{described.help[:1].upper()}{described.help[1:]} [{_shown(described.default)}]"
-    return click.option(option, SETTING_PREFIX + name.replace(".", "__"), help=help, metavar="VALUE", **attributes)
-
-
-@functools.cache
-def _known() -> dict[str, Setting]:
     from fishtui.settings import known
 
-    return {each.name: each for each in known()}
+    described = known()[name]
+    help = f"{described.help[:1].upper()}{described.help[1:]} [{_shown(described.default)}]"
+    return click.option(option, SETTING_PREFIX + name.replace(".", "__"), help=help, metavar="VALUE", **attributes)
 
 
 def _shown(default: Any) -> str:

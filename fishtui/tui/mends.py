@@ -6,11 +6,13 @@ from typing import Any
 
 from textual.await_complete import AwaitComplete
 from textual.command import CommandPalette
+from textual.events import Mount
 from textual.screen import Screen
 from textual.widgets import OptionList
 
 _move_page = OptionList._move_page
 _dismiss = Screen.dismiss
+_mount = CommandPalette._on_mount
 _select_or_command = CommandPalette._select_or_command
 
 
@@ -31,6 +33,12 @@ def _dismiss_palette(palette: CommandPalette, result: Any = None) -> AwaitComple
     return _dismiss_once(palette, result)
 
 
+def _mount_if_open(palette: CommandPalette, event: Mount) -> None:
+    # It takes what is below it for what it was called from; by now it may have been closed, or another mode come up.
+    if palette.is_current:
+        _mount(palette, event)
+
+
 def _select_if_open(palette: CommandPalette, event: Any = None) -> None:
     # The same for several that chose it before the first of them was heeded.
     if palette.is_current:
@@ -42,4 +50,5 @@ def apply() -> None:
     OptionList._move_page = _move_page_if_shown  # type: ignore[assignment, method-assign]
     Screen.dismiss = _dismiss_once  # type: ignore[assignment, method-assign]
     CommandPalette.dismiss = _dismiss_palette  # type: ignore[assignment, method-assign]
+    CommandPalette._on_mount = _mount_if_open  # type: ignore[assignment, method-assign]
     CommandPalette._select_or_command = _select_if_open  # type: ignore[assignment, method-assign]

@@ -279,7 +279,7 @@ def test_another_name_is_another_training(done: Pipeline) -> None:
 
 
 def test_the_settings_and_modules_that_steps_name_exist(done: Pipeline) -> None:
-    names = {setting.name for setting in known()} | {steps.GLOBAL_BATCH}
+    names = known().keys() | {steps.GLOBAL_BATCH}
     package = Path(steps.__file__).parent.parent
     for step in ALL:
         assert set(step.settings) <= names
@@ -293,7 +293,7 @@ def test_every_setting_of_a_stage_either_counts_or_is_of_speed_and_place() -> No
     elsewhere = {"batch_size", "batch_seconds", "workers", "device", "devices", "nodes", "strategy", "compile"}
     elsewhere |= {"gradient_checkpointing"}
     for step in ALL:
-        of_stage = {each.name for each in known() if each.name.startswith(f"{step.name}.")}
+        of_stage = {name for name in known() if name.startswith(f"{step.name}.")}
         assert {name.partition(".")[2] for name in of_stage - set(step.settings)} <= elsewhere
 
 

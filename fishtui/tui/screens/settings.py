@@ -67,7 +67,7 @@ class Settings(Mode[Snapshot]):
         loaded = self.fishtui.loaded
         tables: dict[str, dict[str, Any]] = msgspec.to_builtins(loaded.values)
         rows = []
-        for each in settings.known():
+        for each in settings.known().values():
             section, _, key = each.name.partition(".")
             source = loaded.sources.get(each.name, "default")
             rows.append((each.name, shown(tables[section][key]), source, each.help))
