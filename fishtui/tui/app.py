@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
+from textual.command import CommandPalette
 from textual.filter import LineFilter
 from textual.reactive import Reactive
 from textual.screen import Screen
@@ -120,6 +121,12 @@ class Fishtui(Unexpected, TypeAhead):
         yield SystemCommand(
             "screenshot", "save the screen as SVG", lambda: self.set_timer(0.1, self.deliver_screenshot)
         )
+
+    def action_command_palette(self) -> None:
+        """Find any action by its name."""
+        # Without the id that Textual gives it: one that was closed may still be about to go.
+        if not isinstance(self.screen, CommandPalette):
+            self.push_screen(CommandPalette())
 
     def action_help(self) -> None:
         """Show the keys that work where the focus is."""
