@@ -1,6 +1,8 @@
 """A LoRA step of a mid-size model (dim 256, 6 + 2 layers, published vocabulary), batch 2 × 1,024 tokens.
 
-The plain way computes all logits of all positions at once, with peft's own layers, and asks autograd for the rest.
+In float32; and as the published model is trained, under autocast to bfloat16 with a base in bfloat16, where the CPU
+computes in it. The plain way computes all logits of all positions at once, with peft's own layers, and asks autograd
+for the rest.
 """
 
 from __future__ import annotations
@@ -18,9 +20,10 @@ from fishtui.lm.config import ModelConfig
 from fishtui.lm.loss import losses
 from fishtui.lm.model import DualAR
 from fishtui.training.lora import attach, parse_preset, trainable
+from tests.bench.extraction import DTYPES
 
 UNIT = "steps/s"
-CASES = ["LoRA 2 x 1024"]
+CASES = [f"LoRA 2 x 1024 {dtype}" for dtype in DTYPES]
 STEPS = 3
 SEMANTIC = 151_658
 
@@ -30,6 +33,7 @@ def measure(case: str, plain: bool) -> float:
     if not plain:
         keep_freed_memory()
     torch.manual_seed(0)
+    dtype = getattr(torch, case.split()[-1])
     published = json.loads((Path(__file__).parents[1] / "lm" / "config-s1-mini.json").read_text(encoding="utf-8"))
     sizes = {"dim": 256, "n_layer": 6, "n_head": 4, "n_local_heads": 2, "head_dim": 64, "intermediate_size": 768}
     fast = {"fast_dim": 256, "n_fast_layer": 2, "fast_n_head": 4, "fast_n_local_heads": 2, "fast_head_dim": 64}
@@ -39,6 +43,7 @@ def measure(case: str, plain: bool) -> float:
     for parameter in model.parameters():
         if parameter.ndim > 1:
             torch.nn.init.normal_(parameter, std=0.02)
+    model.to(dtype)
     attach(model, parse_preset("r_8_alpha_16", dropout=0.01))
     if plain:
         for module in model.modules():
@@ -51,7 +56,9 @@ def measure(case: str, plain: bool) -> float:
     for step in range(STEPS + 1):
         if step == 1:
             started = time.perf_counter()
-        compute(model, tokens, labels).backward()
+        with torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16):
+            loss = compute(model, tokens, labels)
+        loss.backward()
         torch.nn.utils.clip_grad_norm_(trainable(model).values(), 1.0)
         optimizer.step()
         optimizer.zero_grad()
