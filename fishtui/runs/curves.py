@@ -8,13 +8,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from fishtui.runs.tail import EventTail
 
 SMOOTHED = "smoothed_loss"
 # What curves are kept of: the others no one looks at in a terminal.
 KEPT = ("loss", SMOOTHED, "validation_loss", "learning_rate", "gradient_norm", "tokens_per_second")
+# Beyond what is stored; JSON allows any.
+ENDLESS = 2**63
 # How much of a smoothed value comes from the one before it: the mean is over some 20 steps.
 WEIGHT = 0.95
 
@@ -52,6 +54,11 @@ class Curve:
         return found
 
 
+def _is_drawable(value: Any) -> TypeGuard[float]:
+    """Whether it is a number that can be stored and drawn."""
+    return isinstance(value, int | float) and abs(value) < ENDLESS
+
+
 class Curves:
     """Follows the metrics in a run's events."""
 
@@ -68,13 +75,12 @@ class Curves:
 
     def _take(self, step: Any, values: Any) -> None:
         # Whatever else wrote into the file.
-        if not isinstance(step, int) or not isinstance(values, Mapping):
+        if not isinstance(step, int) or abs(step) >= ENDLESS or not isinstance(values, Mapping):
             return
         for name, curve in self.curves.items():
-            value = values.get(name)
-            if isinstance(value, int | float):
+            if _is_drawable(value := values.get(name)):
                 curve.put(step, float(value))
-        if isinstance(values.get("loss"), int | float):
+        if _is_drawable(values.get("loss")):
             self._smooth()
 
     def _smooth(self) -> None:

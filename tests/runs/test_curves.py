@@ -49,11 +49,14 @@ def test_what_is_no_metric_of_ours_is_passed_over(tmp_path: Path) -> None:
         '{"version":1,"time":1,"kind":"metric","step":"x","values":{"loss":1}}\n'
         '{"version":1,"time":1,"kind":"metric","step":1,"values":[1]}\n'
         '{"version":1,"time":1,"kind":"metric","step":1,"values":{"loss":"low"}}\n'
+        '{"version":1,"time":1,"kind":"metric","step":1,"values":{"loss":NaN,"gradient_norm":Infinity}}\n'
+        f'{{"version":1,"time":1,"kind":"metric","step":1,"values":{{"loss":1{"0" * 400}}}}}\n'
+        f'{{"version":1,"time":1,"kind":"metric","step":1{"0" * 30},"values":{{"loss":1}}}}\n'
         '{"version":1,"time":1,"kind":"metric","step":1,"values":{"loss":2}}\n{"vers'
     )
     curves = Curves(tmp_path / "events.jsonl")
     read(curves)
-    assert curves.reduced(["loss"], 10) == {"loss": [(1, 2.0)]}
+    assert curves.reduced(["loss", "gradient_norm"], 10) == {"loss": [(1, 2.0)]}
 
 
 @given(st.lists(st.floats(-100, 100), min_size=1, max_size=50))

@@ -32,7 +32,7 @@ from fishtui.tui.widgets.runfacts import Facts, RunDetails
 from fishtui.tui.widgets.runlist import RunList
 from fishtui.tui.widgets.runlog import RunLog
 from tests.builders import project as make_project
-from tests.tui.driving import LONGEST, until
+from tests.tui.driving import LONGEST, text_of, until
 
 LOADED = settings.Loaded(settings.Settings())
 LEDGER = {
@@ -267,18 +267,44 @@ def test_a_training_has_its_loss_plotted_as_it_falls(project: Project) -> None:
     folder = train(project, [5.0 - step / 50 for step in range(100)], state="running")
 
     async def steps(pilot: Pilot[Any], screen: Runs) -> None:
-        plot = screen.query_one("#plot", Plot)
-        await until(pilot, lambda: plot.display and "loss" in text(plot))
-        before = text(plot)
-        assert "val" not in before
+        await until(pilot, lambda: "loss 3.02 (~" in text_of(pilot.app))
+        assert "val" not in text_of(pilot.app)
         with (folder / "events.jsonl").open("ab") as file:
             file.write(b"\x00\x01 torn\n")
         EventWriter(folder / "events.jsonl").write("metric", step=101, values={"validation_loss": 3.5})
-        await until(pilot, lambda: "◆ val 3.5" in text(plot))
+        await until(pilot, lambda: "◆ val 3.5" in text_of(pilot.app))
         await pilot.press("p")
-        assert "learning rate 1e-04" in text(plot)
+        assert "learning rate 1e-04" in text_of(pilot.app)
         await pilot.press("p")
-        assert "gradient norm: none yet" in text(plot)
+        assert "gradient norm: none yet" in text_of(pilot.app)
+
+    drive(project, steps)
+
+
+def test_the_view_of_a_plot_stays_where_it_was_moved_until_another_is_shown(project: Project) -> None:
+    folder = train(project, [5.0 - step / 50 for step in range(100)], state="running")
+
+    def numbers(screen: Runs) -> list[str]:
+        chart = screen.query_one("#plot Chart")
+        return " ".join(text(chart.query_one(f"#margin-{side}")) for side in ("left", "bottom")).split()
+
+    async def steps(pilot: Pilot[Any], screen: Runs) -> None:
+        await until(pilot, lambda: "loss 3.02 (~" in text_of(pilot.app))
+        await until(pilot, lambda: "100" in numbers(screen))
+        whole = numbers(screen)
+        screen.query_one("#plot Chart").focus()
+        await pilot.press("plus", "plus", "left")
+        await until(pilot, lambda: numbers(screen) != whole)
+        moved = numbers(screen)
+        EventWriter(folder / "events.jsonl").write("metric", step=101, values={"loss": 3.01})
+        await until(pilot, lambda: "loss 3.01 (~" in text_of(pilot.app))
+        assert numbers(screen) == moved
+        await pilot.press("0")
+        await until(pilot, lambda: numbers(screen) == whole)
+        await pilot.press("plus")
+        await until(pilot, lambda: numbers(screen) != whole)
+        await pilot.press("p", "p", "p", "p")
+        await until(pilot, lambda: numbers(screen) == whole)
 
     drive(project, steps)
 

@@ -114,14 +114,13 @@ class Runs(Mode[Rows]):
             yield RunList(id="list")
             with Vertical(id="side", classes="-words"):
                 yield Plot(id="plot")
-                yield Plot(id="second")
+                yield Plot(id="second", can_focus=False)
                 yield Facts(id="facts")
         yield Rule("log", id="log-title")
         yield ExactInput(placeholder="search the log, then n and N", id="search", compact=True)
         yield RunLog(id="log")
 
     def on_mount(self) -> None:
-        self.query_one("#second", Plot).can_focus = False
         self.set_focus(self.query_one(RunList))
         self.set_interval(CLOSER, self.look_closer)
 
@@ -217,7 +216,7 @@ class Runs(Mode[Rows]):
         if has_plot:
             for plot, number in ((self.query_one("#plot", Plot), 0), (self.query_one("#second", Plot), 1)):
                 metric = (self.metric + number) % len(METRICS)
-                plot.show(closer.plots[metric], f"{METRICS[metric].title}: none yet")
+                plot.show(closer.plots[metric], (closer.run_id, metric), f"{METRICS[metric].title}: none yet")
 
     # What keys do.
 

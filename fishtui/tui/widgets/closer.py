@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from time import monotonic
 
 from fishtui.project import Project
@@ -45,6 +46,8 @@ class Looker:
         with self._turn:
             if is_cancelled():
                 return
+            # It loads numpy, for which the event loop would have to wait.
+            import_module("fishtui.tui.widgets.chart")
             rows = [row, *marked]
             self._curves = {each.id: self._curves.get(each.id) or Curves(each.folder / "events.jsonl") for each in rows}
             state = row.id, row.state

@@ -40,7 +40,7 @@ def series_of(runs: Sequence[tuple[Row, Curves]], metric: Metric, points: int) -
             )
             for number, (row, curves) in enumerate(there)
         ]
-        return (Series((), metric.title, "plot--axis"), *lines) if lines else ()
+        return (Series((), metric.title, "plot--heading"), *lines) if lines else ()
     if not there:
         return ()
     curves = there[0][1]

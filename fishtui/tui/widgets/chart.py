@@ -1,0 +1,121 @@
+"""textual-plot's widget as the interface wants it: round numbers in few characters, keys to zoom, ASCII."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.reactive import reactive
+from textual_plot import HiResMode, PlotWidget
+from textual_plot.axis_formatter import AxisFormatter
+
+from fishtui.tui.widgets.plots import Series, shown
+
+# Columns that a sign wants for itself.
+CLOSE = 5
+# Characters of a number at the left.
+WIDEST = 5
+# Columns from one number to the next below the curves.
+APART = 8
+
+
+class RoundNumbers(AxisFormatter):
+    """Round numbers, at most about `most()` of them, none longer than `WIDEST`; as many digits as tell them apart."""
+
+    def __init__(self, most: Callable[[], int]) -> None:
+        self._most = most
+
+    def get_ticks(self, min_: float, max_: float, max_ticks: int = 8) -> list[float]:
+        least = max(max_ - min_, 1e-12) / max(self._most(), 1)
+        power = 10.0 ** math.floor(math.log10(least))
+        ticks: list[float] = []
+        for step in (factor * power for factor in (1, 2, 5, 10, 20, 50, 100) if factor * power >= least * 0.999):
+            first = math.ceil(min_ / step - 1e-9)
+            ticks = [number * step for number in range(first, math.floor(max_ / step + 1e-9) + 1)]
+            if all(len(label) <= WIDEST for label in self.get_labels_for_ticks(ticks)):
+                return ticks
+        return []
+
+    def get_labels_for_ticks(self, ticks: Sequence[float]) -> list[str]:
+        found = [shown(tick) for tick in ticks]
+        digits = 2
+        while len(set(found)) < len(found) and digits < 15:
+            digits += 1
+            found = [f"{tick:.{digits}g}" for tick in ticks]
+        return found
+
+
+class Chart(PlotWidget, inherit_bindings=False):
+    """Curves between axes. Keys and the wheel look closer; what is new then comes in without moving the view."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("plus,equals_sign", "zoom_in", "closer", key_display="+", tooltip="look closer at the curves"),
+        Binding("minus", "zoom_out", "farther", show=False, tooltip="look from farther away"),
+        Binding("left", "pan_left", "left", show=False, tooltip="move the view to the left"),
+        Binding("right", "pan_right", "right", show=False, tooltip="move the view to the right"),
+        Binding("up", "pan_up", "up", show=False, tooltip="move the view up"),
+        Binding("down", "pan_down", "down", show=False, tooltip="move the view down"),
+        Binding("0", "reset_scales", "all", show=False, tooltip="show the whole curves again"),
+    ]
+    DEFAULT_CSS = """
+    Chart { height: 1fr; }
+    Chart > .plot--axis, Chart:focus > .plot--axis { color: $text-muted; }
+    Chart > .plot--tick { color: $text-muted; text-style: none; }
+    """
+
+    margin_top = reactive(0)
+    margin_bottom = reactive(1)
+    margin_left = reactive(WIDEST + 1)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._styled: Sequence[tuple[Series, str]] = ()
+        self._fixed: tuple[float, float] | tuple[None, None] = (None, None)
+        self.set_x_formatter(RoundNumbers(lambda: self.size.width // APART))
+        self.set_y_formatter(RoundNumbers(lambda: self.size.height // 2))
+
+    def on_resize(self) -> None:
+        """How curves are drawn depends on the room that there is; at first there was none."""
+        self._redraw()
+
+    def show(self, styled: Sequence[tuple[Series, str]], whole: bool) -> None:
+        """Draw series, each with its Rich style; the `whole` of them, or the part that is looked at."""
+        if [*styled] == [*self._styled] and not whole:
+            return
+        self._styled = styled
+        if self.is_mounted:
+            if whole:
+                self.action_reset_scales()
+            self._redraw()
+
+    def _redraw(self) -> None:
+        values = [y for series, _ in self._styled for _, y in series.points]
+        # A curve that stays at one value runs through the middle.
+        fixed = _around(values[0]) if values and min(values) == max(values) else (None, None)
+        if fixed != self._fixed:
+            self._fixed = fixed
+            self.set_ylimits(*fixed)
+        self.clear()
+        lines = None if self.app.ascii else HiResMode.BRAILLE  # type: ignore[attr-defined]
+        signs = []
+        # The first lies on top, and signs on all lines.
+        for series, style in reversed(self._styled):
+            if not series.points:
+                continue
+            x, y = zip(*series.points, strict=True)
+            # Signs that stand close together would hide each other, and all else.
+            is_line = series.is_line or len(x) > self.size.width // CLOSE
+            if is_line:
+                self.plot(x, y, line_style=style, hires_mode=lines)
+            if series.sign:
+                where = slice(-1, None) if is_line else slice(None)
+                signs.append((x[where], y[where], series.sign, style))
+        for x, y, sign, style in signs:
+            self.scatter(x, y, marker=sign, marker_style=style)
+
+
+def _around(value: float) -> tuple[float, float]:
+    room = abs(value) or 1.0
+    return value - room, value + room
