@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
+import pytest
 from textual.app import App
 from textual.events import Key
 from textual.keys import _character_to_key
@@ -23,10 +25,21 @@ async def until(pilot: Pilot[Any], condition: Callable[[], object]) -> None:
         await pilot.pause(0.02)
 
 
-def burst(app: App[Any], *keys: str) -> None:
+async def burst(app: App[Any], *keys: str) -> None:
     """Press keys that come all at once, as over a slow connection: none waits for the one before."""
     for key in keys:
         app.post_message(Key(_character_to_key(key) if len(key) == 1 else key, key if len(key) == 1 else None))
+
+
+async def trickle(app: App[Any], *keys: str) -> None:
+    """Press keys that come one after the other, each a turn of the event loop after the one before."""
+    for key in keys:
+        await burst(app, key)
+        await asyncio.sleep(0)
+
+
+Press = Callable[..., Awaitable[None]]
+PACES = pytest.mark.parametrize("press", [burst, trickle])
 
 
 def text_of(app: App[Any]) -> str:

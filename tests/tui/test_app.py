@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from textual.app import SystemCommand
 from textual.command import CommandPalette
+from textual.events import Paste
 from textual.pilot import Pilot
 from textual.widgets import Input, Log, OptionList, Static
 
@@ -28,7 +29,7 @@ from fishtui.tui.mode import Mode
 from fishtui.tui.screens.clips import Clips
 from fishtui.tui.widgets.keyline import KeyLine
 from tests import builders
-from tests.tui.driving import burst, text_of, until
+from tests.tui.driving import PACES, Press, burst, text_of, until
 
 HEAVY = {"torch", "numpy", "sqlite_utils", "soundfile", "lightning", "peft", "scipy", "torchaudio"}
 
@@ -257,6 +258,16 @@ def test_an_action_of_the_palette_is_done_where_its_key_would_be(project: Projec
     drive(project, story)
 
 
+def test_what_is_pasted_goes_where_the_key_before_it_leads(project: Project) -> None:
+    async def story(app: Fishtui, pilot: Pilot[None]) -> None:
+        await burst(app, "colon")
+        app.post_message(Paste("stats"))
+        await burst(app, "x")
+        await until(pilot, lambda: isinstance(app.focused, Input) and app.focused.value == "statsx")
+
+    drive(project, story)
+
+
 def test_keys_that_come_together_choose_one_action_and_end_one_dialog(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -267,12 +278,12 @@ def test_keys_that_come_together_choose_one_action_and_end_one_dialog(
     async def story(app: Fishtui, pilot: Pilot[None]) -> None:
         await pilot.press("ctrl+p")
         await until(pilot, lambda: "how often" in text_of(app))
-        burst(app, "down", "enter", "enter", "enter")
+        await burst(app, "down", "enter", "enter", "enter")
         await until(pilot, lambda: done and not CommandPalette.is_open(app))
         for dialog in ("question_mark", "ctrl+p"):
             await pilot.press(dialog)
             await until(pilot, lambda: len(app.screen_stack) == 2)
-            burst(app, "escape", "escape", "escape")
+            await burst(app, "escape", "escape", "escape")
             await until(pilot, lambda: len(app.screen_stack) == 1)
         await pilot.pause()
 
@@ -320,12 +331,13 @@ def test_a_folder_opens_the_interface_and_a_command_does_not(words: list[str], w
     assert main.is_wanted(words, ["runs"]) == wanted
 
 
-def test_a_command_that_comes_at_once_is_run(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+@PACES
+def test_a_command_that_comes_at_once_is_run(project: Project, press: Press, monkeypatch: pytest.MonkeyPatch) -> None:
     run: list[list[str]] = []
     monkeypatch.setattr(CommandLine, "run_command", lambda self, words: run.append(words))
 
     async def story(app: Fishtui, pilot: Pilot[None]) -> None:
-        burst(app, "2", "colon", *"stats", "enter", "ctrl+u", *"doctor", "enter", "escape")
+        await press(app, "2", "colon", *"stats", "enter", "ctrl+u", *"doctor", "enter", "escape")
         await until(pilot, lambda: run == [["stats"], ["doctor"]] and isinstance(app.screen, Clips))
 
     drive(project, story)

@@ -29,7 +29,7 @@ from fishtui.tui.widgets.editline import EditInput
 from fishtui.tui.widgets.filterbar import FilterInput
 from fishtui.tui.widgets.waveform import Waveform
 from tests.builders import project, tone, write_clip
-from tests.tui.driving import burst, until
+from tests.tui.driving import PACES, Press, until
 
 SPOKEN = {
     "anna/00": "Hello there.",
@@ -171,26 +171,29 @@ def test_keys_move_the_cursor_and_it_stays_within_the_list(root: Path) -> None:
     drive(root, driven)
 
 
-def test_what_is_typed_in_a_burst_stays_in_its_order(root: Path) -> None:
+@PACES
+def test_what_is_typed_in_a_burst_stays_in_its_order(root: Path, press: Press) -> None:
     path = root / "data" / "anna" / "00.lab"
 
     async def driven(pilot: Pilot[Any], screen: Clips) -> None:
         await pilot.press("e")
         await until(pilot, lambda: screen.query_one(EditInput).value)
-        burst(pilot.app, "ctrl+u", *"Goodd", "backspace", *"_daa", "backspace", *"y", "home", "delete", "g", "enter")
+        keys = ["ctrl+u", *"Goodd", "backspace", *"_daa", "backspace", *"y", "home", "delete", "g", "enter"]
+        await press(pilot.app, *keys)
         await until(pilot, lambda: path.read_text(encoding="utf-8") != "Hello there.")
         assert path.read_text(encoding="utf-8") == "good_day"
 
     drive(root, driven)
 
 
-def test_what_comes_with_the_key_that_opens_a_field_goes_into_the_field(root: Path) -> None:
+@PACES
+def test_what_comes_with_the_key_that_opens_a_field_goes_into_the_field(root: Path, press: Press) -> None:
     async def driven(pilot: Pilot[Any], screen: Clips) -> None:
-        burst(pilot.app, "slash", *"rar", "enter")
+        await press(pilot.app, "slash", *"rar", "enter")
         await until(pilot, lambda: screen.filter == "rar" and not screen.table.ids)
-        burst(pilot.app, "slash", "ctrl+u", "enter")
+        await press(pilot.app, "slash", "ctrl+u", "enter")
         await until(pilot, lambda: not screen.filter and screen.table.has_focus)
-        burst(pilot.app, "e", *"!rar", "enter")
+        await press(pilot.app, "e", *"!rar", "enter")
         path = root / "data" / "anna" / "00.lab"
         await until(pilot, lambda: path.read_text(encoding="utf-8") != "Hello there.")
         assert path.read_text(encoding="utf-8") == "Hello there.!rar"

@@ -195,7 +195,7 @@ def test_a_transcript_that_can_not_be_saved_is_not_lost(project: Project) -> Non
         line = app.screen.query_one(EditLine)
         # What is typed before the transcript is there decides nothing.
         await pilot.press("e", "r")
-        await until(pilot, lambda: line.clip is not None and not line.query_one(EditInput).reading)
+        await until(pilot, lambda: line.clip is not None and line.query_one(EditInput).ready.is_set())
         with builders.file_size_limit(1):
             await pilot.press("!", "enter")
             await until(pilot, lambda: any("✗" in each.message for each in app._notifications))

@@ -16,7 +16,7 @@ from fishtui.runs import queue
 from fishtui.tui.app import Fishtui
 from fishtui.tui.dialogs import CommandLine
 from tests.tui import showcase
-from tests.tui.driving import burst
+from tests.tui.driving import burst, trickle
 
 # Of all monkeys together, each with a seed of its own.
 PRESSES = int(os.environ.get("FISHTUI_MONKEY", "20000"))
@@ -57,7 +57,7 @@ def test_a_monkey_at_the_keys_breaks_nothing(
             while left > 0:
                 keys = chance.choices(KEYS, k=min(left, chance.randint(1, MOST_AT_ONCE)))
                 left -= len(keys)
-                burst(app, *keys)
+                await chance.choice((burst, trickle))(app, *keys)
                 await pilot.pause()
                 if chance.random() < 1 / BURSTS:
                     await pilot.resize_terminal(chance.randint(20, 160), chance.randint(5, 50))

@@ -2,52 +2,43 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
-from textual.events import Key
 from textual.message import Message
 from textual.widgets import Input, Static
 
+from fishtui.tui.typeahead import Late
 from fishtui.tui.widgets.exactinput import ExactInput
 
 
-class EditInput(ExactInput):
-    """The field of the edit line."""
+class EditInput(Late, ExactInput):
+    """The field of the edit line: keys wait until the transcript is there, and are not taken for the table's."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,tab", "leave", "leave", tooltip="leave the transcript as it was"),
     ]
-
-    # Until the transcript is there, keys wait; they are not to be taken for those of the table.
-    reading = False
 
     class Left(Message):
         """The transcript is not to be changed after all."""
 
     def __init__(self, placeholder: str) -> None:
         super().__init__(compact=True, select_on_focus=False, placeholder=placeholder)
-        self._ahead: list[Key] = []
+        self.ready = asyncio.Event()
 
     def wait(self) -> None:
-        """Take the keys: what is to be edited will come."""
-        self.reading, self.value, self._ahead = True, "", []
+        """What is to be edited will come."""
+        self.value = ""
+        self.ready.clear()
 
     def begin(self, text: str) -> None:
-        """Edit that text, with the keys that came before it."""
-        self.reading, self.value = False, text
+        """Edit that text."""
+        self.value = text
         self.cursor_position = len(text)
-        for key in self._ahead:
-            self.post_message(key)
-        self._ahead = []
-
-    async def _on_key(self, event: Key) -> None:
-        if self.reading:
-            event.stop()
-            event.prevent_default()
-            self._ahead.append(Key(event.key, event.character))
+        self.ready.set()
 
     def action_leave(self) -> None:
         self.post_message(self.Left())
@@ -104,6 +95,7 @@ class EditLine(Horizontal):
     def end(self) -> None:
         """Edit nothing any more."""
         self.clip = None
+        self.query_one(EditInput).ready.set()
         self.remove_class("editing")
         self.post_message(self.Closed())
 
@@ -112,7 +104,7 @@ class EditLine(Horizontal):
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         event.stop()
-        if self.query_one(EditInput).reading:
+        if not self.query_one(EditInput).ready.is_set():
             return
         if self.clip is not None:
             self.post_message(self.Saved(self.clip, event.value))
