@@ -128,12 +128,16 @@ class Session:
         from fishtui.cli import watch
         from fishtui.cli.progress import show_events, show_json
         from fishtui.distributed import place
-        from fishtui.runs.execute import execute
+        from fishtui.pipeline.run import known_to_pipeline
+        from fishtui.runs.execute import adopted, execute
         from fishtui.runs.launch import SIDE_BY_SIDE
 
-        work = functools.partial(stage, dry_run=False)
+        work: Callable[[Reporter], Ledger] = functools.partial(stage, dry_run=False)
         if place().rank:
             return _assist(work)
+        run_by = adopted()
+        if run_by is None or run_by.parent is None:
+            work = known_to_pipeline(self.project, self.settings.values, name, arguments, work)
         listen = show_json if self.as_json else show_events
         alone = name not in SIDE_BY_SIDE
         run = execute(self.project, name, self.command, work, self.settings, arguments, listen, alone)

@@ -137,10 +137,15 @@ class Look:
         """The training's checkpoints, by step."""
         return list_saved(self.results / "checkpoints")
 
+    def best(self) -> Saved | None:
+        """The checkpoint that merge takes."""
+        saved = self.checkpoints()
+        return (best(saved) or saved[-1]) if saved else None
+
     def chosen(self) -> Sum:
         """What the checkpoint holds that merge takes."""
-        saved = self.checkpoints()
-        return self._hashes.sum([(best(saved) or saved[-1]).path] if saved else [])
+        checkpoint = self.best()
+        return self._hashes.sum([checkpoint.path] if checkpoint else [])
 
     def results_identity(self) -> str:
         """Tells the training's folder from any other of that name; empty if there is none."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 from fishtui.errors import FishtuiError
 from fishtui.pipeline.look import Look
@@ -17,6 +19,7 @@ from fishtui.runs.reporter import Reporter
 from fishtui.settings import Settings
 
 RESTART = "--restart"
+Work = Callable[[Reporter], Ledger]
 
 
 @dataclass(frozen=True)
@@ -78,9 +81,37 @@ def run_pipeline(
     return ledger
 
 
-def record_begun(project: Project, settings: Settings, decision: Decision) -> None:
-    """Stamp a step that is about to run: if it never ends, it will be gone on with. Raises FishtuiError."""
-    restarts = RESTART in decision.planned.arguments
+def known_to_pipeline(
+    project: Project, settings: Settings, name: str, arguments: Mapping[str, Any], work: Work
+) -> Work:
+    """The `work` of a stage that a person started; if it does just what the pipeline would, that is stamped."""
+    if name not in BY_NAME:
+        return work
+
+    def stamped(reporter: Reporter) -> Ledger:
+        decision = None
+        # What is in the way of a look is in the stage's way too, which says so in its own words.
+        with suppress(FishtuiError):
+            if BY_NAME[name].is_done_by(Look(project, settings, reporter), arguments):
+                decision = decide(project, settings, name, reporter)
+                record_begun(project, settings, decision, restarts=bool(arguments.get("restart")))
+        ledger = work(reporter)
+        # Done it is all the same.
+        with suppress(FishtuiError):
+            if decision is not None:
+                record_done(project, settings, decision)
+        return ledger
+
+    return stamped
+
+
+def record_begun(project: Project, settings: Settings, decision: Decision, restarts: bool | None = None) -> None:
+    """Stamp a step that is about to run: if it never ends, it will be gone on with. Raises FishtuiError.
+
+    `restarts` tells whether what it made before is moved aside first, if that is not as planned.
+    """
+    if restarts is None:
+        restarts = RESTART in decision.planned.arguments
     aside = Look(project, settings, Reporter()).results_identity() if restarts else ""
     write_stamp(project, decision.planned.step, Stamp(evidence=decision.evidence, done=False, setting_aside=aside))
 

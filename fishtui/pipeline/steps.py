@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ class Step:
     Inputs and outputs are sums by a name that a reason can give. `settings` are those that the result follows from:
     nothing that only says how quickly or where. `code` are modules and packages of fishtui. `arguments` gives the
     words after the command's name, from what its stamp says and, unless that can't be told yet, the evidence now.
+    `is_done_by` tells whether a stage that a person starts with such arguments does just what the step would.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Step:
     settings: tuple[str, ...]
     code: tuple[str, ...]
     arguments: Callable[[Look, Stamp | None, Evidence | None], list[str]]
+    is_done_by: Callable[[Look, Mapping[str, Any]], bool]
 
     def evidence(self, look: Look) -> Evidence:
         """What the step's result would follow from now."""
@@ -143,6 +145,21 @@ def _no_arguments(look: Look, stamp: Stamp | None, now: Evidence | None) -> list
     return []
 
 
+def _same(given: Any, wanted: Path) -> bool:
+    return given is not None and Path(given).resolve() == wanted.resolve()
+
+
+def _is_normalized_by(look: Look, given: Mapping[str, Any]) -> bool:
+    source = look.settings.run.source
+    return bool(source) and _same(given["source"], look.project.path(source)) and _same(given["target"], look.data)
+
+
+def _is_merged_by(look: Look, given: Mapping[str, Any]) -> bool:
+    merged = _same(given["base"], look.base) and _same(given["output"], look.merged) and given["template"] is None
+    checkpoint = look.best()
+    return merged and checkpoint is not None and _same(given["adapter"], checkpoint.path)
+
+
 def _keys(section: str, *keys: str) -> tuple[str, ...]:
     return tuple(f"{section}.{key}" for key in keys)
 
@@ -157,6 +174,7 @@ ALL = (
         settings=_keys("normalize", "loudness", "peak"),
         code=(*CLIPS, "stages/normalize.py", "audio"),
         arguments=_normalize_arguments,
+        is_done_by=_is_normalized_by,
     ),
     Step(
         "extract",
@@ -165,6 +183,9 @@ ALL = (
         settings=_keys("extract", "precision", "resampler"),
         code=(*CLIPS, "stages/extract.py", "codes.py", "audio", "codec", "nn.py", "weights.py", "devices.py"),
         arguments=_no_arguments,
+        is_done_by=lambda look, given: (
+            _same(given["data"], look.data) and _same(given["checkpoint"], look.base / CODEC[0])
+        ),
     ),
     Step(
         "pack",
@@ -173,6 +194,7 @@ ALL = (
         settings=_keys("pack", "text_extension", "shard_size", "validation"),
         code=(*CLIPS, "stages/pack.py", "codes.py", "lm/text.py", "shards"),
         arguments=_no_arguments,
+        is_done_by=lambda look, given: _same(given["data"], look.data) and _same(given["output"], look.protos),
     ),
     Step(
         "train",
@@ -188,6 +210,7 @@ ALL = (
         ),
         code=(*NETWORK, "stages/clips.py", "stages/train.py", "training", "shards", "distributed.py"),
         arguments=_train_arguments,
+        is_done_by=lambda look, given: given["name"] == look.settings.run.name,
     ),
     Step(
         "merge",
@@ -196,6 +219,7 @@ ALL = (
         settings=("run.name",),
         code=(*NETWORK, "stages/merge.py", *(f"training/{name}.py" for name in ("adapter", "lora", "origin", "proof"))),
         arguments=lambda look, stamp, now: [look.settings.run.name],
+        is_done_by=_is_merged_by,
     ),
     Step(
         "synthesize",
@@ -208,6 +232,8 @@ ALL = (
         ),
         code=(*NETWORK, "stages/synthesize.py", "codes.py", "audio", "codec"),
         arguments=_synthesize_arguments,
+        # What a person has it say is another sentence, or goes elsewhere.
+        is_done_by=lambda look, given: False,
     ),
 )
 STEPS = tuple(step.name for step in ALL)

@@ -11,9 +11,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fishtui.errors import FishtuiError
-from fishtui.pipeline.plan import UP_TO_DATE
+from fishtui.pipeline.plan import UP_TO_DATE, Planned
+from fishtui.pipeline.run import known_to_pipeline
 from fishtui.pipeline.steps import STEPS
-from fishtui.runs.ledger import Entry
+from fishtui.runs.ledger import Entry, Ledger
+from fishtui.runs.reporter import Reporter
 from tests.pipeline.conftest import Pipeline
 
 
@@ -24,6 +26,52 @@ def test_all_steps_run_in_order_and_then_none(fresh: Pipeline) -> None:
     assert fresh.started[3].arguments == ["train", "voice", "--resume"]
     ledger = fresh.run()
     assert ledger.skipped == [Entry(name, UP_TO_DATE) for name in STEPS]
+
+
+def test_stages_that_a_person_starts_count_where_they_do_what_the_pipeline_would(fresh: Pipeline) -> None:
+    root = fresh.project.root
+    merged = fresh.base.with_name("base-voice-lora")
+    checkpoint = fresh.results / "checkpoints" / "step_000010000.ckpt"
+    by_hand: dict[str, dict[str, object]] = {
+        "normalize": {"source": root / "raw", "target": fresh.data, "clean": False},
+        "extract": {"data": fresh.data, "checkpoint": fresh.base / "codec.pth"},
+        "pack": {"data": fresh.data, "output": fresh.data / "protos"},
+        "train": {"name": "voice", "resume": False, "restart": False},
+        "merge": {"base": fresh.base, "adapter": checkpoint, "output": merged, "template": None},
+    }
+    other: dict[str, dict[str, object]] = {
+        "normalize": {"source": root / "other"},
+        "extract": {"data": fresh.data / "anna"},
+        "pack": {"output": root / "elsewhere"},
+        "train": {"name": "trial"},
+        "merge": {"adapter": fresh.results / "checkpoints" / "step_000000100.ckpt"},
+    }
+
+    def do(name: str, arguments: dict[str, object]) -> None:
+        def work(reporter: Reporter) -> Ledger:
+            fresh.start(Planned(name, True, "", [name, *map(str, planned[name][1:])]))
+            return Ledger()
+
+        known_to_pipeline(fresh.project, fresh.settings, name, arguments, work)(Reporter())
+
+    for name, arguments in by_hand.items():
+        planned = {each.step: each.arguments for each in fresh.plan()}
+        assert name in fresh.reasons()
+        do(name, {**arguments, **other[name]})
+        assert name in fresh.reasons()
+        do(name, arguments)
+        assert name not in fresh.reasons()
+    assert list(fresh.reasons()) == ["synthesize"]
+
+
+def test_a_stage_that_a_person_starts_and_that_breaks_off_did_not_finish(done: Pipeline) -> None:
+    def work(reporter: Reporter) -> Ledger:
+        raise FishtuiError("no more")
+
+    arguments = {"data": done.data, "output": done.data / "protos"}
+    with pytest.raises(FishtuiError, match="no more"):
+        known_to_pipeline(done.project, done.settings, "pack", arguments, work)(Reporter())
+    assert done.reasons()["pack"] == "it did not finish"
 
 
 def test_the_first_failure_ends_it_and_the_next_run_goes_on_there(fresh: Pipeline) -> None:
