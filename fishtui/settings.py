@@ -364,14 +364,17 @@ def template() -> str:
     for section in msgspec.structs.fields(Settings):
         lines += [f"# {section.type.__doc__}", f"[{section.name}]"]
         for item in msgspec.structs.fields(section.type):
-            lines.append(f"# {_toml_line(item.name, item.default)}".ljust(44) + f"  # {_description(item.type)}")
+            lines.append(written(known()[f"{section.name}.{item.name}"]))
         lines.append("")
     return "\n".join(lines)
 
 
-def _toml_line(key: str, value: Any) -> str:
+def written(setting: Setting, value: Any = None) -> str:
+    """The setting's line in a commented settings file: with a value; or with its default, and commented out."""
     # A JSON scalar or list of them is also a TOML value.
-    return f"{key} = {msgspec.json.encode(value).decode()}"
+    content = msgspec.json.encode(setting.default if value is None else value).decode()
+    line = f"{'# ' if value is None else ''}{setting.name.partition('.')[2]} = {content}"
+    return f"{line:<44}  # {setting.help}"
 
 
 def schema() -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 from collections.abc import MutableMapping, Sequence
 from pathlib import Path
@@ -58,15 +59,27 @@ def _change(file: Path, name: str, text: str | None) -> None:
     table = document.get(section)
     if table is not None and not isinstance(table, MutableMapping):
         raise MisuseError(f"{file}: {section} is no section", "Mend it in an editor.")
-    if value is not None:
-        if table is None:
-            table = document[section] = tomlkit.table()
-        table[key] = value
-    elif table is not None and key in table:
-        del table[key]
-    after = tomlkit.dumps(document)
+    is_there = table is not None and key in table
+    after = _in_its_line(before, name, value) if is_there == (value is None) else None
+    if after is None:
+        if value is not None:
+            if table is None:
+                table = document[section] = tomlkit.table()
+            table[key] = value
+        elif table is not None and is_there:
+            del table[key]
+        after = tomlkit.dumps(document)
     if after != before:
         write_text(file, after)
+
+
+def _in_its_line(text: str, name: str, value: Any) -> str | None:
+    """The file with the setting put into its commented line, or with None taken out again; None if there is none."""
+    setting = settings.known()[name]
+    section, _, key = name.partition(".")
+    line = rf"# {key} = .*" if value is not None else rf"{key} = .*  # {re.escape(setting.help)}"
+    found = re.search(rf"^\[{section}\]$(?:\n(?!\[).*)*?\n({line})$", text, re.MULTILINE)
+    return found and f"{text[: found.start(1)]}{settings.written(setting, value)}{text[found.end(1) :]}"
 
 
 def _value(name: str, text: str) -> Any:

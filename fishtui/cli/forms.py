@@ -104,7 +104,8 @@ def problems(stage: str, values: Mapping[str, str], file: Path) -> Iterator[tupl
             try:
                 settings.load(file, overrides=[f"{field.setting}={value}"])
             except settings.MisuseError as error:
-                yield field.name, error.problem.partition(": ")[2] or error.problem
+                # Which field it is one sees.
+                yield field.name, error.problem.rpartition(f" = {value!r}: ")[2]
 
 
 def _field(stage: str, parameter: click.Parameter) -> Field:

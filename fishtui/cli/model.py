@@ -213,6 +213,8 @@ def _references(paths: tuple[Path, ...], texts: tuple[str, ...]) -> list[tuple[P
         raise MisuseError(
             f"{len(paths)} references but {len(texts)} reference texts", "Give each --reference its --reference-text."
         )
+    if missing := [path for path in paths if not path.exists()]:
+        raise MisuseError(f"the reference {missing[0]} is not there", "Give a recording, or the codes of one.")
     if texts:
         return list(zip(paths, texts, strict=True))
     try:

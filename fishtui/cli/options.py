@@ -198,7 +198,8 @@ def shared(dry_run: bool = True, stage: bool = False) -> Callable[[Command], Com
             slurm: bool = False,
             **options: Any,
         ) -> Any:
-            around = here()
+            # An absolute path is as good where there is no "here".
+            around = project if project and project.is_absolute() else here()
             found = Project((around / project).resolve()) if project else Project.find(around)
             settings = [f"{name}={_typed(value)}" for name, value in _take_settings(options)]
             typed = click.get_current_context().obj

@@ -169,6 +169,8 @@ def _prepare(folder: Path, overrides: Sequence[str]) -> Project:
     if not ours:
         raise MisuseError(f"{folder} holds something else than a demo", "Give a new folder: `fishtui demo DIR`.")
     check(overrides)
+    if fixed := [each for each in overrides if each.strip().startswith(("paths.", "run."))]:
+        raise MisuseError(f"the demo keeps its own places: {', '.join(fixed)}", "Leave out settings of paths and run.")
     write_text(project.settings_file, SETTINGS)
     apply(project.settings_file, overrides)
     write_recordings(project.root / "data-raw")

@@ -6,8 +6,9 @@ import gc
 import os
 import shlex
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -106,8 +107,26 @@ class Fishtui(Unexpected, TypeAhead):
 
         return settings.load(self.project.settings_file)
 
+    def _elsewhere(self) -> Iterator[SystemCommand]:
+        """What other screens do: choosing it leads there, for what it is done to is to be seen first."""
+        for mode, (title, _) in SCREENS.items():
+            kind = getattr(import_module(f"fishtui.tui.screens.{mode}"), title)
+            for binding in _own_bindings(kind) if mode != self.current_mode else ():
+                told = f"{binding.description}: {self.get_key_display(binding)}"
+                yield SystemCommand(
+                    f"{title}: {binding.description}  ({self.get_key_display(binding)})",
+                    binding.tooltip,
+                    partial(self._lead, mode, told),
+                )
+
+    async def _lead(self, mode: str, told: str) -> None:
+        await self.switch_mode(mode)
+        self.tell(told)
+
     def get_system_commands(self, screen: Screen[Any]) -> Any:
-        """Every key's action that works on the screen, by its name."""
+        """Every key's action that works on the screen, by its name; then those of the other screens."""
+        from fishtui.tui.mode import Mode
+
         for node, binding, enabled, tooltip in screen.active_bindings.values():
             if enabled and binding.description and binding.action != "command_palette":
                 action = binding.action
@@ -117,6 +136,8 @@ class Fishtui(Unexpected, TypeAhead):
                     tooltip or binding.tooltip or "",
                     lambda action=action, node=node: self.run_worker(self.run_action(action, node)),
                 )
+        if isinstance(screen, Mode):
+            yield from self._elsewhere()
         yield SystemCommand("theme", "change the colours", self.action_change_theme)
         yield SystemCommand(
             "screenshot", "save the screen as SVG", lambda: self.set_timer(0.1, self.deliver_screenshot)
@@ -196,6 +217,14 @@ class Fishtui(Unexpected, TypeAhead):
             # full disk the message is all that there is.
             with suppress(OSError):
                 os.write(2, "".join(traceback.format_exception(error)).encode(errors="replace"))
+
+
+def _own_bindings(kind: type[Screen[Any]]) -> Iterator[Binding]:
+    """The keys of a screen that a person is told about."""
+    for each in kind.__mro__[: kind.__mro__.index(Screen)]:
+        for binding in vars(each).get("BINDINGS", ()):
+            if isinstance(binding, Binding) and binding.tooltip:
+                yield binding
 
 
 def _is_plain() -> bool:

@@ -70,6 +70,9 @@ class Guide(ModalScreen[None]):
         options.action_cursor_down() if by > 0 else options.action_cursor_up()
 
     def action_choose(self, name: str) -> None:
+        if self.app.screen is not self:
+            # It was chosen already.
+            return
         self.dismiss()
         app = self.fishtui
         root = app.project.root

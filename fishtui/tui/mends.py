@@ -22,9 +22,13 @@ def _move_page_if_shown(options: OptionList, direction: Any) -> None:
         _move_page(options, direction)
 
 
+def _is_on_top(screen: Screen[Any]) -> bool:
+    return screen.app.screen_stack[-1:] == [screen]
+
+
 def _dismiss_once(screen: Screen[Any], result: Any = None) -> AwaitComplete:
     # Of keys that come together several may end a dialog. Each would end what is on top by then, or the app.
-    return _dismiss(screen, result) if screen.is_current else AwaitComplete()
+    return _dismiss(screen, result) if _is_on_top(screen) else AwaitComplete()
 
 
 def _dismiss_palette(palette: CommandPalette, result: Any = None) -> AwaitComplete:
@@ -35,13 +39,13 @@ def _dismiss_palette(palette: CommandPalette, result: Any = None) -> AwaitComple
 
 def _mount_if_open(palette: CommandPalette, event: Mount) -> None:
     # It takes what is below it for what it was called from; by now it may have been closed, or another mode come up.
-    if palette.is_current:
+    if _is_on_top(palette):
         _mount(palette, event)
 
 
 def _select_if_open(palette: CommandPalette, event: Any = None) -> None:
     # The same for several that chose it before the first of them was heeded.
-    if palette.is_current:
+    if _is_on_top(palette):
         _select_or_command(palette, event)
 
 

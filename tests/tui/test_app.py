@@ -105,6 +105,10 @@ def test_help_and_the_palette_list_what_works_where_one_is(project: Project) -> 
         names = [command.title for command in app.get_system_commands(app.screen)]
         assert any("accept" in name for name in names)
         assert any("Runs" in name for name in names)
+        there = {command.title: command for command in app.get_system_commands(app.screen)}
+        await there["Runs: stop  (s)"].callback()
+        await until(pilot, lambda: app.current_mode == "runs")
+        await until(pilot, lambda: [each.message for each in app._notifications] == ["stop: s"])
 
     drive(project, story)
 
@@ -234,7 +238,7 @@ def test_whoever_presses_enter_twice_or_too_early_starts_one_run_of_what_is_show
     async def story(app: Fishtui, pilot: Pilot[None]) -> None:
         app.go("launch", "train")
         await until(pilot, lambda: app.current_mode == "launch" and "$ fishtui train" in text_of(app))
-        await pilot.press("ctrl+right", "enter", "ctrl+y", "ctrl+u")
+        await pilot.press("ctrl+right", "enter", "ctrl+y", "ctrl+r")
         await until(pilot, lambda: "$ fishtui merge" in text_of(app))
         await pilot.press("enter", "enter", "enter")
         await until(pilot, lambda: asked)

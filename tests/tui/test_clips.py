@@ -29,7 +29,7 @@ from fishtui.tui.widgets.editline import EditInput
 from fishtui.tui.widgets.filterbar import FilterInput
 from fishtui.tui.widgets.waveform import Waveform
 from tests.builders import project, tone, write_clip
-from tests.tui.driving import PACES, Press, until
+from tests.tui.driving import PACES, Press, text_of, until
 
 SPOKEN = {
     "anna/00": "Hello there.",
@@ -158,6 +158,20 @@ def test_why_a_clip_is_rejected_is_typed_and_stays_with_it(root: Path) -> None:
         assert [row(root, f"anna/0{number}")["note"] for number in range(4)] == ["a dog", "cut off", "cut off", ""]
         await pilot.press("home", "R", "ctrl+u", "enter")
         await until(pilot, lambda: row(root, "anna/00")["note"] == "")
+
+    drive(root, driven)
+
+
+def test_a_tiny_terminal_shows_clips_and_lets_them_be_edited(root: Path) -> None:
+    path = root / "data" / "anna" / "00.lab"
+
+    async def driven(pilot: Pilot[Any], screen: Clips) -> None:
+        await pilot.resize_terminal(40, 12)
+        await until(pilot, lambda: text_of(pilot.app).count("anna ") >= 4)
+        await pilot.press("e")
+        await until(pilot, lambda: " e Hello there." in text_of(pilot.app))
+        await pilot.press("!", "enter")
+        await until(pilot, lambda: path.read_text(encoding="utf-8") == "Hello there.!")
 
     drive(root, driven)
 

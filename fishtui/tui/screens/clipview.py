@@ -33,7 +33,7 @@ class ClipView(Mode[Snapshot | None]):
 
     AUTO_FOCUS = "ClipTable"
     HORIZONTAL_BREAKPOINTS = [(0, "-below"), (160, "-beside")]  # noqa: RUF012
-    VERTICAL_BREAKPOINTS = [(0, "-low"), (34, "-high")]  # noqa: RUF012
+    VERTICAL_BREAKPOINTS = [(0, "-tiny"), (18, "-low"), (34, "-high")]  # noqa: RUF012
     DEFAULT_CSS = """
     ClipView {
         & #panes { height: 1fr; layout: vertical; }
@@ -41,6 +41,7 @@ class ClipView(Mode[Snapshot | None]):
         & #detail { height: 10; }
         & ClipDetail { height: 1fr; }
         & #empty { display: none; height: 1fr; padding: 1 2; color: $text-muted; }
+        &.-tiny #detail { height: 2; }
         &.-high #detail { height: 17; }
         &.-high Waveform { height: 9; }
         &.-large #detail { height: 1fr; }

@@ -46,11 +46,18 @@ class Preview:
     fault: bool = False
 
 
+# The form scrolls by these keys unless its fields take them.
+BETWEEN: list[BindingType] = [
+    Binding("down", "app.focus_next", "next field", key_display="↓"),
+    Binding("up", "app.focus_previous", "field before", show=False),
+]
+
+
 class Toggle(Static, can_focus=True):
     """A yes or no, as `[x]`; enter or space turns it."""
 
     DEFAULT_CSS = "Toggle:focus { text-style: reverse; }"
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("space,enter", "turn", "turn", show=False)]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("space,enter", "turn", "turn", key_display="space"), *BETWEEN]
 
     class Turned(Message):
         """It was turned."""
@@ -75,8 +82,8 @@ class Given(ExactInput):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "submit", "start it", tooltip="start it in the background, or queue it"),
-        Binding("down", "app.focus_next", "next field", key_display="↓"),
-        Binding("ctrl+u", "screen.reset", "as it was", tooltip="take back all that was given here"),
+        *BETWEEN,
+        Binding("ctrl+r", "screen.reset", "as it was", tooltip="take back all that was given here"),
         Binding("escape", "screen.leave", "leave the form", tooltip="give the keys back to the screen"),
     ]
 
@@ -86,7 +93,7 @@ class Row(Horizontal):
 
     DEFAULT_CSS = """
     Row { height: 1; }
-    Row .name { width: 26; padding-left: 1; }
+    Row .name { width: 30; padding-left: 1; }
     Row Input { width: 1fr; }
     Row Toggle { width: 3; }
     Row .rest { width: 1fr; }
@@ -159,7 +166,7 @@ class Launch(Mode[Snapshot]):
         Binding("ctrl+left", "stage(-1)", "stage before", show=False, tooltip="the form of the stage before"),
         Binding("down", "app.focus_next", "next field", show=False),
         Binding("up", "app.focus_previous", "field before", show=False),
-        Binding("ctrl+u", "reset", "as it was", show=False, tooltip="take back all that was given here"),
+        Binding("ctrl+r", "reset", "as it was", show=False, tooltip="take back all that was given here"),
         Binding("ctrl+y", "copy", "copy command", show=False, tooltip="copy the command to the clipboard"),
         Binding("escape", "leave", "leave the form", show=False, tooltip="give the keys back to the screen"),
     ]
@@ -241,7 +248,7 @@ class Launch(Mode[Snapshot]):
             self.pause.stop()
         if self.wrong:
             names = ", ".join(self.wrong)
-            self.query_one("#preview", Static).update(harmless(f"first: {names}"))
+            self.query_one("#preview", Static).update(harmless(f"mend first: {names}"))
         else:
             self.pause = self.set_timer(PAUSE, self.preview)
 
@@ -319,6 +326,8 @@ class Launch(Mode[Snapshot]):
         self.fishtui.tell(f"{run['stage']} {run['state']}; it goes on when you leave")
         # Whoever is elsewhere by now is not taken away from there.
         if self.is_current:
+            # Nor are keys to go into a field when one is back.
+            self.action_leave()
             self.fishtui.go("runs", run["id"])
 
     def action_stage(self, by: int) -> None:

@@ -19,6 +19,7 @@ from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from fishtui import figures, glyphs
+from fishtui.errors import FishtuiError
 from fishtui.plain import harmless
 from fishtui.tui.commands import run_fishtui
 from fishtui.tui.mode import Mode, Rule, signed
@@ -271,7 +272,21 @@ class Overview(Mode[Snapshot]):
         self.fishtui.go("launch", "")
 
     def action_run_pipeline(self) -> None:
-        self.fishtui.run_command("run", "--detach")
+        """Run what is due, once that is confirmed: a training may take days."""
+        from fishtui.tui.dialogs import Confirm
+
+        due = _due(self.query_one(Steps).steps)
+        consequence = ""
+        if "train" in due or not due:
+            with suppress(FishtuiError):
+                values = self.fishtui.loaded.values
+                consequence = f"The training {values.run.name} goes on to step {values.train.max_steps:,}."
+
+        def answered(confirmed: bool | None) -> None:
+            if confirmed:
+                self.fishtui.run_command("run", "--detach")
+
+        self.app.push_screen(Confirm(f"Run {', '.join(due) or 'what is due'}?", consequence), answered)
 
     def action_scan(self) -> None:
         self.fishtui.run_command("scan")
@@ -315,6 +330,10 @@ def _machine(snapshot: Snapshot) -> list[Text]:
     return [*lines, Text(f"Disk   {figures.gigabytes(snapshot.free)} free")]
 
 
+def _due(steps: Sequence[Step]) -> list[str]:
+    return [step.name for step in steps if step.glyph in "▲○✗?"]
+
+
 def _advice(steps: Sequence[Step], data: Data | None, has_model: bool) -> str:
     """What a person would do next."""
     if data is None:
@@ -323,7 +342,7 @@ def _advice(steps: Sequence[Step], data: Data | None, has_model: bool) -> str:
         return "Next: put recordings into data/SPEAKER/clip.wav with clip.lab, or i to import them; then s."
     if any(step.glyph in "●◌" for step in steps):
         return "Runs go on when you leave: 3 shows them."
-    due = [step.name for step in steps if step.glyph in "▲○✗?"]
+    due = _due(steps)
     stages = " → ".join(due if len(due) < 4 else [due[0], "…", due[-1]])
     todo = [
         f"c checks {figures.counted(data.unmeasured, 'clip')}" if data.unmeasured else "",

@@ -55,7 +55,7 @@ class Runs(Mode[Rows]):
         &.-zoom-list { #side, #log, #log-title { display: none; } }
         &.-zoom-side { #list, #log, #log-title { display: none; } }
         &.-zoom-log #top { display: none; }
-        #side.-words Plot { display: none; }
+        #side.-words #plot, #side.-words #second { display: none; }
         #side.-plot Facts { display: none; }
     }
     """
@@ -148,8 +148,9 @@ class Runs(Mode[Rows]):
         if self._wanted in there:
             runs.choose(self._wanted)
             self._wanted = ""
-        self._restarting -= self._restarted
-        self._restarted.clear()
+        if not self._wanted:
+            self._restarting -= self._restarted
+            self._restarted.clear()
         self._show_log()
         if not snapshot:
             self._show_closer(Closer(""))
@@ -309,7 +310,7 @@ class Runs(Mode[Rows]):
             consequence = (
                 "It never starts."
                 if row.state == "queued"
-                else "What is finished is saved, of a training a checkpoint. Press s once more to kill it at once."
+                else "What is finished is saved, of a training a checkpoint. While it stops, s once more kills it."
             )
             self._confirmed(f"Stop {_name(row)}?", consequence, lambda: self._stop(row))
 

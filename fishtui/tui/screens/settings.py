@@ -33,6 +33,16 @@ class Snapshot:
     rows: list[tuple[str, str, str, str]]
 
 
+class Values(OptionList):
+    """The settings, to choose one of them."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "select", "change", tooltip="change the setting in fishtui.toml"),
+        Binding("j", "cursor_down", "down", show=False),
+        Binding("k", "cursor_up", "up", show=False),
+    ]
+
+
 class Settings(Mode[Snapshot]):
     """This project's settings, and the doctor."""
 
@@ -44,12 +54,9 @@ class Settings(Mode[Snapshot]):
     Settings #doctor { height: auto; max-height: 9; padding: 0 1; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "edit", "change", tooltip="change the setting in fishtui.toml"),
         Binding("d", "unset", "default", tooltip="take the setting out of fishtui.toml: its default stands again"),
         Binding("D", "doctor", "doctor", tooltip="look for what would get in the way, and say what to do"),
         Binding("t", "app.change_theme", "theme", tooltip="change the colours"),
-        Binding("j", "move('down')", "down", show=False),
-        Binding("k", "move('up')", "up", show=False),
     ]
 
     def __init__(self) -> None:
@@ -57,7 +64,7 @@ class Settings(Mode[Snapshot]):
         self.now = Snapshot([])
 
     def body(self) -> ComposeResult:
-        yield OptionList(id="settings", markup=False, compact=True)
+        yield Values(id="settings", markup=False, compact=True)
         yield Static("", id="help", markup=False)
         yield Rule("Doctor", id="doctor-title")
         with VerticalScroll(id="doctor", can_focus=True):
@@ -104,10 +111,6 @@ class Settings(Mode[Snapshot]):
     def chosen(self) -> None:
         """Change the setting at the cursor."""
         self.action_edit()
-
-    def action_move(self, direction: str) -> None:
-        options = self.query_one("#settings", OptionList)
-        options.action_cursor_down() if direction == "down" else options.action_cursor_up()
 
     @work(exclusive=True, group="edit")
     async def action_edit(self) -> None:

@@ -19,6 +19,7 @@ class EditInput(Late, ExactInput):
     """The field of the edit line: keys wait until the transcript is there, and are not taken for the table's."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "submit", "save", tooltip="save the transcript"),
         Binding("escape,tab", "leave", "leave", tooltip="leave the transcript as it was"),
     ]
 

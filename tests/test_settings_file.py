@@ -1,0 +1,56 @@
+"""Single settings changed in a file that people write too."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fishtui.settings import known, load, template
+from fishtui.settings_file import change
+
+
+def test_a_setting_takes_its_commented_line_and_leaves_it_again(tmp_path: Path) -> None:
+    file = tmp_path / "fishtui.toml"
+    file.write_text(template(), encoding="utf-8")
+    change(file, "train.batch_size", "8")
+    change(file, "paths.data", "voices")
+    lines = file.read_text(encoding="utf-8").splitlines()
+    differing = [(was, now) for was, now in zip(template().splitlines(), lines, strict=True) if was != now]
+    assert [now.partition("  #")[0].rstrip() for _, now in differing] == ['data = "voices"', "batch_size = 8"]
+    assert all(was.partition("  # ")[2] == now.partition("  # ")[2] for was, now in differing)
+    change(file, "train.batch_size", "16")
+    assert load(file, {}).values.train.batch_size == 16
+    change(file, "train.batch_size", None)
+    change(file, "paths.data", None)
+    assert file.read_text(encoding="utf-8") == template()
+
+
+def test_what_a_person_wrote_stays(tmp_path: Path) -> None:
+    file = tmp_path / "fishtui.toml"
+    file.write_text("# mine\n[train]\nmax_steps = 5  # few\n# batch_size is for later\n", encoding="utf-8")
+    change(file, "train.batch_size", "3")
+    change(file, "extract.workers", "2")
+    loaded = load(file, {}).values
+    assert (loaded.train.max_steps, loaded.train.batch_size, loaded.extract.workers) == (5, 3, 2)
+    text = file.read_text(encoding="utf-8")
+    assert text.startswith("# mine\n[train]\nmax_steps = 5  # few\n# batch_size is for later\n")
+    change(file, "train.max_steps", None)
+    assert load(file, {}).values.train.max_steps == known()["train.max_steps"].default
+
+
+@given(st.lists(st.tuples(st.sampled_from(sorted(known())), st.booleans()), max_size=12), st.booleans())
+def test_whatever_is_set_and_unset_is_what_the_file_then_says(
+    tmp_path_factory, changes: list[tuple[str, bool]], commented: bool
+) -> None:
+    file = tmp_path_factory.mktemp("settings") / "fishtui.toml"
+    if commented:
+        file.write_text(template(), encoding="utf-8")
+    wanted: dict[str, bool] = {}
+    for name, is_set in changes:
+        default = known()[name].default
+        shown = " ".join(default) if isinstance(default, tuple) else str(default)
+        change(file, name, shown if is_set else None)
+        wanted[name] = is_set
+    assert set(load(file, {}).sources) == {name for name, is_set in wanted.items() if is_set}
