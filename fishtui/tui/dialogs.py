@@ -111,6 +111,8 @@ class CommandLine(ModalScreen[None]):
         self.at_once = at_once
         self.cursor = cursor
         self.process: asyncio.subprocess.Process | None = None
+        # The words of the command that runs now; and whether it is to go on whatever happens here.
+        self.running: list[str] = []
         self.lasts = False
 
     def compose(self) -> ComposeResult:
@@ -124,13 +126,20 @@ class CommandLine(ModalScreen[None]):
             if self.hint:
                 yield Static(self.hint, markup=False, classes="muted")
             yield Log(max_lines=MOST_LINES, auto_scroll=True)
-            yield Static("enter run   esc back; a stage goes on", markup=False, classes="keys")
+            keys = (
+                "esc back; a stage goes on   tab type another"
+                if self.at_once
+                else "enter run   esc back; a stage goes on"
+            )
+            yield Static(keys, markup=False, classes="keys")
 
     def on_mount(self) -> None:
         if self.cursor is not None:
             self.query_one(Input).cursor_position = self.cursor
         if self.at_once:
-            self.run_command(shlex.split(self.command))
+            # There is nothing to type now; what it prints may be long.
+            self.set_focus(self.query_one(Log))
+            self._begin(shlex.split(self.command))
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         try:
@@ -140,8 +149,13 @@ class CommandLine(ModalScreen[None]):
             return
         if words[:1] == ["fishtui"]:
             del words[0]
-        if words:
-            self.run_command(words)
+        # Whoever presses enter twice wants it once.
+        if words and words != self.running:
+            self._begin(words)
+
+    def _begin(self, words: list[str]) -> None:
+        self.running = words
+        self.run_command(words)
 
     @work(exclusive=True)
     async def run_command(self, words: list[str]) -> None:
@@ -165,6 +179,7 @@ class CommandLine(ModalScreen[None]):
             )
         except OSError as error:
             log.write_line(f"error: fishtui can't be started: {error.strerror}")
+            self.running = []
             return
         assert self.process.stdout is not None
         while block := await self.process.stdout.read(1 << 16):
@@ -177,6 +192,7 @@ class CommandLine(ModalScreen[None]):
                 # It takes its time.
                 await asyncio.sleep(0)
         log.write_line(f"exit status {await self.process.wait()}")
+        self.running = []
 
     def _end(self) -> None:
         if self.process is not None and self.process.returncode is None and not self.lasts:

@@ -127,6 +127,21 @@ def test_a_command_is_run_and_what_it_prints_is_shown_harmlessly(project: Projec
     drive(project, story)
 
 
+def test_a_command_that_runs_is_not_begun_again_by_a_second_enter(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run: list[list[str]] = []
+    monkeypatch.setattr(CommandLine, "run_command", lambda self, words: run.append(words))
+
+    async def story(app: Fishtui, pilot: Pilot[None]) -> None:
+        await burst(app, "s", "c", "enter", "tab", "enter", "enter", "end", " ", "-", "-", "j", "s", "o", "n", "enter")
+        await until(pilot, lambda: len(run) == 2)
+        await pilot.pause()
+
+    drive(project, story)
+    assert run == [["scan"], ["scan", "--json"]]
+
+
 def test_an_empty_folder_gets_a_guide_that_writes_nothing_unasked(tmp_path: Path) -> None:
     async def story(app: Fishtui, pilot: Pilot[None]) -> None:
         await until(pilot, lambda: isinstance(app.screen, Guide))
