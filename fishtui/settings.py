@@ -330,6 +330,9 @@ def _convert(setting: Setting, value: Any, source: str) -> Any:
         return found
     except msgspec.ValidationError as error:
         reason = str(error).partition(" - at ")[0]
+        if " matching regex " in reason:
+            # The help says in words what the pattern does in signs.
+            reason = "that can't be"
         raise MisuseError(f"{source}: {setting.name} = {value!r}: {reason}", f"It is {setting.help}.") from error
 
 

@@ -35,7 +35,7 @@ class Ledger:
         return self.done + len(self.skipped) + len(self.failed)
 
     def skip(self, item: str, reason: str) -> None:
-        """Count `item` as one that needn't be done."""
+        """Count `item` as one that is not done, for a reason that is no fault."""
         self.skipped.append(Entry(item, reason))
 
     def fail(self, item: str, reason: str) -> None:
@@ -58,7 +58,7 @@ def told(content: Mapping[str, Any], verb: str = "done", reasons: int = 6, items
     parts += [f"{len(skipped):,} skipped"] if skipped else []
     parts += [f"{len(failed):,} {'would fail' if verb.startswith('would') else 'failed'}"] if failed else []
     yield f"{content['total']:,} {content['unit']}: {', '.join(parts)}"
-    if figures := " · ".join(_figure(*each) for each in content.get("counts", {}).items()):
+    if figures := " · ".join(_figure(*each) for each in content.get("counts", {}).items() if each[1]):
         yield f"  {figures}"
     for reason, count in Counter(entry["reason"] for entry in skipped).most_common(reasons):
         yield f"  - {count:,} skipped: {reason}"

@@ -44,7 +44,7 @@ def _mount_if_open(palette: CommandPalette, event: Mount) -> None:
 
 
 def _select_if_open(palette: CommandPalette, event: Any = None) -> None:
-    # The same for several that chose it before the first of them was heeded.
+    # The same for several that chose it in the list before the first of them was heeded.
     if _is_on_top(palette):
         _select_or_command(palette, event)
 

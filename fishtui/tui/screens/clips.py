@@ -265,6 +265,7 @@ class Clips(ClipView):
             self.query_one(ReviewBar).show(None)
             self.bar.display = True
             self.apply(before)
+            self.refresh_bindings()
 
     def listed(self, whole: bool) -> None:
         if self.walk is not None:

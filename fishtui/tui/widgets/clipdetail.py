@@ -31,7 +31,7 @@ DELAY = 0.05
 DRAWING_DELAY = 0.1
 MOST_PICTURES = 32
 # What is told of a recording above its picture, and of its silence among the rest.
-LEVELS = {"loudness": ("LUFS", 1), "peak": ("dBFS peak", 1), "snr": ("dB SNR", 0)}
+LEVELS = {"loudness": "{:.1f} LUFS", "peak": "peak {:.1f}", "snr": "SNR {:.0f}"}
 SILENCE = {"lead": "before", "trail": "after", "gap": "inside at most"}
 MUTED = "dim"
 COLOURS = {Severity.ERROR: "$text-error", Severity.WARNING: "$text-warning", Severity.INFO: MUTED}
@@ -194,11 +194,10 @@ class ClipDetail(Unexpected, VerticalScroll, can_focus=True):
     def _show(self, details: Details) -> None:
         row = details.row
         measures = [
-            f"{details.measured[name]:.{digits}f} {unit}"
-            for name, (unit, digits) in LEVELS.items()
+            words.format(details.measured[name])
+            for name, words in LEVELS.items()
             if details.measured.get(name) is not None
         ]
-        measures += [f"{row['rate']:.1f} char/s"] if row["rate"] else []
         self.query_one("#measured", Static).update(Text("  ".join(measures), no_wrap=True, overflow="ellipsis"))
         text = (row["text"] or "").strip()
         missing = Text("no transcript: e writes one", style="italic")
