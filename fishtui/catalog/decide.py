@@ -38,7 +38,7 @@ def tag(catalog: Catalog, clips: Sequence[int], words: str) -> Done:
     """Give clips the tags in `words`, and take away those that stand there with a minus. Raises FishtuiError."""
     from fishtui.catalog import history
 
-    names = words.split()
+    names = _tags(words)
     add = {name for name in names if not name.startswith("-")}
     remove = {name[1:] for name in names if name.startswith("-") and name != "-"}
     changed = history.tag(catalog, clips, add, remove)
@@ -49,9 +49,13 @@ def retag(catalog: Catalog, clip: int, words: str) -> Done:
     """Make `words` all the tags of one clip. Raises FishtuiError."""
     from fishtui.catalog import history
 
-    names, before = set(words.split()), history.tags_of(history.clip_row(catalog, clip))
+    names, before = set(_tags(words)), history.tags_of(history.clip_row(catalog, clip))
     changed = history.tag(catalog, [clip], names - before, before - names)
     return Done("tags saved" if changed else "", (clip,))
+
+
+def _tags(words: str) -> list[str]:
+    return words.replace(",", " ").split()
 
 
 def edit(catalog: Catalog, settings: Settings, clip: int, text: str) -> Done:

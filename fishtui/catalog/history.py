@@ -59,8 +59,9 @@ def tag(catalog: Catalog, clips: Sequence[int], add: Iterable[str] = (), remove:
     """Give clips tags and take some away, as one action; how many of them that changed. Raises MisuseError."""
     add, remove = set(add), set(remove)
     for name in add:
-        if not name.strip() or "|" in name or not name.isprintable():
-            raise MisuseError(f"{name!r} can't be a tag", "A tag is a word without | and line breaks.")
+        # What a filter takes for the end of a tag, or for several.
+        if name.split() != [name] or not name.isprintable() or {"|", ","} & set(name):
+            raise MisuseError(f"{name!r} can't be a tag", "A tag is one word, without commas and |.")
     who, when = reviewer(), now()
     with catalog.transaction() as connection:
         action = next_action(connection)

@@ -87,12 +87,15 @@ class Keys(ModalScreen[None]):
                 keys, _ = rows.setdefault(binding.action, ([], tooltip or binding.tooltip or binding.description))
                 keys.append(screen.app.get_key_display(binding))
         self.rows = [(" ".join(keys), help) for keys, help in rows.values()]
+        self.signs = getattr(screen, "SIGNS", "")
 
     def compose(self) -> ComposeResult:
         width = max((len(keys) for keys, _ in self.rows), default=0)
         text = Text("\n").join(Text.assemble((f"{keys:<{width}}", "bold"), f"  {help}") for keys, help in self.rows)
         with VerticalScroll(classes="dialog tall"):
             yield Static(text)
+            if self.signs:
+                yield Static(self.signs, markup=False, classes="muted")
             yield Static("esc back", markup=False, classes="keys")
 
     def action_leave(self) -> None:

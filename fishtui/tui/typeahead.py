@@ -13,6 +13,8 @@ from textual.message_pump import MessagePump
 # Seconds that a key waits at most for a widget that is busy or going away, and for one that is not ready.
 PATIENCE = 0.25
 LONG_PATIENCE = 5.0
+# Messages that a key leads to, each sent by who handles the one before, and all waited for.
+CONSEQUENCES = 6
 
 
 class Late:
@@ -52,8 +54,11 @@ class TypeAhead(App[None]):
                     late.ready.set()
                 way = (self.focused or self.screen).ancestors_with_self
                 await super().on_event(self._typed.popleft())
-                for node in way:
-                    await _settled(node)
+                for _ in range(CONSEQUENCES):
+                    for node in way:
+                        await _settled(node)
+                    if not any(node.message_queue_size for node in way):
+                        break
         except Exception as error:
             self._handle_exception(error)
 

@@ -90,6 +90,9 @@ def test_an_action_on_many_is_undone_as_one(dataset) -> None:
     ids = [dataset.id(f"anna/{name}") for name in "abc"]
     assert review(dataset.catalog, ids[:1], "accepted", "good") == 1
     assert review(dataset.catalog, ids, "rejected") == 3
+    for wrong in ("", "two words", "a,b", "a|b", "a\nb"):
+        with pytest.raises(MisuseError, match="can't be a tag"):
+            tag(dataset.catalog, ids, add=["fine", wrong])
     assert tag(dataset.catalog, ids, add=["loud", "cough"]) == 3
     assert dataset.row("anna/a")["tags"] == "|cough|loud|"
     assert undo(dataset.catalog, dataset.settings) == 3

@@ -101,6 +101,7 @@ def test_help_and_the_palette_list_what_works_where_one_is(project: Project) -> 
         await pilot.press("question_mark")
         await until(pilot, lambda: isinstance(app.screen, Keys))
         assert any("accept" in help for _, help in app.screen.rows)
+        assert "✗ an error" in app.screen.signs
         await pilot.press("escape")
         names = [command.title for command in app.get_system_commands(app.screen)]
         assert any("accept" in name for name in names)

@@ -10,9 +10,10 @@ from textual import on, work
 from textual.binding import Binding, BindingType
 from textual.message import Message
 
-from fishtui import figures
+from fishtui import figures, glyphs
 from fishtui.catalog import decide, view
 from fishtui.catalog.decide import Done
+from fishtui.checks.table import Severity
 from fishtui.errors import FishtuiError
 from fishtui.tui.dialogs import Ask, Confirm
 from fishtui.tui.screens.clipview import ClipView
@@ -32,6 +33,17 @@ class Clips(ClipView):
     """Look through the dataset, and review it."""
 
     NAME = "Clips"
+    # What stands before a clip, for whoever asks for help.
+    SIGNS = "  ".join(
+        f"{sign} {word}"
+        for sign, word in (
+            (glyphs.REVIEWED["accepted"], "accepted"),
+            (glyphs.REVIEWED["rejected"], "rejected"),
+            (glyphs.SEVERITY[Severity.ERROR], "an error"),
+            (glyphs.SEVERITY[Severity.WARNING], "a warning"),
+            (glyphs.SEVERITY[Severity.INFO], "worth knowing"),
+        )
+    )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("a", "review('accepted')", "accept", tooltip="accept the clip, or those marked, and go on"),
         Binding("r", "review('rejected')", "reject", tooltip="reject the clip, or those marked: stages leave it out"),

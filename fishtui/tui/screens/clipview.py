@@ -124,6 +124,7 @@ class ClipView(Mode[Snapshot | None]):
     def show(self, snapshot: Snapshot | None) -> None:
         if snapshot is None or snapshot.filter != self.filter:
             return
+        self.table.ready.set()
         shown = (self.filter, self.fishtui.project)
         # Of the same filter's clips the cursor stays on its own, for which all of them have to be known.
         keep = self._shown == shown
@@ -138,6 +139,12 @@ class ClipView(Mode[Snapshot | None]):
             self.listed(snapshot.whole)
         self.query_one(ClipDetail).renew()
         self.say()
+
+    def fault(self, error: FishtuiError | None) -> None:
+        super().fault(error)
+        # Not if that was an earlier reading, which the one that goes on has broken off.
+        if error is not None and not self.is_busy("read"):
+            self.table.ready.set()
 
     def listed(self, whole: bool) -> None:
         """The table shows another list."""
@@ -205,6 +212,7 @@ class ClipView(Mode[Snapshot | None]):
         self.filter = text
         self.bar.put(text)
         self.reader.forget()
+        self.table.ready.clear()
         self._read()
 
     def action_filter(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from array import array
 from collections.abc import Callable, Collection
@@ -21,6 +22,7 @@ from fishtui import glyphs
 from fishtui.catalog.query import Sort
 from fishtui.catalog.view import Ids
 from fishtui.errors import FishtuiError
+from fishtui.tui.typeahead import Late
 from fishtui.tui.unexpected import Unexpected
 from fishtui.tui.widgets.clipcolumns import GUTTER, Column, elastic, fitted, layout
 
@@ -81,8 +83,8 @@ class ClipHeader(Widget):
             at += width + 1
 
 
-class ClipTable(Unexpected, ScrollView, can_focus=True, inherit_bindings=False):
-    """A list of clips by their numbers, with a cursor and marks."""
+class ClipTable(Unexpected, Late, ScrollView, can_focus=True, inherit_bindings=False):
+    """A list of clips by their numbers, with a cursor and marks. Keys wait for the list that was asked for."""
 
     DEFAULT_CSS = """
     ClipTable {
@@ -130,6 +132,7 @@ class ClipTable(Unexpected, ScrollView, can_focus=True, inherit_bindings=False):
     def __init__(self, fetch: Callable[[Collection[int]], Rows]) -> None:
         """`fetch` reads rows by number; it is called in a thread, and may raise FishtuiError."""
         super().__init__()
+        self.ready = asyncio.Event()
         self.ids: Ids = array("q")
         self.position = 0
         self.everything = False
