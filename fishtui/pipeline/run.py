@@ -88,13 +88,19 @@ def known_to_pipeline(
     if name not in BY_NAME:
         return work
 
+    restarts = bool(arguments.get("restart"))
+
     def stamped(reporter: Reporter) -> Ledger:
         decision = None
         # What is in the way of a look is in the stage's way too, which says so in its own words.
         with suppress(FishtuiError):
             if BY_NAME[name].is_done_by(Look(project, settings, reporter), arguments):
                 decision = decide(project, settings, name, reporter)
-                record_begun(project, settings, decision, restarts=bool(arguments.get("restart")))
+                if RESTART in decision.planned.arguments and not restarts:
+                    # It goes on with what was learnt from other data or settings: the pipeline would begin anew.
+                    decision = None
+                else:
+                    record_begun(project, settings, decision, restarts=restarts)
         ledger = work(reporter)
         # Done it is all the same.
         with suppress(FishtuiError):

@@ -64,6 +64,24 @@ def test_stages_that_a_person_starts_count_where_they_do_what_the_pipeline_would
     assert list(fresh.reasons()) == ["synthesize"]
 
 
+def test_a_training_gone_on_with_by_hand_counts_only_where_the_pipeline_would_go_on(done: Pipeline) -> None:
+    def train(**given: bool) -> None:
+        def work(reporter: Reporter) -> Ledger:
+            done.train(["voice", *(["--restart"] if given["restart"] else [])])
+            return Ledger()
+
+        known_to_pipeline(done.project, done.settings, "train", {"name": "voice", **given}, work)(Reporter())
+
+    done.change("train", max_steps=20_000)
+    train(resume=True, restart=False)
+    assert "train" not in done.reasons()
+    done.change("train", learning_rate=0.5)
+    train(resume=True, restart=False)
+    assert "learning_rate" in done.reasons()["train"]
+    train(resume=False, restart=True)
+    assert "train" not in done.reasons()
+
+
 def test_a_stage_that_a_person_starts_and_that_breaks_off_did_not_finish(done: Pipeline) -> None:
     def work(reporter: Reporter) -> Ledger:
         raise FishtuiError("no more")
