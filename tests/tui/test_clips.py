@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import sqlite3
+import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from fishtui.catalog.store import Catalog
 from fishtui.project import Project
 from fishtui.runs.reporter import Reporter
 from fishtui.settings import load
+from fishtui.tui import typeahead
 from fishtui.tui.app import Fishtui
 from fishtui.tui.dialogs import Ask, CommandLine, Confirm
 from fishtui.tui.screens.clips import Clips
@@ -160,6 +162,30 @@ def test_why_a_clip_is_rejected_is_typed_and_stays_with_it(root: Path) -> None:
         await until(pilot, lambda: row(root, "anna/00")["note"] == "")
 
     drive(root, driven)
+
+
+def test_a_transcript_that_can_not_be_read_in_time_is_not_replaced(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = root / "data" / "anna" / "00.lab"
+    come = threading.Event()
+    monkeypatch.setattr(typeahead, "LONG_PATIENCE", 0.05)
+
+    async def driven(pilot: Pilot[Any], screen: Clips) -> None:
+        def transcript(clip: int) -> str:
+            come.wait(60)
+            return "Hello there."
+
+        screen.reader.transcript = transcript  # type: ignore[method-assign]
+        field = screen.query_one(EditInput)
+        await pilot.press("e", "x", "enter")
+        await until(pilot, lambda: field.value == "x")
+        assert field.has_focus
+        come.set()
+        await until(pilot, lambda: field.value == "Hello there.")
+        await pilot.press("escape")
+        await until(pilot, lambda: screen.table.has_focus)
+
+    drive(root, driven)
+    assert path.read_text(encoding="utf-8") == "Hello there."
 
 
 def test_a_tiny_terminal_shows_clips_and_lets_them_be_edited(root: Path) -> None:

@@ -29,15 +29,17 @@ class EditInput(Late, ExactInput):
     def __init__(self, placeholder: str) -> None:
         super().__init__(compact=True, select_on_focus=False, placeholder=placeholder)
         self.ready = asyncio.Event()
+        # Keys may stop waiting, but what has not been read is not to be replaced.
+        self.begun = False
 
     def wait(self) -> None:
         """What is to be edited will come."""
-        self.value = ""
+        self.value, self.begun = "", False
         self.ready.clear()
 
     def begin(self, text: str) -> None:
         """Edit that text."""
-        self.value = text
+        self.value, self.begun = text, True
         self.cursor_position = len(text)
         self.ready.set()
 
@@ -105,7 +107,7 @@ class EditLine(Horizontal):
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         event.stop()
-        if not self.query_one(EditInput).ready.is_set():
+        if not self.query_one(EditInput).begun:
             return
         if self.clip is not None:
             self.post_message(self.Saved(self.clip, event.value))
