@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from fishtui.errors import FishtuiError, MisuseError
+from fishtui.errors import FishtuiError, MisuseError, Terminated
 
 if TYPE_CHECKING:
     import torch
@@ -245,9 +245,6 @@ def _reason(place: Place, store: Any, error: BaseException) -> BaseException:
 
 def _account(place: Place, error: BaseException) -> dict[str, Any]:
     """What the other processes are told of an error."""
-    # Late: what runs the stages asks this module for the process's place.
-    from fishtui.runs.execute import Terminated
-
     where = f"process {place.rank} on {platform.node()}"
     stopped = isinstance(error, (Terminated, KeyboardInterrupt))
     if isinstance(error, FishtuiError):
@@ -257,8 +254,6 @@ def _account(place: Place, error: BaseException) -> dict[str, Any]:
 
 
 def _told(account: dict[str, Any]) -> BaseException:
-    from fishtui.runs.execute import Terminated
-
     if account["stopped"]:
         return Terminated()
     return FishtuiError(f"{account['where']} failed: {account['problem']}", account["remedy"])

@@ -14,19 +14,24 @@ INTERRUPTED = 130
 TERMINATED = 143
 
 
-class FishtuiError(Exception):
-    """A fault that a user can understand and mend; anything else that is raised is a bug of ours.
+class Terminated(BaseException):
+    """SIGTERM arrived: the stage saves its work and exits."""
 
-    `problem` says what is wrong and where, `remedy` what to do; each is one line of plain text and may
-    hold text from files, so whoever shows it escapes it.
+
+class FishtuiError(Exception):
+    """An error that a user can understand and fix; any other exception is a bug of fishtui.
+
+    `problem` names what is wrong and where, `remedy` what to do: one line of plain text each. Both may contain text
+    from files, so front ends sanitize them. `code` is a short stable word, such as `not-utf8`, for scripts and tests.
     """
 
     exit_status = FAILED
 
-    def __init__(self, problem: str, remedy: str = "") -> None:
+    def __init__(self, problem: str, remedy: str = "", *, code: str = "") -> None:
         super().__init__(problem)
         self.problem = problem
         self.remedy = remedy
+        self.code = code
 
     def __str__(self) -> str:
         return f"{self.problem}\n{self.remedy}" if self.remedy else self.problem

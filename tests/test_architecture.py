@@ -73,13 +73,13 @@ def test_the_models_know_nothing_of_projects_runs_or_settings(path: Path) -> Non
 READ = """
 import sys
 from pathlib import Path
-from fishtui.catalog import findings, select, stats
-from fishtui.catalog.query import parse, sql
+from fishtui.catalog import report, lookup, stats
+from fishtui.catalog.filter import parse, sql
 from fishtui.catalog.store import Catalog
 from fishtui.project import Project
 with Catalog(Project(Path(sys.argv[1])), Path(sys.argv[1]) / "data") as catalog:
-    select.page(catalog, "finding:any text:bread sort:-duration", 10)
-    findings.speakers(catalog)
+    lookup.page(catalog, "finding:any text:bread sort:-duration", 10)
+    report.speakers(catalog)
     stats.stats(catalog, sql(parse("")))
 print("loaded:", *sys.modules)
 """

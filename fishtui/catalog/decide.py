@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fishtui import figures
+from fishtui import wording
 from fishtui.catalog.store import Catalog
 from fishtui.settings import Settings
 
@@ -28,29 +28,29 @@ class Done:
 
 def review(catalog: Catalog, clips: Sequence[int], status: str, note: str | None = None) -> Done:
     """Accept, reject or reopen clips; `note` says why. Raises FishtuiError."""
-    from fishtui.catalog import history
+    from fishtui.catalog import actions
 
-    changed = history.review(catalog, clips, status, note)
-    return Done(f"{figures.counted(changed, 'clip')} {VERBS[status]}", tuple(clips))
+    changed = actions.review(catalog, clips, status, note)
+    return Done(f"{wording.counted(changed, 'clip')} {VERBS[status]}", tuple(clips))
 
 
 def tag(catalog: Catalog, clips: Sequence[int], words: str) -> Done:
     """Give clips the tags in `words`, and take away those that stand there with a minus. Raises FishtuiError."""
-    from fishtui.catalog import history
+    from fishtui.catalog import actions
 
     names = _tags(words)
     add = {name for name in names if not name.startswith("-")}
     remove = {name[1:] for name in names if name.startswith("-") and name != "-"}
-    changed = history.tag(catalog, clips, add, remove)
-    return Done(f"{figures.counted(changed, 'clip')} tagged", tuple(clips))
+    changed = actions.tag(catalog, clips, add, remove)
+    return Done(f"{wording.counted(changed, 'clip')} tagged", tuple(clips))
 
 
 def retag(catalog: Catalog, clip: int, words: str) -> Done:
     """Make `words` all the tags of one clip. Raises FishtuiError."""
-    from fishtui.catalog import history
+    from fishtui.catalog import actions
 
-    names, before = set(_tags(words)), history.tags_of(history.clip_row(catalog, clip))
-    changed = history.tag(catalog, [clip], names - before, before - names)
+    names, before = set(_tags(words)), actions.tags_of(actions.clip_row(catalog, clip))
+    changed = actions.tag(catalog, [clip], names - before, before - names)
     return Done("tags saved" if changed else "", (clip,))
 
 
@@ -60,31 +60,31 @@ def _tags(words: str) -> list[str]:
 
 def edit(catalog: Catalog, settings: Settings, clip: int, text: str) -> Done:
     """Write a clip's transcript. Raises FishtuiError."""
-    from fishtui.catalog import history
+    from fishtui.catalog import actions
 
-    changed = history.edit(catalog, settings, clip, text)
+    changed = actions.edit(catalog, settings, clip, text)
     _judge(catalog, settings)
     return Done("transcript saved" if changed else "nothing was changed", (clip,))
 
 
 def undo(catalog: Catalog, settings: Settings) -> Done:
     """Undo the last action, whoever did it. Raises FishtuiError."""
-    from fishtui.catalog import history
+    from fishtui.catalog import actions
 
-    entries = history.to_undo(catalog)
+    entries = actions.to_undo(catalog)
     if not entries:
         return Done("there is nothing to undo")
     clips = tuple(dict.fromkeys(entry["clip"] for entry in entries))
-    told = history.describe(catalog, entries[0])
-    history.undo(catalog, settings)
+    told = actions.describe(catalog, entries[0])
+    actions.undo(catalog, settings)
     _judge(catalog, settings)
     if len(clips) > 1:
-        told = f"{figures.counted(len(clips), 'clip')}, the first: {told}"
+        told = f"{wording.counted(len(clips), 'clip')}, the first: {told}"
     return Done(f"undone: {told}", clips, undone=True)
 
 
 def _judge(catalog: Catalog, settings: Settings) -> None:
-    from fishtui.catalog.judge import judge_all
+    from fishtui.catalog.findings import judge_all
 
     if catalog.value("SELECT count(*) FROM (SELECT 1 FROM clips LIMIT ?)", (MOST_JUDGED + 1,)) <= MOST_JUDGED:
         judge_all(catalog, settings)

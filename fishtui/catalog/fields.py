@@ -13,7 +13,7 @@ from typing import Any
 from fishtui.catalog.store import stored
 from fishtui.checks.table import CHECKS, Check, Severity
 from fishtui.errors import MisuseError
-from fishtui.plain import harmless
+from fishtui.sanitize import harmless
 
 # A part of SQL that holds or doesn't for a clip, and the values of its question marks.
 Condition = tuple[str, tuple[Any, ...]]

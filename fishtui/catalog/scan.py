@@ -11,11 +11,11 @@ from functools import cached_property
 from itertools import islice
 from typing import Any
 
-from fishtui.catalog.changes import settle
-from fishtui.catalog.inheritance import pass_on_decisions
-from fishtui.catalog.inspect import AudioPart, CodesPart, Seen, Task, TextPart, inspect
-from fishtui.catalog.judge import judge_all, judge_clips, mark_dirty, note_limits
-from fishtui.catalog.search import index, unindex
+from fishtui.catalog.filechanges import settle
+from fishtui.catalog.files import AudioPart, CodesPart, Seen, Task, TextPart, inspect
+from fishtui.catalog.findings import judge_all, judge_clips, mark_dirty, note_limits
+from fishtui.catalog.index import index, unindex
+from fishtui.catalog.moved import pass_on_decisions
 from fishtui.catalog.store import Catalog, stored
 from fishtui.codes import Journal
 from fishtui.dataset import CODES_EXTENSION, Clip, clip_named, find_clips

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from fishtui.catalog.query import Selection
+from fishtui.catalog.filter import Selection
 from fishtui.catalog.store import Catalog
 
 BINS = 12

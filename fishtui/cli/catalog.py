@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fishtui import figures, glyphs
+from fishtui import glyphs, wording
 from fishtui.checks.table import CHECKS
 from fishtui.cli.options import FilterCommand, Session, shared
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fishtui.catalog.findings import Found
+    from fishtui.catalog.report import Found
     from fishtui.catalog.stats import Distribution
 
 BAR = 32
@@ -72,9 +72,9 @@ def validate(session: Session, terms: tuple[str, ...], fail_on: str, quick: bool
     Lists what is found. Scans first, and decodes what has not been measured yet. Clips that were rejected don't count.
     FILTER restricts what is listed to some clips, as in `fishtui clips list`.
     """
-    from fishtui.catalog.findings import findings
-    from fishtui.catalog.measuring import measure_clips
-    from fishtui.catalog.query import parse, sql
+    from fishtui.catalog.filter import parse, sql
+    from fishtui.catalog.measurements import measure_clips
+    from fishtui.catalog.report import findings
     from fishtui.catalog.scan import scan
     from fishtui.checks.table import Severity
     from fishtui.cli import output
@@ -99,7 +99,7 @@ def validate(session: Session, terms: tuple[str, ...], fail_on: str, quick: bool
             for code, number in sorted(summary.items(), key=lambda item: (CHECKS[item[0]].severity, item[1]))
         ]
         output.table(counts, right={1}, stretch=3)
-        flagged = figures.counted(report.clips, "clip") if report.clips else "no clip is such"
+        flagged = wording.counted(report.clips, "clip") if report.clips else "no clip is such"
         output.line(f"{flagged}, {report.flagged:,} with errors or warnings" if report.clips else flagged)
         fixable = [f"{code} {number:,}" for code, number in summary.items() if CHECKS[code].fix]
         if fixable:
@@ -118,7 +118,7 @@ def speakers(session: Session) -> int:
 
     They are told as the last scan saw them.
     """
-    from fishtui.catalog.findings import speakers
+    from fishtui.catalog.report import speakers
     from fishtui.cli import output
 
     with session.catalog(must_exist=True) as catalog:
@@ -130,7 +130,7 @@ def speakers(session: Session) -> int:
         [
             each["speaker"],
             f"{each['clips']:,}",
-            figures.seconds(each["seconds"]),
+            wording.seconds(each["seconds"]),
             f"{each['flagged']:,}",
             f"{each['errors']:,}",
             f"{each['rejected']:,}",
@@ -154,7 +154,7 @@ def stats(session: Session, terms: tuple[str, ...]) -> int:
     Also loudness, signal-to-noise ratio, sample rates, channels and formats. FILTER restricts it to some clips, as in
     `fishtui clips list`. Rates and loudness are known once `fishtui validate` has decoded the clips.
     """
-    from fishtui.catalog.query import parse, sql
+    from fishtui.catalog.filter import parse, sql
     from fishtui.catalog.stats import stats
     from fishtui.cli import output
 
@@ -163,8 +163,8 @@ def stats(session: Session, terms: tuple[str, ...]) -> int:
     if session.as_json:
         output.document(found.as_dict())
         return 0
-    clips, speakers = figures.counted(found.clips, "clip"), figures.counted(found.speakers, "speaker")
-    output.line(f"{clips} of {speakers}, {figures.seconds(found.seconds)}")
+    clips, speakers = wording.counted(found.clips, "clip"), wording.counted(found.speakers, "speaker")
+    output.line(f"{clips} of {speakers}, {wording.seconds(found.seconds)}")
     for name, distribution in found.distributions.items():
         _show_distribution(name.replace("_", " "), distribution)
     return 0
@@ -197,7 +197,7 @@ def _show_scanned(session: Session, found: dict[str, int]) -> None:
         output.document(found)
         return
     news = [f"{found[name]:,} {name}" for name in ("new", "changed", "moved", "gone") if found[name]]
-    output.line(f"{figures.counted(found['clips'], 'clip')}: {', '.join(news) or 'nothing new'}")
+    output.line(f"{wording.counted(found['clips'], 'clip')}: {', '.join(news) or 'nothing new'}")
 
 
 def _show_distribution(name: str, distribution: Distribution) -> None:

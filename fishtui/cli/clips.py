@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fishtui import figures, glyphs
+from fishtui import glyphs, wording
 from fishtui.catalog.fields import FIELDS
 from fishtui.cli.options import Command, FilterCommand, Session, limited, shared
 
@@ -88,7 +88,7 @@ def search(session: Session, text: str, limit: int) -> int:
 
     In any script, and in capitals or not.
     """
-    from fishtui.catalog.query import Query, Term
+    from fishtui.catalog.filter import Query, Term
 
     return _list(session, str(Query((Term("text", (text,)),))), limit)
 
@@ -101,16 +101,16 @@ def show(session: Session, id: str) -> int:
 
     Files, measurements, transcript, findings and what to do about them, reviews and edits.
     """
-    from fishtui.catalog import findings, select
-    from fishtui.catalog.history import clip_row, history_of
-    from fishtui.catalog.measuring import measurements_of
+    from fishtui.catalog import lookup, report
+    from fishtui.catalog.actions import clip_row, history_of
+    from fishtui.catalog.measurements import measurements_of
     from fishtui.checks.table import CHECKS, Severity
     from fishtui.cli import output
 
     with session.catalog(must_exist=True) as catalog:
-        clip = select.identified(catalog, [id])[0]
+        clip = lookup.identified(catalog, [id])[0]
         row = clip_row(catalog, clip)
-        found = findings.of_clip(catalog, clip)
+        found = report.of_clip(catalog, clip)
         history = history_of(catalog, clip)
         measured = measurements_of(catalog, row["audio_hash"])
     if session.as_json:
@@ -136,7 +136,7 @@ def show(session: Session, id: str) -> int:
     if row["format"]:
         output.line(
             f"  audio     {row['files']}  {row['format']} {row['subtype']}  {row['sample_rate']:,} Hz"
-            f"  {row['channels']} channel{'s' * (row['channels'] > 1)}  {figures.seconds(row['duration'])}"
+            f"  {row['channels']} channel{'s' * (row['channels'] > 1)}  {wording.seconds(row['duration'])}"
         )
     else:
         output.line(f"  audio     {row['files'] or 'none'}")
@@ -197,14 +197,14 @@ def edit(session: Session, id: str, text: str | None) -> int:
 
     What the file held before is kept: see undo.
     """
-    from fishtui.catalog import select
-    from fishtui.catalog.history import edit, transcript_now
-    from fishtui.catalog.judge import judge_all
+    from fishtui.catalog import lookup
+    from fishtui.catalog.actions import edit, transcript_now
+    from fishtui.catalog.findings import judge_all
     from fishtui.errors import MisuseError
 
     settings = session.settings.values
     with session.catalog(must_exist=True) as catalog:
-        clip = select.identified(catalog, [id])[0]
+        clip = lookup.identified(catalog, [id])[0]
         if text is None:
             try:
                 text = click.edit(transcript_now(catalog, settings, clip), extension=".txt")
@@ -226,8 +226,8 @@ def undo(session: Session, ids: tuple[str, ...], where: str | None) -> int:
     With IDs or --where the last thing done to each of these clips; else the last action, on however many clips it was.
     Files get back the very bytes that they held.
     """
-    from fishtui.catalog.history import describe, to_undo, undo
-    from fishtui.catalog.judge import judge_all
+    from fishtui.catalog.actions import describe, to_undo, undo
+    from fishtui.catalog.findings import judge_all
     from fishtui.cli import output
 
     settings = session.settings.values
@@ -255,7 +255,7 @@ def tag(
     session: Session, ids: tuple[str, ...], where: str | None, add: tuple[str, ...], remove: tuple[str, ...]
 ) -> int:
     """Give clips tags, or take tags away."""
-    from fishtui.catalog.history import tag
+    from fishtui.catalog.actions import tag
     from fishtui.errors import MisuseError
 
     if not add and not remove:
@@ -278,9 +278,9 @@ def fix(session: Session, code: str, ids: tuple[str, ...], where: str | None) ->
     Codes with a repair: stereo, silence-at-ends, loudness, byte-order-mark, wrong-extension. What a file held before is
     kept: see undo.
     """
-    from fishtui.catalog.fixes import FIXES, fix
-    from fishtui.catalog.judge import judge_all
-    from fishtui.catalog.measuring import measure_clips
+    from fishtui.catalog.findings import judge_all
+    from fishtui.catalog.measurements import measure_clips
+    from fishtui.catalog.repairs import FIXES, fix
     from fishtui.cli import output
     from fishtui.cli.progress import watching
     from fishtui.errors import PARTIAL, MisuseError
@@ -313,7 +313,7 @@ def export_reviews(session: Session, file: Path) -> int:
 
     As JSON Lines: all of the catalog that a scan can't make anew.
     """
-    from fishtui.catalog.reviews import export_reviews
+    from fishtui.catalog.backup import export_reviews
 
     with session.catalog(must_exist=True) as catalog:
         count = export_reviews(catalog, file, session.dry_run)
@@ -328,7 +328,7 @@ def import_reviews(session: Session, file: Path) -> int:
 
     Each goes to the clip of that name, else to one of the same audio.
     """
-    from fishtui.catalog.reviews import import_reviews
+    from fishtui.catalog.backup import import_reviews
     from fishtui.cli import output
     from fishtui.errors import PARTIAL
 
@@ -339,11 +339,11 @@ def import_reviews(session: Session, file: Path) -> int:
 
 
 def _list(session: Session, filter: str, limit: int) -> int:
-    from fishtui.catalog import select
+    from fishtui.catalog import lookup
     from fishtui.cli import output
 
     with session.catalog(must_exist=True) as catalog:
-        total, rows = select.page(catalog, filter, limit or -1)
+        total, rows = lookup.page(catalog, filter, limit or -1)
     if session.as_json:
         output.document({"total": total, "clips": [_as_dict(row) for row in rows]})
         return 0
@@ -352,9 +352,9 @@ def _list(session: Session, filter: str, limit: int) -> int:
             str(row["id"]),
             glyphs.clip(row["status"], row["severity"]),
             row["name"],
-            figures.seconds(row["duration"]),
-            figures.number(row["loudness"]),
-            figures.number(row["rate"]),
+            wording.seconds(row["duration"]),
+            wording.number(row["loudness"]),
+            wording.number(row["rate"]),
             (row["text"] or "").strip(),
         ]
         for row in rows
@@ -363,12 +363,12 @@ def _list(session: Session, filter: str, limit: int) -> int:
     if len(rows) < total:
         output.line(f"{len(rows):,} of {total:,} clips; --limit 0 shows all")
     else:
-        output.line(figures.counted(total, "clip"))
+        output.line(wording.counted(total, "clip"))
     return 0
 
 
 def _review(session: Session, ids: tuple[str, ...], where: str | None, status: str, note: str | None) -> int:
-    from fishtui.catalog.history import review
+    from fishtui.catalog.actions import review
 
     with session.catalog(must_exist=True) as catalog:
         chosen = _chosen(catalog, ids, where)
@@ -378,12 +378,12 @@ def _review(session: Session, ids: tuple[str, ...], where: str | None, status: s
 
 
 def _chosen(catalog: Catalog, ids: tuple[str, ...], where: str | None) -> list[int]:
-    from fishtui.catalog import select
+    from fishtui.catalog import lookup
     from fishtui.errors import MisuseError
 
     if bool(ids) == (where is not None):
         raise MisuseError("which clips?", "Give IDs, or --where FILTER for all that it selects; '' selects every clip.")
-    return select.identified(catalog, ids) if where is None else select.ids(catalog, where)
+    return lookup.identified(catalog, ids) if where is None else lookup.ids(catalog, where)
 
 
 def _report(session: Session, verb: str, count: int) -> int:

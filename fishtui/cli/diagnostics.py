@@ -13,7 +13,7 @@ import click
 
 from fishtui import errors
 from fishtui.errors import FishtuiError
-from fishtui.plain import harmless
+from fishtui.sanitize import harmless
 
 
 @dataclass

@@ -21,7 +21,7 @@ def listen(session: Session, terms: tuple[str, ...], limit: int, port: int) -> i
     Serves the clips that FILTER selects (see `clips list`), and nothing else, at a secret address of this host alone,
     until Ctrl-C. The line with ssh is for the computer that you sit at.
     """
-    from fishtui import figures
+    from fishtui import wording
     from fishtui.cli import output
     from fishtui.errors import MisuseError
     from fishtui.listen.links import ssh_line
@@ -48,7 +48,7 @@ def listen(session: Session, terms: tuple[str, ...], limit: int, port: int) -> i
                 }
             )
         else:
-            output.line(f"{figures.counted(len(found), 'clip')} to hear until Ctrl-C. From another computer, first:")
+            output.line(f"{wording.counted(len(found), 'clip')} to hear until Ctrl-C. From another computer, first:")
             output.line(f"  {ssh_line(server.port)}")
             output.line("Then open:")
             output.address(server.url)

@@ -45,7 +45,7 @@ def train(session: Session, name: str, resume: bool, restart: bool) -> int:
     """
     if resume and restart:
         raise MisuseError("--resume and --restart exclude each other", "Give one of the two.")
-    from fishtui.training.saved import check_results
+    from fishtui.results.checkpoints import check_results
 
     values = session.settings.values
     # Now, and not when its turn has come.
@@ -183,7 +183,7 @@ def synthesize(
 
 
 def _adapter(session: Session, name: str | None, step: int | None, adapter: Path | None) -> Path:
-    from fishtui.training.saved import choose
+    from fishtui.results.checkpoints import choose
 
     if (name is None) == (adapter is None):
         raise MisuseError("say what to take: a training run's NAME or --adapter", "Give one of the two.")

@@ -157,7 +157,8 @@ def _assist(work: Callable[[Reporter], Ledger]) -> int:
 
     Only a fault ends in another status than 0: the launcher would end the others for it while they still record.
     """
-    from fishtui.runs.execute import Terminated, terminable
+    from fishtui.errors import Terminated
+    from fishtui.runs.execute import terminable
     from fishtui.runs.reporter import Reporter
 
     with suppress(KeyboardInterrupt, Terminated), terminable():

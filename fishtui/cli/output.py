@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
 from fishtui.errors import FishtuiError
-from fishtui.plain import harmless
+from fishtui.sanitize import harmless
 
 if TYPE_CHECKING:
     from fishtui.runs.state import Run

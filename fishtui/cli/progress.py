@@ -12,9 +12,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from fishtui.plain import harmless
 from fishtui.runs.reporter import Listener, Reporter
 from fishtui.runs.state import Run
+from fishtui.sanitize import harmless
 
 
 def show_events(run: Run, stdout: TextIO, stderr: TextIO) -> Bar:

@@ -36,15 +36,15 @@ def runs() -> None:
 def list_(session: Session, limit: int) -> int:
     """The newest runs, and what they do."""
     from fishtui.cli import output
-    from fishtui.runs import queue
+    from fishtui.runs import scheduler
     from fishtui.runs.state import look_all, look_unfinished
 
-    queue.advance(session.project)
+    scheduler.advance(session.project)
     found = look_all(session.project, newest=limit)
     if session.as_json:
         output.document([_summary(run) for run in found])
         return 0
-    waits = queue.waiting(look_unfinished(session.project)) if any(run.state == "queued" for run in found) else {}
+    waits = scheduler.waiting(look_unfinished(session.project)) if any(run.state == "queued" for run in found) else {}
     rows = [
         [f"{RUN[run.state]} {run.state}", f"{run.id} {run.record.name}", _took(run), _result(run, waits.get(run.id))]
         for run in found
@@ -62,7 +62,7 @@ def list_(session: Session, limit: int) -> int:
 def show(session: Session, run: str) -> int:
     """All about a run."""
     from fishtui.cli import output
-    from fishtui.runs.facts import facts
+    from fishtui.runs.details import facts
     from fishtui.runs.state import find
 
     found = find(session.project, run)
@@ -84,7 +84,7 @@ def show(session: Session, run: str) -> int:
 def logs(session: Session, run: str, follows: bool, lines: int) -> int:
     """What a run printed."""
     from fishtui.cli import output
-    from fishtui.runs.logs import Log
+    from fishtui.runs.log import Log
     from fishtui.runs.state import find, look
 
     folder = find(session.project, run).folder
@@ -133,7 +133,7 @@ def stop(session: Session, chosen: tuple[str, ...], patience: float) -> int:
     A training saves a checkpoint first. A queued run never starts.
     """
     from fishtui.cli import diagnostics, output
-    from fishtui.runs import queue
+    from fishtui.runs import scheduler
     from fishtui.runs.state import find
     from fishtui.runs.stop import stop_all
 
@@ -141,7 +141,7 @@ def stop(session: Session, chosen: tuple[str, ...], patience: float) -> int:
     if any(not run.ended for run in found) and not session.as_json:
         diagnostics.show(f"asked; each is killed if it has not ended in {patience:g} s")
     ended = stop_all(session.project, found, patience)
-    queue.advance(session.project)
+    scheduler.advance(session.project)
     if session.as_json:
         output.document([run.as_dict() for run in ended])
     else:
@@ -159,7 +159,7 @@ def rerun(session: Session, run: str) -> int:
     A training goes on from its newest checkpoint.
     """
     from fishtui.cli import output
-    from fishtui.runs.relaunch import relaunch
+    from fishtui.runs.again import relaunch
     from fishtui.runs.state import find
 
     return output.launched(relaunch(session.project, find(session.project, run)), session.as_json)
@@ -175,7 +175,7 @@ def remove(session: Session, chosen: tuple[str, ...], ended: bool) -> int:
     What they made stays.
     """
     from fishtui.cli import output
-    from fishtui.runs.relaunch import remove
+    from fishtui.runs.again import remove
     from fishtui.runs.state import find, look_all
 
     if bool(chosen) == ended:

@@ -19,6 +19,7 @@ from fishtui.pipeline.plan import decide, plan
 from fishtui.pipeline.run import record_begun, record_done
 from fishtui.pipeline.steps import SPEECH
 from fishtui.project import Project, merged_folder
+from fishtui.results.checkpoints import choose
 from fishtui.runs.events import read_events
 from fishtui.runs.execute import execute
 from fishtui.runs.ledger import Ledger
@@ -32,7 +33,6 @@ from fishtui.stages.pack import pack
 from fishtui.stages.synthesize import synthesize
 from fishtui.stages.train import train
 from fishtui.training.lora import parse_preset
-from fishtui.training.saved import choose
 
 MARK = "# A project of `fishtui demo`; it may be removed as a whole.\n"
 SETTINGS = (

@@ -6,7 +6,7 @@ import re
 import unicodedata
 
 from fishtui.dataset import PACKED_FOLDER
-from fishtui.plain import HARMFUL
+from fishtui.sanitize import HARMFUL
 
 # In bytes, so that a name stays within 200 with a number and an extension behind it.
 LONGEST = 180

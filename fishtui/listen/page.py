@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Mapping
 from html import escape
 
-from fishtui.plain import harmless
+from fishtui.sanitize import harmless
 
 STYLE = """
 :root { color-scheme: light dark; }

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from fishtui.errors import MisuseError
-from fishtui.pipeline.aside import aside
-from fishtui.pipeline.digests import Sum
-from fishtui.pipeline.look import Look
+from fishtui.pipeline.hashes import Sum
+from fishtui.pipeline.scratch import aside
 from fishtui.pipeline.stamps import Evidence, Stamp, read_stamp
+from fishtui.pipeline.state import Look
 from fishtui.pipeline.steps import BY_NAME, STEPS, Step
 from fishtui.project import Project
 from fishtui.runs.reporter import Reporter

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from fishtui.errors import FishtuiError
-from fishtui.pipeline.look import Look
 from fishtui.pipeline.plan import Decision, Planned, asked_for, decide, excluded
 from fishtui.pipeline.stamps import Stamp, write_stamp
+from fishtui.pipeline.state import Look
 from fishtui.pipeline.steps import BY_NAME, STEPS
 from fishtui.project import Project
 from fishtui.runs.ledger import Ledger

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from fishtui.files import write_bytes
-from fishtui.pipeline.digests import Sum
+from fishtui.pipeline.hashes import Sum
 from fishtui.project import Project
 
 VERSION = 1

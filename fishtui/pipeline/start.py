@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from fishtui.errors import Terminated
 from fishtui.pipeline.plan import Planned
 from fishtui.pipeline.run import Outcome
 from fishtui.project import Project
-from fishtui.runs.execute import Terminated, adopted
+from fishtui.runs.execute import adopted
 from fishtui.runs.follow import follow
 from fishtui.runs.launch import launch
 from fishtui.runs.record import STOPPED

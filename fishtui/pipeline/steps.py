@@ -9,9 +9,9 @@ from typing import Any
 
 from fishtui.dataset import TEXT_EXTENSION, read_transcript
 from fishtui.errors import DataError
-from fishtui.pipeline.digests import Sum, code_hash, sum_of
-from fishtui.pipeline.look import CODEC, MODEL, Look
+from fishtui.pipeline.hashes import Sum, code_hash, sum_of
 from fishtui.pipeline.stamps import Evidence, Stamp
+from fishtui.pipeline.state import CODEC, MODEL, Look
 from fishtui.settings import Settings
 
 MERGED = (*MODEL, *CODEC, "merge.json")

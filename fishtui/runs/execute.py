@@ -15,15 +15,15 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from fishtui import errors
-from fishtui.errors import FishtuiError
+from fishtui.errors import FishtuiError, Terminated
 from fishtui.files import exclusive
 from fishtui.project import Project
-from fishtui.runs import gpus, queue
+from fishtui.runs import gpus, scheduler
 from fishtui.runs import record as records
+from fishtui.runs.command import GPUS
 from fishtui.runs.events import EventWriter
 from fishtui.runs.identity import this_process
 from fishtui.runs.launch import needs_of
-from fishtui.runs.launcher import GPUS
 from fishtui.runs.ledger import Ledger
 from fishtui.runs.record import RunRecord
 from fishtui.runs.reporter import Listener, Narrator, Reporter
@@ -33,10 +33,6 @@ from fishtui.settings import Loaded
 Work = Callable[[Reporter], Ledger]
 # The run that this process was started for.
 _adopted: tuple[RunRecord, Path] | None = None
-
-
-class Terminated(BaseException):
-    """SIGTERM arrived: the stage saves what it has and ends."""
 
 
 def execute(
@@ -75,7 +71,7 @@ def execute(
             begin(record, folder)
             with _output_to(folder / "output.log") as (stdout, stderr), terminable():
                 conduct(record, folder, work, (listen(_run(record, folder), stdout, stderr),) if listen else ())
-    queue.advance(project)
+    scheduler.advance(project)
     return _run(record, folder)
 
 
@@ -102,7 +98,7 @@ def adopt(folder: Path, command: Callable[[], Any]) -> int:
     finally:
         # Within a step of SLURM's, what is started would end with that.
         if "SLURM_STEP_ID" not in os.environ:
-            queue.advance(Project(folder.parents[2]))
+            scheduler.advance(Project(folder.parents[2]))
 
 
 def _adopt(folder: Path, command: Callable[[], Any]) -> int:

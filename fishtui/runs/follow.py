@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fishtui.project import Project
-from fishtui.runs import queue
+from fishtui.runs import scheduler
 from fishtui.runs.record import QUEUED
 from fishtui.runs.state import Run, look, look_unfinished
 from fishtui.runs.tail import EventTail
@@ -47,11 +47,11 @@ def follow(
                     next_look = float("-inf")
         if run is not None and run.ended:
             # One that was killed has started none after it.
-            queue.advance(project)
+            scheduler.advance(project)
             return run
         if run is not None and run.state == QUEUED:
-            queue.advance(project)
-            now = queue.waiting(look_unfinished(project)).get(run.id, "")
+            scheduler.advance(project)
+            now = scheduler.waiting(look_unfinished(project)).get(run.id, "")
             if now not in ("", blocker):
                 blocker = now
                 waits(now)

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from fishtui.project import Project
-from fishtui.runs import gpus, queue
+from fishtui.runs import gpus, scheduler
 from fishtui.runs import record as records
 from fishtui.runs.record import PROCESSOR, Needs
 from fishtui.runs.state import Run, look
@@ -41,7 +41,7 @@ def launch(
     needs = Needs() if sbatch is not None else needs_of(stage, settings.values, arguments, os.environ)
     needs = msgspec.structs.replace(needs, patient=waits)
     _, folder = records.create(project, stage, command, settings, arguments, needs=needs, parent=parent, sbatch=sbatch)
-    queue.start_ready(project)
+    scheduler.start_ready(project)
     return look(folder)
 
 

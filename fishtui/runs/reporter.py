@@ -9,8 +9,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from fishtui.plain import harmless
 from fishtui.runs.events import EventWriter, new_event
+from fishtui.sanitize import harmless
 
 # Seconds between two events of progress, and between two lines of it in a log.
 PROGRESS_INTERVAL = 0.1

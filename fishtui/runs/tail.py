@@ -8,8 +8,8 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from fishtui.runs.appended import Appended
 from fishtui.runs.events import parse
+from fishtui.runs.followed import Appended
 
 BLOCK = 1 << 18
 # A line that is longer, in bytes, is no event.

@@ -48,7 +48,7 @@ def left_out(
     prefix = "" if inside == "." else f"{inside}/"
     if not look and not project.catalog.exists():
         return {}
-    from fishtui.catalog.measuring import measure_clips
+    from fishtui.catalog.measurements import measure_clips
     from fishtui.catalog.scan import scan
     from fishtui.catalog.store import Catalog, placeholders
 

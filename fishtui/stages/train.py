@@ -20,7 +20,7 @@ from torch.utils.data import DataLoader, IterableDataset
 from fishtui import distributed
 from fishtui.devices import choose_device, choose_precision, keep_freed_memory, out_of_memory
 from fishtui.distributed import Group
-from fishtui.errors import DataError, FishtuiError, MisuseError
+from fishtui.errors import DataError, FishtuiError, MisuseError, Terminated
 from fishtui.files import exclusive, hash_file
 from fishtui.lm.config import ModelConfig
 from fishtui.lm.load import load_model, load_tokenizer
@@ -28,7 +28,7 @@ from fishtui.lm.model import DualAR
 from fishtui.lm.prompt import Template
 from fishtui.lm.tokenizer import Tokenizer
 from fishtui.project import Project
-from fishtui.runs.execute import Terminated
+from fishtui.results.checkpoints import Saved, best, check_results, earliest_good, list_saved
 from fishtui.runs.ledger import Ledger
 from fishtui.runs.reporter import Reporter
 from fishtui.settings import Settings, TrainSettings
@@ -41,7 +41,6 @@ from fishtui.training.lora import LoraSpec, attach, parse_preset
 from fishtui.training.module import FineTuning
 from fishtui.training.origin import Origin, Position, read_checkpoint
 from fishtui.training.parallel import Started, parallel_options
-from fishtui.training.saved import Saved, best, check_results, earliest_good, list_saved
 
 Places = Callable[[], Iterator[tuple[int, int, list[batches.Row]]]]
 

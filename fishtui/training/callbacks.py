@@ -20,10 +20,10 @@ from lightning.fabric.plugins import TorchCheckpointIO
 from fishtui.distributed import Group
 from fishtui.errors import FishtuiError
 from fishtui.files import replacing
+from fishtui.results.checkpoints import checkpoint_path, list_saved, prune, write_losses
 from fishtui.runs.reporter import Reporter
 from fishtui.training.dataset import Batch
 from fishtui.training.module import FineTuning
-from fishtui.training.saved import checkpoint_path, list_saved, prune, write_losses
 
 RETRY = "Lower train.learning_rate, and go on with --resume if there are checkpoints: the last one is good."
 

@@ -21,9 +21,9 @@ from textual.reactive import Reactive
 from textual.screen import Screen
 
 from fishtui.errors import FishtuiError
-from fishtui.plain import harmless
 from fishtui.project import Project
-from fishtui.tui import mends
+from fishtui.sanitize import harmless
+from fishtui.tui import textual_fixes
 from fishtui.tui.ascii import AsciiOnly
 from fishtui.tui.commands import end_all
 from fishtui.tui.typeahead import TypeAhead
@@ -31,9 +31,9 @@ from fishtui.tui.unexpected import Unexpected
 
 if TYPE_CHECKING:
     from fishtui.settings import Loaded
-    from fishtui.tui.hearing import Hearing
+    from fishtui.tui.playback import Hearing
 
-mends.apply()
+textual_fixes.apply()
 
 # Each screen's module is imported when it is first shown.
 SCREENS = {
@@ -125,7 +125,7 @@ class Fishtui(Unexpected, TypeAhead):
 
     def get_system_commands(self, screen: Screen[Any]) -> Any:
         """Every key's action that works on the screen, by its name; then those of the other screens."""
-        from fishtui.tui.mode import Mode
+        from fishtui.tui.screen import Mode
 
         for node, binding, enabled, tooltip in screen.active_bindings.values():
             if enabled and binding.description and binding.action != "command_palette":
@@ -170,7 +170,7 @@ class Fishtui(Unexpected, TypeAhead):
             if isinstance(screen, Mode):
                 screen.call_after_refresh(screen.go, target)
 
-        from fishtui.tui.mode import Mode
+        from fishtui.tui.screen import Mode
 
         self.run_worker(arrive(), exclusive=True, group="go")
 
@@ -183,7 +183,7 @@ class Fishtui(Unexpected, TypeAhead):
     def hear(self, paths: Sequence[Path], serve: bool = False, names: Sequence[str] = ()) -> None:
         """Play recordings here; or serve them to a browser, if asked to or if this host has no sound."""
         from fishtui.listen.server import Offer
-        from fishtui.tui.hearing import Hearing
+        from fishtui.tui.playback import Hearing
 
         if self._hearing is None:
             self._hearing = Hearing(self)

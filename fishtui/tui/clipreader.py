@@ -8,13 +8,13 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fishtui.catalog import view
-from fishtui.catalog.complete import Words, words_of
+from fishtui.catalog import paging
+from fishtui.catalog.completion import Words, words_of
+from fishtui.catalog.paging import Details, Ids, Totals
 from fishtui.catalog.store import Catalog
-from fishtui.catalog.view import Details, Ids, Totals
 from fishtui.errors import FishtuiError, MisuseError
 from fishtui.settings import Settings
-from fishtui.tui.mode import Mode
+from fishtui.tui.screen import Mode
 
 # Clips that are shown before the others are known.
 FIRST = 64
@@ -46,7 +46,7 @@ class ClipReader:
     def opened(self) -> tuple[Catalog, Settings]:
         """The catalog, open, and the settings. Raises FishtuiError; MisuseError if there is no catalog."""
         project, values = self._screen.fishtui.project, self._screen.fishtui.loaded.values
-        if not view.is_readable(project):
+        if not paging.is_readable(project):
             raise MisuseError(f"{project.root} has no catalog", "s scans the dataset.")
         catalog = Catalog(project, project.path(values.paths.data))
         # Many are opened here, and each reads through all of an index: no memory holds that, nor has to.
@@ -57,25 +57,25 @@ class ClipReader:
         """Clips by number. Raises FishtuiError."""
         catalog, _ = self.opened()
         with catalog:
-            return view.rows_of(catalog, clips)
+            return paging.rows_of(catalog, clips)
 
     def details(self, clip: int) -> Details:
         """All about a clip. Raises FishtuiError."""
         catalog, _ = self.opened()
         with catalog:
-            return view.details(catalog, clip)
+            return paging.details(catalog, clip)
 
     def recordings(self, clips: Sequence[int]) -> dict[str, Path]:
         """The recordings of those of the clips that have just one, by the clips' names. Raises FishtuiError."""
         catalog, _ = self.opened()
         with catalog:
-            rows = view.rows_of(catalog, clips)
-            found = [(rows[clip]["name"], view.audio_of(catalog, rows[clip])) for clip in clips if clip in rows]
+            rows = paging.rows_of(catalog, clips)
+            found = [(rows[clip]["name"], paging.audio_of(catalog, rows[clip])) for clip in clips if clip in rows]
         return {name: path for name, path in found if path is not None}
 
     def transcript(self, clip: int) -> str:
         """What a clip's transcript holds on disk. Raises FishtuiError."""
-        from fishtui.catalog.history import transcript_now
+        from fishtui.catalog.actions import transcript_now
 
         catalog, values = self.opened()
         with catalog:
@@ -85,7 +85,7 @@ class ClipReader:
         """The position of the next clip in a list that the filter `text` selects. Raises FishtuiError."""
         catalog, _ = self.opened()
         with catalog:
-            return view.next_with(catalog, ids, position, step, text)
+            return paging.next_with(catalog, ids, position, step, text)
 
     def words(self) -> Words:
         """What can be completed in a filter. Raises FishtuiError."""
@@ -108,11 +108,11 @@ class ClipReader:
         The first clips are handed to `arrived` as soon as they are known. Raises FishtuiError.
         """
         project = self._screen.fishtui.project
-        if not view.is_readable(project):
+        if not paging.is_readable(project):
             self._seen = ()
             return Snapshot(text)
         # Asked for before the clips are: what changes meanwhile is seen the next time.
-        seen = (project, text, view.version(project))
+        seen = (project, text, paging.version(project))
         if seen == self._seen or (seen[:2] == self._seen[:2] and time.monotonic() < self._rest_until):
             return None
         started = time.monotonic()
@@ -134,12 +134,12 @@ class ClipReader:
             try:
                 of, totals = self._totals
                 if is_new:
-                    ids = view.first_ids(catalog, text, FIRST)
+                    ids = paging.first_ids(catalog, text, FIRST)
                     arrived(Snapshot(text, ids, len(ids) < FIRST, totals))
                 if not is_new or len(ids) == FIRST:
-                    ids = view.all_ids(catalog, text)
+                    ids = paging.all_ids(catalog, text)
                 if of != version:
-                    totals = view.totals(catalog)
+                    totals = paging.totals(catalog)
                     self._totals = (version, totals)
             finally:
                 self._reading = None

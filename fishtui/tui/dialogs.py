@@ -16,7 +16,7 @@ from textual.containers import Vertical, VerticalScroll
 from textual.screen import ModalScreen, Screen
 from textual.widgets import Input, Log, Static
 
-from fishtui.plain import harmless
+from fishtui.sanitize import harmless
 from fishtui.tui.commands import command, environment
 from fishtui.tui.widgets.exactinput import ExactInput
 

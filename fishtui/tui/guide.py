@@ -14,8 +14,8 @@ from textual.screen import ModalScreen
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
-from fishtui.plain import harmless
 from fishtui.project import Project
+from fishtui.sanitize import harmless
 from fishtui.tui.app import Fishtui
 from fishtui.tui.dialogs import CommandLine
 

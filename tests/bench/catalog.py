@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from fishtui.catalog import select
+from fishtui.catalog import lookup
 from fishtui.catalog.scan import scan
 from fishtui.catalog.store import Catalog
 from fishtui.project import Project
@@ -110,7 +110,7 @@ def measure(case: str, plain: bool) -> float:
 
 def seconds_of_filter(catalog: Catalog, text: str) -> float:
     started = time.perf_counter()
-    select.page(catalog, text, 100)
+    lookup.page(catalog, text, 100)
     return time.perf_counter() - started
 
 

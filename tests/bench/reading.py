@@ -12,7 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from fishtui.runs.logs import Log
+from fishtui.runs.log import Log
 from fishtui.runs.tail import EventTail
 
 UNIT = "less is better"

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from fishtui.audio.encode import encode_audio
 from fishtui.catalog import scan as module
-from fishtui.catalog.history import edit, review
+from fishtui.catalog.actions import edit, review
 from fishtui.catalog.scan import scan
 from fishtui.catalog.store import Catalog
 from fishtui.codes import encode_codes
@@ -56,7 +56,7 @@ def test_only_what_changed_is_read_again(dataset, monkeypatch: pytest.MonkeyPatc
     dataset.scan()
     seen = []
     monkeypatch.setattr(module, "inspect", lambda task: seen.append(task) or original(task))
-    original = __import__("fishtui.catalog.inspect", fromlist=["inspect"]).inspect
+    original = __import__("fishtui.catalog.files", fromlist=["inspect"]).inspect
     path.with_suffix(".lab").write_text("Another text.", encoding="utf-8")
     assert dataset.scan().changed == 1
     assert [(task.clip.name, task.audio, task.text, task.codes) for task in seen] == [("anna/a", False, True, False)]

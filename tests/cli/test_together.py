@@ -17,12 +17,12 @@ import psutil
 import pytest
 
 from fishtui.project import Project
-from fishtui.runs import launcher
+from fishtui.results.checkpoints import list_saved
+from fishtui.runs import command
 from fishtui.runs.events import read_events
 from fishtui.runs.record import FAILED, LOST, RUNNING, STOPPED, SUCCEEDED
 from fishtui.runs.state import Run, find, look, look_all
 from fishtui.runs.stop import stop
-from fishtui.training.saved import list_saved
 from tests.builders import at_work, fishtui, none_left, packable, time_limit, tone, write_clip
 from tests.builders import project as make_project
 from tests.following import ended, steps, until
@@ -171,4 +171,4 @@ def test_several_processes_share_the_processors_unless_told_otherwise(
 ) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: range(8))
     record: Any = SimpleNamespace(stage="train", settings={"train": {"devices": devices}}, environment=environment)
-    assert launcher.threads(record) == expected
+    assert command.threads(record) == expected

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fishtui.importers.names import numbered, safe_name
-from fishtui.plain import harmless
+from fishtui.sanitize import harmless
 
 
 @given(st.text(st.characters(codec=None)) | st.text("./\\ \0\u202eaé\u0301天", max_size=300))

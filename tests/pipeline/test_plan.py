@@ -9,7 +9,7 @@ from unittest import mock
 
 import pytest
 
-from fishtui.catalog import history
+from fishtui.catalog import actions
 from fishtui.cli.main import fishtui as commands
 from fishtui.errors import FishtuiError, MisuseError
 from fishtui.pipeline import steps
@@ -82,7 +82,7 @@ def test_a_new_recording_begins_where_it_was_put(done: Pipeline) -> None:
 
 def test_a_rejected_clip_leaves_those_steps_that_it_took_part_in(done: Pipeline) -> None:
     with done.scan() as catalog:
-        history.review(catalog, [1], "rejected")
+        actions.review(catalog, [1], "rejected")
     assert done.reasons() == after("extract", "what was rejected or has errors changed")
 
 
@@ -120,16 +120,16 @@ def test_the_dataset_is_the_users_once_it_is_normalized(done: Pipeline) -> None:
 
 def test_changed_content_is_found_under_a_forged_time(done: Pipeline) -> None:
     path = done.base / "model.pth"
-    with mock.patch("fishtui.pipeline.digests.AT_REST_NS", 0):
+    with mock.patch("fishtui.pipeline.hashes.AT_REST_NS", 0):
         assert done.reasons() == {}
         forge(path, path.read_bytes()[::-1])
         assert done.reasons() == after("train", "pretrained model changed")
 
 
 def test_large_files_are_not_read_again(done: Pipeline) -> None:
-    with mock.patch("fishtui.pipeline.digests.AT_REST_NS", 0):
+    with mock.patch("fishtui.pipeline.hashes.AT_REST_NS", 0):
         done.plan()
-        with mock.patch("fishtui.pipeline.digests.hash_file", side_effect=AssertionError("read again")):
+        with mock.patch("fishtui.pipeline.hashes.hash_file", side_effect=AssertionError("read again")):
             assert done.reasons() == {}
 
 

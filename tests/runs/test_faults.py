@@ -19,12 +19,12 @@ import pytest
 
 from fishtui import settings
 from fishtui.project import Project
+from fishtui.results.checkpoints import list_saved
 from fishtui.runs import record
 from fishtui.runs.events import new_event, read_events
 from fishtui.runs.record import FAILED, LOST, RUNNING, SUCCEEDED, Needs
 from fishtui.runs.state import Run, find, look, look_all
 from fishtui.training.origin import read_checkpoint
-from fishtui.training.saved import list_saved
 from tests.builders import SmallDisk, SmallFiles, at_work, command, fishtui, packable, time_limit, tone, write_clip
 from tests.builders import project as make_project
 from tests.following import ended, steps, until
@@ -320,18 +320,18 @@ import os, signal, sys
 from pathlib import Path
 from unittest import mock
 from fishtui.project import Project
-from fishtui.runs import queue
+from fishtui.runs import scheduler
 
 place, when = sys.argv[2:]
-kept = getattr(queue, place)
+kept = getattr(scheduler, place)
 
 def killed(*arguments, **options):
     if when == "after":
         kept(*arguments, **options)
     os.kill(os.getpid(), signal.SIGKILL)
 
-with mock.patch.object(queue, place, killed):
-    queue.advance(Project(Path(sys.argv[1])))
+with mock.patch.object(scheduler, place, killed):
+    scheduler.advance(Project(Path(sys.argv[1])))
 """
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from fishtui import settings
 from fishtui.project import Project
-from fishtui.runs import queue, record
+from fishtui.runs import record, scheduler
 from fishtui.runs.events import read_events
 from fishtui.runs.follow import follow
 from fishtui.runs.record import LOST, QUEUED, RUNNING, STOPPED, SUCCEEDED
@@ -159,12 +159,12 @@ import os, sys
 from pathlib import Path
 from fishtui import settings
 from fishtui.project import Project
-from fishtui.runs import queue, record
+from fishtui.runs import scheduler, record
 from fishtui.runs.record import Needs
 project, each, sys.executable = Project(Path(sys.argv[1])), int(sys.argv[2]), sys.argv[3]
 for number in range(each):
     record.create(project, "pack", [], settings.Loaded(settings.Settings()), {}, needs=Needs(locks=("cpu",)))
-    queue.advance(project)
+    scheduler.advance(project)
 """
 
 
@@ -184,7 +184,7 @@ def test_two_hundred_runs_queued_by_four_processes_start_once_each_and_one_at_a_
     assert [starter.wait() for starter in starters] == [0] * 4
     with time_limit(300):
         while any(run.state in (QUEUED, RUNNING) for run in look_unfinished(project)):
-            queue.advance(project)
+            scheduler.advance(project)
     said = (tmp_path / "said").read_text(encoding="utf-8").split()
     assert len(said) == 200
     assert sorted(said) == sorted(os.listdir(project.runs))

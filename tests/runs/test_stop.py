@@ -13,13 +13,13 @@ from pathlib import Path
 import pytest
 
 from fishtui.project import Project
-from fishtui.runs import identity, queue, record, state
+from fishtui.runs import identity, record, scheduler, state
+from fishtui.runs.again import relaunch
 from fishtui.runs.events import EventWriter
 from fishtui.runs.gpus import Gpu
 from fishtui.runs.launch import launch
-from fishtui.runs.queue import OTHERS, Taken
 from fishtui.runs.record import QUEUED, RUNNING, STOPPED, Needs
-from fishtui.runs.relaunch import relaunch
+from fishtui.runs.scheduler import OTHERS, Taken
 from fishtui.runs.stop import ask, kill, stop_all
 from tests.runs.test_state import LOADED, make
 
@@ -107,7 +107,7 @@ def test_of_several_runs_the_queued_ones_are_stopped_first(project: Project, mon
 def test_a_training_is_rerun_from_its_checkpoint_and_else_as_it_was_asked_for(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(queue, "start", lambda run, chosen: None)
+    monkeypatch.setattr(scheduler, "start", lambda run, chosen: None)
     made, folder = record.create(project, "train", ["train", "voice", "--restart"], LOADED, {"name": "voice"})
     made.state = STOPPED
     record.finish(made, folder)
@@ -125,7 +125,7 @@ def test_what_torchrun_tells_a_process_is_not_passed_on_to_the_runs_that_it_star
         monkeypatch.setenv(name, "1")
     monkeypatch.setenv("FISHTUI_TRAIN_SEED", "7")
     started: list[dict[str, str]] = []
-    monkeypatch.setattr(queue, "start", lambda run, chosen: started.append(queue._environment(run, chosen)))
+    monkeypatch.setattr(scheduler, "start", lambda run, chosen: started.append(scheduler._environment(run, chosen)))
     assert launch(project, "pack", ["pack"], LOADED, {}).state == QUEUED
     (environment,) = started
     assert not {"RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "TORCHELASTIC_RUN_ID"} & environment.keys()

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fishtui.catalog.history import review
+from fishtui.catalog.actions import review
 from fishtui.catalog.scan import scan
 from fishtui.catalog.store import Catalog
 from fishtui.project import Project
@@ -114,7 +114,7 @@ def test_a_dataset_elsewhere_is_not_the_catalogs_business(tmp_path: Path) -> Non
 
 
 def test_a_review_undone_brings_the_clip_back(tmp_path: Path) -> None:
-    from fishtui.catalog.history import undo
+    from fishtui.catalog.actions import undo
 
     found = project(tmp_path)
     packable(tmp_path / "data", speakers=["anna"], clips=3)

@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 import torch
 
-from fishtui.errors import FishtuiError, MisuseError
+from fishtui.errors import FishtuiError, MisuseError, Terminated
 from fishtui.lm.load import load_model
 from fishtui.project import Project
+from fishtui.results.checkpoints import list_saved
 from fishtui.runs.events import EventWriter, read_events
-from fishtui.runs.execute import Terminated
 from fishtui.runs.ledger import Ledger
 from fishtui.runs.reporter import Reporter
 from fishtui.settings import PackSettings, Settings, load
@@ -32,7 +32,6 @@ from fishtui.training import callbacks
 from fishtui.training.adapter import read_adapter
 from fishtui.training.lora import parse_preset
 from fishtui.training.origin import read_checkpoint
-from fishtui.training.saved import list_saved
 from tests.builders import file_size_limit, packable, project, snapshot, write_codes
 
 TINY = {

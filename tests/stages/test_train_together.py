@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import torch
 
-from fishtui.training.saved import list_saved
+from fishtui.results.checkpoints import list_saved
 from tests.stages.test_train import TINY, Training
 from tests.stages.together import ROOT, command, together
 

@@ -12,14 +12,14 @@ import pytest
 from textual.widgets import Input
 
 from fishtui import settings
-from fishtui.catalog.measuring import measure_clips
+from fishtui.catalog.measurements import measure_clips
 from fishtui.catalog.scan import scan
 from fishtui.catalog.store import Catalog
 from fishtui.project import Project
+from fishtui.results.checkpoints import checkpoint_path, write_losses
 from fishtui.runs import gpus, identity, record
 from fishtui.runs.gpus import Gpu
 from fishtui.runs.reporter import Reporter
-from fishtui.training.saved import checkpoint_path, write_losses
 from fishtui.tui.screens import launch, overview
 from fishtui.tui.widgets import checkpoints
 from tests import builders

@@ -25,7 +25,7 @@ from fishtui.tui import main
 from fishtui.tui.app import SCREENS, Fishtui
 from fishtui.tui.dialogs import CommandLine, Keys
 from fishtui.tui.guide import Guide
-from fishtui.tui.mode import Mode
+from fishtui.tui.screen import Mode
 from fishtui.tui.screens.clips import Clips
 from fishtui.tui.widgets.keyline import KeyLine
 from tests import builders

@@ -14,8 +14,8 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Static
 
-from fishtui.catalog.history import clip_row, review, tags_of
-from fishtui.catalog.measuring import measure_clips
+from fishtui.catalog.actions import clip_row, review, tags_of
+from fishtui.catalog.measurements import measure_clips
 from fishtui.catalog.scan import scan
 from fishtui.catalog.store import Catalog
 from fishtui.project import Project

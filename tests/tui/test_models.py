@@ -16,16 +16,16 @@ from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
 from fishtui.project import Project
-from fishtui.runs import queue, record
+from fishtui.results.checkpoints import checkpoint_path, write_losses
+from fishtui.results.samples import Note, sample_path
+from fishtui.runs import record, scheduler
 from fishtui.runs.state import look_all
-from fishtui.training.samples import Note, sample_path
-from fishtui.training.saved import checkpoint_path, write_losses
 from fishtui.tui.app import Fishtui
 from fishtui.tui.dialogs import Confirm
 from fishtui.tui.screens.models import Models
 from fishtui.tui.widgets.checkpoints import Checkpoints, Chosen
 from fishtui.tui.widgets.samples import Samples
-from fishtui.tui.widgets.say import Say
+from fishtui.tui.widgets.speechform import Say
 from tests import builders
 from tests.tui.driving import until
 
@@ -36,7 +36,7 @@ LOSSES = {10: 5.0, 20: 4.01, 30: 4.0, 40: 4.4}
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     """A project with a training, whose runs stay queued."""
-    monkeypatch.setattr(queue, "start", lambda run, chosen: None)
+    monkeypatch.setattr(scheduler, "start", lambda run, chosen: None)
     project = builders.project(tmp_path, '[paths]\ncheckpoint = "checkpoints/tiny"\n')
     folder = project.results / NAME / "checkpoints"
     folder.mkdir(parents=True)

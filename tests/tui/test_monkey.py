@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from fishtui.project import Project
-from fishtui.runs import queue
+from fishtui.runs import scheduler
 from fishtui.tui.app import Fishtui
 from fishtui.tui.dialogs import CommandLine
 from tests.tui import showcase
@@ -41,7 +41,7 @@ def test_a_monkey_at_the_keys_breaks_nothing(
     unexpected: list[BaseException] = []
     showcase.stand_still(monkeypatch)
     # It may ask for anything; processes of its own would outlive it, and files elsewhere too.
-    monkeypatch.setattr(queue, "start", lambda run, chosen: None)
+    monkeypatch.setattr(scheduler, "start", lambda run, chosen: None)
     monkeypatch.setattr(CommandLine, "run_command", lambda self, words: None)
     for screen in ("launch", "settings"):
         monkeypatch.setattr(f"fishtui.tui.screens.{screen}.run_fishtui", lambda *asked, **how: (1, "", "error: no"))

@@ -23,7 +23,7 @@ from fishtui.runs.identity import this_process
 from fishtui.runs.state import Run, look
 from fishtui.tui.app import Fishtui
 from fishtui.tui.dialogs import Confirm
-from fishtui.tui.mode import Rule
+from fishtui.tui.screen import Rule
 from fishtui.tui.screens import runs as module
 from fishtui.tui.screens.runs import Runs
 from fishtui.tui.widgets import logreading, runlog

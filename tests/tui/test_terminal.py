@@ -17,11 +17,11 @@ import pytest
 
 from fishtui.catalog.store import Catalog
 from fishtui.project import Project
+from fishtui.results.checkpoints import list_saved
 from fishtui.runs.events import read_events
 from fishtui.runs.follow import follow
 from fishtui.runs.record import RUNNING, STOPPED, SUCCEEDED
 from fishtui.runs.state import look, look_all
-from fishtui.training.saved import list_saved
 from tests import builders
 
 LONGEST = 60.0

@@ -10,17 +10,17 @@ from textual import on, work
 from textual.binding import Binding, BindingType
 from textual.message import Message
 
-from fishtui import figures, glyphs
-from fishtui.catalog import decide, view
+from fishtui import glyphs, wording
+from fishtui.catalog import decide, paging
 from fishtui.catalog.decide import Done
 from fishtui.checks.table import Severity
 from fishtui.errors import FishtuiError
+from fishtui.tui.catalogwriter import Change, Writer
 from fishtui.tui.dialogs import Ask, Confirm
 from fishtui.tui.screens.clipview import ClipView
 from fishtui.tui.widgets.clipdetail import ClipDetail
 from fishtui.tui.widgets.editline import EditLine
 from fishtui.tui.widgets.reviewbar import Review, ReviewBar
-from fishtui.tui.writer import Change, Writer
 
 # From so many clips on a decision about the marked ones is asked for once more.
 MANY = 20
@@ -83,7 +83,7 @@ class Clips(ClipView):
 
     def _tell_waiting(self) -> None:
         if self.writer.is_slow:
-            self.bar.say(f"◌ {figures.counted(self.writer.waiting, 'change')} not saved yet: the catalog is busy")
+            self.bar.say(f"◌ {wording.counted(self.writer.waiting, 'change')} not saved yet: the catalog is busy")
 
     # What is changed.
 
@@ -124,13 +124,13 @@ class Clips(ClipView):
                 self._review(count, chosen, "rejected", note.strip() or (None if marks else ""))
 
         if marks or row is None:
-            self.app.push_screen(Ask(f"Why reject {figures.counted(count, 'clip')}?"), answered)
+            self.app.push_screen(Ask(f"Why reject {wording.counted(count, 'clip')}?"), answered)
         else:
             self.app.push_screen(Ask(f"Why reject {row['name']}?", row["note"]), answered)
 
     def _review(self, count: int, chosen: Callable[[], list[int]], status: str, note: str | None = None) -> None:
         if self.table.marks:
-            question = f"{VERBS[status]} {figures.counted(count, 'clip')}?"
+            question = f"{VERBS[status]} {wording.counted(count, 'clip')}?"
             self._asked(question, lambda catalog, _: decide.review(catalog, chosen(), status, note))
         elif count:
             # Its sign says it.
@@ -151,13 +151,13 @@ class Clips(ClipView):
             if words is None:
                 return
             if marks:
-                clips = f"{figures.counted(count, 'clip')}"
+                clips = f"{wording.counted(count, 'clip')}"
                 self._asked(f"Tag {clips}?", lambda catalog, _: decide.tag(catalog, chosen(), words))
             else:
                 self.writer.submit(lambda catalog, _: decide.retag(catalog, chosen()[0], words))
 
         if marks or row is None:
-            question = f"Tags for {figures.counted(count, 'clip')}, with blanks between; -tag takes one away"
+            question = f"Tags for {wording.counted(count, 'clip')}, with blanks between; -tag takes one away"
             self.app.push_screen(Ask(question), answered)
         else:
             tags = row["tags"].strip("|").replace("|", " ")
@@ -260,7 +260,7 @@ class Clips(ClipView):
             self.action_mark_none()
             self.walk = Review(before, 0)
             self.bar.display = False
-            self.apply(view.still_open(before))
+            self.apply(paging.still_open(before))
 
     def _count(self, clips: Sequence[int], decided: bool) -> None:
         """Count clips as decided about, or not any more, in the review."""
@@ -269,7 +269,7 @@ class Clips(ClipView):
         self.walk.decide(clips) if decided else self.walk.take_back(clips)
         self.query_one(ReviewBar).show(self.walk)
         if decided and self.walk.done >= self.walk.count:
-            self.fishtui.tell(f"{figures.counted(self.walk.done, 'clip')} reviewed; esc leaves the review")
+            self.fishtui.tell(f"{wording.counted(self.walk.done, 'clip')} reviewed; esc leaves the review")
 
     def _leave_review(self) -> None:
         if self.walk is not None:

@@ -12,12 +12,12 @@ from textual.containers import Container, Vertical
 from textual.message import Message
 from textual.widgets import Static
 
-from fishtui import figures
-from fishtui.catalog import view
-from fishtui.catalog.view import Ids, Totals
+from fishtui import wording
+from fishtui.catalog import paging
+from fishtui.catalog.paging import Ids, Totals
 from fishtui.errors import FishtuiError, MisuseError
 from fishtui.tui.clipreader import ClipReader, Snapshot
-from fishtui.tui.mode import Mode, Rule
+from fishtui.tui.screen import Mode, Rule
 from fishtui.tui.widgets.clipcolumns import ORDERS
 from fishtui.tui.widgets.clipdetail import ClipDetail, title_of
 from fishtui.tui.widgets.cliptable import ClipHeader, ClipTable
@@ -152,12 +152,12 @@ class ClipView(Mode[Snapshot | None]):
     def say(self) -> None:
         """Renew the figures above the table, and what stands in its place if it is empty."""
         totals, found = self.totals, len(self.table.ids)
-        summary = f"{figures.counted(totals.clips, 'clip')} · {figures.seconds(totals.seconds)}" if totals else ""
+        summary = f"{wording.counted(totals.clips, 'clip')} · {wording.seconds(totals.seconds)}" if totals else ""
         flagged = f" · {totals.flagged:,} flagged" if totals else ""
         self.query_one("#title", Rule).say(summary + flagged)
         marks = f"{self.table.marks:,} marked of " if self.table.marks else ""
         self.bar.say(f"{marks}{found:,}{'' if self.whole else '…'} found" if totals or found else "")
-        self.query_one(ClipHeader).show(view.order_of(self.filter))
+        self.query_one(ClipHeader).show(paging.order_of(self.filter))
         told = self.told_empty()
         if told != self._told:
             self._told = told
@@ -206,7 +206,7 @@ class ClipView(Mode[Snapshot | None]):
 
     def apply(self, text: str) -> None:
         """Show the clips of a filter. Raises MisuseError if it can't be read."""
-        view.order_of(text)
+        paging.order_of(text)
         if self.table.everything:
             self.table.mark_all(False)
         self.filter = text
@@ -242,17 +242,17 @@ class ClipView(Mode[Snapshot | None]):
 
     @on(ClipHeader.Clicked)
     def heading_clicked(self, message: ClipHeader.Clicked) -> None:
-        sort = view.order_of(self.filter)
-        self.apply(view.sorted_by(self.filter, message.field, sort.field == message.field and not sort.descending))
+        sort = paging.order_of(self.filter)
+        self.apply(paging.sorted_by(self.filter, message.field, sort.field == message.field and not sort.descending))
 
     def action_sort(self) -> None:
-        field = view.order_of(self.filter).field
+        field = paging.order_of(self.filter).field
         after = ORDERS[(ORDERS.index(field) + 1) % len(ORDERS)] if field in ORDERS else ORDERS[0]
-        self.apply(view.sorted_by(self.filter, after, False))
+        self.apply(paging.sorted_by(self.filter, after, False))
 
     def action_turn(self) -> None:
-        sort = view.order_of(self.filter)
-        self.apply(view.sorted_by(self.filter, sort.field, not sort.descending))
+        sort = paging.order_of(self.filter)
+        self.apply(paging.sorted_by(self.filter, sort.field, not sort.descending))
 
     # Going about.
 

@@ -20,9 +20,9 @@ from textual.worker import get_current_worker
 
 from fishtui.cli import forms
 from fishtui.errors import FishtuiError
-from fishtui.plain import harmless
+from fishtui.sanitize import harmless
 from fishtui.tui.commands import run_fishtui
-from fishtui.tui.mode import Mode, Rule, signed
+from fishtui.tui.screen import Mode, Rule, signed
 from fishtui.tui.widgets.exactinput import ExactInput
 
 # Seconds without a key until what would happen is worked out.

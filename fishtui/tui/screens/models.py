@@ -14,19 +14,19 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.widgets import OptionList, Static
 
-from fishtui import figures
+from fishtui import wording
 from fishtui.dataset import EXTENSIONS
 from fishtui.errors import FishtuiError
-from fishtui.plain import harmless
 from fishtui.project import merged_folder
-from fishtui.training.samples import Sample, ask, list_samples, reference_named, remove_row, usual_reference
-from fishtui.training.trainings import Checkpoint, Training, Trainings, launch_merge
+from fishtui.results.samples import Sample, ask, list_samples, reference_named, remove_row, usual_reference
+from fishtui.results.trainings import Checkpoint, Training, Trainings, launch_merge
+from fishtui.sanitize import harmless
 from fishtui.tui.dialogs import Confirm
-from fishtui.tui.mode import Mode, Rule
-from fishtui.tui.widgets.about import describe, shown
+from fishtui.tui.screen import Mode, Rule
 from fishtui.tui.widgets.checkpoints import BEST, EARLY, HEADING, Checkpoints, Chosen, megabytes
 from fishtui.tui.widgets.samples import Samples
-from fishtui.tui.widgets.say import Said, Say
+from fishtui.tui.widgets.speechform import Said, Say
+from fishtui.tui.widgets.trainingdetail import describe, shown
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ class Models(Mode[Snapshot]):
         size = sum(each.size for each in snapshot.trainings)
         count = sum(len(each.checkpoints) for each in snapshot.trainings)
         self.query_one("#title", Rule).say(
-            f"{figures.counted(count, 'checkpoint')} · {megabytes(size)}" if there else ""
+            f"{wording.counted(count, 'checkpoint')} · {megabytes(size)}" if there else ""
         )
         self._list.say(snapshot.trainings)
         self._seek()
@@ -277,7 +277,7 @@ class Models(Mode[Snapshot]):
             self.app.call_from_thread(self.fishtui.complain, error)
             return
         known = len(wanted) - asked
-        told = [f"{figures.counted(asked, 'sample')} asked for"] if asked else []
+        told = [f"{wording.counted(asked, 'sample')} asked for"] if asked else []
         told += [f"{known} {'was' if known == 1 else 'were'} there already"] if known else []
         self.app.call_from_thread(self.fishtui.tell, ", ".join(told))
         self.app.call_from_thread(self.renew)
@@ -340,7 +340,7 @@ class Models(Mode[Snapshot]):
 
         self.app.push_screen(
             Confirm(
-                f"Remove {figures.counted(len(row), 'sample')}?", f'"{row[0].note.text}"; it can be said again with y'
+                f"Remove {wording.counted(len(row), 'sample')}?", f'"{row[0].note.text}"; it can be said again with y'
             ),
             remove_if,
         )

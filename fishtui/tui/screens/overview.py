@@ -18,18 +18,18 @@ from textual.containers import Horizontal, Vertical
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
-from fishtui import figures, glyphs
+from fishtui import glyphs, wording
 from fishtui.errors import FishtuiError
-from fishtui.plain import harmless
+from fishtui.sanitize import harmless
 from fishtui.tui.commands import run_fishtui
-from fishtui.tui.mode import Mode, Rule, signed
+from fishtui.tui.screen import Mode, Rule, signed
 from fishtui.tui.widgets.steps import STEPS, Step, Steps
 
 # Not needed for the first picture, which is to be there at once.
 if TYPE_CHECKING:
-    from fishtui.catalog.overview import Overview as Data
-    from fishtui.runs.board import Board, Row
+    from fishtui.catalog.summary import Overview as Data
     from fishtui.runs.gpus import Gpu
+    from fishtui.runs.table import Board, Row
 
 # Seconds between two looks at what is up to date if nothing seems to have changed; and how many times as long as one
 # takes there is none.
@@ -141,9 +141,9 @@ class Overview(Mode[Snapshot]):
         yield Static("", id="advice", markup=False)
 
     def read(self) -> Snapshot:
-        from fishtui.runs.board import Board
         from fishtui.runs.gpus import machine
         from fishtui.runs.identity import here
+        from fishtui.runs.table import Board
 
         project = self.fishtui.project
         self._board = self._board or Board(project)
@@ -159,9 +159,9 @@ class Overview(Mode[Snapshot]):
 
     def _catalog(self) -> Data | None:
         """The catalog's sums, read again only when somebody has written to it."""
-        from fishtui.catalog.overview import overview
+        from fishtui.catalog.paging import version
         from fishtui.catalog.store import Catalog
-        from fishtui.catalog.view import version
+        from fishtui.catalog.summary import overview
 
         project = self.fishtui.project
         now = version(project)
@@ -175,7 +175,7 @@ class Overview(Mode[Snapshot]):
 
     def _steps(self, runs: Sequence[Row]) -> list[Step]:
         """The pipeline's steps, beside the newest run of each."""
-        from fishtui.catalog.view import version
+        from fishtui.catalog.paging import version
 
         now = (
             tuple(run.id for run in runs if run.ended),
@@ -229,7 +229,7 @@ class Overview(Mode[Snapshot]):
             self.query_one("#speakers", Things).say([(SCAN, "s scans data/ for clips")])
             self.query_one("#findings", Things).say([])
             return
-        title.say(f"{figures.counted(data.clips, 'clip')} · {figures.seconds(data.seconds)}")
+        title.say(f"{wording.counted(data.clips, 'clip')} · {wording.seconds(data.seconds)}")
         width = min(max([cell_len(each["speaker"]) for each in data.speakers] or [0]), 14)
         digits = max([len(f"{each['clips']:,}") for each in data.speakers] or [0])
         self.query_one("#speakers", Things).say(
@@ -237,7 +237,7 @@ class Overview(Mode[Snapshot]):
                 (
                     each["speaker"],
                     f"{set_cell_size(harmless(each['speaker']), width)} {each['clips']:>{digits},} · "
-                    f"{figures.seconds(each['seconds']):>5} · {each['flagged']:,} flagged",
+                    f"{wording.seconds(each['seconds']):>5} · {each['flagged']:,} flagged",
                 )
                 for each in data.speakers
             ]
@@ -255,7 +255,7 @@ class Overview(Mode[Snapshot]):
             case "speakers" if name == SCAN:
                 self.action_scan()
             case "speakers":
-                from fishtui.catalog.query import Query, Term
+                from fishtui.catalog.filter import Query, Term
 
                 self.fishtui.go("clips", str(Query((Term("speaker", (name,)),))))
             case "findings":
@@ -327,7 +327,7 @@ def _machine(snapshot: Snapshot) -> list[Text]:
         lines.append(Text(f"GPU {number}  {busy} {used}  {name}"))
     if not lines:
         lines.append(Text("no GPU: everything runs on the CPU"))
-    return [*lines, Text(f"Disk   {figures.gigabytes(snapshot.free)} free")]
+    return [*lines, Text(f"Disk   {wording.gigabytes(snapshot.free)} free")]
 
 
 def _due(steps: Sequence[Step]) -> list[str]:
@@ -345,7 +345,7 @@ def _advice(steps: Sequence[Step], data: Data | None, has_model: bool) -> str:
     due = _due(steps)
     stages = " → ".join(due if len(due) < 4 else [due[0], "…", due[-1]])
     todo = [
-        f"c checks {figures.counted(data.unmeasured, 'clip')}" if data.unmeasured else "",
+        f"c checks {wording.counted(data.unmeasured, 'clip')}" if data.unmeasured else "",
         f"2 and f look at {data.doubtful:,} flagged" if data.doubtful else "",
         "" if has_model else ":download fetches the model",
         f"r runs {stages}" if due else "",

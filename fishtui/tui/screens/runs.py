@@ -16,16 +16,16 @@ from textual.widgets import Input
 from textual.worker import get_current_worker
 
 from fishtui.errors import FishtuiError
-from fishtui.runs.board import Board, Row, nested
-from fishtui.runs.relaunch import relaunch, remove
+from fishtui.runs.again import relaunch, remove
 from fishtui.runs.state import look
 from fishtui.runs.stop import kill, stop
+from fishtui.runs.table import Board, Row, nested
 from fishtui.tui.dialogs import Confirm
-from fishtui.tui.mode import Mode, Rule
-from fishtui.tui.widgets.closer import Closer, Looker
+from fishtui.tui.screen import Mode, Rule
 from fishtui.tui.widgets.exactinput import ExactInput
 from fishtui.tui.widgets.metrics import METRICS
 from fishtui.tui.widgets.plots import MOST_OVERLAID, Plot
+from fishtui.tui.widgets.rundetail import Closer, Looker
 from fishtui.tui.widgets.runfacts import Facts, RunDetails
 from fishtui.tui.widgets.runlist import RunList
 from fishtui.tui.widgets.runlog import RunLog

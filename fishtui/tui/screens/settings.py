@@ -20,10 +20,10 @@ from textual.widgets.option_list import Option
 from fishtui import settings
 from fishtui.cli.forms import shown
 from fishtui.errors import FishtuiError
-from fishtui.plain import harmless
+from fishtui.sanitize import harmless
 from fishtui.tui.commands import run_fishtui
 from fishtui.tui.dialogs import Ask
-from fishtui.tui.mode import Mode, Rule
+from fishtui.tui.screen import Mode, Rule
 
 
 @dataclass(frozen=True)

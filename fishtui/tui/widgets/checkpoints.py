@@ -12,10 +12,10 @@ from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 from fishtui import glyphs
-from fishtui.plain import harmless
-from fishtui.runs.board import Row
+from fishtui.results.trainings import Checkpoint, Merged, Training
 from fishtui.runs.progress import duration
-from fishtui.training.trainings import Checkpoint, Merged, Training
+from fishtui.runs.table import Row
+from fishtui.sanitize import harmless
 
 BEST, EARLY, MARKED = "★", "◆", "x"
 # Of a state that is worth a colour.

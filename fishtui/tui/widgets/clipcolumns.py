@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from rich.cells import cell_len, set_cell_size
 
-from fishtui import figures
-from fishtui.plain import harmless
+from fishtui import wording
+from fishtui.sanitize import harmless
 
 # The cursor, the mark, the clip's sign, and a blank.
 GUTTER = 4
@@ -40,10 +40,10 @@ def _format(row: sqlite3.Row) -> str:
 COLUMNS = (
     Column("SPEAKER", 10, lambda row: row["speaker"], "speaker"),
     Column("CLIP", 20, _clip, "name"),
-    Column("DUR", 6, lambda row: figures.seconds(row["duration"]), "duration", True),
-    Column("LUFS", 6, lambda row: figures.number(row["loudness"]), "loudness", True),
-    Column("RATE", 5, lambda row: figures.number(row["rate"]), "rate", True),
-    Column("SNR", 5, lambda row: figures.number(row["snr"]), "snr", True, 96),
+    Column("DUR", 6, lambda row: wording.seconds(row["duration"]), "duration", True),
+    Column("LUFS", 6, lambda row: wording.number(row["loudness"]), "loudness", True),
+    Column("RATE", 5, lambda row: wording.number(row["rate"]), "rate", True),
+    Column("SNR", 5, lambda row: wording.number(row["snr"]), "snr", True, 96),
     Column("FORMAT", 10, _format, "format", False, 120),
     Column("CODES", 7, lambda row: row["codes"], "codes", False, 150),
     Column("STATUS", 8, lambda row: row["status"], "status", False, 132),

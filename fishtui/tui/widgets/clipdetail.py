@@ -18,12 +18,12 @@ from textual.timer import Timer
 from textual.widgets import Static
 from textual.worker import get_current_worker
 
-from fishtui import figures, glyphs
+from fishtui import glyphs, wording
 from fishtui.audio.picture import Picture
-from fishtui.catalog.view import Details
+from fishtui.catalog.paging import Details
 from fishtui.checks.table import CHECKS, Severity
 from fishtui.errors import FishtuiError
-from fishtui.plain import harmless
+from fishtui.sanitize import harmless
 from fishtui.tui.unexpected import Unexpected
 
 # Whoever runs through the table is not to wait for what he passes by, in seconds.
@@ -243,4 +243,4 @@ def title_of(details: Details) -> tuple[str, str]:
     channels = {1: "mono", 2: "stereo"}.get(row["channels"], f"{row['channels']} channels")
     subtype = row["subtype"].lower().replace("_", " ")
     told = f"{row['format'].lower()} {subtype} · {row['sample_rate'] / 1000:g} kHz {channels}"
-    return name, f"{told} · {figures.seconds(row['duration'])}"
+    return name, f"{told} · {wording.seconds(row['duration'])}"

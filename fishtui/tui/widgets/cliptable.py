@@ -19,8 +19,8 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from fishtui import glyphs
-from fishtui.catalog.query import Sort
-from fishtui.catalog.view import Ids
+from fishtui.catalog.filter import Sort
+from fishtui.catalog.paging import Ids
 from fishtui.errors import FishtuiError
 from fishtui.tui.typeahead import Late
 from fishtui.tui.unexpected import Unexpected

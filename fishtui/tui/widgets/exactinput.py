@@ -6,7 +6,7 @@ from rich.cells import cell_len
 from rich.text import Text
 from textual.widgets import Input
 
-from fishtui.plain import HARMFUL
+from fishtui.sanitize import HARMFUL
 
 STAND_IN = "\ufffd"
 

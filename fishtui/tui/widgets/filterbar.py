@@ -11,8 +11,8 @@ from textual.message import Message
 from textual.suggester import Suggester
 from textual.widgets import Input, Static
 
-from fishtui.catalog.complete import Words, completed
-from fishtui.catalog.query import parse
+from fishtui.catalog.completion import Words, completed
+from fishtui.catalog.filter import parse
 from fishtui.errors import MisuseError
 from fishtui.tui.widgets.exactinput import ExactInput
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from time import monotonic
 from typing import Literal
 
-from fishtui.runs.logs import Line, Log
-from fishtui.runs.search import Found, Wanted, collect, search
+from fishtui.runs.log import Line, Log
+from fishtui.runs.logsearch import Found, Wanted, collect, search
 
 # Lines that are read at once, beside those that show, and lines that are kept.
 MORE = 300

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from fishtui.runs.board import Row
-from fishtui.runs.curves import SMOOTHED, Curves
+from fishtui.runs.metrics import SMOOTHED, Curves
+from fishtui.runs.table import Row
 from fishtui.tui.widgets.plots import MOST_OVERLAID, Plot, Series, shown
 
 

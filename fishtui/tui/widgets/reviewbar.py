@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from rich.text import Text
 from textual.widget import Widget
 
-from fishtui import figures
+from fishtui import wording
 
 # Decisions that the pace is told from: what one did an hour ago says little.
 RECENT = 20
@@ -52,7 +52,7 @@ class Review:
         left = max(self.count - self.done, 0)
         parts = [f"{self.done:,} done", f"{left:,} left"]
         if self.pace:
-            parts += [f"{self.pace:.0f} clips/min", f"{figures.seconds(60 * left / self.pace)} to go"]
+            parts += [f"{self.pace:.0f} clips/min", f"{wording.seconds(60 * left / self.pace)} to go"]
         return " · ".join(parts)
 
 

@@ -15,12 +15,12 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from fishtui.errors import FishtuiError
-from fishtui.plain import harmless
 from fishtui.project import Project
-from fishtui.runs.board import Row
-from fishtui.runs.facts import facts
+from fishtui.runs.details import facts
 from fishtui.runs.ledger import told
 from fishtui.runs.state import look
+from fishtui.runs.table import Row
+from fishtui.sanitize import harmless
 from fishtui.tui.unexpected import Unexpected
 
 Words = Sequence[tuple[str, str]]

@@ -15,8 +15,8 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from fishtui.glyphs import RUN
-from fishtui.runs.board import Row
 from fishtui.runs.progress import duration, pace
+from fishtui.runs.table import Row
 
 # Columns that the state, the stage and the short id take.
 STAGE, ID = 11, 6

@@ -15,9 +15,9 @@ from textual.strip import Strip
 from textual.widget import Widget
 from textual.worker import Worker, get_current_worker
 
-from fishtui.plain import harmless
-from fishtui.runs.logs import Line
-from fishtui.runs.search import level
+from fishtui.runs.log import Line
+from fishtui.runs.logsearch import level
+from fishtui.sanitize import harmless
 from fishtui.tui.unexpected import Unexpected
 from fishtui.tui.widgets import logreading as reading
 from fishtui.tui.widgets.logreading import Part, Reader, Wish, beyond

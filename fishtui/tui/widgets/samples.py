@@ -14,8 +14,8 @@ from textual.message import Message
 from textual.widgets import DataTable
 
 from fishtui import glyphs
-from fishtui.plain import harmless
-from fishtui.training.samples import Sample
+from fishtui.results.samples import Sample
+from fishtui.sanitize import harmless
 
 NARROWEST, WIDEST = 16, 60
 CELL = 11

@@ -10,8 +10,8 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.widget import Widget
 
-from fishtui.plain import harmless
-from fishtui.tui.mode import signed
+from fishtui.sanitize import harmless
+from fishtui.tui.screen import signed
 
 STEPS = ("normalize", "extract", "pack", "train", "merge", "synthesize")
 # Signs of a step that wants to be looked at.

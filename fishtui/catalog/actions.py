@@ -1,0 +1,279 @@
+"""What people decide about clips: reviews, tags, edits. Each action is on record and can be undone."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import sqlite3
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from fishtui.catalog.filechanges import FILE, change_files, changing, kept_or_current, read, undo_files
+from fishtui.catalog.findings import mark_dirty
+from fishtui.catalog.scan import refresh
+from fishtui.catalog.store import Catalog
+from fishtui.dataset import AUDIO_EXTENSIONS, CODES_EXTENSION, FOREIGN_EXTENSIONS, clip_named
+from fishtui.errors import DataError, FishtuiError, MisuseError
+from fishtui.settings import Settings
+
+STATUSES = ("open", "accepted", "rejected")
+STATUS = "status"
+TAGS = "tags"
+NOT_TEXT = AUDIO_EXTENSIONS | FOREIGN_EXTENSIONS | {CODES_EXTENSION}
+REVIEW = ("status", "reviewer", "reviewed", "note")
+
+
+def reviewer() -> str:
+    """Who is at the keyboard."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        # A container's user may have no name.
+        return "unknown"
+
+
+def review(catalog: Catalog, clips: Sequence[int], status: str, note: str | None = None) -> int:
+    """Set the review of clips, as one action; how many of them had another one before.
+
+    The same review again, without a note, leaves the note that is there.
+    """
+    who, when = reviewer(), now()
+    after = json.dumps([status, who, when, note or ""])
+    with catalog.transaction() as connection:
+        action = next_action(connection)
+        changed = 0
+        for row in _rows(connection, clips):
+            if row["status"] != status or note not in (None, row["note"]):
+                before = json.dumps([row[name] for name in REVIEW])
+                _record(connection, action, row["id"], STATUS, before, after, who, when)
+                _apply(connection, row["id"], STATUS, after)
+                changed += 1
+        mark_dirty(connection)
+    return changed
+
+
+def tag(catalog: Catalog, clips: Sequence[int], add: Iterable[str] = (), remove: Iterable[str] = ()) -> int:
+    """Give clips tags and take some away, as one action; how many of them that changed. Raises MisuseError."""
+    add, remove = set(add), set(remove)
+    for name in add:
+        # What a filter takes for the end of a tag, or for several.
+        if name.split() != [name] or not name.isprintable() or {"|", ","} & set(name):
+            raise MisuseError(f"{name!r} can't be a tag", "A tag is one word, without commas and |.")
+    who, when = reviewer(), now()
+    with catalog.transaction() as connection:
+        action = next_action(connection)
+        changed = 0
+        for row in _rows(connection, clips):
+            after = joined_tags((tags_of(row) | add) - remove)
+            if after != row["tags"]:
+                _record(connection, action, row["id"], TAGS, row["tags"], after, who, when)
+                _apply(connection, row["id"], TAGS, after)
+                changed += 1
+    return changed
+
+
+def edit(catalog: Catalog, settings: Settings, clip: int, text: str, dry_run: bool = False) -> bool:
+    """Write a clip's transcript; whether that changes it. Raises MisuseError for a text that can't be one."""
+    row = clip_row(catalog, clip)
+    path = clip_named(catalog.data, row["name"], settings.pack.text_extension).transcript
+    with changing(catalog):
+        before = read(path)
+        newline = b"\n" if before is None or before.endswith(b"\n") else b""
+        content = _transcript(text) + newline
+        if dry_run:
+            return content != before
+        return change(catalog, settings, clip, {path: content}, new_action(catalog), "edit")
+
+
+def transcript_now(catalog: Catalog, settings: Settings, clip: int) -> str:
+    """What a clip's transcript holds on disk, be it newer than the last scan; "" if there is none."""
+    name = clip_row(catalog, clip)["name"]
+    content = read(clip_named(catalog.data, name, settings.pack.text_extension).transcript)
+    return (content or b"").decode("utf-8-sig", "replace").rstrip("\r\n")
+
+
+def change(
+    catalog: Catalog, settings: Settings, clip: int, files: Mapping[Path, bytes | None], action: int, note: str
+) -> bool:
+    """Give files of a clip new content, as part of `action`; whether that changed it. To be called in `changing`."""
+    changed = change_files(catalog, clip, files, action, reviewer(), now(), note)
+    if changed:
+        refresh(catalog, settings, [clip])
+    return changed
+
+
+def undo(catalog: Catalog, settings: Settings, clips: Sequence[int] | None = None) -> int:
+    """Undo the last action, or of each of `clips` the last thing that was done to it; how many clips changed.
+
+    Raises DataError if files have been changed since by another program, or can't be written; the other clips are
+    undone all the same.
+    """
+    with changing(catalog):
+        entries = to_undo(catalog, clips)
+        by_clip: dict[int, list[sqlite3.Row]] = defaultdict(list)
+        for entry in entries:
+            by_clip[entry["clip"]].append(entry)
+        failures: list[FishtuiError] = []
+        for each in by_clip.values():
+            try:
+                _undo(catalog, each)
+            except FishtuiError as error:
+                failures.append(error)
+        refresh(catalog, settings, {entry["clip"] for entry in entries if entry["kind"] == FILE})
+    if failures:
+        counts = f"{len(failures):,} of {len(by_clip):,} clips not undone" if len(by_clip) > 1 else "not undone"
+        raise DataError(f"{counts}: {failures[0].problem}", failures[0].remedy)
+    return len(by_clip)
+
+
+def to_undo(catalog: Catalog, clips: Sequence[int] | None = None) -> list[sqlite3.Row]:
+    """The entries of the history that `undo` would undo."""
+    if clips is not None:
+        return [entry for clip in clips for entry in _last(catalog, clip)]
+    there = "state = 'done' AND clip IN (SELECT id FROM clips WHERE gone IS NULL)"
+    action = catalog.value(f"SELECT max(action) FROM history WHERE {there}")
+    return catalog.query(f"SELECT * FROM history WHERE action = ? AND {there}", (action,))
+
+
+def history_of(catalog: Catalog, clip: int) -> list[dict[str, Any]]:
+    """All that was done to a clip, the latest last, each with a line that says what. Texts are told in full."""
+    entries = []
+    for row in catalog.query("SELECT * FROM history WHERE clip = ? ORDER BY id", (clip,)):
+        entry = {name: row[name] for name in ("action", "kind", "state", "who", "time", "note", "path")}
+        before, after = (_told(catalog, row["kind"], row["path"], row[name]) for name in ("before", "after"))
+        undone = "" if row["state"] == "done" else f" ({row['state']})"
+        entries.append(entry | {"before": before, "after": after, "summary": _summary(row, before, after) + undone})
+    return entries
+
+
+def describe(catalog: Catalog, entry: sqlite3.Row) -> str:
+    """A line that says what was done to which clip."""
+    before, after = (_told(catalog, entry["kind"], entry["path"], entry[name]) for name in ("before", "after"))
+    return f"{clip_row(catalog, entry['clip'])['name']}  {_summary(entry, before, after)}"
+
+
+def _told(catalog: Catalog, kind: str, path: str | None, value: str) -> str:
+    """A value of the history in words: a status, tags, the text of a transcript, or the hash of a recording."""
+    if kind == STATUS:
+        status, _, _, note = json.loads(value)
+        return f"{status}: {note}" if note else status
+    if kind == TAGS or not value:
+        return " ".join(part for part in value.split("|") if part)
+    if path is None or Path(path).suffix.lower() in NOT_TEXT:
+        return value
+    content = kept_or_current(catalog, path, value)
+    return value if content is None else content.decode("utf-8", "replace").rstrip("\n")
+
+
+def _summary(row: sqlite3.Row, before: str, after: str) -> str:
+    if row["kind"] != FILE:
+        return f"{before or 'no tags'} → {after or 'no tags'}"
+    name = row["path"].rpartition("/")[2]
+    if not row["before"] or not row["after"]:
+        return f"{row['note']}: {name} {'removed' if row['before'] else 'made'}"
+    return f"{row['note']}: {name}" + (f": {before} → {after}" if before != row["before"] else "")
+
+
+def clip_row(catalog: Catalog, clip: int) -> sqlite3.Row:
+    """A clip's row. Raises MisuseError if there is none."""
+    rows = catalog.query("SELECT * FROM clips WHERE id = ? AND gone IS NULL", (clip,))
+    if not rows:
+        raise MisuseError(f"there is no clip {clip}", "`fishtui clips list` shows their numbers.")
+    return rows[0]
+
+
+def tags_of(row: sqlite3.Row) -> set[str]:
+    """A clip's tags."""
+    return {name for name in row["tags"].split("|") if name}
+
+
+def joined_tags(tags: Iterable[str]) -> str:
+    """Tags as they stand in the catalog."""
+    return "".join(f"|{name}" for name in sorted(tags)) + "|" if tags else ""
+
+
+def now() -> str:
+    """This moment in UTC, to the second, after ISO 8601."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def new_action(catalog: Catalog) -> int:
+    """A number for an action of several transactions. Raises FishtuiError."""
+    with catalog.transaction() as connection:
+        return next_action(connection)
+
+
+def next_action(connection: sqlite3.Connection) -> int:
+    """A number for an action, given out once: all that is done under it can be undone together."""
+    number = connection.execute(
+        """
+        INSERT INTO meta VALUES ('actions', '1')
+        ON CONFLICT DO UPDATE SET value = CAST(value AS INTEGER) + 1 RETURNING CAST(value AS INTEGER)
+        """
+    ).fetchone()[0]
+    return int(number)
+
+
+def _transcript(text: str) -> bytes:
+    if not text.strip():
+        raise MisuseError("an empty transcript is of no use", "Reject the clip instead: `fishtui clips reject`.")
+    if len(text.splitlines()) > 1:
+        raise MisuseError("a transcript is one line", "Write it without line breaks.")
+    try:
+        return text.strip("\r\n").encode()
+    except UnicodeEncodeError as error:
+        raise MisuseError("the text holds characters that are no Unicode", "Type it again.") from error
+
+
+def _rows(connection: sqlite3.Connection, clips: Sequence[int]) -> list[sqlite3.Row]:
+    return connection.execute(
+        "SELECT * FROM clips WHERE gone IS NULL AND id IN (SELECT value FROM json_each(?))", (json.dumps(list(clips)),)
+    ).fetchall()
+
+
+def _last(catalog: Catalog, clip: int) -> list[sqlite3.Row]:
+    return catalog.query(
+        """
+        SELECT * FROM history WHERE clip = ?1 AND state = 'done'
+        AND action = (SELECT max(action) FROM history WHERE clip = ?1 AND state = 'done')
+        """,
+        (clip,),
+    )
+
+
+def _undo(catalog: Catalog, entries: list[sqlite3.Row]) -> None:
+    """Undo entries of one action and one clip."""
+    files = [entry for entry in entries if entry["kind"] == FILE]
+    if files:
+        undo_files(catalog, files)
+    with catalog.transaction() as connection:
+        for entry in reversed(entries):
+            if entry["kind"] != FILE:
+                _apply(connection, entry["clip"], entry["kind"], entry["before"])
+                connection.execute("UPDATE history SET state = 'undone' WHERE id = ?", (entry["id"],))
+        mark_dirty(connection)
+
+
+def _record(
+    connection: sqlite3.Connection, action: int, clip: int, kind: str, before: str, after: str, who: str, when: str
+) -> None:
+    connection.execute(
+        """
+        INSERT INTO history(action, clip, kind, before, after, state, who, time)
+        VALUES (?, ?, ?, ?, ?, 'done', ?, ?)
+        """,
+        (action, clip, kind, before, after, who, when),
+    )
+
+
+def _apply(connection: sqlite3.Connection, clip: int, kind: str, value: str) -> None:
+    if kind == TAGS:
+        connection.execute("UPDATE clips SET tags = ? WHERE id = ?", (value, clip))
+    else:
+        connection.execute(
+            "UPDATE clips SET (status, reviewer, reviewed, note) = (?, ?, ?, ?) WHERE id = ?",
+            (*json.loads(value), clip),
+        )

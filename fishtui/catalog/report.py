@@ -1,0 +1,104 @@
+"""What the checks found, read from the catalog."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from fishtui.catalog.filter import Selection
+from fishtui.catalog.store import Catalog
+from fishtui.checks.table import CHECKS, Severity
+
+
+@dataclass(frozen=True)
+class Found:
+    """A finding and the clip that has it, or the speaker, for whom `id` is None."""
+
+    where: str
+    id: int | None
+    code: str
+    severity: int
+    detail: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """All findings in a number of clips, the worst first, of which `flagged` have an error or a warning."""
+
+    clips: int
+    flagged: int
+    findings: list[Found]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The report as JSON-ready data, with a summary by code."""
+        summary: dict[str, dict[str, Any]] = {}
+        for finding in self.findings:
+            check = CHECKS[finding.code]
+            entry = summary.setdefault(
+                finding.code,
+                {
+                    "severity": check.severity.name.lower(),
+                    "count": 0,
+                    "meaning": check.meaning,
+                    "remedy": check.remedy,
+                },
+            )
+            entry["count"] += 1
+        listed = [{**asdict(each), "severity": Severity(each.severity).name.lower()} for each in self.findings]
+        return {"clips": self.clips, "flagged": self.flagged, "summary": summary, "findings": listed}
+
+
+def findings(catalog: Catalog, selection: Selection) -> Report:
+    """The findings of the selected clips, rejected ones left out, and of their speakers."""
+    where = f"({selection.where}) AND status != 'rejected'"
+    clips, flagged = catalog.query(
+        f"SELECT count(*), coalesce(sum(severity >= ?), 0) FROM clips WHERE {where}",
+        (int(Severity.WARNING), *selection.parameters),
+    )[0]
+    rows = catalog.query(
+        f"""
+        SELECT name, id, code, findings.severity, detail FROM findings JOIN clips ON clip = id
+        WHERE clip IN (SELECT id FROM clips WHERE {where}) ORDER BY findings.severity DESC, code, name
+        """,
+        selection.parameters,
+    )
+    speakers = catalog.query(
+        f"""
+        SELECT name, NULL, code, severity, detail FROM speakers
+        WHERE code IS NOT NULL AND name IN (SELECT speaker FROM clips WHERE {where}) ORDER BY name
+        """,
+        selection.parameters,
+    )
+    found = [Found(*row) for row in [*rows, *speakers]]
+    return Report(clips, flagged, sorted(found, key=lambda each: -each.severity))
+
+
+def of_clip(catalog: Catalog, clip: int) -> list[Found]:
+    """The findings of one clip, the worst first."""
+    rows = catalog.query(
+        """
+        SELECT name, id, code, findings.severity, detail FROM findings JOIN clips ON clip = id
+        WHERE clip = ? ORDER BY findings.severity DESC, code
+        """,
+        (clip,),
+    )
+    return [Found(*row) for row in rows]
+
+
+def speakers(catalog: Catalog) -> list[dict[str, Any]]:
+    """Each speaker's clips, seconds, findings and reviews; rejected clips count only as such."""
+    rows = catalog.query(
+        """
+        SELECT speaker, sum(status != 'rejected') AS clips,
+            coalesce(sum(duration) FILTER (WHERE status != 'rejected'), 0.0) AS seconds,
+            sum(severity >= ? AND status != 'rejected') AS flagged,
+            sum(severity = ? AND status != 'rejected') AS errors,
+            sum(status = 'accepted') AS accepted, sum(status = 'rejected') AS rejected,
+            max(speakers.rate) AS rate, max(speakers.script) AS script, max(code) AS code, max(detail) AS detail
+        FROM (SELECT speaker, status, duration, severity FROM clips WHERE gone IS NULL)
+        LEFT JOIN (SELECT name, rate, script, code, detail FROM speakers) AS speakers ON speakers.name = speaker
+        GROUP BY speaker ORDER BY speaker
+        """,
+        (int(Severity.WARNING), int(Severity.ERROR)),
+    )
+    return [dict(row) for row in rows]

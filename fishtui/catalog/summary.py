@@ -1,0 +1,69 @@
+"""What the catalog holds, summed up in one look: from the index of facts alone, without reading a clip's row."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+from fishtui.catalog.report import speakers
+from fishtui.catalog.store import Catalog
+from fishtui.checks.table import Severity
+
+
+@dataclass(frozen=True)
+class Overview:
+    """Clips that are not rejected, their seconds, and how many have a finding.
+
+    `open` are those that nobody has decided about, `doubtful` those of them that have a finding, `unmeasured` those
+    whose recordings nobody has decoded yet. `codes` are the findings' codes with their severity and number, the worst
+    first.
+    """
+
+    clips: int
+    seconds: float
+    flagged: int
+    open: int
+    doubtful: int
+    unmeasured: int
+    speakers: list[dict[str, Any]]
+    codes: list[tuple[str, int, int]]
+
+
+def overview(catalog: Catalog) -> Overview:
+    """Sum up the catalog as it stands. Raises FishtuiError."""
+    found = speakers(catalog)
+    undecided, doubtful, unmeasured = catalog.query(
+        """
+        SELECT count(*) FILTER (WHERE status = 'open'), count(*) FILTER (WHERE status = 'open' AND severity >= ?),
+            count(*) FILTER (WHERE status != 'rejected' AND format IS NOT NULL AND speech IS NULL)
+        FROM clips WHERE gone IS NULL
+        """,
+        (int(Severity.WARNING),),
+    )[0]
+    return Overview(
+        clips=sum(each["clips"] for each in found),
+        seconds=sum(each["seconds"] for each in found),
+        flagged=sum(each["flagged"] for each in found),
+        open=undecided,
+        doubtful=doubtful,
+        unmeasured=unmeasured,
+        speakers=found,
+        codes=_codes(catalog),
+    )
+
+
+def _codes(catalog: Catalog) -> list[tuple[str, int, int]]:
+    counts: Counter[str] = Counter()
+    worst: dict[str, int] = {}
+    for found, clips in catalog.query(
+        """
+        SELECT found, count(*) FROM clips WHERE gone IS NULL AND status != 'rejected' AND found != '' GROUP BY found
+        """
+    ):
+        for each in found.strip("|").split("|"):
+            severity, code = each.split(":")
+            counts[code] += clips
+            worst[code] = max(worst.get(code, 0), int(Severity[severity.upper()]))
+    listed = [(code, worst[code], number) for code, number in counts.items()]
+    return sorted(listed, key=lambda each: (-each[1], -each[2], each[0]))

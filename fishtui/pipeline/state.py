@@ -1,0 +1,192 @@
+"""A project as one decision about its steps sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import Any, NamedTuple
+
+from fishtui.dataset import TEXT_EXTENSION, Clip, clip_named, find_clips
+from fishtui.errors import DataError
+from fishtui.pipeline.hashes import FileHashes, Sum, sum_of
+from fishtui.project import Project, merged_folder
+from fishtui.results.checkpoints import Saved, best, list_saved
+from fishtui.runs.reporter import Reporter
+from fishtui.settings import Settings
+from fishtui.shards.packed import MANIFEST, read_manifest
+from fishtui.shards.split import VALIDATION
+from fishtui.stages.clips import left_out
+
+MODEL = ("config.json", "model.pth", "tokenizer.tiktoken", "special_tokens.json")
+CODEC = ("codec.pth", "codec.json")
+# A reference tells a voice best when it has about this many frames of codes: eight seconds.
+IDEAL_FRAMES = 172
+
+
+class _Row(NamedTuple):
+    """What the catalog knows of a clip's files, None for what isn't there or can't be read."""
+
+    name: str
+    audio: str | None
+    text: str | None
+    codes: str | None
+
+
+class Look:
+    """Looks at each part of a project when it is first asked for, and no more than once at the dataset.
+
+    The catalog is brought up to date and what hasn't been measured is, as every stage does; `dry` takes the catalog
+    of the project that is `cataloged` as it stands, and writes nothing. What is missing or damaged counts as not
+    there: the stage will say so.
+    """
+
+    def __init__(
+        self,
+        project: Project,
+        settings: Settings,
+        reporter: Reporter,
+        dry: bool = False,
+        cataloged: Project | None = None,
+    ) -> None:
+        self.project = project
+        self._cataloged = cataloged or project
+        self.settings = settings
+        self.data = project.path(settings.paths.data)
+        self.protos = project.path(settings.paths.protos)
+        self.base = project.path(settings.paths.checkpoint)
+        self.results = project.results / settings.run.name
+        self.merged = merged_folder(self.base, settings.run.name)
+        self._reporter = reporter
+        self._dry = dry
+        self._fresh = dry
+        self._hashes = FileHashes(project.state / "cache" / "hashes.json")
+
+    def files(self, folder: Path, names: Iterable[str]) -> Sum:
+        """The sum of those files in `folder` that are there."""
+        return self._hashes.sum(folder / name for name in names)
+
+    def save(self) -> None:
+        """Keep the hashes of files for the next time, unless this is a dry look. Raises FishtuiError."""
+        if not self._dry:
+            self._hashes.save()
+
+    def unwanted(self, tolerated: Collection[str] = (), stale_codes: bool = True) -> set[str]:
+        """Names of clips that take no part in a step; see `stages.clips.left_out`."""
+        found = left_out(
+            self._cataloged,
+            self.settings,
+            self._reporter,
+            self.data,
+            look=not self._fresh,
+            tolerated=tolerated,
+            stale_codes=stale_codes,
+        )
+        self._fresh = True
+        return set(found)
+
+    def recordings(self) -> Sum:
+        """What the dataset's recordings hold."""
+        return sum_of((row.name, row.audio) for row in self._rows if row.audio is not None)
+
+    def transcripts(self) -> Sum:
+        """What the dataset's transcripts say."""
+        return sum_of((row.name, row.text) for row in self._rows if row.text is not None)
+
+    def codes(self) -> Sum:
+        """What the dataset's codes hold."""
+        return sum_of((row.name, row.codes) for row in self._rows if row.codes is not None)
+
+    @cached_property
+    def _rows(self) -> list[_Row]:
+        if not self._fresh:
+            self.unwanted()
+        if not self.data.is_dir() or not self._cataloged.catalog.exists():
+            return []
+        from fishtui.catalog.store import Catalog
+
+        with Catalog(self._cataloged, self.data) as catalog:
+            rows = catalog.query("SELECT name, audio_hash, text, codes_hash FROM clips WHERE gone IS NULL")
+        return [_Row(*row) for row in rows]
+
+    def source(self) -> Sum:
+        """What the recordings that normalize takes, and their transcripts, hold."""
+        folder = self.project.path(self.settings.run.source)
+        clips = find_clips(folder) if folder.is_dir() else []
+        paths = (path for clip in clips for path in (*clip.audio, *([clip.transcript] if clip.has_text else [])))
+        found = ((path.relative_to(folder).as_posix(), self._hashes.hash(path)) for path in paths)
+        return sum_of((name, content) for name, content in found if content is not None)
+
+    def has_dataset(self) -> bool:
+        """Whether there is any recording in the dataset."""
+        return self.data.is_dir() and any(clip.files for clip in find_clips(self.data))
+
+    def shards(self) -> Sum:
+        """What the packed shards and their manifest hold."""
+        return self.files(self.protos, [*(path.name for path in self.protos.glob("*.protos")), MANIFEST])
+
+    @cached_property
+    def manifest(self) -> list[Any]:
+        """Where each packed clip lies, empty if that can't be told."""
+        try:
+            return read_manifest(self.protos)
+        except (DataError, OSError):
+            return []
+
+    def checkpoints(self) -> list[Saved]:
+        """The training's checkpoints, by step."""
+        return list_saved(self.results / "checkpoints")
+
+    def best(self) -> Saved | None:
+        """The checkpoint that merge takes."""
+        saved = self.checkpoints()
+        return (best(saved) or saved[-1]) if saved else None
+
+    def chosen(self) -> Sum:
+        """What the checkpoint holds that merge takes."""
+        checkpoint = self.best()
+        return self._hashes.sum([checkpoint.path] if checkpoint else [])
+
+    def results_identity(self) -> str:
+        """Tells the training's folder from any other of that name; empty if there is none."""
+        try:
+            status = self.results.stat()
+        except OSError:
+            return ""
+        return f"{status.st_dev}:{status.st_ino}"
+
+    @cached_property
+    def reference(self) -> tuple[Path, Path] | None:
+        """The recording that synthesize is to sound like, with its transcript.
+
+        It is the one that is set, else of those held out from training the one of the best length; None without any.
+        """
+        if self.settings.run.reference:
+            path = self.project.path(self.settings.run.reference)
+            possible = (path.with_suffix(ending) for ending in (TEXT_EXTENSION, self.settings.pack.text_extension))
+            return path, next(filter(Path.exists, possible), path.with_suffix(TEXT_EXTENSION))
+        held_out = [entry for entry in self.manifest if entry["split"] == VALIDATION and _is_inside(entry["clip"])]
+        for entry in sorted(held_out, key=lambda entry: (abs(entry["frames"] - IDEAL_FRAMES), entry["clip"])):
+            clip = clip_named(self.data, entry["clip"], self.settings.pack.text_extension)
+            if _is_readable(clip):
+                return clip.audio[0], clip.transcript
+        return None
+
+    def voice(self) -> Sum:
+        """What the reference and its transcript hold."""
+        return self._hashes.sum(self.reference or ())
+
+
+def _is_inside(clip: str) -> bool:
+    """Whether a name from a manifest, which anybody may have written, leads to nowhere but into the dataset."""
+    path = PurePosixPath(clip)
+    return not path.is_absolute() and ".." not in path.parts
+
+
+def _is_readable(clip: Clip) -> bool:
+    try:
+        clip.single_audio()
+        clip.read_transcript()
+    except DataError:
+        return False
+    return True

@@ -1,0 +1,1 @@
+"""Results of trainings on disk: checkpoints, merged models and speech samples."""

@@ -1,0 +1,198 @@
+"""Samples: the same sentence, with the same reference and settings, from several checkpoints of a training.
+
+Each is a recording in `results/NAME/samples` with a note beside it that says what was asked for, and of which run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+import wave
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, NamedTuple
+
+import msgspec
+
+from fishtui.dataset import TEXT_EXTENSION, clip_named, read_transcript
+from fishtui.errors import DataError, FishtuiError, MisuseError
+from fishtui.files import discard, write_text
+from fishtui.project import Project
+from fishtui.results.checkpoints import Saved
+from fishtui.runs.launch import launch
+from fishtui.runs.record import FINAL, LOST, SUCCEEDED
+from fishtui.runs.state import look
+from fishtui.runs.table import Row
+from fishtui.settings import Loaded, Settings
+
+FOLDER = "samples"
+BASE = "base"
+
+
+class Reference(NamedTuple):
+    """A recording of the voice, or its codes, and what is said in it."""
+
+    path: Path
+    text: str
+
+
+class Note(msgspec.Struct, frozen=True, kw_only=True):
+    """What was asked for; `step` is None for the base alone. `row` is the same for what is to be compared."""
+
+    row: Annotated[str, msgspec.Meta(pattern="^[0-9a-z]+$")]
+    step: int | None
+    text: str
+    reference: str
+    run: str
+    asked: float
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A sample as it stands: `state` is its run's, `seconds` how long it speaks once it is there."""
+
+    path: Path
+    note: Note
+    state: str
+    remark: str = ""
+    seconds: float | None = None
+
+    @property
+    def can_be_heard(self) -> bool:
+        return self.seconds is not None
+
+
+def list_samples(results: Path, runs: Mapping[str, Row]) -> list[Sample]:
+    """The samples in a training's results, in the order in which they were asked for."""
+    found = []
+    for path in (results / FOLDER).glob("*.json"):
+        # It may be removed as we look, and be anybody's.
+        with suppress(OSError, ValueError, msgspec.ValidationError):
+            note = msgspec.json.decode(path.read_bytes(), type=Note)
+            found.append(_sample(path.with_suffix(".wav"), note, runs.get(note.run)))
+    return sorted(found, key=lambda each: (each.note.asked, each.note.step or 0))
+
+
+def _sample(path: Path, note: Note, run: Row | None) -> Sample:
+    if run is not None and not run.ended:
+        return Sample(path, note, run.state, run.text)
+    seconds = _seconds(path)
+    if seconds is not None and (run is None or run.state in FINAL):
+        return Sample(path, note, SUCCEEDED, seconds=seconds)
+    if run is None:
+        return Sample(path, note, LOST, "its run was removed before it spoke: y asks for it again")
+    # A text that could not be spoken is in the ledger of a run that did all else.
+    return Sample(path, note, run.state if run.state != SUCCEEDED else LOST, run.text)
+
+
+def _seconds(path: Path) -> float | None:
+    """How long a recording of ours lasts; None if there is none."""
+    try:
+        with path.open("rb") as file, wave.open(file) as sound:
+            return sound.getnframes() / sound.getframerate()
+    except (OSError, EOFError, wave.Error, ZeroDivisionError):
+        return None
+
+
+def sample_path(results: Path, row: str, step: int | None) -> Path:
+    """Where the sample of a step, or of the base, lies."""
+    return results / FOLDER / f"{f'step_{step:09d}' if step is not None else BASE}-{row}.wav"
+
+
+def ask(
+    project: Project, settings: Loaded, results: Path, saved: Saved | None, text: str, reference: Reference | None
+) -> Sample | None:
+    """Have a checkpoint, or the base, speak `text`, in a run of its own; None if it has already, or is about to.
+
+    Raises FishtuiError.
+    """
+    values = settings.values
+    row = row_of(values, text, reference)
+    output = sample_path(results, row, saved.step if saved else None)
+    base = project.path(values.paths.checkpoint)
+    adapter = saved.path if saved else None
+    command = ["synthesize", "--project", str(project.root), "--checkpoint", str(base), f"--text={text}"]
+    command += ["--adapter", str(adapter)] if adapter else []
+    if reference is not None:
+        command += ["--reference", str(reference.path), f"--reference-text={reference.text}"]
+    command += ["--output", str(output)]
+    arguments = {"checkpoint": base, "adapter": adapter, "texts": [text], "output": output}
+    if _is_there(project, output, adapter or base / "model.pth"):
+        return None
+    # What is there from an earlier checkpoint would be taken for the answer.
+    discard(output)
+    run = launch(project, "synthesize", command, settings, arguments)
+    note = Note(
+        row=row,
+        step=saved.step if saved else None,
+        text=text,
+        reference=project.shown(reference.path) if reference else "",
+        run=run.id,
+        asked=time.time(),
+    )
+    write_text(output.with_suffix(".json"), json.dumps(msgspec.to_builtins(note)) + "\n")
+    return Sample(output, note, run.state, (run.record.error or "").partition("\n")[0])
+
+
+def _is_there(project: Project, output: Path, model: Path) -> bool:
+    """Whether `model` has spoken `output`, or a run that is to have it do so goes on."""
+    with suppress(OSError, ValueError, msgspec.ValidationError):
+        note = msgspec.json.decode(output.with_suffix(".json").read_bytes(), type=Note)
+        if not look(project.runs / note.run).ended:
+            return True
+        return _seconds(output) is not None and output.stat().st_mtime > model.stat().st_mtime
+    return False
+
+
+def row_of(settings: Settings, text: str, reference: Reference | None) -> str:
+    """Names what a sample follows from beside its checkpoint: those of one row can be compared."""
+    ways = settings.synthesize
+    spoken = [ways.temperature, ways.top_p, ways.repetition_penalty, ways.max_seconds, ways.seed, ways.precision]
+    said = [text, *map(str, reference or ()), *spoken]
+    return hashlib.sha256(json.dumps(said).encode()).hexdigest()[:8]
+
+
+def remove_row(results: Path, row: str) -> None:
+    """Remove the samples of one row. Raises FishtuiError if they stay."""
+    for path in (results / FOLDER).glob(f"*-{row}.*"):
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise FishtuiError(f"{path} can't be removed: {error.strerror}", "Check who may write there.") from error
+
+
+def usual_reference(project: Project, settings: Settings) -> str:
+    """The recording that the pipeline takes for a reference, as a person would write it; empty without any."""
+    # Not before somebody asks: it knows the whole pipeline.
+    from fishtui.pipeline.state import Look
+    from fishtui.runs.reporter import Reporter
+
+    found = Look(project, settings, Reporter(), dry=True).reference
+    return project.shown(found[0]) if found else ""
+
+
+def reference_named(project: Project, settings: Settings, given: str) -> Reference | None:
+    """The reference that `given` names: a clip of the dataset, or a file; None if it is empty.
+
+    Raises MisuseError if there is none of that name, or without a transcript.
+    """
+    given = given.strip()
+    if not given:
+        return None
+    clip = clip_named(project.path(settings.paths.data), given, settings.pack.text_extension)
+    try:
+        if clip.files:
+            return Reference(clip.single_audio(), clip.read_transcript())
+        path = project.path(given)
+        if not path.is_file():
+            raise MisuseError(
+                f"there is no clip or file {given}", "Name one as Clips (2) shows it, such as SPEAKER/01."
+            )
+        endings = (TEXT_EXTENSION, settings.pack.text_extension)
+        beside = next(filter(Path.exists, map(path.with_suffix, endings)), path.with_suffix(TEXT_EXTENSION))
+        return Reference(path, read_transcript(beside))
+    except DataError as error:
+        raise MisuseError(f"{given} can't be a reference: {error.problem}", error.remedy) from error

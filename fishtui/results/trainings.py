@@ -1,0 +1,173 @@
+"""The trainings of a project: their checkpoints with what tells them apart, and the models merged from them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fishtui.errors import FishtuiError, MisuseError
+from fishtui.project import Project, merged_folder
+from fishtui.results.checkpoints import Saved, best, choose, earliest_good, list_saved
+from fishtui.runs import record as records
+from fishtui.runs.launch import launch
+from fishtui.runs.state import Run, look_unfinished
+from fishtui.runs.table import Board, Row
+from fishtui.settings import Loaded
+
+# What a merge leaves in the folder that it makes.
+MERGED = "merge.json"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint on disk: `size` in bytes, `written` in seconds since 1970."""
+
+    saved: Saved
+    size: int
+    written: float
+    is_best: bool = False
+    is_early: bool = False
+
+
+@dataclass(frozen=True)
+class Merged:
+    """A model folder that a merge made; `step` is the checkpoint's, 0 where that is not known."""
+
+    folder: Path
+    adapter: Path
+    step: int
+    written: float
+
+
+@dataclass(frozen=True)
+class Training:
+    """What is in `results/NAME`; `run` is the newest run that trained it, `merging` the newest that merged from it."""
+
+    name: str
+    folder: Path
+    checkpoints: tuple[Checkpoint, ...] = ()
+    merged: tuple[Merged, ...] = ()
+    run: Row | None = None
+    merging: Row | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes of all checkpoints."""
+        return sum(each.size for each in self.checkpoints)
+
+
+class Trainings:
+    """Looks at a project's trainings again and again, each run's record once. For one thread at a time."""
+
+    def __init__(self, project: Project) -> None:
+        self.project = project
+        self._board = Board(project)
+        self._arguments: dict[str, Mapping[str, Any]] = {}
+
+    def look(self, base: Path) -> tuple[list[Training], dict[str, Row]]:
+        """The trainings, the newest first, and all runs by id. Raises FishtuiError.
+
+        Merged models are looked for beside `base`. Queued runs whose turn it is are started.
+        """
+        runs = {row.id: row for row in self._board.look()}
+        trained = self._by_folder(runs.values(), "train", self._trained)
+        merging = self._by_folder(runs.values(), "merge", self._merged_from)
+        merged = list(_merged({self.project.checkpoints, base.parent}))
+        folders = {*_folders(self.project.results), *(folder for folder, row in trained.items() if not row.ended)}
+        found = [
+            Training(
+                folder.name,
+                folder,
+                checkpoints(folder),
+                tuple(each for each in merged if _is_from(each.adapter, folder)),
+                trained.get(folder),
+                merging.get(folder),
+            )
+            for folder in folders
+        ]
+        return sorted(found, key=_age, reverse=True), runs
+
+    def _by_folder(
+        self, rows: Iterable[Row], stage: str, folder_of: Callable[[Mapping[str, Any]], Path | None]
+    ) -> dict[Path, Row]:
+        """The newest run of a stage for each results folder."""
+        return {folder: row for row in rows if row.stage == stage and (folder := folder_of(self._of(row))) is not None}
+
+    def _of(self, row: Row) -> Mapping[str, Any]:
+        if row.id not in self._arguments:
+            self._arguments[row.id] = {}
+            # One that can't be read has none.
+            with suppress(FishtuiError):
+                self._arguments[row.id] = records.read(row.folder).arguments
+        return self._arguments[row.id]
+
+    def _trained(self, arguments: Mapping[str, Any]) -> Path | None:
+        name = arguments.get("name")
+        return self.project.results / name if isinstance(name, str) and name else None
+
+    def _merged_from(self, arguments: Mapping[str, Any]) -> Path | None:
+        adapter = arguments.get("adapter")
+        if not isinstance(adapter, str):
+            return None
+        folder = Path(adapter).parent.parent
+        return folder if folder.parent == self.project.results else None
+
+
+def checkpoints(folder: Path) -> tuple[Checkpoint, ...]:
+    """The checkpoints in a results folder, by step; those that vanish meanwhile are left out."""
+    saved = list_saved(folder / "checkpoints")
+    lowest, early = best(saved), earliest_good(saved)
+    found = []
+    for each in saved:
+        with suppress(OSError):
+            status = each.path.stat()
+            found.append(Checkpoint(each, status.st_size, status.st_mtime, each == lowest, each == early))
+    return tuple(found)
+
+
+def _folders(results: Path) -> Iterator[Path]:
+    with suppress(OSError):
+        yield from (folder for folder in results.iterdir() if (folder / "checkpoints").is_dir())
+
+
+def _merged(folders: Iterable[Path]) -> Iterator[Merged]:
+    for folder in sorted(folders):
+        for path in sorted(folder.glob(f"*/{MERGED}")):
+            # A folder may go while we look, and a file may hold anything.
+            with suppress(OSError, ValueError, KeyError, TypeError):
+                content = json.loads(path.read_bytes())
+                yield Merged(path.parent, Path(content["adapter"]), int(content.get("step") or 0), path.stat().st_mtime)
+
+
+def _is_from(adapter: Path, folder: Path) -> bool:
+    """Whether an adapter lies in a results folder, or, where the project was moved, lay in one of that name."""
+    if adapter.exists():
+        return adapter.parent.parent.resolve() == folder.resolve()
+    return adapter.parent.parent.parts[-2:] == folder.parts[-2:]
+
+
+def _age(training: Training) -> tuple[float, str]:
+    run = training.run.created if training.run is not None and not training.run.ended else 0.0
+    return max([run, *(each.written for each in training.checkpoints)]), training.name
+
+
+def launch_merge(project: Project, settings: Loaded, training: str, step: int) -> Run:
+    """Merge a training's checkpoint of `step` into the base, in a run of its own.
+
+    Raises FishtuiError, also while another merge into the same folder has not ended.
+    """
+    base = project.path(settings.values.paths.checkpoint)
+    adapter = choose(project.results / training, step).path
+    command = ["merge", training, "--step", str(step), "--project", str(project.root)]
+    output = merged_folder(base, training)
+    for run in look_unfinished(project):
+        if not run.ended and run.record.stage == "merge" and run.record.arguments.get("output") == str(output):
+            raise MisuseError(
+                f"a merge of {training} is already {run.state}", f"`fishtui runs show {run.id}` tells how it goes."
+            )
+    arguments = {"base": base, "adapter": adapter, "output": output, "template": None}
+    return launch(project, "merge", command, settings, arguments)

@@ -1,0 +1,130 @@
+"""All runs of a project, looked at again and again: what has ended is read once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+
+from fishtui.project import Project
+from fishtui.runs import scheduler
+from fishtui.runs.follow import JOB
+from fishtui.runs.progress import Progress, progress, result, took
+from fishtui.runs.record import FINAL, ID, LOST, QUEUED
+from fishtui.runs.state import Run, look_ids, run_ids
+from fishtui.sanitize import harmless
+
+
+@dataclass(frozen=True)
+class Row:
+    """A run in a list: no more than that shows, however long its ledger is.
+
+    `name` is the training's, where it has one; `seconds` is how long it took, or has taken so far. What is text is
+    harmless to show.
+    """
+
+    id: str
+    folder: Path
+    stage: str
+    name: str
+    parent: str | None
+    state: str
+    command: str
+    is_removable: bool
+    created: float
+    seconds: float | None
+    text: str
+    progress: Progress | None = None
+
+    @property
+    def short(self) -> str:
+        """Its short name."""
+        return harmless(short(self.id))
+
+    @property
+    def ended(self) -> bool:
+        return self.state in (*FINAL, LOST)
+
+
+class Board:
+    """Looks at the runs of a project, and starts those whose turn it is. For one thread at a time."""
+
+    def __init__(self, project: Project) -> None:
+        self.project = project
+        # What is in a final record stays so.
+        self._ended: dict[str, Row] = {}
+        # Runs that only SLURM knows of, as they were when it was asked, and when to ask it again.
+        self._elsewhere: dict[str, Run] = {}
+        self._next_question = 0.0
+
+    def look(self) -> list[Row]:
+        """The runs as they stand now, the oldest first. Raises FishtuiError."""
+        runs = self._unfinished(run_ids(self.project))
+        if any(run.state == QUEUED and run.is_here and not run.is_elsewhere for run in runs) and scheduler.advance(
+            self.project
+        ):
+            runs = self._unfinished(run_ids(self.project))
+        waits = scheduler.waiting(runs) if any(run.state == QUEUED for run in runs) else {}
+        rows = [_row(run, waits.get(run.id)) for run in runs]
+        self._ended |= {
+            row.id: row for row, run in zip(rows, runs, strict=True) if run.record.state in FINAL and run.record.created
+        }
+        return sorted({**self._ended, **{row.id: row for row in rows}}.values(), key=lambda row: row.id)
+
+    def _unfinished(self, ids: Sequence[str]) -> list[Run]:
+        """The runs that had not ended, as they are now; those whose folders have gone are forgotten."""
+        there = set(ids)
+        self._ended = {run_id: row for run_id, row in self._ended.items() if run_id in there}
+        if asks := monotonic() >= self._next_question:
+            self._elsewhere = {}
+        known = {run_id: run for run_id, run in self._elsewhere.items() if run_id in there}
+        looked = look_ids(self.project, [each for each in ids if each not in self._ended and each not in known])
+        if asks:
+            self._next_question = monotonic() + JOB
+        self._elsewhere = known | {run.id: run for run in looked if run.is_elsewhere}
+        return sorted([*known.values(), *looked], key=lambda run: run.id)
+
+
+def nested(rows: Sequence[Row]) -> list[tuple[int, Row]]:
+    """Rows with their depth: the newest on top, and below each pipeline its stages in their order."""
+    ids = {row.id for row in rows}
+    parts: dict[str, list[Row]] = {}
+    for row in rows:
+        if row.parent in ids:
+            parts.setdefault(str(row.parent), []).append(row)
+    found: list[tuple[int, Row]] = []
+    for row in reversed(rows):
+        if row.parent not in ids:
+            found.append((0, row))
+            found += [(1, part) for part in parts.get(row.id, ())]
+    return found
+
+
+def short(run_id: str) -> str:
+    """As much of an id as names the run for most commands: the time of day when it was made, in UTC."""
+    match = ID.fullmatch(run_id)
+    return match[1].split("-")[1] if match else run_id
+
+
+def _shortened(match: re.Match[str]) -> str:
+    return f"{match[2]} {short(match[0])}"
+
+
+def _row(run: Run, blocker: str | None) -> Row:
+    record = run.record
+    return Row(
+        id=run.id,
+        folder=run.folder,
+        stage=harmless(record.stage) or "?",
+        name=harmless(record.name),
+        parent=record.parent,
+        state=run.state,
+        command=record.shown_command if record.command else "",
+        is_removable=run.is_removable,
+        created=record.created,
+        seconds=took(run),
+        text=harmless(ID.sub(_shortened, result(run, blocker))),
+        progress=progress(run),
+    )

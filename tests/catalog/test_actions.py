@@ -1,0 +1,344 @@
+"""Decisions are on record, and undoing brings back the very bytes."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from fishtui.catalog import filechanges
+from fishtui.catalog.actions import change, edit, history_of, new_action, review, tag, undo
+from fishtui.catalog.filechanges import changing, settle
+from fishtui.catalog.repairs import fix
+from fishtui.errors import DataError, FishtuiError, MisuseError
+from fishtui.runs.reporter import Reporter
+from tests.builders import file_size_limit, fishtui, snapshot
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"]), min_size=1).filter(str.strip)
+
+
+@pytest.fixture
+def clip(dataset) -> int:
+    dataset.clip("anna/a", "One.")
+    dataset.scan()
+    return dataset.id("anna/a")
+
+
+def test_an_edit_writes_the_file_and_the_catalog(dataset, clip: int) -> None:
+    assert edit(dataset.catalog, dataset.settings, clip, "نافذة")
+    assert (dataset.data / "anna" / "a.lab").read_text(encoding="utf-8") == "نافذة"
+    assert dataset.row("anna/a")["text"] == "نافذة"
+    assert dataset.scan().changed == 0
+    assert [(entry["before"], entry["after"]) for entry in history_of(dataset.catalog, clip)] == [("One.", "نافذة")]
+
+
+@pytest.mark.parametrize("content", [b"\xef\xbb\xbfOne.\r\n", b"not \xff utf-8", b"", b"two\nlines\n", None])
+def test_undo_restores_the_very_bytes(dataset, content: bytes | None) -> None:
+    path = dataset.clip("anna/a").with_suffix(".lab")
+    path.unlink()
+    if content is not None:
+        path.write_bytes(content)
+    dataset.scan()
+    clip = dataset.id("anna/a")
+    edit(dataset.catalog, dataset.settings, clip, "New.")
+    assert path.read_bytes().startswith(b"New.")
+    assert undo(dataset.catalog, dataset.settings) == 1
+    assert (path.read_bytes() if path.exists() else None) == content
+
+
+def test_what_cannot_be_a_transcript_is_refused(dataset, clip: int) -> None:
+    for text in ("", "  ", "two\nlines", "\ud800"):
+        with pytest.raises(MisuseError):
+            edit(dataset.catalog, dataset.settings, clip, text)
+    assert (dataset.data / "anna" / "a.lab").read_bytes() == b"One."
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps=st.lists(st.one_of(TEXTS, st.none()), max_size=12))
+def test_any_sequence_of_edits_and_undos_ends_where_a_stack_would(dataset, steps: list[str | None]) -> None:
+    """A law: an undo takes back the last edit that stands, byte for byte; None stands for an undo."""
+    path = dataset.data / "anna" / "a.lab"
+    if not path.exists():
+        dataset.clip("anna/a", "One.")
+        dataset.scan()
+    clip = dataset.id("anna/a")
+    stack = [path.read_bytes()]
+    for step in steps:
+        if step is None:
+            assert undo(dataset.catalog, dataset.settings, [clip]) == (len(stack) > 1)
+            stack = stack[:-1] if len(stack) > 1 else stack
+        elif edit(dataset.catalog, dataset.settings, clip, step):
+            stack.append(step.encode())
+        assert path.read_bytes() == stack[-1]
+        assert dataset.row("anna/a")["text"] == stack[-1].decode("utf-8-sig")
+    while len(stack) > 1:
+        undo(dataset.catalog, dataset.settings, [clip])
+        stack.pop()
+    assert path.read_bytes() == stack[0]
+
+
+def test_an_action_on_many_is_undone_as_one(dataset) -> None:
+    for name in "abc":
+        dataset.clip(f"anna/{name}")
+    dataset.scan()
+    ids = [dataset.id(f"anna/{name}") for name in "abc"]
+    assert review(dataset.catalog, ids[:1], "accepted", "good") == 1
+    assert review(dataset.catalog, ids, "rejected") == 3
+    for wrong in ("", "two words", "a,b", "a|b", "a\nb"):
+        with pytest.raises(MisuseError, match="can't be a tag"):
+            tag(dataset.catalog, ids, add=["fine", wrong])
+    assert tag(dataset.catalog, ids, add=["loud", "cough"]) == 3
+    assert dataset.row("anna/a")["tags"] == "|cough|loud|"
+    assert undo(dataset.catalog, dataset.settings) == 3
+    assert dataset.row("anna/a")["tags"] == ""
+    assert undo(dataset.catalog, dataset.settings) == 3
+    row = dataset.row("anna/a")
+    assert (row["status"], row["note"]) == ("accepted", "good")
+    assert dataset.row("anna/b")["status"] == "open"
+
+
+def test_the_same_review_again_is_no_action(dataset, clip: int) -> None:
+    assert review(dataset.catalog, [clip], "accepted") == 1
+    assert review(dataset.catalog, [clip], "accepted") == 0
+    assert len(history_of(dataset.catalog, clip)) == 1
+
+
+def test_a_note_stays_unless_another_or_none_is_given(dataset, clip: int) -> None:
+    review(dataset.catalog, [clip], "rejected", "a dog")
+    assert review(dataset.catalog, [clip], "rejected") == 0
+    assert dataset.row("anna/a")["note"] == "a dog"
+    assert review(dataset.catalog, [clip], "rejected", "") == 1
+    assert dataset.row("anna/a")["note"] == ""
+
+
+def test_a_file_that_another_program_changed_since_is_not_undone(dataset, clip: int) -> None:
+    edit(dataset.catalog, dataset.settings, clip, "Two.")
+    path = dataset.data / "anna" / "a.lab"
+    path.write_text("Three, by hand.", encoding="utf-8")
+    with pytest.raises(DataError, match="changed since"):
+        undo(dataset.catalog, dataset.settings, [clip])
+    assert path.read_text(encoding="utf-8") == "Three, by hand."
+    assert undo(dataset.catalog, dataset.settings) == 0
+
+
+def test_one_clip_that_cannot_be_undone_keeps_no_other_from_it(dataset) -> None:
+    for name in "abc":
+        dataset.clip(f"anna/{name}", "\ufeffOne.")
+    dataset.scan()
+    ids = [dataset.id(f"anna/{name}") for name in "abc"]
+    assert fix(dataset.catalog, dataset.settings, Reporter(), "byte-order-mark", ids).done == 3
+    (dataset.data / "anna" / "b.lab").write_text("By hand.", encoding="utf-8")
+    with pytest.raises(DataError, match="1 of 3 clips not undone"):
+        undo(dataset.catalog, dataset.settings)
+    texts = [(dataset.data / "anna" / f"{name}.lab").read_bytes() for name in "abc"]
+    assert texts == ["\ufeffOne.".encode(), b"By hand.", "\ufeffOne.".encode()]
+
+
+def test_what_was_done_to_a_clip_that_is_gone_stands_in_nobodys_way(dataset) -> None:
+    for name in "ab":
+        dataset.clip(f"anna/{name}")
+    dataset.scan()
+    review(dataset.catalog, [dataset.id("anna/a")], "rejected")
+    edit(dataset.catalog, dataset.settings, dataset.id("anna/b"), "Two.")
+    for suffix in (".wav", ".lab"):
+        (dataset.data / "anna" / f"b{suffix}").unlink()
+    dataset.scan()
+    assert undo(dataset.catalog, dataset.settings) == 1
+    assert dataset.row("anna/a")["status"] == "open"
+
+
+def test_a_folder_that_cannot_be_written_takes_an_undo_back(
+    dataset, clip: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    edit(dataset.catalog, dataset.settings, clip, "Two.")
+
+    def refuse(path: Path, content: bytes) -> None:
+        if path.suffix == ".lab":
+            raise FishtuiError(f"{path} can't be written", "")
+        changes_write(path, content)
+
+    changes_write = filechanges.write_bytes
+    with monkeypatch.context() as patched:
+        patched.setattr(filechanges, "write_bytes", refuse)
+        with pytest.raises(DataError, match="can't be written"):
+            undo(dataset.catalog, dataset.settings, [clip])
+    assert (dataset.data / "anna" / "a.lab").read_bytes() == b"Two."
+    assert dataset.scan().changed == 0
+    assert undo(dataset.catalog, dataset.settings, [clip]) == 1
+    assert (dataset.data / "anna" / "a.lab").read_bytes() == b"One."
+
+
+def test_a_link_laid_where_a_file_is_written_first_is_not_followed(dataset, clip: int, tmp_path: Path) -> None:
+    victim = tmp_path / "victim.txt"
+    victim.write_text("mine", encoding="utf-8")
+    (dataset.data / "anna" / ".a.lab.partial").symlink_to(victim)
+    edit(dataset.catalog, dataset.settings, clip, "Two.")
+    assert victim.read_text(encoding="utf-8") == "mine"
+    assert not (dataset.data / "anna" / "a.lab").is_symlink()
+
+
+def test_an_edit_keeps_the_files_rights_and_takes_the_longest_names(dataset) -> None:
+    path = dataset.clip("anna/" + "n" * 251).with_suffix(".lab")
+    path.chmod(0o660)
+    dataset.scan()
+    assert edit(dataset.catalog, dataset.settings, 1, "Two.")
+    assert path.stat().st_mode & 0o777 == 0o660
+    assert path.read_bytes() == b"Two."
+
+
+def test_an_edit_can_be_undone_after_the_clip_has_moved(dataset, clip: int) -> None:
+    edit(dataset.catalog, dataset.settings, clip, "Two.")
+    (dataset.data / "anna").rename(dataset.data / "berta")
+    assert dataset.scan().moved == 1
+    assert undo(dataset.catalog, dataset.settings, [dataset.id("berta/a")]) == 1
+    assert (dataset.data / "berta" / "a.lab").read_bytes() == b"One."
+
+
+def test_a_transcript_that_is_a_hard_link_leaves_the_other_name_alone(dataset, clip: int, tmp_path: Path) -> None:
+    original = tmp_path / "original.lab"
+    original.hardlink_to(dataset.data / "anna" / "a.lab")
+    edit(dataset.catalog, dataset.settings, clip, "Two.")
+    assert original.read_bytes() == b"One."
+
+
+def test_a_full_disk_costs_neither_file_nor_history(dataset, clip: int) -> None:
+    before = snapshot(dataset.data)
+    with file_size_limit(1000), pytest.raises(FishtuiError, match="written"):
+        edit(dataset.catalog, dataset.settings, clip, "x" * 5000)
+    settle(dataset.catalog)
+    assert snapshot(dataset.data) == before
+    assert history_of(dataset.catalog, clip) == []
+    assert edit(dataset.catalog, dataset.settings, clip, "Two.")
+
+
+@pytest.mark.parametrize("moment", range(5))
+@pytest.mark.parametrize("doing", ["do", "undo"])
+def test_a_change_of_several_files_that_dies_anywhere_is_whole_or_taken_back(
+    dataset, clip: int, moment: int, doing: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = dataset.data / "anna"
+    files = {folder / "a.flac": b"new", folder / "a.wav": None, folder / "a.lab": b"Text."}
+    before = snapshot(dataset.data)
+    with changing(dataset.catalog):
+        if doing == "undo":
+            change(dataset.catalog, dataset.settings, clip, files, new_action(dataset.catalog), "fix")
+    after = snapshot(dataset.data) if doing == "undo" else {"anna/a.flac": b"new", "anna/a.lab": b"Text."}
+    steps = iter(range(moment))
+
+    class Death(BaseException):
+        """As if the process had been killed."""
+
+    def dying(function):
+        def step(*arguments, **options):
+            if next(steps, None) is None:
+                raise Death
+            return function(*arguments, **options)
+
+        return step
+
+    with monkeypatch.context() as patched:
+        patched.setattr(filechanges, "write_bytes", dying(filechanges.write_bytes))
+        patched.setattr(Path, "unlink", dying(Path.unlink))
+        with suppress(Death):
+            if doing == "undo":
+                undo(dataset.catalog, dataset.settings, [clip])
+            else:
+                with changing(dataset.catalog):
+                    change(dataset.catalog, dataset.settings, clip, files, 99, "fix")
+    settle(dataset.catalog)
+    assert snapshot(dataset.data) in (before, after)
+    assert not dataset.catalog.query("SELECT 1 FROM history WHERE state IN ('pending', 'undoing')")
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from fishtui.catalog import filechanges
+from fishtui.catalog.actions import edit
+from fishtui.catalog.store import Catalog
+from fishtui.project import Project
+from fishtui.settings import Settings
+root, clip, moment = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+calls = iter(range(moment))
+for name in ("os.replace", "os.fsync"):
+    original = getattr(os, name[3:])
+    def step(*a, original=original, **k):
+        if next(calls, None) is None:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return original(*a, **k)
+    setattr(os, name[3:], step)
+with Catalog(Project(root), root / "data") as catalog:
+    edit(catalog, Settings(), clip, "Two.")
+"""
+
+
+@pytest.mark.parametrize("moment", range(5))
+def test_an_edit_killed_at_any_moment_leaves_a_whole_file_and_a_catalog_that_opens(
+    dataset, clip: int, moment: int
+) -> None:
+    root = dataset.catalog.project.root
+    killed = subprocess.run([sys.executable, "-c", KILLED, root, str(clip), str(moment)], check=False)
+    assert killed.returncode == (-signal.SIGKILL if moment < 4 else 0)
+    dataset.scan()
+    content = (dataset.data / "anna" / "a.lab").read_bytes()
+    assert content in (b"One.", b"Two.")
+    assert dataset.catalog.value("PRAGMA integrity_check") == "ok"
+    undone = undo(dataset.catalog, dataset.settings, [clip])
+    assert undone == (content == b"Two.")
+    assert (dataset.data / "anna" / "a.lab").read_bytes() == b"One."
+
+
+def test_commands_tell_what_they_did(dataset) -> None:
+    for name in "abc":
+        dataset.clip(f"anna/{name}")
+    root = dataset.catalog.project.root
+
+    def run(*arguments: str) -> str:
+        result = fishtui(*arguments, cwd=root)
+        assert result.returncode == 0, result.stderr
+        return result.stdout.strip()
+
+    run("scan")
+    assert run("clips", "accept", "anna/a", "2", "--note", "fine") == "2 clips accepted"
+    assert run("clips", "reject", "--where", "status:open") == "1 clip rejected"
+    assert run("clips", "undo").split("\n") == ["anna/c  open → rejected", "1 clip undone"]
+    assert run("clips", "edit", "anna/b", "--text", "Said anew.") == "1 clip edited"
+    assert "Hello there. → Said anew." in run("clips", "show", "anna/b")
+    assert run("clips", "undo", "anna/b").endswith("1 clip undone")
+    assert run("clips", "tag", "1", "--add", "loud") == "1 clip tagged"
+    assert run("clips", "list", "tag:loud").splitlines()[-1] == "1 clip"
+    assert fishtui("clips", "accept", cwd=root).returncode == 2
+    assert fishtui("clips", "accept", "anna/none", cwd=root).returncode == 2
+
+
+def test_a_fix_is_one_action_that_keeps_what_it_replaces(dataset) -> None:
+    import numpy as np
+
+    from tests.builders import tone
+
+    left = tone(1.0, 16_000)
+    path = dataset.clip("anna/a", samples=np.stack([left, tone(1.0, 16_000, pitch=500)], axis=1))
+    path.with_suffix(".npy").write_bytes(b"codes of the stereo recording")
+    dataset.clip("anna/mono")
+    dataset.scan()
+    from fishtui.catalog.measurements import measure_clips
+
+    measure_clips(dataset.catalog, dataset.settings, Reporter())
+    assert "stereo" in dataset.codes_found("anna/a")
+    before = snapshot(dataset.data)
+    ids = [dataset.id("anna/a"), dataset.id("anna/mono")]
+    ledger = fix(dataset.catalog, dataset.settings, Reporter(), "stereo", ids, dry_run=True)
+    assert (ledger.done, len(ledger.skipped)) == (1, 1)
+    assert snapshot(dataset.data) == before
+    fix(dataset.catalog, dataset.settings, Reporter(), "stereo", ids)
+    assert dataset.row("anna/a")["channels"] == 1
+    assert "stereo" not in dataset.codes_found("anna/a")
+    assert not path.with_suffix(".npy").exists()
+    assert undo(dataset.catalog, dataset.settings) == 1
+    assert snapshot(dataset.data) == before

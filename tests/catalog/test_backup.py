@@ -1,0 +1,145 @@
+"""All that people decided survives the loss of the catalog."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from fishtui.catalog.actions import edit, history_of, review, tag, undo
+from fishtui.catalog.backup import export_reviews, import_reviews
+from fishtui.catalog.store import Catalog
+from fishtui.errors import FishtuiError, MisuseError
+
+
+@pytest.fixture
+def decided(dataset):
+    """Three clips, about two of which somebody has decided."""
+    for name in "abc":
+        dataset.clip(f"anna/{name}", "One.")
+    dataset.scan()
+    review(dataset.catalog, [dataset.id("anna/a")], "rejected", "cough")
+    tag(dataset.catalog, [dataset.id("anna/b")], add=["loud"])
+    edit(dataset.catalog, dataset.settings, dataset.id("anna/b"), "Two.")
+    return dataset
+
+
+def without_catalog(dataset) -> None:
+    """Lose the catalog and make it anew."""
+    dataset.catalog.connection.close()
+    for path in dataset.catalog.project.state.glob("catalog.db*"):
+        path.unlink()
+    dataset.catalog = Catalog(dataset.catalog.project, dataset.data)
+    dataset.scan()
+
+
+def test_decisions_come_back_after_the_catalog_was_lost(decided, tmp_path) -> None:
+    path = tmp_path / "reviews.jsonl"
+    assert export_reviews(decided.catalog, path) == 2
+    before = decided.everything()
+    without_catalog(decided)
+    assert decided.row("anna/a")["status"] == "open"
+    ledger = import_reviews(decided.catalog, path)
+    assert (ledger.done, ledger.failed) == (2, [])
+    row = decided.row("anna/a")
+    assert (row["status"], row["note"]) == ("rejected", "cough")
+    assert decided.row("anna/b")["tags"] == "|loud|"
+    assert [entry["summary"] for entry in history_of(decided.catalog, decided.id("anna/b"))][-1].startswith("edit")
+    assert len(decided.everything()) == len(before)
+    undo(decided.catalog, decided.settings, [decided.id("anna/b")])
+    assert (decided.data / "anna" / "b.lab").read_bytes() == b"One."
+
+
+def test_importing_twice_changes_nothing_more(decided, tmp_path) -> None:
+    path = tmp_path / "reviews.jsonl"
+    export_reviews(decided.catalog, path)
+    without_catalog(decided)
+    import_reviews(decided.catalog, path)
+    before = decided.everything()
+    ledger = import_reviews(decided.catalog, path)
+    assert (ledger.done, len(ledger.skipped)) == (0, 2)
+    assert decided.everything() == before
+
+
+def test_renamed_clips_are_known_by_their_audio_and_missing_ones_are_named(decided, tmp_path) -> None:
+    path = tmp_path / "reviews.jsonl"
+    export_reviews(decided.catalog, path)
+    for suffix in (".wav", ".lab"):
+        (decided.data / "anna" / f"a{suffix}").rename(decided.data / "anna" / f"z{suffix}")
+        (decided.data / "anna" / f"b{suffix}").unlink()
+    without_catalog(decided)
+    ledger = import_reviews(decided.catalog, path)
+    assert decided.row("anna/z")["status"] == "rejected"
+    assert [entry.item for entry in ledger.failed] == ["anna/b"]
+
+
+def test_the_newer_review_stays_and_tags_come_all_the_same(decided, tmp_path) -> None:
+    path = tmp_path / "reviews.jsonl"
+    export_reviews(decided.catalog, path)
+    text = path.read_text(encoding="utf-8").replace('"tags": []', '"tags": ["noisy"]')
+    path.write_text(text.replace('"reviewed": "2', '"reviewed": "1'), encoding="utf-8")
+    review(decided.catalog, [decided.id("anna/a")], "open")
+    assert import_reviews(decided.catalog, path).done >= 1
+    row = decided.row("anna/a")
+    assert (row["status"], row["tags"]) == ("open", "|noisy|")
+
+
+def test_a_dry_run_takes_nothing_over(decided, tmp_path) -> None:
+    path = tmp_path / "reviews.jsonl"
+    export_reviews(decided.catalog, path)
+    without_catalog(decided)
+    before = decided.everything()
+    assert import_reviews(decided.catalog, path, dry_run=True).done == 2
+    assert decided.everything() == before
+
+
+def decision(**changes) -> str:
+    """A line of such a file."""
+    texts = dict.fromkeys(("reviewer", "reviewed", "note"), "")
+    return json.dumps(
+        {"name": "anna/c", "audio_hash": None, "status": "open", **texts, "tags": [], "history": [], **changes}
+    )
+
+
+ESCAPE = {
+    **dict.fromkeys(("before", "after", "who", "time", "note"), ""),
+    "action": 1,
+    "kind": "file",
+    "path": "../../escape.lab",
+    "state": "done",
+}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("nonsense", "[]", '{"name": 1}', "[" * 100_000, decision(status="perhaps"), decision(history=[ESCAPE])),
+        decision(history=[ESCAPE | {"path": "anna/c.wav", "after": "0" * 64, "state": "undoing"}]),
+        decision(history=[ESCAPE | {"path": None, "kind": "status", "before": "nonsense"}]),
+        decision(history=[ESCAPE | {"path": "anna/c.wav", "action": 10**20}]),
+        decision(history=[ESCAPE | {"path": "anna/c.wav", "before": "no hash"}]),
+    ],
+    ids=["text", "list", "types", "deep", "status", "escape", "undoing", "review", "action", "hash"],
+)
+def test_a_file_that_is_none_changes_nothing(decided, tmp_path, line: str) -> None:
+    path = tmp_path / "reviews.jsonl"
+    export_reviews(decided.catalog, path)
+    with path.open("a", encoding="utf-8") as file:
+        file.write(line + "\n")
+    without_catalog(decided)
+    before = decided.everything()
+    with pytest.raises((MisuseError, FishtuiError)):
+        import_reviews(decided.catalog, path)
+    assert decided.everything() == before
+
+
+def test_an_export_takes_the_place_of_nothing_but_an_export(decided, tmp_path) -> None:
+    settings, recording = tmp_path / "notes.txt", decided.data / "anna" / "a.wav"
+    settings.write_text("mine", encoding="utf-8")
+    before = recording.read_bytes()
+    for path in (settings, recording, decided.data / "anna" / "new.jsonl"):
+        with pytest.raises(MisuseError):
+            export_reviews(decided.catalog, path)
+    assert (settings.read_text(encoding="utf-8"), recording.read_bytes()) == ("mine", before)
+    for _ in range(2):
+        assert export_reviews(decided.catalog, tmp_path / "reviews.jsonl") == 2

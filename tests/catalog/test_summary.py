@@ -1,0 +1,53 @@
+"""The catalog in one look: its sums are those of the rows and findings behind them."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from fishtui.catalog import actions
+from fishtui.catalog.measurements import measure_clips
+from fishtui.catalog.summary import overview
+from fishtui.runs.reporter import Reporter
+from tests.catalog.conftest import Dataset
+
+
+def test_what_the_overview_sums_up_is_what_the_rows_and_findings_say(dataset: Dataset) -> None:
+    dataset.clip("anna/good")
+    dataset.clip("anna/digits", "Call 1 2 3.")
+    dataset.clip("anna/without", None)
+    dataset.clip("bert/accepted", "Good day, 7.")
+    dataset.clip("bert/rejected", "No 9, 10.")
+    dataset.clip("bert/left", "It went.")
+    dataset.scan()
+    measure_clips(dataset.catalog, dataset.settings, Reporter())
+    dataset.clip("bert/new", "Nobody has decoded this one.", seconds=0.7)
+    (dataset.data / "bert" / "left.wav").unlink()
+    dataset.scan()
+    actions.review(dataset.catalog, [dataset.id("bert/accepted")], "accepted")
+    actions.review(dataset.catalog, [dataset.id("bert/rejected")], "rejected")
+
+    seen = overview(dataset.catalog)
+    rows = dataset.catalog.query("SELECT * FROM clips WHERE gone IS NULL")
+    kept = [row for row in rows if row["status"] != "rejected"]
+    found = dataset.catalog.query("SELECT clip, code, severity FROM findings")
+    counts = Counter((each["code"], each["severity"]) for each in found if each["clip"] in {row["id"] for row in kept})
+    assert counts
+    assert seen.codes == sorted(
+        ((code, severity, number) for (code, severity), number in counts.items()),
+        key=lambda each: (-each[1], -each[2], each[0]),
+    )
+    flagged = [row for row in kept if row["severity"] >= 2]
+    assert (seen.clips, seen.flagged) == (len(kept), len(flagged))
+    assert seen.seconds == pytest.approx(sum(row["duration"] or 0.0 for row in kept))
+    assert seen.open == len(kept) - 1
+    assert seen.doubtful == sum(row["status"] == "open" for row in flagged)
+    assert seen.unmeasured == 1
+    assert [each["speaker"] for each in seen.speakers] == ["anna", "bert"]
+
+
+def test_an_empty_catalog_sums_up_to_nothing(dataset: Dataset) -> None:
+    seen = overview(dataset.catalog)
+    assert (seen.clips, seen.seconds, seen.open, seen.unmeasured) == (0, 0, 0, 0)
+    assert seen.speakers == seen.codes == []

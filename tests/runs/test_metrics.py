@@ -1,0 +1,81 @@
+"""Metrics of a run as curves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fishtui.runs.events import EventWriter
+from fishtui.runs.metrics import SMOOTHED, WEIGHT, Curve, Curves
+
+
+def read(curves: Curves) -> None:
+    while curves.read():
+        pass
+
+
+def test_curves_grow_as_events_come(tmp_path: Path) -> None:
+    curves = Curves(tmp_path / "events.jsonl")
+    read(curves)
+    assert curves.last("loss") is None
+    writer = EventWriter(tmp_path / "events.jsonl")
+    writer.write("metric", step=1, values={"loss": 5.0, "learning_rate": 1e-4, "unknown": 7})
+    writer.write("note", message="hello")
+    read(curves)
+    writer.write("metric", step=2, values={"loss": 4.0})
+    writer.write("metric", step=2, values={"validation_loss": 4.5})
+    read(curves)
+    assert curves.reduced(["loss", "validation_loss", "gradient_norm"], 10) == {
+        "loss": [(1, 5.0), (2, 4.0)],
+        "validation_loss": [(2, 4.5)],
+    }
+
+
+def test_a_step_that_comes_again_replaces_what_followed(tmp_path: Path) -> None:
+    writer = EventWriter(tmp_path / "events.jsonl")
+    for step, loss in ((1, 5.0), (2, 4.0), (3, 3.0), (2, 4.2)):
+        writer.write("metric", step=step, values={"loss": loss})
+    curves = Curves(tmp_path / "events.jsonl")
+    read(curves)
+    assert curves.reduced(["loss"], 10)["loss"] == [(1, 5.0), (2, 4.2)]
+    assert list(curves.curves[SMOOTHED].steps) == [1, 2]
+
+
+def test_what_is_no_metric_of_ours_is_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "events.jsonl").write_text(
+        '{"version":1,"time":1,"kind":"metric","step":"x","values":{"loss":1}}\n'
+        '{"version":1,"time":1,"kind":"metric","step":1,"values":[1]}\n'
+        '{"version":1,"time":1,"kind":"metric","step":1,"values":{"loss":"low"}}\n'
+        '{"version":1,"time":1,"kind":"metric","step":1,"values":{"loss":NaN,"gradient_norm":Infinity}}\n'
+        f'{{"version":1,"time":1,"kind":"metric","step":1,"values":{{"loss":1{"0" * 400}}}}}\n'
+        f'{{"version":1,"time":1,"kind":"metric","step":1{"0" * 30},"values":{{"loss":1}}}}\n'
+        '{"version":1,"time":1,"kind":"metric","step":1,"values":{"loss":2}}\n{"vers'
+    )
+    curves = Curves(tmp_path / "events.jsonl")
+    read(curves)
+    assert curves.reduced(["loss", "gradient_norm"], 10) == {"loss": [(1, 2.0)]}
+
+
+@given(st.lists(st.floats(-100, 100), min_size=1, max_size=50))
+def test_the_smoothed_loss_is_the_mean_weighted_towards_the_newest(losses: list[float]) -> None:
+    curves = Curves(Path("nowhere"))
+    for step, loss in enumerate(losses):
+        curves._take(step, {"loss": loss})
+    weights = [WEIGHT ** (len(losses) - 1 - step) for step in range(len(losses))]
+    mean = sum(weight * loss for weight, loss in zip(weights, losses, strict=True)) / sum(weights)
+    assert curves.last(SMOOTHED) == pytest.approx(mean, abs=1e-6)
+
+
+@given(st.lists(st.floats(-100, 100), min_size=1, max_size=300), st.integers(1, 40))
+def test_few_points_keep_the_ends_of_the_range_and_the_order(values: list[float], columns: int) -> None:
+    curve = Curve()
+    for step, value in enumerate(values):
+        curve.put(step, value)
+    points = curve.reduced(columns)
+    assert len(points) <= 2 * columns
+    assert [step for step, _ in points] == sorted({step for step, _ in points})
+    assert {min(values), max(values)} <= {value for _, value in points}
+    assert all(values[step] == value for step, value in points)

@@ -1,0 +1,91 @@
+"""All runs of a project, as a list that is looked at again and again."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from fishtui import settings
+from fishtui.project import Project
+from fishtui.runs import record, scheduler, table
+from fishtui.runs.identity import this_process
+from fishtui.runs.record import FAILED, LOST, QUEUED, RUNNING, SUCCEEDED, Needs
+from fishtui.runs.table import Board, nested
+
+LOADED = settings.Loaded(settings.Settings())
+
+
+def make(project: Project, stage: str = "pack", state: str = SUCCEEDED, **changes: object) -> record.RunRecord:
+    made, folder = record.create(project, stage, [stage], LOADED, {}, process=this_process())
+    for name, value in {"state": state, **changes}.items():
+        setattr(made, name, value)
+    record.save(made, folder)
+    return made
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return Project(tmp_path)
+
+
+def test_a_project_without_runs_has_none(project: Project) -> None:
+    assert Board(project).look() == []
+
+
+def test_what_has_ended_is_read_once_and_what_goes_on_each_time(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make(project)
+    running = make(project, state=RUNNING)
+    watched = Board(project)
+    assert [row.state for row in watched.look()] == [SUCCEEDED, RUNNING]
+    looked: list[str] = []
+    read = table.look_ids
+    monkeypatch.setattr(table, "look_ids", lambda project, ids: read(project, looked.extend(ids) or ids))
+    running.state, running.error = FAILED, "no room"
+    record.save(running, project.runs / running.id)
+    assert [(row.state, row.text) for row in watched.look()] == [(SUCCEEDED, ""), (FAILED, "no room")]
+    assert looked == [running.id]
+
+
+def test_runs_come_and_go(project: Project) -> None:
+    watched = Board(project)
+    first = make(project)
+    assert [row.id for row in watched.look()] == [first.id]
+    second = make(project)
+    shutil.rmtree(project.runs / first.id)
+    assert [row.id for row in watched.look()] == [second.id]
+
+
+def test_a_folder_without_a_record_is_told_as_lost(project: Project) -> None:
+    made = make(project)
+    (project.runs / made.id / "run.json").write_bytes(b"{")
+    (row,) = Board(project).look()
+    assert (row.state, row.stage, row.ended) == (LOST, "pack", True)
+    assert "can't be read" in row.text
+
+
+def test_a_queued_run_names_what_it_waits_for_and_starts_when_its_turn_has_come(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = make(project, state=RUNNING, needs=Needs(locks=("data",)))
+    made, _ = record.create(project, "train", ["train"], LOADED, {}, needs=Needs(locks=("data",)))
+    watched = Board(project)
+    assert [row.text for row in watched.look()][1] == f"waits for pack {table.short(first.id)}"
+    started: list[str] = []
+    monkeypatch.setattr(scheduler, "start", lambda run, chosen: started.append(run.id))
+    first.state = SUCCEEDED
+    record.save(first, project.runs / first.id)
+    assert [row.state for row in watched.look()] == [SUCCEEDED, QUEUED]
+    assert started == [made.id]
+
+
+def test_the_newest_is_on_top_and_below_a_pipeline_its_stages_in_their_order(project: Project) -> None:
+    old = make(project)
+    pipeline = make(project, "pipeline")
+    parts = [make(project, stage, parent=pipeline.id).id for stage in ("extract", "pack")]
+    orphan = make(project, parent="gone")
+    shown = [(depth, row.id) for depth, row in nested(Board(project).look())]
+    assert shown == [(0, orphan.id), (0, pipeline.id), (1, parts[0]), (1, parts[1]), (0, old.id)]
