@@ -1,4 +1,4 @@
-"""The writing rules of `.github/CONTRIBUTING.md`, checked on every string, docstring, comment and name of the package."""
+"""The writing rules of `.github/CONTRIBUTING.md`, checked on every string, docstring, comment and name."""
 
 from __future__ import annotations
 
