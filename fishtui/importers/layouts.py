@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fishtui.errors import MisuseError
+from fishtui.importers.barlists import is_list, is_ljspeech, read_list, read_ljspeech
 from fishtui.importers.folders import is_folder, read_folder
 from fishtui.importers.jsonlines import is_json_lines, read_json_lines
-from fishtui.importers.pipes import is_list, is_ljspeech, read_list, read_ljspeech
 from fishtui.importers.rows import Malformed, Row, first_line, misfit
 from fishtui.importers.tables import is_common_voice, is_table, read_table
 
