@@ -1,7 +1,7 @@
-"""`python -m tests.bench [NAME …]`: each measurement in a process of its own, beside a plain way to do the same.
+"""`python -m tests.bench [NAME …]`: time each case in its own process, next to a plain implementation of the same work.
 
-A machine that others use too makes every figure drift: read the ratios. Peak memory is the process's, with Python and
-torch in it.
+Figures drift on a shared machine: compare the ratios. Peak memory is that of the whole process, including Python and
+torch.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ NAMES = ("following", "listing", "reading", "checks", "extraction", "packing", "
 
 
 def measured_apart(name: str, case: str, plain: bool) -> dict[str, float]:
-    """The speed of one case, and the peak memory of the process that ran it and its children, in GB."""
+    """Return the speed of one case and the peak memory in GB of the process that ran it, including its children."""
     return json.loads(run_apart(name, case, plain).splitlines()[-1])
 
 
 def run_apart(name: str, case: str, plain: bool | None) -> bytes:
-    """Run one case, or with None for `plain` the preparation of all, in a new process; what it printed."""
+    """Run one case in a new process, or the preparation of all cases if `plain` is None; return its output."""
     command = [sys.executable, "-m", "tests.bench", json.dumps([name, case, plain])]
     return subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout
 

@@ -1,7 +1,7 @@
-"""A dataset of 100,000 small wav clips: scanned the first time, scanned again, filtered and searched.
+"""A dataset of 100,000 small wav clips: first scan, second scan, filters and searches.
 
-The plain way reads each file once and inserts a row, in one process; looks at each file again; and reads all rows to
-filter them in Python. A filter's speed is that of the slowest one, with its count and its first 100 clips.
+The plain implementation reads each file once and inserts a row, in one process; checks each file again; and reads all
+rows to filter them in Python. The filter speed is that of the slowest filter, with its count and its first 100 clips.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ finding:any status:open sort:-rate
 
 
 def prepare() -> None:
-    """Write the clips, each of other samples, or read those that are there, so that all find them in memory."""
+    """Write clips with distinct samples, or read the existing ones, so that every case starts with a warm page cache."""
     random = np.random.default_rng(0)
     for number in range(CLIPS):
         folder = FOLDER / "data" / f"speaker{number % SPEAKERS:02d}"
@@ -93,7 +93,7 @@ def prepare() -> None:
 
 
 def measure(case: str, plain: bool) -> float:
-    """Scans in one minute, or filters in one second."""
+    """Return scans per minute or filters per second."""
     if plain:
         return measure_plainly(case)
     project = Project(FOLDER)

@@ -1,4 +1,4 @@
-"""Clips of 5 to 10 s at 44.1 kHz, decoded and measured for all checks; the plain way decodes and takes the loudness."""
+"""Decode and measure clips of 5 to 10 s at 44.1 kHz for all checks; the plain implementation only measures loudness."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ RATE = 44_100
 
 
 def measure(case: str, plain: bool) -> float:
-    """Seconds of audio that one process works through in a second."""
+    """Return the seconds of audio that one process measures per second."""
     work = loudness_plainly if plain else measure_file
     with tempfile.TemporaryDirectory() as folder:
         paths = [Path(folder) / f"{number:02d}.{case}" for number in range(CLIPS)]
         seconds = sum(write_speech(path, number) for number, path in enumerate(paths))
-        # What is imported on first use is no part of the rate.
+        # Exclude imports on first use from the rate.
         work(paths[0])
         started = time.perf_counter()
         for path in paths:
@@ -33,7 +33,7 @@ def measure(case: str, plain: bool) -> float:
 
 
 def write_speech(path: Path, seed: int) -> float:
-    """Write something with the pitch, pauses and spectrum of speech, and noise; its length in seconds."""
+    """Write a signal with the pitch, pauses and spectrum of speech plus noise; return its length in seconds."""
     random = np.random.default_rng(seed)
     seconds = float(random.uniform(5, 10))
     times = np.arange(int(seconds * RATE)) / RATE

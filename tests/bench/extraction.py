@@ -1,7 +1,7 @@
-"""The codec of the published size, random weights: clips of mixed lengths to codes.
+"""Encode clips of mixed lengths with a codec of the published size and random weights.
 
-The plain way is the same network on whole padded batches, one layer after the other over all of the audio, with
-torch's own conv1d.
+The plain implementation runs the same network on whole padded batches, layer by layer over all of the audio, with
+torch's conv1d.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ CASES = [f"{dtype} batch {batch}" for dtype in DTYPES for batch in CLIPS]
 
 
 def measure(case: str, plain: bool) -> float:
-    """Seconds of audio encoded in one second."""
+    """Return the seconds of audio encoded per second."""
     dtype, _, batch = case.split()
     if plain:
         model.CPU_PIECE = model.SPAN = WHOLE

@@ -1,6 +1,6 @@
-"""The interface on a run that logs 5,000 lines and 100 metrics a second: the longest time its event loop is held up.
+"""Show a run that logs 5,000 lines and 100 metrics per second: the longest pause of the interface's event loop.
 
-The plain way is an app whose only widget is Textual's own log, which reads what has come ten times a second.
+The plain implementation is an app with only Textual's log widget, which reads new lines ten times per second.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ with (folder / "output.log").open("a", buffering=1 << 16) as log:
 
 
 def measure(case: str, plain: bool) -> float:
-    """Milliseconds of the longest time between two turns of the event loop, less those it would have slept."""
+    """Return the longest time between two turns of the event loop, minus its sleep, in milliseconds."""
     with tempfile.TemporaryDirectory() as folder:
         project = Project(Path(folder))
         write_text(project.settings_file, "")
@@ -97,7 +97,7 @@ async def longest(interface, size: tuple[int, int], keys: list[str]) -> float:
 
 
 async def gap() -> float:
-    """The longest of the event loop's delays."""
+    """Return the longest delay of the event loop."""
     found, until = 0.0, time.perf_counter() + SECONDS
     while (before := time.perf_counter()) < until:
         await asyncio.sleep(TICK_S)

@@ -1,7 +1,7 @@
-"""`python -m tests.bench.interface [PART …]`: the interface over many clips, on a terminal of 80x24.
+"""`python -m tests.bench.interface [PART …]`: time the interface with many clips, on a terminal of 80x24.
 
-Times are in milliseconds, with what they may be at most. The longest gap is the time that the event loop was kept from
-its next turn; on a machine that others use too, "of work" tells how long it was at work itself within one.
+Times are in milliseconds, next to their targets. The longest gap is the longest time between two turns of the event
+loop; "of work" is the CPU time within it, since a shared machine adds time of its own.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ CLIPS = 1_000_000
 GAP = 50
 SPEAKERS = 50
 ROOT = Path(tempfile.gettempdir()) / "fishtui-bench-interface"
-# The start is measured with fewer clips, in so many processes of each kind.
+# Start-up is measured with fewer clips, in this many processes of each kind.
 FEWER = 100_000
 STARTS = 30
 WORDS = ("bread", "salt", "window", "river", "نافذة", "窗户", "night", "letter", "seven", "yellow", "answer", "simple")
@@ -45,7 +45,7 @@ KEYS = [*"jjjjkk", *["pagedown"] * 5, "pageup", "end", "home", "G", "k", "pageup
 
 
 def prepare(clips: int = CLIPS) -> Path:
-    """Make the project with a catalog of so many clips, or take the one that is there."""
+    """Create a project with a catalog of this many clips, or reuse an existing one."""
     root = ROOT if clips == CLIPS else ROOT.with_name(f"{ROOT.name}-{clips}")
     (root / "data").mkdir(parents=True, exist_ok=True)
     (root / "fishtui.toml").touch()
@@ -79,7 +79,7 @@ def _rows(clips: int) -> Iterator[tuple[Any, ...]]:
 
 
 class Gaps:
-    """Measures for how long the event loop does not come to its next turn."""
+    """Measures the pauses of the event loop."""
 
     def __init__(self) -> None:
         self.longest = self.busiest = 0.0
@@ -93,7 +93,7 @@ class Gaps:
             self.busiest = max(self.busiest, time.thread_time() - worked)
 
     def taken(self) -> tuple[float, float]:
-        """The longest gap since the last call, and the most work in one, in milliseconds."""
+        """Return the longest gap since the last call and the most CPU time in one gap, in milliseconds."""
         taken = (1000 * self.longest, 1000 * self.busiest)
         self.longest = self.busiest = 0.0
         return taken
@@ -107,7 +107,7 @@ def show_gap(what: str, gap: tuple[float, float]) -> None:
     print(f"{what:<58}{gap[0]:>9,.0f} {'<' if gap[0] <= GAP else '>'} {GAP}   {gap[1]:,.0f} of work", flush=True)
 
 
-# As little as an app of Textual's can show.
+# The smallest Textual app.
 EMPTY = """
 from textual.app import App
 from textual.widgets import Static
@@ -121,7 +121,7 @@ Empty().run()
 
 
 def _start() -> None:
-    """From the start of the process to the first picture, on a terminal."""
+    """Return the time from process start to the first paint on a terminal."""
     root = prepare(FEWER)
     commands = {"empty": ["-c", EMPTY], "ours": [str(Path(sys.executable).with_name("fishtui")), str(root)]}
     took: dict[str, list[float]] = {name: [] for name in commands}
@@ -140,7 +140,7 @@ def _start() -> None:
             process.kill()
         os.close(ours)
         os.close(theirs)
-    # The first of each has warmed the disk.
+    # The first process of each kind warms the disk cache.
     empty, ours_took = (statistics.median(took[name][1:]) for name in commands)
     show("start: an empty Textual app, until its first picture", empty, empty)
     show(f"start: fishtui with {FEWER:,} clips, until its first picture", ours_took, empty + 100)
@@ -171,7 +171,7 @@ async def _clips() -> None:
     from fishtui.tui.screens.clips import Clips
 
     prepare()
-    # Nothing of another screen is to be measured.
+    # Measure nothing of another screen.
     Fishtui.DEFAULT_MODE = "clips"
     started = time.perf_counter()
     app = Fishtui(Project(ROOT))
@@ -218,7 +218,7 @@ async def _nothing() -> None:
 
 
 async def _timed(do: Callable[[], Awaitable[None]], condition: Callable[[], object]) -> float:
-    """Milliseconds until `condition` holds."""
+    """Return the milliseconds until `condition` holds."""
     started = time.perf_counter()
     await do()
     while not condition():
@@ -230,7 +230,7 @@ PARTS: dict[str, Callable[[], Any]] = {"start": _start, "overview": _overview, "
 
 
 def main() -> None:
-    # Each in a process of its own: their memory is told too.
+    # Each part runs in its own process, since its memory is reported too.
     if len(sys.argv) == 2:
         part = PARTS[sys.argv[1]]()
         if part is not None:

@@ -1,6 +1,6 @@
-"""`fishtui runs list` over 1,000 runs, and `fishtui pack --detach` beside them until the command is back.
+"""Time `fishtui runs list` over 1,000 runs, and `fishtui pack --detach` in the same project until it returns.
 
-The plain ways are a Python that parses each of the records with `json`, and one that starts another and leaves it.
+The plain implementations parse each record with `json`, and start a detached Python process.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ START = "import subprocess, sys; subprocess.Popen([sys.executable, '-c', ''], st
 
 
 def prepare() -> None:
-    """Make a project with so many runs that have ended, or take the one that is there."""
+    """Create a project with this many finished runs, or reuse an existing one."""
     project = Project(ROOT)
     write_text(project.settings_file, "")
     there = len(list(project.runs.iterdir())) if project.runs.is_dir() else 0
@@ -44,7 +44,7 @@ def prepare() -> None:
 
 
 def measure(case: str, plain: bool) -> float:
-    """Milliseconds that the command takes, the middle of several times."""
+    """Return the median duration of the command in milliseconds."""
     if case == CASES[0]:
         command = [sys.executable, "-c", READ, str(Project(ROOT).runs)] if plain else ours("runs", "list")
     else:
@@ -60,6 +60,6 @@ def timed(command: list[str]) -> float:
     started = time.perf_counter()
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     took = 1000 * (time.perf_counter() - started)
-    # What it started is not to be in the way of the next one.
+    # End the started run before the next measurement.
     subprocess.run(ours("runs", "attach"), check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     return took

@@ -1,6 +1,6 @@
-"""An adapter into a base of the published size, random weights in bfloat16, with the proof.
+"""Merge an adapter into a base of the published size with random bfloat16 weights, including the proof.
 
-The plain way holds base and merged model in float32, and proves nothing.
+The plain implementation holds base and merged model in float32, without a proof.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ PRESET = parse_preset("r_8_alpha_16")
 
 
 def measure(case: str, plain: bool) -> float:
-    """Merges in one minute."""
+    """Return merges per minute."""
     folder, output = FOLDER, FOLDER / "merged"
     started = time.perf_counter()
     if plain:
@@ -45,7 +45,7 @@ def measure(case: str, plain: bool) -> float:
 
 
 def prepare() -> None:
-    """Write a base and an adapter in the older tool's form."""
+    """Write a base and an adapter in the format of the older tool."""
     base = FOLDER / "base"
     base.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(Path(__file__).parents[1] / "lm" / "config-s1-mini.json", base / "config.json")

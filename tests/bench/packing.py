@@ -1,4 +1,4 @@
-"""5,000 clips of 108 frames into shards; the plain way builds whole messages and serialises them at the end."""
+"""Pack 5,000 clips of 108 frames; the plain implementation builds whole messages and serializes them at the end."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ CLIPS = 5000
 
 
 def measure(case: str, plain: bool) -> float:
-    """Clips packed in one second."""
+    """Return clips packed per second."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         for number in range(CLIPS):
             path = write_codes(root / "data" / f"speaker{number % 5}" / f"{number:05d}.npy", 108, number)
             path.with_suffix(".lab").write_text(f"This is what the speaker says in clip {number}.", encoding="utf-8")
         project, settings = Project(root), Settings(pack=PackSettings(workers=int(case.split()[0])))
-        # As extract leaves it: the catalog knows the clips.
+        # As after extract: the catalog has the clips.
         with Catalog(project, root / "data") as catalog:
             scan(catalog, settings, Reporter())
         started = time.perf_counter()

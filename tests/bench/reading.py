@@ -1,6 +1,7 @@
-"""Following a run that writes 10,000 events a second, and opening a log of 1 GB at its end.
+"""Follow a run that writes 10,000 events per second, and open a log of 1 GB at its end.
 
-The plain ways parse each new line with `json`, and read the whole log to split it. A follower looks ten times a second.
+The plain implementations parse each new line with `json`, and read and split the whole log. A follower reads ten times
+per second.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ for number in range(events):
 
 
 def prepare() -> None:
-    """Write the log, or take the one that is there."""
+    """Write the log, or reuse an existing one."""
     if LOG.exists() and LOG.stat().st_size >= LOG_SIZE:
         return
     LOG.parent.mkdir(exist_ok=True)
@@ -50,7 +51,7 @@ def prepare() -> None:
 
 
 def measure(case: str, plain: bool) -> float:
-    """Percent of a core's time while following, or milliseconds until the log's last lines are there."""
+    """Return the share of one core in percent while following, or the milliseconds until the last lines are read."""
     if case == CASES[0]:
         return follow(plain)
     started = time.perf_counter()

@@ -1,4 +1,4 @@
-"""Frames of speech from a model of the published size, random weights; the plain way keeps no keys and values."""
+"""Generate frames with a model of the published size and random weights; the plain implementation has no KV cache."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FRAMES = 20
 
 
 def measure(case: str, plain: bool) -> float:
-    """Frames generated in one second, the prompt's share left out."""
+    """Return frames generated per second, without the prompt's prefill."""
     config = ModelConfig.read(Path(__file__).parents[1] / "lm" / "config-s1-mini.json")
     with torch.device("meta"):
         model = DualAR(config, semantic_begin=151_658, im_end=151_647)

@@ -1,8 +1,7 @@
 """A LoRA step of a mid-size model (dim 256, 6 + 2 layers, published vocabulary), batch 2 × 1,024 tokens.
 
-In float32; and as the published model is trained, under autocast to bfloat16 with a base in bfloat16, where the CPU
-computes in it. The plain way computes all logits of all positions at once, with peft's own layers, and asks autograd
-for the rest.
+In float32, and in bfloat16 as in published training (bfloat16 base, autocast) where the CPU supports it. The plain
+implementation computes all logits of all positions at once, with peft's layers and plain autograd.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ SEMANTIC = 151_658
 
 
 def measure(case: str, plain: bool) -> float:
-    """Optimizer steps in one second."""
+    """Return optimizer steps per second."""
     if not plain:
         keep_freed_memory()
     torch.manual_seed(0)
@@ -47,7 +46,7 @@ def measure(case: str, plain: bool) -> float:
     attach(model, parse_preset("r_8_alpha_16", dropout=0.01))
     if plain:
         for module in model.modules():
-            # Back to peft's own way.
+            # Restore peft's forward.
             vars(module).pop("forward", None)
     model.train()
     optimizer = torch.optim.AdamW(trainable(model).values(), lr=1e-4)
@@ -66,7 +65,7 @@ def measure(case: str, plain: bool) -> float:
 
 
 def batch(config: ModelConfig) -> tuple[Tensor, Tensor]:
-    """Text for an eighth of each row, then frames."""
+    """Fill an eighth of each row with text, the rest with frames."""
     codes = torch.randint(1024, (2, config.num_codebooks, 1025))
     tokens = torch.cat([codes[:, :1] + SEMANTIC, codes], dim=1)
     tokens[:, 1:, :128] = 0
