@@ -76,7 +76,7 @@ finding:any status:open sort:-rate
 
 
 def prepare() -> None:
-    """Write clips with distinct samples, or read the existing ones, so that every case starts with a warm page cache."""
+    """Write clips with distinct samples, or read existing ones: every case starts with a warm page cache."""
     random = np.random.default_rng(0)
     for number in range(CLIPS):
         folder = FOLDER / "data" / f"speaker{number % SPEAKERS:02d}"
