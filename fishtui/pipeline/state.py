@@ -16,7 +16,8 @@ from fishtui.runs.reporter import Reporter
 from fishtui.settings import Settings
 from fishtui.shards.packed import MANIFEST, read_manifest
 from fishtui.shards.split import VALIDATION
-from fishtui.stages.clips import left_out
+from fishtui.stages.excluded import excluded
+from fishtui.stages.refresh import refresh_catalog
 
 MODEL = ("config.json", "model.pth", "tokenizer.tiktoken", "special_tokens.json")
 CODEC = ("codec.pth", "codec.json")
@@ -72,18 +73,16 @@ class Look:
             self._hashes.save()
 
     def unwanted(self, tolerated: Collection[str] = (), stale_codes: bool = True) -> set[str]:
-        """Names of clips that take no part in a step; see `stages.clips.left_out`."""
-        found = left_out(
-            self._cataloged,
-            self.settings,
-            self._reporter,
-            self.data,
-            look=not self._fresh,
-            tolerated=tolerated,
-            stale_codes=stale_codes,
-        )
-        self._fresh = True
+        """Return the names of clips that take no part in a step; see `stages.excluded.excluded`."""
+        self._refresh()
+        found = excluded(self._cataloged, self.settings, self.data, tolerated=tolerated, stale_codes=stale_codes)
         return set(found)
+
+    def _refresh(self) -> None:
+        """Bring the catalog up to date, once."""
+        if not self._fresh:
+            refresh_catalog(self._cataloged, self.settings, self._reporter, self.data)
+            self._fresh = True
 
     def recordings(self) -> Sum:
         """What the dataset's recordings hold."""
@@ -99,8 +98,7 @@ class Look:
 
     @cached_property
     def _rows(self) -> list[_Row]:
-        if not self._fresh:
-            self.unwanted()
+        self._refresh()
         if not self.data.is_dir() or not self._cataloged.catalog.exists():
             return []
         from fishtui.catalog.store import Catalog

@@ -164,7 +164,7 @@ def _keys(section: str, *keys: str) -> tuple[str, ...]:
     return tuple(f"{section}.{key}" for key in keys)
 
 
-CLIPS = ("stages/clips.py", "dataset.py")
+CLIPS = ("stages/excluded.py", "dataset.py")
 NETWORK = ("lm", "nn.py", "weights.py", "devices.py")
 ALL = (
     Step(
@@ -208,7 +208,7 @@ ALL = (
             GLOBAL_BATCH,
             *FREE,
         ),
-        code=(*NETWORK, "stages/clips.py", "stages/train.py", "training", "shards", "distributed.py"),
+        code=(*NETWORK, "stages/excluded.py", "stages/train.py", "training", "shards", "distributed.py"),
         arguments=_train_arguments,
         is_done_by=lambda look, given: given["name"] == look.settings.run.name,
     ),

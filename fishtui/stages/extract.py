@@ -22,7 +22,8 @@ from fishtui.project import Project
 from fishtui.runs.ledger import Ledger
 from fishtui.runs.reporter import Reporter
 from fishtui.settings import ExtractSettings, Settings
-from fishtui.stages.clips import clips_with_audio, left_out
+from fishtui.stages.excluded import excluded, find_recordings
+from fishtui.stages.refresh import refresh_catalog
 from fishtui.workers import ordered_map
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def extract(
     settings = values.extract
     if dry_run:
         journal = Journal(project.codes_journal)
-        plan = _plan(project, values, reporter, data, checkpoint, journal, look=False)
+        plan = _plan(project, values, reporter, data, checkpoint, journal, dry_run=True)
         plan.ledger.done = len(plan.tasks)
         return plan.ledger
     place = distributed.place()
@@ -84,9 +85,11 @@ def extract(
     with distributed.joined(place) as group:
         reporter = reporter if group.first else Reporter()
         journal = Journal(part_of(project.codes_journal, place.rank), tidy=group.first)
-        plan = group.share(
-            _plan(project, values, reporter, data, checkpoint, journal, look=True) if group.first else _Plan()
-        )
+        plan = _Plan()
+        if group.first:
+            refresh_catalog(project, values, reporter, data)
+            plan = _plan(project, values, reporter, data, checkpoint, journal, dry_run=False)
+        plan = group.share(plan)
         mine = deal(plan.tasks, place)
         made = group.gather(_work(plan, mine, settings, reporter, checkpoint, journal, group))
         if group.first and place.world > 1:
@@ -113,13 +116,13 @@ def _plan(
     data: Path,
     checkpoint: Path,
     journal: Journal,
-    look: bool,
+    dry_run: bool,
 ) -> _Plan:
-    """What is to be done; unless `look`, by what the catalog says as it stands, and though there is no codec yet."""
+    """The clips to encode according to the catalog; with `dry_run`, the codec's file may be missing."""
     settings = values.extract
     ledger = Ledger()
-    clips = clips_with_audio(data, ledger, left_out(project, values, reporter, data, look=look))
-    if not checkpoint.is_file() and look:
+    clips = find_recordings(data, ledger, excluded(project, values, data))
+    if not checkpoint.is_file() and not dry_run:
         raise CheckpointError(f"{checkpoint} does not exist", "Fetch the checkpoint with `fishtui download`.")
     sizes = checkpoint.with_name("codec.json")
     codec_hash = "".join(hash_file(path) for path in (checkpoint, sizes) if path.is_file())

@@ -14,7 +14,7 @@ from fishtui.project import Project
 from fishtui.runs.ledger import Ledger
 from fishtui.runs.reporter import Reporter
 from fishtui.settings import NormalizeSettings
-from fishtui.stages.clips import clips_with_audio
+from fishtui.stages.excluded import find_recordings
 from fishtui.workers import ordered_map, worker_count
 
 
@@ -52,7 +52,7 @@ def normalize(
     """
     _refuse_overlap(source, target)
     ledger = Ledger()
-    clips = clips_with_audio(source, ledger)
+    clips = find_recordings(source, ledger)
     _refuse_links(source, target, [audio for _, audio in clips])
     if clean:
         _refuse_emptying(target, project)

@@ -20,7 +20,8 @@ from fishtui.settings import Settings
 from fishtui.shards.packed import MANIFEST, STAGING, ManifestEntry, held_out_before, install, write_manifest
 from fishtui.shards.split import TRAIN, VALIDATION, held_out
 from fishtui.shards.stream import Placed, ShardWriter, encode_sentence
-from fishtui.stages.clips import admitted, left_out
+from fishtui.stages.excluded import admit, excluded
+from fishtui.stages.refresh import refresh_catalog
 from fishtui.workers import ordered_map, worker_count
 
 MEGABYTE = 1_000_000
@@ -53,8 +54,10 @@ def pack(
     settings = values.pack
     ledger = Ledger()
     complete: list[Clip] = []
-    reasons = left_out(project, values, reporter, data, look=not dry_run, stale_codes=False)
-    for clip in admitted(find_clips(data, settings.text_extension), reasons, ledger):
+    if not dry_run:
+        refresh_catalog(project, values, reporter, data)
+    without = excluded(project, values, data, stale_codes=False)
+    for clip in admit(find_clips(data, settings.text_extension), without, ledger):
         if clip.has_text and clip.has_codes:
             complete.append(clip)
         elif clip.files:
@@ -63,7 +66,7 @@ def pack(
             ledger.skip(
                 clip.name, "transcript without audio or codes" if clip.has_text else "codes without audio or transcript"
             )
-    if not complete and reasons:
+    if not complete and without:
         reason, count = Counter(entry.reason for entry in [*ledger.failed, *ledger.skipped]).most_common(1)[0]
         raise FishtuiError(f"no clip of {data} could be packed", f"{count:,} of {ledger.total:,}: {reason}.")
     if not complete:

@@ -32,7 +32,8 @@ from fishtui.results.checkpoints import Saved, best, check_results, earliest_goo
 from fishtui.runs.ledger import Ledger
 from fishtui.runs.reporter import Reporter
 from fishtui.settings import Settings, TrainSettings
-from fishtui.stages.clips import LeftOut, left_out
+from fishtui.stages.excluded import Excluded, excluded
+from fishtui.stages.refresh import refresh_catalog
 from fishtui.training import batches, memory
 from fishtui.training.callbacks import Checkpoints, Metrics, Stopped, StopRequest, WholeFiles
 from fishtui.training.dataset import Batch, Example, Examples, collate, load_examples
@@ -72,7 +73,7 @@ def train(
     if dry_run:
         check_results(results, resume, restart)
         tokenizer, config = load_tokenizer(base := _base(project, settings)), ModelConfig.read(base / "config.json")
-        unwanted = _unwanted(project, settings, reporter, look=False)
+        unwanted = _excluded(project, settings)
         examples = _examples(project, settings, tokenizer, config, unwanted)
         ledger = _ledger(examples, settings.train, unwanted)
         ledger.counts |= forecast(
@@ -119,15 +120,14 @@ def _base(project: Project, settings: Settings) -> Path:
     return project.path(settings.paths.checkpoint)
 
 
-def _unwanted(project: Project, settings: Settings, reporter: Reporter, look: bool) -> dict[str, LeftOut]:
-    """Clips that were rejected, or found faulty, be it after they were packed."""
-    data = project.path(settings.paths.data)
-    # Shards hold all that training needs: recordings may have been moved away to save room.
-    return left_out(project, settings, reporter, data, look=look, tolerated=["missing-audio"])
+def _excluded(project: Project, settings: Settings) -> dict[str, Excluded]:
+    """The clips that are rejected or have an error according to the catalog, also if that came after packing."""
+    # The shards contain all that training needs: the recordings may have been moved away to save space.
+    return excluded(project, settings, project.path(settings.paths.data), tolerated=["missing-audio"])
 
 
 def _examples(
-    project: Project, settings: Settings, tokenizer: Tokenizer, config: ModelConfig, unwanted: dict[str, LeftOut]
+    project: Project, settings: Settings, tokenizer: Tokenizer, config: ModelConfig, unwanted: dict[str, Excluded]
 ) -> Examples:
     wanted = settings.train
     return load_examples(
@@ -161,7 +161,9 @@ def _train(
     tokenizer = load_tokenizer(base)
     # The frozen base may stand in bfloat16; weights that are trained need float32 to take small steps.
     model = load_model(base, dtype=precision if lora else torch.float32)
-    unwanted = group.share(_unwanted(project, settings, reporter, look=True) if group.first else {})
+    if group.first:
+        refresh_catalog(project, settings, reporter, project.path(settings.paths.data))
+    unwanted = group.share(_excluded(project, settings) if group.first else {})
     examples = _examples(project, settings, tokenizer, model.config, unwanted)
     ledger = _ledger(examples, wanted, unwanted)
     batch_size = wanted.batch_size * group.place.world
@@ -235,7 +237,7 @@ def _recommend(saved: list[Saved], reporter: Reporter) -> None:
     reporter.note(f"best: step {lowest.step}, validation loss {lowest.validation_loss:.3f}{hint}")
 
 
-def _ledger(examples: Examples, settings: TrainSettings, unwanted: dict[str, LeftOut]) -> Ledger:
+def _ledger(examples: Examples, settings: TrainSettings, unwanted: dict[str, Excluded]) -> Ledger:
     ledger = Ledger(done=len(examples.train))
     for name in examples.left_out:
         ledger.skip(name, unwanted[name].reason)

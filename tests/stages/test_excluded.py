@@ -15,8 +15,10 @@ from fishtui.project import Project
 from fishtui.runs.ledger import Ledger
 from fishtui.runs.reporter import Reporter
 from fishtui.settings import ExtractSettings, PackSettings, ScanSettings, Settings
+from fishtui.stages.excluded import excluded
 from fishtui.stages.extract import extract
 from fishtui.stages.pack import pack
+from fishtui.stages.refresh import refresh_catalog
 from tests.builders import packable, project, write_clip
 
 SETTINGS = Settings(
@@ -56,11 +58,11 @@ def test_extract_takes_neither_rejected_clips_nor_faulty_ones(tmp_path: Path, ch
     ledger = extract(found, SETTINGS, Reporter(), data=tmp_path / "data", checkpoint=checkpoint / "codec.pth")
     assert ledger.done == 2
     assert ledger.total == 5
-    told = reasons(ledger)
-    assert told["anna/rejected"].startswith("rejected by ")
-    assert told["anna/rejected"].endswith(": a cough")
-    assert told["anna/silent-movie"].startswith("missing-transcript")
-    assert told["anna/twice"].startswith("shared-stem")
+    given = reasons(ledger)
+    assert given["anna/rejected"].startswith("rejected by ")
+    assert given["anna/rejected"].endswith(": a cough")
+    assert given["anna/silent-movie"].startswith("missing-transcript")
+    assert given["anna/twice"].startswith("shared-stem")
     assert [entry.item for entry in ledger.skipped] == ["anna/rejected"]
     assert sorted(path.stem for path in data.glob("*.npy")) == ["accepted", "good"]
 
@@ -75,9 +77,9 @@ def test_pack_takes_neither_rejected_clips_nor_codes_of_other_audio(tmp_path: Pa
     write_clip(changed, rate=22_050)
     ledger = run_pack(found)
     assert packed(found) == {"anna/00", "anna/02", "anna/03"}
-    told = reasons(ledger)
-    assert told["anna/01"].startswith("rejected by ")
-    assert "another recording" in told["anna/heard"]
+    given = reasons(ledger)
+    assert given["anna/01"].startswith("rejected by ")
+    assert "another recording" in given["anna/heard"]
     assert ledger.total == 5
 
 
@@ -96,6 +98,22 @@ def test_what_only_decoding_shows_keeps_a_clip_out_without_being_asked_for(tmp_p
     ledger = run_pack(found)
     assert ledger.done == 2
     assert reasons(ledger)["anna/01"].startswith("silent")
+
+
+def test_only_a_refresh_reads_the_recordings(tmp_path: Path) -> None:
+    found = project(tmp_path)
+    data = tmp_path / "data"
+    packable(data, speakers=["anna"], clips=3)
+    write_clip(data / "anna" / "01.wav", samples=np.zeros(44_100, np.float32))
+    assert excluded(found, SETTINGS, data) == {}
+    assert not found.catalog.exists()
+    refresh_catalog(found, SETTINGS, Reporter(), data)
+    assert set(excluded(found, SETTINGS, data)) == {"anna/01"}
+    write_clip(data / "anna" / "02.wav", samples=np.zeros(44_100, np.float32))
+    assert set(excluded(found, SETTINGS, data)) == {"anna/01"}
+    refresh_catalog(found, SETTINGS, Reporter(), data)
+    assert set(excluded(found, SETTINGS, data)) == {"anna/01", "anna/02"}
+    assert excluded(found, SETTINGS, data, tolerated=["silent"]) == {}
 
 
 def test_a_dry_run_writes_no_catalog(tmp_path: Path) -> None:

@@ -1,0 +1,110 @@
+"""Clips that take no part in a stage: those that a person rejected, or that have an error."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from fishtui.catalog.store import Catalog, placeholders
+from fishtui.checks.table import Severity
+from fishtui.dataset import Clip, find_clips
+from fishtui.errors import DataError, FishtuiError
+from fishtui.project import Project
+from fishtui.runs.ledger import Ledger
+from fishtui.settings import Settings
+
+STALE = "its codes were made from another recording; run `fishtui extract`"
+
+
+@dataclass(frozen=True)
+class Excluded:
+    """The reason why a clip takes no part: `rejected` by a person, or an error."""
+
+    reason: str
+    rejected: bool
+
+
+def prefix_in_dataset(project: Project, settings: Settings, data: Path) -> str | None:
+    """The prefix that the names of clips in `data` have in the catalog; None if `data` is not in the dataset."""
+    dataset = project.path(settings.paths.data).resolve()
+    if not data.is_dir() or not data.resolve().is_relative_to(dataset):
+        return None
+    inside = data.resolve().relative_to(dataset).as_posix()
+    return "" if inside == "." else f"{inside}/"
+
+
+def excluded(
+    project: Project, settings: Settings, data: Path, *, tolerated: Collection[str] = (), stale_codes: bool = True
+) -> dict[str, Excluded]:
+    """Return the clips of `data` that take no part, by name, according to the catalog.
+
+    Only reads: call `refresh_catalog` first to include recent changes of the files. The result is empty if there is
+    no catalog, or if `data` is not in the project's dataset. Errors with a code in `tolerated` exclude no clip. With
+    `stale_codes=False`, clips whose codes were made from another recording are excluded too.
+    """
+    prefix = prefix_in_dataset(project, settings, data)
+    if prefix is None or not project.catalog.exists():
+        return {}
+    with Catalog(project, project.path(settings.paths.data)) as catalog:
+        rows = catalog.query(
+            f"""
+            SELECT name, status, reviewer, note, codes, (
+                SELECT code || ': ' || detail FROM findings
+                WHERE clip = id AND severity = ? AND code NOT IN ({placeholders(tolerated)}) ORDER BY code LIMIT 1
+            ) AS error
+            FROM clips WHERE gone IS NULL AND (status = 'rejected' OR severity = ? OR codes = 'stale')
+            """,
+            (int(Severity.ERROR), *tolerated, int(Severity.ERROR)),
+        )
+    found = {}
+    for row in rows:
+        if not row["name"].startswith(prefix):
+            continue
+        name = row["name"].removeprefix(prefix)
+        if row["status"] == "rejected":
+            note = f": {row['note']}" if row["note"] else ""
+            found[name] = Excluded(f"rejected by {row['reviewer']}{note}", rejected=True)
+        elif row["error"]:
+            found[name] = Excluded(row["error"], rejected=False)
+        elif row["codes"] == "stale" and not stale_codes:
+            found[name] = Excluded(STALE, rejected=False)
+    return found
+
+
+def admit(clips: Collection[Clip], without: Mapping[str, Excluded], ledger: Ledger) -> list[Clip]:
+    """Return the clips that take part; enter rejected ones in the ledger as skipped, ones with an error as failed."""
+    taking_part = []
+    for clip in clips:
+        found = without.get(clip.name)
+        if found is None:
+            taking_part.append(clip)
+        elif found.rejected:
+            ledger.skip(clip.name, found.reason)
+        else:
+            ledger.fail(clip.name, found.reason)
+    return taking_part
+
+
+def find_recordings(
+    data: Path, ledger: Ledger, without: Mapping[str, Excluded] | None = None
+) -> list[tuple[Clip, Path]]:
+    """Return each clip below `data` with its one audio file; enter the others, and those in `without`, in the ledger.
+
+    Raises FishtuiError if `data` is not a folder or holds no audio at all.
+    """
+    found = []
+    clips = find_clips(data)
+    if not any(clip.files for clip in clips):
+        raise FishtuiError(
+            f"{data}: no audio files", "Put recordings there as SPEAKER/clip.wav with clip.lab.", code="no-audio"
+        )
+    for clip in admit(clips, without or {}, ledger):
+        if not clip.files:
+            ledger.skip(clip.name, "transcript or codes without audio")
+            continue
+        try:
+            found.append((clip, clip.single_audio()))
+        except DataError as error:
+            ledger.fail(clip.name, error.problem)
+    return found
