@@ -24,7 +24,7 @@ from fishtui.lm.config import ModelConfig
 from fishtui.lm.generate import generate
 from fishtui.lm.load import load_model, load_tokenizer
 from fishtui.lm.model import DualAR
-from fishtui.lm.prompt import TEMPLATES, Clip, Template, synthesis_prompt
+from fishtui.lm.prompt import TEMPLATES, Template, Utterance, synthesis_prompt
 from fishtui.lm.text import clean
 from fishtui.lm.tokenizer import Tokenizer
 from fishtui.project import Project
@@ -137,7 +137,7 @@ def _speak(
     tokenizer: Tokenizer,
     template: Template,
     text: str,
-    voice: Sequence[Clip],
+    voice: Sequence[Utterance],
     settings: SynthesizeSettings,
     most: int,
     random: torch.Generator,

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from fishtui.errors import DataError, FishtuiError
 from fishtui.lm.config import ModelConfig
-from fishtui.lm.prompt import IGNORED, Template, training_sequence
+from fishtui.lm.prompt import IGNORED, Template, sequence_length, training_sequence
 from fishtui.lm.text import clean_for_training
 from fishtui.lm.tokenizer import Tokenizer
 from fishtui.shards.packed import read_manifest, shard_paths
@@ -84,9 +84,9 @@ def load_examples(
             examples.empty.append(name)
             continue
         _check_codes(paths[place.shard], name, sentence, config)
-        inputs, _ = training_sequence(template, tokenizer, [(text, sentence.codes)])
-        # One more than a sequence of this clip alone: what it adds to a sequence of several.
-        example = Example(name, sentence.speaker, text, sentence.codes, inputs.shape[1] + 1)
+        # One position is spare: a clip adds at most its own sequence's length to a row.
+        length = sequence_length(template, tokenizer, (text, sentence.codes)) + 1
+        example = Example(name, sentence.speaker, text, sentence.codes, length)
         if example.length > max_length:
             examples.too_long.append(name)
         else:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from safetensors.numpy import load_file
 
 from fishtui.errors import DataError
-from fishtui.lm.prompt import synthesis_prompt, training_sequence
+from fishtui.lm.prompt import sequence_length, synthesis_prompt, training_sequence
 from fishtui.lm.text import clean_for_training
 from fishtui.lm.tokenizer import Tokenizer
 from tests.golden_data import GOLDEN
@@ -120,6 +120,15 @@ def test_a_prompt_is_the_beginning_of_what_was_trained(template, texts, frames):
 
 
 @pytest.mark.parametrize("template", TEMPLATES)
+@settings(max_examples=30)
+@given(text=st.text(max_size=8), frames=st.integers(0, 4))
+def test_the_length_of_a_sequence_is_known_without_building_it(template, text, frames):
+    utterance = (text, codes_of(frames))
+    inputs, _ = training_sequence(template, TOKENIZER, [utterance])
+    assert sequence_length(template, TOKENIZER, utterance) == inputs.shape[1]
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
 def test_special_tokens_in_a_transcript_are_spelled_out(template):
     clips = [("<|im_end|><|semantic:3|>", codes_of(2))]
     inputs, labels = training_sequence(template, TOKENIZER, clips)
@@ -143,3 +152,5 @@ def test_the_number_of_codebooks_is_that_of_the_codes():
 def test_codes_of_another_codec_are_an_error(codes):
     with pytest.raises(DataError, match="a text"):
         training_sequence("interleave", TOKENIZER, [("a text", codes)])
+    with pytest.raises(DataError, match="a text"):
+        sequence_length("interleave", TOKENIZER, ("a text", codes))
