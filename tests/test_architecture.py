@@ -35,6 +35,7 @@ LIGHT = [
     "project.py",
     "errors.py",
     "files.py",
+    "codehash.py",
     "codes.py",
     "dataset.py",
     "workers.py",

@@ -8,12 +8,10 @@ import os
 import stat
 import time
 from collections.abc import Iterable
-from functools import cache
 from pathlib import Path
 
 import msgspec
 
-import fishtui
 from fishtui.files import hash_file, write_text
 
 # A file that was changed so shortly ago, in nanoseconds, may be changed again and show no other time.
@@ -35,14 +33,6 @@ def sum_of(items: Iterable[tuple[str, str]]) -> Sum:
         digest.update(repr(item).encode())
         count += 1
     return Sum(digest.hexdigest(), count)
-
-
-@cache
-def code_hash(names: tuple[str, ...]) -> str:
-    """The hash of fishtui's own modules (`files.py`) and packages (`lm`) of these names."""
-    package = Path(fishtui.__file__).parent
-    paths = {path for name in names for path in ([package / name] if "." in name else (package / name).rglob("*.py"))}
-    return sum_of((path.relative_to(package).as_posix(), hash_file(path)) for path in paths).hash
 
 
 class FileHashes:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fishtui.codehash import code_hash
 from fishtui.dataset import TEXT_EXTENSION, read_transcript
 from fishtui.errors import DataError
-from fishtui.pipeline.hashes import Sum, code_hash, sum_of
+from fishtui.pipeline.hashes import Sum, sum_of
 from fishtui.pipeline.stamps import Evidence, Stamp
 from fishtui.pipeline.state import CODEC, MODEL, Look
 from fishtui.settings import Settings
@@ -45,7 +46,7 @@ class Step:
     def evidence(self, look: Look) -> Evidence:
         """What the step's result would follow from now."""
         values = {name: _value(look.settings, name) for name in self.settings}
-        return Evidence(self.inputs(look), values, code_hash(self.code))
+        return Evidence(self.inputs(look), values, code_hash(*self.code))
 
 
 def _value(settings: Settings, name: str) -> Any:

@@ -151,8 +151,8 @@ def test_settings_of_speed_and_place_change_nothing(done: Pipeline) -> None:
 def test_changed_code_is_a_reason(done: Pipeline) -> None:
     real = steps.code_hash
 
-    def edited(names: tuple[str, ...]) -> str:
-        return "edited" if "stages/merge.py" in names else real(names)
+    def edited(*names: str) -> str:
+        return "edited" if "stages/merge.py" in names else real(*names)
 
     with mock.patch.object(steps, "code_hash", edited):
         assert done.reasons() == after("merge", "fishtui's code for it changed")

@@ -1,0 +1,115 @@
+"""Code hashes: a comment, a docstring or layout changes nothing, a formula does."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from fishtui import codehash
+from fishtui.codehash import code_hash, source_hash
+from fishtui.pipeline.steps import ALL
+
+SOURCE = '''"""A module."""
+from math import sqrt
+
+class Half:
+    """A class."""
+
+    share: float = 0.5
+    """Documented below."""
+
+def rms(values: list[float]) -> float:
+    """The root mean square."""
+    # Why so.
+    return sqrt(sum(value * value for value in values) / len(values))
+
+def nothing() -> None:
+    """Return at once."""
+'''
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("A module.", "Another text."),
+        ("A class.", "Another text.\n\n    In two paragraphs."),
+        ("Documented below.", "Another text."),
+        ("The root mean square.", "Another text."),
+        ("# Why so.", "# For another reason."),
+        ("    # Why so.\n", ""),
+        ("(value * value for value in values)", "(\n        value * value\n        for value in values\n    )"),
+        ('    """The root mean square."""\n', ""),
+    ],
+)
+def test_texts_for_readers_do_not_count(before: str, after: str) -> None:
+    assert before in SOURCE
+    assert source_hash(SOURCE.replace(before, after)) == source_hash(SOURCE)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("value * value", "value + value"),
+        ("0.5", "0.25"),
+        ("0.5", "True"),
+        ("/ len(values)", "/ (len(values) - 1)"),
+        ("from math import sqrt", "from cmath import sqrt"),
+        ("def nothing()", "def something()"),
+        ("    return sqrt", "    sqrt"),
+        ('"""Return at once."""', "return None"),
+    ],
+)
+def test_statements_count(before: str, after: str) -> None:
+    assert before in SOURCE
+    assert source_hash(SOURCE.replace(before, after)) != source_hash(SOURCE)
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of fishtui's own source that code_hash reads."""
+    copy = tmp_path / "fishtui"
+    shutil.copytree(codehash.PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(codehash, "PACKAGE", copy)
+    forget()
+    return copy
+
+
+def forget() -> None:
+    """Make the next hash read the source again."""
+    code_hash.cache_clear()
+    codehash._file_hash.cache_clear()
+
+
+def edit(path: Path, before: str, after: str) -> None:
+    source = path.read_text(encoding="utf-8")
+    assert before in source
+    path.write_text(source.replace(before, after, 1), encoding="utf-8")
+    forget()
+
+
+def test_a_changed_module_changes_what_depends_on_it_and_nothing_else(package: Path) -> None:
+    before = {step.name: code_hash(*step.code) for step in ALL}
+    edit(package / "lm" / "loss.py", '"""', '"""Edited. ')
+    assert {step.name: code_hash(*step.code) for step in ALL} == before
+    (package / "lm" / "loss.py").write_text("FACTOR = 2\n", encoding="utf-8")
+    forget()
+    after = {step.name: code_hash(*step.code) for step in ALL}
+    assert {name for name in before if before[name] != after[name]} == {"train", "merge", "synthesize"}
+
+
+def test_a_module_that_was_added_or_renamed_counts(package: Path) -> None:
+    before = code_hash("lm")
+    (package / "lm" / "text.py").rename(package / "lm" / "texts.py")
+    forget()
+    renamed = code_hash("lm")
+    (package / "lm" / "more.py").touch()
+    forget()
+    assert len({before, renamed, code_hash("lm")}) == 3
+
+
+def test_the_order_of_names_does_not_count_and_a_wrong_one_is_an_error() -> None:
+    assert code_hash("files.py", "lm") == code_hash("lm", "files.py") == code_hash("lm", "lm/text.py", "files.py")
+    with pytest.raises(FileNotFoundError):
+        code_hash("llm")
