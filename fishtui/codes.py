@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from fishtui.codec.config import OFFICIAL, CodecConfig
-from fishtui.errors import CheckpointError, DataError, FishtuiError
+from fishtui.errors import CheckpointError, DataError
 from fishtui.files import discard, hash_file, regular, write_bytes, write_text
+from fishtui.wording import cannot_write, reason_of
 
 SEMANTIC_SIZE, RESIDUAL_SIZE, *_ = OFFICIAL.codebook_sizes
 CODEBOOKS = len(OFFICIAL.codebook_sizes)
@@ -48,7 +49,9 @@ def read_codes(path: Path) -> np.ndarray:
     except FileNotFoundError as error:
         raise DataError("no codes", "Make them with `fishtui extract`.") from error
     except OSError as error:
-        raise DataError(f"the codes can't be read: {error.strerror}", f"Look at {path.name}.") from error
+        raise DataError(
+            f"cannot read the codes: {reason_of(error)}", f"Check the permissions of {path.name}.", code="cannot-read"
+        ) from error
     return parse_codes(content)
 
 
@@ -147,9 +150,7 @@ class Journal:
             with self._path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(asdict(entry)) + "\n")
         except OSError as error:
-            raise FishtuiError(
-                f"{self._path} can't be written: {error.strerror}", "Free some space and start again."
-            ) from error
+            raise cannot_write(self._path, error) from error
         self._entries[entry.clip][entry.codes] = entry
         self.__dict__.pop("_renamed", None)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from fishtui.errors import DataError, FishtuiError
 from fishtui.files import regular
+from fishtui.wording import cannot_read, reason_of
 
 AUDIO_EXTENSIONS = frozenset({".wav", ".mp3", ".flac", ".ogg", ".opus"})
 # Audio that libsndfile can't read: named in ledgers instead of being passed over.
@@ -84,7 +85,11 @@ def read_transcript(path: Path) -> str:
     except UnicodeDecodeError as error:
         raise DataError("the transcript is not UTF-8", f"Save {path.name} as UTF-8.") from error
     except OSError as error:
-        raise DataError(f"the transcript can't be read: {error.strerror}", f"Look at {path.name}.") from error
+        raise DataError(
+            f"cannot read the transcript: {reason_of(error)}",
+            f"Check the permissions of {path.name}.",
+            code="cannot-read",
+        ) from error
     if not text.strip():
         raise DataError("the transcript is empty", f"Write what is said into {path.name}, or remove the clip.")
     return text
@@ -139,9 +144,7 @@ def _folders(data: Path, within: Collection[str] | None) -> Iterator[tuple[Path,
 
 
 def _refuse(error: OSError) -> None:
-    raise FishtuiError(
-        f"{error.filename} can't be read: {error.strerror}", "Check who may read it: its clips would be missing."
-    )
+    raise cannot_read(error.filename, error)
 
 
 def _clips_of_folder(folder: Path, prefix: str, names: list[str], text_extension: str) -> list[Clip]:

@@ -13,9 +13,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from fishtui.errors import FishtuiError
+from fishtui.wording import cannot_write
 
 # In bytes; what nearly every file system takes.
 LONGEST_NAME = 255
+UNCHANGED = "Check the free space and that you have permission to write there; the earlier content is unchanged."
 
 
 def partial_path(path: Path) -> Path:
@@ -51,10 +53,7 @@ def replacing(path: Path) -> Iterator[Path]:
         discard(temporary)
         if error.errno is None:
             raise
-        raise FishtuiError(
-            f"{path} can't be written: {os.strerror(error.errno)}",
-            "Free some space, or check who may write there, and start again; what was there is untouched.",
-        ) from error
+        raise cannot_write(path, error, remedy=UNCHANGED) from error
     except BaseException:
         discard(temporary)
         raise
@@ -103,7 +102,7 @@ def exclusive(path: Path, doing: str, wait: bool = False) -> Iterator[None]:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle = path.open("a")
     except OSError as error:
-        raise FishtuiError(f"{path} can't be written: {error.strerror}", "Check who may write there.") from error
+        raise cannot_write(path, error) from error
     with handle as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)

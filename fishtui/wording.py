@@ -45,13 +45,27 @@ def reason_of(error: BaseException) -> str:
     return text.splitlines()[0] if text else type(error).__name__
 
 
-def cannot_read(path: Path, error: Exception, kind: type[FishtuiError] = FishtuiError) -> FishtuiError:
+def cannot_read(
+    path: Path | str,
+    error: Exception,
+    kind: type[FishtuiError] = FishtuiError,
+    remedy: str = "Check that it exists and that you have permission to read it.",
+) -> FishtuiError:
     """An error of `kind` for a file or folder that cannot be read; code `cannot-read`."""
-    remedy = "Check that it exists and that you have permission to read it."
     return kind(f"{path}: cannot read: {reason_of(error)}", remedy, code="cannot-read")
 
 
-def cannot_write(path: Path, error: Exception, kind: type[FishtuiError] = FishtuiError) -> FishtuiError:
-    """An error of `kind` for a file or folder that cannot be written; code `cannot-write`."""
-    remedy = "Check the free space and that you have permission to write there."
+def cannot_write(
+    path: Path | str,
+    error: Exception,
+    kind: type[FishtuiError] = FishtuiError,
+    remedy: str = "Check the free space and that you have permission to write there.",
+) -> FishtuiError:
+    """An error of `kind` for a file or folder that cannot be written or created; code `cannot-write`."""
     return kind(f"{path}: cannot write: {reason_of(error)}", remedy, code="cannot-write")
+
+
+def cannot_remove(path: Path | str, error: Exception) -> FishtuiError:
+    """An error for a file or folder that cannot be removed; code `cannot-remove`."""
+    remedy = "Check that you have permission to write to its folder."
+    return FishtuiError(f"{path}: cannot remove: {reason_of(error)}", remedy, code="cannot-remove")

@@ -15,6 +15,7 @@ import soundfile
 
 from fishtui.errors import DataError
 from fishtui.files import regular
+from fishtui.wording import reason_of
 
 UNREADABLE = "unreadable"
 EMPTY = "empty-audio"
@@ -130,7 +131,9 @@ def refuse_cut(beginning: bytes, size: int) -> None:
 
 def unreadable(error: OSError) -> AudioError:
     """The fault of a file that the operating system doesn't give."""
-    return AudioError(f"can't be read: {error.strerror}", "Check that the file is there and who may read it.")
+    return AudioError(
+        f"cannot read: {reason_of(error)}", "Check that the file exists and that you have permission to read it."
+    )
 
 
 def no_audio() -> AudioError:

@@ -17,6 +17,7 @@ from pathlib import Path
 from fishtui.catalog.store import Catalog, stored
 from fishtui.errors import DataError, FishtuiError
 from fishtui.files import exclusive, regular, write_bytes
+from fishtui.wording import cannot_read, cannot_remove
 
 # States of an entry in the history.
 DONE = "done"
@@ -60,7 +61,7 @@ def read(path: Path) -> bytes | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise DataError(f"{path} can't be read: {error.strerror}", "Check who may read it.") from error
+        raise cannot_read(path, error, DataError) from error
 
 
 def kept(catalog: Catalog, content_hash: str) -> bytes | None:
@@ -200,9 +201,7 @@ def _put(files: Mapping[Path, bytes | None]) -> None:
             try:
                 path.unlink(missing_ok=True)
             except OSError as error:
-                raise FishtuiError(
-                    f"{path} can't be removed: {error.strerror}", "Check the folder's rights."
-                ) from error
+                raise cannot_remove(path, error) from error
 
 
 def _keep(catalog: Catalog, content: bytes | None) -> None:

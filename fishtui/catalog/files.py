@@ -14,6 +14,7 @@ from fishtui.codes import hash_codes, parse_codes
 from fishtui.dataset import FOREIGN_EXTENSIONS, Clip
 from fishtui.errors import DataError
 from fishtui.files import regular
+from fishtui.wording import reason_of
 
 MARK = b"\xef\xbb\xbf"
 
@@ -108,7 +109,7 @@ def _audio(clip: Clip) -> AudioPart:
                 return AudioPart(*read)
             header = probe_open(handle)
     except OSError as error:
-        return AudioPart(files, audio_fault="unreadable", audio_problem=f"can't be read: {error.strerror}")
+        return AudioPart(files, audio_fault="unreadable", audio_problem=f"cannot read: {reason_of(error)}")
     except AudioError as error:
         return AudioPart(*read, audio_fault=error.fault, audio_problem=error.problem)
     return AudioPart(*read, header.format, header.subtype, header.rate, header.channels, header.seconds)
@@ -144,5 +145,5 @@ def _read(path: Path) -> tuple[bytes, int, int] | str:
         status = regular(path)
         content = path.read_bytes()
     except OSError as error:
-        return f"can't be read: {error.strerror}"
+        return f"cannot read: {reason_of(error)}"
     return content, len(content), status.st_mtime_ns

@@ -13,8 +13,8 @@ from fishtui.catalog.filter import Query, Selection, Sort, Term, parse, sql
 from fishtui.catalog.report import Found, of_clip
 from fishtui.catalog.store import Catalog, stored
 from fishtui.checks.table import Severity
-from fishtui.errors import FishtuiError
 from fishtui.project import Project
+from fishtui.wording import cannot_read
 
 # What a table shows of a clip. No more of a transcript than fits a line.
 COLUMNS = """
@@ -201,4 +201,4 @@ def is_readable(project: Project) -> bool:
     try:
         return project.catalog.is_file()
     except OSError as error:
-        raise FishtuiError(f"{project.catalog} can't be read: {error.strerror}", "Check who may read it.") from error
+        raise cannot_read(project.catalog, error) from error

@@ -13,6 +13,7 @@ from typing import Any
 from fishtui.errors import FishtuiError
 from fishtui.files import exclusive
 from fishtui.project import Project
+from fishtui.wording import cannot_write
 
 # What PRAGMA user_version says once all of `schema.migrations` are applied.
 VERSION = 1
@@ -39,9 +40,7 @@ class Catalog:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise FishtuiError(
-                f"{self.path.parent} can't be made: {error.strerror}", "Check who may write into the project."
-            ) from error
+            raise cannot_write(self.path.parent, error) from error
         with _plainly(self.path):
             self.connection = sqlite3.connect(self.path, timeout=PATIENCE_S, isolation_level=None)
             self._prepare()

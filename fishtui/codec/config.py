@@ -9,6 +9,7 @@ from typing import Annotated
 import msgspec
 
 from fishtui.errors import CheckpointError
+from fishtui.wording import cannot_read
 
 # Far above any codec that there is, and few enough that building one ends.
 Size = Annotated[int, msgspec.Meta(gt=0, le=1 << 20)]
@@ -116,7 +117,7 @@ def read_config(path: Path) -> CodecConfig:
     except FileNotFoundError:
         return OFFICIAL
     except OSError as error:
-        raise CheckpointError(f"{path} can't be read: {error.strerror}", "Check the file's permissions.") from error
+        raise cannot_read(path, error, CheckpointError) from error
     try:
         return msgspec.json.decode(content, type=CodecConfig)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from fishtui.dataset import AUDIO_EXTENSIONS, FOREIGN_EXTENSIONS, read_transcript
-from fishtui.errors import DataError, FishtuiError
+from fishtui.errors import DataError
 from fishtui.importers.rows import Malformed, Row
+from fishtui.wording import cannot_read
 
 # What a transcript's name may end in, the likelier first.
 TRANSCRIPTS = (".lab", ".txt", ".normalized.txt")
@@ -58,4 +59,4 @@ def _recordings(folder: Path) -> Iterator[Path]:
 
 
 def _refuse(error: OSError) -> None:
-    raise FishtuiError(f"{error.filename} can't be read: {error.strerror}", "Check who may read it.")
+    raise cannot_read(error.filename, error)

@@ -13,6 +13,7 @@ from fishtui.importers.folders import is_folder, read_folder
 from fishtui.importers.jsonlines import is_json_lines, read_json_lines
 from fishtui.importers.rows import Malformed, Row, first_line, misfit
 from fishtui.importers.tables import is_common_voice, is_table, read_table
+from fishtui.wording import cannot_read
 
 FOLDER = "folder"
 # Tables in a folder have one of these endings; where there are several, these names are the dataset's own.
@@ -77,7 +78,7 @@ def _of_folder(folder: Path, layout: str | None, columns: Mapping[str, str]) -> 
     try:
         paths = [folder / name for name in sorted(os.listdir(folder))]
     except OSError as error:
-        raise MisuseError(f"{folder} can't be read: {error.strerror}", "Check who may read it.") from error
+        raise cannot_read(folder, error, MisuseError) from error
     tables = [path for path in paths if path.suffix.lower() in TABLES and path.is_file()]
     told = ((path, _told(first_line(path), columns)) for path in tables)
     found = {path: each for path, each in told if each and layout in (None, each.name)}

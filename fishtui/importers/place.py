@@ -21,6 +21,7 @@ from fishtui.dataset import AUDIO_EXTENSIONS, TEXT_EXTENSION
 from fishtui.errors import DataError, FishtuiError
 from fishtui.files import discard, hash_file, replacing, write_text
 from fishtui.importers.names import numbered, safe_name
+from fishtui.wording import cannot_read, reason_of
 
 Mode = Literal["auto", "link", "symlink", "copy"]
 COPIED_AT_ONCE = 1 << 20
@@ -90,7 +91,7 @@ class SpeakerFolder:
         try:
             names = sorted(os.listdir(path)) if path.is_dir() else []
         except OSError as error:
-            raise FishtuiError(f"{path} can't be read: {error.strerror}", "Check who may read it.") from error
+            raise cannot_read(path, error) from error
         for name in names:
             if not name.startswith("."):
                 self._files[os.path.splitext(name)[0]].append(path / name)
@@ -168,11 +169,11 @@ def _bring_audio(source: Path, target: Path, mode: Mode) -> str:
             return "linked"
     except OSError as error:
         if mode != "auto":
-            raise FishtuiError(f"can't be linked: {error.strerror}", "Try --mode copy.") from error
+            raise FishtuiError(f"cannot link: {reason_of(error)}", "Use --mode copy.", code="cannot-link") from error
     try:
         file = source.open("rb")
     except OSError as error:
-        raise DataError(f"{source} can't be read: {error.strerror}", "Check who may read it.") from error
+        raise cannot_read(source, error, DataError) from error
     with file, replacing(target) as temporary, temporary.open("wb") as copy:
         shutil.copyfileobj(file, copy, COPIED_AT_ONCE)
     return "copied"

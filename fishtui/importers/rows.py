@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from fishtui.errors import DataError, MisuseError
+from fishtui.wording import cannot_read
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")
@@ -61,7 +62,7 @@ def read_lines(path: Path) -> Iterator[Line]:
                 else:
                     yield _decoded(number, content)
     except OSError as error:
-        raise DataError(f"{path} can't be read: {error.strerror}", "Check the file and who may read it.") from error
+        raise cannot_read(path, error, DataError) from error
 
 
 def rows_of_lines(path: Path, read: Callable[[str, str], Row | Malformed]) -> Iterator[Row | Malformed]:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from fishtui.errors import FishtuiError
+from fishtui.wording import reason_of
 
 # In the order of preference. aplay takes nothing but wav.
 PLAYERS = {
@@ -90,7 +91,7 @@ class Player:
                         command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
                     )
                 except OSError as error:
-                    self._complain(FishtuiError(f"{command[0]} can't be started: {error.strerror}", SERVED))
+                    self._complain(FishtuiError(f"{command[0]}: cannot start: {reason_of(error)}", SERVED))
                     return
             _, said = process.communicate()
             if process.returncode and turn == self._turn:

@@ -18,6 +18,7 @@ from fishtui.errors import FishtuiError
 from fishtui.files import regular
 from fishtui.listen.page import POLICY, page
 from fishtui.listen.ranges import Unsatisfiable, wanted
+from fishtui.wording import reason_of
 
 ADDRESS = "127.0.0.1"
 # A page of another site that has its name point here sends that name: it is to read nothing.
@@ -64,7 +65,7 @@ class Server:
             self._http = _Http(self, port)
         except OSError as error:
             raise FishtuiError(
-                f"port {port} of {ADDRESS} can't be used: {error.strerror}",
+                f"{ADDRESS}:{port}: cannot serve: {reason_of(error)}",
                 "Give another, or none for one that is free.",
             ) from error
         self.port: int = self._http.server_address[1]

@@ -14,6 +14,7 @@ from fishtui.errors import FishtuiError
 from fishtui.project import Project
 from fishtui.runs.reporter import Reporter
 from fishtui.settings import Settings
+from fishtui.wording import cannot_write
 
 # Faults of the catalog that is copied, not of its copy.
 ITS_OWN = ("SQLITE_NOTADB", "SQLITE_CORRUPT", "SQLITE_BUSY", "SQLITE_LOCKED")
@@ -52,7 +53,7 @@ def aside(project: Project, settings: Settings) -> Iterator[Project]:
                 raise explained(project.catalog, error) from error
             raise FishtuiError(f"the catalog can't be copied to {folder}: {error}", "Give another $TMPDIR.") from error
         except OSError as error:
-            raise FishtuiError(f"{error.filename or folder}: {error.strerror}", "Look at the disk.") from error
+            raise cannot_write(error.filename or folder, error) from error
         with Catalog(copy, data) as catalog:
             scan(catalog, settings, Reporter())
         yield copy

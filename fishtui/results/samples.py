@@ -18,7 +18,7 @@ from typing import Annotated, NamedTuple
 import msgspec
 
 from fishtui.dataset import TEXT_EXTENSION, clip_named, read_transcript
-from fishtui.errors import DataError, FishtuiError, MisuseError
+from fishtui.errors import DataError, MisuseError
 from fishtui.files import discard, write_text
 from fishtui.project import Project
 from fishtui.results.checkpoints import Saved
@@ -27,6 +27,7 @@ from fishtui.runs.record import FINAL, LOST, SUCCEEDED
 from fishtui.runs.state import look
 from fishtui.runs.table import Row
 from fishtui.settings import Loaded, Settings
+from fishtui.wording import cannot_remove
 
 FOLDER = "samples"
 BASE = "base"
@@ -161,7 +162,7 @@ def remove_row(results: Path, row: str) -> None:
         try:
             path.unlink(missing_ok=True)
         except OSError as error:
-            raise FishtuiError(f"{path} can't be removed: {error.strerror}", "Check who may write there.") from error
+            raise cannot_remove(path, error) from error
 
 
 def usual_reference(project: Project, settings: Settings) -> str:

@@ -7,13 +7,14 @@ import shutil
 
 import msgspec
 
-from fishtui.errors import FishtuiError, MisuseError
+from fishtui.errors import MisuseError
 from fishtui.project import Project
 from fishtui.runs import record as records
 from fishtui.runs import scheduler
 from fishtui.runs.events import read_events
 from fishtui.runs.state import Run, look
 from fishtui.settings import Loaded, Settings
+from fishtui.wording import cannot_remove
 
 
 def relaunch(project: Project, run: Run) -> Run:
@@ -63,4 +64,4 @@ def remove(run: Run) -> None:
         os.rename(run.folder, aside)
         shutil.rmtree(aside)
     except OSError as error:
-        raise FishtuiError(f"{run.folder} can't be removed: {error.strerror}", "Check who may write there.") from error
+        raise cannot_remove(run.folder, error) from error

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from fishtui.errors import FishtuiError
+from fishtui.wording import cannot_write
 
 VERSION = 1
 # What each kind of event says, beside its version, time and kind.
@@ -54,9 +54,7 @@ class EventWriter:
         try:
             self._append(b"\n" + line if self._torn else line)
         except OSError as error:
-            raise FishtuiError(
-                f"{self._file.name} can't be written: {error.strerror}", "Free some space and start the stage again."
-            ) from error
+            raise cannot_write(self._file.name, error) from error
         return event
 
     def close(self) -> None:

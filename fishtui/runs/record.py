@@ -26,6 +26,7 @@ from fishtui.project import Project
 from fishtui.runs import identity
 from fishtui.runs.identity import Identity
 from fishtui.settings import ENVIRONMENT_PREFIX, Loaded
+from fishtui.wording import cannot_write
 
 VERSION = 2
 # Where SLURM says in which job a process runs.
@@ -196,7 +197,7 @@ def create(
     except BaseException as error:
         shutil.rmtree(hidden, ignore_errors=True)
         if isinstance(error, OSError):
-            raise _unwritable(project, error) from error
+            raise cannot_write(project.runs, error) from error
         raise
     return record, folder
 
@@ -237,14 +238,8 @@ def _new_folder(project: Project, stage: str) -> Path:
                     return folder
                 folder.rmdir()
     except OSError as error:
-        raise _unwritable(project, error) from error
+        raise cannot_write(project.runs, error) from error
     raise AssertionError("time never ends")
-
-
-def _unwritable(project: Project, error: OSError) -> FishtuiError:
-    return FishtuiError(
-        f"{project.runs} can't be written: {error.strerror}", "Check who may write there, and the disk."
-    )
 
 
 def _stamp(moment: int) -> str:

@@ -19,6 +19,7 @@ from fishtui.runs import identity, slurm
 from fishtui.runs import record as records
 from fishtui.runs.identity import Identity
 from fishtui.runs.record import ALLOCATION, FINAL, LOST, QUEUED, RUNNING, STOPPED, STOPPING, RunRecord
+from fishtui.wording import cannot_read
 
 STARTED = "started.json"
 STOP = "stop"
@@ -143,7 +144,7 @@ def run_ids(project: Project) -> list[str]:
     except FileNotFoundError:
         return []
     except OSError as error:
-        raise FishtuiError(f"{project.runs} can't be read: {error.strerror}", "Check who may read it.") from error
+        raise cannot_read(project.runs, error) from error
 
 
 def find(project: Project, wanted: str) -> Run:

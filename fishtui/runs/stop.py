@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 
 import psutil
 
-from fishtui.errors import TERMINATED, FishtuiError, MisuseError
+from fishtui.errors import TERMINATED, MisuseError
 from fishtui.files import exclusive
 from fishtui.project import Project
 from fishtui.runs import identity, slurm
@@ -19,6 +19,7 @@ from fishtui.runs import record as records
 from fishtui.runs.identity import Identity
 from fishtui.runs.record import FINAL, QUEUED, STOPPED, STOPPING
 from fishtui.runs.state import STOP, Run, look, look_unfinished
+from fishtui.wording import cannot_write
 
 # Seconds that a run has to save what it has. A checkpoint of a full fine-tuning may take some.
 PATIENCE = 60.0
@@ -45,9 +46,7 @@ def ask(project: Project, run: Run, number: int = signal.SIGTERM) -> Run:
         try:
             (run.folder / STOP).touch()
         except OSError as error:
-            raise FishtuiError(
-                f"{run.folder} can't be written: {error.strerror}", "Check who may write there."
-            ) from error
+            raise cannot_write(run.folder, error) from error
         if run.process is None and not run.is_elsewhere:
             run.record.state, run.record.exit_status = STOPPED, TERMINATED
             records.finish(run.record, run.folder)

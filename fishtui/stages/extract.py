@@ -24,6 +24,7 @@ from fishtui.runs.reporter import Reporter
 from fishtui.settings import ExtractSettings, Settings
 from fishtui.stages.excluded import excluded, find_recordings
 from fishtui.stages.refresh import refresh_catalog
+from fishtui.wording import reason_of
 from fishtui.workers import ordered_map
 
 if TYPE_CHECKING:
@@ -260,7 +261,7 @@ def _decode(task: _Task) -> _Decoded:
     except DataError as error:
         return _Decoded(task, error.problem)
     except OSError as error:
-        return _Decoded(task, f"can't be read: {error.strerror}")
+        return _Decoded(task, f"cannot read: {reason_of(error)}")
     except (MemoryError, RuntimeError, ValueError) as error:
         return _Decoded(task, f"can't be decoded or resampled: {error or type(error).__name__}")
     return _Decoded(task, "", samples, audio.sha256, status.st_size, status.st_mtime_ns)

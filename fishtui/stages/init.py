@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 
-from fishtui.errors import FishtuiError, MisuseError
+from fishtui.errors import MisuseError
 from fishtui.files import write_text
 from fishtui.project import Project
 from fishtui.settings import template
 from fishtui.settings_file import apply, check
+from fishtui.wording import cannot_write
 
 
 def init(project: Project, overrides: Sequence[str] = (), *, dry_run: bool = False) -> list[str]:
@@ -31,9 +31,7 @@ def init(project: Project, overrides: Sequence[str] = (), *, dry_run: bool = Fal
         for path in folders:
             path.mkdir(parents=True)
     except OSError as error:
-        raise FishtuiError(
-            f"{error.filename} can't be made: {os.strerror(error.errno or 0)}", "Check who may write there."
-        ) from error
+        raise cannot_write(error.filename, error) from error
     if not project.settings_file.exists():
         write_text(project.settings_file, template())
         apply(project.settings_file, overrides)

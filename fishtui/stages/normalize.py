@@ -15,6 +15,7 @@ from fishtui.runs.ledger import Ledger
 from fishtui.runs.reporter import Reporter
 from fishtui.settings import NormalizeSettings
 from fishtui.stages.excluded import find_recordings
+from fishtui.wording import reason_of
 from fishtui.workers import ordered_map, worker_count
 
 
@@ -125,7 +126,7 @@ def _carry(source: Path, target: Path) -> bool:
             regular(target)
             return target.read_bytes() == content
     except OSError as error:
-        raise DataError(f"the transcript can't be read: {error.strerror}") from error
+        raise DataError(f"cannot read the transcript: {reason_of(error)}", code="cannot-read") from error
     write_bytes(target, content)
     return True
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from fishtui.codes import read_codes
 from fishtui.dataset import Clip, find_clips
 from fishtui.errors import DataError, FishtuiError
+from fishtui.files import UNCHANGED
 from fishtui.lm.text import clean_for_packing
 from fishtui.project import Project
 from fishtui.runs.ledger import Ledger
@@ -22,6 +23,7 @@ from fishtui.shards.split import TRAIN, VALIDATION, held_out
 from fishtui.shards.stream import Placed, ShardWriter, encode_sentence
 from fishtui.stages.excluded import admit, excluded
 from fishtui.stages.refresh import refresh_catalog
+from fishtui.wording import cannot_write
 from fishtui.workers import ordered_map, worker_count
 
 MEGABYTE = 1_000_000
@@ -102,10 +104,7 @@ def pack(
         write_manifest(staging / MANIFEST, (_entry(sentence, place, validation) for sentence, place in placed))
         shards = install(output)
     except OSError as error:
-        raise FishtuiError(
-            f"{output} can't be written: {os.strerror(error.errno or 0)}",
-            "Free some space, or check who may write there, and pack again; earlier shards are untouched.",
-        ) from error
+        raise cannot_write(output, error, remedy=UNCHANGED) from error
 
     ledger.counts = {
         "shards": len(shards),

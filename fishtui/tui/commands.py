@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from fishtui.project import Project
+from fishtui.wording import reason_of
 
 # Seconds that a command may take whose answer is waited for: it may load torch on a cold disk.
 PATIENCE = 300.0
@@ -49,7 +50,7 @@ def run_fishtui(
             start_new_session=keep,
         )
     except OSError as error:
-        return 1, "", f"error: fishtui can't be started: {error.strerror}"
+        return 1, "", f"error: cannot start fishtui: {reason_of(error)}"
     if not keep:
         _running.add(process)
     end = time.monotonic() + PATIENCE

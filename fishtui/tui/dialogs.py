@@ -19,6 +19,7 @@ from textual.widgets import Input, Log, Static
 from fishtui.sanitize import harmless
 from fishtui.tui.commands import command, environment
 from fishtui.tui.widgets.exactinput import ExactInput
+from fishtui.wording import reason_of
 
 MOST_LINES = 5_000
 
@@ -181,7 +182,7 @@ class CommandLine(ModalScreen[None]):
                 start_new_session=self.lasts,
             )
         except OSError as error:
-            log.write_line(f"error: fishtui can't be started: {error.strerror}")
+            log.write_line(f"error: cannot start fishtui: {reason_of(error)}")
             self.running = []
             return
         assert self.process.stdout is not None

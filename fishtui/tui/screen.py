@@ -19,6 +19,7 @@ from fishtui.sanitize import harmless
 from fishtui.tui.app import Fishtui
 from fishtui.tui.unexpected import Unexpected
 from fishtui.tui.widgets.keyline import KeyLine
+from fishtui.wording import cannot_read
 
 Snapshot = TypeVar("Snapshot")
 
@@ -138,9 +139,7 @@ class Mode(Unexpected, Screen[None], Generic[Snapshot]):
         except FishtuiError as error:
             fault = error
         except OSError as error:
-            fault = FishtuiError(
-                f"{error.filename or 'the project'} can't be read: {error.strerror}", "Look at the disk."
-            )
+            fault = cannot_read(error.filename or "the project", error)
         except Exception as error:
             # Whatever somebody else has written there: to be seen, and no reason to end.
             fault = FishtuiError(f"{type(error).__name__}: {error}", "A file of the project holds what it should not.")

@@ -184,5 +184,5 @@ def test_a_bad_file_is_told_by_its_fault(tmp_path: Path) -> None:
     # What isn't the content's fault has no hash that it could be remembered by.
     assert measure_file(tmp_path / "none.wav") == (
         "",
-        Measurements(fault="unreadable", problem="can't be read: No such file or directory"),
+        Measurements(fault="unreadable", problem="cannot read: No such file or directory"),
     )

@@ -62,7 +62,7 @@ def test_where_links_are_not_to_be_had_auto_copies(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(os, "link", refuse)
     source = source_of(tmp_path / "in")
     ledger = run(tmp_path, source, mode="link")
-    assert set(failures(ledger).values()) == {"can't be linked: Invalid cross-device link"}
+    assert set(failures(ledger).values()) == {"cannot link: Invalid cross-device link"}
     assert imported(tmp_path) == {}
     assert run(tmp_path, source).counts == {"copied": 5}
     assert imported(tmp_path) == WHOLE

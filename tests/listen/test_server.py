@@ -155,7 +155,7 @@ def test_nothing_is_served_once_it_is_closed_also_not_over_an_open_connection(se
 
 
 def test_a_port_that_is_taken_is_told(server: Server) -> None:
-    with pytest.raises(FishtuiError, match="can't be used"):
+    with pytest.raises(FishtuiError, match="cannot serve"):
         Server([], server.port)
 
 

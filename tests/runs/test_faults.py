@@ -151,7 +151,7 @@ def test_a_full_disk_fails_the_run_in_plain_words_and_with_space_again_it_is_don
     run = ended(project, run)
     assert (run.state, run.exit_status) == (FAILED, 1)
     problem, _, remedy = (run.record.error or "").partition("\n")
-    assert "events.jsonl can't be written: " in problem
+    assert "events.jsonl: cannot write: " in problem
     assert "space" in remedy
     assert "\n" not in remedy
     assert json.loads((run.folder / "run.json").read_bytes())["state"] == FAILED
@@ -160,7 +160,7 @@ def test_a_full_disk_fails_the_run_in_plain_words_and_with_space_again_it_is_don
     if isinstance(disk, SmallDisk):
         refused = fishtui("pack", "--detach", cwd=project.root)
         assert refused.returncode == 1
-        assert "can't be written" in refused.stderr
+        assert "cannot write" in refused.stderr
         assert len(refused.stderr.splitlines()) <= 2
         assert len(listed(project)) == 2
     disk.free()

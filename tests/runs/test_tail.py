@@ -16,6 +16,7 @@ from fishtui.runs import tail
 from fishtui.runs.events import EventWriter, new_event, read_events
 from fishtui.runs.tail import EventTail, newest
 from tests.builders import file_size_limit
+from tests.expecting import failing
 
 
 def noted(text: str) -> dict:
@@ -198,7 +199,7 @@ def test_the_newest_event_is_the_last_whole_one_whatever_is_read_at_once(
 def test_a_full_disk_leaves_no_part_of_an_event_and_the_next_ones_are_whole(path: Path) -> None:
     writer = EventWriter(path)
     writer.write("note", message="a")
-    with file_size_limit(path.stat().st_size + 20), pytest.raises(FishtuiError, match="can't be written"):
+    with file_size_limit(path.stat().st_size + 20), failing("cannot-write"):
         writer.write("note", message="b")
     assert path.read_bytes().endswith(b"}\n")
     writer.write("note", message="c")

@@ -79,8 +79,8 @@ def test_what_cannot_be_normalized_is_in_the_ledger(tmp_path: Path) -> None:
         "anna/twice": "twice.flac, twice.wav share one name",
         "anna/phone": ".m4a files can't be read",
         "anna/surround": "can't be measured or written",
-        "anna/circle": "can't be read",
-        "anna/waits": "the transcript can't be read",
+        "anna/circle": "cannot read",
+        "anna/waits": "cannot read the transcript",
     }
     assert [entry.item for entry in ledger.skipped] == ["anna/alone"]
     assert sorted(snapshot(tmp_path / "data")) == ["anna/good.lab", "anna/good.wav"]

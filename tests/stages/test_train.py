@@ -33,6 +33,7 @@ from fishtui.training.adapter import read_adapter
 from fishtui.training.lora import parse_preset
 from fishtui.training.origin import read_checkpoint
 from tests.builders import file_size_limit, packable, project, snapshot, write_codes
+from tests.expecting import failing
 
 TINY = {
     "batch_size": 2,
@@ -296,7 +297,7 @@ def test_no_memory_is_said_in_words(training: Training, monkeypatch: pytest.Monk
 def test_a_full_disk_costs_no_checkpoint_that_was_there(training: Training) -> None:
     training.run(max_steps=3)
     before = snapshot(training.checkpoints())
-    with file_size_limit(200_000), pytest.raises(FishtuiError, match="can't be written") as caught:
+    with file_size_limit(200_000), failing("cannot-write") as caught:
         training.run(resume=True)
     assert "space" in caught.value.remedy
     after = snapshot(training.checkpoints())

@@ -461,7 +461,7 @@ def test_a_recording_and_a_clip_that_vanish_are_told_in_place(root: Path) -> Non
     (root / "data" / "anna" / "00.wav").unlink()
 
     async def driven(pilot: Pilot[Any], screen: Clips) -> None:
-        await until(pilot, lambda: "can't be read" in screen.query_one(Waveform).told)
+        await until(pilot, lambda: "cannot read" in screen.query_one(Waveform).told)
         clip = screen.table.clip
         with Catalog(Project(root), root / "data") as catalog, catalog.transaction() as connection:
             connection.execute("UPDATE clips SET gone = 9 WHERE id = ?", (clip,))
