@@ -26,12 +26,13 @@ from fishtui.sanitize import harmless
 from fishtui.tui import textual_fixes
 from fishtui.tui.ascii import AsciiOnly
 from fishtui.tui.commands import end_all
+from fishtui.tui.failures import FailureReporter
+from fishtui.tui.screen import MainScreen
 from fishtui.tui.typeahead import TypeAhead
-from fishtui.tui.unexpected import Unexpected
 
 if TYPE_CHECKING:
     from fishtui.settings import Loaded
-    from fishtui.tui.playback import Hearing
+    from fishtui.tui.playback import Playback
 
 textual_fixes.apply()
 
@@ -53,7 +54,7 @@ def _screen(name: str) -> Callable[[], Screen[Any]]:
     return make
 
 
-class Fishtui(Unexpected, TypeAhead):
+class Fishtui(FailureReporter, TypeAhead):
     """The interface on one project."""
 
     TITLE = "fishtui"
@@ -82,7 +83,7 @@ class Fishtui(Unexpected, TypeAhead):
         super().__init__()
         self.project = project
         self.ascii = ascii
-        self._hearing: Hearing | None = None
+        self._playback: Playback | None = None
         self._unexpected: set[str] = set()
         if ascii:
             self._filters: list[LineFilter]
@@ -121,12 +122,10 @@ class Fishtui(Unexpected, TypeAhead):
 
     async def _lead(self, mode: str, told: str) -> None:
         await self.switch_mode(mode)
-        self.tell(told)
+        self.report(told)
 
     def get_system_commands(self, screen: Screen[Any]) -> Any:
         """Every key's action that works on the screen, by its name; then those of the other screens."""
-        from fishtui.tui.screen import Mode
-
         for node, binding, enabled, tooltip in screen.active_bindings.values():
             if enabled and binding.description and binding.action != "command_palette":
                 action = binding.action
@@ -136,7 +135,7 @@ class Fishtui(Unexpected, TypeAhead):
                     tooltip or binding.tooltip or "",
                     lambda action=action, node=node: self.run_worker(self.run_action(action, node)),
                 )
-        if isinstance(screen, Mode):
+        if isinstance(screen, MainScreen):
             yield from self._elsewhere()
         yield SystemCommand("theme", "change the colours", self.action_change_theme)
         yield SystemCommand(
@@ -167,10 +166,8 @@ class Fishtui(Unexpected, TypeAhead):
         async def arrive() -> None:
             await self.switch_mode(mode)
             screen = self.screen
-            if isinstance(screen, Mode):
+            if isinstance(screen, MainScreen):
                 screen.call_after_refresh(screen.go, target)
-
-        from fishtui.tui.screen import Mode
 
         self.run_worker(arrive(), exclusive=True, group="go")
 
@@ -180,39 +177,39 @@ class Fishtui(Unexpected, TypeAhead):
 
         self.push_screen(CommandLine(shlex.join(words), at_once=True))
 
-    def hear(self, paths: Sequence[Path], serve: bool = False, names: Sequence[str] = ()) -> None:
+    def listen(self, paths: Sequence[Path], serve: bool = False, names: Sequence[str] = ()) -> None:
         """Play recordings here; or serve them to a browser, if asked to or if this host has no sound."""
         from fishtui.listen.server import Offer
-        from fishtui.tui.playback import Hearing
+        from fishtui.tui.playback import Playback
 
-        if self._hearing is None:
-            self._hearing = Hearing(self)
+        if self._playback is None:
+            self._playback = Playback(self)
         shown = names or [self.project.shown(path) for path in paths]
-        self._hearing.hear([Offer(*each) for each in zip(shown, paths, strict=True)], serve)
+        self._playback.play([Offer(*each) for each in zip(shown, paths, strict=True)], serve)
 
     def on_unmount(self) -> None:
         """Be silent, serve no more, and wait for no answers."""
         end_all()
-        if self._hearing is not None:
-            self._hearing.close()
+        if self._playback is not None:
+            self._playback.close()
 
-    def tell(self, message: str) -> None:
+    def report(self, message: str) -> None:
         """Say what was done."""
         self.notify(harmless(message), markup=False, timeout=4)
 
-    def complain(self, error: FishtuiError) -> None:
+    def report_error(self, error: FishtuiError) -> None:
         """Say what went wrong, and what to do about it."""
         remedy = f"\n{harmless(error.remedy)}" if error.remedy else ""
         self.notify(f"✗ {harmless(error.problem)}{remedy}", severity="error", markup=False, timeout=10)
 
-    def tell_unexpected(self, error: BaseException) -> None:
+    def report_unexpected(self, error: BaseException) -> None:
         """Say what nobody expected, once."""
         problem = f"{type(error).__name__}: {error}"
         if problem not in self._unexpected:
             self._unexpected.add(problem)
             log = self.project.interface_log
             where = f"; {self.project.shown(log)} tells where" if log.exists() else ""
-            self.complain(FishtuiError(problem, f"A file of the project may hold what it should not{where}."))
+            self.report_error(FishtuiError(problem, f"A file of the project may hold what it should not{where}."))
             # Standard error leads to the log while the interface has the screen; Python's own stream does not. On a
             # full disk the message is all that there is.
             with suppress(OSError):

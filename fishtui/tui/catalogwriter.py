@@ -17,7 +17,7 @@ SLOW = 1.0
 Change = Callable[[Catalog, Settings], Done]
 
 
-class Writer:
+class CatalogWriter:
     """Takes changes and makes them; whatever was handed in is done, also when the interface is left meanwhile."""
 
     def __init__(

@@ -14,7 +14,7 @@ from fishtui.catalog.paging import Details, Ids, Totals
 from fishtui.catalog.store import Catalog
 from fishtui.errors import FishtuiError, MisuseError
 from fishtui.settings import Settings
-from fishtui.tui.screen import Mode
+from fishtui.tui.screen import MainScreen
 
 # Clips that are shown before the others are known.
 FIRST = 64
@@ -36,7 +36,7 @@ class Snapshot:
 class ClipReader:
     """Opens the catalog for each reading, and knows what was read last, to read nothing twice."""
 
-    def __init__(self, screen: Mode) -> None:
+    def __init__(self, screen: MainScreen) -> None:
         self._screen = screen
         self._seen: tuple[object, ...] = ()
         self._totals: tuple[object, Totals | None] = ((), None)

@@ -18,6 +18,7 @@ from textual.widgets import Input, Log, Static
 
 from fishtui.sanitize import harmless
 from fishtui.tui.commands import command, environment
+from fishtui.tui.host import host_of
 from fishtui.tui.widgets.exactinput import ExactInput
 from fishtui.wording import reason_of
 
@@ -167,7 +168,7 @@ class CommandLine(ModalScreen[None]):
         log = self.query_one(Log)
         log.clear()
         log.write_line(harmless(f"$ fishtui {shlex.join(words)}"))
-        project = self.app.project  # type: ignore[attr-defined]
+        project = host_of(self).project
         self._end()
         # To start or queue a run is a matter of moments, and not to be left half-way.
         self.lasts = "--detach" in words

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import ClassVar, cast
+from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -16,8 +16,8 @@ from textual.widgets.option_list import Option
 
 from fishtui.project import Project
 from fishtui.sanitize import harmless
-from fishtui.tui.app import Fishtui
 from fishtui.tui.dialogs import CommandLine
+from fishtui.tui.host import Host, host_of
 
 DEMO = "fishtui-demo"
 CHOICES = {
@@ -46,9 +46,9 @@ class Guide(ModalScreen[None]):
     ]
 
     @property
-    def fishtui(self) -> Fishtui:
+    def fishtui(self) -> Host:
         """The app."""
-        return cast(Fishtui, self.app)
+        return host_of(self)
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog"):
@@ -89,8 +89,8 @@ class Guide(ModalScreen[None]):
                 )
 
 
-def _enter(app: Fishtui, folder: Path) -> None:
+def _enter(app: Host, folder: Path) -> None:
     """Look at another project from now on, if there is one."""
     if (folder / "fishtui.toml").exists():
         app.project = Project(folder)
-        app.tell(f"this is the demo's project: {folder}")
+        app.report(f"this is the demo's project: {folder}")

@@ -1,10 +1,10 @@
-"""Hearing from the interface: played on this host, or offered to a browser on the computer that one sits at."""
+"""Playback from the interface: played on this host, or offered to a browser on the computer that one sits at."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from rich.style import Style
 from rich.text import Text
@@ -19,37 +19,37 @@ from fishtui.errors import FishtuiError
 from fishtui.listen.links import is_remote, ssh_line
 from fishtui.listen.player import Player, player_of
 from fishtui.listen.server import Offer, Server
-
-if TYPE_CHECKING:
-    from fishtui.tui.app import Fishtui
+from fishtui.tui.host import Host
 
 
-class Hearing:
+class Playback:
     """Plays, and serves, for as long as the app is there."""
 
-    def __init__(self, app: Fishtui) -> None:
+    def __init__(self, app: Host) -> None:
         self.app = app
-        self.player = Player(lambda error: self._later(app.complain, error))
+        self.player = Player(lambda error: self._later(app.report_error, error))
         self.server: Server | None = None
         self._playing: Sequence[Offer] = ()
         self._lock = threading.Lock()
         self._turn = 0
         self._closed = False
 
-    def hear(self, offers: Sequence[Offer], serve: bool = False) -> None:
+    def play(self, offers: Sequence[Offer], serve: bool = False) -> None:
         """Play recordings, or stop if it is these that play; serve them if asked to, or if this host has no sound."""
         self._turn += 1
         turn = self._turn
-        self.app.run_worker(lambda: self._hear(turn, offers, serve), thread=True, group="hear", exit_on_error=False)
+        self.app.run_worker(lambda: self._play(turn, offers, serve), thread=True, group="hear", exit_on_error=False)
 
-    def _hear(self, turn: int, offers: Sequence[Offer], serve: bool) -> None:
+    def _play(self, turn: int, offers: Sequence[Offer], serve: bool) -> None:
         with self._lock:
             # Of keys in quick succession the last one counts.
             if turn != self._turn or self._closed:
                 return
             gone = next((each for each in offers if not each.path.is_file()), None)
             if gone is not None:
-                self._later(self.app.complain, FishtuiError(f"{gone.name} has gone", "Look at its folder; scan again."))
+                self._later(
+                    self.app.report_error, FishtuiError(f"{gone.name} has gone", "Look at its folder; scan again.")
+                )
             elif serve or any(player_of(each.path) is None for each in offers):
                 self._serve(offers, serve)
             elif self.player.is_playing and offers == self._playing:
@@ -60,7 +60,7 @@ class Hearing:
                 if self._closed:
                     self.player.stop()
                 if is_remote():
-                    self._later(self.app.tell, "plays on this host; L serves it to your own computer instead")
+                    self._later(self.app.report, "plays on this host; L serves it to your own computer instead")
 
     def _serve(self, offers: Sequence[Offer], asked: bool) -> None:
         self.player.stop()
@@ -68,19 +68,19 @@ class Hearing:
         try:
             self.server = self.server or Server()
         except FishtuiError as error:
-            self._later(self.app.complain, error)
+            self._later(self.app.report_error, error)
             return
         self.server.offer(offers)
         if asked or (first and not self.server.has_listeners):
             self._later(self._explain)
         elif self.server.has_listeners:
-            self._later(self.app.tell, f"in the browser: {', '.join(each.name for each in offers)}")
+            self._later(self.app.report, f"in the browser: {', '.join(each.name for each in offers)}")
         else:
-            self._later(self.app.tell, "served; no page is open: L tells how to open it")
+            self._later(self.app.report, "served; no page is open: L tells how to open it")
 
     def _explain(self) -> None:
-        if self.server is not None and not isinstance(self.app.screen, Served):
-            self.app.push_screen(Served(self, self.server))
+        if self.server is not None and not isinstance(self.app.screen, ServerDialog):
+            self.app.push_screen(ServerDialog(self, self.server))
 
     def silence(self) -> None:
         """Play and serve no more, until something is to be heard again."""
@@ -100,12 +100,12 @@ class Hearing:
             self.app.call_later(do, *arguments)
 
 
-class Served(ModalScreen[None]):
+class ServerDialog(ModalScreen[None]):
     """Where what is served can be heard, and how to get there from another computer."""
 
     DEFAULT_CSS = """
-    Served .line { margin: 0 0 0 2; color: $text-accent; }
-    Served .gap { margin-top: 1; }
+    ServerDialog .line { margin: 0 0 0 2; color: $text-accent; }
+    ServerDialog .gap { margin-top: 1; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("c", "copy('line')", "copy", tooltip="copy the line with ssh"),
@@ -114,7 +114,7 @@ class Served(ModalScreen[None]):
         Binding("escape,enter,space,q", "leave", "back", tooltip="back; it is served until you leave fishtui"),
     ]
 
-    def __init__(self, hearing: Hearing, server: Server) -> None:
+    def __init__(self, hearing: Playback, server: Server) -> None:
         super().__init__()
         self.hearing = hearing
         self.address = server.url

@@ -1,24 +1,23 @@
-"""What the six screens share: a title rule, a place for faults, the keys, and data that is read in a thread."""
+"""The base of the six screens: a title, a line for errors, the keys, and data that a thread reads."""
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Generic, TypeVar, cast
+from dataclasses import dataclass
+from typing import Any, ClassVar, Generic, TypeVar
 
-from rich.cells import cell_len
 from rich.text import Text
 from textual import work
 from textual.app import App, ComposeResult
 from textual.message import Message
 from textual.screen import Screen
-from textual.widget import Widget
-from textual.widgets import Static
 from textual.worker import get_current_worker
 
 from fishtui.errors import FishtuiError
-from fishtui.sanitize import harmless
-from fishtui.tui.app import Fishtui
-from fishtui.tui.unexpected import Unexpected
+from fishtui.tui.failures import FailureReporter
+from fishtui.tui.host import Host, host_of
 from fishtui.tui.widgets.keyline import KeyLine
+from fishtui.tui.widgets.line import Line
+from fishtui.tui.widgets.panetitle import PaneTitle
 from fishtui.wording import cannot_read
 
 Snapshot = TypeVar("Snapshot")
@@ -36,98 +35,69 @@ COLOURS = {
 }
 
 
-def signed(app: App[object], glyph: str) -> Text:
+def color_sign(app: App[object], glyph: str) -> Text:
     """A sign in its colour."""
     colour = app.theme_variables.get(COLOURS.get(glyph, ""), "")
     # Themes of the terminal's own palette name Rich's colours with a word before them.
     return Text(glyph, style=colour.removeprefix("ansi_") if colour != "ansi_default" else "")
 
 
-class Rule(Widget):
-    """A line over the whole width with a title at its left and, at its right, what sums up the pane below."""
+class MainScreen(FailureReporter, Screen[None], Generic[Snapshot]):
+    """One of the six screens. While it is on top, a thread reads its data every INTERVAL seconds.
 
-    DEFAULT_CSS = "Rule { height: 1; color: $text-muted; }"
-
-    def __init__(self, title: str, *, id: str | None = None) -> None:
-        super().__init__(id=id)
-        self.title = title
-        self.summary = ""
-
-    def say(self, summary: str, title: str | None = None) -> None:
-        """Change what is at the right, and at the left."""
-        if (summary, title or self.title) != (self.summary, self.title):
-            self.summary, self.title = summary, title or self.title
-            self.refresh()
-
-    def render(self) -> Text:
-        title, summary = harmless(self.title), harmless(self.summary)
-        line = "─" * max(self.size.width - cell_len(title) - cell_len(summary) - 2 * bool(title) - bool(summary), 0)
-        text = Text(no_wrap=True, overflow="ellipsis")
-        if title:
-            text.append(f"{title} ", style="bold").append(" " if not line else "")
-        text.append(line)
-        if summary:
-            text.append(f" {summary}")
-        return text
-
-
-class Mode(Unexpected, Screen[None], Generic[Snapshot]):
-    """One of the six screens. What it shows is read all EVERY seconds, in a thread, while it is on top.
-
-    A subclass composes its panes in `body`, reads in `read`, and shows in `show`.
+    A subclass composes its panes in `compose_body`, reads in `read`, and shows in `show`.
     """
 
     NAME: ClassVar[str] = ""
-    EVERY: ClassVar[float] = 1.0
+    INTERVAL: ClassVar[float] = 1.0
 
-    class Arrived(Message):
-        """What was read; `snapshot` is what `read` gave, or `fault` why it could not."""
+    @dataclass
+    class SnapshotRead(Message):
+        """The result of `read`, or the reason why there is none."""
 
-        def __init__(self, snapshot: Any, fault: FishtuiError | None) -> None:
-            super().__init__()
-            self.snapshot = snapshot
-            self.fault = fault
+        snapshot: Any
+        fault: FishtuiError | None
 
     @property
-    def fishtui(self) -> Fishtui:
+    def fishtui(self) -> Host:
         """The app."""
-        return cast(Fishtui, self.app)
+        return host_of(self)
 
     def compose(self) -> ComposeResult:
-        yield Rule(self.NAME, id="title")
-        yield from self.body()
-        yield Static("", id="fault", markup=False)
+        yield PaneTitle(self.NAME, id="title")
+        yield from self.compose_body()
+        yield Line(id="fault")
         yield KeyLine()
 
-    def body(self) -> ComposeResult:
+    def compose_body(self) -> ComposeResult:
         """The panes between the title and the keys."""
         raise NotImplementedError
 
     def read(self) -> Snapshot:
-        """All that the screen shows, from disk. In a thread: touches no widget. Raises FishtuiError."""
+        """Read all that the screen shows. Runs in a thread: touches no widget. Raises FishtuiError."""
         raise NotImplementedError
 
     def show(self, snapshot: Snapshot) -> None:
-        """Show what was read."""
+        """Show a snapshot."""
         raise NotImplementedError
 
     def go(self, target: str) -> None:
-        """Show what another screen leads to."""
+        """Show `target`, which another screen leads to."""
 
     def on_mount(self) -> None:
-        self.set_interval(self.EVERY, self.renew)
+        self.set_interval(self.INTERVAL, self.reload)
 
     def on_screen_resume(self) -> None:
-        # The screen is there at once, and then what it shows.
-        self.call_after_refresh(self.renew)
+        # The empty screen comes first, so that a slow disk does not delay it.
+        self.call_after_refresh(self.reload)
 
-    def renew(self) -> None:
-        """Read again, unless the screen is covered or the last reading still goes on."""
+    def reload(self) -> None:
+        """Read again, unless the screen is covered or a reading is still in progress."""
         if self.is_current and not self.is_busy("read"):
             self._read()
 
     def is_busy(self, group: str) -> bool:
-        """Whether this screen still works at something: the app's workers are those of all screens."""
+        """Return whether a worker of this screen is active in `group`; the app's workers are those of all screens."""
         return any(each.node is self and each.group == group and not each.is_finished for each in self.workers)
 
     @work(thread=True, group="read", exit_on_error=False)
@@ -141,22 +111,23 @@ class Mode(Unexpected, Screen[None], Generic[Snapshot]):
         except OSError as error:
             fault = cannot_read(error.filename or "the project", error)
         except Exception as error:
-            # Whatever somebody else has written there: to be seen, and no reason to end.
-            fault = FishtuiError(f"{type(error).__name__}: {error}", "A file of the project holds what it should not.")
+            # A damaged file of the project may cause any error: it is shown, and is no reason to end.
+            fault = FishtuiError(
+                f"{type(error).__name__}: {error}", "Check the files of the project.", code="unexpected"
+            )
         if not worker.is_cancelled:
-            self.post_message(self.Arrived(snapshot, fault))
+            self.post_message(self.SnapshotRead(snapshot, fault))
 
-    def on_mode_arrived(self, message: Arrived) -> None:
+    def on_main_screen_snapshot_read(self, message: SnapshotRead) -> None:
         message.stop()
-        self.fault(message.fault)
+        self.show_fault(message.fault)
         if message.fault is None:
             self.show(message.snapshot)
 
-    def fault(self, error: FishtuiError | None) -> None:
-        """Show what is wrong in its place above the keys, as long as it is."""
-        line = self.query_one("#fault", Static)
+    def show_fault(self, error: FishtuiError | None) -> None:
+        """Show what is wrong above the keys; None removes it."""
+        line = self.query_one("#fault", Line)
         line.display = error is not None
         if error is not None:
-            # There is little room; which project it is stands above.
-            problem = self.fishtui.project.told(error.problem)
-            line.update(Text(f"✗ {harmless(problem)}  {harmless(error.remedy)}"))
+            # There is little room, and the title already names the project.
+            line.show(f"✗ {self.fishtui.project.told(error.problem)}  {error.remedy}")

@@ -25,7 +25,7 @@ from fishtui.tui import main
 from fishtui.tui.app import SCREENS, Fishtui
 from fishtui.tui.dialogs import CommandLine, Keys
 from fishtui.tui.guide import Guide
-from fishtui.tui.screen import Mode
+from fishtui.tui.screen import MainScreen
 from fishtui.tui.screens.clips import Clips
 from fishtui.tui.widgets.keyline import KeyLine
 from tests import builders
@@ -88,7 +88,7 @@ def test_every_screen_opens_on_a_tiny_terminal(project: Project) -> None:
                 await pilot.press("escape")
             await pilot.press(str(number))
             await until(pilot, lambda name=name: app.current_mode == name)
-            assert isinstance(app.screen, Mode)
+            assert isinstance(app.screen, MainScreen)
             await until(pilot, lambda name=name: SCREENS[name][0] in text_of(app))
 
     drive(project, story, (40, 10))

@@ -42,7 +42,7 @@ def drive(project: Project, story: Callable[[Fishtui, Pilot[Any]], Awaitable[Non
     async def run() -> None:
         app = Fishtui(project)
         async with app.run_test(size=(80, 24)) as pilot:
-            app.hear = lambda *paths, **options: None  # type: ignore[method-assign]
+            app.listen = lambda *paths, **options: None  # type: ignore[method-assign]
             await story(app, pilot)
 
     asyncio.run(run())
@@ -115,7 +115,7 @@ def test_what_nobody_expected_is_told_once_and_where_it_was_is_in_the_log(
 
     monkeypatch.setattr(overview, "run_fishtui", fail)
     monkeypatch.setattr(overview, "PLAN_EVERY", 0)
-    monkeypatch.setattr(Fishtui, "complain", lambda self, error: told.append(error))
+    monkeypatch.setattr(Fishtui, "report_error", lambda self, error: told.append(error))
     project.interface_log.touch()
 
     async def story(app: Fishtui, pilot: Pilot[Any]) -> None:

@@ -69,7 +69,7 @@ class Driver:
         self.app = app
         self.pilot = pilot
         self.heard: list[tuple[list[str], bool]] = []
-        app.hear = self._hear  # type: ignore[method-assign,assignment]
+        app.listen = self._hear  # type: ignore[method-assign,assignment]
 
     def _hear(self, paths: list[Path], serve: bool = False, names: Any = ()) -> None:
         self.heard.append(([path.name for path in paths], serve))
@@ -176,7 +176,7 @@ def test_the_cursor_stays_on_its_checkpoint_when_others_come(project: Project) -
         assert driver.list.chosen == Chosen(NAME, 20)
         for step in (5, 50):
             checkpoint_path(folder, step).write_bytes(b"")
-        driver.screen.renew()
+        driver.screen.reload()
         await driver.until(lambda: len(driver.lines) == 8)
         assert driver.list.chosen == Chosen(NAME, 20)
 
@@ -381,7 +381,7 @@ def test_results_that_vanish_take_nothing_along(project: Project) -> None:
         await driver.press("tab")
         shutil.rmtree(project.results)
         await driver.press("space", "m")
-        driver.screen.renew()
+        driver.screen.reload()
         await driver.until(lambda: driver.screen.query_one("#empty").display)
         await driver.press("j", "k", "x", "space", "y", "m", "d", "L")
 

@@ -45,10 +45,10 @@ def test_a_monkey_at_the_keys_breaks_nothing(
     monkeypatch.setattr(CommandLine, "run_command", lambda self, words: None)
     for screen in ("launch", "settings"):
         monkeypatch.setattr(f"fishtui.tui.screens.{screen}.run_fishtui", lambda *asked, **how: (1, "", "error: no"))
-    monkeypatch.setattr(Fishtui, "hear", lambda self, *paths, **options: None)
+    monkeypatch.setattr(Fishtui, "listen", lambda self, *paths, **options: None)
     monkeypatch.setattr(Fishtui, "deliver_screenshot", lambda self, *where, **options: None)
     monkeypatch.setattr(Fishtui, "action_quit", lambda self: asyncio.sleep(0))
-    monkeypatch.setattr(Fishtui, "tell_unexpected", lambda self, error: unexpected.append(error))
+    monkeypatch.setattr(Fishtui, "report_unexpected", lambda self, error: unexpected.append(error))
 
     async def press() -> None:
         app = Fishtui(project)

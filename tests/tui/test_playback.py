@@ -1,4 +1,4 @@
-"""Hearing from the interface: here, or in a browser elsewhere."""
+"""Playback from the interface: here, or in a browser elsewhere."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from textual.pilot import Pilot
 from fishtui.listen.player import Player
 from fishtui.tui import playback
 from fishtui.tui.app import Fishtui
-from fishtui.tui.playback import Served
+from fishtui.tui.playback import ServerDialog
 from tests import builders
 from tests.tui.driving import until
 
@@ -60,10 +60,10 @@ def fetch(url: str) -> bytes:
 @pytest.mark.usefixtures("silent")
 def test_a_host_without_sound_serves_and_tells_how_to_get_there(tmp_path: Path, clip: Path) -> None:
     async def do(app: Fishtui, pilot: Pilot[None]) -> None:
-        app.hear([clip])
-        await until(pilot, lambda: isinstance(app.screen, Served))
+        app.listen([clip])
+        await until(pilot, lambda: isinstance(app.screen, ServerDialog))
         served = app.screen
-        assert isinstance(served, Served)
+        assert isinstance(served, ServerDialog)
         assert served.line.startswith("ssh -L ")
         page = await asyncio.to_thread(fetch, served.address)
         assert b"data/anna/[b]a.wav" in page
@@ -79,16 +79,16 @@ def test_a_host_without_sound_serves_and_tells_how_to_get_there(tmp_path: Path, 
 @pytest.mark.usefixtures("silent")
 def test_the_way_there_is_told_once_and_when_it_is_asked_for(tmp_path: Path, clip: Path) -> None:
     async def do(app: Fishtui, pilot: Pilot[None]) -> None:
-        app.hear([clip])
-        await until(pilot, lambda: isinstance(app.screen, Served))
+        app.listen([clip])
+        await until(pilot, lambda: isinstance(app.screen, ServerDialog))
         address = app.screen.address  # type: ignore[attr-defined]
         await pilot.press("escape")
-        app.hear([clip], names=["again"])
+        app.listen([clip], names=["again"])
         await until(pilot, lambda: any("no page is open" in each.message for each in app._notifications))
-        assert not isinstance(app.screen, Served)
+        assert not isinstance(app.screen, ServerDialog)
         assert b"again" in await asyncio.to_thread(fetch, address)
-        app.hear([clip], serve=True)
-        await until(pilot, lambda: isinstance(app.screen, Served))
+        app.listen([clip], serve=True)
+        await until(pilot, lambda: isinstance(app.screen, ServerDialog))
         assert app.screen.address == address  # type: ignore[attr-defined]
 
     drive(tmp_path, do)
@@ -100,8 +100,8 @@ def test_serving_stops_when_asked_to_and_with_the_app(tmp_path: Path, clip: Path
 
     async def do(app: Fishtui, pilot: Pilot[None]) -> None:
         for stop in (True, False):
-            app.hear([clip], serve=True)
-            await until(pilot, lambda: isinstance(app.screen, Served))
+            app.listen([clip], serve=True)
+            await until(pilot, lambda: isinstance(app.screen, ServerDialog))
             addresses.append(app.screen.address)  # type: ignore[attr-defined]
             if stop:
                 await pilot.press("s")
@@ -130,18 +130,18 @@ def test_a_host_with_sound_plays_and_the_same_again_is_silence(
     tmp_path: Path, clip: Path, played: list[list[Path] | str]
 ) -> None:
     async def do(app: Fishtui, pilot: Pilot[None]) -> None:
-        app.hear([clip])
+        app.listen([clip])
         await until(pilot, lambda: played == [[clip]])
-        app.hear([clip])
+        app.listen([clip])
         await until(pilot, lambda: played == [[clip], "stop"])
-        assert not isinstance(app.screen, Served)
+        assert not isinstance(app.screen, ServerDialog)
 
     drive(tmp_path, do)
 
 
 def test_a_clip_that_has_gone_is_told(tmp_path: Path, played: list[list[Path] | str]) -> None:
     async def do(app: Fishtui, pilot: Pilot[None]) -> None:
-        app.hear([tmp_path / "data" / "gone.wav"])
+        app.listen([tmp_path / "data" / "gone.wav"])
         await until(pilot, lambda: any("data/gone.wav has gone" in each.message for each in app._notifications))
 
     drive(tmp_path, do)

@@ -23,10 +23,10 @@ from fishtui.runs.identity import this_process
 from fishtui.runs.state import Run, look
 from fishtui.tui.app import Fishtui
 from fishtui.tui.dialogs import Confirm
-from fishtui.tui.screen import Rule
 from fishtui.tui.screens import runs as module
 from fishtui.tui.screens.runs import Runs
 from fishtui.tui.widgets import logreading, runlog
+from fishtui.tui.widgets.panetitle import PaneTitle
 from fishtui.tui.widgets.plots import Plot
 from fishtui.tui.widgets.runfacts import Facts, RunDetails
 from fishtui.tui.widgets.runlist import RunList
@@ -123,10 +123,10 @@ def test_each_run_has_a_line_and_the_cursor_stays_with_its_run(project: Project)
         await pilot.press("j")
         assert chosen(screen) == first
         make(project, "merge")
-        screen.renew()
+        screen.reload()
         await until(pilot, lambda: "merge" in listed(screen))
         assert chosen(screen) == first
-        assert "3 ended" in screen.query_one("#title", Rule).summary
+        assert "3 ended" in screen.query_one("#title", PaneTitle).summary
 
     drive(project, steps)
 
@@ -170,14 +170,14 @@ def test_the_log_is_followed_until_one_scrolls_and_again_at_its_end(project: Pro
         await until(pilot, lambda: "line 999" in log(screen))
         more("new\n")
         await until(pilot, lambda: log(screen).endswith("line 999\nnew"))
-        assert "follow" in screen.query_one("#log-title", Rule).summary
+        assert "follow" in screen.query_one("#log-title", PaneTitle).summary
         screen.query_one(RunLog).focus()
         await pilot.press("k")
         more("newer\n")
         assert log(screen).endswith("line 998\nline 999")
         await pilot.press("g")
         await until(pilot, lambda: log(screen).startswith("line 0\n"))
-        assert "0%" in screen.query_one("#log-title", Rule).summary
+        assert "0%" in screen.query_one("#log-title", PaneTitle).summary
         await pilot.press("G")
         await until(pilot, lambda: log(screen).endswith("new\nnewer"))
 
@@ -229,7 +229,7 @@ def test_a_search_goes_to_the_nearest_match_and_on_from_there(project: Project) 
         await pilot.press("n")
         await until(pilot, lambda: "line 101" in log(screen))
         await pilot.press("slash", *"zzz", "enter")
-        await until(pilot, lambda: "nothing holds “zzz”" in screen.query_one("#log-title", Rule).summary)
+        await until(pilot, lambda: "nothing holds “zzz”" in screen.query_one("#log-title", PaneTitle).summary)
         assert "line 101" in log(screen)
 
     drive(project, steps)

@@ -15,7 +15,7 @@ from fishtui.catalog import decide, paging
 from fishtui.catalog.decide import Done
 from fishtui.checks.table import Severity
 from fishtui.errors import FishtuiError
-from fishtui.tui.catalogwriter import Change, Writer
+from fishtui.tui.catalogwriter import CatalogWriter, Change
 from fishtui.tui.dialogs import Ask, Confirm
 from fishtui.tui.screens.clipview import ClipView
 from fishtui.tui.widgets.clipdetail import ClipDetail
@@ -76,7 +76,7 @@ class Clips(ClipView):
     def __init__(self) -> None:
         super().__init__()
         self.walk: Review | None = None
-        self.writer = Writer(self.reader.opened, lambda *ended: self.post_message(self.Changed(*ended)))
+        self.writer = CatalogWriter(self.reader.opened, lambda *ended: self.post_message(self.Changed(*ended)))
 
     def on_mount(self) -> None:
         self.set_interval(1.0, self._tell_waiting)
@@ -166,7 +166,7 @@ class Clips(ClipView):
     @on(Changed)
     def changed(self, message: Changed) -> None:
         if isinstance(message.fault, FishtuiError):
-            self.fishtui.complain(message.fault)
+            self.fishtui.report_error(message.fault)
             line = self.query_one(EditLine)
             if isinstance(message.about, EditLine.Saved) and line.clip is None:
                 # What was typed is not lost.
@@ -179,11 +179,11 @@ class Clips(ClipView):
                 if len(message.done.clips) == 1:
                     self.table.move_to(message.done.clips[0])
             if message.done.told:
-                self.fishtui.tell(message.done.told)
-        self.table.renew()
-        self.query_one(ClipDetail).renew()
+                self.fishtui.report(message.done.told)
+        self.table.reload()
+        self.query_one(ClipDetail).reload()
         self.say()
-        self.renew()
+        self.reload()
 
     # The transcript.
 
@@ -203,7 +203,7 @@ class Clips(ClipView):
     def _read_for_edit(self, clip: int, text: str | FishtuiError) -> None:
         line = self.query_one(EditLine)
         if isinstance(text, FishtuiError):
-            self.fishtui.complain(text)
+            self.fishtui.report_error(text)
             line.end()
         elif line.clip == clip:
             line.begin(clip, text)
@@ -231,7 +231,7 @@ class Clips(ClipView):
         self.table.mark_all(False)
         self.say()
 
-    # Hearing.
+    # Playback.
 
     def action_hear(self) -> None:
         self._hear(self._chosen()[1], False)
@@ -244,13 +244,13 @@ class Clips(ClipView):
         try:
             found = self.reader.recordings(chosen()[:MOST_HEARD])
         except FishtuiError as error:
-            self.app.call_from_thread(self.fishtui.complain, error)
+            self.app.call_from_thread(self.fishtui.report_error, error)
             return
         if not found:
-            self.app.call_from_thread(self.fishtui.tell, "there is no recording to hear")
+            self.app.call_from_thread(self.fishtui.report, "there is no recording to hear")
         else:
             names = list(found)
-            self.app.call_from_thread(self.fishtui.hear, list(found.values()), serve, names)
+            self.app.call_from_thread(self.fishtui.listen, list(found.values()), serve, names)
 
     # The review.
 
@@ -269,7 +269,7 @@ class Clips(ClipView):
         self.walk.decide(clips) if decided else self.walk.take_back(clips)
         self.query_one(ReviewBar).show(self.walk)
         if decided and self.walk.done >= self.walk.count:
-            self.fishtui.tell(f"{wording.counted(self.walk.done, 'clip')} reviewed; esc leaves the review")
+            self.fishtui.report(f"{wording.counted(self.walk.done, 'clip')} reviewed; esc leaves the review")
 
     def _leave_review(self) -> None:
         if self.walk is not None:

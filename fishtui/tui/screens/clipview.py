@@ -17,18 +17,19 @@ from fishtui.catalog import paging
 from fishtui.catalog.paging import Ids, Totals
 from fishtui.errors import FishtuiError, MisuseError
 from fishtui.tui.clipreader import ClipReader, Snapshot
-from fishtui.tui.screen import Mode, Rule
+from fishtui.tui.screen import MainScreen
 from fishtui.tui.widgets.clipcolumns import ORDERS
 from fishtui.tui.widgets.clipdetail import ClipDetail, title_of
 from fishtui.tui.widgets.cliptable import ClipHeader, ClipTable
 from fishtui.tui.widgets.editline import EditLine
 from fishtui.tui.widgets.filterbar import FilterBar, FilterInput
+from fishtui.tui.widgets.panetitle import PaneTitle
 from fishtui.tui.widgets.reviewbar import ReviewBar
 
 FLAGGED = "finding:any"
 
 
-class ClipView(Mode[Snapshot | None]):
+class ClipView(MainScreen[Snapshot | None]):
     """The dataset as a table, and one clip in full below it."""
 
     AUTO_FOCUS = "ClipTable"
@@ -87,7 +88,7 @@ class ClipView(Mode[Snapshot | None]):
         self._told = ""
         self.reader = ClipReader(self)
 
-    def body(self) -> ComposeResult:
+    def compose_body(self) -> ComposeResult:
         yield FilterBar()
         yield ReviewBar()
         yield Static("", id="empty", markup=False)
@@ -97,7 +98,7 @@ class ClipView(Mode[Snapshot | None]):
                 yield ClipHeader(table)
                 yield table
             with Vertical(id="detail"):
-                yield Rule("", id="clip")
+                yield PaneTitle("", id="clip")
                 yield EditLine()
                 yield ClipDetail(self.reader.details)
 
@@ -118,7 +119,7 @@ class ClipView(Mode[Snapshot | None]):
         return self.reader.snapshot(
             wanted,
             lambda: wanted == self.filter,
-            lambda first: self.post_message(self.Arrived(first, None)),
+            lambda first: self.post_message(self.SnapshotRead(first, None)),
         )
 
     def show(self, snapshot: Snapshot | None) -> None:
@@ -133,15 +134,15 @@ class ClipView(Mode[Snapshot | None]):
         self._shown = shown
         self.totals, self.missing, self.whole = snapshot.totals, snapshot.ids is None, snapshot.whole
         if self.frozen and keep:
-            self.table.renew()
+            self.table.reload()
         else:
             self.table.show(snapshot.ids if snapshot.ids is not None else array("q"), keep)
             self.listed(snapshot.whole)
-        self.query_one(ClipDetail).renew()
+        self.query_one(ClipDetail).reload()
         self.say()
 
-    def fault(self, error: FishtuiError | None) -> None:
-        super().fault(error)
+    def show_fault(self, error: FishtuiError | None) -> None:
+        super().show_fault(error)
         # Not if that was an earlier reading, which the one that goes on has broken off.
         if error is not None and not self.is_busy("read"):
             self.table.ready.set()
@@ -154,7 +155,7 @@ class ClipView(Mode[Snapshot | None]):
         totals, found = self.totals, len(self.table.ids)
         summary = f"{wording.counted(totals.clips, 'clip')} · {wording.seconds(totals.seconds)}" if totals else ""
         flagged = f" · {totals.flagged:,} flagged" if totals else ""
-        self.query_one("#title", Rule).say(summary + flagged)
+        self.query_one("#title", PaneTitle).show(summary + flagged)
         marks = f"{self.table.marks:,} marked of " if self.table.marks else ""
         self.bar.say(f"{marks}{found:,}{'' if self.whole else '…'} found" if totals or found else "")
         self.query_one(ClipHeader).show(paging.order_of(self.filter))
@@ -190,11 +191,11 @@ class ClipView(Mode[Snapshot | None]):
         self.query_one(ClipHeader).refresh()
 
     def on_clip_table_fetched(self, message: ClipTable.Fetched) -> None:
-        self.fault(message.fault)
+        self.show_fault(message.fault)
 
     def on_clip_detail_loaded(self, message: ClipDetail.Loaded) -> None:
         name, told = title_of(message.details) if message.details is not None else ("gone", "")
-        self.query_one("#clip", Rule).say(told, name)
+        self.query_one("#clip", PaneTitle).show(told, name)
 
     # Filter and order.
 
@@ -202,7 +203,7 @@ class ClipView(Mode[Snapshot | None]):
         try:
             self.apply(target)
         except MisuseError as error:
-            self.fishtui.complain(error)
+            self.fishtui.report_error(error)
 
     def apply(self, text: str) -> None:
         """Show the clips of a filter. Raises MisuseError if it can't be read."""
@@ -277,14 +278,14 @@ class ClipView(Mode[Snapshot | None]):
         try:
             place = self.reader.next_with(ids, position, step, FLAGGED)
         except FishtuiError as error:
-            self.app.call_from_thread(self.fishtui.complain, error)
+            self.app.call_from_thread(self.fishtui.report_error, error)
             return
         self.post_message(self.Found(None if place is None else ids[place], place or 0))
 
     @on(Found)
     def found(self, message: Found) -> None:
         if message.clip is None:
-            self.fishtui.tell("no clip here has an error or a warning")
+            self.fishtui.report("no clip here has an error or a warning")
         elif self.table.ids[message.position : message.position + 1].count(message.clip):
             self.table.move(message.position)
 

@@ -22,8 +22,9 @@ from fishtui.cli import forms
 from fishtui.errors import FishtuiError
 from fishtui.sanitize import harmless
 from fishtui.tui.commands import run_fishtui
-from fishtui.tui.screen import Mode, Rule, signed
+from fishtui.tui.screen import MainScreen, color_sign
 from fishtui.tui.widgets.exactinput import ExactInput
+from fishtui.tui.widgets.panetitle import PaneTitle
 
 # Seconds without a key until what would happen is worked out.
 PAUSE = 0.6
@@ -149,7 +150,7 @@ class Row(Horizontal):
             source.update("")
 
 
-class Launch(Mode[Snapshot]):
+class Launch(MainScreen[Snapshot]):
     """Start a stage."""
 
     NAME = "Launch"
@@ -187,11 +188,11 @@ class Launch(Mode[Snapshot]):
         # While the form of another stage is put up, there is nothing to read from it.
         self.forming = True
 
-    def body(self) -> ComposeResult:
+    def compose_body(self) -> ComposeResult:
         yield Tabs(*(Tab(stage, id=stage) for stage in forms.STAGES), active=self.stage)
         yield VerticalScroll(id="form", can_focus=False)
         yield Static("", id="help", markup=False)
-        yield Rule("What would happen", id="preview-title")
+        yield PaneTitle("What would happen", id="preview-title")
         yield Static("", id="preview", markup=False)
         yield Static("", id="command", markup=False)
 
@@ -294,7 +295,7 @@ class Launch(Mode[Snapshot]):
             return
         lines = [Text(harmless(line), no_wrap=True, overflow="ellipsis") for line in preview.lines]
         if preview.fault:
-            lines[0] = signed(self.app, "✗").append(" ").append_text(lines[0])
+            lines[0] = color_sign(self.app, "✗").append(" ").append_text(lines[0])
         self.query_one("#preview", Static).update(Text("\n").join(lines))
 
     @on(Input.Submitted)
@@ -303,9 +304,9 @@ class Launch(Mode[Snapshot]):
             return
         if self.wrong:
             name, problem = next(iter(self.wrong.items()))
-            self.fishtui.complain(FishtuiError(f"{name}: {problem}"))
+            self.fishtui.report_error(FishtuiError(f"{name}: {problem}"))
             return
-        self.fishtui.tell(f"starting {self.stage} …")
+        self.fishtui.report(f"starting {self.stage} …")
         self._launch(self.words())
 
     @work(thread=True, group="launch", exit_on_error=False)
@@ -320,10 +321,10 @@ class Launch(Mode[Snapshot]):
             self.app.call_from_thread(self._launched, run)
         else:
             problem, _, remedy = "\n".join(_error(stderr or stdout)).partition("\n")
-            self.app.call_from_thread(self.fishtui.complain, FishtuiError(problem, remedy))
+            self.app.call_from_thread(self.fishtui.report_error, FishtuiError(problem, remedy))
 
     def _launched(self, run: dict[str, Any]) -> None:
-        self.fishtui.tell(f"{run['stage']} {run['state']}; it goes on when you leave")
+        self.fishtui.report(f"{run['stage']} {run['state']}; it goes on when you leave")
         # Whoever is elsewhere by now is not taken away from there.
         if self.is_current:
             # Nor are keys to go into a field when one is back.
@@ -348,7 +349,7 @@ class Launch(Mode[Snapshot]):
         if self.forming:
             return
         self.app.copy_to_clipboard(f"fishtui {shlex.join(self.words())}")
-        self.fishtui.tell("the command is copied")
+        self.fishtui.report("the command is copied")
 
     def action_leave(self) -> None:
         self.set_focus(self.query_one(Tabs))

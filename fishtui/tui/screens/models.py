@@ -22,8 +22,9 @@ from fishtui.results.samples import Sample, ask, list_samples, reference_named, 
 from fishtui.results.trainings import Checkpoint, Training, Trainings, launch_merge
 from fishtui.sanitize import harmless
 from fishtui.tui.dialogs import Confirm
-from fishtui.tui.screen import Mode, Rule
+from fishtui.tui.screen import MainScreen
 from fishtui.tui.widgets.checkpoints import BEST, EARLY, HEADING, Checkpoints, Chosen, megabytes
+from fishtui.tui.widgets.panetitle import PaneTitle
 from fishtui.tui.widgets.samples import Samples
 from fishtui.tui.widgets.speechform import Said, Say
 from fishtui.tui.widgets.trainingdetail import describe, shown
@@ -39,7 +40,7 @@ class Snapshot:
     sentence: str
 
 
-class Models(Mode[Snapshot]):
+class Models(MainScreen[Snapshot]):
     """Which checkpoint to take."""
 
     NAME = "Models"
@@ -74,14 +75,14 @@ class Models(Mode[Snapshot]):
         self._heard: Path | None = None
         self._sought = ""
 
-    def body(self) -> ComposeResult:
+    def compose_body(self) -> ComposeResult:
         yield Static("", id="empty", markup=False)
         with Horizontal(id="trainings"):
             with Vertical(id="left"):
                 yield Static(HEADING, id="heading", markup=False)
                 yield Checkpoints(id="checkpoints")
             yield Static("", id="about", markup=False)
-        yield Rule("Samples", id="samples-title")
+        yield PaneTitle("Samples", id="samples-title")
         yield Samples(id="samples")
         yield Static("", id="sample", markup=False)
 
@@ -113,7 +114,7 @@ class Models(Mode[Snapshot]):
             self.query_one("#samples").display = False
         size = sum(each.size for each in snapshot.trainings)
         count = sum(len(each.checkpoints) for each in snapshot.trainings)
-        self.query_one("#title", Rule).say(
+        self.query_one("#title", PaneTitle).show(
             f"{wording.counted(count, 'checkpoint')} · {megabytes(size)}" if there else ""
         )
         self._list.say(snapshot.trainings)
@@ -147,7 +148,9 @@ class Models(Mode[Snapshot]):
         names = {each.saved.step: _signs(each) for each in training.checkpoints} if training else {}
         self._samples.display = bool(samples)
         self._samples.say(samples, names)
-        self.query_one("#samples-title", Rule).say(_summary(samples), f"Samples of {training.name}" if training else "")
+        self.query_one("#samples-title", PaneTitle).show(
+            _summary(samples), f"Samples of {training.name}" if training else ""
+        )
         about = self.query_one("#about", Static)
         if about.display:
             chosen = self._list.chosen
@@ -194,14 +197,14 @@ class Models(Mode[Snapshot]):
         """Merge the chosen checkpoint; ask first if that replaces another merge."""
         training, chosen = self._list.training, self._chosen
         if training is None or chosen is None or chosen.step is None:
-            self.fishtui.tell("choose a checkpoint: the base needs no merging")
+            self.fishtui.report("choose a checkpoint: the base needs no merging")
             return
         if self.is_busy("merge"):
-            self.fishtui.tell("a merge is just being started")
+            self.fishtui.report("a merge is just being started")
             return
         step = chosen.step
         if training.merging is not None and not training.merging.ended:
-            self.fishtui.tell(f"a merge of {training.name} is already {training.merging.state}")
+            self.fishtui.report(f"a merge of {training.name} is already {training.merging.state}")
             return
         target = merged_folder(self._snapshot.base, training.name)
         there = next((each for each in training.merged if each.folder == target), None)
@@ -227,16 +230,16 @@ class Models(Mode[Snapshot]):
         try:
             run = launch_merge(self.fishtui.project, self.fishtui.loaded, training, step)
         except FishtuiError as error:
-            self.app.call_from_thread(self.fishtui.complain, error)
+            self.app.call_from_thread(self.fishtui.report_error, error)
             return
-        self.app.call_from_thread(self.fishtui.tell, f"merge of step {step:,} is {run.state}: 3 shows it")
-        self.app.call_from_thread(self.renew)
+        self.app.call_from_thread(self.fishtui.report, f"merge of step {step:,} is {run.state}: 3 shows it")
+        self.app.call_from_thread(self.reload)
 
     def action_say(self) -> None:
         """Ask for a sentence and a reference."""
         wanted = self._list.wanted
         if not wanted:
-            self.fishtui.tell("there is no checkpoint yet to say anything")
+            self.fishtui.report("there is no checkpoint yet to say anything")
             return
         said = self._said or Said(self._snapshot.sentence, "")
         speakers = ", ".join("the base" if each.step is None else f"step {each.step:,}" for each in wanted)
@@ -274,13 +277,13 @@ class Models(Mode[Snapshot]):
                     results = project.results / each.training
                     asked += ask(project, settings, results, saved, said.text, reference) is not None
         except FishtuiError as error:
-            self.app.call_from_thread(self.fishtui.complain, error)
+            self.app.call_from_thread(self.fishtui.report_error, error)
             return
         known = len(wanted) - asked
         told = [f"{wording.counted(asked, 'sample')} asked for"] if asked else []
         told += [f"{known} {'was' if known == 1 else 'were'} there already"] if known else []
-        self.app.call_from_thread(self.fishtui.tell, ", ".join(told))
-        self.app.call_from_thread(self.renew)
+        self.app.call_from_thread(self.fishtui.report, ", ".join(told))
+        self.app.call_from_thread(self.reload)
 
     @on(Samples.CellSelected)
     def _cell_selected(self) -> None:
@@ -307,31 +310,31 @@ class Models(Mode[Snapshot]):
         if ready:
             self._hear(ready, serve)
         elif wanted:
-            self.fishtui.tell(f"not to be heard: {wanted[-1].state}  {wanted[-1].remark}".strip())
+            self.fishtui.report(f"not to be heard: {wanted[-1].state}  {wanted[-1].remark}".strip())
         else:
-            self.fishtui.tell("it has said nothing yet: y types a sentence for it")
+            self.fishtui.report("it has said nothing yet: y types a sentence for it")
 
     def _hear(self, samples: list[Sample], serve: bool) -> None:
         self._heard = samples[-1].path
-        self.fishtui.hear([each.path for each in samples], serve, [_title(each) for each in samples])
+        self.fishtui.listen([each.path for each in samples], serve, [_title(each) for each in samples])
 
     def action_hear_voice(self) -> None:
         """Hear the recording that the samples of the chosen sentence are to sound like."""
         row = self._samples.chosen_row if self._samples.display else []
         path = self.fishtui.project.path(row[0].note.reference) if row else Path()
         if path.suffix.lower() in EXTENSIONS:
-            self.fishtui.hear([path])
+            self.fishtui.listen([path])
         else:
-            self.fishtui.tell("there is no recording as a reference to hear")
+            self.fishtui.report("there is no recording as a reference to hear")
 
     def action_remove(self) -> None:
         """Remove the samples of the chosen sentence, after one question."""
         training, row = self._list.training, self._samples.chosen_row
         if training is None or not row or not self._samples.has_focus:
-            self.fishtui.tell("choose a sentence below: tab goes there")
+            self.fishtui.report("choose a sentence below: tab goes there")
             return
         if any(not each.can_be_heard and each.state in ("queued", "running", "stopping") for each in row):
-            self.fishtui.tell("it is still being spoken: 3 stops the runs")
+            self.fishtui.report("it is still being spoken: 3 stops the runs")
             return
 
         def remove_if(yes: bool | None) -> None:
@@ -350,8 +353,8 @@ class Models(Mode[Snapshot]):
         try:
             remove_row(folder, row)
         except FishtuiError as error:
-            self.app.call_from_thread(self.fishtui.complain, error)
-        self.app.call_from_thread(self.renew)
+            self.app.call_from_thread(self.fishtui.report_error, error)
+        self.app.call_from_thread(self.reload)
 
 
 def _update(widget: Static, text: Text, layout: bool = True) -> None:

@@ -22,7 +22,8 @@ from fishtui import glyphs, wording
 from fishtui.errors import FishtuiError
 from fishtui.sanitize import harmless
 from fishtui.tui.commands import run_fishtui
-from fishtui.tui.screen import Mode, Rule, signed
+from fishtui.tui.screen import MainScreen, color_sign
+from fishtui.tui.widgets.panetitle import PaneTitle
 from fishtui.tui.widgets.steps import STEPS, Step, Steps
 
 # Not needed for the first picture, which is to be there at once.
@@ -92,10 +93,10 @@ class Things(OptionList):
     def _line(self, text: str) -> Text:
         """A line whose sign, if it begins with one, has its colour."""
         line = Text(no_wrap=True, overflow="ellipsis")
-        return line.append_text(signed(self.app, text[:1])).append(harmless(text[1:]))
+        return line.append_text(color_sign(self.app, text[:1])).append(harmless(text[1:]))
 
 
-class Overview(Mode[Snapshot]):
+class Overview(MainScreen[Snapshot]):
     """Where everything stands."""
 
     NAME = "Overview"
@@ -125,18 +126,18 @@ class Overview(Mode[Snapshot]):
         self._data: tuple[object, Data | None] = (None, None)
         self._board: Board | None = None
 
-    def body(self) -> ComposeResult:
+    def compose_body(self) -> ComposeResult:
         yield Steps()
         with Horizontal(id="panes"):
             with Vertical(id="left"):
-                yield Rule("Data", id="data-title")
+                yield PaneTitle("Data", id="data-title")
                 yield Things("speakers")
-                yield Rule("Findings", id="findings-title")
+                yield PaneTitle("Findings", id="findings-title")
                 yield Things("findings")
             with Vertical(id="right"):
-                yield Rule("Runs", id="runs-title")
+                yield PaneTitle("Runs", id="runs-title")
                 yield Things("runs")
-                yield Rule("Machine", id="machine-title")
+                yield PaneTitle("Machine", id="machine-title")
                 yield Static("", id="machine", markup=False)
         yield Static("", id="advice", markup=False)
 
@@ -206,10 +207,10 @@ class Overview(Mode[Snapshot]):
             # What takes long is done seldom.
             self._planned = (time.monotonic() + SELDOM * (time.monotonic() - began), now, plans)
             self._planning = False
-        self.app.call_from_thread(self.renew)
+        self.app.call_from_thread(self.reload)
 
     def show(self, snapshot: Snapshot) -> None:
-        self.query_one("#title", Rule).say(f"{self.fishtui.project.root.name} · {snapshot.host}")
+        self.query_one("#title", PaneTitle).show(f"{self.fishtui.project.root.name} · {snapshot.host}")
         self.query_one(Steps).say(snapshot.steps)
         self._show_data(snapshot.data)
         self.query_one("#runs", Things).say(
@@ -223,13 +224,13 @@ class Overview(Mode[Snapshot]):
         self.query_one("#advice", Static).update(snapshot.advice)
 
     def _show_data(self, data: Data | None) -> None:
-        title = self.query_one("#data-title", Rule)
+        title = self.query_one("#data-title", PaneTitle)
         if data is None:
-            title.say("no catalog yet")
+            title.show("no catalog yet")
             self.query_one("#speakers", Things).say([(SCAN, "s scans data/ for clips")])
             self.query_one("#findings", Things).say([])
             return
-        title.say(f"{wording.counted(data.clips, 'clip')} · {wording.seconds(data.seconds)}")
+        title.show(f"{wording.counted(data.clips, 'clip')} · {wording.seconds(data.seconds)}")
         width = min(max([cell_len(each["speaker"]) for each in data.speakers] or [0]), 14)
         digits = max([len(f"{each['clips']:,}") for each in data.speakers] or [0])
         self.query_one("#speakers", Things).say(
@@ -242,7 +243,7 @@ class Overview(Mode[Snapshot]):
                 for each in data.speakers
             ]
         )
-        self.query_one("#findings-title", Rule).say(f"{data.flagged:,} flagged · {data.open:,} open")
+        self.query_one("#findings-title", PaneTitle).show(f"{data.flagged:,} flagged · {data.open:,} open")
         self.query_one("#findings", Things).say(
             [(code, f"{glyphs.SEVERITY[severity]} {code:<24} {number:>6,}") for code, severity, number in data.codes]
         )

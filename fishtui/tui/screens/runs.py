@@ -21,9 +21,10 @@ from fishtui.runs.state import look
 from fishtui.runs.stop import kill, stop
 from fishtui.runs.table import Board, Row, nested
 from fishtui.tui.dialogs import Confirm
-from fishtui.tui.screen import Mode, Rule
+from fishtui.tui.screen import MainScreen
 from fishtui.tui.widgets.exactinput import ExactInput
 from fishtui.tui.widgets.metrics import METRICS
+from fishtui.tui.widgets.panetitle import PaneTitle
 from fishtui.tui.widgets.plots import MOST_OVERLAID, Plot
 from fishtui.tui.widgets.rundetail import Closer, Looker
 from fishtui.tui.widgets.runfacts import Facts, RunDetails
@@ -36,7 +37,7 @@ CLOSER = 0.5
 Rows = tuple[tuple[int, Row], ...]
 
 
-class Runs(Mode[Rows]):
+class Runs(MainScreen[Rows]):
     """The list of runs, and the chosen one's plot and log."""
 
     NAME = "Runs"
@@ -109,14 +110,14 @@ class Runs(Mode[Rows]):
         self._restarting: set[str] = set()
         self._restarted: set[str] = set()
 
-    def body(self) -> ComposeResult:
+    def compose_body(self) -> ComposeResult:
         with Horizontal(id="top"):
             yield RunList(id="list")
             with Vertical(id="side", classes="-words"):
                 yield Plot(id="plot")
                 yield Plot(id="second", can_focus=False)
                 yield Facts(id="facts")
-        yield Rule("log", id="log-title")
+        yield PaneTitle("log", id="log-title")
         yield ExactInput(placeholder="search the log, then n and N", id="search", compact=True)
         yield RunLog(id="log")
 
@@ -135,7 +136,7 @@ class Runs(Mode[Rows]):
         states = [row.state for _, row in snapshot]
         counts = [(states.count("running") + states.count("stopping"), "running"), (states.count("queued"), "queued")]
         rest = sum(row.ended for _, row in snapshot)
-        self.query_one("#title", Rule).say(
+        self.query_one("#title", PaneTitle).show(
             " · ".join(f"{count:,} {word}" for count, word in [*counts, (rest, "ended")] if count)
         )
         there = {row.id for _, row in snapshot}
@@ -158,7 +159,7 @@ class Runs(Mode[Rows]):
     def go(self, target: str) -> None:
         """Put the cursor on a run, as soon as it is there."""
         self._wanted = target
-        self.renew()
+        self.reload()
 
     @property
     def chosen(self) -> Row | None:
@@ -182,7 +183,7 @@ class Runs(Mode[Rows]):
     def _say_log(self) -> None:
         row = self.chosen
         name = f"log  {_name(row)}" if row else "log"
-        self.query_one("#log-title", Rule).say(self.query_one(RunLog).summary, name)
+        self.query_one("#log-title", PaneTitle).show(self.query_one(RunLog).summary, name)
 
     # The chosen run.
 
@@ -237,7 +238,7 @@ class Runs(Mode[Rows]):
         if row.id in self.marked:
             self.marked = tuple(each for each in self.marked if each != row.id)
         elif len(self.marked) >= MOST_OVERLAID - 1:
-            self.fishtui.tell(f"{MOST_OVERLAID - 1} runs are marked: unmark one first")
+            self.fishtui.report(f"{MOST_OVERLAID - 1} runs are marked: unmark one first")
         else:
             self.marked = (*self.marked, row.id)
         self.query_one(RunList).show(self.rows, self.marked)
@@ -247,7 +248,7 @@ class Runs(Mode[Rows]):
         row = self.chosen
         if row is not None and row.command:
             self.app.copy_to_clipboard(row.command)
-            self.fishtui.tell(f"copied: {row.command}")
+            self.fishtui.report(f"copied: {row.command}")
 
     def action_zoom(self) -> None:
         pane = self._pane()
@@ -302,9 +303,9 @@ class Runs(Mode[Rows]):
         if row is None:
             return
         if row.ended:
-            self.fishtui.tell(f"{_name(row)} has ended already")
+            self.fishtui.report(f"{_name(row)} has ended already")
         elif row.state == "stopping":
-            self.fishtui.tell(f"killing {_name(row)}")
+            self.fishtui.report(f"killing {_name(row)}")
             self._aside(lambda: self._kill(row))
         else:
             consequence = (
@@ -335,7 +336,7 @@ class Runs(Mode[Rows]):
     def action_remove(self) -> None:
         row = self.chosen
         if row is not None and not row.ended:
-            self.fishtui.tell(f"{_name(row)} is still {row.state}: stop it first (s)")
+            self.fishtui.report(f"{_name(row)} is still {row.state}: stop it first (s)")
         elif row is not None:
             self._confirmed(f"Remove {row.id}?", GONE, lambda: self._remove([row]))
 
@@ -344,7 +345,7 @@ class Runs(Mode[Rows]):
         if rows:
             self._confirmed(f"Remove all {len(rows):,} runs that have ended?", GONE, lambda: self._remove(rows))
         else:
-            self.fishtui.tell("no run has ended")
+            self.fishtui.report("no run has ended")
 
     def _remove(self, rows: Sequence[Row]) -> Runs.Done:
         for row in rows:
@@ -371,17 +372,17 @@ class Runs(Mode[Rows]):
             self.post_message(done)
 
         threading.Thread(target=do, daemon=True).start()
-        self.set_timer(0.2, self.renew)
+        self.set_timer(0.2, self.reload)
 
     def on_runs_done(self, message: Done) -> None:
         message.stop()
         self._restarted.add(message.restarted)
         if message.error is not None:
-            self.fishtui.complain(message.error)
+            self.fishtui.report_error(message.error)
         elif message.words:
-            self.fishtui.tell(message.words)
+            self.fishtui.report(message.words)
         self._wanted = message.chosen or self._wanted
-        self.renew()
+        self.reload()
 
 
 PANES = ("list", "side", "log")

@@ -23,7 +23,8 @@ from fishtui.errors import FishtuiError
 from fishtui.sanitize import harmless
 from fishtui.tui.commands import run_fishtui
 from fishtui.tui.dialogs import Ask
-from fishtui.tui.screen import Mode, Rule
+from fishtui.tui.screen import MainScreen
+from fishtui.tui.widgets.panetitle import PaneTitle
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Values(OptionList):
     ]
 
 
-class Settings(Mode[Snapshot]):
+class Settings(MainScreen[Snapshot]):
     """This project's settings, and the doctor."""
 
     NAME = "Settings"
@@ -63,10 +64,10 @@ class Settings(Mode[Snapshot]):
         super().__init__()
         self.now = Snapshot([])
 
-    def body(self) -> ComposeResult:
+    def compose_body(self) -> ComposeResult:
         yield Values(id="settings", markup=False, compact=True)
         yield Static("", id="help", markup=False)
-        yield Rule("Doctor", id="doctor-title")
+        yield PaneTitle("Doctor", id="doctor-title")
         with VerticalScroll(id="doctor", can_focus=True):
             yield Static("D looks for what would get in the way.", id="findings", markup=False)
 
@@ -83,7 +84,7 @@ class Settings(Mode[Snapshot]):
     def show(self, snapshot: Snapshot) -> None:
         changed = [row for row in snapshot.rows if row[2] != "default"]
         file = self.fishtui.project.settings_file
-        self.query_one("#title", Rule).say(f"{len(changed)} not at their default · {file.name}")
+        self.query_one("#title", PaneTitle).show(f"{len(changed)} not at their default · {file.name}")
         if snapshot == self.now:
             return
         self.now = snapshot
@@ -135,13 +136,13 @@ class Settings(Mode[Snapshot]):
             try:
                 await self._change(row[0], None)
             except FishtuiError as error:
-                self.fishtui.complain(error)
+                self.fishtui.report_error(error)
 
     def _is_of_environment(self, row: tuple[str, str, str, str]) -> bool:
         """Whether the file has no say about it; if so, tells that."""
         name, _, source, _ = row
         if source.startswith("$"):
-            self.fishtui.complain(FishtuiError(f"{name} comes from {source}", "Unset it, and start fishtui again."))
+            self.fishtui.report_error(FishtuiError(f"{name} comes from {source}", "Unset it, and start fishtui again."))
         return source.startswith("$")
 
     def _row(self) -> tuple[str, str, str, str] | None:
@@ -153,8 +154,8 @@ class Settings(Mode[Snapshot]):
         from fishtui.settings_file import change
 
         await asyncio.to_thread(change, self.fishtui.project.settings_file, name, text)
-        self.fishtui.tell(f"{name} stands at its default again" if text is None else f"{name} is {text}")
-        self.renew()
+        self.fishtui.report(f"{name} stands at its default again" if text is None else f"{name} is {text}")
+        self.reload()
 
     def action_doctor(self) -> None:
         self.query_one("#findings", Static).update("looking …")
@@ -178,7 +179,7 @@ class Settings(Mode[Snapshot]):
         )
         self.query_one("#findings", Static).update(text)
         faults = sum(each["state"] != "ok" for each in found)
-        self.query_one("#doctor-title", Rule).say(f"{faults} to look at" if faults else "all is well")
+        self.query_one("#doctor-title", PaneTitle).show(f"{faults} to look at" if faults else "all is well")
 
 
 def _line(row: tuple[str, str, str, str], name_width: int, width: int) -> Text:

@@ -11,6 +11,7 @@ from textual.reactive import reactive
 from textual_plot import HiResMode, PlotWidget
 from textual_plot.axis_formatter import AxisFormatter
 
+from fishtui.tui.host import host_of
 from fishtui.tui.widgets.plots import Series, shown
 
 # Columns that a sign wants for itself.
@@ -98,7 +99,7 @@ class Chart(PlotWidget, inherit_bindings=False):
             self._fixed = fixed
             self.set_ylimits(*fixed)
         self.clear()
-        lines = None if self.app.ascii else HiResMode.BRAILLE  # type: ignore[attr-defined]
+        lines = None if host_of(self).ascii else HiResMode.BRAILLE
         signs = []
         # The first lies on top, and signs on all lines.
         for series, style in reversed(self._styled):

@@ -24,7 +24,7 @@ from fishtui.catalog.paging import Details
 from fishtui.checks.table import CHECKS, Severity
 from fishtui.errors import FishtuiError
 from fishtui.sanitize import harmless
-from fishtui.tui.unexpected import Unexpected
+from fishtui.tui.failures import FailureReporter
 
 # Whoever runs through the table is not to wait for what he passes by, in seconds.
 DELAY = 0.05
@@ -37,7 +37,7 @@ MUTED = "dim"
 COLOURS = {Severity.ERROR: "$text-error", Severity.WARNING: "$text-warning", Severity.INFO: MUTED}
 
 
-class ClipDetail(Unexpected, VerticalScroll, can_focus=True):
+class ClipDetail(FailureReporter, VerticalScroll, can_focus=True):
     """The pane below or beside the table."""
 
     DEFAULT_CSS = """
@@ -103,9 +103,9 @@ class ClipDetail(Unexpected, VerticalScroll, can_focus=True):
         if clip != self.clip:
             self.clip = clip
             self.scroll_home(animate=False)
-        self.renew()
+        self.reload()
 
-    def renew(self) -> None:
+    def reload(self) -> None:
         """Read the clip again."""
         if self._waiting is not None:
             self._waiting.stop()

@@ -22,8 +22,8 @@ from fishtui import glyphs
 from fishtui.catalog.filter import Sort
 from fishtui.catalog.paging import Ids
 from fishtui.errors import FishtuiError
+from fishtui.tui.failures import FailureReporter
 from fishtui.tui.typeahead import Late
-from fishtui.tui.unexpected import Unexpected
 from fishtui.tui.widgets.clipcolumns import GUTTER, Column, elastic, fitted, layout
 
 Rows = dict[int, sqlite3.Row]
@@ -83,7 +83,7 @@ class ClipHeader(Widget):
             at += width + 1
 
 
-class ClipTable(Unexpected, Late, ScrollView, can_focus=True, inherit_bindings=False):
+class ClipTable(FailureReporter, Late, ScrollView, can_focus=True, inherit_bindings=False):
     """A list of clips by their numbers, with a cursor and marks. Keys wait for the list that was asked for."""
 
     DEFAULT_CSS = """
@@ -179,11 +179,11 @@ class ClipTable(Unexpected, Late, ScrollView, can_focus=True, inherit_bindings=F
         self.position = place
         self._put_top(place - line if keep else 0)
         self._bring_into_sight()
-        self.renew()
+        self.reload()
         if self.clip != clip:
             self.post_message(self.Moved(self.clip))
 
-    def renew(self) -> None:
+    def reload(self) -> None:
         """Read anew what is in sight; what is known stays until then."""
         self._stale += 1
         self._ask()

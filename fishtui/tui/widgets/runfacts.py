@@ -21,7 +21,7 @@ from fishtui.runs.ledger import told
 from fishtui.runs.state import look
 from fishtui.runs.table import Row
 from fishtui.sanitize import harmless
-from fishtui.tui.unexpected import Unexpected
+from fishtui.tui.failures import FailureReporter
 
 Words = Sequence[tuple[str, str]]
 # Items of an account that are shown: all of them are in run.json.
@@ -74,7 +74,7 @@ class Facts(VerticalScroll, can_focus=True):
             self.query_one(Static).update(text_of(words, narrow=True))
 
 
-class RunDetails(Unexpected, ModalScreen[None]):
+class RunDetails(FailureReporter, ModalScreen[None]):
     """All about a run: where and how it ran, its account, each item that failed and why."""
 
     DEFAULT_CSS = """

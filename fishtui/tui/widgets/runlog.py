@@ -18,7 +18,7 @@ from textual.worker import Worker, get_current_worker
 from fishtui.runs.log import Line
 from fishtui.runs.logsearch import level
 from fishtui.sanitize import harmless
-from fishtui.tui.unexpected import Unexpected
+from fishtui.tui.failures import FailureReporter
 from fishtui.tui.widgets import logreading as reading
 from fishtui.tui.widgets.logreading import Part, Reader, Wish, beyond
 
@@ -30,7 +30,7 @@ COLUMNS = 20
 LEVELS = ("all lines", "warnings", "errors")
 
 
-class RunLog(Unexpected, Widget, can_focus=True):
+class RunLog(FailureReporter, Widget, can_focus=True):
     """A window on a log of any size. Nothing is read but in a thread, and no more than shows and some around it."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"log--warning", "log--error", "log--match", "log--muted"}

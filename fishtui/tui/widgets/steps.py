@@ -11,7 +11,7 @@ from textual.message import Message
 from textual.widget import Widget
 
 from fishtui.sanitize import harmless
-from fishtui.tui.screen import signed
+from fishtui.tui.screen import color_sign
 
 STEPS = ("normalize", "extract", "pack", "train", "merge", "synthesize")
 # Signs of a step that wants to be looked at.
@@ -62,7 +62,7 @@ class Steps(Widget, can_focus=True):
         row = Text(no_wrap=True, overflow="ellipsis")
         for index, step in enumerate(self.steps):
             row.append(" ─ " if index else "")
-            row.append_text(signed(self.app, step.glyph)).append(" ")
+            row.append_text(color_sign(self.app, step.glyph)).append(" ")
             row.append(step.name, style="reverse" if self.has_focus and index == self.chosen else "")
             row.append(f" {step.note}" if step.note else "")
         chosen = self.steps[self.chosen]

@@ -11,6 +11,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from fishtui.audio.picture import Picture
+from fishtui.tui.host import host_of
 from fishtui.tui.widgets.clipcolumns import fitted
 
 EIGHTHS = " ▁▂▃▄▅▆▇█"
@@ -63,7 +64,7 @@ class Waveform(Widget):
         high = [max(picture.high[first:last]) for first, last in spans]
         peak = max(*low, *high, LEAST_PEAK)
         usual, full = self.rich_style, self.get_component_rich_style("waveform--full")
-        if height == 1 or self.app.ascii:  # type: ignore[attr-defined]
+        if height == 1 or host_of(self).ascii:
             lines = [_filled(max(pair) / peak, height, height - 1 - y) for pair in zip(low, high, strict=True)]
             texts = [(EIGHTHS[each], False) for each in lines]
         elif y < height // 2:
@@ -78,7 +79,7 @@ class Waveform(Widget):
     def _spectrum(self, picture: Picture, width: int, height: int, y: int) -> list[Segment]:
         colours = [self.get_component_styles(f"waveform--{name}").color for name in ("low", "middle", "high")]
         # Colours can be mixed only where the terminal has more than those of its palette.
-        plain = self.app.ascii or any(colour.ansi is not None for colour in colours)  # type: ignore[attr-defined]
+        plain = host_of(self).ascii or any(colour.ansi is not None for colour in colours)
         bands = height if plain else 2 * height
         rows = _spans(len(picture.bands[0]), bands)[::-1]
         segments = []

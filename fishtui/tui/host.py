@@ -1,0 +1,66 @@
+"""The app as its screens, dialogs and widgets see it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+from textual.message_pump import MessagePump
+from textual.screen import Screen
+
+from fishtui.errors import FishtuiError
+from fishtui.project import Project
+
+if TYPE_CHECKING:
+    from fishtui.settings import Loaded
+
+
+class Host(Protocol):
+    """The part of the app that screens, dialogs and widgets depend on."""
+
+    project: Project
+    # True on a terminal that shows nothing but ASCII.
+    ascii: bool
+
+    @property
+    def loaded(self) -> Loaded:
+        """The settings as the file has them now. Raises MisuseError if they are wrong."""
+
+    @property
+    def screen(self) -> Screen[Any]:
+        """The screen on top."""
+
+    def report(self, message: str) -> None:
+        """Show for some seconds what was done."""
+
+    def report_error(self, error: FishtuiError) -> None:
+        """Show for some seconds what is wrong, and what to do about it."""
+
+    def report_unexpected(self, error: BaseException) -> None:
+        """Show an error that is a defect, once, and write its traceback to the interface's log."""
+
+    def go(self, mode: str, target: str) -> None:
+        """Switch to a screen and show `target` there: a filter, a run, a stage."""
+
+    def run_command(self, *words: str) -> None:
+        """Run a fishtui command and show what it prints."""
+
+    def listen(self, paths: Sequence[Path], serve: bool = False, names: Sequence[str] = ()) -> None:
+        """Play recordings on this host; serve them to a browser with `serve`, or if this host has no sound."""
+
+    def push_screen(self, screen: Screen[Any], callback: Callable[[Any], None] | None = None) -> Any:
+        """Show a screen over the others; call `callback` with its result."""
+
+    def call_later(self, callback: Callable[..., Any], *args: Any, **kwargs: Any) -> bool:
+        """Call a function in the app's own thread, after the messages that wait there."""
+
+    def run_worker(
+        self, work: Any, *, group: str = "default", exit_on_error: bool = True, thread: bool = False
+    ) -> object:
+        """Run a coroutine, or a function in a thread."""
+
+
+def host_of(node: MessagePump) -> Host:
+    """Return the app of a screen or widget."""
+    return cast(Host, node.app)
