@@ -13,15 +13,14 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 import msgspec
 
-from fishtui.dataset import TEXT_EXTENSION, clip_named, read_transcript
-from fishtui.errors import DataError, MisuseError
 from fishtui.files import discard, write_text
 from fishtui.project import Project
 from fishtui.results.checkpoints import Saved
+from fishtui.results.reference import Reference
 from fishtui.runs.launch import launch
 from fishtui.runs.record import FINAL, LOST, SUCCEEDED
 from fishtui.runs.state import look
@@ -31,13 +30,6 @@ from fishtui.wording import cannot_remove
 
 FOLDER = "samples"
 BASE = "base"
-
-
-class Reference(NamedTuple):
-    """A recording of the voice, or its codes, and what is said in it."""
-
-    path: Path
-    text: str
 
 
 class Note(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,7 +76,7 @@ def _sample(path: Path, note: Note, run: Row | None) -> Sample:
     if seconds is not None and (run is None or run.state in FINAL):
         return Sample(path, note, SUCCEEDED, seconds=seconds)
     if run is None:
-        return Sample(path, note, LOST, "its run was removed before it spoke: y asks for it again")
+        return Sample(path, note, LOST, "its run was removed before the sample was finished")
     # A text that could not be spoken is in the ledger of a run that did all else.
     return Sample(path, note, run.state if run.state != SUCCEEDED else LOST, run.text)
 
@@ -163,37 +155,3 @@ def remove_row(results: Path, row: str) -> None:
             path.unlink(missing_ok=True)
         except OSError as error:
             raise cannot_remove(path, error) from error
-
-
-def usual_reference(project: Project, settings: Settings) -> str:
-    """The recording that the pipeline takes for a reference, as a person would write it; empty without any."""
-    # Not before somebody asks: it knows the whole pipeline.
-    from fishtui.pipeline.state import Look
-    from fishtui.runs.reporter import Reporter
-
-    found = Look(project, settings, Reporter(), dry=True).reference
-    return project.shown(found[0]) if found else ""
-
-
-def reference_named(project: Project, settings: Settings, given: str) -> Reference | None:
-    """The reference that `given` names: a clip of the dataset, or a file; None if it is empty.
-
-    Raises MisuseError if there is none of that name, or without a transcript.
-    """
-    given = given.strip()
-    if not given:
-        return None
-    clip = clip_named(project.path(settings.paths.data), given, settings.pack.text_extension)
-    try:
-        if clip.files:
-            return Reference(clip.single_audio(), clip.read_transcript())
-        path = project.path(given)
-        if not path.is_file():
-            raise MisuseError(
-                f"there is no clip or file {given}", "Name one as Clips (2) shows it, such as SPEAKER/01."
-            )
-        endings = (TEXT_EXTENSION, settings.pack.text_extension)
-        beside = next(filter(Path.exists, map(path.with_suffix, endings)), path.with_suffix(TEXT_EXTENSION))
-        return Reference(path, read_transcript(beside))
-    except DataError as error:
-        raise MisuseError(f"{given} can't be a reference: {error.problem}", error.remedy) from error

@@ -29,6 +29,7 @@ from fishtui.lm.prompt import Template
 from fishtui.lm.tokenizer import Tokenizer
 from fishtui.project import Project
 from fishtui.results.checkpoints import Saved, best, check_results, earliest_good, list_saved
+from fishtui.results.pace import PACE, last_pace
 from fishtui.runs.ledger import Ledger
 from fishtui.runs.reporter import Reporter
 from fishtui.settings import Settings, TrainSettings
@@ -37,7 +38,7 @@ from fishtui.stages.refresh import refresh_catalog
 from fishtui.training import batches, memory
 from fishtui.training.callbacks import Checkpoints, Metrics, Stopped, StopRequest, WholeFiles
 from fishtui.training.dataset import Batch, Example, Examples, collate, load_examples
-from fishtui.training.forecast import PACE, forecast, pace_of
+from fishtui.training.forecast import forecast
 from fishtui.training.lora import LoraSpec, attach, parse_preset
 from fishtui.training.module import FineTuning
 from fishtui.training.origin import Origin, Position, read_checkpoint
@@ -77,7 +78,7 @@ def train(
         examples = _examples(project, settings, tokenizer, config, unwanted)
         ledger = _ledger(examples, settings.train, unwanted)
         ledger.counts |= forecast(
-            settings.train, config, examples, choose_device(settings.train.device), pace_of(project)
+            settings.train, config, examples, choose_device(settings.train.device), last_pace(project)
         )
         return ledger
     place = distributed.place()

@@ -7,18 +7,11 @@ import torch
 from fishtui.devices import choose_precision
 from fishtui.lm.config import ModelConfig
 from fishtui.lm.model import DualAR
-from fishtui.project import Project
-from fishtui.runs.state import look_all
 from fishtui.settings import TrainSettings
 from fishtui.training import memory
 from fishtui.training.batches import Plan
 from fishtui.training.dataset import Examples
 from fishtui.training.lora import attach, parse_preset
-
-# What a training's ledger says of its pace, for the next one's forecast.
-PACE = "tokens_per_second"
-# Runs that are looked through for one.
-RECENT = 50
 
 
 def forecast(
@@ -49,16 +42,6 @@ def forecast(
         tokens = sum(example.length for example in examples.train) / steps
         found["hours"] = settings.max_steps * tokens / pace / 3600
     return {name: round(value, 3) for name, value in found.items()}
-
-
-def pace_of(project: Project) -> float | None:
-    """Tokens per second of the project's last training that ended; None if there is none yet."""
-    for run in reversed(look_all(project, newest=RECENT)):
-        if run.record.stage == "train" and run.record.ledger:
-            pace = run.record.ledger.get("counts", {}).get(PACE)
-            if pace:
-                return float(pace)
-    return None
 
 
 def _on_paper(settings: TrainSettings, config: ModelConfig, precision: torch.dtype) -> DualAR:

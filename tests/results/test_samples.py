@@ -9,19 +9,10 @@ from pathlib import Path
 import pytest
 
 from fishtui import settings
-from fishtui.errors import MisuseError
 from fishtui.project import Project
 from fishtui.results.checkpoints import Saved, checkpoint_path
-from fishtui.results.samples import (
-    Reference,
-    Sample,
-    ask,
-    list_samples,
-    reference_named,
-    remove_row,
-    sample_path,
-    usual_reference,
-)
+from fishtui.results.reference import Reference
+from fishtui.results.samples import Sample, ask, list_samples, remove_row, sample_path
 from fishtui.runs import record, scheduler
 from fishtui.runs.state import look
 from fishtui.runs.table import Board
@@ -183,30 +174,3 @@ def test_a_damaged_recording_can_not_be_heard(project: Project, saved: Saved) ->
     sample.path.write_bytes(b"RIFF\x00\x00")
     end(project, sample, "succeeded")
     assert [each.can_be_heard for each in listed(project)] == [False]
-
-
-def test_a_reference_is_named_as_a_clip_or_as_a_file(project: Project) -> None:
-    values = settings.load(project.settings_file).values
-    clip = builders.write_clip(project.root / "data" / "anna" / "a.wav", "This is said.")
-    assert reference_named(project, values, " anna/a ") == Reference(clip, "This is said.")
-    assert reference_named(project, values, "data/anna/a.wav") == Reference(clip, "This is said.")
-    assert reference_named(project, values, str(clip)) == Reference(clip, "This is said.")
-    assert reference_named(project, values, "") is None
-
-
-def test_a_reference_that_is_not_there_or_has_no_transcript_is_told(project: Project) -> None:
-    values = settings.load(project.settings_file).values
-    builders.write_clip(project.root / "data" / "anna" / "a.wav", None)
-    with pytest.raises(MisuseError, match="no transcript"):
-        reference_named(project, values, "anna/a")
-    with pytest.raises(MisuseError, match="no transcript"):
-        reference_named(project, values, "data/anna/a.wav")
-    with pytest.raises(MisuseError, match="there is no clip or file anna/b"):
-        reference_named(project, values, "anna/b")
-
-
-def test_the_usual_reference_is_the_pipelines(project: Project) -> None:
-    assert usual_reference(project, settings.load(project.settings_file).values) == ""
-    builders.write_clip(project.root / "data" / "anna" / "a.wav")
-    project.settings_file.write_text('[run]\nreference = "data/anna/a.wav"\n')
-    assert usual_reference(project, settings.load(project.settings_file).values) == "data/anna/a.wav"

@@ -233,7 +233,7 @@ def test_a_reference_that_is_not_there_is_told_and_nothing_starts(project: Proje
         await driver.until(lambda: isinstance(driver.app.screen, Say))
         driver.app.screen.query_one("#reference", Input).value = "nobody/1"
         await driver.press("enter")
-        await driver.until(lambda: "there is no clip or file nobody/1" in driver.told)
+        await driver.until(lambda: "nobody/1: no clip or file" in driver.told)
 
     drive(project, do)
     assert look_all(project) == []

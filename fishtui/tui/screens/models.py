@@ -17,9 +17,12 @@ from textual.widgets import OptionList, Static
 from fishtui import wording
 from fishtui.dataset import EXTENSIONS
 from fishtui.errors import FishtuiError
+from fishtui.pipeline.reference import default_reference
 from fishtui.project import merged_folder
-from fishtui.results.samples import Sample, ask, list_samples, reference_named, remove_row, usual_reference
+from fishtui.results.reference import find_reference
+from fishtui.results.samples import Sample, ask, list_samples, remove_row
 from fishtui.results.trainings import Checkpoint, Training, Trainings, launch_merge
+from fishtui.runs.record import LOST
 from fishtui.sanitize import harmless
 from fishtui.tui.dialogs import Confirm
 from fishtui.tui.screen import MainScreen
@@ -168,7 +171,8 @@ class Models(MainScreen[Snapshot]):
         chosen = self._samples.chosen
         text = Text(f'"{harmless(row[0].note.text)}"  {harmless(row[0].note.reference) or "no reference"}')
         if chosen is not None and chosen.remark:
-            text.append(f"\n{harmless(chosen.remark)}")
+            again = ": y asks for it again" if chosen.state == LOST else ""
+            text.append(f"\n{harmless(chosen.remark)}{again}")
         _update(line, text)
 
     @property
@@ -254,7 +258,7 @@ class Models(MainScreen[Snapshot]):
         found: str | None = None
         # Whoever has none can still name one.
         with suppress(FishtuiError):
-            found = usual_reference(self.fishtui.project, self.fishtui.loaded.values)
+            found = default_reference(self.fishtui.project, self.fishtui.loaded.values)
         # A name that is no text can't be typed.
         if dialog.is_running:
             self.app.call_from_thread(dialog.propose, found if found and found == harmless(found) else "")
@@ -269,7 +273,7 @@ class Models(MainScreen[Snapshot]):
         project, asked = self.fishtui.project, 0
         try:
             settings = self.fishtui.loaded
-            reference = reference_named(project, settings.values, said.reference)
+            reference = find_reference(project, settings.values, said.reference)
             for each in wanted:
                 checkpoint = self._checkpoint(each)
                 if each.step is None or checkpoint is not None:

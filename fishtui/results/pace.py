@@ -1,0 +1,24 @@
+"""The speed of past trainings, for the forecast of the next one."""
+
+from __future__ import annotations
+
+from fishtui.project import Project
+from fishtui.runs.state import look_all
+
+# The ledger's name for the speed of a training.
+PACE = "tokens_per_second"
+# Only this many of the newest runs are searched: reading every record of a long project takes seconds.
+RECENT = 50
+
+
+def last_pace(project: Project) -> float | None:
+    """Return the tokens per second of the newest training that recorded them; None if there is none.
+
+    Raises FishtuiError if the folder of runs cannot be read.
+    """
+    for run in reversed(look_all(project, newest=RECENT)):
+        if run.record.stage == "train" and run.record.ledger:
+            pace = run.record.ledger.get("counts", {}).get(PACE)
+            if pace:
+                return float(pace)
+    return None
