@@ -1,8 +1,10 @@
-"""Signs of states, the same in every front end: a colour is never all that tells one from another."""
+"""Signs and tones of states, the same in every front end: a state never differs from another by its colour alone."""
 
 from __future__ import annotations
 
-RUN = {
+# The sign of each state. A number is the severity of a finding; 0 is a clip without findings.
+SIGN: dict[str | int, str] = {
+    # Runs.
     "queued": "◌",
     "running": "●",
     "stopping": "●",
@@ -11,18 +13,54 @@ RUN = {
     "failed": "✗",
     "stopped": "■",
     "lost": "?",
+    # Steps of the pipeline.
+    "current": "✓",
+    "due": "▲",
+    "never": "○",
+    "excluded": " ",
+    "unknown": " ",
+    # Checks of the machine.
+    "ok": "✓",
+    "warning": "▲",
+    "error": "✗",
+    # Review decisions.
+    "accepted": "✓",
+    "rejected": "–",
+    # Severities.
+    0: " ",
+    1: "·",
+    2: "▲",
+    3: "✗",
 }
-# Of no finding, of an info, a warning and an error.
-SEVERITY = (" ", "·", "▲", "✗")
-REVIEWED = {"accepted": "✓", "rejected": "–"}
+# The tone of each state: "success", "accent", "warning", "error" or "muted", as themes name them. Others have none.
+TONE: dict[str | int, str] = {
+    "queued": "muted",
+    "running": "accent",
+    "stopping": "warning",
+    "succeeded": "success",
+    "partial": "warning",
+    "failed": "error",
+    "stopped": "warning",
+    "lost": "error",
+    "current": "success",
+    "due": "warning",
+    "ok": "success",
+    "warning": "warning",
+    "error": "error",
+    "accepted": "success",
+    "rejected": "muted",
+    1: "muted",
+    2: "warning",
+    3: "error",
+}
 
-# What stands for them, and for lines and bars, where a terminal has nothing but ASCII.
+# Replacements for signs, lines and bars on a terminal that can show only ASCII.
 ASCII = str.maketrans(
     "◌●✓◐✗■·▲–▶…─│━┃═║→←↑↓▁▂▃▄▅▆▇█░▒▓▐▔▕◀▸▾○┌┐└┘├┤┬┴┼╭╮╰╯┏┓┗┛┣┫┳┻╋▏▎▍▌▋▊▉★◆⏎╸╺",
     "o*+%x#.!->~-|-|=|><^v__.-==##.:%|^|<>vo++++++++++++++++++++++|||||||*+<--",
 )
 
 
-def clip(status: str, severity: int) -> str:
-    """The sign of a clip: what was decided about it, or else the worst that was found."""
-    return REVIEWED.get(status, SEVERITY[severity])
+def clip_state(status: str, severity: int) -> str | int:
+    """Return the state that the sign and tone of a clip show: the review decision, or else the worst severity."""
+    return status if status in ("accepted", "rejected") else severity

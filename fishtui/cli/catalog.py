@@ -95,7 +95,7 @@ def validate(session: Session, terms: tuple[str, ...], fail_on: str, quick: bool
     else:
         _show_findings(report.findings, everything)
         counts = [
-            [glyphs.SEVERITY[CHECKS[code].severity], f"{number:,}", code, CHECKS[code].meaning]
+            [glyphs.SIGN[CHECKS[code].severity], f"{number:,}", code, CHECKS[code].meaning]
             for code, number in sorted(summary.items(), key=lambda item: (CHECKS[item[0]].severity, item[1]))
         ]
         output.table(counts, right={1}, stretch=3)
@@ -182,7 +182,7 @@ def _show_findings(findings: Sequence[Found], everything: bool) -> None:
             by_code.setdefault(each.code, []).append(each)
     for code, found in sorted(by_code.items(), key=lambda item: (item[1][0].severity, -len(item[1]))):
         shown = found if everything else found[:MOST_OF_A_CODE]
-        rows += [[glyphs.SEVERITY[each.severity], each.where, each.code, each.detail] for each in shown]
+        rows += [[glyphs.SIGN[each.severity], each.where, each.code, each.detail] for each in shown]
         if len(shown) < len(found):
             rows.append(["", f"… {len(found) - len(shown):,} more", code, f"fishtui clips list finding:{code}"])
     output.table(rows, stretch=3)

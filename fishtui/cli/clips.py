@@ -126,7 +126,9 @@ def show(session: Session, id: str) -> int:
         }
         output.document(content)
         return 0
-    output.line(f"{row['id']}  {row['name']}  {glyphs.clip(row['status'], row['severity'])} {row['status']}")
+    output.line(
+        f"{row['id']}  {row['name']}  {glyphs.SIGN[glyphs.clip_state(row['status'], row['severity'])]} {row['status']}"
+    )
     if row["reviewer"]:
         output.line(
             f"  {row['status']} by {row['reviewer']}, {row['reviewed']}{': ' + row['note'] if row['note'] else ''}"
@@ -144,7 +146,7 @@ def show(session: Session, id: str) -> int:
     frames = f", {row['frames']:,} frames" if row["frames"] else ""
     output.line(f"  codes     {row['codes']}{frames}")
     for each in found:
-        output.line(f"  {glyphs.SEVERITY[each.severity]} {each.code}: {each.detail}")
+        output.line(f"  {glyphs.SIGN[each.severity]} {each.code}: {each.detail}")
         output.line(f"      {CHECKS[each.code].remedy}")
         if CHECKS[each.code].fix:
             output.line(f"      `fishtui clips fix {each.code} {row['id']}` does it, so that it can be undone.")
@@ -350,7 +352,7 @@ def _list(session: Session, filter: str, limit: int) -> int:
     table = [
         [
             str(row["id"]),
-            glyphs.clip(row["status"], row["severity"]),
+            glyphs.SIGN[glyphs.clip_state(row["status"], row["severity"])],
             row["name"],
             wording.seconds(row["duration"]),
             wording.number(row["loudness"]),

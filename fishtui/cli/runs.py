@@ -10,7 +10,7 @@ import click
 
 from fishtui.cli.options import Session, shared
 from fishtui.errors import MisuseError
-from fishtui.glyphs import RUN
+from fishtui.glyphs import SIGN
 
 if TYPE_CHECKING:
     from fishtui.runs.state import Run
@@ -46,7 +46,7 @@ def list_(session: Session, limit: int) -> int:
         return 0
     waits = scheduler.waiting(look_unfinished(session.project)) if any(run.state == "queued" for run in found) else {}
     rows = [
-        [f"{RUN[run.state]} {run.state}", f"{run.id} {run.record.name}", _took(run), _result(run, waits.get(run.id))]
+        [f"{SIGN[run.state]} {run.state}", f"{run.id} {run.record.name}", _took(run), _result(run, waits.get(run.id))]
         for run in found
     ]
     if not rows:

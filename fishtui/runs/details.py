@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from fishtui.glyphs import RUN
+from fishtui.glyphs import SIGN
 from fishtui.project import Project
 from fishtui.runs.progress import clock, progress, took
 from fishtui.runs.state import Run
@@ -18,7 +18,7 @@ def facts(project: Project, run: Run) -> Iterator[tuple[str, str]]:
     on = f"{record.host}, process {run.process.pid}" if run.process else record.host
     for name, value in (
         ("run", run.id),
-        ("state", f"{RUN[run.state]} {run.state}" + (f": {run.remark}" if run.remark else "")),
+        ("state", f"{SIGN[run.state]} {run.state}" + (f": {run.remark}" if run.remark else "")),
         ("command", record.shown_command if record.command else ""),
         ("in", record.directory),
         ("on", on),

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from fishtui.errors import CheckpointError, FishtuiError, loading
+from fishtui.glyphs import SIGN
 from fishtui.project import Project
 from fishtui.settings import Settings
 
 State = Literal["ok", "warning", "error"]
-GLYPHS = {"ok": "✓", "warning": "▲", "error": "✗"}
 GIGABYTE = 1e9
 # A merged checkpoint is about 4 GB, and a training keeps six adapters beside it.
 DISK_WANTED = 10 * GIGABYTE
@@ -38,7 +38,7 @@ class Finding:
 
     @property
     def glyph(self) -> str:
-        return GLYPHS[self.state]
+        return SIGN[self.state]
 
     def as_dict(self) -> dict[str, Any]:
         """The finding as JSON-ready data."""

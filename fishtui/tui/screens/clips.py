@@ -37,11 +37,11 @@ class Clips(ClipView):
     SIGNS = "  ".join(
         f"{sign} {word}"
         for sign, word in (
-            (glyphs.REVIEWED["accepted"], "accepted"),
-            (glyphs.REVIEWED["rejected"], "rejected"),
-            (glyphs.SEVERITY[Severity.ERROR], "an error"),
-            (glyphs.SEVERITY[Severity.WARNING], "a warning"),
-            (glyphs.SEVERITY[Severity.INFO], "worth knowing"),
+            (glyphs.SIGN["accepted"], "accepted"),
+            (glyphs.SIGN["rejected"], "rejected"),
+            (glyphs.SIGN[Severity.ERROR], "an error"),
+            (glyphs.SIGN[Severity.WARNING], "a warning"),
+            (glyphs.SIGN[Severity.INFO], "worth knowing"),
         )
     )
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -215,7 +215,7 @@ class Overview(MainScreen[Snapshot]):
         self._show_data(snapshot.data)
         self.query_one("#runs", Things).say(
             [
-                (run.id, f"{glyphs.RUN[run.state]} {run.stage:<10} {_share(run) or run.text or run.state}")
+                (run.id, f"{glyphs.SIGN[run.state]} {run.stage:<10} {_share(run) or run.text or run.state}")
                 for run in snapshot.runs
             ]
             or [("none", "none yet: r runs the pipeline")]
@@ -245,7 +245,7 @@ class Overview(MainScreen[Snapshot]):
         )
         self.query_one("#findings-title", PaneTitle).show(f"{data.flagged:,} flagged · {data.open:,} open")
         self.query_one("#findings", Things).say(
-            [(code, f"{glyphs.SEVERITY[severity]} {code:<24} {number:>6,}") for code, severity, number in data.codes]
+            [(code, f"{glyphs.SIGN[severity]} {code:<24} {number:>6,}") for code, severity, number in data.codes]
         )
 
     @on(OptionList.OptionSelected)
@@ -304,9 +304,9 @@ class Overview(MainScreen[Snapshot]):
 
 def _step(name: str, run: Row | None, due: bool, reason: str) -> Step:
     if run is not None and not run.ended:
-        return Step(name, glyphs.RUN[run.state], _share(run), run.state)
+        return Step(name, glyphs.SIGN[run.state], _share(run), run.state)
     if run is not None and due and run.state in ("failed", "lost"):
-        return Step(name, glyphs.RUN[run.state], "", f"{run.state}: {run.text}")
+        return Step(name, glyphs.SIGN[run.state], "", f"{run.state}: {run.text}")
     if not reason:
         return Step(name, " ", "", "")
     return Step(

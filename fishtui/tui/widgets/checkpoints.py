@@ -156,7 +156,7 @@ def _title(training: Training) -> Content:
 
 
 def _state(run: Row) -> tuple[str, str]:
-    return f"{glyphs.RUN[run.state]} {run.state}", COLOURS.get(run.state, "")
+    return f"{glyphs.SIGN[run.state]} {run.state}", COLOURS.get(run.state, "")
 
 
 def _row(sign: str, step: str, train: str, valid: str, age: str, size: str, *remarks: str | tuple[str, str]) -> Content:

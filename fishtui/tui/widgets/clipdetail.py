@@ -21,7 +21,7 @@ from textual.worker import get_current_worker
 from fishtui import glyphs, wording
 from fishtui.audio.picture import Picture
 from fishtui.catalog.paging import Details
-from fishtui.checks.table import CHECKS, Severity
+from fishtui.checks.table import CHECKS
 from fishtui.errors import FishtuiError
 from fishtui.sanitize import harmless
 from fishtui.tui.failures import FailureReporter
@@ -34,7 +34,6 @@ MOST_PICTURES = 32
 LEVELS = {"loudness": "{:.1f} LUFS", "peak": "peak {:.1f}", "snr": "SNR {:.0f}"}
 SILENCE = {"lead": "before", "trail": "after", "gap": "inside at most"}
 MUTED = "dim"
-COLOURS = {Severity.ERROR: "$text-error", Severity.WARNING: "$text-warning", Severity.INFO: MUTED}
 
 
 class ClipDetail(FailureReporter, VerticalScroll, can_focus=True):
@@ -210,7 +209,7 @@ class ClipDetail(FailureReporter, VerticalScroll, can_focus=True):
         for each in sorted(details.findings, key=lambda found: -found.severity):
             # Another release may know other checks.
             check = CHECKS.get(each.code)
-            parts.append((f"{glyphs.SEVERITY[each.severity]} {harmless(each.code)}", COLOURS[Severity(each.severity)]))
+            parts.append((f"{glyphs.SIGN[each.severity]} {harmless(each.code)}", f"$text-{glyphs.TONE[each.severity]}"))
             of = "" if each.id is not None else "the speaker: "
             parts.append((f"  {of}{harmless(each.detail)}\n", ""))
             if check is not None:
@@ -219,7 +218,7 @@ class ClipDetail(FailureReporter, VerticalScroll, can_focus=True):
         if not details.findings:
             parts.append(("nothing was found\n" if details.measured else "not measured yet: ctrl+r does\n", MUTED))
         if row["status"] != "open":
-            parts.append((f"{glyphs.clip(row['status'], 0)} {row['status']}", "bold"))
+            parts.append((f"{glyphs.SIGN[row['status']]} {row['status']}", "bold"))
             parts.append((f" by {harmless(row['reviewer'])}, {row['reviewed'][:16].replace('T', ' ')}\n", ""))
         if row["note"]:
             parts.append((f"  {harmless(row['note'])}\n", ""))

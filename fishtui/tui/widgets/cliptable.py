@@ -90,7 +90,7 @@ class ClipTable(FailureReporter, Late, ScrollView, can_focus=True, inherit_bindi
     ClipTable {
         height: 1fr; overflow-x: hidden; overflow-y: auto; scrollbar-size-vertical: 1; scrollbar-gutter: stable;
         & > .cliptable--muted { color: $text-muted; }
-        & > .cliptable--good { color: $text-success; }
+        & > .cliptable--success { color: $text-success; }
         & > .cliptable--warning { color: $text-warning; }
         & > .cliptable--error { color: $text-error; }
         & > .cliptable--cursor { background: $block-cursor-blurred-background; text-style: bold; }
@@ -100,7 +100,7 @@ class ClipTable(FailureReporter, Late, ScrollView, can_focus=True, inherit_bindi
     }
     """
     COMPONENT_CLASSES: ClassVar[set[str]] = {
-        f"cliptable--{name}" for name in ("muted", "good", "warning", "error", "cursor")
+        f"cliptable--{name}" for name in ("muted", "success", "warning", "error", "cursor")
     }
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("down,j", "by(1)", "next", show=False, tooltip="the next clip"),
@@ -110,7 +110,6 @@ class ClipTable(FailureReporter, Late, ScrollView, can_focus=True, inherit_bindi
         Binding("home,g", "to(0)", "first", show=False, tooltip="the first clip"),
         Binding("end,G", "to(-1)", "last", show=False, tooltip="the last clip"),
     ]
-    STYLES: ClassVar[dict[str, str]] = {"✓": "good", "–": "muted", "▲": "warning", "✗": "error", "·": "muted"}
 
     class Moved(Message):
         """The cursor stands on another clip; `clip` is its number, None if there is no clip."""
@@ -357,12 +356,12 @@ class ClipTable(FailureReporter, Late, ScrollView, can_focus=True, inherit_bindi
         if row is None:
             told = "  … this clip has left the disk" if clip in self._rows else "  …"
             return [Segment(told, base + self.get_component_rich_style("cliptable--muted", partial=True))]
-        sign = glyphs.clip(row["status"], row["severity"])
+        state = glyphs.clip_state(row["status"], row["severity"])
         # On the cursor's line its own colours tell best; elsewhere a sign has that of its meaning.
         style = base
-        if sign in self.STYLES:
-            style = base + self.get_component_rich_style(f"cliptable--{self.STYLES[sign]}", partial=True)
-        segments = [Segment(sign, style), Segment(" ", base)]
+        if tone := glyphs.TONE.get(state):
+            style = base + self.get_component_rich_style(f"cliptable--{tone}", partial=True)
+        segments = [Segment(glyphs.SIGN[state], style), Segment(" ", base)]
         text = base + Style(dim=row["status"] == "rejected")
         for column, width in self.columns:
             segments.append(Segment(fitted(column.show(row), width, column.right) + " ", text))

@@ -14,7 +14,7 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from fishtui.glyphs import RUN
+from fishtui.glyphs import SIGN, TONE
 from fishtui.runs.progress import duration, pace
 from fishtui.runs.table import Row
 
@@ -28,21 +28,17 @@ class RunList(ScrollView, can_focus=True):
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         "runs--cursor",
         "runs--muted",
-        *(f"runs--{state}" for state in RUN),
+        *(f"runs--{tone}" for tone in TONE.values()),
     }
     DEFAULT_CSS = """
     RunList { height: 1fr; overflow-x: hidden; scrollbar-size-vertical: 1; }
     RunList > .runs--cursor { background: $block-cursor-blurred-background; text-style: bold; }
     RunList:focus > .runs--cursor { background: $block-cursor-background; color: $block-cursor-foreground; }
     RunList > .runs--muted { text-style: dim; }
-    RunList > .runs--queued { text-style: dim; }
-    RunList > .runs--running { color: $text-accent; }
-    RunList > .runs--stopping { color: $text-warning; }
-    RunList > .runs--succeeded { color: $text-success; }
-    RunList > .runs--partial { color: $text-warning; }
-    RunList > .runs--failed { color: $text-error; }
-    RunList > .runs--stopped { color: $text-warning; }
-    RunList > .runs--lost { color: $text-error; }
+    RunList > .runs--accent { color: $text-accent; }
+    RunList > .runs--success { color: $text-success; }
+    RunList > .runs--warning { color: $text-warning; }
+    RunList > .runs--error { color: $text-error; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("down,j", "move(1)", "next run", show=False, tooltip="go to the next run"),
@@ -115,14 +111,14 @@ class RunList(ScrollView, can_focus=True):
         base = self.get_component_rich_style("runs--cursor") if at_cursor else self.rich_style
         own = at_cursor and self.has_focus
         muted = base if own else base + self.get_component_rich_style("runs--muted", partial=True)
-        state = base if own else base + self.get_component_rich_style(f"runs--{row.state}", partial=True)
+        state = base if own else base + self.get_component_rich_style(f"runs--{TONE[row.state]}", partial=True)
         time = _time(row)
         name = f"{'  ' * depth}{row.stage}"
         room = max(width - 3 - STAGE - 1 - ID - 2 - 1 - len(time), 0)
         return Strip(
             [
                 Segment("▸" if at_cursor else " ", base),
-                Segment(RUN[row.state], state),
+                Segment(SIGN[row.state], state),
                 Segment("+" if row.id in self.marked else " ", base),
                 Segment(set_cell_size(name, STAGE) + " ", base),
                 Segment(set_cell_size(row.short, ID) + "  ", muted),

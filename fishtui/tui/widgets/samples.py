@@ -148,8 +148,8 @@ def _state(sample: Sample | None) -> str:
     if sample is None:
         return "·"
     if sample.seconds is not None:
-        return f"{glyphs.RUN[sample.state]} {sample.seconds:.1f}s"
-    return f"{glyphs.RUN[sample.state]} {sample.state}"
+        return f"{glyphs.SIGN[sample.state]} {sample.seconds:.1f}s"
+    return f"{glyphs.SIGN[sample.state]} {sample.state}"
 
 
 def _cut(text: str, width: int) -> str:
