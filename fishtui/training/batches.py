@@ -1,20 +1,25 @@
-"""Which clips stand together: sequences of one speaker, rows of sequences, batches of rows; all from a seed."""
+"""Plan which examples share a sequence, a row and a batch, from a seed.
+
+A sequence holds examples of one speaker, a row is filled with whole sequences, and a batch is a number of rows. No
+example is cut and each is in exactly one sequence per epoch. The price is padding: about 2 % of the positions, where
+cutting sequences to fill every row would waste none but show the model fragments of clips.
+"""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
-# Rows that still wait for a sequence that fits. More would fill rows better and cost time; this loses about 2 %.
+# Rows that may wait for a sequence that fits. More rows would leave less padding and take longer to search.
 OPEN_ROWS = 32
 
 
 class Sized(Protocol):
-    """What planning needs to know of a clip."""
+    """The properties of an example that planning depends on; `length` is in positions of a row."""
 
     @property
     def speaker(self) -> str: ...
@@ -23,36 +28,52 @@ class Sized(Protocol):
 
 
 Row = list[list[int]]
-"""Sequences, each a list of indices of clips."""
+"""Sequences, each a list of indices of examples."""
+
+
+class PlannedBatch(NamedTuple):
+    """The rows of a batch, and its place in the data: batch `number` of `epoch`, both from 0."""
+
+    epoch: int
+    number: int
+    rows: list[Row]
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How clips become batches. In each epoch every clip stands in exactly one sequence, in a seeded order."""
+    """A seeded order of batches; in each epoch every example is in exactly one sequence."""
 
     max_length: int
     clips_per_sequence: int
     batch_size: int
     seed: int
 
-    def epoch(self, clips: Sequence[Sized], number: int) -> list[list[Row]]:
-        """The batches of an epoch, each a list of rows of at most `max_length` positions."""
+    def epoch(self, examples: Sequence[Sized], number: int) -> list[list[Row]]:
+        """Return the batches of an epoch, each a list of rows of at most `max_length` positions."""
         random = np.random.default_rng([self.seed, number])
-        sequences = self._sequences(clips, random)
+        sequences = self._sequences(examples, random)
         order = random.permutation(len(sequences))
-        rows = pack_rows([sequences[i] for i in order], [clip.length for clip in clips], self.max_length)
+        rows = pack_rows([sequences[i] for i in order], [example.length for example in examples], self.max_length)
         rows = [rows[i] for i in random.permutation(len(rows))]
         return [rows[start : start + self.batch_size] for start in range(0, len(rows), self.batch_size)]
 
-    def _sequences(self, clips: Sequence[Sized], random: np.random.Generator) -> Row:
+    def batches_from(self, examples: Sequence[Sized], epoch: int, index: int) -> Iterator[PlannedBatch]:
+        """Yield batches without end, starting with batch `index` of `epoch`."""
+        while True:
+            batches = self.epoch(examples, epoch)
+            for number in range(index, len(batches)):
+                yield PlannedBatch(epoch, number, batches[number])
+            epoch, index = epoch + 1, 0
+
+    def _sequences(self, examples: Sequence[Sized], random: np.random.Generator) -> Row:
         by_speaker: dict[str, list[int]] = defaultdict(list)
-        for index, clip in enumerate(clips):
-            by_speaker[clip.speaker].append(index)
+        for index, example in enumerate(examples):
+            by_speaker[example.speaker].append(index)
         sequences: Row = []
         for indices in by_speaker.values():
             room, wanted = 0, 0
             for index in random.permutation(indices).tolist():
-                length = clips[index].length
+                length = examples[index].length
                 if wanted == 0 or length > room:
                     sequences.append([])
                     room, wanted = self.max_length, int(random.integers(1, self.clips_per_sequence + 1))
@@ -61,8 +82,16 @@ class Plan:
         return sequences
 
 
+def plan_validation(examples: Sequence[Sized], max_length: int, batch_size: int) -> Iterator[PlannedBatch]:
+    """Yield one epoch in which every example is a sequence of its own, always in the same batches."""
+    by_length = sorted(range(len(examples)), key=lambda index: -examples[index].length)
+    rows = pack_rows([[index] for index in by_length], [example.length for example in examples], max_length)
+    for index, start in enumerate(range(0, len(rows), batch_size)):
+        yield PlannedBatch(0, index, rows[start : start + batch_size])
+
+
 def pack_rows(sequences: Sequence[list[int]], lengths: Sequence[int], max_length: int) -> list[Row]:
-    """Put sequences, in order, each into the fullest open row that has room for it."""
+    """Put the sequences, in order, each into the fullest open row that has room for it."""
     rows: list[Row] = []
     rooms: list[tuple[int, int]] = []
     for sequence in sequences:
@@ -81,28 +110,11 @@ def pack_rows(sequences: Sequence[list[int]], lengths: Sequence[int], max_length
     return rows
 
 
-def dealt(rows: list[Row], rank: int, world: int) -> tuple[list[Row], bool]:
-    """The rows of a batch that process `rank` of `world` takes, and whether they count.
+def deal_rows(rows: list[Row], rank: int, world: int) -> tuple[list[Row], bool]:
+    """Return the rows of a batch that process `rank` of `world` computes, and whether they count.
 
-    Where there are fewer rows than processes, those that are left without take one that counts for another: all
-    must compute when one does.
+    If there are fewer rows than processes, each process without one repeats the first row, and that does not count:
+    every process must compute a step when one does.
     """
     mine = rows[rank::world]
     return (mine, True) if mine else (rows[:1], False)
-
-
-def alone(clips: Sequence[Sized], max_length: int, batch_size: int) -> Iterator[tuple[int, int, list[Row]]]:
-    """One epoch in which every clip is a sequence of its own, always in the same batches: for validation."""
-    by_length = sorted(range(len(clips)), key=lambda index: -clips[index].length)
-    rows = pack_rows([[index] for index in by_length], [clip.length for clip in clips], max_length)
-    for index, start in enumerate(range(0, len(rows), batch_size)):
-        yield 0, index, rows[start : start + batch_size]
-
-
-def endless(plan: Plan, clips: Sequence[Sized], epoch: int, index: int) -> Iterator[tuple[int, int, list[Row]]]:
-    """All batches from batch `index` of `epoch` on, each with its place: (epoch, index, rows)."""
-    while True:
-        batches = plan.epoch(clips, epoch)
-        for number in range(index, len(batches)):
-            yield epoch, number, batches[number]
-        epoch, index = epoch + 1, 0

@@ -1,4 +1,4 @@
-"""What happens around the steps of a training: metrics, checkpoints, and stopping when asked."""
+"""Lightning callbacks of a training: report metrics, save checkpoints, stop on a signal."""
 
 # These callbacks are for our module only, which is narrower than Lightning promises.
 # mypy: disable-error-code="override"
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning
+import msgspec
 import torch
 from lightning.fabric.plugins import TorchCheckpointIO
 
@@ -24,28 +25,30 @@ from fishtui.results.checkpoints import checkpoint_path, list_saved, prune, writ
 from fishtui.runs.reporter import Reporter
 from fishtui.training.dataset import Batch
 from fishtui.training.module import FineTuning
+from fishtui.training.origin import Position
+from fishtui.wording import reason_of
 
-RETRY = "Lower train.learning_rate, and go on with --resume if there are checkpoints: the last one is good."
+RETRY = "Lower train.learning_rate, then continue from the last checkpoint with --resume."
 
 
 class StopRequest:
-    """Whether SIGINT or SIGTERM asked the training to end after its present step."""
+    """A request by SIGINT or SIGTERM to stop the training after its current step."""
 
     def __init__(self) -> None:
         self.signal: int | None = None
-        """The signal that came to this process."""
+        """The signal that this process received."""
         self.agreed: int | None = None
-        """The signal that came to any of the processes, as far as they have told each other."""
+        """The signal that any of the processes had received at the last `exchange`."""
         self._before: dict[int, Any] = {}
 
     @contextmanager
-    def listening(self) -> Iterator[StopRequest]:
-        """Take these signals while the body runs; a second one has its usual effect at once."""
+    def catching_signals(self) -> Iterator[StopRequest]:
+        """Catch both signals while the body runs; a second signal has its usual effect at once."""
         handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-        # What runs in the background is started with SIGINT ignored, and is to keep it so.
+        # A shell starts background commands with SIGINT ignored, and that must remain so.
         before: dict[int, Any] = {number: handler for number, handler in handlers.items() if handler != signal.SIG_IGN}
         self._before = before
-        self.take_over()
+        self.install_handlers()
         try:
             yield self
         finally:
@@ -53,18 +56,18 @@ class StopRequest:
             for number, handler in before.items():
                 signal.signal(number, handler)
 
-    def take_over(self) -> None:
-        """Install the handlers; again after Lightning put its own around them, which would end a run unsaved."""
+    def install_handlers(self) -> None:
+        """Install the handlers, again after Lightning has replaced them by its own, which end a run unsaved."""
         for number in self._before:
-            signal.signal(number, self._note)
+            signal.signal(number, self._handle)
 
-    def agree(self, group: Group, *values: float) -> list[float]:
-        """Let all processes know of each other's signals, and by the way of the highest of their `values`."""
+    def exchange(self, group: Group, *values: float) -> list[float]:
+        """Share the signals of all processes, and return the highest of their `values` at each position."""
         number, *highest = group.max([self.signal or 0, *values])
         self.agreed = int(number) or None
         return highest
 
-    def _note(self, number: int, frame: object) -> None:
+    def _handle(self, number: int, frame: object) -> None:
         if self.signal is not None:
             signal.signal(number, self._before[number])
             signal.raise_signal(number)
@@ -72,13 +75,13 @@ class StopRequest:
 
 
 class Stopped(BaseException):
-    """The training saved what it had and ends because it was asked to."""
+    """The training was asked to stop, and has saved its checkpoint."""
 
 
-class Metrics(lightning.Callback):
-    """Reports each optimizer step, and stops at a loss that is not finite before a checkpoint could keep it.
+class MetricsReporter(lightning.Callback):
+    """Reports the metrics of each optimizer step, over all processes.
 
-    The numbers are those of all processes together.
+    Stops the training at a loss that is not finite, before a checkpoint is saved.
     """
 
     def __init__(self, reporter: Reporter, stop: StopRequest) -> None:
@@ -88,14 +91,12 @@ class Metrics(lightning.Callback):
         self._since = time.perf_counter()
         self._tokens = self._clips = 0
         self._step = 0
-        # Tokens, and the seconds that they took.
-        self._all = [0.0, 0.0]
+        self._all_tokens = self._all_seconds = 0.0
 
     @property
     def pace(self) -> float:
-        """Tokens per second over all steps, validations left out; 0 before the first."""
-        tokens, seconds = self._all
-        return tokens / seconds if seconds else 0.0
+        """Tokens per second over all steps, without the time of validations; 0 before the first step."""
+        return self._all_tokens / self._all_seconds if self._all_seconds else 0.0
 
     def on_train_start(self, trainer: lightning.Trainer, module: FineTuning) -> None:
         self._step = trainer.global_step
@@ -111,12 +112,13 @@ class Metrics(lightning.Callback):
         self._step = trainer.global_step
         averages = module.average.take()
         tokens, clips = module.group.sum([self._tokens, self._clips])
-        (peak,) = self._stop.agree(module.group, _peak_memory(module.device))
+        (peak,) = self._stop.exchange(module.group, _peak_memory(module.device))
         self._check_finite(averages["loss"], module.gradient_norm)
         self.loss = averages["loss"]
         now = time.perf_counter()
         seconds, self._since = now - self._since, now
-        self._all = [self._all[0] + tokens, self._all[1] + seconds]
+        self._all_tokens += tokens
+        self._all_seconds += seconds
         self._reporter.metric(
             self._step,
             {
@@ -135,19 +137,20 @@ class Metrics(lightning.Callback):
         self._tokens = self._clips = 0
 
     def on_validation_end(self, trainer: lightning.Trainer, module: FineTuning) -> None:
-        # The time of a validation is not the next step's.
+        # The next step must not count the time of the validation.
         self._since = time.perf_counter()
 
     def _check_finite(self, loss: float, norm: float) -> None:
         if not (math.isfinite(loss) and math.isfinite(norm)):
             raise FishtuiError(
-                f"the loss is not finite at step {self._step} (loss {loss}, gradient norm {norm}); training stopped",
+                f"the loss is not finite at step {self._step} (loss {loss}, gradient norm {norm})",
                 RETRY,
+                code="not-finite",
             )
 
 
 def _peak_memory(device: torch.device) -> int:
-    """Bytes: the GPU's peak allocation, or on CPU the peak resident size of the process."""
+    """Return the peak memory in bytes: allocated on the GPU, or on a CPU resident in this process."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     import resource
@@ -155,8 +158,11 @@ def _peak_memory(device: torch.device) -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-class WholeFiles(TorchCheckpointIO):
-    """Writes checkpoints beside their place and renames them; Lightning's own way goes through memory and /tmp."""
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Writes each checkpoint to a temporary file in its folder and renames it.
+
+    Lightning's own writer needs memory for a second copy, or space in /tmp.
+    """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         """Write `checkpoint` to `path`. Raises FishtuiError if the disk is full."""
@@ -164,22 +170,33 @@ class WholeFiles(TorchCheckpointIO):
             with replacing(Path(path)) as temporary, temporary.open("wb") as file:
                 torch.save(checkpoint, file)
         except RuntimeError as error:
-            # torch's writer says so when it can't finish an archive after a failed write.
+            # torch's archive writer raises it after a failed write.
             raise FishtuiError(
-                f"{path} can't be written: {error}", "Free some space and go on with --resume."
+                f"{path}: cannot write: {reason_of(error)}",
+                "Free some space, then continue with --resume.",
+                code="cannot-write",
             ) from error
 
 
-class Checkpoints(lightning.Callback):
-    """Saves at each validation and at the end, and thins what was saved; keeps where in the data training stands.
+class CheckpointSaver(lightning.Callback):
+    """Saves a checkpoint at each validation and at the end, removes older ones, and tracks the position in the data.
 
-    The files are the first process's alone to write and to look at: others may see an older state of the folder.
+    Training begins at the position `start`. Only the first process reads and writes the files: the others may see an
+    older state of the folder.
     """
 
     def __init__(
-        self, folder: Path, reporter: Reporter, metrics: Metrics, stop: StopRequest, group: Group, validates: bool
+        self,
+        folder: Path,
+        reporter: Reporter,
+        metrics: MetricsReporter,
+        stop: StopRequest,
+        group: Group,
+        start: Position,
+        validates: bool,
     ) -> None:
-        self.next_batch: tuple[int, int] | None = None
+        self.position = start
+        """The position of the next batch."""
         self._folder = folder
         self._reporter = reporter
         self._metrics = metrics
@@ -190,10 +207,10 @@ class Checkpoints(lightning.Callback):
 
     def on_train_start(self, trainer: lightning.Trainer, module: FineTuning) -> None:
         self._step = trainer.global_step
-        self._stop.take_over()
+        self._stop.install_handlers()
 
     def on_validation_start(self, trainer: lightning.Trainer, module: FineTuning) -> None:
-        self._stop.take_over()
+        self._stop.install_handlers()
 
     def on_train_batch_end(
         self, trainer: lightning.Trainer, module: FineTuning, outputs: Any, batch: Batch, batch_idx: int
@@ -201,11 +218,11 @@ class Checkpoints(lightning.Callback):
         if trainer.global_step == self._step:
             return
         self._step = step = trainer.global_step
-        self.next_batch = (batch.epoch, batch.index + 1)
+        self.position = msgspec.structs.replace(self.position, epoch=batch.epoch, index=batch.index + 1)
         due = step % module.settings.validate_every == 0
         last = step >= module.settings.max_steps
         if due and self._validates:
-            # The validation that follows saves.
+            # on_validation_end saves it, with its validation loss.
             return
         if due or last or self._stop.agreed is not None:
             self.save(trainer, module, None)
@@ -214,11 +231,10 @@ class Checkpoints(lightning.Callback):
 
     def on_validation_end(self, trainer: lightning.Trainer, module: FineTuning) -> None:
         values = module.validation.take()
-        self._stop.agree(self._group)
+        self._stop.exchange(self._group)
         if not math.isfinite(values["loss"]):
             raise FishtuiError(
-                f"the validation loss is not finite at step {trainer.global_step}; training stopped",
-                RETRY,
+                f"the validation loss is not finite at step {trainer.global_step}", RETRY, code="not-finite"
             )
         self._reporter.metric(trainer.global_step, {f"validation_{name}": value for name, value in values.items()})
         if trainer.global_step:
@@ -227,15 +243,15 @@ class Checkpoints(lightning.Callback):
             raise Stopped
 
     def validated(self, step: int) -> bool:
-        """Whether the checkpoint of `step` is there with its validation loss."""
+        """Return True if the checkpoint of `step` exists with its validation loss."""
         saved = list_saved(self._folder) if self._group.first else []
         return self._group.share(any(each.step == step and each.validation_loss is not None for each in saved))
 
     def save(self, trainer: lightning.Trainer, module: FineTuning, validation_loss: float | None) -> None:
-        """Write the checkpoint of the present step and thin the others. Raises FishtuiError."""
+        """Save the checkpoint of the current step and remove older ones. Raises FishtuiError."""
         path = checkpoint_path(self._folder, trainer.global_step)
         if self._group.first:
-            # The note goes first: a checkpoint that is there has one, even if we are killed in between.
+            # The losses are first, so that every checkpoint has them even if the process is killed in between.
             write_losses(path, self._train_loss(path), validation_loss)
         if self._group.share(not path.exists()):
             trainer.save_checkpoint(path)
@@ -249,5 +265,5 @@ class Checkpoints(lightning.Callback):
     def _train_loss(self, path: Path) -> float | None:
         if self._metrics.loss is not None:
             return self._metrics.loss
-        # Nothing was trained in this run: what the checkpoint says of its training stands.
+        # No step was trained in this run, so the loss is the one that was recorded with the checkpoint.
         return next((saved.train_loss for saved in list_saved(self._folder) if saved.path == path), None)

@@ -1,16 +1,18 @@
-"""Clips from shards, as the examples that training and validation read."""
+"""Load clips from shards as training examples, and collate them into batches."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils.data import IterableDataset
 
+from fishtui.distributed import Place
 from fishtui.errors import DataError, FishtuiError
 from fishtui.lm.config import ModelConfig
 from fishtui.lm.prompt import IGNORED, Template, sequence_length, training_sequence
@@ -19,11 +21,12 @@ from fishtui.lm.tokenizer import Tokenizer
 from fishtui.shards.packed import read_manifest, shard_paths
 from fishtui.shards.split import VALIDATION, held_out
 from fishtui.shards.stream import Placed, StoredSentence, read_sentences
+from fishtui.training.batches import PlannedBatch, deal_rows
 
 
 @dataclass(frozen=True)
 class Example:
-    """One clip to learn from: `codes` is int16 (codebooks, T); `length` the positions that it takes in a row."""
+    """One clip as the model learns it: `codes` is int16 (codebooks, T), `length` the positions it takes in a row."""
 
     name: str
     speaker: str
@@ -34,19 +37,19 @@ class Example:
 
 @dataclass(frozen=True)
 class Examples:
-    """What the shards hold, split, and the names of the clips that are in neither part.
+    """The clips of the shards: split into training and validation, or by name if they are not used.
 
-    Those are too long for a row, left out because they are unwanted, or empty: without a frame or without a word.
+    `too_long` clips do not fit into a row, `excluded` ones were not wanted, `empty` ones have no frame or no word.
     """
 
     train: list[Example]
     validation: list[Example]
     too_long: list[str]
-    left_out: list[str]
+    excluded: list[str]
     empty: list[str]
 
     def fingerprint(self) -> str:
-        """Tells whether the training clips are the same as another time."""
+        """SHA-256 of the training examples' names, texts and codes, in their order."""
         digest = hashlib.sha256()
         for example in self.train:
             digest.update(repr((example.name, example.text, example.codes.shape)).encode("utf-8", "surrogateescape"))
@@ -61,26 +64,25 @@ def load_examples(
     template: Template,
     max_length: int,
     share: float,
-    unwanted: Collection[str] = (),
+    excluded: Collection[str] = (),
 ) -> Examples:
-    """Every clip of the shards in `protos`, with the manifest's split, or where there is none, one of `share` by hash.
+    """Load every clip of the shards in `protos`, apart from those whose names are in `excluded`.
 
-    Clips whose names are `unwanted` are left out.
-
-    Raises DataError if the shards don't fit together or the codes are of another model, FishtuiError if nothing is
-    left to train on.
+    The manifest decides which clips are held out for validation; without a manifest, a `share` of them is, by hash.
+    Raises DataError if the shards are damaged or hold codes of another model, FishtuiError if no clip is left to
+    train on.
     """
     paths = shard_paths(protos)
     sentences = list(read_sentences(paths))
     names, validation = _names_and_split(protos, sentences, share)
     examples = Examples([], [], [], [], [])
     for (place, sentence), name in zip(sentences, names, strict=True):
-        if name in unwanted:
-            examples.left_out.append(name)
+        if name in excluded:
+            examples.excluded.append(name)
             continue
         text = clean_for_training(sentence.text)
         if not sentence.codes.size or not text:
-            # Shards of other tools may hold such; there is nothing in them to learn from.
+            # Shards of other tools may hold sentences from which nothing can be learned.
             examples.empty.append(name)
             continue
         _check_codes(paths[place.shard], name, sentence, config)
@@ -93,12 +95,13 @@ def load_examples(
             (examples.validation if name in validation else examples.train).append(example)
     if not examples.train:
         counts = (
-            f"{len(examples.too_long)} too long, {len(examples.validation)} held out, {len(examples.left_out)} left "
-            f"out, {len(examples.empty)} empty"
+            f"{len(examples.too_long)} too long, {len(examples.validation)} held out, {len(examples.excluded)} "
+            f"excluded, {len(examples.empty)} empty"
         )
         raise FishtuiError(
-            f"{protos} holds no clip to train on: {counts}",
+            f"{protos}: no clips to train on: {counts}",
             "Add clips, raise train.max_length, or lower pack.validation.",
+            code="no-clips",
         )
     return examples
 
@@ -106,7 +109,7 @@ def load_examples(
 def _names_and_split(
     protos: Path, sentences: Sequence[tuple[Placed, StoredSentence]], share: float
 ) -> tuple[list[str], set[str]]:
-    """Each sentence's clip name, and those held out; without a manifest, both come from their places."""
+    """Return each sentence's clip name, and the names held out; without a manifest both follow from the places."""
     manifest = read_manifest(protos)
     if not manifest:
         names = [f"{sentence.speaker}/{place.shard}.{place.message}.{place.sentence}" for place, sentence in sentences]
@@ -114,7 +117,11 @@ def _names_and_split(
         return names, held_out(zip(speakers, names, strict=True), share)
     places = [Placed(entry["shard"], entry["message"], entry["sentence"]) for entry in manifest]
     if places != [place for place, _ in sentences]:
-        raise DataError(f"the manifest of {protos} is not that of its shards", "Pack again with `fishtui pack`.")
+        raise DataError(
+            f"{protos}: the manifest does not match the shards",
+            "Pack the clips again with `fishtui pack`.",
+            code="manifest-mismatch",
+        )
     return [entry["clip"] for entry in manifest], {entry["clip"] for entry in manifest if entry["split"] == VALIDATION}
 
 
@@ -122,8 +129,10 @@ def _check_codes(path: Path, name: str, sentence: StoredSentence, config: ModelC
     codes = sentence.codes
     if len(codes) != config.num_codebooks or codes.min(initial=0) < 0 or codes.max(initial=0) >= config.codebook_size:
         raise DataError(
-            f"{path}: the codes of {name} are not of this model's {config.num_codebooks} codebooks",
-            "Extract and pack again.",
+            f"{path}: the codes of {name} do not fit this model's {config.num_codebooks} codebooks of "
+            f"{config.codebook_size:,} codes",
+            "Run `fishtui extract` and `fishtui pack` with the codec of this model.",
+            code="foreign-codes",
         )
 
 
@@ -131,9 +140,9 @@ def _check_codes(path: Path, name: str, sentence: StoredSentence, config: ModelC
 class Batch:
     """Rows of sequences: `tokens`, `labels` int64 (B, 1 + codebooks, S); `segments` int64 (B, S), see `DualAR.slow`.
 
-    `positions` counts those that are not padding, `clips` what they hold; `epoch` and `index` say where in the
-    data the batch stands. One that does not `count` stands in for rows that there are none of: it has no part in
-    losses and gradients.
+    `positions` is the number of positions without padding, `clips` the number of clips in them; `epoch` and `index`
+    are the batch's place in the data. Without `counts`, the batch only keeps a process busy that has no rows of its
+    own, and contributes nothing to losses and gradients.
     """
 
     tokens: Tensor
@@ -146,7 +155,7 @@ class Batch:
     counts: bool = True
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Batch:
-        """The same batch on another device."""
+        """Return the same batch on another device."""
         names = ("tokens", "labels", "segments")
         return replace(self, **{name: getattr(self, name).to(device, non_blocking=non_blocking) for name in names})
 
@@ -159,9 +168,12 @@ def collate(
     index: int = 0,
     counts: bool = True,
 ) -> Batch:
-    """A batch of `rows`, each a list of sequences, each a list of clips of one speaker."""
+    """Build a batch from `rows`, each a list of sequences, each a list of examples of one speaker."""
     built = [
-        [training_sequence(template, tokenizer, [(clip.text, clip.codes) for clip in sequence]) for sequence in row]
+        [
+            training_sequence(template, tokenizer, [(example.text, example.codes) for example in sequence])
+            for sequence in row
+        ]
         for row in rows
     ]
     height = len(built[0][0][0])
@@ -180,3 +192,30 @@ def collate(
             start = end
     clips = sum(len(sequence) for row in rows for sequence in row)
     return Batch(tokens, labels, segments, int((segments > 0).sum()), clips, epoch, index, counts)
+
+
+class Batches(IterableDataset):
+    """The part of each planned batch that the process at `place` computes, collated when it is read.
+
+    `plan` starts a new iterator over the whole batches, which hold indices of `examples`.
+    """
+
+    def __init__(
+        self,
+        examples: Sequence[Example],
+        tokenizer: Tokenizer,
+        template: Template,
+        plan: Callable[[], Iterator[PlannedBatch]],
+        place: Place,
+    ) -> None:
+        self._examples = examples
+        self._tokenizer = tokenizer
+        self._template = template
+        self._plan = plan
+        self._place = place
+
+    def __iter__(self) -> Iterator[Batch]:
+        for epoch, index, rows in self._plan():
+            mine, counts = deal_rows(rows, self._place.rank, self._place.world)
+            examples = [[[self._examples[i] for i in sequence] for sequence in row] for row in mine]
+            yield collate(examples, self._tokenizer, self._template, epoch, index, counts)

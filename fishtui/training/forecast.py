@@ -1,4 +1,4 @@
-"""What a training will take, told before it begins."""
+"""Forecast the epochs, memory and hours of a training before it starts."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from fishtui.training.lora import attach, parse_preset
 def forecast(
     settings: TrainSettings, config: ModelConfig, examples: Examples, device: torch.device, pace: float | None
 ) -> dict[str, float]:
-    """Steps in an epoch, epochs, and memory that is needed and free, in GB (10⁹ bytes); hours if a `pace` is known.
+    """Return steps per epoch, epochs, needed and free memory in GB (10⁹ bytes), and, if `pace` is known, hours.
 
-    `pace` is in tokens per second. Each process has a device like this one.
+    `pace` is in tokens per second. Assumes that every process has a device like this one.
     """
     processes = settings.devices * settings.nodes
     plan = Plan(settings.max_length, settings.clips_per_sequence, settings.batch_size * processes, settings.seed)
     steps = len(plan.epoch(examples.train, 0)) / settings.accumulate
     precision = choose_precision(settings.precision, device)
     needed = memory.estimate(
-        _on_paper(settings, config, precision),
+        _meta_model(settings, config, precision),
         settings.batch_size * settings.max_length,
         precision.itemsize,
         settings.gradient_checkpointing == "on",
         device,
     )
-    found = {
+    forecasts = {
         "steps_per_epoch": steps,
         "epochs": settings.max_steps / steps if steps else 0.0,
         "memory_gb": needed.total / 1e9,
@@ -40,14 +40,14 @@ def forecast(
     }
     if pace and steps:
         tokens = sum(example.length for example in examples.train) / steps
-        found["hours"] = settings.max_steps * tokens / pace / 3600
-    return {name: round(value, 3) for name, value in found.items()}
+        forecasts["hours"] = settings.max_steps * tokens / pace / 3600
+    return {name: round(value, 3) for name, value in forecasts.items()}
 
 
-def _on_paper(settings: TrainSettings, config: ModelConfig, precision: torch.dtype) -> DualAR:
-    """The model as it would be trained, without its numbers."""
+def _meta_model(settings: TrainSettings, config: ModelConfig, precision: torch.dtype) -> DualAR:
+    """Return the model as it would be trained, on the meta device: shapes and types without values."""
     with torch.device("meta"):
-        # Which tokens mean what changes nothing of the sizes.
+        # The token ids do not affect the sizes.
         model = DualAR(config, semantic_begin=0, im_end=0)
         if settings.method == "lora":
             model.to(precision)

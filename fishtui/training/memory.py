@@ -1,4 +1,4 @@
-"""How much memory a training needs, before it starts."""
+"""Estimate the memory of a training before it starts."""
 
 from __future__ import annotations
 
@@ -10,19 +10,22 @@ import torch
 from fishtui.lm.config import BlockConfig
 from fishtui.lm.loss import block_logits
 from fishtui.lm.model import DualAR
+from fishtui.runs.reporter import Reporter
+from fishtui.settings import TrainSettings
 from fishtui.training.lora import trainable
+from fishtui.wording import gigabytes
 
-# Gradient, and AdamW's two moments, each float32.
+# Bytes per trained parameter: the gradient and AdamW's two moments, each float32.
 PER_TRAINED = 3 * 4
-# Share of the free memory that may be planned with; the rest is fragmentation and libraries' workspaces.
+# Share of the free memory that a training may plan with; fragmentation and libraries' workspaces need the rest.
 USABLE = 0.9
-# Logits, probabilities that become their gradient, and what the head's own backward pass makes of them.
+# Copies of the logits: themselves, the probabilities that become their gradient, and the head's backward pass.
 LOGITS_COPIES = 3
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """Bytes: `weights` of the model, `optimizer` with gradients, `activations` kept for the backward pass."""
+    """Bytes: the model's `weights`, the `optimizer` with gradients, `activations` kept for the backward pass."""
 
     weights: int
     optimizer: int
@@ -34,11 +37,11 @@ class Estimate:
 
 
 def estimate(model: DualAR, positions: int, element: int, checkpointing: bool, device: torch.device) -> Estimate:
-    """What a step over so many `positions` takes, all of them frames.
+    """Estimate the memory of a step over `positions` positions, all of them frames.
 
-    `element` is the size in bytes that activations are computed in. With `checkpointing` a slow block keeps only its
-    input, and one block's inside exists at a time. The fast transformer and the logits exist for one block of the
-    loss at a time.
+    `element` is the size in bytes of one activation. With `checkpointing`, a slow block keeps only its input, and the
+    activations inside exist for one block at a time. Those of the fast transformer and the logits exist for one block
+    of the loss at a time.
     """
     config = model.config
     lora = any(hasattr(module, "lora_A") for module in model.modules())
@@ -51,7 +54,7 @@ def estimate(model: DualAR, positions: int, element: int, checkpointing: bool, d
     frames = min(positions, logits // (config.num_codebooks * config.codebook_size))
     fast = frames * config.num_codebooks * config.n_fast_layer * kept_per_position(config.fast, element, lora)
     trained = sum(parameter.numel() for parameter in trainable(model).values())
-    # Autocast keeps a copy, in its own type, of weights that rest in float32, as all do that are trained.
+    # Autocast keeps a copy, in its own type, of each float32 weight; trained weights are float32.
     copies = element * trained if element < 4 else 0
     return Estimate(
         weights=sum(parameter.numel() * parameter.element_size() for parameter in model.parameters()) + copies,
@@ -61,20 +64,37 @@ def estimate(model: DualAR, positions: int, element: int, checkpointing: bool, d
 
 
 def kept_per_position(block: BlockConfig, element: int, lora: bool) -> int:
-    """Bytes that autograd keeps of one block per position."""
+    """Return the bytes that autograd keeps of one block, per position."""
     heads = block.n_head * block.head_dim
     key = block.n_local_heads * block.head_dim
-    # In float32: the input of either norm and its normalised form, and q and k before they are rotated.
+    # In float32: the input of both norms and its normalised form, and q and k before their rotation.
     wide = 4 * block.dim + heads + key
     # Both normed inputs; q, and k and v repeated for all heads; attention's output; gate, its silu, up, product.
     narrow = 2 * block.dim + 3 * heads + 2 * heads + 4 * block.intermediate_size
-    # An adapted layer's dropout keeps its mask and what it lets through.
+    # An adapted layer's dropout keeps its mask and its output.
     dropped = 2 * (4 * block.dim + heads + block.intermediate_size) if lora else 0
     return 4 * wide + element * (narrow + dropped)
 
 
 def available(device: torch.device) -> int:
-    """Bytes free now on the device."""
+    """Return the bytes that are free on the device now."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
     return psutil.virtual_memory().available
+
+
+def choose_checkpointing(
+    model: DualAR, settings: TrainSettings, device: torch.device, precision: torch.dtype, reporter: Reporter
+) -> bool:
+    """Return True if the training needs gradient checkpointing: as set, or with `auto` if memory is short without."""
+    if settings.gradient_checkpointing != "auto":
+        return settings.gradient_checkpointing == "on"
+    positions = settings.batch_size * settings.max_length
+    free = available(device) * USABLE
+    needed = estimate(model, positions, precision.itemsize, False, device).total
+    if needed > free:
+        reporter.note(
+            f"gradient checkpointing is on: without it, training needs about {gigabytes(needed)} and "
+            f"{gigabytes(free)} are free"
+        )
+    return needed > free

@@ -1,4 +1,4 @@
-"""The fine-tuning as a Lightning module: losses, optimizer, and what a checkpoint holds."""
+"""The fine-tuning as a Lightning module: losses, optimizer, and the content of a checkpoint."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ BETAS = (0.9, 0.95)
 EPSILON = 1e-5
 
 
-class Average:
-    """Loss, its parts and top-5 accuracy over several batches of all processes, weighted as if they were one."""
+class LossAverage:
+    """The mean loss, its parts and top-5 accuracy over batches of all processes, as if they were one batch."""
 
     def __init__(self, group: Group) -> None:
         self._group = group
         self._sums: Tensor | None = None
 
     def add(self, part: Losses) -> None:
-        """Take in the losses of one batch; nothing is moved off its device."""
+        """Add the losses of one batch, without waiting for its device."""
         sums = torch.stack(
             [
                 part.base * part.tokens,
@@ -48,7 +48,7 @@ class Average:
         self._sums = sums if self._sums is None else self._sums + sums
 
     def take(self) -> dict[str, float]:
-        """The averages so far, from which counting starts anew; all processes must ask."""
+        """Return the averages and start again from zero; all processes must call it."""
         sums = self._sums.tolist() if self._sums is not None else [0.0] * 6
         base, semantic, tokens, codes, hits, top5 = self._group.sum(sums)
         self._sums = None
@@ -57,9 +57,10 @@ class Average:
 
 
 class FineTuning(lightning.LightningModule):
-    """Trains those parameters of `model` that require gradients; `origin` tells where training stands when asked.
+    """Trains the parameters of `model` that require gradients.
 
-    The processes of `group` train one model on the parts of one batch.
+    `origin` returns the description that each checkpoint gets. The processes of `group` train one model, each on its
+    rows of every batch.
     """
 
     def __init__(self, model: DualAR, settings: TrainSettings, origin: Callable[[], Origin], group: Group) -> None:
@@ -68,19 +69,19 @@ class FineTuning(lightning.LightningModule):
         self.settings = settings
         self.origin = origin
         self.group = group
-        self.average = Average(group)
-        self.validation = Average(group)
+        self.average = LossAverage(group)
+        self.validation = LossAverage(group)
         self.gradient_norm = self.learning_rate = 0.0
         # A checkpoint holds the trained parameters only.
         self.strict_loading = False
         self._random_state: dict[str, Tensor] | None = None
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
-        """The loss to minimise, a scalar."""
+        """Return the loss to minimise, a scalar."""
         together = self.group.place.world > 1
 
         def weigh(*counts: int) -> tuple[float, float]:
-            """Gradients are averaged over the processes: that is to give those of the whole batch's means."""
+            """Return the weights with which the mean gradient over the processes is the gradient of the whole batch."""
             mine = counts if batch.counts else (0, 0)
             totals = self.group.sum(mine)
             base, semantic = (self.group.place.world * a / max(b, 1) for a, b in zip(mine, totals, strict=True))
@@ -92,24 +93,24 @@ class FineTuning(lightning.LightningModule):
         return part.total
 
     def validation_step(self, batch: Batch, index: int) -> None:
-        """Take the batch into the validation's average."""
+        """Add the batch to the validation's average."""
         part = losses(self.model, batch.tokens, batch.labels, batch.segments)
         if batch.counts:
             self.validation.add(part)
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
-        """Lightning asks for it, since a Batch is no tensor."""
+        """Move the batch, which Lightning cannot: it is not a tensor."""
         return batch.to(device, non_blocking=True)
 
     def configure_gradient_clipping(self, optimizer: Any, *args: Any, **options: Any) -> None:
-        """Clip, and keep the norm from before and the rate of the step that comes, for the metrics."""
+        """Clip the gradients; keep their norm before clipping, and the learning rate, for the metrics."""
         parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-        clip = clip_gradients if self._shared_out else torch.nn.utils.clip_grad_norm_
+        clip = clip_gradients if self._sharded else torch.nn.utils.clip_grad_norm_
         self.gradient_norm = float(clip(parameters, self.settings.clip_norm))
         self.learning_rate = optimizer.param_groups[0]["lr"]
 
     def configure_optimizers(self) -> Any:
-        """AdamW, and a learning rate that climbs from 0 over the warm-up and then stays."""
+        """Return AdamW and a learning rate that rises linearly from 0 over the warm-up and is then constant."""
         settings = self.settings
         optimizer = torch.optim.AdamW(
             trainable(self.model).values(),
@@ -124,16 +125,16 @@ class FineTuning(lightning.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     @property
-    def _shared_out(self) -> bool:
+    def _sharded(self) -> bool:
         return any(isinstance(parameter, DTensor) for parameter in self.model.parameters())
 
     @property
     def _fused(self) -> bool:
-        # No kernel takes tensors that are shared out together with others.
-        return self.device.type == "cuda" and not self._shared_out
+        # The fused kernel does not accept sharded tensors together with whole ones.
+        return self.device.type == "cuda" and not self._sharded
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the trained parameters only; add where training stands and the random state."""
+        """Keep only the trained parameters; add the origin and the random state."""
         kept = {f"model.{name}" for name in trainable(self.model)}
         checkpoint["state_dict"] = {name: value for name, value in checkpoint["state_dict"].items() if name in kept}
         checkpoint[KEY] = msgspec.to_builtins(self.origin())
@@ -142,11 +143,11 @@ class FineTuning(lightning.LightningModule):
             checkpoint["random_state"]["cuda"] = torch.cuda.get_rng_state(self.device)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Remember the random state until training starts, for what comes before then may draw."""
+        """Keep the random state until training starts, because random numbers may be drawn before."""
         self._random_state = checkpoint.get("random_state")
 
     def on_train_start(self) -> None:
-        """Go on with the checkpoint's random state, but at the learning rate and decay that are set now."""
+        """Restore the checkpoint's random state, but set learning rate and decay from the settings."""
         schedule = self.lr_schedulers()
         if isinstance(schedule, LambdaLR):
             schedule.base_lrs = [self.settings.learning_rate] * len(schedule.base_lrs)
@@ -156,7 +157,7 @@ class FineTuning(lightning.LightningModule):
                 group["weight_decay"] = self.settings.weight_decay
                 group["fused"] = self._fused
         if self.group.place.rank:
-            # Dropout is to be another one in each process; a checkpoint keeps the first one's.
+            # Dropout must differ between processes, and a checkpoint holds the random state of the first process only.
             step = self.trainer.global_step
             numbers = np.random.SeedSequence([self.settings.seed, self.group.place.rank, step])
             torch.manual_seed(int(numbers.generate_state(1)[0]))

@@ -1,4 +1,4 @@
-"""What a checkpoint says of itself: of which base it is, how it was made, and where in the data it stands."""
+"""The origin that each checkpoint records: its base, its training method and its position in the data."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ VERSION = 1
 
 
 class Position(msgspec.Struct, frozen=True):
-    """The next batch: `index` of `epoch`, both from 0, in data of this fingerprint in this order.
+    """The next batch: `index` of `epoch`, both from 0, in the data of this fingerprint with this order.
 
-    `first` is the epoch in which that data was first trained on, or its order last changed before all were seen.
+    `first` is the epoch from which on the clips trained on are counted: the epoch in which the data was new, or in
+    which its order changed before every clip had been trained on.
     """
 
     epoch: int = 0
@@ -30,7 +31,7 @@ class Position(msgspec.Struct, frozen=True):
 
 
 class Origin(msgspec.Struct, frozen=True):
-    """Kept in each checkpoint under `fishtui`."""
+    """The base, method and position of a checkpoint; stored in it under the key `fishtui`."""
 
     base: str
     base_sha256: str
@@ -43,14 +44,23 @@ class Origin(msgspec.Struct, frozen=True):
 
 
 def read_checkpoint(path: Path) -> tuple[Origin, dict[str, Any]]:
-    """A checkpoint of ours: its origin, and all that it holds. Raises CheckpointError if it is another's or damaged."""
+    """Return the origin and the whole content of a checkpoint that fishtui trained.
+
+    Raises CheckpointError if it is damaged or comes from another tool.
+    """
     content = read_file(path)
     if KEY not in content:
-        raise CheckpointError(f"{path} was not written by fishtui", "Give a checkpoint from results/NAME/checkpoints.")
+        raise CheckpointError(
+            f"{path}: not a checkpoint of `fishtui train`",
+            "Give a checkpoint from results/NAME/checkpoints.",
+            code="not-a-checkpoint",
+        )
     try:
         origin = msgspec.convert(content[KEY], Origin)
     except msgspec.ValidationError as error:
-        raise CheckpointError(f"{path} can't be used: {error}", "It may come from a newer fishtui; update.") from error
+        raise CheckpointError(
+            f"{path}: cannot read its origin: {error}", "Update fishtui if a newer version wrote it.", code="damaged"
+        ) from error
     if origin.version > VERSION:
-        raise CheckpointError(f"{path} comes from a newer fishtui", "Update fishtui.")
+        raise CheckpointError(f"{path}: written by a newer version of fishtui", "Update fishtui.", code="newer-version")
     return origin, content

@@ -1,4 +1,4 @@
-"""Training in several processes under Lightning: as copies of the model (DDP), or with its blocks shared out (FSDP)."""
+"""Training in several processes under Lightning: with copies of the model (DDP), or with sharded blocks (FSDP)."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from fishtui.distributed import Place
 from fishtui.lm.model import DualAR
 
 
-class Started(ClusterEnvironment):
-    """Tells Lightning that the processes are started and joined already, each with one device of its own.
+class JoinedProcesses(ClusterEnvironment):
+    """The processes of a training, already started and connected, each with one device of its own.
 
-    To Lightning each is a machine by itself, since it may see no other GPU than its own, and machines may have
-    different numbers of them.
+    To Lightning each process is a separate machine, because a process may see only its own GPU, and machines may have
+    different numbers of GPUs.
     """
 
     def __init__(self, place: Place) -> None:
@@ -52,13 +52,13 @@ class Started(ClusterEnvironment):
         return self._place.world
 
     def set_world_size(self, size: int) -> None:
-        """It is the launcher's to set."""
+        """Do nothing: the launcher has set it."""
 
     def global_rank(self) -> int:
         return self._place.rank
 
     def set_global_rank(self, rank: int) -> None:
-        """It is the launcher's to set."""
+        """Do nothing: the launcher has set it."""
 
     def local_rank(self) -> int:
         return 0
@@ -68,105 +68,106 @@ class Started(ClusterEnvironment):
 
 
 def parallel_options(strategy: Literal["ddp", "fsdp"], place: Place, precision: torch.dtype) -> dict[str, Any]:
-    """What `lightning.Trainer` is told of the other processes."""
-    chosen = Sharded(precision) if strategy == "fsdp" else DDPStrategy(find_unused_parameters=False)
-    # Blocks that are first gathered in inference mode could not be trained with afterwards.
+    """Return the arguments of `lightning.Trainer` for training in several processes."""
+    chosen = ShardedStrategy(precision) if strategy == "fsdp" else DDPStrategy(find_unused_parameters=False)
+    # Blocks that are first gathered in inference mode cannot be trained afterwards.
     return {"strategy": chosen, "num_nodes": place.world, "inference_mode": strategy != "fsdp"}
 
 
-class Sharded(DDPStrategy):
-    """Shares out the weights of the slow transformer's blocks, their gradients and optimizer states (FSDP2).
+class ShardedStrategy(DDPStrategy):
+    """Shards the slow transformer's blocks: weights, gradients and optimizer states (FSDP2).
 
-    Each block is whole only while it computes. All else is held by every process: the loss takes gradients of the
-    heads and the fast transformer by itself, from the parameters as they are. Checkpoints hold whole tensors, just as
-    without sharing. Needs `FineTuning` to average the gradients of what isn't shared out (`clip_gradients`).
+    A block is whole only while it computes. Every process holds the rest of the model, because the loss computes the
+    gradients of the heads and of the fast transformer itself. Checkpoints hold whole tensors, as without sharding.
+    `FineTuning` averages the gradients of the parameters that are not sharded (`clip_gradients`).
     """
 
     def __init__(self, precision: torch.dtype) -> None:
         super().__init__()
         narrow = precision if precision.itemsize < 4 else None
-        # Gathered in the type that they are computed in; else autocast's copies of all blocks would be kept.
+        # Blocks are gathered in the type they compute in; otherwise autocast would keep a copy of every block.
         self._policy = MixedPrecisionPolicy(
             param_dtype=narrow, reduce_dtype=torch.float32 if narrow else None, cast_forward_inputs=False
         )
-        self._shared_out = False
+        self._sharded = False
 
     def setup(self, trainer: lightning.Trainer) -> None:
         assert self.accelerator is not None
         assert self.lightning_module is not None
         self.accelerator.setup(trainer)
         self.precision_plugin.convert_module(self.lightning_module)
-        if not self._shared_out:
+        if not self._sharded:
             self.model_to_device()
             module: Any = self.lightning_module
-            share_out(module.model, self.root_device, self._policy)
-            self._shared_out = True
+            shard_blocks(module.model, self.root_device, self._policy)
+            self._sharded = True
         if trainer.state.fn == TrainerFn.FITTING:
             self.setup_optimizers(trainer)
         self.setup_precision_plugin()
 
     def teardown(self) -> None:
-        """Leave the model where it is: what is shared out stays on its device between validation and training."""
+        """Leave the model on its device: sharded blocks stay there between validation and training."""
         assert self.accelerator is not None
         self.precision_plugin.teardown()
         self.accelerator.teardown()
         self.checkpoint_io.teardown()
 
     def lightning_module_state_dict(self) -> dict[str, Any]:
-        """The trained parameters, whole; the others are in the base."""
+        """Return the trained parameters as whole tensors; the others are in the base."""
         assert self.lightning_module is not None
         named = self.lightning_module.named_parameters()
-        return {name: whole(value.detach()) for name, value in named if value.requires_grad}
+        return {name: full_tensor(value.detach()) for name, value in named if value.requires_grad}
 
     def optimizer_state(self, optimizer: Optimizer) -> dict[str, Any]:
-        """As without sharing: whole tensors, parameters numbered in their order."""
+        """Return the state as without sharding: whole tensors, parameters numbered in their order."""
         content: dict[str, Any] = super().optimizer_state(optimizer)
         content["state"] = {
-            number: {name: whole(value) for name, value in state.items()} for number, state in content["state"].items()
+            number: {name: full_tensor(value) for name, value in state.items()}
+            for number, state in content["state"].items()
         }
         return content
 
     def load_optimizer_state_dict(self, checkpoint: Mapping[str, Any]) -> None:
-        """Share out the states as their parameters are."""
+        """Shard the states like their parameters."""
         for optimizer, content in zip(self.optimizers, checkpoint["optimizer_states"], strict=True):
             optimizer.load_state_dict({**content, "state": {}})
             for group, saved in zip(optimizer.param_groups, content["param_groups"], strict=True):
                 for parameter, number in zip(group["params"], saved["params"], strict=True):
                     state = content["state"].get(number, {})
-                    optimizer.state[parameter] = {name: like(parameter, value) for name, value in state.items()}
+                    optimizer.state[parameter] = {name: shard_like(parameter, value) for name, value in state.items()}
 
 
-def share_out(model: DualAR, device: torch.device, policy: MixedPrecisionPolicy) -> None:
-    """Leave each process its share of the blocks of the slow transformer; `model` must be on `device`."""
+def shard_blocks(model: DualAR, device: torch.device, policy: MixedPrecisionPolicy) -> None:
+    """Shard the blocks of the slow transformer over the processes; `model` must be on `device`."""
     mesh = init_device_mesh(device.type, (distributed.get_world_size(),))
     inside = {parameter for block in model.layers for parameter in block.parameters()}
     for block in model.layers:
         fully_shard(block, mesh=mesh, mp_policy=policy)
-    # As their root the model lets a block be gathered while the one before it computes.
+    # With the model as their root, a block is gathered while the previous block computes.
     fully_shard(model, mesh=mesh, mp_policy=policy, ignored_params=set(model.parameters()) - inside)
     register_fsdp_forward_method(model, "slow")
 
 
-def whole(value: Any) -> Any:
-    """A tensor that is shared out, put together on the CPU; all processes must ask for it. Anything else as it is."""
+def full_tensor(value: Any) -> Any:
+    """Gather a sharded tensor on the CPU; all processes must call it. Other values are returned unchanged."""
     return value.full_tensor().cpu() if isinstance(value, DTensor) else value
 
 
-def like(parameter: Parameter, value: Any) -> Any:
-    """What the optimizer keeps of a parameter, each process its share; single numbers stay as they are."""
+def shard_like(parameter: Parameter, value: Any) -> Any:
+    """Return an optimizer state sharded like its parameter; single numbers are returned unchanged."""
     if not isinstance(value, Tensor) or value.shape != parameter.shape:
         return value
     value = value.to(parameter.device)
     if not isinstance(parameter, DTensor):
         return value
-    # Every process has read the whole: nothing is sent.
+    # Every process has read the whole tensor, so nothing is sent.
     return distribute_tensor(value, parameter.device_mesh, parameter.placements, src_data_rank=None)
 
 
 def clip_gradients(parameters: Iterable[Parameter], limit: float) -> float:
-    """Clip the gradients' common norm at `limit` where some are shared out; returns the norm from before.
+    """Clip the norm of all gradients at `limit`, some of them sharded, and return the norm before clipping.
 
-    Gradients that aren't shared out are averaged over the processes first.
+    Gradients that are not sharded are averaged over the processes first.
     """
     trained = list(parameters)
     squares = torch.zeros(2, dtype=torch.float64, device=trained[0].device)

@@ -7,7 +7,7 @@ from itertools import islice
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fishtui.training.batches import Plan, alone, dealt, endless
+from fishtui.training.batches import Plan, deal_rows, plan_validation
 
 MAX_LENGTH = 100
 
@@ -44,13 +44,13 @@ def test_in_each_epoch_every_clip_stands_exactly_once_whole_and_with_its_speaker
 
 @given(CLIPS.filter(bool), PLANS, st.integers(0, 40))
 def test_going_on_from_any_batch_is_as_if_never_stopped(clips, plan: Plan, done: int) -> None:
-    whole = list(islice(endless(plan, clips, 0, 0), done + 10))
+    whole = list(islice(plan.batches_from(clips, 0, 0), done + 10))
     epoch, index, _ = whole[done]
-    assert list(islice(endless(plan, clips, epoch, index), 10)) == whole[done:]
+    assert list(islice(plan.batches_from(clips, epoch, index), 10)) == whole[done:]
     # The position after a batch may be the end of its epoch.
     if done:
         epoch, index, _ = whole[done - 1]
-        assert list(islice(endless(plan, clips, epoch, index + 1), 10)) == whole[done:]
+        assert list(islice(plan.batches_from(clips, epoch, index + 1), 10)) == whole[done:]
 
 
 def test_epochs_and_seeds_differ_in_order() -> None:
@@ -68,8 +68,8 @@ def test_rows_are_well_filled() -> None:
 
 @given(CLIPS)
 def test_validation_takes_every_clip_alone_in_the_same_batches(clips) -> None:
-    places = list(alone(clips, MAX_LENGTH, 2))
-    assert places == list(alone(clips, MAX_LENGTH, 2))
+    places = list(plan_validation(clips, MAX_LENGTH, 2))
+    assert places == list(plan_validation(clips, MAX_LENGTH, 2))
     sequences = [sequence for _, _, rows in places for row in rows for sequence in row]
     assert sorted(index for sequence in sequences for index in sequence) == list(range(len(clips)))
     assert all(len(sequence) == 1 for sequence in sequences)
@@ -78,7 +78,7 @@ def test_validation_takes_every_clip_alone_in_the_same_batches(clips) -> None:
 @given(st.lists(st.just([[0]]), min_size=1, max_size=9), st.integers(1, 5))
 def test_each_row_counts_in_one_process_and_none_is_without(rows, world: int) -> None:
     numbered = [[[number]] for number in range(len(rows))]
-    shares = [dealt(numbered, rank, world) for rank in range(world)]
+    shares = [deal_rows(numbered, rank, world) for rank in range(world)]
     assert all(share for share, _ in shares)
     assert sorted(row for share, counts in shares if counts for row in share) == numbered
     sizes = [len(share) if counts else 0 for share, counts in shares]

@@ -6,7 +6,6 @@ import torch
 from fishtui.lm.loss import losses
 from fishtui.runs.reporter import Reporter
 from fishtui.settings import TrainSettings
-from fishtui.stages.train import _checkpointing
 from fishtui.training import memory
 from fishtui.training.lora import attach, parse_preset
 from tests.lm.tiny import tiny_labels, tiny_model, tiny_tokens
@@ -56,7 +55,7 @@ def test_the_estimate_is_near_what_autograd_keeps(lora: bool, checkpointing: boo
 def test_checkpointing_is_on_only_when_memory_asks_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
     model = tiny_model()
     settings = TrainSettings(batch_size=4, max_length=1000)
-    decide = lambda: _checkpointing(model, settings, CPU, torch.float32, Reporter())  # noqa: E731
+    decide = lambda: memory.choose_checkpointing(model, settings, CPU, torch.float32, Reporter())  # noqa: E731
     needed = memory.estimate(model, 4000, 4, False, CPU).total
     monkeypatch.setattr(memory, "available", lambda device: 2 * needed)
     assert not decide()
