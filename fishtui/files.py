@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from fishtui.errors import FishtuiError
-from fishtui.wording import cannot_write
+from fishtui.errors import DataError, FishtuiError
+from fishtui.wording import cannot_read, cannot_write
 
 # In bytes; what nearly every file system takes.
 LONGEST_NAME = 255
@@ -74,6 +74,17 @@ def write_bytes(path: Path, content: bytes) -> None:
 def write_text(path: Path, content: str) -> None:
     """Write `path` as UTF-8, whole or not at all. Raises FishtuiError."""
     write_bytes(path, content.encode("utf-8"))
+
+
+def read_if_present(path: Path) -> bytes | None:
+    """Return a file's content, None if it does not exist. Raises DataError."""
+    try:
+        regular(path)
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise cannot_read(path, error, DataError) from error
 
 
 def regular(path: Path) -> os.stat_result:

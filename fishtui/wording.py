@@ -33,6 +33,11 @@ def gigabytes(value: float) -> str:
     return f"{value / 1e9:.1f} GB" if value < 1e10 else f"{value / 1e9:,.0f} GB"
 
 
+def shortened(text: str, limit: int = 60) -> str:
+    """`text`, cut to `limit` characters with an ellipsis if it is longer."""
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """`Did you mean rate?` if a known word is close to `word`, otherwise an empty string."""
     nearest = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)

@@ -1,40 +1,247 @@
-"""Checks of a recording: by its header, and by what decoding it has measured."""
+"""Checks of a recording, by its header and its measurements."""
 
 from __future__ import annotations
 
 import os
 from typing import TYPE_CHECKING
 
-from fishtui.checks.facts import ClipCheck, ClipFacts
+from fishtui.checks import repairs
+from fishtui.checks.facts import ClipFacts
+from fishtui.checks.registry import ERROR, WARNING, check
 from fishtui.dataset import FOREIGN_EXTENSIONS
 from fishtui.settings import Settings
 
 if TYPE_CHECKING:
     from fishtui.audio.measure import Measurements
 
-# The loudest 20 ms of a clip without anything to hear lie below the absolute gate of ITU-R BS.1770.
+# A clip whose loudest 20 ms are below this is silent: the absolute gate of ITU-R BS.1770.
 SILENT_DBFS = -70.0
-# A clip that stands this near to the highest peak allowed can't be made louder.
+# A clip whose peak is this near to the highest allowed cannot be made louder.
 NEAR_PEAK_DB = 0.5
 
 
+@check(
+    "foreign-format",
+    ERROR,
+    "The recording is in a format that fishtui does not read, so it is not used.",
+    "Convert it to wav or flac.",
+)
 def foreign_format(facts: ClipFacts, settings: Settings) -> str | None:
     extensions = {os.path.splitext(name)[1].lower() for name in facts.files}
     return ", ".join(sorted(extensions & FOREIGN_EXTENSIONS)) or None
 
 
+@check(
+    "unreadable",
+    ERROR,
+    "The recording is damaged, cut short or not audio, so it is not used.",
+    "Copy it again from its source, or convert it to wav or flac.",
+)
 def unreadable(facts: ClipFacts, settings: Settings) -> str | None:
     problem = _fault("unreadable", facts)
-    # Of a foreign format it is already said.
+    # `foreign-format` reports those already.
     return None if problem is None or foreign_format(facts, settings) else problem
 
 
+@check(
+    "empty-audio",
+    ERROR,
+    "The file contains no sound at all.",
+    "Record it again, or remove the clip.",
+)
 def empty_audio(facts: ClipFacts, settings: Settings) -> str | None:
     return _fault("empty-audio", facts)
 
 
+@check(
+    "wrong-extension",
+    WARNING,
+    "The file's format differs from its extension; fishtui reads it, but other tools may not.",
+    "Rename it to its true extension.",
+    fix=repairs.correct_extension,
+)
+def wrong_extension(facts: ClipFacts, settings: Settings) -> str | None:
+    if facts.header is None or len(facts.files) != 1:
+        return None
+    extension = os.path.splitext(facts.files[0])[1]
+    if extension.lower() in facts.header.extensions:
+        return None
+    return f"{extension} contains {facts.header.format}"
+
+
+@check(
+    "too-short",
+    WARNING,
+    "The clip is so short that the voice learns little from it.",
+    "Join it with a neighbouring clip, or reject it.",
+)
+def too_short(facts: ClipFacts, settings: Settings) -> str | None:
+    if facts.header is None or facts.header.seconds >= settings.checks.min_seconds:
+        return None
+    return f"{facts.header.seconds:.2f} s"
+
+
+@check(
+    "too-long",
+    WARNING,
+    "The clip is so long that training needs more memory for it or skips it.",
+    "Split it at a pause.",
+)
+def too_long(facts: ClipFacts, settings: Settings) -> str | None:
+    if facts.header is None or facts.header.seconds <= settings.checks.max_seconds:
+        return None
+    return f"{facts.header.seconds:.1f} s"
+
+
+@check(
+    "low-sample-rate",
+    WARNING,
+    "The recording has a low sample rate, so the voice will sound muffled.",
+    "Use the original recording if it has a higher rate.",
+)
+def low_sample_rate(facts: ClipFacts, settings: Settings) -> str | None:
+    if facts.header is None or facts.header.rate >= settings.checks.min_sample_rate:
+        return None
+    return f"{facts.header.rate} Hz"
+
+
+@check(
+    "not-finite",
+    ERROR,
+    "Some samples are not finite numbers, which would spoil the training.",
+    "Export the recording again.",
+)
 def not_finite(facts: ClipFacts, settings: Settings) -> str | None:
     return _fault("not-finite", facts)
+
+
+@check(
+    "silent",
+    ERROR,
+    "The recording contains only silence, so its transcript would teach silence.",
+    "Record it again, or remove the clip.",
+)
+def silent(facts: ClipFacts, settings: Settings) -> str | None:
+    measured = facts.measured
+    if measured is None or measured.fault or not _is_silent(measured):
+        return None
+    return "digital silence" if measured.level is None else f"no sound above {measured.level:.0f} dBFS"
+
+
+@check(
+    "clipped",
+    WARNING,
+    "The waveform is cut off at full scale, and the voice learns the distortion.",
+    "Listen to it; use a recording with less gain if there is one, or reject the clip.",
+)
+def clipped(facts: ClipFacts, settings: Settings) -> str | None:
+    measured = _audible(facts)
+    if measured is None or measured.clipped_runs <= settings.checks.max_clipped_runs:
+        return None
+    return f"{measured.clipped_samples} samples in {measured.clipped_runs} places"
+
+
+@check(
+    "loudness",
+    WARNING,
+    "The clip is much louder or quieter than the target, so the voice's loudness will vary.",
+    "Set all clips to one loudness with `fishtui normalize`.",
+    fix=repairs.set_loudness,
+)
+def loudness(facts: ClipFacts, settings: Settings) -> str | None:
+    measured = _audible(facts)
+    if measured is None or measured.loudness is None or measured.peak is None:
+        return None
+    target = settings.normalize.loudness
+    if abs(measured.loudness - target) <= settings.checks.loudness_tolerance:
+        return None
+    if measured.loudness < target and measured.peak >= settings.normalize.peak - NEAR_PEAK_DB:
+        return None
+    return f"{measured.loudness:.1f} LUFS, target {target:g}"
+
+
+@check(
+    "band-limited",
+    WARNING,
+    "There is almost no sound above 8 kHz, although the sample rate allows it, so the voice will sound muffled.",
+    "Use the original recording if there is one.",
+)
+def band_limited(facts: ClipFacts, settings: Settings) -> str | None:
+    measured = _audible(facts)
+    if measured is None or measured.band is None or measured.band >= settings.checks.min_high_band:
+        return None
+    return f"{measured.band:.0f} dB above 8 kHz"
+
+
+@check(
+    "stereo",
+    WARNING,
+    "The channels differ, and training uses their mean, which may sound hollow or mix two voices.",
+    "Listen to both channels; keep one of them, or the mean.",
+    fix=repairs.mix_to_mono,
+)
+def stereo(facts: ClipFacts, settings: Settings) -> str | None:
+    # Opposite channels cancel each other out when they are mixed, so silent clips are judged too.
+    measured = facts.measured
+    if measured is None or measured.channel_difference <= settings.checks.max_channel_difference:
+        return None
+    return f"the channels differ by {measured.channel_difference:.0%}"
+
+
+@check(
+    "dc-offset",
+    WARNING,
+    "The waveform is not centred on zero, which costs headroom and can cause clicks.",
+    "Apply a high-pass filter at 20 Hz.",
+)
+def dc_offset(facts: ClipFacts, settings: Settings) -> str | None:
+    measured = _audible(facts)
+    if measured is None or abs(measured.dc) <= settings.checks.max_dc_offset:
+        return None
+    return f"{measured.dc:+.1%} of full scale"
+
+
+@check(
+    "silence-at-ends",
+    WARNING,
+    "There is long silence before or after the speech, and the voice learns to pause there.",
+    "Trim the silence.",
+    fix=repairs.trim_ends,
+)
+def silence_at_ends(facts: ClipFacts, settings: Settings) -> str | None:
+    measured = _audible(facts)
+    if measured is None:
+        return None
+    limit = settings.checks.max_end_silence
+    ends = [
+        *([f"{measured.lead:.1f} s before"] if measured.lead > limit else []),
+        *([f"{measured.trail:.1f} s after"] if measured.trail > limit else []),
+    ]
+    return ", ".join(ends) or None
+
+
+@check(
+    "silence-inside",
+    WARNING,
+    "There is a long pause inside the speech, or words are missing, and the voice learns such pauses.",
+    "Listen to it; split the clip there, or shorten the pause.",
+)
+def silence_inside(facts: ClipFacts, settings: Settings) -> str | None:
+    measured = _audible(facts)
+    return f"{measured.gap:.1f} s" if measured and measured.gap > settings.checks.max_silence else None
+
+
+@check(
+    "noisy",
+    WARNING,
+    "There is much background noise, and the voice learns it.",
+    "Listen to it; remove the noise, or reject the clip.",
+)
+def noisy(facts: ClipFacts, settings: Settings) -> str | None:
+    measured = _audible(facts)
+    if measured is None or measured.snr is None or measured.snr >= settings.checks.min_snr:
+        return None
+    return f"{measured.snr:.0f} dB"
 
 
 def _fault(code: str, facts: ClipFacts) -> str | None:
@@ -45,131 +252,11 @@ def _fault(code: str, facts: ClipFacts) -> str | None:
     return None
 
 
-def wrong_extension(facts: ClipFacts, settings: Settings) -> str | None:
-    if facts.header is None or len(facts.files) != 1:
-        return None
-    extension = os.path.splitext(facts.files[0])[1]
-    if extension.lower() in facts.header.extensions:
-        return None
-    return f"{extension} holds {facts.header.format}"
-
-
-def too_short(facts: ClipFacts, settings: Settings) -> str | None:
-    if facts.header is None or facts.header.seconds >= settings.checks.min_seconds:
-        return None
-    return f"{facts.header.seconds:.2f} s"
-
-
-def too_long(facts: ClipFacts, settings: Settings) -> str | None:
-    if facts.header is None or facts.header.seconds <= settings.checks.max_seconds:
-        return None
-    return f"{facts.header.seconds:.1f} s"
-
-
-def low_sample_rate(facts: ClipFacts, settings: Settings) -> str | None:
-    if facts.header is None or facts.header.rate >= settings.checks.min_sample_rate:
-        return None
-    return f"{facts.header.rate} Hz"
-
-
-def silent(facts: ClipFacts, settings: Settings) -> str | None:
-    measured = facts.measured
-    if measured is None or measured.fault or not _is_silent(measured):
-        return None
-    return "digital silence" if measured.level is None else f"nothing above {measured.level:.0f} dBFS"
-
-
 def _is_silent(measured: Measurements) -> bool:
     return measured.level is None or measured.level < SILENT_DBFS
 
 
-def _heard(facts: ClipFacts) -> Measurements | None:
-    """What was measured of a clip with something to hear."""
+def _audible(facts: ClipFacts) -> Measurements | None:
+    """The measurements of a clip that is not silent; None if it is silent or not measured."""
     measured = facts.measured
     return None if measured is None or measured.fault or _is_silent(measured) else measured
-
-
-def clipped(facts: ClipFacts, settings: Settings) -> str | None:
-    heard = _heard(facts)
-    if heard is None or heard.clipped_runs <= settings.checks.max_clipped_runs:
-        return None
-    return f"{heard.clipped_samples} samples in {heard.clipped_runs} places"
-
-
-def loudness(facts: ClipFacts, settings: Settings) -> str | None:
-    heard = _heard(facts)
-    if heard is None or heard.loudness is None or heard.peak is None:
-        return None
-    target = settings.normalize.loudness
-    if abs(heard.loudness - target) <= settings.checks.loudness_tolerance:
-        return None
-    if heard.loudness < target and heard.peak >= settings.normalize.peak - NEAR_PEAK_DB:
-        return None
-    return f"{heard.loudness:.1f} LUFS, the target is {target:g}"
-
-
-def band_limited(facts: ClipFacts, settings: Settings) -> str | None:
-    heard = _heard(facts)
-    if heard is None or heard.band is None or heard.band >= settings.checks.min_high_band:
-        return None
-    return f"{heard.band:.0f} dB above 8 kHz"
-
-
-def stereo(facts: ClipFacts, settings: Settings) -> str | None:
-    # Opposite channels leave silence when they are mixed, so this is asked of silent clips too.
-    measured = facts.measured
-    if measured is None or measured.channel_difference <= settings.checks.max_channel_difference:
-        return None
-    return f"they differ by {measured.channel_difference:.0%}"
-
-
-def dc_offset(facts: ClipFacts, settings: Settings) -> str | None:
-    heard = _heard(facts)
-    if heard is None or abs(heard.dc) <= settings.checks.max_dc_offset:
-        return None
-    return f"{heard.dc:+.1%} of full scale"
-
-
-def silence_at_ends(facts: ClipFacts, settings: Settings) -> str | None:
-    heard = _heard(facts)
-    if heard is None:
-        return None
-    limit = settings.checks.max_end_silence
-    ends = [
-        *([f"{heard.lead:.1f} s before"] if heard.lead > limit else []),
-        *([f"{heard.trail:.1f} s after"] if heard.trail > limit else []),
-    ]
-    return ", ".join(ends) or None
-
-
-def silence_inside(facts: ClipFacts, settings: Settings) -> str | None:
-    heard = _heard(facts)
-    return f"{heard.gap:.1f} s" if heard and heard.gap > settings.checks.max_silence else None
-
-
-def noisy(facts: ClipFacts, settings: Settings) -> str | None:
-    heard = _heard(facts)
-    if heard is None or heard.snr is None or heard.snr >= settings.checks.min_snr:
-        return None
-    return f"{heard.snr:.0f} dB"
-
-
-CHECKS: dict[str, ClipCheck] = {
-    "foreign-format": foreign_format,
-    "unreadable": unreadable,
-    "empty-audio": empty_audio,
-    "wrong-extension": wrong_extension,
-    "too-short": too_short,
-    "too-long": too_long,
-    "low-sample-rate": low_sample_rate,
-    "not-finite": not_finite,
-    "silent": silent,
-    "clipped": clipped,
-    "loudness": loudness,
-    "band-limited": band_limited,
-    "stereo": stereo,
-    "dc-offset": dc_offset,
-    "silence-at-ends": silence_at_ends,
-    "silence-inside": silence_inside,
-    "noisy": noisy,
-}

@@ -1,25 +1,27 @@
-"""What a clip's checks look at: everything known of it, and nothing that is read anew."""
+"""The facts that checks judge: everything known about a clip, without reading its files again."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from fishtui.audio.measure import Measurements
     from fishtui.audio.probe import Header
-    from fishtui.settings import Settings
+    from fishtui.dataset import Clip
+    from fishtui.settings import CheckSettings, Settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClipFacts:
-    """One clip as scanning and measuring have found it.
+    """The facts about one clip that scanning and measuring found.
 
-    `files` are the names of the audio files of that stem. `header` is that of the one audio file, None if there is
-    none or it can't be read; `audio_fault` is then the code of the check that says why, `audio_problem` the words
-    for it. `text` is the transcript as it stands in its file, less a byte-order mark (`text_mark`), None if it is
-    missing or can't be read (`text_fault`). Codes are "given" if they are valid and were made elsewhere, "stale" if
+    `files` are the names of the audio files with this stem. `header` describes the one audio file; it is None if there
+    is none, or if it cannot be read: then `audio_fault` is the code of the check that reports it and `audio_problem`
+    its detail. `text` is the content of the transcript without a byte-order mark (`text_mark`), None if it is missing
+    or cannot be read (`text_fault`). `codes` are "given" if they are valid and fishtui did not make them, "stale" if
     the audio has changed since. `measured` is None until the audio has been decoded.
     """
 
@@ -37,5 +39,34 @@ class ClipFacts:
     measured: Measurements | None = None
 
 
+class GroupFacts(NamedTuple):
+    """The facts about one clip that are compared with those of other clips.
+
+    `rate` is in characters per second of speech, None until the clip is measured. `sound` identifies the samples
+    (`Measurements.sound_hash`), or the file until the clip is measured.
+    """
+
+    id: int
+    name: str
+    speaker: str
+    seconds: float | None = None
+    rate: float | None = None
+    script: str = ""
+    sound: str | None = None
+    text: str | None = None
+
+
 ClipCheck = Callable[[ClipFacts, "Settings"], str | None]
-"""Says in one short line what is wrong with a clip, or None: nothing, or nothing that this check can tell."""
+"""Returns one short line about what is wrong with a clip, or None if it found nothing."""
+
+GroupCheck = Callable[[Sequence[GroupFacts], "CheckSettings"], dict[int, str]]
+"""Compares all clips that are not rejected; returns such a line for each `GroupFacts.id` that has the finding."""
+
+SpeakerCheck = Callable[[Sequence[GroupFacts], "CheckSettings"], dict[str, str]]
+"""As `GroupCheck`, but returns a line for each speaker that has the finding."""
+
+Contents = Mapping[Path, bytes | None]
+"""New contents of files; None removes a file."""
+
+Repair = Callable[["Clip", "Settings"], Contents]
+"""Computes the contents that repair a clip's files, and writes nothing. Raises DataError if it cannot."""

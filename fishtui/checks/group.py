@@ -1,4 +1,4 @@
-"""Checks that need other clips beside the one: of its speaker, or of the whole dataset."""
+"""Checks that compare a clip with others, of its speaker or of the whole dataset, and checks of speakers."""
 
 from __future__ import annotations
 
@@ -9,121 +9,158 @@ from collections.abc import Iterable, Iterator, Sequence
 from statistics import median
 from typing import TYPE_CHECKING
 
-from fishtui.checks.table import shortened
+from fishtui.checks.facts import GroupFacts
+from fishtui.checks.registry import INFO, WARNING, check
 from fishtui.checks.text import letter_script
 from fishtui.settings import CheckSettings
+from fishtui.wording import shortened
 
 if TYPE_CHECKING:
     import numpy as np
 
 # Median absolute deviation to standard deviation, for a normal distribution.
 MAD_TO_SIGMA = 1.4826
-# Scripts without spaces between words: there a character stands for a word.
+# Scripts without spaces between words: there each character counts as a word.
 UNSPACED = frozenset({"Han", "Kana", "Thai", "Lao", "Khmer", "Myanmar", "Tibetan"})
 
 
-def rate_outliers(rates: Iterable[tuple[int, str, float]], limits: CheckSettings) -> dict[int, str]:
-    """Clips spoken far faster or slower than the speaker's median, by both a factor and a robust spread.
-
-    `rates` are clip, speaker, and characters per second of speech. Ratios are compared as logarithms, so that half
-    as fast is as far as twice as fast. Speakers with few clips are left out.
-    """
+@check(
+    "foreign-script",
+    WARNING,
+    "The transcript is in another script than the speaker's other transcripts, so text and voice may not match.",
+    "Check that transcript and speaker are the right ones.",
+    scope="group",
+)
+def foreign_scripts(clips: Sequence[GroupFacts], limits: CheckSettings) -> dict[int, str]:
+    """Find clips whose script differs from that of nearly all of the speaker's other transcripts."""
     found: dict[int, str] = {}
-    for clips in _by_speaker(rates).values():
-        if len(clips) < limits.min_clips:
+    for own in _by_speaker(clip for clip in clips if clip.script).values():
+        if len(own) < limits.min_clips:
             continue
-        middle = median(rate for _, rate in clips)
-        if middle <= 0:
-            continue
-        distances = [abs(math.log(rate / middle)) if rate > 0 else math.inf for _, rate in clips]
-        allowed = max(math.log(limits.rate_ratio), limits.rate_spread * MAD_TO_SIGMA * median(distances))
-        for (clip, rate), distance in zip(clips, distances, strict=True):
-            if distance > allowed:
-                found[clip] = f"{rate:.1f} characters/s, the speaker's median is {middle:.1f}"
-    return found
-
-
-def median_rates(rates: Iterable[tuple[int, str, float]]) -> dict[str, float]:
-    """The median of each speaker's rates, given as for `rate_outliers`."""
-    return {speaker: median(rate for _, rate in clips) for speaker, clips in _by_speaker(rates).items()}
-
-
-def foreign_scripts(scripts: Iterable[tuple[int, str, str]], limits: CheckSettings) -> dict[int, str]:
-    """Clips whose transcript is in another script than nearly all of the speaker's others; "" is no script.
-
-    `scripts` are clip, speaker and script.
-    """
-    found: dict[int, str] = {}
-    for clips in _by_speaker(scripts).values():
-        written = [(clip, script) for clip, script in clips if script]
-        if len(written) < limits.min_clips:
-            continue
-        # A Japanese sentence may well be written in Han alone.
-        usual, count = Counter(script for _, script in written).most_common(1)[0]
-        if count < limits.script_share * len(written):
+        # A Japanese sentence can be written in Han alone.
+        usual, count = Counter(clip.script for clip in own).most_common(1)[0]
+        if count < limits.script_share * len(own):
             continue
         found |= {
-            clip: f"{script}, the others are {usual}"
-            for clip, script in written
-            if script != usual and (usual, script) != ("Japanese", "Han")
+            clip.id: f"{clip.script}, the others are {usual}"
+            for clip in own
+            if clip.script != usual and (usual, clip.script) != ("Japanese", "Han")
         }
     return found
 
 
-def duplicate_audio(sounds: Iterable[tuple[int, str, str]]) -> dict[int, str]:
-    """Clips that sound the same, sample by sample; `sounds` are clip, name and `Measurements.sound_hash`."""
-    same: dict[str, list[tuple[int, str]]] = defaultdict(list)
-    for clip, name, sound in sounds:
-        same[sound].append((clip, name))
-    return _naming(same.values(), "the same sound as")
+@check(
+    "rate-outlier",
+    WARNING,
+    "The clip is much faster or slower than the speaker's others, so transcript and recording may not match.",
+    "Listen to it, and correct the transcript.",
+    scope="group",
+)
+def rate_outliers(clips: Sequence[GroupFacts], limits: CheckSettings) -> dict[int, str]:
+    """Find clips whose rate differs from the speaker's median by both a factor and a robust spread.
 
-
-def similar_transcripts(texts: Iterable[tuple[int, str, str, str]], limits: CheckSettings) -> dict[int, str]:
-    """Clips of a speaker that say the same, but for case, punctuation, and at most one word more, less or other.
-
-    `texts` are clip, speaker, name and transcript. In scripts without spaces a character counts as a word. Texts of
-    fewer than `limits.similar_words` words are left out.
+    Rates are compared by their logarithms, so that half as fast is as far away as twice as fast. Speakers with few
+    clips are skipped.
     """
-    same: dict[tuple[str, tuple[str, ...]], list[tuple[int, str]]] = defaultdict(list)
-    for clip, speaker, name, text in texts:
-        words = tuple(_words(text))
-        if len(words) >= limits.similar_words:
-            same[speaker, words].append((clip, name))
-    found = _naming(same.values(), "the same words as")
-    clips = list(same.values())
-    for index, other in _nearest(list(same)):
-        for clip, _ in clips[index]:
-            found.setdefault(clip, f"but for one word as {shortened(clips[other][0][1])}")
+    found: dict[int, str] = {}
+    for own in _by_speaker(clip for clip in clips if clip.rate is not None).values():
+        if len(own) < limits.min_clips:
+            continue
+        rates = [clip.rate or 0.0 for clip in own]
+        middle = median(rates)
+        if middle <= 0:
+            continue
+        distances = [abs(math.log(rate / middle)) if rate > 0 else math.inf for rate in rates]
+        allowed = max(math.log(limits.rate_ratio), limits.rate_spread * MAD_TO_SIGMA * median(distances))
+        for clip, rate, distance in zip(own, rates, distances, strict=True):
+            if distance > allowed:
+                found[clip.id] = f"{rate:.1f} characters/s, the speaker's median is {middle:.1f}"
     return found
 
 
-def little_audio(speakers: Iterable[tuple[str, float]], limits: CheckSettings) -> dict[str, str]:
-    """Speakers, given with their seconds of audio, that have less than `limits.min_speaker_minutes`."""
-    return {
-        speaker: f"{seconds:.0f} s in all" for speaker, seconds in speakers if seconds < 60 * limits.min_speaker_minutes
-    }
+def median_rates(clips: Iterable[GroupFacts]) -> dict[str, float]:
+    """Return the median rate of each speaker who has any."""
+    grouped = _by_speaker(clip for clip in clips if clip.rate is not None)
+    return {speaker: median(clip.rate or 0.0 for clip in own) for speaker, own in grouped.items()}
 
 
-def _by_speaker(rows: Iterable[tuple[int, str, object]]) -> dict[str, list]:
-    grouped: dict[str, list] = defaultdict(list)
-    for clip, speaker, value in rows:
-        grouped[speaker].append((clip, value))
+@check(
+    "duplicate-audio",
+    WARNING,
+    "Another clip is the same recording, so the voice learns it twice, or with two different transcripts.",
+    "Keep one of them.",
+    scope="group",
+)
+def duplicate_audio(clips: Sequence[GroupFacts], limits: CheckSettings) -> dict[int, str]:
+    """Find clips that are the same, sample by sample."""
+    same: dict[str, list[GroupFacts]] = defaultdict(list)
+    for clip in clips:
+        if clip.sound:
+            same[clip.sound].append(clip)
+    return _naming_others(same.values(), "the same recording as")
+
+
+@check(
+    "similar-transcript",
+    INFO,
+    "Another clip of the speaker has nearly the same words, so the voice learns them more than once.",
+    "Check that you want both.",
+    scope="group",
+)
+def similar_transcripts(clips: Sequence[GroupFacts], limits: CheckSettings) -> dict[int, str]:
+    """Find clips of a speaker with the same words, or all but one, regardless of case and punctuation.
+
+    Two texts match if at most one word is added, missing or different. In scripts without spaces a character counts
+    as a word. Texts of fewer than `limits.similar_words` words are skipped.
+    """
+    same: dict[tuple[str, tuple[str, ...]], list[GroupFacts]] = defaultdict(list)
+    for clip in clips:
+        words = tuple(_words(clip.text or ""))
+        if len(words) >= limits.similar_words:
+            same[clip.speaker, words].append(clip)
+    found = _naming_others(same.values(), "the same words as")
+    groups = list(same.values())
+    for index, other in _nearest(list(same)):
+        for clip in groups[index]:
+            found.setdefault(clip.id, f"all words but one as in {shortened(groups[other][0].name)}")
+    return found
+
+
+@check(
+    "little-audio",
+    WARNING,
+    "The speaker has too little audio to learn a voice from.",
+    "Record more, or leave the speaker out.",
+    scope="speaker",
+)
+def little_audio(clips: Sequence[GroupFacts], limits: CheckSettings) -> dict[str, str]:
+    """Find speakers with less than `limits.min_speaker_minutes` of audio."""
+    seconds: dict[str, float] = defaultdict(float)
+    for clip in clips:
+        seconds[clip.speaker] += clip.seconds or 0.0
+    least = 60 * limits.min_speaker_minutes
+    return {speaker: f"{total:.0f} s in total" for speaker, total in seconds.items() if total < least}
+
+
+def _by_speaker(clips: Iterable[GroupFacts]) -> dict[str, list[GroupFacts]]:
+    grouped: dict[str, list[GroupFacts]] = defaultdict(list)
+    for clip in clips:
+        grouped[clip.speaker].append(clip)
     return grouped
 
 
-def _naming(groups: Iterable[Sequence[tuple[int, str]]], words: str) -> dict[int, str]:
-    """For each clip of a group of several: `words`, the name of another one, and how many more there are."""
+def _naming_others(groups: Iterable[Sequence[GroupFacts]], words: str) -> dict[int, str]:
+    """For each clip of a group: `words`, the name of another clip of it, and the number of further ones."""
     found = {}
     for group in groups:
         more = f" and {len(group) - 2} more" if len(group) > 2 else ""
-        for position, (clip, _) in enumerate(group if len(group) > 1 else ()):
-            other = group[1 if position == 0 else 0][1]
-            found[clip] = f"{words} {shortened(other)}{more}"
+        for position, clip in enumerate(group if len(group) > 1 else ()):
+            found[clip.id] = f"{words} {shortened(group[1 if position == 0 else 0].name)}{more}"
     return found
 
 
 class _Folding(dict[int, str]):
-    """For `str.translate`: punctuation to spaces, apostrophes to nothing, spaces around letters that are words."""
+    """A table for `str.translate`: punctuation becomes a space, apostrophes vanish, letters that are words get spaces."""
 
     def __missing__(self, code: int) -> str:
         character = chr(code)
@@ -144,11 +181,12 @@ def _words(text: str) -> list[str]:
 
 
 def _nearest(texts: Sequence[tuple[str, tuple[str, ...]]]) -> Iterator[tuple[int, int]]:
-    """Each text that differs from others by one word, with the first of those, as indices; the texts are distinct.
+    """Yield the index of each text that differs from another by one word, and the lowest index of such a text.
 
-    Two texts are that near exactly if, at one place, leaving out a word of either, or of one of the two, makes them
-    equal. So each gives a key for each word that can be left out, and for each place where another may have one more,
-    of the place and the words that remain. Texts that share a key are near; no pair is ever compared.
+    `texts` are pairs of speaker and words, without duplicates. Two of them differ by one word exactly if leaving out
+    the word at one place, of both or of one of them, makes them equal. So each text gets a key for each word that can
+    be left out, and for each place where another text may have one word more; a key is made of the place and the
+    remaining words. Texts that share a key are near: no two texts are ever compared.
     """
     import numpy as np
 
@@ -159,7 +197,7 @@ def _nearest(texts: Sequence[tuple[str, tuple[str, ...]]]) -> Iterator[tuple[int
     keys, owners = keys[order], owners[order]
     starts = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]]))
     sizes = np.diff(starts, append=len(keys))
-    # Owners rise within a key: the first that isn't oneself is the first or the second.
+    # Owners ascend within a key, so the lowest other owner is the first or the second.
     first, second = owners[starts], owners[np.minimum(starts + 1, len(owners) - 1)]
     other = np.where(owners == np.repeat(first, sizes), np.repeat(second, sizes), np.repeat(first, sizes))
     nearest = np.full(len(texts), len(texts))
@@ -170,10 +208,10 @@ def _nearest(texts: Sequence[tuple[str, tuple[str, ...]]]) -> Iterator[tuple[int
 
 
 def _keys(texts: Sequence[tuple[str, tuple[str, ...]]]) -> tuple[np.ndarray, np.ndarray]:
-    """The keys of all texts, uint64, and for each the index of its text.
+    """Return the keys of all texts (uint64, 1-D), and for each key the index of its text.
 
-    The words w of a text with one at place i left out hash to the sum of w[j] B^j before it and of w[j] B^(j-1) after
-    it, which running sums give for all places at once. Words, speakers and places are random numbers of 64 bits.
+    The words w of a text without the one at place i hash to the sum of w[j] B^j for j < i and w[j] B^(j-1) for j > i;
+    running sums give that for all places at once. Words, speakers and places are random numbers of 64 bits.
     """
     import numpy as np
 
@@ -193,15 +231,15 @@ def _keys(texts: Sequence[tuple[str, tuple[str, ...]]]) -> tuple[np.ndarray, np.
     owner = np.repeat(np.arange(len(texts)), lengths)
     place = np.arange(len(flat)) - (ends - lengths)[owner]
     values = drawn(len(numbers))[flat]
-    # Sums of unsigned integers wrap around, so that differences of running sums are right whatever came before.
+    # Sums of unsigned integers wrap around, so differences of running sums are exact.
     there = np.concatenate([[np.uint64(0)], np.cumsum(values * powers[place + 1])])
     moved = np.concatenate([[np.uint64(0)], np.cumsum(values * powers[place])])
     index = np.arange(len(flat))
-    left_out = there[index] - there[(ends - lengths)[owner]] + moved[ends[owner]] - moved[index + 1]
+    shortened_by_one = there[index] - there[(ends - lengths)[owner]] + moved[ends[owner]] - moved[index + 1]
     whole = there[ends] - there[ends - lengths]
     gaps = np.repeat(np.arange(len(texts)), lengths + 1)
     gap_place = np.arange(len(gaps)) - np.repeat(ends - lengths + np.arange(len(texts)), lengths + 1)
     owners = np.concatenate([owner, gaps])
     places = np.concatenate([place, gap_place])
-    keys = np.concatenate([left_out, whole[gaps]]) + place_values[places] + speaker_values[spoken_by[owners]]
+    keys = np.concatenate([shortened_by_one, whole[gaps]]) + place_values[places] + speaker_values[spoken_by[owners]]
     return keys, owners

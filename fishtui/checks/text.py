@@ -1,4 +1,4 @@
-"""Checks of a transcript by itself, and what its letters tell: script and number of spoken characters."""
+"""Checks of a transcript by itself; its script and its number of spoken characters."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from collections import Counter
 from collections.abc import Iterable
 from functools import cache, lru_cache
 
-from fishtui.checks.facts import ClipCheck, ClipFacts
-from fishtui.checks.table import shortened
+from fishtui.checks.facts import ClipFacts
+from fishtui.checks.registry import INFO, WARNING, check
 from fishtui.lm.text import ANGLES, BRACES, COMMAS, EMOJI, QUOTES, clean
 from fishtui.settings import Settings
+from fishtui.wording import shortened
 
-# Controls but for tab and line breaks, invisible format characters but for the joiners that scripts need, what
-# stands for a character that was lost, private use.
+# Controls except tab and line breaks, invisible format characters except the joiners that scripts need, replacements of
+# lost characters, and private use.
 CONTROLS = re.compile(
     "[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\xad\u180e\u200b\u2060-\u2064\u206a-\u206f\ufeff\ufff9-\uffff\ue000-\uf8ff"
     "\U000e0000-\U000e0fff\U000f0000-\U0010ffff]"
@@ -24,7 +25,7 @@ RESERVED = re.compile(r"<\|[^<>|\s]+\|>")
 SIMPLIFIED = re.compile(f"[{''.join(map(chr, QUOTES))}]|{COMMAS.pattern}")
 DIGITS = re.compile(r"[\d²³¹⁰-⁹₀-₉¼-¾⅐-↋①-⒛⓪-⓿]+")
 MARKS = re.compile(r"_|[^\w\s]")
-# Punctuation that is spoken, or stands for a word.
+# Punctuation that is spoken, or that abbreviates a word.
 SPOKEN = frozenset("%‰&@#*/\\_§¶†")
 
 LETTERS = frozenset({"Lu", "Ll", "Lt", "Lo"})
@@ -32,25 +33,49 @@ SCRIPTS = {"CJK": "Han", "HIRAGANA": "Kana", "KATAKANA": "Kana"}
 SHOWN = 3
 
 
-# What the model sees of a transcript. Several checks ask it of one clip, one after the other.
+# The text that the model sees of a transcript; cached, because several checks of one clip use it in turn.
 cleaned = lru_cache(maxsize=32)(clean)
 
 
+@check(
+    "control-characters",
+    WARNING,
+    "The transcript has characters that are neither visible nor spoken, which the model reads as text.",
+    "Remove them.",
+)
 def control_characters(facts: ClipFacts, settings: Settings) -> str | None:
     return _code_points(CONTROLS.findall(facts.text or ""))
 
 
+@check(
+    "bidi-override",
+    WARNING,
+    "Invisible characters change the reading order, so the model may read other text than you see.",
+    "Remove them.",
+)
 def bidi_override(facts: ClipFacts, settings: Settings) -> str | None:
     return _code_points(BIDI.findall(facts.text or ""))
 
 
+@check(
+    "reserved-token",
+    WARNING,
+    "The transcript contains a special token of the model; it is dropped, so any words it replaced are missing.",
+    "Remove it.",
+)
 def reserved_token(facts: ClipFacts, settings: Settings) -> str | None:
     return _listed(RESERVED.findall(facts.text or ""))
 
 
+@check(
+    "altered-text",
+    WARNING,
+    "The transcript contains {…}, <…> or emoji, which are dropped before training.",
+    "Write it out in words if it is spoken, otherwise remove it.",
+)
 def altered_text(facts: ClipFacts, settings: Settings) -> str | None:
     text = RESERVED.sub("", facts.text or "")
-    # Up to the last bracket of each line, beyond which nothing can match: see `lm.text.spaced_out`.
+    # Only up to the last bracket of each line, after which there is no match: see `lm.text.spaced_out`.
     enclosed = (
         found
         for pattern, end in ((BRACES, "}"), (ANGLES, ">"))
@@ -60,39 +85,46 @@ def altered_text(facts: ClipFacts, settings: Settings) -> str | None:
     return _listed([*enclosed, *EMOJI.findall(text)])
 
 
+@check(
+    "simplified-text",
+    INFO,
+    "Curly single quotes and repeated commas are simplified before training, which does not change the voice.",
+    "Nothing needs to be done.",
+)
 def simplified_text(facts: ClipFacts, settings: Settings) -> str | None:
     return _listed(SIMPLIFIED.findall(facts.text or ""))
 
 
+@check(
+    "digits",
+    INFO,
+    "The transcript has digits, which can be spoken in several ways, so the voice may learn the wrong one.",
+    "Write them out as spoken.",
+)
 def digits(facts: ClipFacts, settings: Settings) -> str | None:
     return _listed(DIGITS.findall(cleaned(facts.text or "")))
 
 
+@check(
+    "symbols",
+    INFO,
+    "The transcript has symbols, which can be spoken in several ways, so the voice may learn the wrong one.",
+    "Write them out as spoken.",
+)
 def symbols(facts: ClipFacts, settings: Settings) -> str | None:
     marks = MARKS.findall(CONTROLS.sub("", cleaned(facts.text or "")))
     return _listed(mark for mark in marks if mark in SPOKEN or unicodedata.category(mark)[0] == "S")
 
 
-CHECKS: dict[str, ClipCheck] = {
-    "control-characters": control_characters,
-    "bidi-override": bidi_override,
-    "reserved-token": reserved_token,
-    "altered-text": altered_text,
-    "simplified-text": simplified_text,
-    "digits": digits,
-    "symbols": symbols,
-}
-
-
 def characters(text: str) -> int:
-    """How many letters and digits of any script the model sees of a transcript; accents and vowel signs don't count."""
+    """Return the number of letters and digits of any script that the model sees, without accents and vowel signs."""
     return sum(map(str.isalnum, unicodedata.normalize("NFC", cleaned(text))))
 
 
 def script_of(text: str) -> str:
-    """The script of most letters that the model sees of a transcript, such as Latin, Arabic or Han; "" without letters.
+    """Return the script of most letters that the model sees, such as Latin, Arabic or Han; "" if there are no letters.
 
-    Japanese is its own, whatever part of it is Han.
+    Text with any Kana counts as Japanese, including its Han letters.
     """
     counts: Counter[str] = Counter()
     for letter, count in Counter(cleaned(text)).items():
@@ -105,7 +137,7 @@ def script_of(text: str) -> str:
 
 @cache
 def letter_script(letter: str) -> str:
-    """The script of one letter by its Unicode name; "" for all else."""
+    """Return the script of a letter by its Unicode name; "" for any other character."""
     plain = unicodedata.normalize("NFKC", letter)[0]
     if unicodedata.category(plain) not in LETTERS:
         return ""
@@ -118,7 +150,7 @@ def _code_points(found: Iterable[str]) -> str | None:
 
 
 def _listed(found: Iterable[str]) -> str | None:
-    """The first few different ones in a line, or None if there is nothing."""
+    """Join the first few distinct texts in a line; None if there are none."""
     different = list(dict.fromkeys(found))
     if not different:
         return None

@@ -1,0 +1,146 @@
+"""Checks of a clip's files: one recording, its transcript, its codes."""
+
+from __future__ import annotations
+
+from fishtui.checks import repairs
+from fishtui.checks.facts import ClipFacts
+from fishtui.checks.registry import ERROR, INFO, WARNING, check
+from fishtui.checks.text import cleaned
+from fishtui.settings import Settings
+from fishtui.wording import shortened
+
+
+@check(
+    "shared-stem",
+    ERROR,
+    "Several audio files share one name, so it is unclear which of them the transcript and the codes belong to.",
+    "Rename or remove all but one.",
+)
+def shared_stem(facts: ClipFacts, settings: Settings) -> str | None:
+    return shortened(", ".join(facts.files)) if len(facts.files) > 1 else None
+
+
+@check(
+    "missing-audio",
+    ERROR,
+    "There is no recording for this transcript or these codes, so nothing can be learned from them.",
+    "Put the recording into the same folder under the same name, or remove these files.",
+)
+def missing_audio(facts: ClipFacts, settings: Settings) -> str | None:
+    if facts.files or _trainable_without_audio(facts):
+        return None
+    found = [
+        *(["transcript"] if facts.text_fault != "missing-transcript" else []),
+        *(["codes"] if facts.codes != "missing" else []),
+    ]
+    return f"only {' and '.join(found)}" if found else "all its files are gone"
+
+
+@check(
+    "audio-gone",
+    INFO,
+    "The recording is gone; its transcript and codes can still be trained on, but not checked or encoded again.",
+    "Put the recording back if you still have it.",
+)
+def audio_gone(facts: ClipFacts, settings: Settings) -> str | None:
+    return "only transcript and codes" if not facts.files and _trainable_without_audio(facts) else None
+
+
+def _trainable_without_audio(facts: ClipFacts) -> bool:
+    return facts.text_fault != "missing-transcript" and facts.codes in ("given", "current", "stale")
+
+
+@check(
+    "missing-transcript",
+    ERROR,
+    "The recording has no transcript, and the voice is learned from both.",
+    "Write the spoken words into a .lab file with the same name.",
+)
+def missing_transcript(facts: ClipFacts, settings: Settings) -> str | None:
+    if facts.text_fault != "missing-transcript" or not facts.files:
+        return None
+    return f"no transcript for {shortened(facts.files[0])}"
+
+
+@check(
+    "unreadable-transcript",
+    ERROR,
+    "The transcript cannot be read, and the voice is learned from recording and transcript.",
+    "Check the file's permissions.",
+)
+def unreadable_transcript(facts: ClipFacts, settings: Settings) -> str | None:
+    return "the file cannot be opened" if facts.text_fault == "unreadable-transcript" else None
+
+
+@check(
+    "not-utf8",
+    ERROR,
+    "The transcript is not UTF-8, so its letters cannot be known for certain.",
+    "Save it as UTF-8.",
+)
+def not_utf8(facts: ClipFacts, settings: Settings) -> str | None:
+    return "some bytes are not UTF-8" if facts.text_fault == "not-utf8" else None
+
+
+@check(
+    "empty-transcript",
+    ERROR,
+    "The transcript has no words; {…}, <…> and emoji do not count, because training drops them.",
+    "Write the spoken words, or remove the clip.",
+)
+def empty_transcript(facts: ClipFacts, settings: Settings) -> str | None:
+    if facts.text is None or cleaned(facts.text).strip():
+        return None
+    return f"no words in {shortened(facts.text.strip())}" if facts.text.strip() else "no text in the file"
+
+
+@check(
+    "several-lines",
+    WARNING,
+    "The transcript has several lines, and all of them are taken as spoken in this clip.",
+    "Keep only the spoken words, on one line.",
+)
+def several_lines(facts: ClipFacts, settings: Settings) -> str | None:
+    lines = len((facts.text or "").strip().splitlines())
+    return f"{lines} lines" if lines > 1 else None
+
+
+@check(
+    "byte-order-mark",
+    INFO,
+    "The transcript begins with a byte-order mark, which fishtui skips but other tools read as text.",
+    "Save it without the mark.",
+    fix=repairs.remove_mark,
+)
+def byte_order_mark(facts: ClipFacts, settings: Settings) -> str | None:
+    return "at the beginning" if facts.text_mark else None
+
+
+@check(
+    "codes-invalid",
+    WARNING,
+    "The codes are damaged or from another codec, so the clip cannot be trained on.",
+    "Run `fishtui extract`.",
+)
+def codes_invalid(facts: ClipFacts, settings: Settings) -> str | None:
+    return facts.codes_problem or "not usable" if facts.codes == "invalid" else None
+
+
+@check(
+    "codes-stale",
+    WARNING,
+    "The codes were made from another recording, so the voice would learn sounds that do not match the transcript.",
+    "Run `fishtui extract`.",
+)
+def codes_stale(facts: ClipFacts, settings: Settings) -> str | None:
+    return "the recording has changed since" if facts.codes == "stale" else None
+
+
+@check(
+    "codes-missing",
+    INFO,
+    "The recording has no codes yet, which training needs.",
+    "Run `fishtui extract`.",
+)
+def codes_missing(facts: ClipFacts, settings: Settings) -> str | None:
+    return "not made yet" if facts.codes == "missing" and facts.files else None
