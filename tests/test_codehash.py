@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from fishtui import codehash
 from fishtui.codehash import code_hash, source_hash
 from fishtui.pipeline.steps import ALL
+from tests.source import copied_source, edit_source, forget
 
 SOURCE = '''"""A module."""
 from math import sqrt
@@ -67,31 +67,16 @@ def test_statements_count(before: str, after: str) -> None:
 
 
 @pytest.fixture
-def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A copy of fishtui's own source that code_hash reads."""
-    copy = tmp_path / "fishtui"
-    shutil.copytree(codehash.PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
-    monkeypatch.setattr(codehash, "PACKAGE", copy)
-    forget()
-    return copy
-
-
-def forget() -> None:
-    """Make the next hash read the source again."""
-    code_hash.cache_clear()
-    codehash._file_hash.cache_clear()
-
-
-def edit(path: Path, before: str, after: str) -> None:
-    source = path.read_text(encoding="utf-8")
-    assert before in source
-    path.write_text(source.replace(before, after, 1), encoding="utf-8")
+    with monkeypatch.context() as patch:
+        yield copied_source(tmp_path, patch)
     forget()
 
 
 def test_a_changed_module_changes_what_depends_on_it_and_nothing_else(package: Path) -> None:
     before = {step.name: code_hash(*step.code) for step in ALL}
-    edit(package / "lm" / "loss.py", '"""', '"""Edited. ')
+    edit_source(package / "lm" / "loss.py", '"""', '"""Edited. ')
     assert {step.name: code_hash(*step.code) for step in ALL} == before
     (package / "lm" / "loss.py").write_text("FACTOR = 2\n", encoding="utf-8")
     forget()

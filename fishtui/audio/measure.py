@@ -12,9 +12,10 @@ import numpy as np
 from fishtui.audio.decode import Audio, decode
 from fishtui.audio.loudness import integrated_loudness
 from fishtui.audio.probe import UNREADABLE, AudioError, unreadable
+from fishtui.codehash import code_hash
 
-# Rises when the same audio measures otherwise than before.
-VERSION = 1
+# The code that measurements depend on.
+CODE = ("audio/measure.py", "audio/decode.py", "audio/loudness.py", "audio/probe.py")
 
 FRAME_S = 0.02
 # Shorter silence belongs to the speech around it (a stop consonant), and a shorter sound to the silence (a click).
@@ -50,6 +51,11 @@ LEAST_EXTREME = 0.1
 COARSE = frozenset({"PCM_S8", "PCM_U8", "ULAW", "ALAW"})
 # BS.1770 weighs no more channels than these.
 MOST_CHANNELS = 5
+
+
+def version() -> int:
+    """Return a number that changes with the code: measurements of another version have to be made again."""
+    return int(code_hash(*CODE)[:15], 16)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,12 +11,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from fishtui.catalog.filechanges import FILE, change_files, changing, kept_or_current, read, undo_files
+from fishtui.catalog.filechanges import FILE, change_files, changing, kept_or_current, undo_files
 from fishtui.catalog.findings import mark_dirty
 from fishtui.catalog.scan import refresh
 from fishtui.catalog.store import Catalog
+from fishtui.checks.registry import repair_for
 from fishtui.dataset import AUDIO_EXTENSIONS, CODES_EXTENSION, FOREIGN_EXTENSIONS, clip_named
 from fishtui.errors import DataError, FishtuiError, MisuseError
+from fishtui.files import read_if_present
+from fishtui.runs.ledger import Ledger
+from fishtui.runs.reporter import Reporter
 from fishtui.settings import Settings
 
 STATUSES = ("open", "accepted", "rejected")
@@ -80,7 +84,7 @@ def edit(catalog: Catalog, settings: Settings, clip: int, text: str, dry_run: bo
     row = clip_row(catalog, clip)
     path = clip_named(catalog.data, row["name"], settings.pack.text_extension).transcript
     with changing(catalog):
-        before = read(path)
+        before = read_if_present(path)
         newline = b"\n" if before is None or before.endswith(b"\n") else b""
         content = _transcript(text) + newline
         if dry_run:
@@ -88,10 +92,45 @@ def edit(catalog: Catalog, settings: Settings, clip: int, text: str, dry_run: bo
         return change(catalog, settings, clip, {path: content}, new_action(catalog), "edit")
 
 
+def fix(
+    catalog: Catalog, settings: Settings, reporter: Reporter, code: str, clips: Sequence[int], dry_run: bool = False
+) -> Ledger:
+    """Repair the finding `code` in those of `clips` that have it, as one action; skip the others.
+
+    Codes of a recording that changes are removed with it. Raises MisuseError as `repair_for`.
+    """
+    repair = repair_for(code)
+    ledger = Ledger()
+    with changing(catalog):
+        action = new_action(catalog)
+        found = {row[0] for row in catalog.query("SELECT clip FROM findings WHERE code = ?", (code,))}
+        for number, clip in enumerate(clips):
+            row = clip_row(catalog, clip)
+            if clip not in found:
+                ledger.skip(row["name"], f"no finding {code}")
+                continue
+            files = clip_named(catalog.data, row["name"], settings.pack.text_extension, row["files"].split("/"))
+            try:
+                contents = repair(files, settings)
+                if not any(read_if_present(path) != content for path, content in contents.items()):
+                    ledger.skip(row["name"], "nothing to change")
+                    continue
+                if not dry_run:
+                    change(catalog, settings, clip, contents, action, f"fix {code}")
+            except FishtuiError as error:
+                ledger.fail(row["name"], error.problem)
+            except (ValueError, RuntimeError, MemoryError) as error:
+                ledger.fail(row["name"], f"cannot be repaired: {error or type(error).__name__}")
+            else:
+                ledger.done += 1
+            reporter.progress(number + 1, len(clips))
+    return ledger
+
+
 def transcript_now(catalog: Catalog, settings: Settings, clip: int) -> str:
     """What a clip's transcript holds on disk, be it newer than the last scan; "" if there is none."""
     name = clip_row(catalog, clip)["name"]
-    content = read(clip_named(catalog.data, name, settings.pack.text_extension).transcript)
+    content = read_if_present(clip_named(catalog.data, name, settings.pack.text_extension).transcript)
     return (content or b"").decode("utf-8-sig", "replace").rstrip("\r\n")
 
 

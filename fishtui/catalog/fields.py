@@ -11,7 +11,7 @@ from enum import Enum, auto
 from typing import Any
 
 from fishtui.catalog.store import stored
-from fishtui.checks.table import CHECKS, Check, Severity
+from fishtui.checks.registry import CHECKS, Check, Severity
 from fishtui.errors import MisuseError
 from fishtui.sanitize import harmless
 
@@ -90,7 +90,7 @@ def _column(name: str, kind: Kind, help: str, column: str = "") -> Field:
 
 def _found(check: Check) -> str:
     """What a check's code asks; what is found on a speaker holds for each of the speaker's clips."""
-    if check.of == "speaker":
+    if check.scope == "speaker":
         return f"clips.speaker IN (SELECT name FROM speakers WHERE code = '{check.code}')"
     return f"instr(clips.found, '{mark(check)}') > 0"
 

@@ -16,8 +16,8 @@ from pathlib import Path
 
 from fishtui.catalog.store import Catalog, stored
 from fishtui.errors import DataError, FishtuiError
-from fishtui.files import exclusive, regular, write_bytes
-from fishtui.wording import cannot_read, cannot_remove
+from fishtui.files import exclusive, read_if_present, write_bytes
+from fishtui.wording import cannot_remove
 
 # States of an entry in the history.
 DONE = "done"
@@ -53,23 +53,12 @@ def hash_of(content: bytes | None) -> str:
     return ABSENT if content is None else hashlib.sha256(content).hexdigest()
 
 
-def read(path: Path) -> bytes | None:
-    """A file's content, None if it is not there. Raises DataError."""
-    try:
-        regular(path)
-        return path.read_bytes()
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise cannot_read(path, error, DataError) from error
-
-
 def kept(catalog: Catalog, content_hash: str) -> bytes | None:
     """What was kept under a hash. Raises FishtuiError if it is not there or is something else by now."""
     if content_hash == ABSENT:
         return None
     path = _kept_path(catalog, content_hash)
-    content = read(path)
+    content = read_if_present(path)
     if content is None or hash_of(content) != content_hash:
         raise FishtuiError(f"{path} is missing or damaged", "What it held can't be brought back from here.")
     return content
@@ -78,7 +67,7 @@ def kept(catalog: Catalog, content_hash: str) -> bytes | None:
 def kept_or_current(catalog: Catalog, path: str, content_hash: str) -> bytes | None:
     """The content of that hash, be it kept or what the file (a path below the dataset) holds now; None if neither."""
     for place in (_kept_path(catalog, content_hash), catalog.data / path):
-        content = read(place)
+        content = read_if_present(place)
         if content is not None and hash_of(content) == content_hash:
             return content
     return None
@@ -91,7 +80,7 @@ def change_files(
 
     To be called within `changing`. Raises FishtuiError, and then nothing has changed.
     """
-    before = {path: read(path) for path in files}
+    before = {path: read_if_present(path) for path in files}
     moves = {path: content for path, content in files.items() if content != before[path]}
     for path in moves:
         _keep(catalog, before[path])
@@ -134,7 +123,7 @@ def undo_files(catalog: Catalog, entries: list[sqlite3.Row]) -> None:
     restored: dict[Path, bytes | None] = {}
     for entry in entries:
         path = catalog.data / entry["path"]
-        present[path] = read(path)
+        present[path] = read_if_present(path)
         if hash_of(present[path]) != entry["after"]:
             _mark(catalog, entries, OVERTAKEN)
             raise DataError(f"{path} has been changed since by another program", "Look at it; it is left as it is.")
@@ -145,7 +134,7 @@ def undo_files(catalog: Catalog, entries: list[sqlite3.Row]) -> None:
     try:
         _put(restored)
     except FishtuiError:
-        _put({path: content for path, content in present.items() if read(path) != content})
+        _put({path: content for path, content in present.items() if read_if_present(path) != content})
         _mark(catalog, entries, DONE)
         raise
     _mark(catalog, entries, UNDONE)
@@ -155,7 +144,7 @@ def _settle(catalog: Catalog) -> None:
     """Finish or take back what was begun by a process that is no more."""
     for (action,) in catalog.query("SELECT DISTINCT action FROM history WHERE state = ?", (PENDING,)):
         entries = _entries(catalog, action, PENDING)
-        if all(hash_of(read(path)) == entry["after"] for path, entry in entries.items()):
+        if all(hash_of(read_if_present(path)) == entry["after"] for path, entry in entries.items()):
             _set_state(catalog, action, PENDING, DONE)
             continue
         _put_back(catalog, entries)
@@ -169,7 +158,7 @@ def _settle(catalog: Catalog) -> None:
 
 def _put_back(catalog: Catalog, entries: Mapping[Path, sqlite3.Row]) -> None:
     """Give files that hold what they were given what they held before; nothing is removed that isn't kept."""
-    present = {path: read(path) for path in entries}
+    present = {path: read_if_present(path) for path in entries}
     changed = {path: entry for path, entry in entries.items() if hash_of(present[path]) == entry["after"]}
     for path in changed:
         _keep(catalog, present[path])

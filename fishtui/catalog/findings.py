@@ -9,17 +9,15 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from fishtui.audio.measure import VERSION as MEASURED_VERSION
-from fishtui.audio.measure import Measurements
+from fishtui.audio.measure import Measurements, version
 from fishtui.audio.probe import Header
 from fishtui.catalog.store import Catalog, stored
-from fishtui.checks import group
-from fishtui.checks.facts import ClipFacts
-from fishtui.checks.runner import PER_CLIP, basis, clip_findings
-from fishtui.checks.table import CHECKS, Finding
+from fishtui.checks.facts import ClipFacts, GroupFacts
+from fishtui.checks.group import median_rates
+from fishtui.checks.registry import Finding, codes_of
+from fishtui.checks.runner import basis, clip_findings, group_findings, speaker_findings
 from fishtui.settings import CheckSettings, Settings
 
-GROUP_CODES = ("rate-outlier", "foreign-script", "duplicate-audio", "similar-transcript")
 # Clips that are judged at once.
 BATCH = 2000
 # What follows from a clip's parts and the measurements of its audio.
@@ -55,20 +53,21 @@ WHERE id IN (SELECT value FROM json_each(?))
 def judge_clips(connection: sqlite3.Connection, ids: Sequence[int], settings: Settings) -> None:
     """Renew, within a transaction, what follows from the parts of these clips: derived columns and findings."""
     some = json.dumps(list(ids))
-    connection.execute(SETTLE, (MEASURED_VERSION, some))
+    connection.execute(SETTLE, (version(), some))
     rows = connection.execute(
         f"""
         SELECT {JUDGED}, content FROM clips
         LEFT JOIN measurements ON measurements.audio_hash = clips.audio_hash AND version = ?
         WHERE id IN (SELECT value FROM json_each(?))
         """,
-        (MEASURED_VERSION, some),
+        (version(), some),
     ).fetchall()
     found: list[tuple[int, Finding]] = []
     for row in rows:
         facts = facts_of(row, row["content"])
         found += [(row["id"], finding) for finding in clip_findings(facts, settings)]
-    _replace(connection, found, PER_CLIP, some)
+    # Also those of checks that no longer exist.
+    _replace(connection, found, f"NOT IN ({_listed(codes_of('group'))})", some)
     connection.execute(SUM_UP, (some,))
     mark_dirty(connection)
 
@@ -96,7 +95,7 @@ def judge_all(catalog: Catalog, settings: Settings) -> None:
 
 
 def _limits(settings: Settings) -> str:
-    return f"{basis(settings)} {MEASURED_VERSION}"
+    return f"{basis(settings)} {version()}"
 
 
 def mark_dirty(connection: sqlite3.Connection) -> None:
@@ -127,81 +126,57 @@ def facts_of(row: sqlite3.Row, measured: str | None) -> ClipFacts:
 
 
 def _judge_groups(connection: sqlite3.Connection, limits: CheckSettings) -> None:
-    """Renew the findings of clips beside others; rejected clips count no more."""
-    rows = connection.execute(
-        """
-        SELECT id, name, speaker, script, rate, speech, duration, text, characters,
-            coalesce(json_extract(content, '$.sound_hash'), clips.audio_hash) AS sound
-        FROM clips LEFT JOIN measurements ON measurements.audio_hash = clips.audio_hash AND version = ?
-        WHERE gone IS NULL AND status != 'rejected' ORDER BY name
-        """,
-        (MEASURED_VERSION,),
-    ).fetchall()
-    # Before it is measured a clip's rate counts silence too, and tells nothing.
-    rates = [(row["id"], row["speaker"], row["rate"]) for row in rows if row["speech"] and row["characters"]]
-    scripts = [(row["id"], row["speaker"], row["script"]) for row in rows if row["script"]]
-    per_code = {
-        "rate-outlier": group.rate_outliers(rates, limits),
-        "foreign-script": group.foreign_scripts(scripts, limits),
-        "duplicate-audio": group.duplicate_audio(
-            (row["id"], row["name"], row["sound"]) for row in rows if row["sound"]
-        ),
-        "similar-transcript": group.similar_transcripts(
-            ((row["id"], row["speaker"], row["name"], row["text"]) for row in rows if row["text"]), limits
-        ),
-    }
-    found = [
-        (clip, Finding(code, detail))
-        for code, details in per_code.items()
-        if code not in limits.ignore
-        for clip, detail in details.items()
+    """Renew the findings that compare clips, and the table of speakers; rejected clips do not count."""
+    clips = [
+        GroupFacts._make(row)
+        for row in connection.execute(
+            # Before a clip is measured, its rate counts silence too, and cannot be compared.
+            """
+            SELECT id, name, speaker, duration, CASE WHEN speech AND characters THEN rate END, script,
+                coalesce(json_extract(content, '$.sound_hash'), clips.audio_hash), text
+            FROM clips LEFT JOIN measurements ON measurements.audio_hash = clips.audio_hash AND version = ?
+            WHERE gone IS NULL AND status != 'rejected' ORDER BY name
+            """,
+            (version(),),
+        )
     ]
-    before = {row[0] for row in connection.execute(f"SELECT clip FROM findings WHERE code IN ({_listed(GROUP_CODES)})")}
-    everyone = json.dumps([row[0] for row in connection.execute("SELECT id FROM clips")])
-    _replace(connection, found, GROUP_CODES, everyone)
+    found = group_findings(clips, limits)
+    codes = f"IN ({_listed(codes_of('group'))})"
+    before = {row[0] for row in connection.execute(f"SELECT clip FROM findings WHERE code {codes}")}
+    every = json.dumps([row[0] for row in connection.execute("SELECT id FROM clips")])
+    _replace(connection, found, codes, every)
     connection.execute(SUM_UP, (json.dumps(sorted(before | {clip for clip, _ in found})),))
-    _summarize(connection, rows, rates, limits)
+    _store_speakers(connection, clips, limits)
 
 
-def _summarize(
-    connection: sqlite3.Connection,
-    rows: Sequence[sqlite3.Row],
-    rates: Sequence[tuple[int, str, float]],
-    limits: CheckSettings,
-) -> None:
+def _store_speakers(connection: sqlite3.Connection, clips: Sequence[GroupFacts], limits: CheckSettings) -> None:
     """Renew the table of speakers."""
-    seconds: dict[str, float] = defaultdict(float)
-    for row in rows:
-        seconds[row["speaker"]] += row["duration"] or 0.0
-    medians = group.median_rates(rates)
+    rates = median_rates(clips)
     scripts: dict[str, Counter[str]] = defaultdict(Counter)
-    for row in rows:
-        scripts[row["speaker"]][row["script"]] += 1
-    little = {} if "little-audio" in limits.ignore else group.little_audio(seconds.items(), limits)
+    for clip in clips:
+        scripts[clip.speaker][clip.script] += 1
+    found = speaker_findings(clips, limits)
     connection.execute("DELETE FROM speakers")
-    connection.executemany(
-        "INSERT INTO speakers VALUES (CAST(? AS TEXT), ?, ?, ?, ?, ?)",
-        (
+    for speaker, counts in scripts.items():
+        finding = found.get(speaker)
+        connection.execute(
+            "INSERT INTO speakers VALUES (CAST(? AS TEXT), ?, ?, ?, ?, ?)",
             (
                 stored(speaker),
-                medians.get(speaker),
-                scripts[speaker].most_common(1)[0][0],
-                "little-audio" if speaker in little else None,
-                int(CHECKS["little-audio"].severity) if speaker in little else 0,
-                little.get(speaker, ""),
-            )
-            for speaker in seconds
-        ),
-    )
+                rates.get(speaker),
+                counts.most_common(1)[0][0],
+                finding and finding.code,
+                int(finding.severity) if finding else 0,
+                finding.detail if finding else "",
+            ),
+        )
 
 
-def _replace(
-    connection: sqlite3.Connection, found: Iterable[tuple[int, Finding]], codes: Iterable[str], ids: str
-) -> None:
-    """Make `found` all the findings of those codes that the clips in the JSON list `ids` have."""
+def _replace(connection: sqlite3.Connection, found: Iterable[tuple[int, Finding]], codes: str, ids: str) -> None:
+    """Replace the findings of the clips in the JSON list `ids` whose code meets the SQL condition `codes`."""
     connection.execute(
         f"""
-        DELETE FROM findings WHERE code IN ({_listed(codes)})
+        DELETE FROM findings WHERE code {codes}
         AND clip IN (SELECT id FROM clips WHERE id IN (SELECT value FROM json_each(?)) AND found != '')
         """,
         (ids,),

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from fishtui.audio.measure import VERSION, Measurements, measure_file
+from fishtui.audio.measure import Measurements, measure_file, version
 from fishtui.catalog.findings import judge_all, judge_clips
 from fishtui.catalog.store import Catalog
 from fishtui.runs.reporter import Reporter
@@ -41,7 +41,7 @@ def measure_clips(
         AND audio_hash NOT IN (SELECT audio_hash FROM measurements WHERE version = ?)
         GROUP BY audio_hash ORDER BY name
         """,
-        (*parameters, VERSION),
+        (*parameters, version()),
     )
     tasks = [(row["audio_hash"], row["name"], catalog.data / Path(row["name"]).parent / row["files"]) for row in rows]
     workers = worker_count(settings.scan.workers)
@@ -69,7 +69,7 @@ def _store(catalog: Catalog, settings: Settings, batch: Sequence[Measured]) -> N
     with catalog.transaction() as connection:
         connection.executemany(
             "INSERT OR REPLACE INTO measurements VALUES (?, ?, ?)",
-            ((sha256, VERSION, msgspec.json.encode(found).decode()) for sha256, _, found in batch),
+            ((sha256, version(), msgspec.json.encode(found).decode()) for sha256, _, found in batch),
         )
         ids = connection.execute(
             "SELECT id FROM clips WHERE audio_hash IN (SELECT value FROM json_each(?)) AND gone IS NULL", (hashes,)

@@ -12,7 +12,7 @@ from pathlib import Path
 from fishtui.catalog.filter import Query, Selection, Sort, Term, parse, sql
 from fishtui.catalog.report import Found, of_clip
 from fishtui.catalog.store import Catalog, stored
-from fishtui.checks.table import Severity
+from fishtui.checks.registry import Severity
 from fishtui.project import Project
 from fishtui.wording import cannot_read
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from fishtui.catalog.filter import Selection
 from fishtui.catalog.store import Catalog
-from fishtui.checks.table import CHECKS, Severity
+from fishtui.checks.registry import CHECKS, Severity
 
 
 @dataclass(frozen=True)

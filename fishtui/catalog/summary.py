@@ -8,7 +8,7 @@ from typing import Any
 
 from fishtui.catalog.report import speakers
 from fishtui.catalog.store import Catalog
-from fishtui.checks.table import Severity
+from fishtui.checks.registry import Severity
 
 
 @dataclass(frozen=True)

@@ -160,7 +160,7 @@ def _naming_others(groups: Iterable[Sequence[GroupFacts]], words: str) -> dict[i
 
 
 class _Folding(dict[int, str]):
-    """A table for `str.translate`: punctuation becomes a space, apostrophes vanish, letters that are words get spaces."""
+    """A table for `str.translate`: spaces for punctuation and around letters that are words, no apostrophes."""
 
     def __missing__(self, code: int) -> str:
         character = chr(code)

@@ -8,6 +8,8 @@ from enum import IntEnum
 from typing import Any, Literal, NamedTuple, overload
 
 from fishtui.checks.facts import ClipCheck, GroupCheck, Repair, SpeakerCheck
+from fishtui.errors import MisuseError
+from fishtui.wording import did_you_mean
 
 
 class Severity(IntEnum):
@@ -89,3 +91,17 @@ def codes_of(*scopes: Scope) -> list[str]:
 def fixable() -> list[str]:
     """Return the codes whose findings can be repaired automatically."""
     return [code for code, each in CHECKS.items() if each.fix is not None]
+
+
+def repair_for(code: str) -> Repair:
+    """Return the automatic repair of a finding. Raises MisuseError if the check is unknown or has none."""
+    found = CHECKS.get(code)
+    if found is None:
+        raise MisuseError(
+            f"unknown check {code}",
+            did_you_mean(code, CHECKS) or "`fishtui validate --help` lists the checks.",
+            code="unknown-check",
+        )
+    if found.fix is None:
+        raise MisuseError(f"{code}: no automatic repair", f"Available for: {', '.join(fixable())}.", code="no-repair")
+    return found.fix

@@ -66,7 +66,9 @@ def set_loudness(clip: Clip, settings: Settings) -> Contents:
     loudness = integrated_loudness(audio.samples, audio.rate)
     if not np.isfinite(loudness):
         raise DataError(
-            f"{path.name}: too quiet to have a loudness", "Reject the clip: `fishtui clips reject`.", code="only-silence"
+            f"{path.name}: too quiet to have a loudness",
+            "Reject the clip: `fishtui clips reject`.",
+            code="only-silence",
         )
     gain = gain_to(loudness, audio.samples, settings.normalize.loudness, settings.normalize.peak)
     return _recording(clip, path, audio, audio.samples * gain.factor)

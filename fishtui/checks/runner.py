@@ -1,46 +1,68 @@
-"""Runs the checks of single clips."""
+"""Run the checks that the settings do not disable."""
 
 from __future__ import annotations
 
-import difflib
+from collections.abc import Sequence
 from functools import lru_cache
 
 import msgspec
 
-from fishtui.checks import audio, pair, text
-from fishtui.checks.facts import ClipCheck, ClipFacts
-from fishtui.checks.table import CHECKS, Finding
+from fishtui.checks.facts import ClipFacts, GroupFacts
+from fishtui.checks.registry import CHECKS, Check, Finding, Scope
+from fishtui.codehash import code_hash
 from fishtui.errors import MisuseError
 from fishtui.settings import CheckSettings, Settings
+from fishtui.wording import did_you_mean
 
-# Rises when the same facts and settings give other findings than before.
-VERSION = 2
-
-PER_CLIP: dict[str, ClipCheck] = {**pair.CHECKS, **audio.CHECKS, **text.CHECKS}
+# The code that findings depend on.
+CODE = ("checks", "lm/text.py")
 
 
 def clip_findings(facts: ClipFacts, settings: Settings) -> list[Finding]:
-    """All that is wrong with a clip by itself, in the table's order. Raises MisuseError as `enabled` does."""
-    wanted = enabled(settings.checks)
+    """Return what is wrong with one clip by itself, in the order of the registry. Raises MisuseError as `enabled`."""
     return [
-        Finding(code, detail)
-        for code, check in PER_CLIP.items()
-        if code in wanted and (detail := check(facts, settings)) is not None
+        Finding(check.code, detail)
+        for check in _enabled_in(settings.checks, "clip")
+        if (detail := check.run(facts, settings)) is not None
     ]
+
+
+def group_findings(clips: Sequence[GroupFacts], limits: CheckSettings) -> list[tuple[int, Finding]]:
+    """Return what is wrong with clips compared to the others, each with the clip's id. Raises MisuseError."""
+    return [
+        (clip, Finding(check.code, detail))
+        for check in _enabled_in(limits, "group")
+        for clip, detail in check.run(clips, limits).items()
+    ]
+
+
+def speaker_findings(clips: Sequence[GroupFacts], limits: CheckSettings) -> dict[str, Finding]:
+    """Return the most severe finding of each speaker that has any. Raises MisuseError."""
+    found: dict[str, Finding] = {}
+    for check in _enabled_in(limits, "speaker"):
+        for speaker, detail in check.run(clips, limits).items():
+            if speaker not in found or found[speaker].severity < check.severity:
+                found[speaker] = Finding(check.code, detail)
+    return found
+
+
+@lru_cache(maxsize=32)
+def _enabled_in(limits: CheckSettings, scope: Scope) -> tuple[Check, ...]:
+    codes = enabled(limits)
+    return tuple(check for code, check in CHECKS.items() if check.scope == scope and code in codes)
 
 
 @lru_cache(maxsize=8)
 def enabled(limits: CheckSettings) -> frozenset[str]:
-    """The codes that are looked for. Raises MisuseError if one is ignored that there isn't."""
+    """Return the codes of the checks to run. Raises MisuseError if `limits.ignore` contains an unknown code."""
     for code in limits.ignore:
         if code not in CHECKS:
-            nearest = difflib.get_close_matches(code, CHECKS, n=1, cutoff=0.5)
-            remedy = f"Did you mean {nearest[0]}?" if nearest else "`fishtui validate --help` lists the codes."
-            raise MisuseError(f"checks.ignore: there is no check {code}", remedy)
+            remedy = did_you_mean(code, CHECKS) or "`fishtui validate --help` lists the codes."
+            raise MisuseError(f"checks.ignore: unknown check {code}", remedy, code="unknown-check")
     return frozenset(CHECKS) - frozenset(limits.ignore)
 
 
 def basis(settings: Settings) -> str:
-    """What findings rest on besides the facts: while it stays the same, so do the findings of the same facts."""
-    parts = (VERSION, settings.checks, settings.normalize.loudness, settings.normalize.peak)
+    """Return all that findings depend on besides the facts: if it is equal, the same facts give the same findings."""
+    parts = (code_hash(*CODE), settings.checks, settings.normalize.loudness, settings.normalize.peak)
     return msgspec.json.encode(parts).decode()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from fishtui import glyphs, wording
-from fishtui.checks.table import CHECKS
+from fishtui.checks.registry import CHECKS
 from fishtui.cli.options import FilterCommand, Session, shared
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def validate(session: Session, terms: tuple[str, ...], fail_on: str, quick: bool
     from fishtui.catalog.measurements import measure_clips
     from fishtui.catalog.report import findings
     from fishtui.catalog.scan import scan
-    from fishtui.checks.table import Severity
+    from fishtui.checks.registry import Severity
     from fishtui.cli import output
     from fishtui.cli.progress import watching
     from fishtui.errors import PARTIAL
@@ -172,7 +172,7 @@ def stats(session: Session, terms: tuple[str, ...]) -> int:
 
 def _show_findings(findings: Sequence[Found], everything: bool) -> None:
     """The findings, the worst last, where they stay in sight; of a code that is found often only the first ones."""
-    from fishtui.checks.table import Severity
+    from fishtui.checks.registry import Severity
     from fishtui.cli import output
 
     rows: list[list[str]] = []

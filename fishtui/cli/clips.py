@@ -10,6 +10,7 @@ import click
 
 from fishtui import glyphs, wording
 from fishtui.catalog.fields import FIELDS
+from fishtui.checks.registry import fixable
 from fishtui.cli.options import Command, FilterCommand, Session, limited, shared
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ def show(session: Session, id: str) -> int:
     from fishtui.catalog import lookup, report
     from fishtui.catalog.actions import clip_row, history_of
     from fishtui.catalog.measurements import measurements_of
-    from fishtui.checks.table import CHECKS, Severity
+    from fishtui.checks.registry import CHECKS, Severity
     from fishtui.cli import output
 
     with session.catalog(must_exist=True) as catalog:
@@ -268,7 +269,7 @@ def tag(
     return _report(session, "tagged", count)
 
 
-@clips.command()
+@clips.command(epilog=f"Checks with a repair: {', '.join(fixable())}.")
 @click.argument("code")
 @chosen
 @shared()
@@ -277,18 +278,18 @@ def fix(session: Session, code: str, ids: tuple[str, ...], where: str | None) ->
 
     In all clips that have it, or in some.
 
-    Codes with a repair: stereo, silence-at-ends, loudness, byte-order-mark, wrong-extension. What a file held before is
-    kept: see undo.
+    The earlier content of each file is kept, and `fishtui clips undo` restores it.
     """
+    from fishtui.catalog.actions import fix
     from fishtui.catalog.findings import judge_all
     from fishtui.catalog.measurements import measure_clips
-    from fishtui.catalog.repairs import FIXES, fix
+    from fishtui.checks.registry import repair_for
     from fishtui.cli import output
     from fishtui.cli.progress import watching
-    from fishtui.errors import PARTIAL, MisuseError
+    from fishtui.errors import PARTIAL
 
-    if code not in FIXES:
-        raise MisuseError(f"there is no safe repair for {code}", f"There is one for {', '.join(FIXES)}.")
+    # Before the catalog is opened.
+    repair_for(code)
     settings = session.settings.values
     with session.catalog(must_exist=True) as catalog:
         # By the limits of now.
@@ -399,7 +400,7 @@ def _report(session: Session, verb: str, count: int) -> int:
 
 
 def _as_dict(row: sqlite3.Row) -> dict[str, Any]:
-    from fishtui.checks.table import Severity
+    from fishtui.checks.registry import Severity
 
     content = {name: row[name] for name in LISTED}
     severity = Severity(row["severity"]).name.lower() if row["severity"] else None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fishtui.catalog.store import Catalog, placeholders
-from fishtui.checks.table import Severity
+from fishtui.checks.registry import Severity
 from fishtui.dataset import Clip, find_clips
 from fishtui.errors import DataError, FishtuiError
 from fishtui.project import Project

@@ -13,9 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fishtui.catalog import filechanges
-from fishtui.catalog.actions import change, edit, history_of, new_action, review, tag, undo
+from fishtui.catalog.actions import change, edit, fix, history_of, new_action, review, tag, undo
 from fishtui.catalog.filechanges import changing, settle
-from fishtui.catalog.repairs import fix
 from fishtui.errors import DataError, FishtuiError, MisuseError
 from fishtui.runs.reporter import Reporter
 from tests.builders import file_size_limit, fishtui, snapshot

@@ -17,7 +17,7 @@ from fishtui.catalog.filter import FIELDS, Between, Comparison, Query, Sort, Ter
 from fishtui.catalog.index import index
 from fishtui.catalog.schema import migrate
 from fishtui.catalog.store import stored
-from fishtui.checks.table import CHECKS, Severity
+from fishtui.checks.registry import CHECKS, Severity
 from fishtui.errors import MisuseError
 
 # Characters that mean something to the language, to SQLite, to its index or to Unicode.

@@ -12,8 +12,8 @@ from fishtui.audio.loudness import integrated_loudness
 from fishtui.audio.measure import measure_file
 from fishtui.audio.probe import AudioError, probe
 from fishtui.checks.facts import ClipFacts
+from fishtui.checks.registry import CHECKS, Severity
 from fishtui.checks.runner import clip_findings
-from fishtui.checks.table import CHECKS, Severity
 from fishtui.settings import CheckSettings, NormalizeSettings, Settings
 from tests.audio.speech import low_passed, noise, speech, with_pauses
 

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from fishtui.checks.facts import ClipFacts
+from fishtui.checks.registry import Severity
 from fishtui.checks.runner import clip_findings
-from fishtui.checks.table import Severity
 from fishtui.settings import Settings
 
 TEXT: dict[str, Any] = {"text": "Hello there."}
@@ -50,12 +50,12 @@ def test_a_finding_and_its_near_miss(code: str, bad: dict[str, Any], good: dict[
     assert code not in found(**good)
 
 
-def test_whoever_has_text_and_codes_can_be_trained_on() -> None:
+def test_text_and_codes_are_enough_for_training() -> None:
     findings = clip_findings(ClipFacts(name="a", speaker="", codes="given", **TEXT), Settings())
     assert [(finding.code, finding.severity) for finding in findings] == [("audio-gone", Severity.INFO)]
 
 
-def test_details_name_what_is_there() -> None:
+def test_details_name_the_files_found() -> None:
     assert found(**TEXT)["missing-audio"] == "only transcript"
     assert found(**TEXT, codes="invalid")["missing-audio"] == "only transcript and codes"
     assert found(**TEXT, codes="invalid", codes_problem="3 rows")["codes-invalid"] == "3 rows"

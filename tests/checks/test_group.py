@@ -1,9 +1,12 @@
+"""Checks that compare clips."""
+
 from __future__ import annotations
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fishtui.checks.facts import GroupFacts
 from fishtui.checks.group import (
     duplicate_audio,
     foreign_scripts,
@@ -19,8 +22,12 @@ STEADY = [14.0, 14.5, 15.0, 15.0, 15.5, 16.0, 14.8, 15.2]
 VARIED = [7.0, 9.0, 12.0, 15.0, 15.0, 18.0, 24.0, 30.0]
 
 
+def clips(speaker: str, rates: list[float], first: int = 0) -> list[GroupFacts]:
+    return [GroupFacts(first + number, "", speaker, rate=rate) for number, rate in enumerate(rates)]
+
+
 def outliers(rates: list[float], limits: CheckSettings = LIMITS) -> list[float]:
-    found = rate_outliers([(number, "anna", rate) for number, rate in enumerate(rates)], limits)
+    found = rate_outliers(clips("anna", rates), limits)
     return [rates[number] for number in found]
 
 
@@ -41,16 +48,16 @@ def test_the_speakers_own_spread_counts() -> None:
     assert outliers([*STEADY, 24.2], CheckSettings(rate_ratio=1.7)) == []
 
 
-def test_few_clips_say_nothing_of_a_rate() -> None:
+def test_few_clips_have_no_usual_rate() -> None:
     assert outliers([15.0] * 6 + [60.0]) == []
     assert outliers([15.0] * 7 + [60.0]) == [60.0]
 
 
 def test_each_speaker_has_a_rate_of_their_own() -> None:
-    slow = [(number, "anna", 5.0) for number in range(9)]
-    quick = [(number, "bert", 20.0) for number in range(10, 19)]
+    slow = clips("anna", [5.0] * 9)
+    quick = clips("bert", [20.0] * 9, first=10)
     assert rate_outliers([*slow, *quick], LIMITS) == {}
-    assert rate_outliers([*slow, *quick, (9, "anna", 20.0)], LIMITS) == {
+    assert rate_outliers([*slow, *quick, *clips("anna", [20.0], first=9)], LIMITS) == {
         9: "20.0 characters/s, the speaker's median is 5.0"
     }
     assert median_rates([*slow, *quick]) == {"anna": 5.0, "bert": 20.0}
@@ -66,59 +73,64 @@ def test_each_speaker_has_a_rate_of_their_own() -> None:
         ("Latin", "", 9, False),
     ],
 )
-def test_a_script_beside_another(usual: str, other: str, count: int, found: bool) -> None:
-    scripts = [(number, "anna", usual) for number in range(count)] + [(99, "anna", other)]
+def test_a_script_that_differs_from_the_usual_one(usual: str, other: str, count: int, found: bool) -> None:
+    scripts = [GroupFacts(number, "", "anna", script=usual) for number in range(count)]
+    scripts.append(GroupFacts(99, "", "anna", script=other))
     assert (99 in foreign_scripts(scripts, LIMITS)) == found
     assert not foreign_scripts(scripts, LIMITS).keys() - {99}
 
 
 def test_a_speaker_of_two_scripts_has_no_foreign_one() -> None:
-    both = [(number, "anna", "Latin" if number % 3 else "Han") for number in range(30)]
+    both = [GroupFacts(number, "", "anna", script="Latin" if number % 3 else "Han") for number in range(30)]
     assert foreign_scripts(both, LIMITS) == {}
 
 
 def test_duplicates_name_each_other() -> None:
-    sounds = [(1, "a/1", "x"), (2, "a/2", "y"), (3, "b/1", "x"), (4, "b/2", "x")]
-    assert duplicate_audio(sounds) == {
-        1: "the same sound as b/1 and 1 more",
-        3: "the same sound as a/1 and 1 more",
-        4: "the same sound as a/1 and 1 more",
+    sounds = [(1, "a/1", "x"), (2, "a/2", "y"), (3, "b/1", "x"), (4, "b/2", "x"), (5, "b/3", None), (6, "b/4", None)]
+    assert duplicate_audio([GroupFacts(id, name, name[0], sound=sound) for id, name, sound in sounds], LIMITS) == {
+        1: "the same recording as b/1 and 1 more",
+        3: "the same recording as a/1 and 1 more",
+        4: "the same recording as a/1 and 1 more",
     }
+
+
+def transcript(number: int, text: str, speaker: str = "anna") -> GroupFacts:
+    return GroupFacts(number, f"{speaker}/{number}", speaker, text=text)
 
 
 @pytest.mark.parametrize(
     ("first", "second", "found"),
     [
         ("The cat sat on the mat.", "the CAT sat on the mat", "the same words"),
-        ("The cat sat on the mat.", "The dog sat on the mat.", "but for one word"),
-        ("The cat sat on the mat.", "The cat sat on the old mat.", "but for one word"),
-        ("The cat sat on the mat.", "Cat sat on the mat.", "but for one word"),
+        ("The cat sat on the mat.", "The dog sat on the mat.", "all words but one"),
+        ("The cat sat on the mat.", "The cat sat on the old mat.", "all words but one"),
+        ("The cat sat on the mat.", "Cat sat on the mat.", "all words but one"),
         ("The cat sat on the mat.", "The dog sat on a mat.", ""),
         ("The cat sat on the mat.", "The mat sat on the cat.", ""),
         ("Yes it is.", "Yes it was.", ""),
         ("It isn't here, she said.", "It isn’t here — she said!", "the same words"),
-        ("今天的天气很好。", "今天的天气不好。", "but for one word"),
+        ("今天的天气很好。", "今天的天气不好。", "all words but one"),
         ("今天的天气很好。", "昨天的天气不好。", ""),
-        ("मैं कल घर गया था", "मैं कल घर गयी था", "but for one word"),
+        ("मैं कल घर गया था", "मैं कल घर गयी था", "all words but one"),
     ],
 )
-def test_transcripts_that_say_nearly_the_same(first: str, second: str, found: str) -> None:
-    details = similar_transcripts([(1, "anna", "anna/1", first), (2, "anna", "anna/2", second)], LIMITS)
+def test_transcripts_with_nearly_the_same_words(first: str, second: str, found: str) -> None:
+    details = similar_transcripts([transcript(1, first), transcript(2, second)], LIMITS)
     if not found:
         assert details == {}
     else:
         assert details[1].startswith(found)
-        assert details[1].endswith("as anna/2")
-        assert details[2].endswith("as anna/1")
+        assert details[1].endswith(" anna/2")
+        assert details[2].endswith(" anna/1")
 
 
 def test_transcripts_of_two_speakers_are_not_compared() -> None:
-    texts = [(1, "anna", "anna/1", "The cat sat on the mat."), (2, "bert", "bert/1", "The cat sat on the mat.")]
+    texts = [transcript(1, "The cat sat on the mat."), transcript(2, "The cat sat on the mat.", "bert")]
     assert similar_transcripts(texts, LIMITS) == {}
 
 
 def near(first: list[str], second: list[str]) -> bool:
-    """Whether at most one word was put in, left out, or put for another."""
+    """True if at most one word is added, missing or different."""
     if len(first) == len(second):
         return sum(a != b for a, b in zip(first, second, strict=True)) <= 1
     short, long = sorted((first, second), key=len)
@@ -127,8 +139,9 @@ def near(first: list[str], second: list[str]) -> bool:
 
 @given(st.lists(st.lists(st.sampled_from("abc"), max_size=6), max_size=8))
 def test_similar_transcripts_are_those_that_comparing_all_pairs_finds(texts: list[list[str]]) -> None:
-    rows = [(number, "anna", f"anna/{number}", " ".join(words)) for number, words in enumerate(texts)]
-    found = similar_transcripts(rows, CheckSettings(similar_words=2))
+    found = similar_transcripts(
+        [transcript(number, " ".join(words)) for number, words in enumerate(texts)], CheckSettings(similar_words=2)
+    )
     compared = [(number, words) for number, words in enumerate(texts) if len(words) >= 2]
     assert found.keys() == {
         number for number, words in compared if any(near(words, other) for n, other in compared if n != number)
@@ -137,9 +150,10 @@ def test_similar_transcripts_are_those_that_comparing_all_pairs_finds(texts: lis
 
 @given(st.lists(st.text(max_size=30), max_size=8))
 def test_any_transcripts_can_be_compared(texts: list[str]) -> None:
-    similar_transcripts([(number, "", "", text) for number, text in enumerate(texts)], CheckSettings(similar_words=1))
+    similar_transcripts([transcript(number, text) for number, text in enumerate(texts)], CheckSettings(similar_words=1))
 
 
 def test_a_speaker_needs_a_minute() -> None:
-    assert little_audio([("anna", 59.0), ("bert", 60.0)], LIMITS) == {"anna": "59 s in all"}
-    assert little_audio([("anna", 59.0)], CheckSettings(min_speaker_minutes=0.5)) == {}
+    clips = [GroupFacts(1, "", "anna", 50.0), GroupFacts(2, "", "bert", 60.0), GroupFacts(3, "", "anna", 9.0)]
+    assert little_audio(clips, LIMITS) == {"anna": "59 s in total"}
+    assert little_audio(clips, CheckSettings(min_speaker_minutes=0.5)) == {}

@@ -13,7 +13,7 @@ from textual.message import Message
 from fishtui import glyphs, wording
 from fishtui.catalog import decide, paging
 from fishtui.catalog.decide import Done
-from fishtui.checks.table import Severity
+from fishtui.checks.registry import Severity
 from fishtui.errors import FishtuiError
 from fishtui.tui.catalogwriter import CatalogWriter, Change
 from fishtui.tui.dialogs import Ask, Confirm

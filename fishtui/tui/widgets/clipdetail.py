@@ -21,7 +21,7 @@ from textual.worker import get_current_worker
 from fishtui import glyphs, wording
 from fishtui.audio.picture import Picture
 from fishtui.catalog.paging import Details
-from fishtui.checks.table import CHECKS
+from fishtui.checks.registry import CHECKS
 from fishtui.errors import FishtuiError
 from fishtui.sanitize import harmless
 from fishtui.tui.failures import FailureReporter
