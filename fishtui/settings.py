@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import os
 import re
@@ -18,6 +17,7 @@ import msgspec
 from msgspec import Meta
 
 from fishtui.errors import MisuseError
+from fishtui.wording import did_you_mean, suggest
 
 ENVIRONMENT_PREFIX = "FISHTUI_"
 
@@ -308,15 +308,10 @@ def _lookup(catalog: Mapping[str, Setting], name: str, source: str) -> Setting:
 
 
 def _suggest(name: str, among: Iterable[str]) -> str:
-    among = list(among)
-    nearest = difflib.get_close_matches(name, among, n=1, cutoff=0.5)
-    if nearest:
-        return f"Did you mean {nearest[0]}?"
-    return (
-        f"There are {', '.join(among)}."
-        if len(among) < 10
-        else "`fishtui init` in a new folder writes a file with every setting."
-    )
+    names = list(among)
+    if len(names) < 10:
+        return suggest(name, names)
+    return did_you_mean(name, names) or "`fishtui init` in a new folder writes a file with every setting."
 
 
 def _convert(setting: Setting, value: Any, source: str) -> Any:

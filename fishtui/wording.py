@@ -15,7 +15,7 @@ def counted(number: int, thing: str) -> str:
 
 
 def seconds(value: float | None) -> str:
-    """`4.2s`, `12m`, `3.1h`; a dot for what isn't known."""
+    """The length of audio as `4.2s`, `12m`, `3.1h`; a dot if it is unknown."""
     if value is None:
         return "·"
     if value < 60:
@@ -24,13 +24,37 @@ def seconds(value: float | None) -> str:
 
 
 def number(value: float | None) -> str:
-    """With one decimal; a dot for what isn't known."""
+    """A number with one decimal; a dot if it is unknown."""
     return "·" if value is None else f"{value:.1f}"
 
 
-def gigabytes(value: float) -> str:
-    """Bytes as `4.2 GB`, `412 GB`."""
-    return f"{value / 1e9:.1f} GB" if value < 1e10 else f"{value / 1e9:,.0f} GB"
+def size(value: float) -> str:
+    """Bytes as `1.1 MB`, `412 MB`, `3.6 GB`, `412 GB`."""
+    scaled, unit = (value / 1e9, "GB") if value >= 1e9 else (value / 1e6, "MB")
+    return f"{scaled:.1f} {unit}" if scaled < 10 else f"{scaled:,.0f} {unit}"
+
+
+def clock(seconds: float) -> str:
+    """`4:05`, `1:04:05`."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def duration(seconds: float) -> str:
+    """A time in a few characters, in whole seconds at the finest: `42s`, `12m`, `3.1h`, `2.5d`."""
+    if seconds < 59.5:
+        return f"{seconds:.0f}s"
+    if seconds < 3570:
+        return f"{seconds / 60:.0f}m"
+    return f"{seconds / 3600:.1f}h" if seconds < 48 * 3600 else f"{seconds / 86400:,.1f}d"
+
+
+def pace(rate: float, unit: str) -> str:
+    """A rate per second as `12.3 clips/s`; a rate below 1 as `3.0 steps/min`."""
+    if rate >= 1:
+        return f"{rate:,.1f} {unit}/s" if rate < 100 else f"{rate:,.0f} {unit}/s"
+    return f"{rate * 60:.1f} {unit}/min"
 
 
 def shortened(text: str, limit: int = 60) -> str:
@@ -42,6 +66,12 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     """`Did you mean rate?` if a known word is close to `word`, otherwise an empty string."""
     nearest = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
     return f"Did you mean {nearest[0]}?" if nearest else ""
+
+
+def suggest(word: str, known: Iterable[str]) -> str:
+    """`Did you mean rate?` if a known word is close to `word`, otherwise `Use one of rate, id.`"""
+    known = list(known)
+    return did_you_mean(word, known) or f"Use one of {', '.join(known)}."
 
 
 def reason_of(error: BaseException) -> str:

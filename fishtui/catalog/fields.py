@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
@@ -14,6 +13,7 @@ from fishtui.catalog.store import stored
 from fishtui.checks.registry import CHECKS, Check, Severity
 from fishtui.errors import MisuseError
 from fishtui.sanitize import harmless
+from fishtui.wording import suggest
 
 # A part of SQL that holds or doesn't for a clip, and the values of its question marks.
 Condition = tuple[str, tuple[Any, ...]]
@@ -165,7 +165,7 @@ def named(name: str) -> Field:
     """The field of that name. Raises MisuseError that says the nearest."""
     if name not in FIELDS:
         raise MisuseError(
-            f"there is no field {shown(name)}", f'{nearest(name, FIELDS)} Text with a colon stands in "quotes".'
+            f"there is no field {shown(name)}", f'{suggest(name, FIELDS)} Text with a colon stands in "quotes".'
         )
     return FIELDS[name]
 
@@ -202,13 +202,6 @@ def containing(texts: Iterable[str], every: bool) -> Condition:
 
 def _phrase(folded: str) -> str:
     return '"' + folded.replace('"', '""') + '"'
-
-
-def nearest(word: str, among: Iterable[str]) -> str:
-    """A sentence that leads from a wrong word to a right one."""
-    among = list(among)
-    close = difflib.get_close_matches(word, among, n=1, cutoff=0.5)
-    return f"Did you mean {close[0]}?" if close else f"There are {', '.join(among)}."
 
 
 def shown(text: str) -> str:

@@ -29,10 +29,10 @@ from fishtui.catalog.fields import (
     containing,
     fold,
     named,
-    nearest,
     shown,
 )
 from fishtui.errors import MisuseError
+from fishtui.wording import suggest
 
 __all__ = ["FIELDS", "Between", "Comparison", "Query", "Selection", "Sort", "Term", "fold", "parse", "sql"]
 
@@ -237,7 +237,7 @@ def _check_text(field: Field, value: str) -> None:
     if len(value) > LONGEST_VALUE:
         raise MisuseError(f"{field.name}:{shown(value)} is longer than {LONGEST_VALUE:,} characters", "Shorten it.")
     if field.kind is Kind.CHOICE and value not in field.choices:
-        raise MisuseError(f"{field.name} is never {shown(value)}", nearest(value, field.choices))
+        raise MisuseError(f"{field.name} is never {shown(value)}", suggest(value, field.choices))
     if field.kind is Kind.TEXT:
         return
     # A NUL ends a pattern for SQLite, and no name holds one; nor does it hold what stands for no byte.

@@ -139,7 +139,7 @@ def show(session: Session, id: str) -> int:
     if row["format"]:
         output.line(
             f"  audio     {row['files']}  {row['format']} {row['subtype']}  {row['sample_rate']:,} Hz"
-            f"  {row['channels']} channel{'s' * (row['channels'] > 1)}  {wording.seconds(row['duration'])}"
+            f"  {wording.counted(row['channels'], 'channel')}  {wording.seconds(row['duration'])}"
         )
     else:
         output.line(f"  audio     {row['files'] or 'none'}")
@@ -395,7 +395,7 @@ def _report(session: Session, verb: str, count: int) -> int:
     if session.as_json:
         output.document({"action": verb, "clips": count, "dry_run": session.dry_run})
     else:
-        output.line(f"{count:,} clip{'s' * (count != 1)} {'would be ' * session.dry_run}{verb}")
+        output.line(f"{wording.counted(count, 'clip')} {'would be ' * session.dry_run}{verb}")
     return 0
 
 

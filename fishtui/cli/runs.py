@@ -197,7 +197,8 @@ def remove(session: Session, chosen: tuple[str, ...], ended: bool) -> int:
 
 
 def _took(run: Run) -> str:
-    from fishtui.runs.progress import clock, took
+    from fishtui.runs.progress import took
+    from fishtui.wording import clock
 
     seconds = took(run)
     return "" if seconds is None else clock(seconds)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from html import escape
 
 from fishtui.sanitize import harmless
+from fishtui.wording import counted
 
 STYLE = """
 :root { color-scheme: light dark; }
@@ -58,7 +59,7 @@ def page(names: Mapping[int, str]) -> bytes:
         f'<audio id="clip{number}" controls preload="none" src="{number}"></audio></li>'
         for number, name in names.items()
     )
-    count = f"{len(names):,} clip{'s' * (len(names) != 1)}"
+    count = counted(len(names), "clip")
     return f"""<!doctype html>
 <html lang="en">
 <meta charset="utf-8">

@@ -7,8 +7,9 @@ from datetime import datetime
 
 from fishtui.glyphs import SIGN
 from fishtui.project import Project
-from fishtui.runs.progress import clock, progress, took
+from fishtui.runs.progress import progress, took
 from fishtui.runs.state import Run
+from fishtui.wording import clock
 
 
 def facts(project: Project, run: Run) -> Iterator[tuple[str, str]]:

@@ -74,26 +74,3 @@ def result(run: Run, blocker: str | None = None) -> str:
         reached = measured(recent(run.folder / "events.jsonl", ["progress"]))
         return " · ".join(part for part in (f"after {reached}" if reached else "", run.remark) if part)
     return run.remark
-
-
-def clock(seconds: float) -> str:
-    """`4:05`, `1:04:05`."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
-
-
-def duration(seconds: float) -> str:
-    """In a few characters: `42s`, `12m`, `3.1h`, `2.5d`."""
-    if seconds < 59.5:
-        return f"{seconds:.0f}s"
-    if seconds < 3570:
-        return f"{seconds / 60:.0f}m"
-    return f"{seconds / 3600:.1f}h" if seconds < 48 * 3600 else f"{seconds / 86400:,.1f}d"
-
-
-def pace(rate: float, unit: str) -> str:
-    """`12.3 clips/s`, or a minute where they are slow."""
-    if rate >= 1:
-        return f"{rate:,.1f} {unit}/s" if rate < 100 else f"{rate:,.0f} {unit}/s"
-    return f"{rate * 60:.1f} {unit}/min"

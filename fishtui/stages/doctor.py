@@ -17,6 +17,7 @@ from fishtui.errors import CheckpointError, FishtuiError, loading
 from fishtui.glyphs import SIGN
 from fishtui.project import Project
 from fishtui.settings import Settings
+from fishtui.wording import size
 
 State = Literal["ok", "warning", "error"]
 GIGABYTE = 1e9
@@ -102,7 +103,7 @@ def _gpu() -> Iterator[Finding]:
     for index in range(torch.cuda.device_count()):
         free, total = torch.cuda.mem_get_info(index)
         name = torch.cuda.get_device_name(index)
-        found = f"{index}: {name}, {free / GIGABYTE:.0f} of {total / GIGABYTE:.0f} GB free"
+        found = f"{index}: {name}, {size(free)} of {size(total)} free"
         if free < GPU_WANTED:
             yield Finding("GPU", "warning", found, "Another process may hold its memory: see nvidia-smi.")
         else:
@@ -127,7 +128,7 @@ def _told(*command: str) -> str:
 def _disk(project: Project) -> Iterator[Finding]:
     folder = next(folder for folder in (project.root, *project.root.parents) if folder.is_dir())
     free = shutil.disk_usage(folder).free
-    found = f"{free / GIGABYTE:,.0f} GB free in {project.root}"
+    found = f"{size(free)} free in {project.root}"
     if free < DISK_WANTED:
         yield Finding(
             "disk", "warning", found, "A merged checkpoint takes 4 GB, a training's checkpoints 1 GB: make room."

@@ -13,7 +13,7 @@ from fishtui.lm.model import DualAR
 from fishtui.runs.reporter import Reporter
 from fishtui.settings import TrainSettings
 from fishtui.training.lora import trainable
-from fishtui.wording import gigabytes
+from fishtui.wording import size
 
 # Bytes per trained parameter: the gradient and AdamW's two moments, each float32.
 PER_TRAINED = 3 * 4
@@ -94,7 +94,7 @@ def choose_checkpointing(
     needed = estimate(model, positions, precision.itemsize, False, device).total
     if needed > free:
         reporter.note(
-            f"gradient checkpointing is on: without it, training needs about {gigabytes(needed)} and "
-            f"{gigabytes(free)} are free"
+            f"gradient checkpointing is on: without it, training needs about {size(needed)} and "
+            f"{size(free)} are free"
         )
     return needed > free

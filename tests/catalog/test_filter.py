@@ -180,7 +180,7 @@ def test_the_canonical_form_is_what_a_person_would_write() -> None:
         ('"a"b', "quotes"),
         ("-sort:id", "sort:-field"),
         ("sort:edited", "another field"),
-        ("sort:length", "There are"),
+        ("sort:length", "Use one of"),
         ('tag:"a|b"', "a tag"),
         ('speaker:"a\0*"', "the speaker"),
     ],

@@ -13,7 +13,7 @@ from fishtui.project import Project
 from fishtui.runs import record
 from fishtui.runs.events import EventWriter
 from fishtui.runs.identity import this_process
-from fishtui.runs.progress import clock, duration, measured, pace, progress, result
+from fishtui.runs.progress import measured, progress, result
 from fishtui.runs.record import RUNNING, SUCCEEDED
 from fishtui.runs.state import look
 
@@ -80,18 +80,3 @@ def test_a_result_is_what_it_waits_for_or_its_error_or_its_account(tmp_path: Pat
     assert result(look(folder)) == "no room"
     os.remove(folder / "run.json")
     assert "can't be read" in result(look(folder))
-
-
-@pytest.mark.parametrize(
-    ("seconds", "expected"), [(4.2, "4s"), (59.7, "1m"), (720, "12m"), (11_160, "3.1h"), (432_000, "5.0d")]
-)
-def test_durations_are_short(seconds: float, expected: str) -> None:
-    assert duration(seconds) == expected
-
-
-def test_a_clock_has_hours_only_where_there_are_some() -> None:
-    assert (clock(245), clock(3845)) == ("4:05", "1:04:05")
-
-
-def test_what_is_slow_is_told_by_the_minute() -> None:
-    assert (pace(12.34, "clips"), pace(0.05, "steps")) == ("12.3 clips/s", "3.0 steps/min")

@@ -26,7 +26,7 @@ from fishtui.runs.record import LOST
 from fishtui.sanitize import harmless
 from fishtui.tui.dialogs import Confirm
 from fishtui.tui.screen import MainScreen
-from fishtui.tui.widgets.checkpoints import BEST, EARLY, HEADING, Checkpoints, Chosen, megabytes
+from fishtui.tui.widgets.checkpoints import BEST, EARLY, HEADING, Checkpoints, Chosen
 from fishtui.tui.widgets.panetitle import PaneTitle
 from fishtui.tui.widgets.samples import Samples
 from fishtui.tui.widgets.speechform import Said, Say
@@ -118,7 +118,7 @@ class Models(MainScreen[Snapshot]):
         size = sum(each.size for each in snapshot.trainings)
         count = sum(len(each.checkpoints) for each in snapshot.trainings)
         self.query_one("#title", PaneTitle).show(
-            f"{wording.counted(count, 'checkpoint')} · {megabytes(size)}" if there else ""
+            f"{wording.counted(count, 'checkpoint')} · {wording.size(size)}" if there else ""
         )
         self._list.say(snapshot.trainings)
         self._seek()

@@ -328,7 +328,7 @@ def _machine(snapshot: Snapshot) -> list[Text]:
         lines.append(Text(f"GPU {number}  {busy} {used}  {name}"))
     if not lines:
         lines.append(Text("no GPU: everything runs on the CPU"))
-    return [*lines, Text(f"Disk   {wording.gigabytes(snapshot.free)} free")]
+    return [*lines, Text(f"Disk   {wording.size(snapshot.free)} free")]
 
 
 def _due(steps: Sequence[Step]) -> list[str]:

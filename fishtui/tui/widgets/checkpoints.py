@@ -13,9 +13,9 @@ from textual.widgets.option_list import Option
 
 from fishtui import glyphs
 from fishtui.results.trainings import Checkpoint, Merged, Training
-from fishtui.runs.progress import duration
 from fishtui.runs.table import Row
 from fishtui.sanitize import harmless
+from fishtui.wording import duration, size
 
 BEST, EARLY, MARKED = "★", "◆", "x"
 # Of a state that is worth a colour.
@@ -179,7 +179,7 @@ def _checkpoint(sign: str, checkpoint: Checkpoint, merged: bool) -> Content:
         _loss(saved.train_loss),
         _loss(saved.validation_loss),
         _age(checkpoint.written),
-        megabytes(checkpoint.size),
+        size(checkpoint.size),
         *remarks,
     )
 
@@ -204,10 +204,3 @@ def _age(written: float) -> str:
 
 def _loss(value: float | None) -> str:
     return "·" if value is None else f"{value:.3f}"
-
-
-def megabytes(size: int) -> str:
-    """`1.1 MB`, `412 MB`, `3.6 GB`."""
-    if size >= 10**9:
-        return f"{size / 1e9:.1f} GB"
-    return f"{size / 1e6:.1f} MB" if size < 10**7 else f"{size / 1e6:,.0f} MB"

@@ -15,8 +15,8 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from fishtui.glyphs import SIGN, TONE
-from fishtui.runs.progress import duration, pace
 from fishtui.runs.table import Row
+from fishtui.wording import duration, pace
 
 # Columns that the state, the stage and the short id take.
 STAGE, ID = 11, 6

@@ -1,0 +1,76 @@
+"""Figures and recurring phrases."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fishtui.errors import DataError
+from fishtui.wording import (
+    cannot_read,
+    cannot_remove,
+    cannot_write,
+    clock,
+    counted,
+    did_you_mean,
+    duration,
+    number,
+    pace,
+    reason_of,
+    seconds,
+    size,
+    suggest,
+)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"), [(4.2, "4s"), (59.7, "1m"), (720, "12m"), (11_160, "3.1h"), (432_000, "5.0d")]
+)
+def test_durations_are_short(value: float, expected: str) -> None:
+    assert duration(value) == expected
+
+
+def test_a_clock_shows_hours_only_if_there_are_any() -> None:
+    assert (clock(245), clock(3845)) == ("4:05", "1:04:05")
+
+
+def test_slow_rates_are_per_minute() -> None:
+    assert (pace(12.34, "clips"), pace(0.05, "steps")) == ("12.3 clips/s", "3.0 steps/min")
+
+
+def test_sizes_are_in_decimal_units() -> None:
+    sizes = (0, 1_100_000, 412_000_000, 3_600_000_000, 412_000_000_000)
+    assert [size(value) for value in sizes] == ["0.0 MB", "1.1 MB", "412 MB", "3.6 GB", "412 GB"]
+
+
+def test_counts_have_a_plural() -> None:
+    assert (counted(1, "clip"), counted(0, "clip"), counted(1200, "clip")) == ("1 clip", "0 clips", "1,200 clips")
+
+
+def test_unknown_figures_are_a_dot() -> None:
+    assert (seconds(None), number(None), seconds(4.24), number(4.24)) == ("·", "·", "4.2s", "4.2")
+
+
+def test_a_close_word_is_suggested_otherwise_all_words() -> None:
+    assert did_you_mean("rat", ["rate", "id"]) == suggest("rat", ["rate", "id"]) == "Did you mean rate?"
+    assert did_you_mean("xyz", ["rate", "id"]) == ""
+    assert suggest("xyz", ["rate", "id"]) == "Use one of rate, id."
+
+
+def test_the_reason_of_an_error_is_one_line() -> None:
+    assert reason_of(FileNotFoundError(2, "No such file", "x")) == "No such file"
+    assert reason_of(ValueError("one\ntwo")) == "one"
+    assert reason_of(ValueError()) == "ValueError"
+
+
+def test_errors_of_files_name_the_path_and_have_codes() -> None:
+    reason = PermissionError(13, "Permission denied")
+    read, write, remove = (
+        cannot_read(Path("a"), reason, DataError),
+        cannot_write("a", reason),
+        cannot_remove("a", reason),
+    )
+    assert isinstance(read, DataError)
+    assert [error.code for error in (read, write, remove)] == ["cannot-read", "cannot-write", "cannot-remove"]
+    assert {error.problem.split(":")[0] for error in (read, write, remove)} == {"a"}
