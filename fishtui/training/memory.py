@@ -94,7 +94,6 @@ def choose_checkpointing(
     needed = estimate(model, positions, precision.itemsize, False, device).total
     if needed > free:
         reporter.note(
-            f"gradient checkpointing is on: without it, training needs about {size(needed)} and "
-            f"{size(free)} are free"
+            f"gradient checkpointing is on: without it, training needs about {size(needed)} and {size(free)} are free"
         )
     return needed > free
