@@ -79,7 +79,7 @@ from fishtui.catalog.filter import parse, sql
 from fishtui.catalog.store import Catalog
 from fishtui.project import Project
 with Catalog(Project(Path(sys.argv[1])), Path(sys.argv[1]) / "data") as catalog:
-    lookup.page(catalog, "finding:any text:bread sort:-duration", 10)
+    lookup.find_page(catalog, "finding:any text:bread sort:-duration", 10)
     report.speakers(catalog)
     stats.stats(catalog, sql(parse("")))
 print("loaded:", *sys.modules)

@@ -155,6 +155,23 @@ def sql(query: Query, index: bool = True) -> Selection:
     return Selection(" AND ".join(where), ", ".join(order), tuple(parameters))
 
 
+def sorted_by(text: str, field: str, descending: bool) -> str:
+    """Return the filter `text` with this order in place of its own; by name, ascending, is the default order."""
+    order = () if (field, descending) == ("name", False) else (Sort(field, descending),)
+    return str(Query(parse(text).terms, order))
+
+
+def order_of(text: str) -> Sort:
+    """Return the first order of the filter `text`."""
+    return next(iter(parse(text).sort), Sort("name"))
+
+
+def only_open(text: str) -> str:
+    """Return the filter `text`, restricted to clips that have not been reviewed."""
+    query = parse(text)
+    return str(Query((*query.terms, Term("status", ("open",))), query.sort))
+
+
 def _either(term: Term, indexed: bool) -> Condition:
     """That a clip's field has one of the term's values, or none of them."""
     if indexed:

@@ -11,7 +11,7 @@ from fishtui.checks.registry import CHECKS, Severity
 
 
 @dataclass(frozen=True)
-class Found:
+class ClipFinding:
     """A finding and the clip that has it, or the speaker, for whom `id` is None."""
 
     where: str
@@ -27,7 +27,7 @@ class Report:
 
     clips: int
     flagged: int
-    findings: list[Found]
+    findings: list[ClipFinding]
 
     def as_dict(self) -> dict[str, Any]:
         """The report as JSON-ready data, with a summary by code."""
@@ -69,11 +69,11 @@ def findings(catalog: Catalog, selection: Selection) -> Report:
         """,
         selection.parameters,
     )
-    found = [Found(*row) for row in [*rows, *speakers]]
+    found = [ClipFinding(*row) for row in [*rows, *speakers]]
     return Report(clips, flagged, sorted(found, key=lambda each: -each.severity))
 
 
-def of_clip(catalog: Catalog, clip: int) -> list[Found]:
+def of_clip(catalog: Catalog, clip: int) -> list[ClipFinding]:
     """The findings of one clip, the worst first."""
     rows = catalog.query(
         """
@@ -82,7 +82,7 @@ def of_clip(catalog: Catalog, clip: int) -> list[Found]:
         """,
         (clip,),
     )
-    return [Found(*row) for row in rows]
+    return [ClipFinding(*row) for row in rows]
 
 
 def speakers(catalog: Catalog) -> list[dict[str, Any]]:

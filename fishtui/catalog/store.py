@@ -13,7 +13,7 @@ from typing import Any
 from fishtui.errors import FishtuiError
 from fishtui.files import exclusive
 from fishtui.project import Project
-from fishtui.wording import cannot_write
+from fishtui.wording import cannot_read, cannot_write
 
 # What PRAGMA user_version says once all of `schema.migrations` are applied.
 VERSION = 1
@@ -103,6 +103,27 @@ class Catalog:
         connection.execute("PRAGMA cache_size = -65536")
         (page,) = connection.execute("PRAGMA page_size").fetchone()
         connection.execute(f"PRAGMA wal_autocheckpoint = {LOG // page}")
+
+
+def catalog_exists(project: Project) -> bool:
+    """Return True if the project has a catalog. Raises FishtuiError if its folder cannot be read."""
+    try:
+        return project.catalog.is_file()
+    except OSError as error:
+        raise cannot_read(project.catalog, error) from error
+
+
+def catalog_version(project: Project) -> tuple[int, ...]:
+    """Return a value that differs once any process has changed the catalog; () if there is none."""
+    found: list[int] = []
+    for name in (project.catalog, project.catalog.with_name(f"{project.catalog.name}-wal")):
+        try:
+            status = name.stat()
+        except OSError:
+            continue
+        # Opening a catalog creates an empty log, which is not a change.
+        found += (status.st_mtime_ns, status.st_size) if status.st_size else ()
+    return tuple(found)
 
 
 def stored(name: str) -> str | bytes:

@@ -12,7 +12,27 @@ from fishtui.checks.registry import Severity
 
 
 @dataclass(frozen=True)
-class Overview:
+class Totals:
+    """The number of clips in the catalog, their seconds, and the number with an error or a warning."""
+
+    clips: int
+    seconds: float
+    flagged: int
+
+
+def read_totals(catalog: Catalog) -> Totals:
+    """Return the totals of all clips on disk. Raises FishtuiError."""
+    row = catalog.query(
+        """
+        SELECT count(*), coalesce(sum(duration), 0.0), coalesce(sum(severity >= ?), 0) FROM clips WHERE gone IS NULL
+        """,
+        (int(Severity.WARNING),),
+    )[0]
+    return Totals(*row)
+
+
+@dataclass(frozen=True)
+class Summary:
     """Clips that are not rejected, their seconds, and how many have a finding.
 
     `open` are those that nobody has decided about, `doubtful` those of them that have a finding, `unmeasured` those
@@ -30,7 +50,7 @@ class Overview:
     codes: list[tuple[str, int, int]]
 
 
-def overview(catalog: Catalog) -> Overview:
+def summarize(catalog: Catalog) -> Summary:
     """Sum up the catalog as it stands. Raises FishtuiError."""
     found = speakers(catalog)
     undecided, doubtful, unmeasured = catalog.query(
@@ -41,7 +61,7 @@ def overview(catalog: Catalog) -> Overview:
         """,
         (int(Severity.WARNING),),
     )[0]
-    return Overview(
+    return Summary(
         clips=sum(each["clips"] for each in found),
         seconds=sum(each["seconds"] for each in found),
         flagged=sum(each["flagged"] for each in found),

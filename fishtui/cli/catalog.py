@@ -14,7 +14,7 @@ from fishtui.cli.options import FilterCommand, Session, shared
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fishtui.catalog.report import Found
+    from fishtui.catalog.report import ClipFinding
     from fishtui.catalog.stats import Distribution
 
 BAR = 32
@@ -170,13 +170,13 @@ def stats(session: Session, terms: tuple[str, ...]) -> int:
     return 0
 
 
-def _show_findings(findings: Sequence[Found], everything: bool) -> None:
+def _show_findings(findings: Sequence[ClipFinding], everything: bool) -> None:
     """The findings, the worst last, where they stay in sight; of a code that is found often only the first ones."""
     from fishtui.checks.registry import Severity
     from fishtui.cli import output
 
     rows: list[list[str]] = []
-    by_code: dict[str, list[Found]] = {}
+    by_code: dict[str, list[ClipFinding]] = {}
     for each in findings:
         if everything or each.severity > Severity.INFO:
             by_code.setdefault(each.code, []).append(each)

@@ -109,7 +109,7 @@ def show(session: Session, id: str) -> int:
     from fishtui.cli import output
 
     with session.catalog(must_exist=True) as catalog:
-        clip = lookup.identified(catalog, [id])[0]
+        clip = lookup.resolve_ids(catalog, [id])[0]
         row = clip_row(catalog, clip)
         found = report.of_clip(catalog, clip)
         history = history_of(catalog, clip)
@@ -207,7 +207,7 @@ def edit(session: Session, id: str, text: str | None) -> int:
 
     settings = session.settings.values
     with session.catalog(must_exist=True) as catalog:
-        clip = lookup.identified(catalog, [id])[0]
+        clip = lookup.resolve_ids(catalog, [id])[0]
         if text is None:
             try:
                 text = click.edit(transcript_now(catalog, settings, clip), extension=".txt")
@@ -346,7 +346,7 @@ def _list(session: Session, filter: str, limit: int) -> int:
     from fishtui.cli import output
 
     with session.catalog(must_exist=True) as catalog:
-        total, rows = lookup.page(catalog, filter, limit or -1)
+        total, rows = lookup.find_page(catalog, filter, limit or -1)
     if session.as_json:
         output.document({"total": total, "clips": [_as_dict(row) for row in rows]})
         return 0
@@ -386,7 +386,7 @@ def _chosen(catalog: Catalog, ids: tuple[str, ...], where: str | None) -> list[i
 
     if bool(ids) == (where is not None):
         raise MisuseError("which clips?", "Give IDs, or --where FILTER for all that it selects; '' selects every clip.")
-    return lookup.identified(catalog, ids) if where is None else lookup.ids(catalog, where)
+    return lookup.resolve_ids(catalog, ids) if where is None else list(lookup.find_ids(catalog, where))
 
 
 def _report(session: Session, verb: str, count: int) -> int:

@@ -16,7 +16,7 @@ def recordings(catalog: Catalog, filter: str, limit: int = -1) -> list[Offer]:
     Clips whose recording is not there are passed over. Raises MisuseError for a filter that is none.
     """
     found = []
-    for row in lookup.rows(catalog, filter, limit):
+    for row in lookup.find_rows(catalog, filter, limit):
         names = [each for each in row["files"].split(SEPARATOR) if each]
         clip = clip_named(catalog.data, row["name"], files=names)
         found += [Offer(clip.name, path) for path in clip.audio]

@@ -7,14 +7,14 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
-from fishtui.catalog.decide import Done
+from fishtui.catalog.interactive import ActionResult
 from fishtui.catalog.store import Catalog
 from fishtui.settings import Settings
 
 # In seconds.
 SLOW = 1.0
 
-Change = Callable[[Catalog, Settings], Done]
+Change = Callable[[Catalog, Settings], ActionResult]
 
 
 class CatalogWriter:
@@ -23,7 +23,7 @@ class CatalogWriter:
     def __init__(
         self,
         opened: Callable[[], tuple[Catalog, Settings]],
-        ended: Callable[[Done | None, Exception | None, object], object],
+        ended: Callable[[ActionResult | None, Exception | None, object], object],
     ) -> None:
         """`opened` opens the catalog, in the thread.
 
@@ -49,7 +49,7 @@ class CatalogWriter:
         self._thread.submit(self._make, change, about)
 
     def _make(self, change: Change, about: object) -> None:
-        done: Done | None = None
+        done: ActionResult | None = None
         fault: Exception | None = None
         try:
             catalog, settings = self._opened()

@@ -8,10 +8,12 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fishtui.catalog import paging
+from fishtui.catalog import lookup
 from fishtui.catalog.completion import Words, words_of
-from fishtui.catalog.paging import Details, Ids, Totals
-from fishtui.catalog.store import Catalog
+from fishtui.catalog.details import ClipDetails, audio_path, read_details
+from fishtui.catalog.lookup import Ids
+from fishtui.catalog.store import Catalog, catalog_exists, catalog_version
+from fishtui.catalog.summary import Totals, read_totals
 from fishtui.errors import FishtuiError, MisuseError
 from fishtui.settings import Settings
 from fishtui.tui.screen import MainScreen
@@ -46,7 +48,7 @@ class ClipReader:
     def opened(self) -> tuple[Catalog, Settings]:
         """The catalog, open, and the settings. Raises FishtuiError; MisuseError if there is no catalog."""
         project, values = self._screen.fishtui.project, self._screen.fishtui.loaded.values
-        if not paging.is_readable(project):
+        if not catalog_exists(project):
             raise MisuseError(f"{project.root} has no catalog", "s scans the dataset.")
         catalog = Catalog(project, project.path(values.paths.data))
         # Many are opened here, and each reads through all of an index: no memory holds that, nor has to.
@@ -57,20 +59,20 @@ class ClipReader:
         """Clips by number. Raises FishtuiError."""
         catalog, _ = self.opened()
         with catalog:
-            return paging.rows_of(catalog, clips)
+            return lookup.read_rows(catalog, clips)
 
-    def details(self, clip: int) -> Details:
+    def details(self, clip: int) -> ClipDetails:
         """All about a clip. Raises FishtuiError."""
         catalog, _ = self.opened()
         with catalog:
-            return paging.details(catalog, clip)
+            return read_details(catalog, clip)
 
     def recordings(self, clips: Sequence[int]) -> dict[str, Path]:
         """The recordings of those of the clips that have just one, by the clips' names. Raises FishtuiError."""
         catalog, _ = self.opened()
         with catalog:
-            rows = paging.rows_of(catalog, clips)
-            found = [(rows[clip]["name"], paging.audio_of(catalog, rows[clip])) for clip in clips if clip in rows]
+            rows = lookup.read_rows(catalog, clips)
+            found = [(rows[clip]["name"], audio_path(catalog, rows[clip])) for clip in clips if clip in rows]
         return {name: path for name, path in found if path is not None}
 
     def transcript(self, clip: int) -> str:
@@ -85,7 +87,7 @@ class ClipReader:
         """The position of the next clip in a list that the filter `text` selects. Raises FishtuiError."""
         catalog, _ = self.opened()
         with catalog:
-            return paging.next_with(catalog, ids, position, step, text)
+            return lookup.find_next(catalog, ids, position, step, text)
 
     def words(self) -> Words:
         """What can be completed in a filter. Raises FishtuiError."""
@@ -108,11 +110,11 @@ class ClipReader:
         The first clips are handed to `arrived` as soon as they are known. Raises FishtuiError.
         """
         project = self._screen.fishtui.project
-        if not paging.is_readable(project):
+        if not catalog_exists(project):
             self._seen = ()
             return Snapshot(text)
         # Asked for before the clips are: what changes meanwhile is seen the next time.
-        seen = (project, text, paging.version(project))
+        seen = (project, text, catalog_version(project))
         if seen == self._seen or (seen[:2] == self._seen[:2] and time.monotonic() < self._rest_until):
             return None
         started = time.monotonic()
@@ -134,12 +136,12 @@ class ClipReader:
             try:
                 of, totals = self._totals
                 if is_new:
-                    ids = paging.first_ids(catalog, text, FIRST)
+                    ids = lookup.find_first_ids(catalog, text, FIRST)
                     arrived(Snapshot(text, ids, len(ids) < FIRST, totals))
                 if not is_new or len(ids) == FIRST:
-                    ids = paging.all_ids(catalog, text)
+                    ids = lookup.find_ids(catalog, text)
                 if of != version:
-                    totals = paging.totals(catalog)
+                    totals = read_totals(catalog)
                     self._totals = (version, totals)
             finally:
                 self._reading = None

@@ -110,7 +110,7 @@ def measure(case: str, plain: bool) -> float:
 
 def seconds_of_filter(catalog: Catalog, text: str) -> float:
     started = time.perf_counter()
-    lookup.page(catalog, text, 100)
+    lookup.find_page(catalog, text, 100)
     return time.perf_counter() - started
 
 

@@ -13,7 +13,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fishtui.catalog.fields import INDEXED_LENGTH, Kind, mark
-from fishtui.catalog.filter import FIELDS, Between, Comparison, Query, Sort, Term, fold, parse, sql
+from fishtui.catalog.filter import (
+    FIELDS,
+    Between,
+    Comparison,
+    Query,
+    Sort,
+    Term,
+    fold,
+    only_open,
+    parse,
+    sorted_by,
+    sql,
+)
 from fishtui.catalog.index import index
 from fishtui.catalog.schema import migrate
 from fishtui.catalog.store import stored
@@ -399,3 +411,20 @@ def test_order(catalog: sqlite3.Connection) -> None:
         assert clips.select("sort:loudness") == [2, 1, 0, 3]
         assert clips.select("sort:-loudness") == [1, 2, 0, 3]
         assert clips.select("sort:-duration,name") == clips.select("sort:-duration sort:name") == [1, 3, 0, 2]
+
+
+@pytest.mark.parametrize(
+    ("text", "field", "descending", "expected"),
+    [
+        ("", "duration", True, "sort:-duration"),
+        ("bread sort:rate sort:name", "duration", False, "bread sort:duration"),
+        ("bread sort:rate", "name", False, "bread"),
+        ("sort:rate", "name", True, "sort:-name"),
+    ],
+)
+def test_a_new_order_replaces_that_of_the_filter(text: str, field: str, descending: bool, expected: str) -> None:
+    assert sorted_by(text, field, descending) == expected
+
+
+def test_a_filter_can_be_restricted_to_open_clips() -> None:
+    assert only_open("bread sort:rate") == "bread status:open sort:rate"

@@ -8,7 +8,7 @@ import pytest
 
 from fishtui.catalog import actions
 from fishtui.catalog.measurements import measure_clips
-from fishtui.catalog.summary import overview
+from fishtui.catalog.summary import summarize
 from fishtui.runs.reporter import Reporter
 from tests.catalog.conftest import Dataset
 
@@ -28,7 +28,7 @@ def test_what_the_overview_sums_up_is_what_the_rows_and_findings_say(dataset: Da
     actions.review(dataset.catalog, [dataset.id("bert/accepted")], "accepted")
     actions.review(dataset.catalog, [dataset.id("bert/rejected")], "rejected")
 
-    seen = overview(dataset.catalog)
+    seen = summarize(dataset.catalog)
     rows = dataset.catalog.query("SELECT * FROM clips WHERE gone IS NULL")
     kept = [row for row in rows if row["status"] != "rejected"]
     found = dataset.catalog.query("SELECT clip, code, severity FROM findings")
@@ -48,6 +48,6 @@ def test_what_the_overview_sums_up_is_what_the_rows_and_findings_say(dataset: Da
 
 
 def test_an_empty_catalog_sums_up_to_nothing(dataset: Dataset) -> None:
-    seen = overview(dataset.catalog)
+    seen = summarize(dataset.catalog)
     assert (seen.clips, seen.seconds, seen.open, seen.unmeasured) == (0, 0, 0, 0)
     assert seen.speakers == seen.codes == []

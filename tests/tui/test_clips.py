@@ -18,6 +18,7 @@ from fishtui.catalog.actions import clip_row, review, tags_of
 from fishtui.catalog.measurements import measure_clips
 from fishtui.catalog.scan import scan
 from fishtui.catalog.store import Catalog
+from fishtui.checks.registry import CHECKS
 from fishtui.project import Project
 from fishtui.runs.reporter import Reporter
 from fishtui.settings import load
@@ -418,7 +419,7 @@ def test_the_detail_tells_of_text_picture_findings_and_history(root: Path) -> No
         assert "LUFS" in shown(screen, "#measured")
         await pilot.press("end", "k")
         await until(pilot, lambda: "missing-transcript" in shown(screen, "#told"))
-        assert "Write what is said into a .lab file" in shown(screen, "#told")
+        assert CHECKS["missing-transcript"].remedy in shown(screen, "#told")
         await pilot.press("r", "k")
         await until(pilot, lambda: "open → rejected" in shown(screen, "#told"))
 

@@ -11,8 +11,9 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 
 from fishtui import glyphs, wording
-from fishtui.catalog import decide, paging
-from fishtui.catalog.decide import Done
+from fishtui.catalog import interactive
+from fishtui.catalog.filter import only_open
+from fishtui.catalog.interactive import ActionResult
 from fishtui.checks.registry import Severity
 from fishtui.errors import FishtuiError
 from fishtui.tui.catalogwriter import CatalogWriter, Change
@@ -67,7 +68,7 @@ class Clips(ClipView):
     class Changed(Message):
         """A change of the catalog has been made, or not; `about` is the transcript that was to be saved, if one was."""
 
-        def __init__(self, done: Done | None, fault: Exception | None, about: object) -> None:
+        def __init__(self, done: ActionResult | None, fault: Exception | None, about: object) -> None:
             super().__init__()
             self.done = done
             self.fault = fault
@@ -131,15 +132,17 @@ class Clips(ClipView):
     def _review(self, count: int, chosen: Callable[[], list[int]], status: str, note: str | None = None) -> None:
         if self.table.marks:
             question = f"{VERBS[status]} {wording.counted(count, 'clip')}?"
-            self._asked(question, lambda catalog, _: decide.review(catalog, chosen(), status, note))
+            self._asked(question, lambda catalog, _: interactive.review(catalog, chosen(), status, note))
         elif count:
             # Its sign says it.
-            self.writer.submit(lambda catalog, _: replace(decide.review(catalog, chosen(), status, note), told=""))
+            self.writer.submit(
+                lambda catalog, _: replace(interactive.review(catalog, chosen(), status, note), message="")
+            )
             self._count(chosen(), status != "open")
             self.table.action_by(1)
 
     def action_undo(self) -> None:
-        self.writer.submit(decide.undo)
+        self.writer.submit(interactive.undo)
 
     def action_tag(self) -> None:
         count, chosen = self._chosen()
@@ -152,9 +155,9 @@ class Clips(ClipView):
                 return
             if marks:
                 clips = f"{wording.counted(count, 'clip')}"
-                self._asked(f"Tag {clips}?", lambda catalog, _: decide.tag(catalog, chosen(), words))
+                self._asked(f"Tag {clips}?", lambda catalog, _: interactive.tag(catalog, chosen(), words))
             else:
-                self.writer.submit(lambda catalog, _: decide.retag(catalog, chosen()[0], words))
+                self.writer.submit(lambda catalog, _: interactive.retag(catalog, chosen()[0], words))
 
         if marks or row is None:
             question = f"Tags for {wording.counted(count, 'clip')}, with blanks between; -tag takes one away"
@@ -178,8 +181,8 @@ class Clips(ClipView):
                 self._count(message.done.clips, False)
                 if len(message.done.clips) == 1:
                     self.table.move_to(message.done.clips[0])
-            if message.done.told:
-                self.fishtui.report(message.done.told)
+            if message.done.message:
+                self.fishtui.report(message.done.message)
         self.table.reload()
         self.query_one(ClipDetail).reload()
         self.say()
@@ -211,7 +214,7 @@ class Clips(ClipView):
     @on(EditLine.Saved)
     def edited(self, message: EditLine.Saved) -> None:
         clip, text = message.clip, message.text
-        self.writer.submit(lambda catalog, settings: decide.edit(catalog, settings, clip, text), message)
+        self.writer.submit(lambda catalog, settings: interactive.edit(catalog, settings, clip, text), message)
 
     @on(EditLine.Closed)
     def edit_closed(self) -> None:
@@ -260,7 +263,7 @@ class Clips(ClipView):
             self.action_mark_none()
             self.walk = Review(before, 0)
             self.bar.display = False
-            self.apply(paging.still_open(before))
+            self.apply(only_open(before))
 
     def _count(self, clips: Sequence[int], decided: bool) -> None:
         """Count clips as decided about, or not any more, in the review."""

@@ -13,8 +13,9 @@ from textual.message import Message
 from textual.widgets import Static
 
 from fishtui import wording
-from fishtui.catalog import paging
-from fishtui.catalog.paging import Ids, Totals
+from fishtui.catalog.filter import order_of, sorted_by
+from fishtui.catalog.lookup import Ids
+from fishtui.catalog.summary import Totals
 from fishtui.errors import FishtuiError, MisuseError
 from fishtui.tui.clipreader import ClipReader, Snapshot
 from fishtui.tui.screen import MainScreen
@@ -158,7 +159,7 @@ class ClipView(MainScreen[Snapshot | None]):
         self.query_one("#title", PaneTitle).show(summary + flagged)
         marks = f"{self.table.marks:,} marked of " if self.table.marks else ""
         self.bar.say(f"{marks}{found:,}{'' if self.whole else '…'} found" if totals or found else "")
-        self.query_one(ClipHeader).show(paging.order_of(self.filter))
+        self.query_one(ClipHeader).show(order_of(self.filter))
         told = self.told_empty()
         if told != self._told:
             self._told = told
@@ -207,7 +208,7 @@ class ClipView(MainScreen[Snapshot | None]):
 
     def apply(self, text: str) -> None:
         """Show the clips of a filter. Raises MisuseError if it can't be read."""
-        paging.order_of(text)
+        order_of(text)
         if self.table.everything:
             self.table.mark_all(False)
         self.filter = text
@@ -243,17 +244,17 @@ class ClipView(MainScreen[Snapshot | None]):
 
     @on(ClipHeader.Clicked)
     def heading_clicked(self, message: ClipHeader.Clicked) -> None:
-        sort = paging.order_of(self.filter)
-        self.apply(paging.sorted_by(self.filter, message.field, sort.field == message.field and not sort.descending))
+        sort = order_of(self.filter)
+        self.apply(sorted_by(self.filter, message.field, sort.field == message.field and not sort.descending))
 
     def action_sort(self) -> None:
-        field = paging.order_of(self.filter).field
+        field = order_of(self.filter).field
         after = ORDERS[(ORDERS.index(field) + 1) % len(ORDERS)] if field in ORDERS else ORDERS[0]
-        self.apply(paging.sorted_by(self.filter, after, False))
+        self.apply(sorted_by(self.filter, after, False))
 
     def action_turn(self) -> None:
-        sort = paging.order_of(self.filter)
-        self.apply(paging.sorted_by(self.filter, sort.field, not sort.descending))
+        sort = order_of(self.filter)
+        self.apply(sorted_by(self.filter, sort.field, not sort.descending))
 
     # Going about.
 

@@ -28,7 +28,7 @@ from fishtui.tui.widgets.steps import STEPS, Step, Steps
 
 # Not needed for the first picture, which is to be there at once.
 if TYPE_CHECKING:
-    from fishtui.catalog.summary import Overview as Data
+    from fishtui.catalog.summary import Summary
     from fishtui.runs.gpus import Gpu
     from fishtui.runs.table import Board, Row
 
@@ -48,7 +48,7 @@ class Snapshot:
     """All that the screen shows; `data` is None without a catalog."""
 
     steps: list[Step]
-    data: Data | None
+    data: Summary | None
     runs: list[Row]
     gpus: list[Gpu]
     free: int
@@ -123,7 +123,7 @@ class Overview(MainScreen[Snapshot]):
         super().__init__()
         self._planned: tuple[float, object, Plans] = (float("-inf"), None, {})
         self._planning = False
-        self._data: tuple[object, Data | None] = (None, None)
+        self._data: tuple[object, Summary | None] = (None, None)
         self._board: Board | None = None
 
     def compose_body(self) -> ComposeResult:
@@ -158,29 +158,28 @@ class Overview(MainScreen[Snapshot]):
         has_model = project.path(self.fishtui.loaded.values.paths.checkpoint).is_dir()
         return Snapshot(steps, data, runs[:MOST_RUNS], machine(), free, here()[0], _advice(steps, data, has_model))
 
-    def _catalog(self) -> Data | None:
+    def _catalog(self) -> Summary | None:
         """The catalog's sums, read again only when somebody has written to it."""
-        from fishtui.catalog.paging import version
-        from fishtui.catalog.store import Catalog
-        from fishtui.catalog.summary import overview
+        from fishtui.catalog.store import Catalog, catalog_version
+        from fishtui.catalog.summary import summarize
 
         project = self.fishtui.project
-        now = version(project)
+        now = catalog_version(project)
         if now != self._data[0]:
             data = None
             if project.catalog.exists():
                 with Catalog(project, project.path(self.fishtui.loaded.values.paths.data)) as catalog:
-                    data = overview(catalog)
+                    data = summarize(catalog)
             self._data = (now, data)
         return self._data[1]
 
     def _steps(self, runs: Sequence[Row]) -> list[Step]:
         """The pipeline's steps, beside the newest run of each."""
-        from fishtui.catalog.paging import version
+        from fishtui.catalog.store import catalog_version
 
         now = (
             tuple(run.id for run in runs if run.ended),
-            version(self.fishtui.project),
+            catalog_version(self.fishtui.project),
             repr(self.fishtui.loaded.values),
         )
         ready, seen, plans = self._planned
@@ -223,7 +222,7 @@ class Overview(MainScreen[Snapshot]):
         self.query_one("#machine", Static).update(Text("\n").join(_machine(snapshot)))
         self.query_one("#advice", Static).update(snapshot.advice)
 
-    def _show_data(self, data: Data | None) -> None:
+    def _show_data(self, data: Summary | None) -> None:
         title = self.query_one("#data-title", PaneTitle)
         if data is None:
             title.show("no catalog yet")
@@ -335,7 +334,7 @@ def _due(steps: Sequence[Step]) -> list[str]:
     return [step.name for step in steps if step.glyph in "▲○✗?"]
 
 
-def _advice(steps: Sequence[Step], data: Data | None, has_model: bool) -> str:
+def _advice(steps: Sequence[Step], data: Summary | None, has_model: bool) -> str:
     """What a person would do next."""
     if data is None:
         return "Next: s scans the recordings in data/; or i to import others."

@@ -20,7 +20,7 @@ from textual.worker import get_current_worker
 
 from fishtui import glyphs, wording
 from fishtui.audio.picture import Picture
-from fishtui.catalog.paging import Details
+from fishtui.catalog.details import ClipDetails
 from fishtui.checks.registry import CHECKS
 from fishtui.errors import FishtuiError
 from fishtui.sanitize import harmless
@@ -60,7 +60,7 @@ class ClipDetail(FailureReporter, VerticalScroll, can_focus=True):
     class Loaded(Message):
         """What was read of a clip, or why it could not be."""
 
-        def __init__(self, clip: int, details: Details | None, fault: FishtuiError | None) -> None:
+        def __init__(self, clip: int, details: ClipDetails | None, fault: FishtuiError | None) -> None:
             super().__init__()
             self.clip = clip
             self.details = details
@@ -76,11 +76,11 @@ class ClipDetail(FailureReporter, VerticalScroll, can_focus=True):
             self.picture = picture
             self.fault = fault
 
-    def __init__(self, read: Callable[[int], Details]) -> None:
+    def __init__(self, read: Callable[[int], ClipDetails]) -> None:
         """`read` is called in a thread, and may raise FishtuiError."""
         super().__init__()
         self.clip: int | None = None
-        self.details: Details | None = None
+        self.details: ClipDetails | None = None
         self._read_details = read
         self._path: Path | None = None
         self._pictures: OrderedDict[tuple, tuple[Picture | None, str]] = OrderedDict()
@@ -190,7 +190,7 @@ class ClipDetail(FailureReporter, VerticalScroll, can_focus=True):
 
     # The words.
 
-    def _show(self, details: Details) -> None:
+    def _show(self, details: ClipDetails) -> None:
         row = details.row
         measures = [
             words.format(details.measured[name])
@@ -203,7 +203,7 @@ class ClipDetail(FailureReporter, VerticalScroll, can_focus=True):
         self.query_one("#text", Static).update(Text(harmless(text), overflow="fold") if text else missing)
         self.query_one("#told", Static).update(self._told(details))
 
-    def _told(self, details: Details) -> Content:
+    def _told(self, details: ClipDetails) -> Content:
         row = details.row
         parts: list[tuple[str, str]] = []
         for each in sorted(details.findings, key=lambda found: -found.severity):
@@ -233,7 +233,7 @@ class ClipDetail(FailureReporter, VerticalScroll, can_focus=True):
         return Content.assemble(*parts).rstrip()
 
 
-def title_of(details: Details) -> tuple[str, str]:
+def title_of(details: ClipDetails) -> tuple[str, str]:
     """What stands above the pane: the clip's name, and what its recording is."""
     row = details.row
     name = row["name"] if "/" not in row["files"] else f"{row['name']}  ({row['files']})"

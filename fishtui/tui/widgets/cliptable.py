@@ -20,7 +20,7 @@ from textual.widget import Widget
 
 from fishtui import glyphs
 from fishtui.catalog.filter import Sort
-from fishtui.catalog.paging import Ids
+from fishtui.catalog.lookup import Ids
 from fishtui.errors import FishtuiError
 from fishtui.tui.failures import FailureReporter
 from fishtui.tui.typeahead import Late

@@ -18,23 +18,23 @@ VERBS = {"accepted": "accepted", "rejected": "rejected", "open": "opened again"}
 
 
 @dataclass(frozen=True)
-class Done:
+class ActionResult:
     """What was done: a line about it, and the clips that it was done to."""
 
-    told: str
+    message: str
     clips: tuple[int, ...] = ()
     undone: bool = False
 
 
-def review(catalog: Catalog, clips: Sequence[int], status: str, note: str | None = None) -> Done:
+def review(catalog: Catalog, clips: Sequence[int], status: str, note: str | None = None) -> ActionResult:
     """Accept, reject or reopen clips; `note` says why. Raises FishtuiError."""
     from fishtui.catalog import actions
 
     changed = actions.review(catalog, clips, status, note)
-    return Done(f"{wording.counted(changed, 'clip')} {VERBS[status]}", tuple(clips))
+    return ActionResult(f"{wording.counted(changed, 'clip')} {VERBS[status]}", tuple(clips))
 
 
-def tag(catalog: Catalog, clips: Sequence[int], words: str) -> Done:
+def tag(catalog: Catalog, clips: Sequence[int], words: str) -> ActionResult:
     """Give clips the tags in `words`, and take away those that stand there with a minus. Raises FishtuiError."""
     from fishtui.catalog import actions
 
@@ -42,45 +42,45 @@ def tag(catalog: Catalog, clips: Sequence[int], words: str) -> Done:
     add = {name for name in names if not name.startswith("-")}
     remove = {name[1:] for name in names if name.startswith("-") and name != "-"}
     changed = actions.tag(catalog, clips, add, remove)
-    return Done(f"{wording.counted(changed, 'clip')} tagged", tuple(clips))
+    return ActionResult(f"{wording.counted(changed, 'clip')} tagged", tuple(clips))
 
 
-def retag(catalog: Catalog, clip: int, words: str) -> Done:
+def retag(catalog: Catalog, clip: int, words: str) -> ActionResult:
     """Make `words` all the tags of one clip. Raises FishtuiError."""
     from fishtui.catalog import actions
 
     names, before = set(_tags(words)), actions.tags_of(actions.clip_row(catalog, clip))
     changed = actions.tag(catalog, [clip], names - before, before - names)
-    return Done("tags saved" if changed else "", (clip,))
+    return ActionResult("tags saved" if changed else "", (clip,))
 
 
 def _tags(words: str) -> list[str]:
     return words.replace(",", " ").split()
 
 
-def edit(catalog: Catalog, settings: Settings, clip: int, text: str) -> Done:
+def edit(catalog: Catalog, settings: Settings, clip: int, text: str) -> ActionResult:
     """Write a clip's transcript. Raises FishtuiError."""
     from fishtui.catalog import actions
 
     changed = actions.edit(catalog, settings, clip, text)
     _judge(catalog, settings)
-    return Done("transcript saved" if changed else "nothing was changed", (clip,))
+    return ActionResult("transcript saved" if changed else "nothing was changed", (clip,))
 
 
-def undo(catalog: Catalog, settings: Settings) -> Done:
+def undo(catalog: Catalog, settings: Settings) -> ActionResult:
     """Undo the last action, whoever did it. Raises FishtuiError."""
     from fishtui.catalog import actions
 
     entries = actions.to_undo(catalog)
     if not entries:
-        return Done("there is nothing to undo")
+        return ActionResult("there is nothing to undo")
     clips = tuple(dict.fromkeys(entry["clip"] for entry in entries))
-    told = actions.describe(catalog, entries[0])
+    message = actions.describe(catalog, entries[0])
     actions.undo(catalog, settings)
     _judge(catalog, settings)
     if len(clips) > 1:
-        told = f"{wording.counted(len(clips), 'clip')}, the first: {told}"
-    return Done(f"undone: {told}", clips, undone=True)
+        message = f"{wording.counted(len(clips), 'clip')}, the first: {message}"
+    return ActionResult(f"undone: {message}", clips, undone=True)
 
 
 def _judge(catalog: Catalog, settings: Settings) -> None:

@@ -7,9 +7,12 @@ from array import array
 
 import pytest
 
-from fishtui.catalog import actions, paging
+from fishtui.catalog import actions, lookup
+from fishtui.catalog.details import read_details
 from fishtui.catalog.fields import fold
 from fishtui.catalog.index import index
+from fishtui.catalog.store import catalog_version
+from fishtui.catalog.summary import read_totals
 from fishtui.errors import MisuseError
 from tests.catalog.conftest import Dataset
 
@@ -25,19 +28,19 @@ def many(dataset: Dataset, count: int) -> list[int]:
 
 
 def test_all_numbers_of_a_filter_come_in_its_order(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(paging, "PIECE", 7)
+    monkeypatch.setattr(lookup, "PIECE", 7)
     ids = many(dataset, 100)
-    assert paging.all_ids(dataset.catalog, "") == array("q", ids)
-    assert paging.first_ids(dataset.catalog, "sort:-name", 3) == array("q", ids[:-4:-1])
-    assert paging.all_ids(dataset.catalog, "speaker:nobody") == array("q")
-    assert len(paging.all_ids(dataset.catalog, "duration:<3")) == 20
+    assert lookup.find_ids(dataset.catalog, "") == array("q", ids)
+    assert lookup.find_first_ids(dataset.catalog, "sort:-name", 3) == array("q", ids[:-4:-1])
+    assert lookup.find_ids(dataset.catalog, "speaker:nobody") == array("q")
+    assert len(lookup.find_ids(dataset.catalog, "duration:<3")) == 20
 
 
 @pytest.mark.parametrize("near", [5, 40, 1000])
 def test_the_first_numbers_are_the_beginning_of_all_however_they_are_found(
     dataset: Dataset, monkeypatch: pytest.MonkeyPatch, near: int
 ) -> None:
-    monkeypatch.setattr(paging, "NEAR", near)
+    monkeypatch.setattr(lookup, "NEAR", near)
     chance = random.Random(near)
     ids = many(dataset, 120)
     with dataset.catalog.transaction() as connection:
@@ -47,16 +50,16 @@ def test_the_first_numbers_are_the_beginning_of_all_however_they_are_found(
         index(connection, ids)
         connection.execute("UPDATE clips SET gone = 1 WHERE id = ?", (ids[1],))
     for text in ("bread", "bread salt", "-bread", "text:it,brot", "BROT duration:<4", "bread sort:-name", "nothing"):
-        everything = paging.all_ids(dataset.catalog, text)
+        everything = lookup.find_ids(dataset.catalog, text)
         for limit in (1, 4, 200):
-            assert paging.first_ids(dataset.catalog, text, limit) == everything[:limit], text
+            assert lookup.find_first_ids(dataset.catalog, text, limit) == everything[:limit], text
 
 
 def test_rows_come_by_number_without_those_that_have_gone(dataset: Dataset) -> None:
     ids = many(dataset, 3)
     with dataset.catalog.transaction() as connection:
         connection.execute("UPDATE clips SET gone = 1 WHERE id = ?", (ids[1],))
-    assert set(paging.rows_of(dataset.catalog, [*ids, 999])) == {ids[0], ids[2]}
+    assert set(lookup.read_rows(dataset.catalog, [*ids, 999])) == {ids[0], ids[2]}
 
 
 @pytest.mark.parametrize(
@@ -66,50 +69,33 @@ def test_the_next_flagged_clip_is_found_either_way_and_round(
     dataset: Dataset, position: int, step: int, expected: int
 ) -> None:
     many(dataset, 1000)
-    ids = paging.all_ids(dataset.catalog, "")
-    assert paging.next_with(dataset.catalog, ids, position, step, "finding:any") == expected
+    ids = lookup.find_ids(dataset.catalog, "")
+    assert lookup.find_next(dataset.catalog, ids, position, step, "finding:any") == expected
 
 
 def test_a_flagged_clip_that_is_alone_is_found_from_itself_and_none_where_there_is_none(dataset: Dataset) -> None:
     many(dataset, 4)
-    ids = paging.all_ids(dataset.catalog, "")
-    assert paging.next_with(dataset.catalog, ids, 3, 1, "finding:any") == 3
-    assert paging.next_with(dataset.catalog, ids[:3], 0, 1, "finding:any") is None
+    ids = lookup.find_ids(dataset.catalog, "")
+    assert lookup.find_next(dataset.catalog, ids, 3, 1, "finding:any") == 3
+    assert lookup.find_next(dataset.catalog, ids[:3], 0, 1, "finding:any") is None
 
 
 def test_the_version_changes_with_what_is_stored_and_not_with_looking(dataset: Dataset) -> None:
     ids = many(dataset, 2)
-    before = paging.version(dataset.catalog.project)
-    paging.all_ids(dataset.catalog, "")
-    paging.totals(dataset.catalog)
-    assert paging.version(dataset.catalog.project) == before
+    before = catalog_version(dataset.catalog.project)
+    lookup.find_ids(dataset.catalog, "")
+    read_totals(dataset.catalog)
+    assert catalog_version(dataset.catalog.project) == before
     actions.review(dataset.catalog, ids, "accepted")
-    assert paging.version(dataset.catalog.project) != before
+    assert catalog_version(dataset.catalog.project) != before
 
 
 def test_details_tell_what_is_known_and_of_no_clip_that_is_no_more(dataset: Dataset) -> None:
     path = dataset.clip("anna/one")
     dataset.scan()
-    details = paging.details(dataset.catalog, dataset.id("anna/one"))
+    details = read_details(dataset.catalog, dataset.id("anna/one"))
     assert details.audio == path
     assert details.row["text"] == "Hello there."
     assert "too-short" in {found.code for found in details.findings}
     with pytest.raises(MisuseError, match="there is no clip 99"):
-        paging.details(dataset.catalog, 99)
-
-
-@pytest.mark.parametrize(
-    ("text", "field", "descending", "expected"),
-    [
-        ("", "duration", True, "sort:-duration"),
-        ("bread sort:rate sort:name", "duration", False, "bread sort:duration"),
-        ("bread sort:rate", "name", False, "bread"),
-        ("sort:rate", "name", True, "sort:-name"),
-    ],
-)
-def test_an_order_takes_the_place_of_that_in_the_filter(text: str, field: str, descending: bool, expected: str) -> None:
-    assert paging.sorted_by(text, field, descending) == expected
-
-
-def test_what_is_still_open_is_asked_for_beside_all_else() -> None:
-    assert paging.still_open("bread sort:rate") == "bread status:open sort:rate"
+        read_details(dataset.catalog, 99)

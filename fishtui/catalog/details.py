@@ -1,0 +1,51 @@
+"""All details of one clip."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+from pathlib import Path
+
+from fishtui.catalog.report import ClipFinding, of_clip
+from fishtui.catalog.store import Catalog, stored
+
+
+@dataclass(frozen=True)
+class ClipDetails:
+    """A clip's row, its findings and those of its speaker, its measurements, and a line for each change of it.
+
+    `audio` is the recording; None unless there is exactly one.
+    """
+
+    row: sqlite3.Row
+    audio: Path | None
+    findings: list[ClipFinding]
+    measured: dict[str, float]
+    history: list[str]
+
+
+def read_details(catalog: Catalog, clip: int) -> ClipDetails:
+    """Return the details of a clip. Raises MisuseError if it no longer exists."""
+    # Imported here because they load numpy, which a list of clips does not need.
+    from fishtui.catalog.actions import clip_row, history_of
+    from fishtui.catalog.measurements import measurements_of
+
+    row = clip_row(catalog, clip)
+    measured = measurements_of(catalog, row["audio_hash"]) or {}
+    found = of_clip(catalog, clip)
+    for each in catalog.query(
+        "SELECT code, severity, detail FROM speakers WHERE name = CAST(? AS TEXT) AND code IS NOT NULL",
+        (stored(row["speaker"]),),
+    ):
+        found.append(ClipFinding(row["speaker"], None, *each))
+    history = [
+        f"{entry['time'][:16].replace('T', ' ')}  {entry['who']}  {entry['summary']}"
+        for entry in history_of(catalog, clip)
+    ]
+    return ClipDetails(row, audio_path(catalog, row), found, measured, history)
+
+
+def audio_path(catalog: Catalog, row: sqlite3.Row) -> Path | None:
+    """Return the path of a clip's recording; None unless there is exactly one."""
+    files = row["files"].split("/") if row["files"] else []
+    return (catalog.data / row["name"]).with_name(files[0]) if len(files) == 1 else None
