@@ -166,6 +166,7 @@ def _keys(section: str, *keys: str) -> tuple[str, ...]:
 
 
 CLIPS = ("stages/excluded.py", "dataset.py")
+CODES = ("stages/encoding.py", "audio", "codec", "nn.py", "weights.py", "devices.py")
 NETWORK = ("lm", "nn.py", "weights.py", "devices.py")
 ALL = (
     Step(
@@ -182,7 +183,7 @@ ALL = (
         inputs=_extract_inputs,
         outputs=lambda look: {"clips' codes": look.codes()},
         settings=_keys("extract", "precision", "resampler"),
-        code=(*CLIPS, "stages/extract.py", "codes.py", "audio", "codec", "nn.py", "weights.py", "devices.py"),
+        code=(*CLIPS, "stages/extract.py", "codes.py", *CODES),
         arguments=_no_arguments,
         is_done_by=lambda look, given: (
             _same(given["data"], look.data) and _same(given["checkpoint"], look.base / CODEC[0])

@@ -75,7 +75,7 @@ def train(
         lock if group.first else nullcontext(),
         StopRequest().catching_signals() as stop,
     ):
-        job = Job(project, settings, reporter if group.first else Reporter(), results, group, device, stop)
+        job = TrainingJob(project, settings, reporter if group.first else Reporter(), results, group, device, stop)
         newest = group.share(_prepare_results(job, resume, restart) if group.first else None)
         ledger = _train(job, newest)
         stop.exchange(group)
@@ -87,7 +87,7 @@ def train(
 
 
 @dataclass(frozen=True)
-class Job:
+class TrainingJob:
     """One training, as one of its processes sees it; only the first process has a reporter that records."""
 
     project: Project
@@ -134,7 +134,7 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Inputs:
+class TrainingInputs:
     """The pretrained model and the clips, in memory; `data` is the start of the data, as a position in it."""
 
     tokenizer: Tokenizer
@@ -165,7 +165,7 @@ def _results_folder(project: Project, name: str) -> Path:
     return project.results / name
 
 
-def _prepare_results(job: Job, resume: bool, restart: bool) -> Path | None:
+def _prepare_results(job: TrainingJob, resume: bool, restart: bool) -> Path | None:
     """Return the checkpoint to continue from, if any. `restart` renames the folder of earlier results."""
     results = job.results
     if restart and results.exists():
@@ -179,7 +179,7 @@ def _prepare_results(job: Job, resume: bool, restart: bool) -> Path | None:
     return saved[-1].path if saved else None
 
 
-def _train(job: Job, newest: Path | None) -> Ledger:
+def _train(job: TrainingJob, newest: Path | None) -> Ledger:
     """Train in this process, from the checkpoint `newest` if there is one."""
     inputs = _load(job)
     start = _resume_position(job, inputs, newest) if newest is not None else inputs.data
@@ -194,7 +194,7 @@ def _train(job: Job, newest: Path | None) -> Ledger:
     return ledger
 
 
-def _load(job: Job) -> Inputs:
+def _load(job: TrainingJob) -> TrainingInputs:
     """Load the model and the clips. Raises DataError if the processes see different shards."""
     if job.device.type == "cpu":
         keep_freed_memory()
@@ -216,7 +216,7 @@ def _load(job: Job) -> Inputs:
             code="different-shards",
         )
     base_sha256 = group.share(hash_file(job.base / "model.pth") if group.first else "")
-    return Inputs(tokenizer, model, base_sha256, examples, without, data)
+    return TrainingInputs(tokenizer, model, base_sha256, examples, without, data)
 
 
 def _excluded(project: Project, settings: Settings) -> dict[str, Excluded]:
@@ -239,7 +239,7 @@ def _load_examples(
     )
 
 
-def _resume_position(job: Job, inputs: Inputs, newest: Path) -> Position:
+def _resume_position(job: TrainingJob, inputs: TrainingInputs, newest: Path) -> Position:
     """Return the position in the data after the checkpoint `newest`, the next epoch if the data has changed.
 
     Raises MisuseError if the checkpoint belongs to another kind of training.
@@ -265,7 +265,7 @@ def _resume_position(job: Job, inputs: Inputs, newest: Path) -> Position:
     return Position(before.epoch + 1, 0, now.data, now.order, before.first if all_seen else before.epoch + 1)
 
 
-def _build_trainer(job: Job, inputs: Inputs, start: Position) -> Trainer:
+def _build_trainer(job: TrainingJob, inputs: TrainingInputs, start: Position) -> Trainer:
     """Prepare the model for training and build the trainer, whose data begins at `start`."""
     wanted, group, model, examples = job.wanted, job.group, inputs.model, inputs.examples
     torch.manual_seed(wanted.seed)
@@ -312,7 +312,7 @@ def _ledger(examples: Examples, settings: TrainSettings, without: dict[str, Excl
     return ledger
 
 
-def _account(job: Job, trainer: Trainer, clips: list[Example], ledger: Ledger) -> None:
+def _account(job: TrainingJob, trainer: Trainer, clips: list[Example], ledger: Ledger) -> None:
     """Complete the ledger of a training that was not stopped, and recommend one of its checkpoints."""
     position = trainer.saver.position
     if position.epoch == position.first:
@@ -332,7 +332,7 @@ def _skip_unreached(ledger: Ledger, plan: Plan, clips: list[Example], position: 
     ledger.done = len(reached)
 
 
-def _recommend(job: Job) -> None:
+def _recommend(job: TrainingJob) -> None:
     saved = list_saved(job.checkpoints)
     lowest, early = best(saved), earliest_good(saved)
     if lowest is None or early is None:

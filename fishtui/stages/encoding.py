@@ -1,0 +1,158 @@
+"""Compute the codes of recordings: decode and resample each file, then run the codec over batches.
+
+Codes follow from this module and the others in `CODE`: if their code changes, codes on disk are out of date.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fishtui import distributed
+from fishtui.audio.decode import SAMPLE_RATE, read_audio
+from fishtui.audio.resample import Filter, resample
+from fishtui.codes import check_codec
+from fishtui.distributed import Place
+from fishtui.errors import DataError
+from fishtui.settings import ExtractSettings
+from fishtui.wording import reason_of
+from fishtui.workers import ordered_map
+
+if TYPE_CHECKING:
+    from fishtui.codec.model import Codec
+
+CODE = ("stages/encoding.py", "audio/decode.py", "audio/resample.py", "codec", "nn.py")
+# Batches that are decoded before the model needs them.
+BATCHES_AHEAD = 2
+
+
+@dataclass(frozen=True)
+class EncodeTask:
+    """An audio file to encode, its approximate length, and the filter to resample it with."""
+
+    clip: str
+    audio: Path
+    codes: Path
+    seconds: float
+    filter: Filter
+
+
+@dataclass(frozen=True)
+class DecodedClip:
+    """A recording at the codec's sample rate, float32 of shape (samples,), or the problem with its file."""
+
+    task: EncodeTask
+    problem: str = ""
+    samples: np.ndarray = field(default_factory=lambda: np.empty(0, np.float32))
+    sha256: str = ""
+    size: int = 0
+    modified: int = 0
+
+
+def decode_batches(tasks: Sequence[EncodeTask], settings: ExtractSettings) -> Iterator[list[DecodedClip]]:
+    """Yield decoded recordings in batches of similar length.
+
+    The longest come first, so that memory either runs out in the first batches or not at all.
+    """
+    plan = list(plan_batches([each.seconds for each in tasks], settings.batch_size, settings.batch_seconds))
+    in_order = [tasks[index] for batch in plan for index in batch]
+    ahead = BATCHES_AHEAD * max((len(batch) for batch in plan), default=1)
+    decoded = ordered_map(_decode, in_order, settings.workers, ahead, _crashed)
+    for batch in plan:
+        yield [next(decoded) for _ in batch]
+
+
+def plan_batches(seconds: Sequence[float], size: int, budget: float) -> Iterator[list[int]]:
+    """Yield the indices of clips in batches of at most `size` clips and `budget` seconds, including padding.
+
+    A clip longer than the budget is a batch of its own.
+    """
+    batch: list[int] = []
+    for index in sorted(range(len(seconds)), key=lambda index: -seconds[index]):
+        # Clips come longest first, so the first of a batch sets the padded length of all.
+        if batch and (len(batch) == size or seconds[batch[0]] * (len(batch) + 1) > budget):
+            yield batch
+            batch = []
+        batch.append(index)
+    if batch:
+        yield batch
+
+
+def _decode(task: EncodeTask) -> DecodedClip:
+    try:
+        status = task.audio.stat()
+        audio = read_audio(task.audio)
+        samples = resample(audio.mono(), audio.rate, SAMPLE_RATE, task.filter)
+    except DataError as error:
+        return DecodedClip(task, error.problem)
+    except OSError as error:
+        return DecodedClip(task, f"cannot read: {reason_of(error)}")
+    except (MemoryError, RuntimeError, ValueError) as error:
+        return DecodedClip(task, f"cannot decode or resample: {reason_of(error)}")
+    return DecodedClip(task, "", samples, audio.sha256, status.st_size, status.st_mtime_ns)
+
+
+def _crashed(task: EncodeTask) -> DecodedClip:
+    return DecodedClip(task, "the decoder crashed: the file is damaged, or memory ran out")
+
+
+class Encoder:
+    """Runs the codec over batches; if a batch does not fit into memory, over halves of it."""
+
+    def __init__(self, codec: Codec) -> None:
+        self.halved = 0
+        """The number of batches that were halved."""
+        self._codec = codec
+
+    def encode(self, batch: Sequence[DecodedClip]) -> list[np.ndarray | None]:
+        """Return the codes (10, T) of each recording; None if it does not fit into memory even alone."""
+        if not batch:
+            return []
+        import torch
+
+        from fishtui.devices import out_of_memory
+
+        try:
+            return self._encode(batch)
+        except (MemoryError, RuntimeError) as error:
+            if not out_of_memory(error):
+                raise
+        # Outside the handler, because the exception's frames hold the tensors of the failed attempt.
+        torch.cuda.empty_cache()
+        if len(batch) == 1:
+            return [None]
+        self.halved += 1
+        middle = len(batch) // 2
+        return self.encode(batch[:middle]) + self.encode(batch[middle:])
+
+    def _encode(self, batch: Sequence[DecodedClip]) -> list[np.ndarray | None]:
+        import torch
+
+        lengths = [len(item.samples) for item in batch]
+        audio = torch.zeros(len(batch), 1, max(lengths))
+        for row, item in enumerate(batch):
+            audio[row, 0, : lengths[row]] = torch.from_numpy(item.samples)
+        device = next(self._codec.parameters()).device
+        codes = self._codec.encode(audio.to(device), torch.tensor(lengths)).cpu().numpy()
+        return [codes[row, :, : self._codec.frames(length)] for row, length in enumerate(lengths)]
+
+
+def load_encoder(checkpoint: Path, settings: ExtractSettings, place: Place) -> Encoder:
+    """Load the codec in the file `checkpoint` on this process's device. Raises CheckpointError, MisuseError."""
+    import torch
+
+    from fishtui.codec.load import load_codec
+    from fishtui.devices import allow_tf32, keep_freed_memory
+
+    allow_tf32(settings.precision == "tf32")
+    dtype = torch.bfloat16 if settings.precision == "bfloat16" else torch.float32
+    device = distributed.own_device(settings.device, place)
+    if device.type == "cpu":
+        keep_freed_memory()
+    codec = load_codec(checkpoint, device, dtype)
+    check_codec(codec.config, checkpoint)
+    return Encoder(codec)
