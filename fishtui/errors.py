@@ -1,4 +1,4 @@
-"""What a user can put right: each error says what is wrong and where, and what to do about it."""
+"""Errors that a user can fix: each names what is wrong and where, and what to do about it. Exit statuses."""
 
 from __future__ import annotations
 
@@ -39,20 +39,24 @@ class FishtuiError(Exception):
 
 @contextmanager
 def loading(library: str) -> Iterator[None]:
-    """Raise FishtuiError for whatever a library of compiled code raises that is installed but can't be imported."""
+    """Turn any error of importing a library of compiled code into a FishtuiError, code `cannot-load`."""
     try:
         yield
     except (ImportError, OSError, RuntimeError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise FishtuiError(f"{library} can't be loaded: {reason}", "`fishtui doctor` says what to install.") from error
+        raise FishtuiError(f"cannot load {library}: {reason}", "Run `fishtui doctor`.", code="cannot-load") from error
 
 
-def unforeseen(error: Exception, what: str, where: str) -> FishtuiError:
-    """What to tell of an error that nobody expected in `what`; `where` is where its details are."""
+def unforeseen(error: Exception, what: str, details: str) -> FishtuiError:
+    """Return an error for an exception that `what` did not handle: code `no-space` on a full disk, else `defect`.
+
+    `details` completes the remedy: where the traceback is.
+    """
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        place = error.filename or "where this writes to"
-        return FishtuiError(f"there is no space left at {place}", "Free some, and try again.")
-    return FishtuiError(f"{what} broke off: {type(error).__name__}: {error}", f"This is a fault of fishtui; {where}.")
+        place = f"{error.filename}: " if error.filename else ""
+        return FishtuiError(f"{place}no space left on the disk", "Free some space and try again.", code="no-space")
+    problem = f"{what} stopped: {type(error).__name__}: {error}"
+    return FishtuiError(problem, f"This is a defect of fishtui; {details}.", code="defect")
 
 
 class MisuseError(FishtuiError):
@@ -66,4 +70,4 @@ class CheckpointError(FishtuiError):
 
 
 class DataError(FishtuiError):
-    """A file of the user's dataset (audio, transcript, codes, shard) that can't be used as it is."""
+    """A file of the user's dataset (audio, transcript, codes, shard) that cannot be used."""

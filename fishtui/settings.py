@@ -17,9 +17,10 @@ import msgspec
 from msgspec import Meta
 
 from fishtui.errors import MisuseError
-from fishtui.wording import did_you_mean, suggest
+from fishtui.wording import did_you_mean, reason_of
 
 ENVIRONMENT_PREFIX = "FISHTUI_"
+REPAIR = "Fix the file in an editor, or compare it with a new one from `fishtui init`."
 
 Device = Annotated[str, Meta(pattern=r"^(auto|cpu|cuda(:\d+)?)$")]
 AtLeastOne = Annotated[int, Meta(ge=1)]
@@ -234,6 +235,20 @@ class Setting:
     help: str
 
 
+class SettingError(MisuseError):
+    """A setting that does not exist, or a value that it cannot have.
+
+    `name` is the setting, `value` what was given for it, `reason` why that is wrong, without the other two.
+    """
+
+    def __init__(self, source: str, name: str, value: Any, reason: str, remedy: str, *, code: str) -> None:
+        shown = f"{name} = {value!r}" if code == "bad-setting" else name
+        super().__init__(f"{source}: {shown}: {reason}", remedy, code=code)
+        self.name = name
+        self.value = value
+        self.reason = reason
+
+
 @dataclass(frozen=True)
 class Loaded:
     """The settings in force, and for each dotted name that isn't a default's where its value came from."""
@@ -262,7 +277,7 @@ def load(settings_file: Path, environment: Mapping[str, str] | None = None, over
     sources: dict[str, str] = {}
 
     def take(name: str, value: Any, source: str) -> None:
-        values[name] = _convert(_lookup(catalog, name, source), value, source)
+        values[name] = _convert(_find(catalog, name, value, source), value, source)
         sources[name] = source
 
     for name, value in _read_toml(settings_file):
@@ -274,7 +289,7 @@ def load(settings_file: Path, environment: Mapping[str, str] | None = None, over
     for override in overrides:
         name, equals, value = override.partition("=")
         if not equals:
-            raise MisuseError(f"--set {override} has no value", "Write it as --set section.key=value.")
+            raise MisuseError(f"--set {override}: no value", "Write it as --set section.key=value.", code="no-value")
         take(name.strip(), value, "--set")
 
     return Loaded(_build(values), sources)
@@ -286,14 +301,17 @@ def _read_toml(path: Path) -> Iterator[tuple[str, Any]]:
     except FileNotFoundError:
         return
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-        raise MisuseError(
-            f"{path} can't be read: {error}", "Mend that line, or run `fishtui init` in a new folder."
-        ) from error
+        raise MisuseError(f"{path}: cannot read: {reason_of(error)}", REPAIR, code="bad-settings-file") from error
     for section, table in content.items():
         if not isinstance(table, dict):
-            raise MisuseError(f"{path}: {section} stands outside a section", f"Sections are {', '.join(_sections())}.")
+            raise MisuseError(
+                f"{path}: {section} is outside a section",
+                f"Put it into one of [{'], ['.join(_sections())}].",
+                code="no-section",
+            )
         if section not in _sections():
-            raise MisuseError(f"{path}: no section [{section}]", _suggest(section, _sections()))
+            remedy = did_you_mean(section, _sections()) or f"The sections are [{'], ['.join(_sections())}]."
+            raise MisuseError(f"{path}: unknown section [{section}]", remedy, code="unknown-section")
         yield from ((f"{section}.{key}", value) for key, value in table.items())
 
 
@@ -301,24 +319,18 @@ def _sections() -> list[str]:
     return [section.name for section in msgspec.structs.fields(Settings)]
 
 
-def _lookup(catalog: Mapping[str, Setting], name: str, source: str) -> Setting:
+def _find(catalog: Mapping[str, Setting], name: str, value: Any, source: str) -> Setting:
     if name not in catalog:
-        raise MisuseError(f"{source}: no setting {name}", _suggest(name, catalog))
+        remedy = did_you_mean(name, catalog) or "Run `fishtui init` in a new folder: its fishtui.toml lists them all."
+        raise SettingError(source, name, value, "unknown setting", remedy, code="unknown-setting")
     return catalog[name]
-
-
-def _suggest(name: str, among: Iterable[str]) -> str:
-    names = list(among)
-    if len(names) < 10:
-        return suggest(name, names)
-    return did_you_mean(name, names) or "`fishtui init` in a new folder writes a file with every setting."
 
 
 def _convert(setting: Setting, value: Any, source: str) -> Any:
     if isinstance(value, str) and isinstance(setting.default, tuple):
         value = _listed(value)
     try:
-        # Text from the environment and the command line may stand for a number; text in the file may not.
+        # Text from the environment and the command line can be a number; text in the file cannot.
         found = msgspec.convert(value, setting.type, strict=not source.startswith(("$", "--")))
         if isinstance(found, int | float) and not abs(found) < LIMIT:
             raise msgspec.ValidationError("Expected a finite number below 2^63")
@@ -326,9 +338,10 @@ def _convert(setting: Setting, value: Any, source: str) -> Any:
     except msgspec.ValidationError as error:
         reason = str(error).partition(" - at ")[0]
         if " matching regex " in reason:
-            # The help says in words what the pattern does in signs.
-            reason = "that can't be"
-        raise MisuseError(f"{source}: {setting.name} = {value!r}: {reason}", f"It is {setting.help}.") from error
+            # The help explains the pattern in words.
+            reason = "not a valid value"
+        remedy = f"{setting.name}: {setting.help}."
+        raise SettingError(source, setting.name, value, reason, remedy, code="bad-setting") from error
 
 
 def _listed(text: str) -> tuple[Any, ...]:

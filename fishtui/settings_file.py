@@ -17,6 +17,7 @@ from fishtui import settings
 from fishtui.errors import MisuseError
 from fishtui.files import write_text
 from fishtui.settings import Loaded
+from fishtui.wording import reason_of
 
 # Whoever changes a setting reads all of them first.
 _turn = threading.Lock()
@@ -55,10 +56,12 @@ def _change(file: Path, name: str, text: str | None) -> None:
         before = file.read_text(encoding="utf-8") if file.exists() else ""
         document = tomlkit.parse(before)
     except (OSError, UnicodeDecodeError, TOMLKitError) as error:
-        raise MisuseError(f"{file} can't be read: {error}", "Mend it in an editor.") from error
+        raise MisuseError(
+            f"{file}: cannot read: {reason_of(error)}", settings.REPAIR, code="bad-settings-file"
+        ) from error
     table = document.get(section)
     if table is not None and not isinstance(table, MutableMapping):
-        raise MisuseError(f"{file}: {section} is no section", "Mend it in an editor.")
+        raise MisuseError(f"{file}: {section} is not a section", settings.REPAIR, code="bad-settings-file")
     is_there = table is not None and key in table
     after = _in_its_line(before, name, value) if is_there == (value is None) else None
     if after is None:

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from fishtui.errors import MisuseError
-from fishtui.settings import Settings, known, load, schema, template
+from fishtui.settings import SettingError, Settings, known, load, schema, template
+from tests.expecting import failing
 
 
 def write(tmp_path: Path, text: str) -> Path:
@@ -35,31 +36,49 @@ def test_without_a_file_all_stand_at_their_defaults(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "named", "remedy"),
+    ("text", "code", "named", "remedy"),
     [
-        ("[train]\nbatchsize = 2\n", "train.batchsize", "train.batch_size"),
-        ("[trian]\nseed = 2\n", "[trian]", "train"),
-        ("[train]\nbatch_size = 0\n", "train.batch_size = 0", ""),
-        ('[train]\nbatch_size = "4"\n', "train.batch_size = '4'", ""),
-        ("[train]\nlora = 8\n", "train.lora", ""),
-        ("seed = 1\n", "seed", "sections"),
-        ("[train\n", "fishtui.toml", ""),
+        ("[train]\nbatchsize = 2\n", "unknown-setting", "train.batchsize", "train.batch_size"),
+        ("[trian]\nseed = 2\n", "unknown-section", "[trian]", "train"),
+        ("[train]\nbatch_size = 0\n", "bad-setting", "train.batch_size = 0", ""),
+        ('[train]\nbatch_size = "4"\n', "bad-setting", "train.batch_size = '4'", ""),
+        ("[train]\nlora = 8\n", "bad-setting", "train.lora", ""),
+        ("seed = 1\n", "no-section", "seed", "[train]"),
+        ("[train\n", "bad-settings-file", "fishtui.toml", ""),
     ],
 )
-def test_a_wrong_file_is_named_with_what_to_do(tmp_path: Path, text: str, named: str, remedy: str) -> None:
-    with pytest.raises(MisuseError) as caught:
+def test_a_wrong_file_is_named_with_a_remedy(tmp_path: Path, text: str, code: str, named: str, remedy: str) -> None:
+    with failing(code, MisuseError) as caught:
         load(write(tmp_path, text), {})
     assert named in caught.value.problem
-    assert remedy.lower() in caught.value.remedy.lower()
+    assert remedy in caught.value.remedy
     assert caught.value.exit_status == 2
 
 
 @pytest.mark.parametrize(
-    "override", ["train.seed", "train.sed=1", "train.seed=x", "extract.device=gpu", "train.learning_rate=nan"]
+    ("override", "code"),
+    [
+        ("train.seed", "no-value"),
+        ("train.sed=1", "unknown-setting"),
+        ("train.seed=x", "bad-setting"),
+        ("extract.device=gpu", "bad-setting"),
+        ("train.learning_rate=nan", "bad-setting"),
+    ],
 )
-def test_a_wrong_override_is_refused(tmp_path: Path, override: str) -> None:
-    with pytest.raises(MisuseError):
+def test_a_wrong_override_is_refused(tmp_path: Path, override: str, code: str) -> None:
+    with failing(code, MisuseError):
         load(tmp_path / "none.toml", {}, [override])
+
+
+def test_an_error_of_a_setting_names_it_with_value_and_reason(tmp_path: Path) -> None:
+    with pytest.raises(SettingError) as caught:
+        load(tmp_path / "none.toml", {}, ["extract.device=gpu"])
+    error = caught.value
+    assert (error.name, error.value) == ("extract.device", "gpu")
+    assert error.problem == f"--set: extract.device = 'gpu': {error.reason}"
+    with pytest.raises(SettingError) as caught:
+        load(tmp_path / "none.toml", {}, ["extract.devise=gpu"])
+    assert (caught.value.name, caught.value.value) == ("extract.devise", "gpu")
 
 
 def test_lists_are_written_with_commas(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fishtui.settings import known, load, template
@@ -40,6 +40,7 @@ def test_what_a_person_wrote_stays(tmp_path: Path) -> None:
     assert load(file, {}).values.train.max_steps == known()["train.max_steps"].default
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(sorted(known())), st.booleans()), max_size=12), st.booleans())
 def test_whatever_is_set_and_unset_is_what_the_file_then_says(
     tmp_path_factory, changes: list[tuple[str, bool]], commented: bool

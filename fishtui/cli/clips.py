@@ -212,7 +212,9 @@ def edit(session: Session, id: str, text: str | None) -> int:
             try:
                 text = click.edit(transcript_now(catalog, settings, clip), extension=".txt")
             except (ValueError, OSError) as error:
-                raise MisuseError(f"the editor failed: {error}", "Look at $EDITOR, or give --text.") from error
+                raise MisuseError(
+                    f"the editor failed: {error}", "Check $EDITOR, or give --text.", code="editor-failed"
+                ) from error
             # Editors end lines, and some people break them: a transcript is one.
             text = " ".join(text.split("\n")).strip() if text is not None else None
         changed = text is not None and edit(catalog, settings, clip, text, session.dry_run)
@@ -262,7 +264,7 @@ def tag(
     from fishtui.errors import MisuseError
 
     if not add and not remove:
-        raise MisuseError("no tag is given", "Name it with --add TAG or --remove TAG.")
+        raise MisuseError("no tag given", "Give --add TAG or --remove TAG.", code="missing-option")
     with session.catalog(must_exist=True) as catalog:
         chosen = _chosen(catalog, ids, where)
         count = len(chosen) if session.dry_run else tag(catalog, chosen, add, remove)
@@ -385,7 +387,9 @@ def _chosen(catalog: Catalog, ids: tuple[str, ...], where: str | None) -> list[i
     from fishtui.errors import MisuseError
 
     if bool(ids) == (where is not None):
-        raise MisuseError("which clips?", "Give IDs, or --where FILTER for all that it selects; '' selects every clip.")
+        raise MisuseError(
+            "no clips given", "Give either IDs or --where FILTER; --where '' selects every clip.", code="choose-one"
+        )
     return lookup.resolve_ids(catalog, ids) if where is None else list(lookup.find_ids(catalog, where))
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import click
 
 from fishtui import errors
-from fishtui.errors import FishtuiError
+from fishtui.errors import FishtuiError, MisuseError
 from fishtui.sanitize import harmless
 
 
@@ -24,18 +24,21 @@ class Outcome:
 
 
 @contextmanager
-def reported(debug: bool) -> Iterator[Outcome]:
-    """Turn whatever the body raises into lines on stderr and an exit status; tracebacks only where `debug` asks."""
+def reported(debug: bool, as_json: bool) -> Iterator[Outcome]:
+    """Turn any exception of the body into an error that users see and an exit status; tracebacks only with `debug`."""
     outcome = Outcome()
     try:
         yield outcome
     except FishtuiError as error:
         if debug:
             traceback.print_exc()
-        show_error(str(error))
+        show_error(error, as_json)
         outcome.status = error.exit_status
     except click.ClickException as error:
-        error.show(sys.stderr)
+        if as_json:
+            show_error(misuse(error), as_json)
+        else:
+            error.show(sys.stderr)
         outcome.status = error.exit_code
     except (KeyboardInterrupt, click.Abort):
         show("interrupted")
@@ -47,16 +50,27 @@ def reported(debug: bool) -> Iterator[Outcome]:
     except Exception as error:
         if debug:
             traceback.print_exc()
-        show_error(str(errors.unforeseen(error, "fishtui", "--debug tells where")))
+        show_error(errors.unforeseen(error, "fishtui", "--debug shows the traceback"), as_json)
         outcome.status = errors.FAILED
 
 
-def show_error(text: str) -> None:
-    """An error of one or two lines."""
-    problem, _, remedy = text.partition("\n")
-    show(f"error: {problem}")
-    if remedy:
-        show(f"       {remedy}")
+def misuse(error: click.ClickException) -> MisuseError:
+    """An error of click's as one of ours."""
+    context = getattr(error, "ctx", None)
+    remedy = f"Run `{context.command_path if context else 'fishtui'} --help`."
+    return MisuseError(error.format_message(), remedy, code="usage")
+
+
+def show_error(error: FishtuiError, as_json: bool) -> None:
+    """Two lines on stderr, or one JSON object on stdout."""
+    if as_json:
+        from fishtui.cli.output import document
+
+        document({"kind": "error", "code": error.code, "problem": error.problem, "remedy": error.remedy})
+        return
+    show(f"error: {error.problem}")
+    if error.remedy:
+        show(f"       {error.remedy}")
 
 
 def show_traceback(text: str) -> None:

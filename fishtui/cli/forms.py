@@ -14,6 +14,7 @@ import click
 from fishtui import settings
 from fishtui.cli.commands import COMMANDS
 from fishtui.cli.options import SETTING_PREFIX
+from fishtui.errors import MisuseError
 
 STAGES = ("normalize", "extract", "pack", "train", "merge", "synthesize", "run", "export", "download")
 # Given by whoever launches; or said in another way too.
@@ -103,9 +104,10 @@ def problems(stage: str, values: Mapping[str, str], file: Path) -> Iterator[tupl
         elif field.setting and value:
             try:
                 settings.load(file, overrides=[f"{field.setting}={value}"])
-            except settings.MisuseError as error:
-                # Which field it is one sees.
-                yield field.name, error.problem.rpartition(f" = {value!r}: ")[2]
+            except settings.SettingError as error:
+                yield field.name, error.reason
+            except MisuseError as error:
+                yield field.name, error.problem
 
 
 def _field(stage: str, parameter: click.Parameter) -> Field:

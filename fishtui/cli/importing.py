@@ -57,7 +57,9 @@ def import_(
 
     if data is not None and not data.resolve().is_relative_to(session.project.root.resolve()):
         raise MisuseError(
-            f"{data} lies outside the project", "Name a folder inside, or set paths.data in fishtui.toml."
+            f"{data} is outside the project",
+            "Name a folder inside it, or set paths.data in fishtui.toml.",
+            code="outside-project",
         )
     data = session.path(data, session.settings.values.paths.data)
     columns = dict(_column(each) for each in named)
@@ -82,5 +84,5 @@ def import_(
 def _column(text: str) -> tuple[str, str]:
     thing, equals, name = text.partition("=")
     if not equals or not name:
-        raise MisuseError(f"--column {text} names no column", "Write it as --column text=sentence.")
+        raise MisuseError(f"--column {text}: no column name", "Write it as --column text=sentence.", code="bad-column")
     return thing.strip(), name

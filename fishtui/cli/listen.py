@@ -31,7 +31,9 @@ def listen(session: Session, terms: tuple[str, ...], limit: int, port: int) -> i
     with session.catalog(must_exist=True) as catalog:
         found = recordings(catalog, " ".join(terms), limit or -1)
     if not found:
-        raise MisuseError("no clip that the filter selects has a recording", "`fishtui clips list` shows the clips.")
+        raise MisuseError(
+            "no matching clip has a recording", "See the clips: `fishtui clips list`.", code="no-recordings"
+        )
     with Server(found, port) as server:
         if session.as_json:
             files = [

@@ -16,7 +16,6 @@ import click
 from fishtui import __version__, errors
 from fishtui.cli import diagnostics
 from fishtui.cli.commands import COMMANDS
-from fishtui.errors import MisuseError
 
 
 class Commands(click.Group):
@@ -54,7 +53,7 @@ def run(arguments: Sequence[str]) -> int:
 
         # From the first moment: what a stage imports may take long.
         end_with_launcher()
-    with diagnostics.reported("--debug" in arguments) as outcome:
+    with diagnostics.reported("--debug" in arguments, "--json" in arguments) as outcome:
         if adopted is not None and not _helps():
             from fishtui.runs.execute import adopt
 
@@ -76,7 +75,7 @@ def _plainly(arguments: Sequence[str]) -> None:
     except click.Abort as error:
         raise KeyboardInterrupt from error
     except click.ClickException as error:
-        raise MisuseError(error.format_message(), "`fishtui --help` tells what there is.") from error
+        raise diagnostics.misuse(error) from error
 
 
 def _told(exit_status: int) -> int:

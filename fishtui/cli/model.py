@@ -44,7 +44,7 @@ def train(session: Session, name: str, resume: bool, restart: bool) -> int:
     synthesize. More steps learn the sound too, and risk overfitting.
     """
     if resume and restart:
-        raise MisuseError("--resume and --restart exclude each other", "Give one of the two.")
+        raise MisuseError("--resume with --restart", "Give only one of the two.", code="conflicting-options")
     from fishtui.results.checkpoints import check_results
 
     values = session.settings.values
@@ -158,7 +158,7 @@ def synthesize(
     checkpoint = session.path(checkpoint, values.paths.checkpoint)
     sentences = [*texts, *_lines(text_file)]
     if not any(text.strip() for text in sentences):
-        raise MisuseError("there is nothing to say", "Give --text or --text-file.")
+        raise MisuseError("no text to synthesize", "Give --text or --text-file.", code="missing-option")
     voices = _references(references, reference_texts)
 
     def stage(reporter: Reporter, *, dry_run: bool) -> Ledger:
@@ -186,7 +186,7 @@ def _adapter(session: Session, name: str | None, step: int | None, adapter: Path
     from fishtui.results.checkpoints import choose
 
     if (name is None) == (adapter is None):
-        raise MisuseError("say what to take: a training run's NAME or --adapter", "Give one of the two.")
+        raise MisuseError("a training's NAME or --adapter is required", "Give one of the two.", code="choose-one")
     return adapter if adapter is not None else choose(session.project.results / str(name), step).path
 
 
@@ -199,10 +199,12 @@ def _preset(session: Session) -> LoraSpec:
 def _lines(path: Path | None) -> list[str]:
     if path is None:
         return []
+    from fishtui.wording import cannot_read
+
     try:
         return path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise MisuseError(f"{path} can't be read: {error}", "Give a UTF-8 file with one text a line.") from error
+        raise cannot_read(path, error, MisuseError) from error
 
 
 def _references(paths: tuple[Path, ...], texts: tuple[str, ...]) -> list[tuple[Path, str]]:
@@ -211,13 +213,16 @@ def _references(paths: tuple[Path, ...], texts: tuple[str, ...]) -> list[tuple[P
 
     if len(texts) > len(paths) or (texts and len(texts) < len(paths)):
         raise MisuseError(
-            f"{len(paths)} references but {len(texts)} reference texts", "Give each --reference its --reference-text."
+            f"{len(paths)} references, {len(texts)} reference texts",
+            "Give each --reference a --reference-text, or none of them.",
+            code="reference-texts",
         )
     if missing := [path for path in paths if not path.exists()]:
-        raise MisuseError(f"the reference {missing[0]} is not there", "Give a recording, or the codes of one.")
+        raise MisuseError(f"{missing[0]}: no such reference", "Give a recording, or its codes.", code="no-reference")
     if texts:
         return list(zip(paths, texts, strict=True))
     try:
         return [(path, read_transcript(path.with_suffix(TEXT_EXTENSION))) for path in paths]
     except DataError as error:
-        raise MisuseError(f"a reference needs its transcript: {error.problem}", "Give --reference-text.") from error
+        problem = f"no transcript for a reference: {error.problem}"
+        raise MisuseError(problem, "Give --reference-text.", code="no-transcript") from error

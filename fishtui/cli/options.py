@@ -75,11 +75,12 @@ class Session:
         data = self.project.path(self.settings.values.paths.data)
         if not data.is_dir():
             raise MisuseError(
-                f"{data} is no folder",
-                "Go into a project, or make one with `fishtui init`; paths.data names its dataset.",
+                f"{data}: no such folder",
+                "Change to a project's folder, or run `fishtui init`. The setting paths.data names the dataset.",
+                code="no-dataset",
             )
         if must_exist and not self.project.catalog.exists():
-            raise MisuseError(f"{self.project.root} has no catalog yet", "Make it with `fishtui scan`.")
+            raise MisuseError(f"{self.project.root}: no catalog yet", "Run `fishtui scan`.", code="no-catalog")
         return Catalog(self.project, data)
 
     def run(self, name: str, stage: Stage, /, **arguments: Any) -> int:

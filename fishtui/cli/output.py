@@ -10,7 +10,6 @@ import textwrap
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
-from fishtui.errors import FishtuiError
 from fishtui.sanitize import harmless
 
 if TYPE_CHECKING:
@@ -60,11 +59,11 @@ def document(content: Any) -> None:
 
 
 def launched(run: Run, as_json: bool) -> int:
-    """Which run was started, or why it could not be; returns the exit status for that."""
+    """Show which run was started; returns the exit status for that. Raises FishtuiError if it could not be started."""
+    if (error := run.record.failure) is not None:
+        raise error
     if as_json:
         document(run.as_dict())
-    elif run.record.error:
-        raise FishtuiError(*run.record.error.split("\n", 1))
     else:
         line(f"{run.id} {run.state}; watch it with `fishtui runs attach {run.id}`")
     return run.exit_status if run.ended else 0

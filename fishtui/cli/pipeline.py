@@ -35,20 +35,31 @@ def run(session: Session, stages: tuple[str, ...], first: str | None, until: str
 
     if stages:
         if first or until:
-            raise MisuseError("give stages, or --from and --until, not both", "`fishtui run pack` ends with pack.")
+            raise MisuseError(
+                "STAGE with --from or --until", "Give either stages or the two options.", code="conflicting-options"
+            )
         in_order = sorted(set(stages), key=STEPS.index)
         first, until = (in_order[0] if len(in_order) > 1 else None), in_order[-1]
     asked_for(first, until)
     values = session.settings.values
     if not session.project.settings_file.exists() and not session.project.path(values.paths.data).is_dir():
-        raise MisuseError(f"{session.project.root} is no project", "Go into one, or make one with `fishtui init`.")
+        raise MisuseError(
+            f"{session.project.root} is not a project",
+            "Change to a project's folder, or run `fishtui init`.",
+            code="no-project",
+        )
     if session.dry_run:
         from fishtui.cli import output
         from fishtui.runs.reporter import Reporter
 
         planned = plan(session.project, values, first=first, until=until, reporter=Reporter(), dry_run=True)
         if session.as_json:
-            output.document([{"stage": each.step, "runs": each.runs, "reason": each.reason} for each in planned])
+            output.document(
+                [
+                    {"stage": each.step, "state": each.state, "runs": each.runs, "reason": each.reason}
+                    for each in planned
+                ]
+            )
         else:
             output.table(
                 [["●" if each.runs else " ", each.step, each.reason] for each in planned], ["", "stage", "why"]

@@ -179,7 +179,7 @@ def remove(session: Session, chosen: tuple[str, ...], ended: bool) -> int:
     from fishtui.runs.state import find, look_all
 
     if bool(chosen) == ended:
-        raise MisuseError("say which: RUN… or --ended", "`fishtui runs list` shows them.")
+        raise MisuseError("RUN or --ended is required", "Give one of the two.", code="choose-one")
     found = (
         [run for run in look_all(session.project) if run.is_removable]
         if ended

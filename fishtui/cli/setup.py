@@ -105,13 +105,15 @@ def demo(session: Session, folder: Path | None) -> int:
 
 
 def _new_folder(session: Session, given: Path | None, usual: str) -> Path:
-    """Where a project is to be made. Raises MisuseError if that is said twice."""
+    """Where a project is to be made. Raises MisuseError if two are given."""
     from fishtui.errors import MisuseError
 
-    said = click.get_current_context().params["project"]
-    if given and said:
-        raise MisuseError(f"{given} and {said} can't both be the new project", "Give DIR or --project.")
-    return given or said or Path(usual)
+    named = click.get_current_context().params["project"]
+    if given and named:
+        raise MisuseError(
+            f"DIR {given} with --project {named}", "Give only one of the two.", code="conflicting-options"
+        )
+    return given or named or Path(usual)
 
 
 @click.command()

@@ -61,8 +61,8 @@ def conclude(session: Session, run: Run) -> int:
     record = run.record
     if session.debug and record.traceback:
         diagnostics.show_traceback(record.traceback)
-    if record.error:
-        diagnostics.show_error(record.error)
+    if (error := record.failure) is not None:
+        diagnostics.show_error(error, session.as_json)
     elif record.ledger is None:
         diagnostics.show(f"{run.id} {run.state}: {run.remark or 'what was finished stays'}")
     elif not session.as_json:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import torch
 
@@ -34,6 +34,7 @@ from fishtui.stages.synthesize import synthesize
 from fishtui.stages.train import train
 from fishtui.training.lora import parse_preset
 
+DEFECT = "This is a defect of fishtui: please report it."
 MARK = "# A project of `fishtui demo`; it may be removed as a whole.\n"
 SETTINGS = (
     MARK
@@ -99,16 +100,16 @@ def run_demo(folder: Path, listen: Listen, overrides: Sequence[str] = ()) -> Out
     recording = project.path(values.run.reference)
     runs: list[Run] = []
 
-    def stage(step: str, work: Callable[[Reporter], Ledger], *words: str | Path) -> None:
+    def stage(step: str, work: Callable[[Reporter], Ledger], *words: str | Path, **arguments: Any) -> None:
         # The pipeline is to know what it was made from.
         decision = decide(project, values, step, Reporter())
         record_begun(project, values, decision)
         command = [step, *map(str, words), "--project", str(project.root)]
-        run = execute(project, step, command, work, loaded, {}, listen)
+        run = execute(project, step, command, work, loaded, arguments, listen)
         runs.append(run)
         if run.record.ledger is None:
             problem, _, remedy = (run.record.error or run.state).partition("\n")
-            raise FishtuiError(f"{step}: {problem}", remedy or f"Its log is {run.folder / 'output.log'}.")
+            raise FishtuiError(f"{step}: {problem}", remedy or f"See {run.folder / 'output.log'}.", code="stage-failed")
         record_done(project, values, decision)
 
     # Functions, not partial objects: in them the type checker sees whether a stage gets all that it asks for.
@@ -117,14 +118,26 @@ def run_demo(folder: Path, listen: Listen, overrides: Sequence[str] = ()) -> Out
         lambda reporter: normalize(project, values.normalize, reporter, source=raw, target=data, clean=False),
         raw,
         data,
+        source=raw,
+        target=data,
+        clean=False,
     )
-    stage("extract", lambda reporter: extract(project, values, reporter, data=data, checkpoint=base / "codec.pth"))
-    stage("pack", lambda reporter: pack(project, values, reporter, data=data, output=project.path(values.paths.protos)))
+    codec, shards = base / "codec.pth", project.path(values.paths.protos)
+    stage(
+        "extract",
+        lambda reporter: extract(project, values, reporter, data=data, checkpoint=codec),
+        data=data,
+        checkpoint=codec,
+    )
+    stage("pack", lambda reporter: pack(project, values, reporter, data=data, output=shards), data=data, output=shards)
     stage(
         "train",
         lambda reporter: train(project, values, reporter, name=name, resume=False, restart=True),
         name,
         "--restart",
+        name=name,
+        resume=False,
+        restart=True,
     )
     before = _first_validation(runs[-1].folder / "events.jsonl")
     chosen = choose(project.results / name, None)
@@ -135,6 +148,10 @@ def run_demo(folder: Path, listen: Listen, overrides: Sequence[str] = ()) -> Out
             project, reporter, base=base, adapter=chosen.path, output=merged, preset=preset, template=None
         ),
         name,
+        base=base,
+        adapter=chosen.path,
+        output=merged,
+        template=None,
     )
     stage(
         "synthesize",
@@ -152,11 +169,15 @@ def run_demo(folder: Path, listen: Listen, overrides: Sequence[str] = ()) -> Out
             output=speech,
         ),
         *("--checkpoint", merged, "--text", text, "--reference", recording, "--output", speech),
+        checkpoint=merged,
+        adapter=None,
+        texts=[text],
+        output=speech,
     )
     if after is None or not after < before:
-        raise FishtuiError(f"the loss did not fall: {before} before, {after} after", "This is a fault of fishtui.")
+        raise FishtuiError(f"the loss did not fall: {before} before, {after} after", DEFECT, code="defect")
     if due := [step.step for step in plan(project, values, dry_run=True) if step.runs]:
-        raise FishtuiError(f"{', '.join(due)} would run again at once", "This is a fault of fishtui.")
+        raise FishtuiError(f"{', '.join(due)}: not up to date after the demo", DEFECT, code="defect")
     return Outcome(runs, before, after, chosen.step, speech, project.shown(merged), project.shown(recording))
 
 
@@ -167,10 +188,14 @@ def _prepare(folder: Path, overrides: Sequence[str]) -> Project:
     else:
         ours = not project.root.exists() or not any(project.root.iterdir())
     if not ours:
-        raise MisuseError(f"{folder} holds something else than a demo", "Give a new folder: `fishtui demo DIR`.")
+        raise MisuseError(
+            f"{folder}: not empty, and not a demo", "Give a new folder: `fishtui demo DIR`.", code="exists"
+        )
     check(overrides)
     if fixed := [each for each in overrides if each.strip().startswith(("paths.", "run."))]:
-        raise MisuseError(f"the demo keeps its own places: {', '.join(fixed)}", "Leave out settings of paths and run.")
+        raise MisuseError(
+            f"the demo fixes {', '.join(fixed)}", "Leave out settings of [paths] and [run].", code="fixed-setting"
+        )
     write_text(project.settings_file, SETTINGS)
     apply(project.settings_file, overrides)
     write_recordings(project.root / "data-raw")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from fishtui.errors import MisuseError
 from fishtui.pipeline.hashes import Sum
@@ -20,14 +20,28 @@ UP_TO_DATE = "up to date"
 NOT_ASKED_FOR = "not asked for"
 
 
+# `current`: up to date; `due`: its result is out of date or missing; `never`: it never ran; `excluded`: not asked for,
+# or nothing to do.
+State = Literal["current", "due", "never", "excluded"]
+
+
 @dataclass(frozen=True)
 class Planned:
-    """Whether a step runs, why, and the words after `fishtui` that run it; paths in them are absolute."""
+    """A step's state with the reason for it, and how to run it.
+
+    `command` are the words after `fishtui`, with absolute paths; `arguments` are those of its run that are known now.
+    """
 
     step: str
-    runs: bool
+    state: State
     reason: str
-    arguments: list[str]
+    command: list[str] = field(default_factory=list)
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def runs(self) -> bool:
+        """True if the pipeline runs the step."""
+        return self.state in ("due", "never")
 
 
 @dataclass(frozen=True)
@@ -67,12 +81,12 @@ def _plan(look: Look, asked: tuple[str, ...]) -> list[Planned]:
     before = ""
     for name in STEPS:
         if reason := excluded(look.settings, name, asked):
-            planned.append(Planned(name, False, reason, []))
+            planned.append(Planned(name, "excluded", reason))
             continue
         step = BY_NAME[name]
         if before:
-            stamp = read_stamp(look.project, name)
-            planned.append(Planned(name, True, f"{before} runs before it", [name, *step.arguments(look, stamp, None)]))
+            command = [name, *step.command(look, read_stamp(look.project, name), None)]
+            planned.append(Planned(name, "due", f"{before} runs before it", command, step.arguments(look)))
         else:
             planned.append(_decide(look, step).planned)
         if planned[-1].runs:
@@ -93,11 +107,11 @@ def asked_for(first: str | None, until: str | None) -> tuple[str, ...]:
     """The steps from `first` up to `until`. Raises MisuseError if there are none such, or they are in wrong order."""
     for name in (first, until):
         if name is not None and name not in STEPS:
-            raise MisuseError(f"there is no step {name}", f"Steps are {', '.join(STEPS)}.")
+            raise MisuseError(f"unknown stage {name}", f"The stages are {', '.join(STEPS)}.", code="unknown-stage")
     start = STEPS.index(first) if first else 0
     stop = STEPS.index(until) if until else len(STEPS) - 1
     if start > stop:
-        raise MisuseError(f"{first} comes after {until}", f"Steps are, in this order, {', '.join(STEPS)}.")
+        raise MisuseError(f"{first} runs after {until}", f"The order is {', '.join(STEPS)}.", code="wrong-order")
     return STEPS[start : stop + 1]
 
 
@@ -119,8 +133,10 @@ def _decide(look: Look, step: Step) -> Decision:
             reasons.insert(0, "it did not finish")
         if not reasons:
             reasons = list(_losses(stamp.outputs, step.outputs(look)))
-    arguments = [step.name, *step.arguments(look, stamp, now)]
-    return Decision(Planned(step.name, bool(reasons), "; ".join(reasons) or UP_TO_DATE, arguments), now)
+    state: State = "never" if stamp is None else "due" if reasons else "current"
+    command = [step.name, *step.command(look, stamp, now)]
+    planned = Planned(step.name, state, "; ".join(reasons) or UP_TO_DATE, command, step.arguments(look))
+    return Decision(planned, now)
 
 
 def _changes(stamp: Stamp, now: Evidence) -> Iterator[str]:

@@ -68,7 +68,8 @@ def run_pipeline(
             problem, _, remedy = outcome.error.partition("\n")
             raise FishtuiError(
                 f"{name} {outcome.state}: {problem}" if problem else f"{name} {outcome.state}",
-                remedy or f"`fishtui runs logs {outcome.run}` tells more; `fishtui run` goes on there.",
+                remedy or f"See `fishtui runs logs {outcome.run}`; `fishtui run` continues from there.",
+                code="stage-failed",
             )
         record_done(project, settings, decision)
         if outcome.state == PARTIAL:
@@ -96,7 +97,7 @@ def known_to_pipeline(
         with suppress(FishtuiError):
             if BY_NAME[name].is_done_by(Look(project, settings, reporter), arguments):
                 decision = decide(project, settings, name, reporter)
-                if RESTART in decision.planned.arguments and not restarts:
+                if RESTART in decision.planned.command and not restarts:
                     # It goes on with what was learnt from other data or settings: the pipeline would begin anew.
                     decision = None
                 else:
@@ -117,7 +118,7 @@ def record_begun(project: Project, settings: Settings, decision: Decision, resta
     `restarts` tells whether what it made before is moved aside first, if that is not as planned.
     """
     if restarts is None:
-        restarts = RESTART in decision.planned.arguments
+        restarts = RESTART in decision.planned.command
     aside = Look(project, settings, Reporter()).results_identity() if restarts else ""
     write_stamp(project, decision.planned.step, Stamp(evidence=decision.evidence, done=False, setting_aside=aside))
 

@@ -51,7 +51,8 @@ def aside(project: Project, settings: Settings) -> Iterator[Project]:
         except sqlite3.Error as error:
             if getattr(error, "sqlite_errorname", "").startswith(ITS_OWN):
                 raise explained(project.catalog, error) from error
-            raise FishtuiError(f"the catalog can't be copied to {folder}: {error}", "Give another $TMPDIR.") from error
+            problem = f"{folder}: cannot copy the catalog there: {error}"
+            raise FishtuiError(problem, "Set $TMPDIR to another folder.", code="cannot-write") from error
         except OSError as error:
             raise cannot_write(error.filename or folder, error) from error
         with Catalog(copy, data) as catalog:

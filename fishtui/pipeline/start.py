@@ -21,8 +21,7 @@ from fishtui.settings import Loaded
 def start(project: Project, settings: Loaded, reporter: Reporter, planned: Planned, *, waits: bool = True) -> Outcome:
     """Launch a step and wait for its end, telling its progress as ours; stops it when we are asked to end."""
     parent = adopted()
-    command = [*planned.arguments, "--project", str(project.root)]
-    arguments = {"name": settings.values.run.name} if planned.step == "train" else {}
+    command = [*planned.command, "--project", str(project.root)]
 
     def tell(event: Mapping[str, Any]) -> None:
         if event["kind"] == "progress":
@@ -34,7 +33,13 @@ def start(project: Project, settings: Loaded, reporter: Reporter, planned: Plann
 
     try:
         run = launch(
-            project, planned.step, command, settings, arguments, parent=parent.id if parent else None, waits=waits
+            project,
+            planned.step,
+            command,
+            settings,
+            planned.arguments,
+            parent=parent.id if parent else None,
+            waits=waits,
         )
         reporter.artifact("run", run.folder)
         ended = follow(project, run.folder, tell, lambda blocker: reporter.note(f"waiting for {blocker}"))

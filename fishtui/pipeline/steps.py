@@ -30,9 +30,10 @@ class Step:
     """One step of the pipeline.
 
     Inputs and outputs are sums by a name that a reason can give. `settings` are those that the result follows from:
-    nothing that only says how quickly or where. `code` are modules and packages of fishtui. `arguments` gives the
-    words after the command's name, from what its stamp says and, unless that can't be told yet, the evidence now.
-    `is_done_by` tells whether a stage that a person starts with such arguments does just what the step would.
+    nothing that only says how quickly or where. `code` are modules and packages of fishtui. `command` gives the
+    words after the command's name, from its stamp and, if it is known yet, the evidence of now. `is_done_by` is true
+    for the arguments of a stage that does exactly what the step would; `arguments` are those that are known before the
+    stage's own process records all of them.
     """
 
     name: str
@@ -40,8 +41,9 @@ class Step:
     outputs: Callable[[Look], Sums]
     settings: tuple[str, ...]
     code: tuple[str, ...]
-    arguments: Callable[[Look, Stamp | None, Evidence | None], list[str]]
+    command: Callable[[Look, Stamp | None, Evidence | None], list[str]]
     is_done_by: Callable[[Look, Mapping[str, Any]], bool]
+    arguments: Callable[[Look], dict[str, Any]] = lambda look: {}
 
     def evidence(self, look: Look) -> Evidence:
         """What the step's result would follow from now."""
@@ -63,7 +65,7 @@ def _normalize_outputs(look: Look) -> Sums:
     return {"recordings": Sum("", int(look.has_dataset()))}
 
 
-def _normalize_arguments(look: Look, stamp: Stamp | None, now: Evidence | None) -> list[str]:
+def _normalize_command(look: Look, stamp: Stamp | None, now: Evidence | None) -> list[str]:
     return [str(look.project.path(look.settings.run.source)), str(look.data)]
 
 
@@ -92,7 +94,7 @@ def _train_inputs(look: Look) -> Sums:
     }
 
 
-def _train_arguments(look: Look, stamp: Stamp | None, now: Evidence | None) -> list[str]:
+def _train_command(look: Look, stamp: Stamp | None, now: Evidence | None) -> list[str]:
     """Results of other data or settings are moved aside; those that can be gone on with are."""
     name = look.settings.run.name
     if not look.checkpoints():
@@ -116,11 +118,17 @@ def _merge_inputs(look: Look) -> Sums:
     return {"checkpoint": look.chosen(), "pretrained model": look.files(look.base, (*MODEL, *CODEC))}
 
 
+def _merge_arguments(look: Look) -> dict[str, Any]:
+    checkpoint = look.best()
+    adapter = {"adapter": checkpoint.path} if checkpoint else {}
+    return {"base": look.base, **adapter, "output": look.merged, "template": None}
+
+
 def _synthesize_inputs(look: Look) -> Sums:
     return {"merged model": look.files(look.merged, MERGED), "reference": look.voice()}
 
 
-def _synthesize_arguments(look: Look, stamp: Stamp | None, now: Evidence | None) -> list[str]:
+def _synthesize_command(look: Look, stamp: Stamp | None, now: Evidence | None) -> list[str]:
     arguments = ["--checkpoint", str(look.merged), "--text", look.settings.run.text]
     if look.reference:
         recording, transcript = look.reference
@@ -142,7 +150,7 @@ def _names(names: set[str]) -> Sum:
     return sum_of((name, "") for name in names)
 
 
-def _no_arguments(look: Look, stamp: Stamp | None, now: Evidence | None) -> list[str]:
+def _no_words(look: Look, stamp: Stamp | None, now: Evidence | None) -> list[str]:
     return []
 
 
@@ -175,7 +183,7 @@ ALL = (
         outputs=_normalize_outputs,
         settings=_keys("normalize", "loudness", "peak"),
         code=(*CLIPS, "stages/normalize.py", "audio"),
-        arguments=_normalize_arguments,
+        command=_normalize_command,
         is_done_by=_is_normalized_by,
     ),
     Step(
@@ -184,7 +192,7 @@ ALL = (
         outputs=lambda look: {"clips' codes": look.codes()},
         settings=_keys("extract", "precision", "resampler"),
         code=(*CLIPS, "stages/extract.py", "codes.py", *CODES),
-        arguments=_no_arguments,
+        command=_no_words,
         is_done_by=lambda look, given: (
             _same(given["data"], look.data) and _same(given["checkpoint"], look.base / CODEC[0])
         ),
@@ -195,7 +203,7 @@ ALL = (
         outputs=lambda look: {"shards": look.shards()},
         settings=_keys("pack", "text_extension", "shard_size", "validation"),
         code=(*CLIPS, "stages/pack.py", "codes.py", "lm/text.py", "shards"),
-        arguments=_no_arguments,
+        command=_no_words,
         is_done_by=lambda look, given: _same(given["data"], look.data) and _same(given["output"], look.protos),
     ),
     Step(
@@ -211,8 +219,9 @@ ALL = (
             *FREE,
         ),
         code=(*NETWORK, "stages/excluded.py", "stages/train.py", "training", "shards", "distributed.py"),
-        arguments=_train_arguments,
+        command=_train_command,
         is_done_by=lambda look, given: given["name"] == look.settings.run.name,
+        arguments=lambda look: {"name": look.settings.run.name},
     ),
     Step(
         "merge",
@@ -220,8 +229,9 @@ ALL = (
         outputs=lambda look: {"files of the merged model": look.files(look.merged, MERGED)},
         settings=("run.name",),
         code=(*NETWORK, "stages/merge.py", *(f"training/{name}.py" for name in ("adapter", "lora", "origin", "proof"))),
-        arguments=lambda look, stamp, now: [look.settings.run.name],
+        command=lambda look, stamp, now: [look.settings.run.name],
         is_done_by=_is_merged_by,
+        arguments=_merge_arguments,
     ),
     Step(
         "synthesize",
@@ -233,7 +243,7 @@ ALL = (
             *_keys("synthesize", "temperature", "top_p", "repetition_penalty", "max_seconds", "seed", "precision"),
         ),
         code=(*NETWORK, "stages/synthesize.py", "codes.py", "audio", "codec"),
-        arguments=_synthesize_arguments,
+        command=_synthesize_command,
         # What a person has it say is another sentence, or goes elsewhere.
         is_done_by=lambda look, given: False,
     ),

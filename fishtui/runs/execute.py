@@ -58,6 +58,8 @@ def execute(
     with exclusive(lock, f"at {stage} in {project.root}", wait=waits) if alone else nullcontext():
         if _adopted is not None:
             record, folder = _adopted
+            record.arguments = records.plain(arguments)
+            records.save(record, folder)
             conduct(record, folder, work, (Narrator(),))
             return _run(record, folder)
         needs = needs_of(stage, settings.values, arguments, os.environ)
@@ -185,7 +187,8 @@ def _do(record: RunRecord, folder: Path, work: Work, reporter: Reporter) -> None
         _fail(record, folder, problem, errors.FAILED)
         if (folder / STOP).exists():
             # Code in C may lose what a signal raises, and then break off for the lack of what was interrupted.
-            record.state, record.exit_status, record.error = records.STOPPED, errors.TERMINATED, None
+            record.state, record.exit_status = records.STOPPED, errors.TERMINATED
+            record.error, record.error_code = None, ""
     else:
         record.ledger = ledger.as_dict()
         record.state = records.PARTIAL if ledger.failed else records.SUCCEEDED
@@ -197,7 +200,8 @@ def _fail(record: RunRecord, folder: Path, error: FishtuiError, exit_status: int
     # On a full disk the error itself is what there is to tell.
     with suppress(OSError), (folder / "output.log").open("a", encoding="utf-8", errors="backslashreplace") as log:
         log.write(record.traceback)
-    record.state, record.exit_status, record.error = records.FAILED, exit_status, str(error)
+    record.state, record.exit_status = records.FAILED, exit_status
+    record.error, record.error_code = str(error), error.code
 
 
 @contextmanager

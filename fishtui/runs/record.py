@@ -106,6 +106,7 @@ class RunRecord(msgspec.Struct, kw_only=True):
     took: float | None = None
     exit_status: int | None = None
     error: str | None = None
+    error_code: str = ""
     traceback: str = ""
     ledger: dict[str, Any] | None = None
 
@@ -114,6 +115,12 @@ class RunRecord(msgspec.Struct, kw_only=True):
         """What tells it from other runs of its stage: the training's name; empty for stages that have none."""
         name = self.arguments.get("name")
         return name if isinstance(name, str) else ""
+
+    @property
+    def failure(self) -> FishtuiError | None:
+        """The error that ended the run, if one did."""
+        problem, _, remedy = (self.error or "").partition("\n")
+        return FishtuiError(problem, remedy, code=self.error_code) if problem else None
 
     @property
     def shown_command(self) -> str:
@@ -176,7 +183,7 @@ def create(
         directory=like.directory if like else os.getcwd(),
         python=like.python if like else sys.executable,
         environment=like.environment if like else _carried(os.environ),
-        arguments={name: str(value) if isinstance(value, Path) else value for name, value in arguments.items()},
+        arguments=plain(arguments),
         settings=msgspec.to_builtins(settings.values),
         sources=dict(settings.sources),
         host=host,
@@ -200,6 +207,11 @@ def create(
             raise cannot_write(project.runs, error) from error
         raise
     return record, folder
+
+
+def plain(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """A stage's arguments as a record keeps them: paths as text."""
+    return {name: str(value) if isinstance(value, Path) else value for name, value in arguments.items()}
 
 
 def _carried(environment: Mapping[str, str]) -> dict[str, str]:

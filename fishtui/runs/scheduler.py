@@ -18,6 +18,7 @@ from fishtui.runs.command import ADOPT, GPUS, launcher, threads
 from fishtui.runs.gpus import NUMBERED, VISIBLE, Gpu
 from fishtui.runs.record import ALLOCATION, CARRIED, PROCESSOR, QUEUED, Needs
 from fishtui.runs.state import Run, Started, look, look_unfinished, note_started
+from fishtui.wording import reason_of
 
 # A folder of the user's may hold modules named like Python's own: they are data, and not to be run.
 SAFE = "PYTHONSAFEPATH"
@@ -107,13 +108,14 @@ def start(run: Run, chosen: Sequence[str]) -> None:
                 start_new_session=True,
             )
     except (FishtuiError, OSError) as error:
-        _failed(run, str(error) if isinstance(error, FishtuiError) else f"it could not be started: {error}")
+        _failed(run, error if isinstance(error, FishtuiError) else _cannot_start(error))
         return
     found = identity.identify(process.pid)
     if found is not None:
         note_started(run.folder, Started(process=found, gpus=list(chosen)))
     elif look(run.folder).state == QUEUED:
-        _failed(run, f"its process ended with status {process.wait()} before it began; its log may tell why")
+        problem = f"its process exited with status {process.wait()} before the run began"
+        _failed(run, FishtuiError(problem, f"See the log: `fishtui runs logs {run.id}`.", code="exited-early"))
 
 
 def _submit(run: Run, options: Sequence[str]) -> str:
@@ -126,8 +128,13 @@ def _submit(run: Run, options: Sequence[str]) -> str:
     return slurm.submit(command, run.id, log, run.record.directory, options, environment)
 
 
-def _failed(run: Run, problem: str) -> None:
-    run.record.state, run.record.exit_status, run.record.error = records.FAILED, FAILED, problem
+def _cannot_start(error: OSError) -> FishtuiError:
+    return FishtuiError(f"cannot start the run: {reason_of(error)}", "Run `fishtui doctor`.", code="cannot-start")
+
+
+def _failed(run: Run, error: FishtuiError) -> None:
+    run.record.state, run.record.exit_status = records.FAILED, FAILED
+    run.record.error, run.record.error_code = str(error), error.code
     # A folder that has gone in the meantime takes its run with it.
     with suppress(FishtuiError):
         records.finish(run.record, run.folder)

@@ -88,6 +88,7 @@ def settle(run: Run) -> Run:
         return run
     run.record.state, run.record.exit_status = STOPPED, TERMINATED
     run.record.error = "it was killed before it had ended by itself\nWhat was saved until then stays."
+    run.record.error_code = "killed"
     records.finish(run.record, run.folder)
     return look(run.folder)
 

@@ -19,7 +19,7 @@ def init(project: Project, overrides: Sequence[str] = (), *, dry_run: bool = Fal
     FishtuiError if nothing can be written there.
     """
     if overrides and project.settings_file.exists():
-        raise MisuseError(f"{project.settings_file} is there already", "Change it there, and give no --set.")
+        raise MisuseError(f"{project.settings_file} exists", "Edit it, and leave out --set.", code="exists")
     check(overrides)
     folders = [path for path in (project.root / "data", project.checkpoints, project.results) if not path.is_dir()]
     made = [f"{project.shown(path)}/" for path in folders]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
+from fishtui.errors import FishtuiError
 from fishtui.project import Project
 from fishtui.wording import reason_of
 
@@ -67,6 +70,25 @@ def run_fishtui(
                 return 1, "", f"error: it took more than {PATIENCE:.0f} s"
         finally:
             _running.discard(process)
+
+
+def document_of(answer: tuple[int, str, str]) -> Any:
+    """The JSON document that a command printed, from what `run_fishtui` returned.
+
+    Raises FishtuiError: the command's own error, or code `no-answer` if it printed no document.
+    """
+    _, stdout, stderr = answer
+    try:
+        content = json.loads(stdout.splitlines()[-1])
+        if isinstance(content, dict) and content.get("kind") == "error":
+            found = FishtuiError(content["problem"], content["remedy"], code=content["code"])
+        else:
+            return content
+    except (ValueError, LookupError):
+        reason = (stderr or stdout).strip().splitlines()[-1:] or ["it printed nothing"]
+        problem = f"the command gave no answer: {reason[0].removeprefix('error: ')}"
+        found = FishtuiError(problem, "Run it in a terminal to see why.", code="no-answer")
+    raise found
 
 
 def end_all() -> None:

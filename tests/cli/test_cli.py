@@ -25,6 +25,7 @@ from fishtui.runs.state import find
 from fishtui.settings import load
 from fishtui.shards.packed import read_manifest
 from tests.builders import as_on_a_terminal, command, fishtui, packable, project, snapshot, tone, write_clip
+from tests.expecting import error_in
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "schemas" / "run_event.schema.json").read_text(encoding="utf-8"))
 HEAVY = {"numpy", "torch", "torchaudio", "lightning", "peft", "textual", "soundfile", "sqlite_utils", "rich", "scipy"}
@@ -66,40 +67,73 @@ def test_every_command_has_a_summary_that_fits(name: str, capsys: pytest.Capture
     assert not summary.endswith("...")
 
 
-@pytest.mark.parametrize(
-    ("arguments", "status", "named"),
-    [
-        (["extrct"], 2, "No such command"),
-        (["extract", "--bach-size", "3"], 2, "--bach-size"),
-        (["extract", "--batch-size", "0"], 2, "extract.batch_size"),
-        (["extract", "--set", "extract.batchsize=3"], 2, "extract.batch_size"),
-        (["extract", "nowhere"], 1, "nowhere is no folder"),
-        (["train", "x", "--resume", "--restart"], 2, "exclude"),
-        (["merge"], 2, "NAME"),
-        (["merge", "x"], 2, "no checkpoints"),
-        (["synthesize"], 2, "nothing to say"),
-        (
-            ["synthesize", "--text", "x", "--reference", "a.wav", "--reference", "b.wav", "--reference-text", "x"],
-            2,
-            "2 references",
-        ),
-        (["normalize", "a", "a"], 2, "overlap"),
-        (["runs", "remove", ""], 2, "the name of a run is empty"),
-        (["runs", "stop", ""], 2, "the name of a run is empty"),
-        (["run", "pack", "--until", "train"], 2, "give stages, or"),
-        (["run", "pak"], 2, "pak"),
-        (["init", "x", "--project", "y"], 2, "can't both be"),
-        (["init", "x", "--set", "train.sed=1"], 2, "train.seed"),
-        (["demo", "x", "--set", "train.seed=z"], 2, "train.seed"),
-        (["listen", "--limit", f"{10**20}"], 2, "--limit"),
-        (["pack", "--shard-size", "inf"], 2, "pack.shard_size"),
-        (["train", "x", "--set", f"train.seed={10**30}"], 2, "train.seed"),
-        (["run", "--set", "run.name=../x"], 2, "run.name"),
-    ],
-)
-def test_wrong_use_is_said_in_two_lines(
+WRONG = [
+    (["extrct"], 2, "usage", "extrct"),
+    (["extract", "--bach-size", "3"], 2, "usage", "--bach-size"),
+    (["extract", "--batch-size", "0"], 2, "bad-setting", "extract.batch_size"),
+    (["extract", "--set", "extract.batchsize=3"], 2, "unknown-setting", "extract.batch_size"),
+    (["extract", "--set", "extract.batch_size"], 2, "no-value", "extract.batch_size"),
+    (["extract", "nowhere"], 1, None, "nowhere"),
+    (["train", "x", "--resume", "--restart"], 2, "conflicting-options", "--restart"),
+    (["merge"], 2, "choose-one", "NAME"),
+    (["merge", "x"], 2, None, "x"),
+    (["synthesize"], 2, "missing-option", "--text"),
+    (
+        ["synthesize", "--text", "x", "--reference", "a.wav", "--reference", "b.wav", "--reference-text", "x"],
+        2,
+        "reference-texts",
+        "2 references",
+    ),
+    (["synthesize", "--text", "x", "--reference", "a.wav"], 2, "no-reference", "a.wav"),
+    (["synthesize", "--text-file", "x.txt"], 2, "cannot-read", "x.txt"),
+    (["normalize", "a", "a"], 2, None, "a"),
+    (["runs", "remove", ""], 2, None, ""),
+    (["runs", "stop", ""], 2, None, ""),
+    (["runs", "remove"], 2, "choose-one", "--ended"),
+    (["run", "pack", "--until", "train"], 2, "conflicting-options", "--until"),
+    (["run", "pak"], 2, "usage", "pak"),
+    (["run", "--from", "merge", "--until", "pack"], 2, "wrong-order", "merge"),
+    (["run"], 2, "no-project", "fishtui init"),
+    (["init", "x", "--project", "y"], 2, "conflicting-options", "--project"),
+    (["init", "x", "--set", "train.sed=1"], 2, "unknown-setting", "train.seed"),
+    (["demo", "x", "--set", "train.seed=z"], 2, "bad-setting", "train.seed"),
+    (["listen", "--limit", f"{10**20}"], 2, "usage", "--limit"),
+    (["pack", "--shard-size", "inf"], 2, "bad-setting", "pack.shard_size"),
+    (["train", "x", "--set", f"train.seed={10**30}"], 2, "bad-setting", "train.seed"),
+    (["run", "--set", "run.name=../x"], 2, "bad-setting", "run.name"),
+    (["scan"], 2, "no-dataset", "data"),
+    (["clips", "tag", "--where", "x"], 2, "missing-option", "--add"),
+    (["clips", "fix", "clipped"], 2, "no-repair", "clipped"),
+    (["import", ".", "--column", "text"], 2, "bad-column", "text"),
+    (["import", ".", "--data", "/elsewhere"], 2, "outside-project", "/elsewhere"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "status", "code", "named"), WRONG)
+def test_an_error_under_json_is_one_object(
     arguments: list[str],
     status: int,
+    code: str | None,
+    named: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run([*arguments, "--json"]) == status
+    shown = capfd.readouterr()
+    error = error_in(shown.out)
+    assert code in (None, error["code"])
+    assert named in f"{error['problem']} {error['remedy']}"
+    assert error["remedy"]
+    assert shown.err == ""
+
+
+@pytest.mark.parametrize(("arguments", "status", "code", "named"), WRONG)
+def test_an_error_is_lines_on_stderr(
+    arguments: list[str],
+    status: int,
+    code: str | None,
     named: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -145,7 +179,7 @@ def test_what_is_gone_or_full_is_told(tmp_path: Path, monkeypatch: pytest.Monkey
     with Path("/dev/full").open("w") as full:
         result = subprocess.run(command("--help"), stdout=full, stderr=subprocess.PIPE, text=True)
     assert result.returncode == 1
-    assert result.stderr.startswith("error: there is no space left")
+    assert "no space left" in result.stderr
     gone = tmp_path / "gone"
     gone.mkdir()
     for words in (["scan"], ["scan", "--project", "../here"], ["init", "new"]):

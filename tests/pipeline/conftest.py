@@ -79,7 +79,7 @@ class Pipeline:
         self.started.append(planned)
         if planned.step in self.fails:
             return Outcome(self.fails[planned.step], f"{planned.step} broke\nMend it.", 2)
-        getattr(self, planned.step)(planned.arguments[1:])
+        getattr(self, planned.step)(planned.command[1:])
         self.meanwhile.get(planned.step, int)()
         return Outcome("succeeded")
 

@@ -31,7 +31,7 @@ def after(step: str, reason: str) -> dict[str, str]:
 
 
 def arguments(pipeline: Pipeline, step: str) -> list[str]:
-    return next(each.arguments for each in pipeline.plan() if each.step == step)
+    return next(each.command for each in pipeline.plan() if each.step == step)
 
 
 def forge(path: Path, content: bytes) -> None:
@@ -206,10 +206,10 @@ def test_a_dry_run_on_a_damaged_catalog_says_what_mends_it(done: Pipeline) -> No
 
 def test_the_commands_are_as_the_command_line_takes_them(done: Pipeline, tmp_path: Path) -> None:
     for each in done.plan():
-        command = commands.get_command(None, each.arguments[0])
-        assert command.make_context(each.step, each.arguments[1:]).params
+        command = commands.get_command(None, each.command[0])
+        assert command.make_context(each.step, each.command[1:]).params
         # Wherever they are started from.
-        assert all(Path(word).is_absolute() for word in each.arguments if "/" in word)
+        assert all(Path(word).is_absolute() for word in each.command if "/" in word)
 
 
 def test_the_reference_is_a_clip_that_was_held_out_with_its_transcript(done: Pipeline) -> None:

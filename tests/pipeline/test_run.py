@@ -23,7 +23,7 @@ def test_all_steps_run_in_order_and_then_none(fresh: Pipeline) -> None:
     ledger = fresh.run()
     assert [each.step for each in fresh.started] == list(STEPS)
     assert (ledger.unit, ledger.done, ledger.total) == ("stages", 6, 6)
-    assert fresh.started[3].arguments == ["train", "voice", "--resume"]
+    assert fresh.started[3].command == ["train", "voice", "--resume"]
     ledger = fresh.run()
     assert ledger.skipped == [Entry(name, UP_TO_DATE) for name in STEPS]
 
@@ -49,13 +49,13 @@ def test_stages_that_a_person_starts_count_where_they_do_what_the_pipeline_would
 
     def do(name: str, arguments: dict[str, object]) -> None:
         def work(reporter: Reporter) -> Ledger:
-            fresh.start(Planned(name, True, "", [name, *map(str, planned[name][1:])]))
+            fresh.start(Planned(name, "due", "", [name, *map(str, planned[name][1:])]))
             return Ledger()
 
         known_to_pipeline(fresh.project, fresh.settings, name, arguments, work)(Reporter())
 
     for name, arguments in by_hand.items():
-        planned = {each.step: each.arguments for each in fresh.plan()}
+        planned = {each.step: each.command for each in fresh.plan()}
         assert name in fresh.reasons()
         do(name, {**arguments, **other[name]})
         assert name in fresh.reasons()
@@ -147,10 +147,10 @@ def test_training_that_was_broken_off_after_a_restart_goes_on(done: Pipeline) ->
     done.meanwhile["train"] = killed
     with pytest.raises(KeyboardInterrupt):
         done.run()
-    assert done.started[-1].arguments == ["train", "voice", "--restart"]
+    assert done.started[-1].command == ["train", "voice", "--restart"]
     done.meanwhile.clear()
     assert done.ran() == ["train", "synthesize"]
-    assert done.started[-2].arguments == ["train", "voice", "--resume"]
+    assert done.started[-2].command == ["train", "voice", "--resume"]
 
 
 def test_training_that_was_broken_off_before_it_moved_old_results_still_restarts(done: Pipeline) -> None:
@@ -160,7 +160,7 @@ def test_training_that_was_broken_off_before_it_moved_old_results_still_restarts
         done.run()
     done.fails.clear()
     done.run()
-    assert [each.arguments for each in done.started[:2]] == [["train", "voice", "--restart"]] * 2
+    assert [each.command for each in done.started[:2]] == [["train", "voice", "--restart"]] * 2
 
 
 @settings(

@@ -36,12 +36,12 @@ SPOKEN = {
 STEPS = 400
 NOW = 1_790_000_000.0
 PLAN = [
-    {"stage": "normalize", "runs": False, "reason": "up to date"},
-    {"stage": "extract", "runs": False, "reason": "up to date"},
-    {"stage": "pack", "runs": True, "reason": "7 of 7 inputs are new"},
-    {"stage": "train", "runs": True, "reason": "after pack"},
-    {"stage": "merge", "runs": True, "reason": "never ran"},
-    {"stage": "synthesize", "runs": True, "reason": "never ran"},
+    {"stage": "normalize", "state": "current", "runs": False, "reason": "up to date"},
+    {"stage": "extract", "state": "current", "runs": False, "reason": "up to date"},
+    {"stage": "pack", "state": "due", "runs": True, "reason": "7 of 7 inputs are new"},
+    {"stage": "train", "state": "due", "runs": True, "reason": "after pack"},
+    {"stage": "merge", "state": "never", "runs": True, "reason": "never ran"},
+    {"stage": "synthesize", "state": "never", "runs": True, "reason": "never ran"},
 ]
 
 

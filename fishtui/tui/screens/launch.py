@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -20,8 +19,9 @@ from textual.worker import get_current_worker
 
 from fishtui.cli import forms
 from fishtui.errors import FishtuiError
+from fishtui.glyphs import SIGN
 from fishtui.sanitize import harmless
-from fishtui.tui.commands import run_fishtui
+from fishtui.tui.commands import document_of, run_fishtui
 from fishtui.tui.screen import MainScreen, color_sign
 from fishtui.tui.widgets.exactinput import ExactInput
 from fishtui.tui.widgets.panetitle import PaneTitle
@@ -276,16 +276,14 @@ class Launch(MainScreen[Snapshot]):
     @work(thread=True, exclusive=True, group="preview", exit_on_error=False)
     def _preview(self, words: list[str]) -> None:
         worker = get_current_worker()
-        status, stdout, stderr = run_fishtui(
-            [*words, "--dry-run", "--json"], self.fishtui.project, lambda: worker.is_cancelled
-        )
+        answer = run_fishtui([*words, "--dry-run", "--json"], self.fishtui.project, lambda: worker.is_cancelled)
         if worker.is_cancelled:
             return
         try:
-            lines, fault = (_told(json.loads(stdout)), False) if status == 0 else (_error(stderr), True)
-        except (ValueError, LookupError, TypeError, AttributeError):
-            lines, fault = _error(stderr or stdout), True
-        self.post_message(self.Previewed(Preview(words, lines, fault)))
+            preview = Preview(words, _preview_lines(document_of(answer)))
+        except FishtuiError as error:
+            preview = Preview(words, str(error).splitlines(), fault=True)
+        self.post_message(self.Previewed(preview))
 
     @on(Previewed)
     def show_preview(self, message: Previewed) -> None:
@@ -304,7 +302,7 @@ class Launch(MainScreen[Snapshot]):
             return
         if self.wrong:
             name, problem = next(iter(self.wrong.items()))
-            self.fishtui.report_error(FishtuiError(f"{name}: {problem}"))
+            self.fishtui.report_error(FishtuiError(f"{name}: {problem}", code="bad-value"))
             return
         self.fishtui.report(f"starting {self.stage} …")
         self._launch(self.words())
@@ -312,16 +310,11 @@ class Launch(MainScreen[Snapshot]):
     @work(thread=True, group="launch", exit_on_error=False)
     def _launch(self, words: list[str]) -> None:
         stage, *rest = words
-        status, stdout, stderr = run_fishtui([stage, "--detach", "--json", *rest], self.fishtui.project, keep=True)
+        answer = run_fishtui([stage, "--detach", "--json", *rest], self.fishtui.project, keep=True)
         try:
-            run = json.loads(stdout) if status == 0 else None
-        except ValueError:
-            run = None
-        if run is not None:
-            self.app.call_from_thread(self._launched, run)
-        else:
-            problem, _, remedy = "\n".join(_error(stderr or stdout)).partition("\n")
-            self.app.call_from_thread(self.fishtui.report_error, FishtuiError(problem, remedy))
+            self.app.call_from_thread(self._launched, document_of(answer))
+        except FishtuiError as error:
+            self.app.call_from_thread(self.fishtui.report_error, error)
 
     def _launched(self, run: dict[str, Any]) -> None:
         self.fishtui.report(f"{run['stage']} {run['state']}; it goes on when you leave")
@@ -355,15 +348,10 @@ class Launch(MainScreen[Snapshot]):
         self.set_focus(self.query_one(Tabs))
 
 
-def _told(content: Any) -> list[str]:
-    """What a dry run's document says, in lines."""
+def _preview_lines(content: Any) -> list[str]:
+    """The document of a dry run in lines: a plan, or a ledger."""
     if isinstance(content, list):
-        return [f"{'●' if each['runs'] else ' '} {each['stage']:<11} {each['reason']}" for each in content]
+        return [f"{SIGN[each['state']]} {each['stage']:<11} {each['reason']}" for each in content]
     from fishtui.runs import ledger
 
     return list(ledger.told(content["ledger"], "would be done"))
-
-
-def _error(text: str) -> list[str]:
-    lines = [line.removeprefix("error: ").strip() for line in text.strip().splitlines()]
-    return lines[-2:] if lines else ["it failed, and did not say why"]

@@ -21,7 +21,7 @@ from textual.widgets.option_list import Option
 from fishtui import glyphs, wording
 from fishtui.errors import FishtuiError
 from fishtui.sanitize import harmless
-from fishtui.tui.commands import run_fishtui
+from fishtui.tui.commands import document_of, run_fishtui
 from fishtui.tui.screen import MainScreen, color_sign
 from fishtui.tui.widgets.panetitle import PaneTitle
 from fishtui.tui.widgets.steps import STEPS, Step, Steps
@@ -37,8 +37,11 @@ if TYPE_CHECKING:
 PLAN_EVERY = 60.0
 SELDOM = 5
 MOST_RUNS = 8
-# Of each stage, whether it is to run, and why.
-Plans = dict[str, tuple[bool, str]]
+# The state of each stage in the pipeline's plan, and the reason.
+Plans = dict[str, tuple[str, str]]
+# States of steps that the pipeline would run, and of runs that have not ended.
+DUE = frozenset({"due", "never", "failed", "lost"})
+UNDER_WAY = frozenset({"queued", "running", "stopping"})
 # Stands for no speaker: a folder's name has no slash.
 SCAN = "/scan"
 
@@ -188,20 +191,17 @@ class Overview(MainScreen[Snapshot]):
             self._planning = True
             self.app.call_from_thread(self._plan, now)
         newest = {run.stage: run for run in runs}
-        return [_step(name, newest.get(name), *plans.get(name, (False, ""))) for name in STEPS]
+        return [_step(name, newest.get(name), *plans.get(name, ("unknown", ""))) for name in STEPS]
 
     @work(thread=True, group="plan", exit_on_error=False)
     def _plan(self, now: object) -> None:
         """What is due, by another process: it looks at every clip, for which nothing else waits."""
-        import json
-
         began = time.monotonic()
         plans: Plans = {}
         try:
-            status, told, _ = run_fishtui(["run", "--dry-run", "--json"], self.fishtui.project)
-            with suppress(ValueError, LookupError, TypeError):
-                steps = json.loads(told) if not status else []
-                plans = {each["stage"]: (each["runs"], each["reason"]) for each in steps}
+            with suppress(FishtuiError):
+                steps = document_of(run_fishtui(["run", "--dry-run", "--json"], self.fishtui.project))
+                plans = {each["stage"]: (each["state"], each["reason"]) for each in steps}
         finally:
             # What takes long is done seldom.
             self._planned = (time.monotonic() + SELDOM * (time.monotonic() - began), now, plans)
@@ -301,16 +301,12 @@ class Overview(MainScreen[Snapshot]):
         self.app.push_screen(CommandLine("import ", hint=WHERE))
 
 
-def _step(name: str, run: Row | None, due: bool, reason: str) -> Step:
+def _step(name: str, run: Row | None, state: str, reason: str) -> Step:
     if run is not None and not run.ended:
-        return Step(name, glyphs.SIGN[run.state], _share(run), run.state)
-    if run is not None and due and run.state in ("failed", "lost"):
-        return Step(name, glyphs.SIGN[run.state], "", f"{run.state}: {run.text}")
-    if not reason:
-        return Step(name, " ", "", "")
-    return Step(
-        name, ("▲" if reason != "never ran" else "○") if due else ("✓" if "up to date" in reason else " "), "", reason
-    )
+        return Step(name, run.state, _share(run), run.state)
+    if run is not None and state in DUE and run.state in ("failed", "lost"):
+        return Step(name, run.state, "", f"{run.state}: {run.text}")
+    return Step(name, state, "", reason)
 
 
 def _share(run: Row) -> str:
@@ -331,7 +327,7 @@ def _machine(snapshot: Snapshot) -> list[Text]:
 
 
 def _due(steps: Sequence[Step]) -> list[str]:
-    return [step.name for step in steps if step.glyph in "▲○✗?"]
+    return [step.name for step in steps if step.state in DUE]
 
 
 def _advice(steps: Sequence[Step], data: Summary | None, has_model: bool) -> str:
@@ -340,7 +336,7 @@ def _advice(steps: Sequence[Step], data: Summary | None, has_model: bool) -> str
         return "Next: s scans the recordings in data/; or i to import others."
     if not data.clips:
         return "Next: put recordings into data/SPEAKER/clip.wav with clip.lab, or i to import them; then s."
-    if any(step.glyph in "●◌" for step in steps):
+    if any(step.state in UNDER_WAY for step in steps):
         return "Runs go on when you leave: 3 shows them."
     due = _due(steps)
     stages = " → ".join(due if len(due) < 4 else [due[0], "…", due[-1]])

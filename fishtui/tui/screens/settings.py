@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -21,7 +20,8 @@ from fishtui import settings
 from fishtui.cli.forms import shown
 from fishtui.errors import FishtuiError
 from fishtui.sanitize import harmless
-from fishtui.tui.commands import run_fishtui
+from fishtui.settings import SettingError
+from fishtui.tui.commands import document_of, run_fishtui
 from fishtui.tui.dialogs import Ask
 from fishtui.tui.screen import MainScreen
 from fishtui.tui.widgets.panetitle import PaneTitle
@@ -126,8 +126,10 @@ class Settings(MainScreen[Snapshot]):
             try:
                 await self._change(name, given)
                 return
+            except SettingError as error:
+                notes, value = [help, f"✗ {error.reason}"], given
             except FishtuiError as error:
-                notes, value = [help, f"✗ {error.problem.removeprefix('--set: ')}"], given
+                notes, value = [help, f"✗ {error.problem}"], given
 
     @work(group="unset")
     async def action_unset(self) -> None:
@@ -163,11 +165,10 @@ class Settings(MainScreen[Snapshot]):
 
     @work(thread=True, exclusive=True, group="doctor", exit_on_error=False)
     def _doctor(self) -> None:
-        _, told, _ = run_fishtui(["doctor", "--json"], self.fishtui.project)
         try:
-            found = json.loads(told)
-        except ValueError:
-            found = [{"state": "error", "name": "doctor", "found": "it gave no answer", "remedy": "`fishtui doctor`"}]
+            found = document_of(run_fishtui(["doctor", "--json"], self.fishtui.project))
+        except FishtuiError as error:
+            found = [{"state": "error", "name": "doctor", "found": error.problem, "remedy": error.remedy}]
         self.app.call_from_thread(self._show_findings, found)
 
     def _show_findings(self, found: list[dict[str, Any]]) -> None:

@@ -10,22 +10,26 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.widget import Widget
 
+from fishtui import glyphs
 from fishtui.sanitize import harmless
 from fishtui.tui.screen import color_sign
 
 STEPS = ("normalize", "extract", "pack", "train", "merge", "synthesize")
-# Signs of a step that wants to be looked at.
-CALLING = frozenset("○▲●✗")
+# States of a step that the cursor starts at, and whose reason is shown.
+NOTABLE = frozenset({"due", "never", "running", "stopping", "failed"})
 
 
 @dataclass(frozen=True)
 class Step:
-    """A stage of the pipeline: its sign, what goes on, and why it is to run or not."""
+    """A stage of the pipeline: its state, how far its run is, and the reason for the state.
+
+    `state` is one of `pipeline.plan.State`, `unknown`, or the state of a run that has not ended well.
+    """
 
     name: str
-    glyph: str
-    note: str
-    reason: str
+    state: str = "unknown"
+    note: str = ""
+    reason: str = ""
 
 
 class Steps(Widget, can_focus=True):
@@ -47,14 +51,14 @@ class Steps(Widget, can_focus=True):
 
     def __init__(self) -> None:
         super().__init__(id="steps")
-        self.steps: list[Step] = [Step(name, " ", "", "") for name in STEPS]
+        self.steps: list[Step] = [Step(name) for name in STEPS]
         self.chosen = 0
 
     def say(self, steps: list[Step]) -> None:
         """Show other steps; at first the cursor goes to the one that is to be looked at."""
         if steps != self.steps:
             if not any(step.reason for step in self.steps):
-                self.chosen = next((at for at, step in enumerate(steps) if step.glyph in CALLING), self.chosen)
+                self.chosen = next((at for at, step in enumerate(steps) if step.state in NOTABLE), self.chosen)
             self.steps = steps
             self.refresh()
 
@@ -62,11 +66,11 @@ class Steps(Widget, can_focus=True):
         row = Text(no_wrap=True, overflow="ellipsis")
         for index, step in enumerate(self.steps):
             row.append(" ─ " if index else "")
-            row.append_text(color_sign(self.app, step.glyph)).append(" ")
+            row.append_text(color_sign(self.app, glyphs.SIGN[step.state])).append(" ")
             row.append(step.name, style="reverse" if self.has_focus and index == self.chosen else "")
             row.append(f" {step.note}" if step.note else "")
         chosen = self.steps[self.chosen]
-        shown = chosen if self.has_focus else next((step for step in self.steps if step.glyph in CALLING), chosen)
+        shown = chosen if self.has_focus else next((step for step in self.steps if step.state in NOTABLE), chosen)
         below = f"{shown.name}: {shown.reason}" if shown.reason else ""
         return row.append("\n").append(harmless(below), style="dim")
 
