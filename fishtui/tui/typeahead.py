@@ -1,75 +1,130 @@
-"""Keys act one after the other: over a slow connection `:stats` arrives at once, and is typed where `:` leads."""
+"""Keys act in the order in which they are typed: over a slow connection `:stats` arrives at once."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Sequence
 from contextlib import suppress
 
 from textual.app import App
+from textual.dom import DOMNode
 from textual.events import Event, Key, Paste
 from textual.message_pump import MessagePump
+from textual.widgets import Input
 
-# Seconds that a key waits at most for a widget that is busy or going away, and for one that is not ready.
+# The longest wait of a key, in seconds, for a node that is busy or closes, and for a widget that is not ready.
 PATIENCE = 0.25
 LONG_PATIENCE = 5.0
-# Messages that a key leads to, each sent by who handles the one before, and all waited for.
+QUIT_KEYS = ("q", "ctrl+c")
+# Rounds of messages that a key may cause, each sent by the handler of the one before.
 CONSEQUENCES = 6
 
 
 class Late:
-    """Marks a widget that may have the focus before it can take keys: they wait until it is `ready`."""
+    """A base of widgets that can have the focus before they take keys: keys wait until `ready` is set.
+
+    The keys that such a widget binds itself may only move in it, because a key that quits does not wait for them.
+    """
 
     ready: asyncio.Event
 
 
 class TypeAhead(App[None]):
-    """An app in which a key, or what is pasted, is for what has the focus once all before it have acted.
+    """An app in which a key, or pasted text, goes to the widget that has the focus once all keys before it have acted.
 
-    Textual hands all keys that have come to what has the focus now. Here each waits until the one before it has gone
-    its whole way: from the widget through all parents up to the app, at any of which it may be bound to an action.
+    Textual hands a key to the focused widget at once, even if an earlier key is about to move the focus; no issue
+    filed: press `:` and `s` together in an app where `:` opens an input, and the input misses the `s`. Here each key
+    waits until the one before it has passed from the widget through all its parents up to the app, because each of
+    them may bind it to an action.
+
+    A key that quits never waits for a busy widget or a late list.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self._typed: deque[Key | Paste] = deque()
+        # The key whose consequences are not over.
+        self._acting: Key | Paste | None = None
         self._typist: asyncio.Task[None] | None = None
 
     async def on_event(self, event: Event) -> None:
-        if isinstance(event, Key | Paste) and not event.is_forwarded:
+        # A key that nothing handled comes back from the widget that had it: it is forwarded, and the app's turn.
+        if not isinstance(event, Key | Paste) or event.is_forwarded:
+            await super().on_event(event)
+        elif isinstance(event, Key) and self._quits(event) and self._may_overtake(event):
+            await self.run_action("quit")
+        else:
             self._typed.append(event)
             if self._typist is None or self._typist.done():
                 self._typist = asyncio.create_task(self._type())
-        else:
-            await super().on_event(event)
+
+    def _quits(self, key: Key) -> bool:
+        """Return whether `key` quits where the focus is now."""
+        if key.key not in QUIT_KEYS or self.screen.is_modal:
+            return False
+        if key.key == "ctrl+c":
+            # It copies selected text.
+            selected = isinstance(self.focused, Input) and self.focused.selected_text
+            return not selected and not self.screen.get_selected_text()
+        if self.focused is not None and self.focused.check_consume_key(key.key, key.character):
+            return False
+        active = self.screen.active_bindings.get(key.key)
+        return active is not None and active.node is self and active.binding.action == "quit"
+
+    def _may_overtake(self, key: Key) -> bool:
+        """Return whether the keys before `key` cannot change its meaning: `q` after `/` is text."""
+        if key.key == "ctrl+c":
+            return True
+        late = self.focused if isinstance(self.focused, Late) else None
+        active = self.screen.active_bindings
+        return all(
+            isinstance(each, Key) and each.key in active and active[each.key].node is late
+            for each in (*([self._acting] if self._acting else ()), *self._typed)
+        )
 
     async def _type(self) -> None:
         try:
             while self._typed:
-                # A screen that has just come up focuses what is on it.
-                await _settled(self.screen)
-                if isinstance(late := self.focused, Late):
-                    await _happened(late.ready, LONG_PATIENCE)
-                    # Whatever it waits for: that is no reason to take no keys any more.
+                # A screen that has just opened focuses one of its widgets.
+                await _settle(self.screen)
+                if isinstance(late := self.focused, Late) and not self._is_next_quit():
+                    await _wait(late.ready, LONG_PATIENCE)
+                    # A widget that is never ready must not stop the keys for good.
                     late.ready.set()
-                way = (self.focused or self.screen).ancestors_with_self
-                await super().on_event(self._typed.popleft())
+                path: Sequence[DOMNode] = (self.focused or self.screen).ancestors_with_self
+                self._acting = self._typed.popleft()
+                if isinstance(self._acting, Key) and self._quits(self._acting):
+                    await self.run_action("quit")
+                else:
+                    await super().on_event(self._acting)
                 for _ in range(CONSEQUENCES):
-                    for node in way:
-                        await _settled(node)
-                    if not any(node.message_queue_size for node in way):
+                    for node in path:
+                        await _settle(node)
+                    if not any(node.message_queue_size for node in path):
                         break
+                self._acting = None
         except Exception as error:
-            self._handle_exception(error)
+            # Raised in the app's own loop, where Textual shows it and ends the app: nobody awaits this task.
+            self._acting = None
+            self.call_later(_raise, error)
+
+    def _is_next_quit(self) -> bool:
+        key = self._typed[0]
+        return isinstance(key, Key) and self._quits(key)
 
 
-async def _settled(node: MessagePump) -> None:
-    """Wait until `node` has dealt with all that it has been sent."""
+def _raise(error: Exception) -> None:
+    raise error
+
+
+async def _settle(node: MessagePump) -> None:
+    """Wait until `node` has handled every message that it has now."""
     done = asyncio.Event()
     if node.call_later(done.set):
-        await _happened(done, PATIENCE)
+        await _wait(done, PATIENCE)
 
 
-async def _happened(event: asyncio.Event, patience: float) -> None:
+async def _wait(event: asyncio.Event, patience: float) -> None:
     with suppress(TimeoutError):
         await asyncio.wait_for(event.wait(), patience)

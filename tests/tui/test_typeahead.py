@@ -1,0 +1,132 @@
+"""Tests of the order in which keys act."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import ClassVar
+
+import pytest
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.widget import Widget
+from textual.widgets import Input
+
+from fishtui.tui import typeahead
+from fishtui.tui.typeahead import Late, TypeAhead
+from tests.tui.driving import burst, until
+
+
+class LateList(Late, Widget, can_focus=True):
+    """A list that is not ready, or whose `b` takes for ever."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("j", "down"), Binding("b", "block")]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ready = asyncio.Event()
+        self.released = asyncio.Event()
+        self.moves = 0
+
+    def action_down(self) -> None:
+        self.moves += 1
+
+    async def action_block(self) -> None:
+        await self.released.wait()
+
+
+class OneList(TypeAhead):
+    """An app with such a list, an input that `slash` leads to, and a decision that `a` makes."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("slash", "filter"),
+        Binding("a", "decide"),
+        Binding("q,ctrl+c", "quit"),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.events: list[str] = []
+
+    def compose(self) -> ComposeResult:
+        yield LateList()
+        yield Input()
+
+    def action_filter(self) -> None:
+        self.query_one(Input).focus()
+
+    def action_decide(self) -> None:
+        self.events.append("decided")
+
+    async def action_quit(self) -> None:
+        self.events.append("quit")
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(typeahead, "LONG_PATIENCE", 1e6)
+
+
+@pytest.mark.parametrize("quit", ["q", "ctrl+c"])
+@pytest.mark.parametrize("before", [(), ("j",), ("j", "j")], ids=lambda keys: "".join(keys) or "none")
+def test_quit_does_not_wait_for_a_late_list(before: tuple[str, ...], quit: str) -> None:
+    async def press() -> None:
+        app = OneList()
+        async with app.run_test() as pilot:
+            await burst(app, *before, quit)
+            await until(pilot, lambda: app.events == ["quit"])
+            assert app.query_one(LateList).moves == 0
+
+    asyncio.run(press())
+
+
+@pytest.mark.parametrize("quit", ["q", "ctrl+c"])
+def test_quit_does_not_wait_for_a_busy_widget(quit: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(typeahead, "PATIENCE", 1e6)
+
+    async def press() -> None:
+        app = OneList()
+        async with app.run_test() as pilot:
+            busy = app.query_one(LateList)
+            busy.ready.set()
+            await burst(app, "b", quit)
+            await until(pilot, lambda: app.events == ["quit"])
+            busy.released.set()
+
+    asyncio.run(press())
+
+
+def test_q_keeps_its_place_behind_a_decision() -> None:
+    async def press() -> None:
+        app = OneList()
+        async with app.run_test() as pilot:
+            await burst(app, "a", "q")
+            await pilot.pause()
+            assert app.events == []
+            app.query_one(LateList).ready.set()
+            await until(pilot, lambda: app.events == ["decided", "quit"])
+
+    asyncio.run(press())
+
+
+def test_q_is_text_once_a_key_before_it_opens_an_input() -> None:
+    async def press() -> None:
+        app = OneList()
+        async with app.run_test() as pilot:
+            app.query_one(LateList).ready.set()
+            await burst(app, *"/quiet")
+            await until(pilot, lambda: app.query_one(Input).value == "quiet")
+            assert app.events == []
+
+    asyncio.run(press())
+
+
+def test_an_error_of_a_key_ends_the_app() -> None:
+    async def press() -> None:
+        app = OneList()
+        async with app.run_test() as pilot:
+            app.query_one(LateList).ready = None  # type: ignore[assignment]
+            await burst(app, "j")
+            await pilot.pause(1)
+
+    with pytest.raises(AttributeError):
+        asyncio.run(press())
