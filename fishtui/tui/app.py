@@ -1,4 +1,4 @@
-"""The app: its modes, what works everywhere, and what all screens share."""
+"""The app: its six screens, and the actions that work on all of them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
-from textual.command import CommandPalette
 from textual.filter import LineFilter
 from textual.reactive import Reactive
 from textual.screen import Screen
@@ -23,7 +22,6 @@ from textual.screen import Screen
 from fishtui.errors import FishtuiError
 from fishtui.project import Project
 from fishtui.sanitize import harmless
-from fishtui.tui import textual_fixes
 from fishtui.tui.ascii import AsciiOnly
 from fishtui.tui.commands import end_all
 from fishtui.tui.failures import FailureReporter
@@ -34,15 +32,13 @@ if TYPE_CHECKING:
     from fishtui.settings import Loaded
     from fishtui.tui.playback import Playback
 
-textual_fixes.apply()
-
 # Each screen's module is imported when it is first shown.
 SCREENS = {
-    "overview": ("Overview", "where everything stands, and what to do next"),
-    "clips": ("Clips", "look through the dataset, and review it"),
-    "runs": ("Runs", "what runs and ran: logs, losses, results"),
-    "launch": ("Launch", "start a stage, and see before what it would do"),
-    "models": ("Models", "checkpoints: compare them, merge, listen"),
+    "overview": ("Overview", "the state of the project, and the next step"),
+    "clips": ("Clips", "browse and review the dataset"),
+    "runs": ("Runs", "logs, losses and results of runs"),
+    "launch": ("Launch", "start a stage, with a preview of its effect"),
+    "models": ("Models", "compare, merge and listen to checkpoints"),
     "settings": ("Settings", "this project's settings, the doctor, the keys"),
 }
 
@@ -61,22 +57,22 @@ class Fishtui(FailureReporter, TypeAhead):
     CSS_PATH = "style.tcss"
     ENABLE_COMMAND_PALETTE = True
     ESCAPE_TO_MINIMIZE = False
-    # What moves does so because data moved.
+    # Movement on the screen means that data changed.
     ANIMATION_LEVEL = "none"
     MODES: ClassVar[dict[str, str | Callable[[], Screen[Any]]]] = {name: _screen(name) for name in SCREENS}
     DEFAULT_MODE = "overview"
-    # From the beginning: when it changes, all styles are read anew.
-    theme: Reactive[str] = Reactive(lambda: "ansi-dark" if _is_plain() else "textual-dark")
+    # Set before the first paint, because a change of the theme parses all styles again.
+    theme: Reactive[str] = Reactive(lambda: "ansi-dark" if _has_few_colors() else "textual-dark")
     BINDINGS: ClassVar[list[BindingType]] = [
         *(
             Binding(str(number), f"switch_mode({name!r})", title, show=False, tooltip=help)
             for number, (name, (title, help)) in enumerate(SCREENS.items(), 1)
         ),
-        Binding("question_mark", "help", "help", key_display="?", tooltip="the keys that work here"),
+        Binding("question_mark", "help", "help", key_display="?", tooltip="list the keys that work here"),
         Binding("colon", "command", "command", show=False, key_display=":", tooltip="type a fishtui command"),
-        Binding("ctrl+p", "command_palette", "all actions", show=False, tooltip="find any action by its name"),
-        Binding("q", "quit", "quit", tooltip="leave; runs go on"),
-        Binding("ctrl+c", "quit", "quit", show=False, tooltip="leave; runs go on"),
+        Binding("ctrl+p", "command_palette", "all actions", show=False, tooltip="find an action by its name"),
+        Binding("q", "quit", "quit", tooltip="leave; runs continue"),
+        Binding("ctrl+c", "quit", "quit", show=False, tooltip="leave; runs continue"),
     ]
 
     def __init__(self, project: Project, ascii: bool = False) -> None:
@@ -96,7 +92,7 @@ class Fishtui(FailureReporter, TypeAhead):
             self.push_screen(Guide())
 
     def on_ready(self) -> None:
-        """The first picture is there. What has been made for it stays, and need not be looked at again and again."""
+        """Start garbage collection after the first paint; objects made before it live as long as the app."""
         if not gc.isenabled():
             gc.freeze()
             gc.enable()
@@ -108,24 +104,8 @@ class Fishtui(FailureReporter, TypeAhead):
 
         return settings.load(self.project.settings_file)
 
-    def _elsewhere(self) -> Iterator[SystemCommand]:
-        """What other screens do: choosing it leads there, for what it is done to is to be seen first."""
-        for mode, (title, _) in SCREENS.items():
-            kind = getattr(import_module(f"fishtui.tui.screens.{mode}"), title)
-            for binding in _own_bindings(kind) if mode != self.current_mode else ():
-                told = f"{binding.description}: {self.get_key_display(binding)}"
-                yield SystemCommand(
-                    f"{title}: {binding.description}  ({self.get_key_display(binding)})",
-                    binding.tooltip,
-                    partial(self._lead, mode, told),
-                )
-
-    async def _lead(self, mode: str, told: str) -> None:
-        await self.switch_mode(mode)
-        self.report(told)
-
     def get_system_commands(self, screen: Screen[Any]) -> Any:
-        """Every key's action that works on the screen, by its name; then those of the other screens."""
+        """The actions of every key that works on the screen, by name; then those of the other screens."""
         for node, binding, enabled, tooltip in screen.active_bindings.values():
             if enabled and binding.description and binding.action != "command_palette":
                 action = binding.action
@@ -136,32 +116,58 @@ class Fishtui(FailureReporter, TypeAhead):
                     lambda action=action, node=node: self.run_worker(self.run_action(action, node)),
                 )
         if isinstance(screen, MainScreen):
-            yield from self._elsewhere()
-        yield SystemCommand("theme", "change the colours", self.action_change_theme)
+            yield from self._commands_of_other_screens()
+        yield SystemCommand("theme", "change the colors", self.action_change_theme)
         yield SystemCommand(
             "screenshot", "save the screen as SVG", lambda: self.set_timer(0.1, self.deliver_screenshot)
         )
 
+    def _commands_of_other_screens(self) -> Iterator[SystemCommand]:
+        """The actions of other screens; choosing one only opens its screen, so that its target is seen first."""
+        for mode, (title, _) in SCREENS.items():
+            kind = getattr(import_module(f"fishtui.tui.screens.{mode}"), title)
+            for binding in _own_bindings(kind) if mode != self.current_mode else ():
+                key = self.get_key_display(binding)
+                yield SystemCommand(
+                    f"{title}: {binding.description}  ({key})",
+                    binding.tooltip,
+                    partial(self._open_for_key, mode, f"{binding.description}: press {key}"),
+                )
+
+    async def _open_for_key(self, mode: str, hint: str) -> None:
+        await self.switch_mode(mode)
+        self.report(hint)
+
     def action_command_palette(self) -> None:
-        """Find any action by its name."""
-        # Without the id that Textual gives it: one that was closed may still be about to go.
-        if not isinstance(self.screen, CommandPalette):
-            self.push_screen(CommandPalette())
+        """Find an action by its name."""
+        from fishtui.tui.palette import Palette
+
+        # Without the id that Textual gives it, because one that was just closed may still have it.
+        if not isinstance(self.screen, Palette):
+            self.push_screen(Palette())
+
+    def search_themes(self) -> None:
+        """Choose a theme by its name."""
+        from textual.theme import ThemeProvider
+
+        from fishtui.tui.palette import Palette
+
+        self.push_screen(Palette(providers=[ThemeProvider], placeholder="Search for themes…"))
 
     def action_help(self) -> None:
-        """Show the keys that work where the focus is."""
+        """List the keys that work where the focus is."""
         from fishtui.tui.dialogs import Keys
 
         self.push_screen(Keys(self.screen))
 
     def action_command(self) -> None:
-        """Ask for a command line, run it, and show what it prints."""
+        """Ask for a command line, run it, and show its output."""
         from fishtui.tui.dialogs import CommandLine
 
         self.push_screen(CommandLine())
 
     def go(self, mode: str, target: str) -> None:
-        """Switch to a mode and show something there: clips of a filter, a run, the form of a stage."""
+        """Switch to a screen and show `target` there: a filter, a run, a stage."""
 
         async def arrive() -> None:
             await self.switch_mode(mode)
@@ -172,13 +178,13 @@ class Fishtui(FailureReporter, TypeAhead):
         self.run_worker(arrive(), exclusive=True, group="go")
 
     def run_command(self, *words: str) -> None:
-        """Run a command line, and show what it prints."""
+        """Run a fishtui command and show its output."""
         from fishtui.tui.dialogs import CommandLine
 
         self.push_screen(CommandLine(shlex.join(words), at_once=True))
 
     def listen(self, paths: Sequence[Path], serve: bool = False, names: Sequence[str] = ()) -> None:
-        """Play recordings here; or serve them to a browser, if asked to or if this host has no sound."""
+        """Play recordings on this host; serve them to a browser with `serve`, or if this host has no sound."""
         from fishtui.listen.server import Offer
         from fishtui.tui.playback import Playback
 
@@ -188,44 +194,45 @@ class Fishtui(FailureReporter, TypeAhead):
         self._playback.play([Offer(*each) for each in zip(shown, paths, strict=True)], serve)
 
     def on_unmount(self) -> None:
-        """Be silent, serve no more, and wait for no answers."""
+        """Stop playback, and commands whose answer is not needed any more."""
         end_all()
         if self._playback is not None:
             self._playback.close()
 
     def report(self, message: str) -> None:
-        """Say what was done."""
+        """Show for some seconds what was done."""
         self.notify(harmless(message), markup=False, timeout=4)
 
     def report_error(self, error: FishtuiError) -> None:
-        """Say what went wrong, and what to do about it."""
+        """Show for some seconds what is wrong, and what to do about it."""
         remedy = f"\n{harmless(error.remedy)}" if error.remedy else ""
         self.notify(f"✗ {harmless(error.problem)}{remedy}", severity="error", markup=False, timeout=10)
 
     def report_unexpected(self, error: BaseException) -> None:
-        """Say what nobody expected, once."""
+        """Show an error that is a defect, once, and write its traceback to the interface's log."""
         problem = f"{type(error).__name__}: {error}"
         if problem not in self._unexpected:
             self._unexpected.add(problem)
             log = self.project.interface_log
-            where = f"; {self.project.shown(log)} tells where" if log.exists() else ""
-            self.report_error(FishtuiError(problem, f"A file of the project may hold what it should not{where}."))
-            # Standard error leads to the log while the interface has the screen; Python's own stream does not. On a
-            # full disk the message is all that there is.
+            where = f" Details: {self.project.shown(log)}" if log.exists() else ""
+            remedy = f"A file of the project may be damaged.{where}"
+            self.report_error(FishtuiError(problem, remedy, code="unexpected"))
+            # Descriptor 2 is the log while the interface has the screen; sys.stderr is not. On a full disk the message
+            # alone has to do.
             with suppress(OSError):
                 os.write(2, "".join(traceback.format_exception(error)).encode(errors="replace"))
 
 
 def _own_bindings(kind: type[Screen[Any]]) -> Iterator[Binding]:
-    """The keys of a screen that a person is told about."""
+    """The bindings of a screen that the help lists."""
     for each in kind.__mro__[: kind.__mro__.index(Screen)]:
         for binding in vars(each).get("BINDINGS", ()):
             if isinstance(binding, Binding) and binding.tooltip:
                 yield binding
 
 
-def _is_plain() -> bool:
-    """Whether the terminal has only the colours of its own palette, or none are wanted."""
+def _has_few_colors() -> bool:
+    """Return whether the terminal has only the colors of its own palette, or NO_COLOR is set."""
     term = os.environ.get("TERM", "")
     few = os.environ.get("COLORTERM", "") not in ("truecolor", "24bit") and "direct" not in term
     return few or "NO_COLOR" in os.environ

@@ -18,6 +18,7 @@ from fishtui.project import Project
 from fishtui.sanitize import harmless
 from fishtui.tui.dialogs import CommandLine
 from fishtui.tui.host import Host, host_of
+from fishtui.tui.widgets.optionlist import SafeOptionList
 
 DEMO = "fishtui-demo"
 CHOICES = {
@@ -53,7 +54,7 @@ class Guide(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog"):
             yield Static(harmless(f"{self.fishtui.project.root} is no project yet."), markup=False)
-            yield OptionList(
+            yield SafeOptionList(
                 *(Option(f"{title}\n  {help}", id=name) for name, (title, help) in CHOICES.items()),
                 markup=False,
                 compact=True,

@@ -109,7 +109,7 @@ def test_help_and_the_palette_list_what_works_where_one_is(project: Project) -> 
         there = {command.title: command for command in app.get_system_commands(app.screen)}
         await there["Runs: stop  (s)"].callback()
         await until(pilot, lambda: app.current_mode == "runs")
-        await until(pilot, lambda: [each.message for each in app._notifications] == ["stop: s"])
+        await until(pilot, lambda: [each.message for each in app._notifications] == ["stop: press s"])
 
     drive(project, story)
 

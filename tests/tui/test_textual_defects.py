@@ -1,0 +1,91 @@
+"""Defects of Textual that fishtui works around: a test that passes unexpectedly says that the workaround can go."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from textual.app import App, ComposeResult
+from textual.binding import Binding
+from textual.command import CommandPalette
+from textual.widgets import Input, OptionList
+
+from fishtui.tui.palette import Palette
+from fishtui.tui.typeahead import TypeAhead
+from fishtui.tui.widgets.optionlist import SafeOptionList
+from tests.tui.driving import burst
+
+
+def turn_pages_without_room(kind: type[OptionList]) -> None:
+    class OneList(App[None]):
+        CSS = "OptionList { height: 0; border: none; }"
+
+        def compose(self) -> ComposeResult:
+            yield kind("a", "b")
+
+    async def press() -> None:
+        async with OneList().run_test() as pilot:
+            pilot.app.query_one(OptionList).highlighted = 0
+            await pilot.press("pagedown", "pageup")
+
+    asyncio.run(press())
+
+
+@pytest.mark.xfail(strict=True, raises=KeyError, reason="no issue filed; the workaround is SafeOptionList")
+def test_page_keys_of_a_list_without_room_end_the_app() -> None:
+    turn_pages_without_room(OptionList)
+
+
+def test_page_keys_of_a_safe_list_without_room_do_nothing() -> None:
+    turn_pages_without_room(SafeOptionList)
+
+
+def turn_pages_of(kind: type[CommandPalette]) -> None:
+    async def press() -> None:
+        app = App[None]()
+        async with app.run_test(size=(20, 3)) as pilot:
+            app.push_screen(kind())
+            await pilot.pause(0.5)
+            await pilot.press("pagedown", "pageup", "down", "pagedown")
+
+    asyncio.run(press())
+
+
+@pytest.mark.xfail(strict=True, raises=KeyError, reason="no issue filed; the workaround is Palette.action_turn")
+def test_page_keys_of_a_palette_without_room_end_the_app() -> None:
+    turn_pages_of(CommandPalette)
+
+
+def test_page_keys_of_our_palette_without_room_do_nothing() -> None:
+    turn_pages_of(Palette)
+
+
+def typed_ahead(base: type[App[None]]) -> str:
+    class OneInput(base):  # type: ignore[misc,valid-type]
+        BINDINGS = [Binding("slash", "write")]  # noqa: RUF012
+        AUTO_FOCUS = None
+
+        def compose(self) -> ComposeResult:
+            yield Input()
+
+        async def action_write(self) -> None:
+            await asyncio.sleep(0)
+            self.query_one(Input).focus()
+
+    async def press() -> str:
+        app = OneInput()
+        async with app.run_test() as pilot:
+            await burst(app, *"/abc")
+            await pilot.pause(0.5)
+            return app.query_one(Input).value
+
+    return asyncio.run(press())
+
+
+@pytest.mark.xfail(strict=True, raises=AssertionError, reason="no issue filed; the workaround is TypeAhead")
+def test_keys_typed_ahead_go_where_the_focus_was() -> None:
+    assert typed_ahead(App) == "abc"
+
+
+def test_keys_typed_ahead_go_where_the_focus_will_be() -> None:
+    assert typed_ahead(TypeAhead) == "abc"
