@@ -46,7 +46,7 @@ def extract(
     """Write the codes of every clip in `data` whose codes are missing, damaged or out of date.
 
     In the project's own dataset, clips that are rejected or have errors are excluded. `checkpoint` is the codec's
-    file. Raises FishtuiError if there is no audio, CheckpointError if the codec is missing or damaged.
+    file. Raises FishtuiError if `data` holds no audio, CheckpointError if the codec is missing or damaged.
 
     Under torchrun or srun the processes share the clips. The first process decides which clips to encode, and returns
     the ledger of all processes.

@@ -56,7 +56,7 @@ def train(
 
     The ledger's items are the clips. Done are the clips that the model was trained on; skipped are those held out for
     validation, too long for a row, excluded, or not reached before the training ended. Raises MisuseError if results
-    of this name exist and neither `resume` nor `restart` is set, FishtuiError if the loss is not finite or memory
+    of this name exist and `resume` and `restart` are both False, FishtuiError if the loss is not finite or memory
     runs out, and KeyboardInterrupt or Terminated, once a checkpoint is saved, if a signal asks it to stop.
 
     Under torchrun or srun the processes train one model together, each on its rows of every batch. The first process

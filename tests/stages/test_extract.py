@@ -46,7 +46,7 @@ def codes_of(folder: Path) -> dict[str, bytes]:
     return {name: content for name, content in snapshot(folder).items() if name.endswith(".npy")}
 
 
-def test_each_clip_gets_the_codes_that_it_has_alone(tmp_path: Path, checkpoint: Path) -> None:
+def test_codes_do_not_depend_on_the_batch(tmp_path: Path, checkpoint: Path) -> None:
     data = tmp_path / "data"
     for number, (seconds, rate, kind) in enumerate(
         [(0.2, 8_000, "wav"), (1.3, 44_100, "WAV"), (0.7, 48_000, "flac"), (2.0, 22_050, "ogg"), (0.05, 16_000, "wav")]
@@ -66,7 +66,7 @@ def test_each_clip_gets_the_codes_that_it_has_alone(tmp_path: Path, checkpoint: 
         np.testing.assert_array_equal(got, wanted)
 
 
-def test_only_what_is_new_stale_or_damaged_is_made(tmp_path: Path, checkpoint: Path) -> None:
+def test_only_new_stale_or_damaged_codes_are_made(tmp_path: Path, checkpoint: Path) -> None:
     data = tmp_path / "data" / "anna"
     for number in range(4):
         write_clip(data / f"{number}.wav", samples=tone(0.3, pitch=200 + 50 * number))
@@ -129,7 +129,7 @@ def test_codes_are_stale_if_a_formula_changes_and_not_if_a_docstring_does(
     assert run(tmp_path, checkpoint).done == 0
 
 
-def test_one_bad_file_costs_one_line(tmp_path: Path, checkpoint: Path) -> None:
+def test_a_bad_file_fails_alone(tmp_path: Path, checkpoint: Path) -> None:
     data = tmp_path / "data" / "anna"
     write_clip(data / "good.wav", samples=tone(0.3))
     (data / "empty.wav").write_bytes(b"")
@@ -148,12 +148,12 @@ def test_one_bad_file_costs_one_line(tmp_path: Path, checkpoint: Path) -> None:
     assert ledger.total == 7
 
 
-def test_a_library_that_can_not_be_loaded_is_no_fault_of_the_clips(
+def test_a_library_that_does_not_load_fails_the_stage_and_not_the_clips(
     tmp_path: Path, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "lib").mkdir()
     (tmp_path / "lib" / "torchaudio.py").write_text("raise OSError('undefined symbol: foo')")
-    # Worker processes take over where modules are looked for.
+    # Worker processes inherit the module search path.
     monkeypatch.syspath_prepend(tmp_path / "lib")
     monkeypatch.delitem(sys.modules, "torchaudio", raising=False)
     write_clip(tmp_path / "data" / "a.wav", samples=tone(0.2, rate=22_050), rate=22_050)
@@ -162,7 +162,7 @@ def test_a_library_that_can_not_be_loaded_is_no_fault_of_the_clips(
     assert "undefined symbol: foo" in raised.value.problem
 
 
-def test_when_memory_runs_out_the_batch_is_halved(
+def test_a_batch_that_exceeds_memory_is_halved(
     tmp_path: Path, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = tmp_path / "data" / "anna"
@@ -213,7 +213,7 @@ def test_no_audio_or_no_codec_is_an_error(tmp_path: Path, checkpoint: Path) -> N
 @pytest.mark.parametrize(
     "size", [{"residual_codebooks": 3}, {"sample_rate": 22_050}], ids=lambda size: next(iter(size))
 )
-def test_a_codec_whose_codes_files_do_not_hold_is_told(
+def test_a_codec_with_other_codes_is_rejected(
     tmp_path: Path, checkpoint: Path, size: dict[str, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sizes = msgspec.structs.replace(read_config(checkpoint / "codec.json"), **size)
@@ -225,10 +225,10 @@ def test_a_codec_whose_codes_files_do_not_hold_is_told(
     assert not codes_of(tmp_path)
 
 
-def test_a_folder_that_cannot_be_written_fails_clip_by_clip(tmp_path: Path, checkpoint: Path) -> None:
+def test_codes_that_cannot_be_written_fail_one_clip(tmp_path: Path, checkpoint: Path) -> None:
     write_clip(tmp_path / "data" / "a" / "1.wav", samples=tone(0.2))
     write_clip(tmp_path / "data" / "b" / "1.wav", samples=tone(0.2))
-    # Where the codes of one clip should go, a folder stands in the way.
+    # A folder has the name of one clip's codes.
     (tmp_path / "data" / "a" / "1.npy").mkdir()
     (tmp_path / "data" / "a" / "1.npy" / "x").write_bytes(b"")
     ledger = run(tmp_path, checkpoint)

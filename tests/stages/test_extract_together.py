@@ -1,4 +1,4 @@
-"""Extraction in two processes, joined by torchrun: the same files as from one, each clip done once."""
+"""Extraction in two processes under torchrun: the same files as from one process, each clip encoded once."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CLIPS = 15
 
 
 def fill(root: Path) -> Project:
-    """A project with clips of many lengths, one with codes of another tool, and some that can be given none."""
+    """Return a project with clips of many lengths, one with codes of another tool, and two that cannot be written."""
     found = project(root)
     data = root / "data" / "anna"
     for number in range(CLIPS):
@@ -32,7 +32,7 @@ def fill(root: Path) -> Project:
     write_codes(data / "foreign.npy")
     for name in ("x", "y"):
         write_clip(data / f"{name}.wav", samples=tone(0.3))
-        # A folder stands where the codes should go.
+        # A folder has the name of the codes.
         (data / f"{name}.npy").mkdir()
         (data / f"{name}.npy" / "something").write_bytes(b"")
     return found
@@ -44,7 +44,7 @@ def job(root: Path, checkpoint: Path, **options: Any) -> dict[str, Any]:
 
 
 def provenance(found: Project) -> set[tuple[Any, ...]]:
-    """What the journal says, apart from when the audio was written, which differs between like projects."""
+    """Return the entries of the journal, without the audio's time of change, which differs between copies."""
     assert not list(found.state.glob("codes.rank*"))
     lines = found.codes_journal.read_text(encoding="utf-8").splitlines()
     entries = [{**json.loads(line), "modified": 0} for line in lines]
@@ -55,13 +55,13 @@ def provenance(found: Project) -> set[tuple[Any, ...]]:
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory, checkpoint: Path) -> tuple[Project, dict[str, Any]]:
-    """What one process makes of the clips, and its account."""
+    """A project whose clips one process has encoded, and its ledger."""
     found = fill(tmp_path_factory.mktemp("whole"))
     return found, run(found.root, checkpoint, batch_size=2).as_dict()
 
 
 def test_two_processes_share_the_clips(tmp_path: Path, checkpoint: Path, whole: tuple[Project, dict]) -> None:
-    """And when one fails, what both have finished stays, and the next start does the rest."""
+    """If one process fails, the codes that both have finished remain, and the next run makes the others."""
     one, account = whole
     shared, failing = fill(tmp_path / "shared"), fill(tmp_path / "failing")
     jobs = [
@@ -72,7 +72,7 @@ def test_two_processes_share_the_clips(tmp_path: Path, checkpoint: Path, whole: 
     done, failed, again = together(tmp_path, jobs)
     assert done == again == ["", ""]
     assert failed[0].startswith("FishtuiError: process 1 on ")
-    assert failed[1] == "RuntimeError: a fault for the sake of the test"
+    assert failed[1] == "RuntimeError: a fault for this test"
     for made in (shared, failing):
         assert codes_of(made.root) == codes_of(one.root)
         assert provenance(made) == provenance(one)
@@ -84,7 +84,7 @@ def test_two_processes_share_the_clips(tmp_path: Path, checkpoint: Path, whole: 
     assert 0 < ledger["done"] < CLIPS
 
 
-def test_one_process_ends_what_two_that_were_killed_began(
+def test_one_process_completes_the_work_of_two_that_were_killed(
     tmp_path: Path, checkpoint: Path, whole: tuple[Project, dict]
 ) -> None:
     one, _ = whole

@@ -1,4 +1,4 @@
-"""Training on the tiny checkpoint: what it learns from, resuming, stopping, and merging what came of it."""
+"""Training on the tiny checkpoint: data, metrics, resuming, stopping, and merging the result."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ TINY = {
 
 
 class Training:
-    """A project with packed clips, and trainings in it."""
+    """A project with packed clips, and its trainings."""
 
     def __init__(self, root: Path, checkpoint: Path, clips: int = 12) -> None:
         self.project: Project = project(root)
@@ -92,7 +92,7 @@ def test_a_training_reports_validates_and_saves(training: Training) -> None:
     assert list(losses) == [1, 2, 3, 4, 5, 6, 7]
     for loss, base, semantic, *_ in losses.values():
         assert loss == pytest.approx(base + semantic)
-    # The rate climbs from 0 over the warm-up; at rate 0 nothing is learned, so a first batch's loss is the base's.
+    # The rate rises from 0 over the warm-up.
     assert [rate for _, _, _, rate, _, _ in losses.values()] == pytest.approx([0, 5e-4, 1e-3, 1e-3, 1e-3, 1e-3, 1e-3])
     assert all(norm > 0 for *_, norm, _ in losses.values())
     assert list(training.metrics("validation_loss")) == [0, 3, 6, 7]
@@ -106,17 +106,20 @@ def test_a_training_reports_validates_and_saves(training: Training) -> None:
     assert (origin.step, origin.template, origin.method, origin.lora.r) == (7, "interleave", "lora", 8)
 
 
-def test_clips_that_a_short_training_never_reached_are_not_done(training: Training) -> None:
+def test_clips_that_a_short_training_does_not_reach_are_skipped(training: Training) -> None:
     ledger = training.run(max_steps=1, clips_per_sequence=1, max_length=64)
-    never = "not reached: the training ended within its first epoch of these clips"
+    unreached = "not reached: the training ended within its first epoch of these clips"
     assert ledger.total == 24
     assert 0 < ledger.done < 12
-    assert ledger.skipped_by_reason()[never] == 24 - ledger.done - ledger.skipped_by_reason()["held out for validation"]
-    # Nor are they if the order changes, and the training ends in the epoch that begins then.
+    assert (
+        ledger.skipped_by_reason()[unreached]
+        == 24 - ledger.done - ledger.skipped_by_reason()["held out for validation"]
+    )
+    # The same holds if the order changes and the training ends in the epoch that begins then.
     ledger = training.run(max_steps=2, resume=True, clips_per_sequence=1, max_length=64, seed=7)
     assert 0 < ledger.done < 12
     ledger = training.run(max_steps=30, resume=True, clips_per_sequence=1, max_length=64, seed=7)
-    assert never not in ledger.skipped_by_reason()
+    assert unreached not in ledger.skipped_by_reason()
 
 
 @pytest.mark.parametrize("method", ["lora", "full"])
@@ -140,7 +143,7 @@ def test_a_resumed_training_has_the_same_losses_to_the_last_bit(training: Traini
 
 @pytest.fixture
 def interruptible() -> Iterator[None]:
-    """SIGINT as a terminal has it, also where the tests run in the background, which ignores it."""
+    """Handle SIGINT as in a terminal, even if the tests run in the background, where it is ignored."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
@@ -150,10 +153,10 @@ def interruptible() -> Iterator[None]:
 @pytest.mark.parametrize(
     ("where", "step"), [("on_train_batch_end", 2), ("on_train_batch_start", 1), ("on_validation_start", 3)]
 )
-def test_a_signal_saves_and_the_training_goes_on_as_if_never_stopped(
+def test_a_training_stopped_by_a_signal_resumes_as_if_uninterrupted(
     training: Training, number: int, where: str, step: int, monkeypatch: pytest.MonkeyPatch, interruptible: None
 ) -> None:
-    """Also one that comes in the middle of an accumulation, or of a validation."""
+    """Includes a signal in the middle of an accumulation, and one during a validation."""
     training.run("whole", accumulate=2)
     whole = training.metrics("loss")
     sent = []
@@ -178,7 +181,7 @@ def test_a_signal_saves_and_the_training_goes_on_as_if_never_stopped(
     assert all(saved.validation_loss for saved in list_saved(training.checkpoints("parts")) if saved.step in (3, 6))
 
 
-def test_results_are_never_touched_without_being_asked(training: Training) -> None:
+def test_existing_results_are_kept_unless_resume_or_restart_is_set(training: Training) -> None:
     training.run(max_steps=3)
     before = snapshot(training.project.results)
     with pytest.raises(MisuseError, match="up to step 3") as caught:
@@ -200,27 +203,27 @@ def test_another_kind_of_training_does_not_resume(training: Training, change: di
         training.run(resume=True, **change)
 
 
-def test_a_changed_learning_rate_is_taken_when_resuming(training: Training) -> None:
+def test_a_resumed_training_uses_a_changed_learning_rate(training: Training) -> None:
     training.run(max_steps=3)
     training.run(resume=True, max_steps=4, learning_rate=2e-5)
     assert training.metrics("learning_rate") == {4: (2e-5,)}
 
 
-def test_a_changed_accumulation_loses_no_step(training: Training) -> None:
+def test_a_resumed_training_reaches_max_steps_with_another_accumulation(training: Training) -> None:
     training.run(max_steps=3)
     training.run(resume=True, max_steps=6, accumulate=3)
     newest = list_saved(training.checkpoints())[-1]
     assert (newest.step, newest.validation_loss is not None) == (6, True)
 
 
-def test_resuming_what_is_finished_changes_nothing(training: Training) -> None:
+def test_resuming_a_finished_training_changes_nothing(training: Training) -> None:
     training.run(max_steps=5)
     before = snapshot(training.checkpoints())
     training.run(resume=True, max_steps=5)
     assert snapshot(training.checkpoints()) == before
 
 
-def test_changed_data_go_on_with_a_new_epoch_and_a_warning(training: Training) -> None:
+def test_a_training_resumed_on_changed_data_warns_and_starts_a_new_epoch(training: Training) -> None:
     training.run(max_steps=3)
     training.run(resume=True, max_steps=4, batch_size=1)
     assert any(event["kind"] == "warning" and "changed" in event["message"] for event in read_events(training.events))
@@ -228,7 +231,7 @@ def test_changed_data_go_on_with_a_new_epoch_and_a_warning(training: Training) -
     assert epoch[0] == int(epoch[0]) >= 1
 
 
-def test_a_clip_too_long_for_a_row_is_named_and_left_out(training: Training) -> None:
+def test_a_clip_too_long_for_a_row_is_skipped_with_a_reason(training: Training) -> None:
     data = training.project.root / "data"
     write_codes(data / "anna" / "long.npy", 500)
     (data / "anna" / "long.lab").write_text("Very long.", encoding="utf-8")
@@ -244,7 +247,7 @@ def test_shards_of_another_tool_are_split_and_trained_on(training: Training) -> 
     assert len(ledger.skipped) >= 2
 
 
-def test_what_another_tool_left_empty_is_named_and_left_out(training: Training) -> None:
+def test_empty_sentences_of_another_tool_are_skipped_with_a_reason(training: Training) -> None:
     protos = training.project.root / "data" / "protos"
     for path in protos.iterdir():
         path.unlink()
@@ -261,7 +264,7 @@ def test_what_another_tool_left_empty_is_named_and_left_out(training: Training) 
     assert ledger.total == 15
 
 
-def test_a_loss_that_is_not_finite_stops_before_it_is_saved(
+def test_a_loss_that_is_not_finite_stops_the_training_before_a_checkpoint(
     training: Training, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from fishtui.training import module
@@ -283,7 +286,7 @@ def test_a_loss_that_is_not_finite_stops_before_it_is_saved(
     assert [saved.step for saved in list_saved(training.checkpoints())] == [3]
 
 
-def test_no_memory_is_said_in_words(training: Training, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_running_out_of_memory_is_reported(training: Training, monkeypatch: pytest.MonkeyPatch) -> None:
     from fishtui.training import module
 
     def too_much(*arguments: object) -> None:
@@ -295,7 +298,7 @@ def test_no_memory_is_said_in_words(training: Training, monkeypatch: pytest.Monk
     assert "batch_size" in caught.value.remedy
 
 
-def test_a_full_disk_costs_no_checkpoint_that_was_there(training: Training) -> None:
+def test_a_full_disk_damages_no_existing_checkpoint(training: Training) -> None:
     training.run(max_steps=3)
     before = snapshot(training.checkpoints())
     with file_size_limit(200_000), failing("cannot-write") as caught:
@@ -309,7 +312,7 @@ def test_a_full_disk_costs_no_checkpoint_that_was_there(training: Training) -> N
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "../x"])
-def test_a_name_never_leaves_the_results(training: Training, name: str) -> None:
+def test_a_name_with_a_path_is_rejected(training: Training, name: str) -> None:
     with failing("invalid-name", MisuseError):
         training.run(name)
 
@@ -317,7 +320,7 @@ def test_a_name_never_leaves_the_results(training: Training, name: str) -> None:
 @pytest.mark.parametrize(
     "settings", [{"lora": "r_4_alpha_8_fast"}, {"targets": "attention,fast_mlp"}, {"method": "full"}]
 )
-def test_what_was_trained_merges_with_proof(training: Training, settings: dict[str, str]) -> None:
+def test_a_trained_adapter_merges_with_a_proof(training: Training, settings: dict[str, str]) -> None:
     training.run(learning_rate=1e-2, **settings)
     output = training.project.checkpoints / "merged"
     adapter = list_saved(training.checkpoints())[-1].path

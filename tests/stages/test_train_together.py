@@ -1,6 +1,6 @@
-"""Training in two processes on the CPU, joined by torchrun: the same as in one with the same batches.
+"""Training in two processes on the CPU under torchrun equals training in one process on the same batches.
 
-One start of torchrun works through all trainings that the tests look at: starting takes longer than training.
+One start of torchrun runs the trainings of all tests, because starting takes longer than training.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ Metrics = list[dict[int, tuple[float, ...]]]
 LORA = {**TINY, "dropout": 0.0, "batch_size": 4, "max_length": 96, "max_steps": 7, "seed": 5}
 # Batches of 4 4 4 4 1 rows, two to a step, and three rows of validation.
 FULL = {**LORA, "max_length": 64, "method": "full", "accumulate": 2}
-# What makes the same batches in two processes.
+# Settings that give two processes the same batches.
 SHARED = {"batch_size": 2, "devices": 2}
 
 
 class Both:
-    """Clips that one process trains on, and two."""
+    """Clips on which one process trains, and then two."""
 
     def __init__(self, root: Path, checkpoint: Path, clips: int, settings: dict[str, Any]) -> None:
         self.training = Training(root, checkpoint, clips)
@@ -45,7 +45,7 @@ class Both:
         return [self.training.metrics(*names) for names in (TRAINED, VALIDATED)]
 
     def job(self, name: str, resume: bool = False, disturb: dict[str, Any] | None = None, **settings: Any) -> dict:
-        """What two processes are told to train."""
+        """Return the job of two processes that train."""
         wanted = {**self._settings, **SHARED, **settings}
         overrides = [f"train.{key}={value}" for key, value in wanted.items()]
         return {
@@ -59,7 +59,7 @@ class Both:
         }
 
     def metrics(self, events: str) -> Metrics:
-        """What two processes reported."""
+        """Return the metrics that two processes reported."""
         self.training.events = self.training.project.root / f"{events}.jsonl"
         return [self.training.metrics(*names) for names in (TRAINED, VALIDATED)]
 
@@ -71,7 +71,7 @@ class Both:
 
 
 class Trained:
-    """All trainings of this module, and what each of the two processes made of its jobs."""
+    """All trainings of this module, and the outcome of each job in both processes."""
 
     def __init__(self, root: Path, checkpoint: Path) -> None:
         self.lora = Both(root / "lora", checkpoint, 11, LORA)
@@ -93,7 +93,7 @@ class Trained:
             self.lora.job("failed", disturb={"rank": 1, "call": 7, "how": "fail"}),
             self.lora.job("three", devices=3),
             {**self.lora.job("ddp"), "events": "in-the-way.jsonl"},
-            # The last: the error keeps the blocks and with them the connections, so that only its end is noticed.
+            # It comes last: the error keeps the blocks alive, and with them the connections until the process ends.
             self.lora.job("failed-fsdp", disturb={"rank": 1, "call": 7, "how": "fail"}, strategy="fsdp"),
         ]
         outcomes = together(root, jobs)
@@ -116,7 +116,7 @@ def same_weights(found: dict[str, Any], wanted: dict[str, Any]) -> None:
     ours, theirs = found["state_dict"], wanted["state_dict"]
     assert ours.keys() == theirs.keys()
     for name, value in ours.items():
-        # Adam's first steps have the gradient's sign alone: where that is near zero, rounding decides.
+        # Adam's first steps depend only on the gradient's sign, which rounding decides close to zero.
         torch.testing.assert_close(value, theirs[name], rtol=1e-3, atol=2e-4)
 
 
@@ -138,30 +138,30 @@ def test_losses_and_weights_are_those_of_one_process(trained: Trained, method: s
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_two_go_on_where_one_ended(trained: Trained, strategy: str) -> None:
+def test_two_processes_resume_the_training_of_one(trained: Trained, strategy: str) -> None:
     close(trained.lora.metrics(f"one-then-{strategy}-resumed"), trained.alone["lora"], after=3)
     same_weights(trained.lora.newest(f"one-then-{strategy}"), trained.lora.newest("one"))
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_one_goes_on_where_two_ended(trained: Trained, strategy: str) -> None:
+def test_one_process_resumes_the_training_of_two(trained: Trained, strategy: str) -> None:
     close(trained.lora.alone(f"{strategy}-then-one", resume=True), trained.alone["lora"], after=3)
     same_weights(trained.lora.newest(f"{strategy}-then-one"), trained.lora.newest("one"))
 
 
 @pytest.mark.parametrize("name", ["across", "back"])
-def test_either_strategy_goes_on_with_the_checkpoints_of_the_other(trained: Trained, name: str) -> None:
+def test_each_strategy_resumes_from_checkpoints_of_the_other(trained: Trained, name: str) -> None:
     close(trained.full.metrics(f"{name}-resumed"), trained.alone["full"], after=3)
     same_weights(trained.full.newest(name), trained.full.newest("one"))
 
 
-def test_blocks_that_are_shared_out_train_in_bfloat16(trained: Trained) -> None:
+def test_sharded_blocks_train_in_bfloat16(trained: Trained) -> None:
     losses, wanted = trained.full.metrics("narrow")[0], trained.alone["full"][0]
     assert [values[0] for values in losses.values()] == pytest.approx([each[0] for each in wanted.values()], rel=1e-2)
     assert {value.dtype for value in trained.full.newest("narrow")["state_dict"].values()} == {torch.float32}
 
 
-def test_a_signal_to_either_stops_both_with_the_checkpoint_saved(trained: Trained) -> None:
+def test_a_signal_to_one_process_stops_both_after_a_checkpoint(trained: Trained) -> None:
     assert trained.outcomes["stopped"] == ["Terminated: ", "Terminated: "]
     assert list(trained.lora.metrics("stopped")[0]) == [1, 2]
     close(trained.lora.metrics("stopped-resumed"), trained.alone["lora"], after=2)
@@ -169,15 +169,15 @@ def test_a_signal_to_either_stops_both_with_the_checkpoint_saved(trained: Traine
 
 
 @pytest.mark.parametrize("name", ["failed", "failed-fsdp"])
-def test_a_failure_of_one_ends_both_and_is_told(trained: Trained, name: str) -> None:
+def test_a_failure_of_one_process_ends_both_and_is_reported(trained: Trained, name: str) -> None:
     first, second = trained.outcomes[name]
     assert first.startswith("FishtuiError: process 1 on ")
-    assert "failed: RuntimeError: a fault for the sake of the test" in first
-    assert second == "RuntimeError: a fault for the sake of the test"
+    assert "failed: RuntimeError: a fault for this test" in first
+    assert second == "RuntimeError: a fault for this test"
     assert trained.lora.steps(name) == [3]
 
 
-def test_misuse_is_told_by_all(trained: Trained) -> None:
+def test_every_process_reports_misuse(trained: Trained) -> None:
     for outcome in trained.outcomes["three"]:
         assert outcome.startswith("MisuseError: 2 processes were started, but train.devices=3")
     first, second = trained.outcomes["in-the-way"]
@@ -186,7 +186,7 @@ def test_misuse_is_told_by_all(trained: Trained) -> None:
     assert second.startswith("FishtuiError: process 0 on ")
 
 
-def test_the_first_outlives_one_that_is_killed_and_says_so(tmp_path: Path, checkpoint: Path) -> None:
+def test_the_first_process_reports_that_another_was_killed(tmp_path: Path, checkpoint: Path) -> None:
     both = Both(tmp_path, checkpoint, 11, LORA)
     jobs = tmp_path / "jobs.json"
     jobs.write_text(json.dumps([both.job("killed", disturb={"rank": 1, "call": 7, "how": "kill"})]), encoding="utf-8")

@@ -1,6 +1,6 @@
-"""Works through a list of stages, for tests that start it under torchrun: `together.py JOBS`.
+"""Run a list of stages, for tests that start it under torchrun: `together.py JOBS`.
 
-JOBS is a JSON list; what became of each job is written beside it, one file for each rank.
+JOBS is a file with a JSON list; the outcomes of the jobs are written next to it, one file per rank.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from fishtui.runs.reporter import Reporter
 from fishtui.settings import load
 
 ROOT = Path(__file__).parents[2]
-# What each stage calls for every batch, or clip.
+# The function that each stage calls for every batch or clip.
 STEPS = {"train": "fishtui.training.module.losses", "extract": "fishtui.stages.extract.store"}
 
 
 def command(jobs: Path, processes: int = 2) -> list[str]:
-    """The command that works through `jobs` in so many processes."""
+    """Return the command that runs `jobs` in this number of processes."""
     options = ["--standalone", f"--nproc-per-node={processes}", "-m", "tests.stages.together"]
     return [sys.executable, "-m", "torch.distributed.run", *options, str(jobs)]
 
 
 def together(folder: Path, jobs: list[dict[str, Any]]) -> list[list[str]]:
-    """Work through `jobs` in two processes; for each of them what each rank's came to, "" if all was well."""
+    """Run `jobs` in two processes; return for each job the error in each rank, "" if it succeeded."""
     path = folder / "jobs.json"
     path.write_text(json.dumps(jobs), encoding="utf-8")
     done = subprocess.run(command(path), cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
@@ -47,20 +47,20 @@ def main(path: Path) -> None:
 
     torch.set_num_threads(1)
     rank = int(os.environ["RANK"])
-    # Where another process has died, torchrun ends this one: it may have its say first, between its stages too.
+    # If another process dies, torchrun sends SIGTERM to this one, which must still write its outcomes.
     signal.signal(signal.SIGTERM, lambda *_: None)
     outcomes = [outcome(job, rank) for job in json.loads(path.read_text(encoding="utf-8"))]
     path.with_name(f"jobs.{rank}.json").write_text(json.dumps(outcomes), encoding="utf-8")
 
 
 def outcome(job: dict[str, Any], rank: int) -> str:
-    # Late: the stages' workers import this module too, and have no use for these.
+    # Imported late, because the stages' worker processes import this module too.
     from fishtui.stages.extract import extract
     from fishtui.stages.train import train
 
     project = Project(Path(job["root"]))
     settings = load(project.settings_file, {}, job["settings"]).values
-    # As for a user: the first records, the others say nothing.
+    # As for a user: only the first process records.
     reporter = Reporter(EventWriter(project.root / job["events"])) if rank == 0 else Reporter()
     with ExitStack() as stack:
         if job.get("rank") == rank:
@@ -82,7 +82,7 @@ def outcome(job: dict[str, Any], rank: int) -> str:
 
 
 def disturbed(step: Any, job: dict[str, Any]) -> Any:
-    """The step, but at the job's `call` of it this process is told to stop, or fails."""
+    """Return the step with a disturbance: at the job's `call` of it, this process fails or receives a signal."""
     calls = 0
 
     def call(*arguments: Any) -> Any:
@@ -90,7 +90,7 @@ def disturbed(step: Any, job: dict[str, Any]) -> Any:
         calls += 1
         if calls == job["call"]:
             if job["how"] == "fail":
-                raise RuntimeError("a fault for the sake of the test")
+                raise RuntimeError("a fault for this test")
             os.kill(os.getpid(), signal.SIGTERM if job["how"] == "stop" else signal.SIGKILL)
         return step(*arguments)
 

@@ -29,7 +29,7 @@ PLANS = st.builds(
 
 
 @given(CLIPS, PLANS, st.integers(0, 3))
-def test_in_each_epoch_every_clip_stands_exactly_once_whole_and_with_its_speaker(clips, plan: Plan, epoch: int) -> None:
+def test_an_epoch_has_every_clip_once_whole_and_with_its_speaker(clips, plan: Plan, epoch: int) -> None:
     batches = plan.epoch(clips, epoch)
     seen = Counter(index for batch in batches for row in batch for sequence in row for index in sequence)
     assert seen == Counter(range(len(clips)))
@@ -43,7 +43,7 @@ def test_in_each_epoch_every_clip_stands_exactly_once_whole_and_with_its_speaker
 
 
 @given(CLIPS.filter(bool), PLANS, st.integers(0, 40))
-def test_going_on_from_any_batch_is_as_if_never_stopped(clips, plan: Plan, done: int) -> None:
+def test_batches_from_any_position_are_those_of_an_uninterrupted_training(clips, plan: Plan, done: int) -> None:
     whole = list(islice(plan.batches_from(clips, 0, 0), done + 10))
     epoch, index, _ = whole[done]
     assert list(islice(plan.batches_from(clips, epoch, index), 10)) == whole[done:]
@@ -67,7 +67,7 @@ def test_rows_are_well_filled() -> None:
 
 
 @given(CLIPS)
-def test_validation_takes_every_clip_alone_in_the_same_batches(clips) -> None:
+def test_validation_has_every_clip_in_its_own_sequence_and_always_the_same_batches(clips) -> None:
     places = list(plan_validation(clips, MAX_LENGTH, 2))
     assert places == list(plan_validation(clips, MAX_LENGTH, 2))
     sequences = [sequence for _, _, rows in places for row in rows for sequence in row]
@@ -76,7 +76,7 @@ def test_validation_takes_every_clip_alone_in_the_same_batches(clips) -> None:
 
 
 @given(st.lists(st.just([[0]]), min_size=1, max_size=9), st.integers(1, 5))
-def test_each_row_counts_in_one_process_and_none_is_without(rows, world: int) -> None:
+def test_each_row_counts_in_one_process_and_every_process_has_a_row(rows, world: int) -> None:
     numbered = [[[number]] for number in range(len(rows))]
     shares = [deal_rows(numbered, rank, world) for rank in range(world)]
     assert all(share for share, _ in shares)

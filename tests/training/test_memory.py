@@ -14,7 +14,7 @@ CPU = torch.device("cpu")
 
 
 def kept(model: torch.nn.Module, tokens: torch.Tensor) -> int:
-    """Bytes that autograd keeps of the slow transformer's pass, parameters left out."""
+    """Return the bytes that autograd keeps of the slow transformer's forward pass, without parameters."""
     parameters = {parameter.untyped_storage().data_ptr() for parameter in model.parameters()}
     storages: dict[int, int] = {}
 
@@ -32,7 +32,7 @@ def kept(model: torch.nn.Module, tokens: torch.Tensor) -> int:
 
 @pytest.mark.parametrize("lora", [False, True])
 @pytest.mark.parametrize("checkpointing", [False, True])
-def test_the_estimate_is_near_what_autograd_keeps(lora: bool, checkpointing: bool) -> None:
+def test_the_estimate_is_close_to_the_memory_that_autograd_keeps(lora: bool, checkpointing: bool) -> None:
     sizes = {"dim": 64, "n_head": 4, "n_local_heads": 2, "head_dim": 32, "intermediate_size": 192, "n_layer": 6}
     model = tiny_model(**sizes)
     if lora:
@@ -52,7 +52,7 @@ def test_the_estimate_is_near_what_autograd_keeps(lora: bool, checkpointing: boo
     losses(model, tokens, tiny_labels(tokens)).total.backward()
 
 
-def test_checkpointing_is_on_only_when_memory_asks_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_checkpointing_is_on_only_if_memory_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
     model = tiny_model()
     settings = TrainSettings(batch_size=4, max_length=1000)
     decide = lambda: memory.choose_checkpointing(model, settings, CPU, torch.float32, Reporter())  # noqa: E731
