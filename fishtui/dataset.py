@@ -1,12 +1,11 @@
-"""A dataset folder: clips, each an audio file with its transcript and codes beside it."""
+"""A dataset folder: clips, each an audio file next to its transcript and codes."""
 
 from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 
 from fishtui.errors import DataError, FishtuiError
@@ -14,7 +13,7 @@ from fishtui.files import regular
 from fishtui.wording import cannot_read, reason_of
 
 AUDIO_EXTENSIONS = frozenset({".wav", ".mp3", ".flac", ".ogg", ".opus"})
-# Audio that libsndfile can't read: named in ledgers instead of being passed over.
+# Audio that libsndfile cannot read: it is reported instead of being ignored.
 FOREIGN_EXTENSIONS = frozenset({".m4a", ".aac", ".wma", ".mp4", ".webm"})
 EXTENSIONS = AUDIO_EXTENSIONS | FOREIGN_EXTENSIONS
 CODES_EXTENSION = ".npy"
@@ -24,9 +23,9 @@ PACKED_FOLDER = "protos"
 
 @dataclass(frozen=True)
 class Clip:
-    """What the dataset holds under one stem: `name` is its path below the dataset, without extension.
+    """The files with one stem: `name` is their path below the dataset, without extension.
 
-    `files` are the names of all audio files of that stem; more than one is a fault, for they share transcript and
+    `files` are the names of all audio files with that stem; more than one is a fault, since they share transcript and
     codes.
     """
 
@@ -59,31 +58,35 @@ class Clip:
         return self.folder / (self.stem + CODES_EXTENSION)
 
     def single_audio(self) -> Path:
-        """The clip's audio file. Raises DataError if there is not just one, or one that can't be read here."""
+        """The clip's audio file. Raises DataError if there is none, several, or one of an unsupported format."""
         if len(self.files) > 1:
             names = ", ".join(self.files)
-            raise DataError(f"{names} share one name", "Rename all but one: they would share transcript and codes.")
+            raise DataError(
+                f"{names} share one name", "Rename all but one, with its own transcript.", code="several-recordings"
+            )
         if not self.files:
-            raise DataError("there is no recording any more", "Scan again.")
+            raise DataError("no recording", "Run `fishtui scan` to update the catalog.", code="no-recording")
         path = self.audio[0]
         if path.suffix.lower() in FOREIGN_EXTENSIONS:
-            raise DataError(f"{path.suffix} files can't be read", "Convert it to wav or flac.")
+            raise DataError(
+                f"unsupported audio format {path.suffix}", "Convert it to wav or flac.", code="unsupported-audio"
+            )
         return path
 
     def read_transcript(self) -> str:
-        """The transcript as it stands in its file. Raises DataError if it is missing, not UTF-8, or empty."""
+        """Return the content of the transcript file. Raises DataError if it is missing, not UTF-8, or empty."""
         return read_transcript(self.transcript)
 
 
 def read_transcript(path: Path) -> str:
-    """The text of a transcript file, less a byte-order mark. Raises DataError if it is missing, not UTF-8, or empty."""
+    """Return a transcript's text without byte-order mark. Raises DataError if it is missing, not UTF-8, or empty."""
     try:
         regular(path)
         text = path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError as error:
-        raise DataError("no transcript", f"Write what is said into {path.name}.") from error
+        raise DataError("no transcript", f"Write the spoken words into {path.name}.", code="no-transcript") from error
     except UnicodeDecodeError as error:
-        raise DataError("the transcript is not UTF-8", f"Save {path.name} as UTF-8.") from error
+        raise DataError("the transcript is not UTF-8", f"Save {path.name} as UTF-8.", code="not-utf8") from error
     except OSError as error:
         raise DataError(
             f"cannot read the transcript: {reason_of(error)}",
@@ -91,32 +94,39 @@ def read_transcript(path: Path) -> str:
             code="cannot-read",
         ) from error
     if not text.strip():
-        raise DataError("the transcript is empty", f"Write what is said into {path.name}, or remove the clip.")
+        raise DataError(
+            "the transcript is empty",
+            f"Write the spoken words into {path.name}, or remove the clip.",
+            code="empty-transcript",
+        )
     return text
 
 
 def find_clips(data: Path, text_extension: str = TEXT_EXTENSION, within: Collection[str] | None = None) -> list[Clip]:
-    """Every clip below `data`, sorted by name: whatever has audio, a transcript or codes.
+    """Return every clip below `data`, sorted by name; a clip has audio, a transcript or codes.
 
-    Hidden files and folders named `protos` are passed over; linked folders are followed, each once. `within` are
-    paths of folders below `data`, to look into these only. Raises FishtuiError if `data` is no folder.
+    Hidden files and folders named `protos` are skipped; linked folders are followed, each once. `within` are paths
+    of folders below `data`: only these are searched. Raises FishtuiError if `data` is not a folder.
     """
     if not data.is_dir():
         raise FishtuiError(
-            f"{data} is no folder", "Put recordings there as SPEAKER/clip.wav with clip.lab, or name another folder."
+            f"{data}: not a folder",
+            "Put recordings there as SPEAKER/clip.wav with clip.lab, or name another folder.",
+            code="not-a-folder",
         )
     clips: list[Clip] = []
-    for folder, names in _folders(data, within):
+    starts = [data] if within is None else [data / folder for folder in within if (data / folder).is_dir()]
+    for folder, names in walk(starts, skipped=(PACKED_FOLDER,)):
         relative = folder.relative_to(data).as_posix()
         clips += _clips_of_folder(folder, "" if relative == "." else f"{relative}/", names, text_extension)
     return sorted(clips, key=lambda clip: clip.name)
 
 
 def clip_named(data: Path, name: str, text_extension: str = TEXT_EXTENSION, files: Collection[str] = ()) -> Clip:
-    """The clip of that name below `data`, with those of its files that are there now.
+    """Return the clip of that name below `data`, with those of its files that exist now.
 
-    Recordings are looked for under `files`, and under the usual extensions: reading the whole folder for each clip
-    would take long where a folder holds many.
+    Recordings are those named in `files` or with a known extension, so that a folder with many clips is not listed
+    for each of them.
     """
     prefix, _, stem = name.rpartition("/")
     folder = data / prefix
@@ -127,20 +137,23 @@ def clip_named(data: Path, name: str, text_extension: str = TEXT_EXTENSION, file
     return next((clip for clip in found if clip.name == name), Clip(name, folder, text_extension=text_extension))
 
 
-def _folders(data: Path, within: Collection[str] | None) -> Iterator[tuple[Path, list[str]]]:
-    seen: set[tuple[int, int]] = set()
-    starts = [data] if within is None else [data / folder for folder in within if (data / folder).is_dir()]
-    for root, folders, names in chain.from_iterable(
-        os.walk(start, followlinks=True, onerror=_refuse) for start in starts
-    ):
-        status = os.stat(root)
-        identity = (status.st_dev, status.st_ino)
-        if identity in seen:
-            folders.clear()
-            continue
-        seen.add(identity)
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and name != PACKED_FOLDER)
-        yield Path(root), names
+def walk(starts: Iterable[Path], skipped: Collection[str] = ()) -> Iterator[tuple[Path, list[str]]]:
+    """Yield each folder at or below `starts` with the names of its files, sorted.
+
+    Hidden files, hidden folders and folders with a name in `skipped` are left out. Linked folders are followed, and
+    each folder is visited once. Raises FishtuiError if a folder cannot be read.
+    """
+    visited: set[tuple[int, int]] = set()
+    for start in starts:
+        for root, folders, names in os.walk(start, followlinks=True, onerror=_refuse):
+            status = os.stat(root)
+            identity = (status.st_dev, status.st_ino)
+            if identity in visited:
+                folders.clear()
+                continue
+            visited.add(identity)
+            folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in skipped)
+            yield Path(root), sorted(name for name in names if not name.startswith("."))
 
 
 def _refuse(error: OSError) -> None:

@@ -10,8 +10,8 @@ import click
 
 from fishtui.cli.options import Session, shared
 from fishtui.errors import DONE, PARTIAL, MisuseError
+from fishtui.importers.destination import TransferMode
 from fishtui.importers.layouts import LAYOUTS
-from fishtui.importers.place import Mode
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
 HELP = "\n".join(f"  {layout.name:<12} {layout.help}" for layout in LAYOUTS.values())
@@ -30,7 +30,7 @@ HELP = "\n".join(f"  {layout.name:<12} {layout.help}" for layout in LAYOUTS.valu
 @click.option("--speaker", help="Whose clips they are; else SOURCE says, or its folder's name.")
 @click.option(
     "--mode",
-    type=click.Choice(get_args(Mode)),
+    type=click.Choice(get_args(TransferMode)),
     default="auto",
     show_default=True,
     help="How recordings come; auto links, and copies from another file system.",
@@ -71,7 +71,7 @@ def import_(
         layout=layout,
         columns=columns,
         speaker=speaker,
-        mode=cast(Mode, mode),
+        mode=cast(TransferMode, mode),
     )
     status = session.run(
         "import", stage, source=source, data=data, layout=layout, columns=columns, speaker=speaker, mode=mode

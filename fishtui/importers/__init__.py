@@ -1,1 +1,1 @@
-"""Other people's dataset layouts, made into SPEAKER/clip with its transcript."""
+"""Import datasets with other layouts as SPEAKER/clip with transcripts."""

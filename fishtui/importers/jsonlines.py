@@ -1,45 +1,49 @@
-"""JSON Lines: an object a line, with named values."""
+"""JSON Lines: one object per line, with named values."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from fishtui.importers.rows import Malformed, Row, rows_of_lines
+from fishtui.importers.layout import Clips, Columns, ListedClip, Malformed, TableLayout
+from fishtui.importers.lines import clips_of_lines
 from fishtui.importers.tables import find_name
 
 
-def is_json_lines(line: str, columns: Mapping[str, str]) -> bool:
-    """Whether a table's first line begins an object in JSON."""
+def is_json_lines(line: str, columns: Columns) -> bool:
+    """Return True if a table's first line begins a JSON object."""
     return line.lstrip().startswith("{")
 
 
-def read_json_lines(path: Path, columns: Mapping[str, str]) -> Iterator[Row | Malformed]:
-    """Objects with names as tables have them. Raises DataError."""
+def read_json_lines(path: Path, columns: Columns) -> Clips:
+    """Yield the clips of a table whose lines are JSON objects, named as the columns of a table. Raises DataError."""
 
-    def read(where: str, line: str) -> Row | Malformed:
+    def parse(where: str, line: str) -> ListedClip | Malformed:
         content = _object(line)
         if isinstance(content, str):
             return Malformed(where, content)
-        found = {thing: find_name(thing, list(content), columns) for thing in ("audio", "text", "speaker")}
-        values = {thing: content[name] for thing, name in found.items() if name is not None}
-        for thing in ("audio", "text"):
-            if not isinstance(values.get(thing), str):
-                return Malformed(where, f"its {found[thing]} is no text" if found[thing] else f"has no {thing}")
+        names = {meaning: find_name(meaning, list(content), columns) for meaning in ("audio", "text", "speaker")}
+        values = {meaning: content[name] for meaning, name in names.items() if name is not None}
+        for meaning in ("audio", "text"):
+            if not isinstance(values.get(meaning), str):
+                name = names[meaning]
+                return Malformed(where, f"the value of {name} is not text" if name else f"no value for {meaning}")
         speaker = values.get("speaker")
-        return Row(where, values["audio"], values["text"], "" if speaker is None else str(speaker))
+        return ListedClip(where, values["audio"], values["text"], "" if speaker is None else str(speaker))
 
-    return rows_of_lines(path, read)
+    return clips_of_lines(path, parse)
 
 
 def _object(line: str) -> dict[str, Any] | str:
-    """The object that a line holds, or in words why it holds none."""
+    """The object on a line, or the reason why there is none."""
     try:
         content = json.loads(line)
     except RecursionError:
-        return "is nested too deep"
+        return "the JSON is nested too deeply"
     except ValueError as error:
-        return f"is not JSON: {error}"
-    return content if isinstance(content, dict) else "holds no JSON object"
+        return f"not JSON: {error}"
+    return content if isinstance(content, dict) else "not a JSON object"
+
+
+JSON_LINES = TableLayout("jsonl", is_json_lines, read_json_lines, "JSON Lines with named values", named=True)

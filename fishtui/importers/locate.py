@@ -1,4 +1,4 @@
-"""Where the recording lies that a row names."""
+"""Find the recording that a table names."""
 
 from __future__ import annotations
 
@@ -7,56 +7,53 @@ from collections import defaultdict
 from contextlib import suppress
 from pathlib import Path
 
-from fishtui.dataset import AUDIO_EXTENSIONS, FOREIGN_EXTENSIONS
+from fishtui.dataset import AUDIO_EXTENSIONS, EXTENSIONS, FOREIGN_EXTENSIONS
 from fishtui.errors import DataError
+from fishtui.wording import shortened
 
-# Where tables have their audio, seen from the table.
-BESIDE = ("", "wavs", "clips", "audio")
-# Of several recordings with one name, the first of these kinds is taken.
-KINDS = (".wav", ".flac", ".ogg", ".opus", ".mp3")
+# Folders with the audio of a table, relative to the table.
+AUDIO_FOLDERS = ("", "wavs", "clips", "audio")
+# Of several recordings with one name, the first of these formats is used.
+PREFERRED = (".wav", ".flac", ".ogg", ".opus", ".mp3")
+# Longest path in an error, in characters.
+LONGEST_SHOWN = 120
 
 
 class Locator:
-    """Finds recordings by the paths in a table that lies in `folder`; lists each folder once."""
+    """Finds recordings by the paths in a table of `folder`; lists each folder once."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._listed: dict[Path, dict[str, list[str]]] = {}
 
     def find(self, audio: str) -> Path:
-        """The recording that `audio` names, with or without its extension. Raises DataError if there is none."""
+        """Return the recording that `audio` names, with or without its extension. Raises DataError if none exists."""
         for written in dict.fromkeys((audio, audio.replace("\\", "/"))):
-            places = [self._folder / place / written for place in BESIDE]
-            for path in dict.fromkeys(places):
-                # False too for a path that no file can have.
+            paths = list(dict.fromkeys(self._folder / folder / written for folder in AUDIO_FOLDERS))
+            for path in paths:
+                # `os.path` returns False for a path that is not valid; `Path` raises an error.
                 if os.path.isfile(path):
-                    return self._readable(path)
-            for path in dict.fromkeys(places):
+                    return _supported(path)
+            for path in paths:
                 if found := self._by_stem(path):
                     return found
-        raise DataError(f"no recording at {_short(audio)}", "Check the path, and that the file is there.")
-
-    def _readable(self, path: Path) -> Path:
-        extension = path.suffix.lower()
-        if extension not in AUDIO_EXTENSIONS:
-            kind = f"{extension} files" if extension in FOREIGN_EXTENSIONS else "such files"
-            raise DataError(f"{kind} can't be read: {_short(path.name)}", "Convert it to wav or flac.")
-        return path
+        raise DataError(
+            f"recording not found: {shortened(audio, LONGEST_SHOWN)}", "Check the path.", code="recording-not-found"
+        )
 
     def _by_stem(self, path: Path) -> Path | None:
         stem, extension = os.path.splitext(path.name)
-        if extension.lower() not in AUDIO_EXTENSIONS | FOREIGN_EXTENSIONS:
+        if extension.lower() not in EXTENSIONS:
             stem = path.name
         names = self._recordings(path.parent).get(stem)
         if not names:
             return None
-        return path.with_name(min(names, key=lambda name: (KINDS.index(os.path.splitext(name)[1].lower()), name)))
+        return path.with_name(min(names, key=lambda name: (PREFERRED.index(os.path.splitext(name)[1].lower()), name)))
 
     def _recordings(self, folder: Path) -> dict[str, list[str]]:
-        """The recordings in a folder by their names without extension; none if there is no such folder."""
+        """The recordings in a folder by their names without extension; empty if the folder does not exist."""
         if folder not in self._listed:
             recordings: dict[str, list[str]] = defaultdict(list)
-            # A folder that is not there, or can't be, has none.
             with suppress(OSError, ValueError), os.scandir(folder) as entries:
                 for entry in entries:
                     stem, extension = os.path.splitext(entry.name)
@@ -66,5 +63,11 @@ class Locator:
         return self._listed[folder]
 
 
-def _short(text: str) -> str:
-    return text if len(text) <= 120 else f"{text[:119]}…"
+def _supported(path: Path) -> Path:
+    """`path` if its extension is one of a supported audio format. Raises DataError otherwise."""
+    extension, name = path.suffix.lower(), shortened(path.name, LONGEST_SHOWN)
+    if extension in FOREIGN_EXTENSIONS:
+        raise DataError(f"unsupported audio format: {name}", "Convert it to wav or flac.", code="unsupported-audio")
+    if extension not in AUDIO_EXTENSIONS:
+        raise DataError(f"not an audio file: {name}", "Name a wav, flac, mp3, ogg or opus file.", code="not-audio")
+    return path

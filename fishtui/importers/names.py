@@ -1,4 +1,4 @@
-"""Names of speakers and clips, made safe as names of folders and files."""
+"""Turn names of speakers and clips into safe names of folders and files."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ import unicodedata
 from fishtui.dataset import PACKED_FOLDER
 from fishtui.sanitize import HARMFUL
 
-# In bytes, so that a name stays within 200 with a number and an extension behind it.
+# In bytes: with a number and an extension, a name has at most 200.
 LONGEST = 180
 SEPARATORS = re.compile(r"[/\\]")
 
 
 def safe_name(text: str, otherwise: str) -> str:
-    """`text` as the name of a file or folder, or `otherwise` if nothing is left of it.
+    """`text` as the name of a file or folder, `otherwise` if no character of it can be used.
 
-    Composed (NFC), without separators, controls, characters that turn or hide text, and bytes that aren't UTF-8;
-    visible, never `protos`, whose clips nobody would see, and of 180 bytes at most.
+    The name is composed (NFC), has at most 180 bytes, no separators, controls, characters that turn or hide text, or
+    bytes that are not UTF-8; it is not hidden, and not `protos`, which `find_clips` skips.
     """
     name = SEPARATORS.sub("_", HARMFUL.sub("_", unicodedata.normalize("NFC", text)))
     name = name.strip().lstrip(". ").encode()[:LONGEST].decode(errors="ignore").rstrip()
@@ -27,5 +27,5 @@ def safe_name(text: str, otherwise: str) -> str:
 
 
 def numbered(name: str, number: int) -> str:
-    """The first of a name is the name itself, the second `name-2`."""
+    """`name` for number 1, `name-2` for number 2."""
     return name if number == 1 else f"{name}-{number}"

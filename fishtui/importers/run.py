@@ -5,32 +5,43 @@ from __future__ import annotations
 import os
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
 from fishtui.errors import DataError, FishtuiError, MisuseError
-from fishtui.importers.layouts import FOLDER, choose
+from fishtui.importers.destination import (
+    Destination,
+    LocatedClip,
+    SpeakerFolder,
+    TargetDataset,
+    TransferMode,
+    has_text,
+    transfer,
+)
+from fishtui.importers.layout import Clips, Columns, FolderLayout, ListedClip, Malformed
+from fishtui.importers.layouts import choose
 from fishtui.importers.locate import Locator
 from fishtui.importers.names import numbered, safe_name
-from fishtui.importers.place import Dataset, Found, Mode, Place, SpeakerFolder, bring, reads
-from fishtui.importers.rows import Malformed, Row
 from fishtui.importers.tables import KNOWN
 from fishtui.project import Project
 from fishtui.runs.ledger import Ledger
 from fishtui.runs.reporter import Reporter
+from fishtui.wording import suggest
 
 
 @dataclass(frozen=True, slots=True)
 class _Planned:
+    """A clip, its place in the source and in the dataset."""
+
     where: str
-    clip: Found
-    place: Place
+    clip: LocatedClip
+    destination: Destination
 
     @property
     def name(self) -> str:
-        return f"{self.clip.speaker}/{self.place.audio.stem}"
+        return f"{self.clip.speaker}/{self.destination.audio.stem}"
 
 
 def import_clips(
@@ -40,47 +51,38 @@ def import_clips(
     source: Path,
     data: Path,
     layout: str | None = None,
-    columns: Mapping[str, str] | None = None,
+    columns: Columns | None = None,
     speaker: str | None = None,
-    mode: Mode = "auto",
+    mode: TransferMode = "auto",
     dry_run: bool = False,
 ) -> Ledger:
-    """Put the clips of `source`, a table or folder, into `data` as SPEAKER/clip with clip.lab.
+    """Import the clips of `source`, a table or folder, into `data` as SPEAKER/clip with clip.lab.
 
-    `layout` is a name of LAYOUTS (None: told from the source), `columns` says which names stand for audio, text and
-    speaker, `speaker` whose all the clips are, whatever the source says. A clip that is there already is skipped.
-    Nothing is overwritten, and nothing written outside `data`. Raises MisuseError if the layout can't be told, or the
-    source lies in `data`; DataError if the source can't be read.
+    `layout` is a key of `LAYOUTS`, None to detect it; `columns` names the columns for audio, text and speaker;
+    `speaker` replaces the speakers named in the source. Clips that were imported before are skipped, nothing is
+    overwritten, and nothing is written outside `data`. Raises MisuseError if the layout is unknown, or the source is
+    inside `data`; DataError if the source cannot be read.
     """
     columns = columns or {}
     if unknown := set(columns) - set(KNOWN):
-        raise MisuseError(f"there is no column {min(unknown)}", f"It is one of {', '.join(KNOWN)}.")
+        raise MisuseError(
+            f"--column {min(unknown)}: unknown column", suggest(min(unknown), KNOWN), code="unknown-column"
+        )
     chosen, path = choose(source, layout, columns)
-    _refuse_overlap(path, data, walked=chosen.name == FOLDER)
-    reporter.note(f"{project.shown(path)} is read as {chosen.name}: {chosen.help}")
+    is_folder = isinstance(chosen, FolderLayout)
+    _refuse_overlap(path, data, walked=is_folder)
+    reporter.note(f"reading {project.shown(path)} as {chosen.name}: {chosen.help}")
+    base = path if is_folder else path.parent
     ledger = Ledger()
-    base = path if chosen.name == FOLDER else path.parent
-    rows = list(_with_recordings(chosen.read(path, columns), Locator(base), data, ledger))
-    if ledger.total + len(rows) == 0:
-        raise DataError(f"{path} holds no clips", "Give a table with rows, or a folder with recordings.")
-    speakers = _speakers([speaker or row.speaker for row, _ in rows], base.resolve().name)
-    clips = [(row.where, Found(audio, name, row.text)) for (row, audio), name in zip(rows, speakers, strict=True)]
-    how: Counter[str] = Counter()
-    planned = _plan(clips, Dataset(data, _replaced(project, data)), ledger)
-    for number, each in enumerate(planned):
-        if each.place.has_audio and each.place.has_transcript:
-            other = "" if reads(each.place.transcript, each.clip.text) else ", with another transcript"
-            ledger.skip(each.name, f"already there{other}")
-        elif dry_run:
-            ledger.done += 1
-        else:
-            try:
-                how[bring(each.clip, each.place, mode)] += 1
-                ledger.done += 1
-            except FishtuiError as error:
-                ledger.fail(each.where, error.problem)
-        reporter.progress(number + 1, len(planned))
-    ledger.counts = dict(how)
+    located = list(_locate(chosen.clips(path, columns), Locator(base), data, ledger))
+    if ledger.total + len(located) == 0:
+        raise DataError(f"{path}: no clips", "Name a table with rows, or a folder with recordings.", code="no-clips")
+    speakers = _speakers([speaker or clip.speaker for clip, _ in located], base.resolve().name)
+    clips = [
+        (clip.where, LocatedClip(audio, name, clip.text)) for (clip, audio), name in zip(located, speakers, strict=True)
+    ]
+    planned = _plan(clips, TargetDataset(data, _replaced(project, data)), ledger)
+    _transfer_all(planned, mode, dry_run, ledger, reporter)
     reporter.artifact("dataset", data)
     return ledger
 
@@ -88,40 +90,54 @@ def import_clips(
 def _refuse_overlap(source: Path, data: Path, walked: bool) -> None:
     inner, outer = Path(os.path.realpath(source)), Path(os.path.realpath(data))
     if inner.is_relative_to(outer) or (walked and outer.is_relative_to(inner)):
-        raise MisuseError(f"{source} and the dataset {data} overlap", "Import from outside the dataset.")
+        raise MisuseError(
+            f"{source}: overlaps with the dataset {data}", "Import from outside the dataset.", code="overlap"
+        )
     if data.exists() and not data.is_dir():
-        raise MisuseError(f"{data} is no folder", "Name another with --data.")
+        raise MisuseError(f"{data}: not a folder", "Name another folder with --data.", code="not-a-folder")
 
 
-def _with_recordings(
-    rows: Iterable[Row | Malformed], locator: Locator, data: Path, ledger: Ledger
-) -> Iterator[tuple[Row, Path]]:
-    """Each row, its text stripped, with its recording; those that are no clip go into the ledger."""
+def _locate(clips: Clips, locator: Locator, data: Path, ledger: Ledger) -> Iterator[tuple[ListedClip, Path]]:
+    """Yield each clip, its text stripped, with its recording; enter the others in the ledger as failed."""
     dataset = Path(os.path.realpath(data))
-    for row in rows:
-        if isinstance(row, Malformed):
-            ledger.fail(row.where, row.reason)
+    for clip in clips:
+        if isinstance(clip, Malformed):
+            ledger.fail(clip.where, clip.reason)
             continue
-        text = row.text.strip()
         try:
-            text.encode()
-            if not text:
-                raise DataError("its text is empty", "Write what is said.")
-            if not row.audio.strip():
-                raise DataError("it names no recording", "Name one.")
-            audio = locator.find(row.audio.strip())
+            text = _checked_text(clip)
+            audio = locator.find(_checked_audio(clip))
             if Path(os.path.realpath(audio)).is_relative_to(dataset):
-                raise DataError("its recording lies in the dataset itself", "Leave it out.")
-        except UnicodeEncodeError:
-            ledger.fail(row.where, "its text holds half of a surrogate pair")
+                raise DataError(
+                    "the recording is inside the dataset", "Remove it from the source.", code="inside-dataset"
+                )
         except DataError as error:
-            ledger.fail(row.where, error.problem)
+            ledger.fail(clip.where, error.problem)
         else:
-            yield Row(row.where, row.audio, text, row.speaker), audio
+            yield ListedClip(clip.where, clip.audio, text, clip.speaker), audio
+
+
+def _checked_text(clip: ListedClip) -> str:
+    """The stripped text of a clip. Raises DataError if it is empty or has no UTF-8 form."""
+    text = clip.text.strip()
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise DataError("the text contains half of a surrogate pair", "Correct the text.", code="bad-text") from error
+    if not text:
+        raise DataError("the text is empty", "Write the spoken words.", code="empty-transcript")
+    return text
+
+
+def _checked_audio(clip: ListedClip) -> str:
+    """The path of a clip's recording as written. Raises DataError if it is empty."""
+    if not clip.audio.strip():
+        raise DataError("no recording is named", "Name the recording.", code="no-recording")
+    return clip.audio.strip()
 
 
 def _speakers(names: Iterable[str], otherwise: str) -> Iterator[str]:
-    """A folder's name for each speaker's name, never one for two speakers; `otherwise` where there is no name."""
+    """Yield the folder of each speaker, different for different names; `otherwise` is the name of unnamed ones."""
     folders: dict[str, str] = {}
     taken: set[str] = set()
     for name in names:
@@ -134,7 +150,7 @@ def _speakers(names: Iterable[str], otherwise: str) -> Iterator[str]:
 
 
 def _replaced(project: Project, data: Path) -> dict[str, set[str]]:
-    """The hashes of what edits have replaced, by path: an edited clip is still the one that was imported."""
+    """The hashes of content that edits replaced, by path, so that an edited clip is still recognized."""
     replaced: dict[str, set[str]] = defaultdict(set)
     if project.catalog.exists():
         from fishtui.catalog.store import Catalog
@@ -145,16 +161,38 @@ def _replaced(project: Project, data: Path) -> dict[str, set[str]]:
     return replaced
 
 
-def _plan(clips: Iterable[tuple[str, Found]], dataset: Dataset, ledger: Ledger) -> list[_Planned]:
-    """Each clip's place, in the order of the clips; those whose folder can't be used go into the ledger."""
-    usable: list[tuple[str, Found, SpeakerFolder]] = []
+def _plan(clips: Iterable[tuple[str, LocatedClip]], dataset: TargetDataset, ledger: Ledger) -> list[_Planned]:
+    """Return each clip with its destination, in order; enter clips with an unusable folder in the ledger."""
+    usable: list[tuple[str, LocatedClip, SpeakerFolder]] = []
     for where, clip in clips:
         try:
             usable.append((where, clip, dataset.folder(clip.speaker)))
         except FishtuiError as error:
             ledger.fail(where, error.problem)
-    matching = [folder.matching(clip) for _, clip, folder in usable]
+    existing = [folder.existing(clip) for _, clip, folder in usable]
     return [
-        _Planned(where, clip, place or folder.place(clip))
-        for (where, clip, folder), place in zip(usable, matching, strict=True)
+        _Planned(where, clip, destination or folder.new(clip))
+        for (where, clip, folder), destination in zip(usable, existing, strict=True)
     ]
+
+
+def _transfer_all(
+    planned: Sequence[_Planned], mode: TransferMode, dry_run: bool, ledger: Ledger, reporter: Reporter
+) -> None:
+    """Write the clips that the dataset does not have yet; enter all in the ledger, with counts by kind of transfer."""
+    kinds: Counter[str] = Counter()
+    for number, each in enumerate(planned):
+        destination = each.destination
+        if destination.has_audio and destination.has_transcript:
+            same = has_text(destination.transcript, each.clip.text)
+            ledger.skip(each.name, "already imported" if same else "already imported, with another transcript")
+        elif dry_run:
+            ledger.done += 1
+        else:
+            try:
+                kinds[transfer(each.clip, destination, mode)] += 1
+                ledger.done += 1
+            except FishtuiError as error:
+                ledger.fail(each.where, error.problem)
+        reporter.progress(number + 1, len(planned))
+    ledger.counts = dict(kinds)

@@ -23,10 +23,10 @@ from fishtui.catalog.actions import edit, review
 from fishtui.catalog.scan import scan
 from fishtui.catalog.store import Catalog
 from fishtui.codes import encode_codes
-from fishtui.errors import FishtuiError
 from fishtui.files import exclusive
 from fishtui.runs.reporter import Reporter
 from tests.builders import command, fishtui, project, tone, write_clip, write_codes
+from tests.expecting import failing
 
 
 def test_clips_are_found_with_what_their_files_say(dataset) -> None:
@@ -300,7 +300,7 @@ def test_readers_and_reviewers_work_while_a_scan_is_held_up(dataset) -> None:
 
 
 def test_a_missing_dataset_is_an_error(tmp_path: Path) -> None:
-    with Catalog(project(tmp_path), tmp_path / "nowhere") as catalog, pytest.raises(FishtuiError, match="no folder"):
+    with Catalog(project(tmp_path), tmp_path / "nowhere") as catalog, failing("not-a-folder"):
         scan(catalog, module.Settings(), Reporter())
 
 

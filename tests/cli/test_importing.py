@@ -17,13 +17,13 @@ def test_import_ends_in_a_ledger_and_may_be_repeated(tmp_path: Path) -> None:
         assert result.returncode == 3, result.stderr
         ledger = json.loads(result.stdout.splitlines()[-1])["ledger"]
         assert (ledger["total"], ledger["done"], len(ledger["skipped"])) == (2, done, skipped)
-        assert ledger["failed"] == [{"item": "list.csv:3", "reason": "no recording at b"}]
+        assert ledger["failed"] == [{"item": "list.csv:3", "reason": "recording not found: b"}]
     assert imported(tmp_path) == {"Anna/a.wav": "Hallo <a.wav>"}
 
 
 def test_wrong_use_is_said_with_what_to_do(tmp_path: Path) -> None:
     for arguments, word in (
-        (("nowhere",), "there is no nowhere"),
+        (("nowhere",), "nowhere: no such file or folder"),
         ((".", "--column", "text"), "--column text=sentence"),
         ((".", "--column", "x=y"), "audio, text, speaker"),
         ((".",), "--layout"),

@@ -1,4 +1,4 @@
-"""Sources to import from, in small. Recordings are only carried, never decoded, so any bytes will do."""
+"""Small sources to import from. Recordings are transferred but never decoded, so they can hold any bytes."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from tests.builders import project, snapshot
 
 
 def recording(path: Path, content: str = "") -> Path:
-    """A file that stands for a recording; its content tells it from others."""
+    """Write a file in place of a recording; its content identifies it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes((content or path.name).encode("utf-8", "surrogateescape"))
     return path
 
 
 def table(path: Path, *lines: str) -> Path:
-    """A table of these lines."""
+    """Write a table of these lines."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes("".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape"))
     return path
@@ -32,17 +32,17 @@ def run(root: Path, source: Path, **options: Any) -> Ledger:
 
 
 def imported(root: Path) -> dict[str, str]:
-    """The clips in the dataset of the project in `root`: each one's transcript, and what its recording holds."""
-    content = {name: held.decode("utf-8", "surrogateescape") for name, held in snapshot(root / "data").items()}
+    """The clips in the dataset of the project in `root`: transcript and content of the recording, by name."""
+    files = {name: content.decode("utf-8", "surrogateescape") for name, content in snapshot(root / "data").items()}
     clips = {}
-    for name, held in content.items():
+    for name, content in files.items():
         if not name.endswith(".lab"):
-            transcript = content[str(Path(name).with_suffix(".lab"))]
-            clips[name] = f"{transcript} <{held}>"
-    assert len(content) == 2 * len(clips)
+            transcript = files[str(Path(name).with_suffix(".lab"))]
+            clips[name] = f"{transcript} <{content}>"
+    assert len(files) == 2 * len(clips)
     return clips
 
 
 def failures(ledger: Ledger) -> dict[str, str]:
-    """Why items failed, by where they stand."""
+    """The reasons why items failed, by item."""
     return {entry.item: entry.reason for entry in ledger.failed}

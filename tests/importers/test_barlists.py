@@ -27,10 +27,10 @@ def test_ljspeech(tmp_path: Path) -> None:
         "LJSpeech-1.1/LJ001-0003.wav": "Two fields <LJ001-0003.wav>",
     }
     assert failures(ledger) == {
-        "metadata.csv:4": "no recording at LJ001-0004",
-        "metadata.csv:5": "fields between bars: 1, where id|text|normalized text has 2 or 3",
-        "metadata.csv:6": "fields between bars: 4, where id|text|normalized text has 2 or 3",
-        "metadata.csv:7": "its text is empty",
+        "metadata.csv:4": "recording not found: LJ001-0004",
+        "metadata.csv:5": "1 fields between bars; id|text|normalized text has 2 or 3",
+        "metadata.csv:6": "4 fields between bars; id|text|normalized text has 2 or 3",
+        "metadata.csv:7": "the text is empty",
     }
     assert (ledger.total, ledger.done) == (7, 3)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from tests.importers.builders import failures, imported, recording, run
 
 
-def test_recordings_with_their_transcripts_beside_them(tmp_path: Path) -> None:
+def test_recordings_with_transcripts_next_to_them(tmp_path: Path) -> None:
     source = tmp_path / "Anna's voice"
     for name, ending, text in [
         ("1.wav", ".txt", "\ufeffOne.\n"),
@@ -31,10 +31,10 @@ def test_recordings_with_their_transcripts_beside_them(tmp_path: Path) -> None:
         "bert/3-2.wav": "Three again. <3.wav>",
     }
     assert {where: reason.partition(":")[0] for where, reason in failures(ledger).items()} == {
-        "phone.m4a": ".m4a files can't be read",
+        "phone.m4a": "unsupported audio format",
         "latin.wav": "the transcript is not UTF-8",
         "empty.wav": "the transcript is empty",
-        "silent.wav": "no transcript beside it",
+        "silent.wav": "no transcript",
     }
     assert ledger.total == 8
 

@@ -11,13 +11,14 @@ from hypothesis import strategies as st
 from fishtui.catalog.store import Catalog
 from fishtui.errors import DataError, FishtuiError, MisuseError
 from fishtui.files import hash_file, write_bytes
-from fishtui.importers import place
+from fishtui.importers import destination
 from tests.builders import project, snapshot
+from tests.expecting import failing
 from tests.importers.builders import failures, imported, recording, run, table
 
 
 def source_of(folder: Path, clips: int = 5) -> Path:
-    """A list of clips, all of whose recordings have one name, by two speakers."""
+    """Write a list of clips of two speakers, whose recordings all have the same name."""
     lines = []
     for number in range(clips):
         recording(folder / str(number) / "x.wav", f"recording {number}")
@@ -35,7 +36,7 @@ WHOLE = {
 
 
 @pytest.mark.parametrize("mode", ["auto", "link", "symlink", "copy"])
-def test_clips_come_once_by_every_mode(tmp_path: Path, mode: str) -> None:
+def test_clips_are_imported_once_in_every_mode(tmp_path: Path, mode: str) -> None:
     source = source_of(tmp_path / "in")
     before = snapshot(tmp_path / "in")
     assert run(tmp_path, source, mode=mode, dry_run=True).done == 5
@@ -50,12 +51,12 @@ def test_clips_come_once_by_every_mode(tmp_path: Path, mode: str) -> None:
     for again in ("auto", "link", "symlink", "copy"):
         ledger = run(tmp_path, source, mode=again)
         assert (ledger.total, ledger.done) == (5, 0)
-        assert ledger.skipped_by_reason() == {"already there": 5}
+        assert ledger.skipped_by_reason() == {"already imported": 5}
     assert imported(tmp_path) == WHOLE
     assert snapshot(tmp_path / "in") == before
 
 
-def test_where_links_are_not_to_be_had_auto_copies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_copies_if_links_fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise OSError(18, "Invalid cross-device link")
 
@@ -69,12 +70,12 @@ def test_where_links_are_not_to_be_had_auto_copies(tmp_path: Path, monkeypatch: 
 
 
 class Killed(BaseException):
-    """What a kill looks like from inside: nothing is tidied up after it."""
+    """A kill as seen by the process: nothing is cleaned up after it."""
 
 
 @pytest.mark.parametrize("mode", ["link", "copy"])
 @pytest.mark.parametrize("moment", range(11))
-def test_an_import_that_was_killed_goes_on_to_the_same_end(
+def test_a_killed_import_continues_to_the_same_result(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str, moment: int
 ) -> None:
     source = source_of(tmp_path / "in")
@@ -91,8 +92,8 @@ def test_an_import_that_was_killed_goes_on_to_the_same_end(
         return step
 
     with monkeypatch.context() as patch:
-        patch.setattr(place, "write_text", killing(place.write_text))
-        patch.setattr(place, "_bring_audio", killing(place._bring_audio))
+        patch.setattr(destination, "write_text", killing(destination.write_text))
+        patch.setattr(destination, "_transfer_audio", killing(destination._transfer_audio))
         if moment < 10:
             with pytest.raises(Killed):
                 run(tmp_path, source, mode=mode)
@@ -106,7 +107,7 @@ def test_an_import_that_was_killed_goes_on_to_the_same_end(
     assert (ledger.done, len(ledger.skipped)) == (5 - moment // 2, moment // 2)
 
 
-def test_rows_that_come_later_or_in_another_order_get_places_beside_the_others(tmp_path: Path) -> None:
+def test_later_rows_and_another_order_keep_earlier_destinations(tmp_path: Path) -> None:
     source = source_of(tmp_path / "in")
     lines = source.read_text().splitlines()
     missing = tmp_path / "in" / "1" / "x.wav"
@@ -121,31 +122,31 @@ def test_rows_that_come_later_or_in_another_order_get_places_beside_the_others(t
     assert len(imported(tmp_path)) == 5
 
 
-def test_what_is_there_is_never_overwritten(tmp_path: Path) -> None:
+def test_existing_files_are_never_overwritten(tmp_path: Path) -> None:
     source = source_of(tmp_path / "in", clips=2)
-    mine = {"anna/x.lab": "My own.", "anna/x-2.npy": "codes", "anna/x-3.flac": "mine", "bert": "no folder"}
+    mine = {"anna/x.lab": "My own.", "anna/x-2.npy": "codes", "anna/x-3.flac": "mine", "bert": "a file"}
     for name, content in mine.items():
         path = tmp_path / "data" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content)
     ledger = run(tmp_path, source)
-    assert failures(ledger) == {"all.list:1": f"{tmp_path / 'data' / 'bert'} is no folder"}
+    assert failures(ledger) == {"all.list:1": f"{tmp_path / 'data' / 'bert'}: not a folder"}
     held = {name: content.decode() for name, content in snapshot(tmp_path / "data").items()}
     assert held == mine | {"anna/x-4.lab": "Sentence 1.", "anna/x-4.wav": "recording 1"}
 
 
-def test_a_transcript_that_was_changed_stays_and_a_lost_one_comes_back(tmp_path: Path) -> None:
+def test_a_changed_transcript_stays_and_a_lost_one_is_restored(tmp_path: Path) -> None:
     source = source_of(tmp_path / "in")
     run(tmp_path, source)
     (tmp_path / "data" / "anna" / "x.lab").write_text("Corrected.")
     (tmp_path / "data" / "anna" / "x-2.lab").unlink()
     ledger = run(tmp_path, source)
     assert ledger.counts == {"completed": 1}
-    assert ledger.skipped_by_reason() == {"already there": 3, "already there, with another transcript": 1}
+    assert ledger.skipped_by_reason() == {"already imported": 3, "already imported, with another transcript": 1}
     assert imported(tmp_path) == WHOLE | {"anna/x.wav": "Corrected. <recording 1>"}
 
 
-def test_a_clip_whose_recording_was_edited_does_not_come_again(tmp_path: Path) -> None:
+def test_a_clip_with_an_edited_recording_is_not_imported_again(tmp_path: Path) -> None:
     source = source_of(tmp_path / "in", clips=1)
     run(tmp_path, source)
     edited = tmp_path / "data" / "bert" / "x.wav"
@@ -157,8 +158,8 @@ def test_a_clip_whose_recording_was_edited_does_not_come_again(tmp_path: Path) -
             (hash_file(edited),),
         )
     write_bytes(edited, b"edited")
-    assert run(tmp_path, source).skipped_by_reason() == {"already there": 1}
-    recording(tmp_path / "in" / "0" / "x.wav", "recorded anew")
+    assert run(tmp_path, source).skipped_by_reason() == {"already imported": 1}
+    recording(tmp_path / "in" / "0" / "x.wav", "a new recording")
     assert run(tmp_path, source).done == 1
     assert list(imported(tmp_path)) == ["bert/x-2.wav", "bert/x.wav"]
 
@@ -182,19 +183,19 @@ def test_speakers_are_never_mixed(tmp_path: Path) -> None:
     assert len(list((tmp_path / "other" / "all").glob("a*.wav"))) == 7
 
 
-def test_a_speaker_that_is_a_link_leads_nowhere_outside(tmp_path: Path) -> None:
+def test_a_linked_speaker_never_leads_outside(tmp_path: Path) -> None:
     source = source_of(tmp_path / "in")
     (tmp_path / "outside").mkdir()
     (tmp_path / "data" / "carl").mkdir(parents=True)
     (tmp_path / "data" / "anna").symlink_to(tmp_path / "outside")
     (tmp_path / "data" / "bert").symlink_to("carl")
     ledger = run(tmp_path, source)
-    assert set(failures(ledger).values()) == {f"{tmp_path / 'data' / 'anna'} leads out of the dataset"}
+    assert set(failures(ledger).values()) == {f"{tmp_path / 'data' / 'anna'}: a link to a folder outside the dataset"}
     assert snapshot(tmp_path / "outside") == {}
     assert list(imported(tmp_path)) == ["carl/x-2.wav", "carl/x.wav"]
 
 
-def test_two_names_of_one_folder_share_its_places(tmp_path: Path) -> None:
+def test_two_names_of_one_folder_share_its_destinations(tmp_path: Path) -> None:
     source = source_of(tmp_path / "in")
     (tmp_path / "data" / "bert").mkdir(parents=True)
     (tmp_path / "data" / "anna").symlink_to("bert")
@@ -207,27 +208,25 @@ def test_source_and_dataset_may_not_overlap(tmp_path: Path) -> None:
     data = tmp_path / "in" / "data"
     recording(data / "anna" / "a.wav").with_suffix(".lab").write_text("Hi")
     for source in (data, data / "anna", tmp_path / "in"):
-        with pytest.raises(MisuseError, match="overlap"):
+        with failing("overlap", MisuseError):
             run(tmp_path, source, data=data)
     source = table(tmp_path / "in" / "x.csv", "path,text", "data/anna/a.wav,Hi")
-    assert failures(run(tmp_path, source, data=data)) == {"x.csv:2": "its recording lies in the dataset itself"}
-    with pytest.raises(MisuseError, match="no folder"):
+    assert failures(run(tmp_path, source, data=data)) == {"x.csv:2": "the recording is inside the dataset"}
+    with failing("not-a-folder", MisuseError):
         run(tmp_path, source, data=tmp_path / "in" / "data" / "anna" / "a.lab")
 
 
 def test_a_source_without_clips_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="holds no clips"):
+    with failing("no-clips", DataError):
         run(tmp_path, table(tmp_path / "x.csv", "path,text"))
 
 
-def test_a_dataset_that_cannot_be_written_is_said_for_each_clip(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_disk_is_reported_for_each_clip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
-        raise FishtuiError("the disk is full")
+        raise FishtuiError("the disk is full", code="cannot-write")
 
     source = source_of(tmp_path / "in")
-    monkeypatch.setattr(place, "_bring_audio", full)
+    monkeypatch.setattr(destination, "_transfer_audio", full)
     ledger = run(tmp_path, source)
     assert set(failures(ledger).values()) == {"the disk is full"}
     assert snapshot(tmp_path / "data") == {}
@@ -249,7 +248,7 @@ recordings = st.sampled_from(["a.wav", "sub/a.wav", "wavs/ \u202eb.mp3", "..c.fl
     ),
     mode=st.sampled_from(["auto", "symlink", "copy"]),
 )
-def test_no_table_makes_it_write_outside_the_dataset(
+def test_no_table_writes_outside_the_dataset(
     tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, str, str]], rest: list[str], mode: str
 ) -> None:
     around = tmp_path_factory.mktemp("around")
@@ -273,7 +272,7 @@ def test_no_table_makes_it_write_outside_the_dataset(
 
 
 def outside(around: Path) -> dict[str, tuple[bytes, ...]]:
-    """All there is but for the dataset: what kind of thing, and what it holds."""
+    """Kind and content of everything outside the dataset."""
     found = {}
     for root, folders, names in os.walk(around):
         folders[:] = [name for name in folders if Path(root, name) != around / "project" / "data"]

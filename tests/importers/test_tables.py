@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fishtui.importers.rows import Row
+from fishtui.importers.layout import ListedClip
 from fishtui.importers.tables import MOST_LINES, read_table
 from tests.importers.builders import failures, imported, recording, run, table
 
@@ -33,12 +33,12 @@ def test_csv_with_quotes_and_line_ends_in_them(tmp_path: Path) -> None:
         "S2/c.flac": "Other kind <c.flac>",
     }
     assert failures(ledger) == {
-        "x.csv:5": "fields: 2, where the first line names 3",
-        "x.csv:7": "it names no recording",
+        "x.csv:5": "fields: 2, but the first line names 3",
+        "x.csv:7": "no recording is named",
     }
 
 
-def test_a_quote_that_is_not_closed_costs_only_its_line(tmp_path: Path) -> None:
+def test_an_unclosed_quote_loses_only_its_line(tmp_path: Path) -> None:
     for name in "abcd":
         recording(tmp_path / "in" / f"{name}.wav")
     source = table(
@@ -61,7 +61,7 @@ def test_a_quote_that_is_not_closed_costs_only_its_line(tmp_path: Path) -> None:
     assert "not closed" in reasons[f"x.csv:{MOST_LINES + 11}"]
 
 
-def test_tabs_and_bars_take_quotes_as_they_are(tmp_path: Path) -> None:
+def test_quotes_are_plain_characters_between_tabs_and_bars(tmp_path: Path) -> None:
     for name in "abc":
         recording(tmp_path / "in" / f"{name}.wav")
     source = table(
@@ -92,16 +92,16 @@ def test_common_voice(tmp_path: Path) -> None:
     table(corpus / "train.tsv", "client_id\tpath\tsentence_id\tsentence\tup_votes\tdown_votes")
     ledger = run(tmp_path, corpus)
     assert imported(tmp_path) == {f"{speaker}/common_voice_ar_1.mp3": "افتح النافذة <common_voice_ar_1.mp3>"}
-    assert failures(ledger) == {"validated.tsv:3": "no recording at common_voice_ar_2.mp3"}
+    assert failures(ledger) == {"validated.tsv:3": "recording not found: common_voice_ar_2.mp3"}
 
 
 @pytest.mark.parametrize("delimiter", [",", ";"])
 @given(rows=st.lists(st.lists(st.text(st.characters(codec="utf-8")), min_size=3, max_size=3)))
-def test_what_a_csv_writer_writes_is_read_again(
+def test_any_csv_is_read_as_written(
     tmp_path_factory: pytest.TempPathFactory, delimiter: str, rows: list[list[str]]
 ) -> None:
     path = tmp_path_factory.mktemp("table") / "x.csv"
     with path.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file, delimiter=delimiter).writerows([["path", "speaker", "text"], *rows])
-    found = [(row.audio, row.speaker, row.text) for row in read_table(path, {}) if isinstance(row, Row)]
+    found = [(row.audio, row.speaker, row.text) for row in read_table(path, {}) if isinstance(row, ListedClip)]
     assert found == [tuple(row) for row in rows]

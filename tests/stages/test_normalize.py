@@ -14,6 +14,7 @@ from fishtui.runs.reporter import Reporter
 from fishtui.settings import NormalizeSettings
 from fishtui.stages.normalize import normalize
 from tests.builders import project, snapshot, tone, write_clip
+from tests.expecting import failing
 
 SETTINGS = NormalizeSettings(workers=1)
 
@@ -77,7 +78,7 @@ def test_what_cannot_be_normalized_is_in_the_ledger(tmp_path: Path) -> None:
         "anna/silent": "silent",
         "anna/cut": "the file is cut short",
         "anna/twice": "twice.flac, twice.wav share one name",
-        "anna/phone": ".m4a files can't be read",
+        "anna/phone": "unsupported audio format .m4a",
         "anna/surround": "can't be measured or written",
         "anna/circle": "cannot read",
         "anna/waits": "cannot read the transcript",
@@ -153,7 +154,7 @@ def test_clean_never_takes_a_project(tmp_path: Path, target: str) -> None:
 
 
 def test_nothing_to_normalize_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(FishtuiError, match="no folder"):
+    with failing("not-a-folder"):
         run(tmp_path)
     (tmp_path / "raw").mkdir()
     with pytest.raises(FishtuiError, match="no audio"):
