@@ -1,4 +1,4 @@
-"""A folder of packed shards: its manifest, and whether it is whole."""
+"""A folder of packed shards: its manifest, and its replacement by a new packing."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from fishtui.files import discard, write_text
 from fishtui.shards.split import VALIDATION
 
 MANIFEST = "manifest.jsonl"
-# Where the next packing is written before it takes the place of the last one.
+# The folder in which the next packing is written before it replaces the last one.
 STAGING = ".packing"
-# There while one packing takes the place of another: the folder then holds some of both.
+# Exists while one packing replaces another: the folder then contains shards of both.
 MARKER = ".installing"
 
 
 class ManifestEntry(TypedDict):
-    """Where a clip went: numbers from 0 of the shard, the message in it and the sentence in that; its split."""
+    """The position of a clip (shard, message in it, sentence in that, all from 0), and its split."""
 
     clip: str
     speaker: str
@@ -40,29 +40,31 @@ def write_manifest(path: Path, entries: Iterable[ManifestEntry]) -> None:
 
 
 def read_manifest(folder: Path) -> list[ManifestEntry]:
-    """The manifest of a folder of shards, empty if it has none. Raises DataError if it is damaged."""
+    """Return the manifest of a folder of shards, empty if it has none. Raises DataError if it is damaged."""
     path = folder / MANIFEST
     try:
-        # Not msgspec's own reader: names that aren't UTF-8 stand as lone surrogates, which it refuses.
+        # msgspec's own reader refuses the lone surrogates of names that are not UTF-8.
         return [msgspec.convert(json.loads(line), ManifestEntry) for line in path.read_bytes().splitlines()]
     except FileNotFoundError:
         return []
     except (msgspec.MsgspecError, ValueError) as error:
-        raise DataError(f"{path} is damaged", "Pack again with `fishtui pack`.") from error
+        raise DataError(f"{path}: damaged", "Pack again with `fishtui pack`.", code="damaged-manifest") from error
 
 
 def shard_paths(folder: Path) -> list[Path]:
-    """The shards of a folder, in order. Raises DataError if there are none, or two packings are mixed."""
+    """Return the shards of a folder, in order. Raises DataError if there are none, or two packings are mixed."""
     if (folder / MARKER).exists():
-        raise DataError(f"packing into {folder} was broken off", "Finish it with `fishtui pack`.")
+        raise DataError(
+            f"{folder}: the packing is not complete", "Run `fishtui pack` again.", code="incomplete-packing"
+        )
     paths = sorted(folder.glob("*.protos"))
     if not paths:
-        raise DataError(f"{folder} holds no shards", "Make them with `fishtui pack`.")
+        raise DataError(f"{folder}: no shards", "Create them with `fishtui pack`.", code="no-shards")
     return paths
 
 
-def held_out_before(folder: Path) -> frozenset[str]:
-    """The clips that the last packing held out; none if it left no manifest that can be read."""
+def previous_validation(folder: Path) -> frozenset[str]:
+    """Return the validation clips of the last packing; none if its manifest is missing or damaged."""
     try:
         return frozenset(entry["clip"] for entry in read_manifest(folder) if entry["split"] == VALIDATION)
     except DataError:
@@ -70,9 +72,9 @@ def held_out_before(folder: Path) -> frozenset[str]:
 
 
 def install(folder: Path) -> list[Path]:
-    """Put the complete packing in the staging folder in place of the last one, its manifest last.
+    """Replace the last packing by the complete one in the staging folder, its manifest last; return the shards.
 
-    While this goes on a marker tells readers, who then refuse the mixture.
+    Meanwhile a marker exists, and readers refuse the mixture.
     """
     staging, marker = folder / STAGING, folder / MARKER
     marker.touch()

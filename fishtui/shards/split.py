@@ -1,4 +1,4 @@
-"""Which clips are held out for validation: a choice that stays when clips are added."""
+"""The choice of clips for validation, which stays the same when clips are added."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from collections.abc import Iterable
 
 TRAIN = "train"
 VALIDATION = "validation"
-# A speaker with this many clips has at least one held out.
+# A speaker with this many clips has at least one in validation.
 ENOUGH_CLIPS = 10
 
 
-def held_out(clips: Iterable[tuple[str, str]], share: float, before: frozenset[str] = frozenset()) -> set[str]:
-    """The names held out of `clips`, pairs of speaker and clip name.
+def choose_validation(clips: Iterable[tuple[str, str]], share: float, before: frozenset[str] = frozenset()) -> set[str]:
+    """Return the names of the validation clips among `clips`, pairs of speaker and clip name.
 
-    A clip is held out if the hash of its name falls below `share`. A speaker with enough clips and none held out gives
-    the one of lowest hash to stand in, and one that stood in `before` goes on to. A share of 0 holds out none.
+    A clip is chosen if the hash of its name is below `share`. If this chooses none of a speaker with enough clips,
+    the clip with the lowest hash is chosen as a substitute; a substitute in `before` stays one. A share of 0 chooses
+    none.
     """
     if share == 0:
         return set()
@@ -26,10 +27,10 @@ def held_out(clips: Iterable[tuple[str, str]], share: float, before: frozenset[s
     chosen: set[str] = set()
     for names in by_speaker.values():
         by_hash = {name for name in names if _unit_hash(name) < share}
-        stood_in = [name for name in names if name in before and name not in by_hash]
-        if stood_in:
-            # Several only if the share was larger before.
-            by_hash.add(min(stood_in, key=_unit_hash))
+        substitutes = [name for name in names if name in before and name not in by_hash]
+        if substitutes:
+            # There are several only if the share was larger before.
+            by_hash.add(min(substitutes, key=_unit_hash))
         elif not by_hash and len(names) >= ENOUGH_CLIPS:
             by_hash.add(min(names, key=_unit_hash))
         chosen |= by_hash
@@ -37,6 +38,6 @@ def held_out(clips: Iterable[tuple[str, str]], share: float, before: frozenset[s
 
 
 def _unit_hash(name: str) -> float:
-    """A number in [0, 1) that depends on the name alone."""
+    """A number in [0, 1) that depends only on the name."""
     digest = hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()
     return int.from_bytes(digest[:8]) / 2**64

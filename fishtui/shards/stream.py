@@ -16,13 +16,13 @@ from fishtui.shards.text_data_pb2 import Semantics, Sentence, TextData
 
 LENGTH = struct.Struct("<I")
 SOURCE = "folder"
-# A message grows to about this and another one of the same speaker begins.
+# A message that reaches this size is closed, and the speaker continues in another one.
 MESSAGE_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
-class Placed:
-    """Where a sentence lies: shard number, message in that shard, sentence in that message, all from 0."""
+class Position:
+    """The position of a sentence: shard number, message in that shard, sentence in that message, all from 0."""
 
     shard: int
     message: int
@@ -31,7 +31,7 @@ class Placed:
 
 @dataclass(frozen=True)
 class StoredSentence:
-    """One clip as a shard holds it; `codes` is int16 of shape (codebooks, T)."""
+    """One clip in a shard; `codes` is int16 of shape (codebooks, T)."""
 
     speaker: str
     text: str
@@ -39,12 +39,12 @@ class StoredSentence:
 
 
 def encode_sentence(text: str, codes: np.ndarray) -> bytes:
-    """A serialised `Sentence`; `codes` is an integer array of shape (codebooks, T)."""
+    """Return a serialized `Sentence`; `codes` is an integer array of shape (codebooks, T)."""
     return Sentence(texts=[text], semantics=[Semantics(values=row) for row in codes.tolist()]).SerializeToString()
 
 
 class ShardWriter:
-    """Writes sentences, already serialised, into shards `00000000.protos`, … of a folder."""
+    """Writes serialized sentences into shards `00000000.protos`, … of a folder."""
 
     def __init__(self, folder: Path, shard_bytes: int) -> None:
         self.paths: list[Path] = []
@@ -56,8 +56,8 @@ class ShardWriter:
         self._sentences: list[bytes] = []
         self._message_bytes = 0
 
-    def add(self, speaker: str, sentence: bytes) -> Placed:
-        """Append one sentence; sentences of a speaker must come together. Returns where it will lie."""
+    def add(self, speaker: str, sentence: bytes) -> Position:
+        """Append one sentence and return its position. The sentences of a speaker must be added in succession."""
         if speaker != self._speaker or self._message_bytes >= MESSAGE_BYTES:
             self._close_message()
             self._speaker = speaker
@@ -65,7 +65,7 @@ class ShardWriter:
             self._file = self._open_shard()
         self._sentences.append(sentence)
         self._message_bytes += len(sentence)
-        return Placed(len(self.paths) - 1, self._messages, len(self._sentences) - 1)
+        return Position(len(self.paths) - 1, self._messages, len(self._sentences) - 1)
 
     def close(self) -> None:
         """Finish the last message and shard."""
@@ -81,7 +81,7 @@ class ShardWriter:
     def _close_message(self) -> None:
         if self._file is None or not self._sentences:
             return
-        # Serialised submessages are concatenated instead of parsed again: field 4, length-delimited.
+        # Serialized submessages are concatenated, which saves parsing them: field 4, length-delimited.
         head = TextData(source=SOURCE, name=self._speaker).SerializeToString()
         body = b"".join(b"\x22" + _varint(len(sentence)) + sentence for sentence in self._sentences)
         self._file.write(LENGTH.pack(len(head) + len(body)) + head + body)
@@ -107,39 +107,39 @@ def _varint(value: int) -> bytes:
 
 
 def read_messages(path: Path) -> Iterator[TextData]:
-    """The messages of a shard. Raises DataError if it is cut short or no shard."""
+    """Yield the messages of a shard. Raises DataError if it is truncated or damaged."""
     with path.open("rb") as file:
         number = 0
         while head := file.read(LENGTH.size):
             content = file.read(LENGTH.unpack(head)[0]) if len(head) == LENGTH.size else b""
             if len(head) < LENGTH.size or len(content) < LENGTH.unpack(head)[0]:
-                raise DataError(f"{path} is cut short in message {number}", "Pack again with `fishtui pack`.")
+                raise DataError(
+                    f"{path}: truncated in message {number}", "Pack again with `fishtui pack`.", code="truncated-shard"
+                )
             try:
                 yield TextData.FromString(content)
             except DecodeError as error:
-                raise DataError(f"{path}: message {number} is damaged", "Pack again with `fishtui pack`.") from error
+                raise _damaged(path, f"message {number} is damaged") from error
             number += 1
 
 
-def read_sentences(paths: Sequence[Path]) -> Iterator[tuple[Placed, StoredSentence]]:
-    """Every sentence of the shards, in order; one without codes has none of shape (0, 0).
+def read_sentences(paths: Sequence[Path]) -> Iterator[tuple[Position, StoredSentence]]:
+    """Yield every sentence of the shards, in order; the codes of one without any have shape (0, 0).
 
-    Raises DataError if rows of codes differ in length.
+    Raises DataError if a shard is damaged, its rows of codes differ in length, or its values are not codes.
     """
     for shard, path in enumerate(paths):
         for number, message in enumerate(read_messages(path)):
             for index, sentence in enumerate(message.sentences):
                 rows = [np.fromiter(row.values, np.int64, len(row.values)) for row in sentence.semantics]
                 if len({len(row) for row in rows}) > 1:
-                    raise DataError(
-                        f"{path}: sentence {index} of message {number} has rows of codes of different length",
-                        "Pack again with `fishtui pack`.",
-                    )
+                    raise _damaged(path, f"sentence {index} of message {number} has rows of different lengths")
                 codes = np.stack(rows) if rows else np.empty((0, 0), np.int64)
                 if codes.max(initial=0) > np.iinfo(np.int16).max:
-                    raise DataError(
-                        f"{path}: sentence {index} of message {number} holds values that are no codes",
-                        "Pack again with `fishtui pack`.",
-                    )
+                    raise _damaged(path, f"sentence {index} of message {number} has values that are not codes")
                 text = " ".join(sentence.texts)
-                yield Placed(shard, number, index), StoredSentence(message.name, text, codes.astype(np.int16))
+                yield Position(shard, number, index), StoredSentence(message.name, text, codes.astype(np.int16))
+
+
+def _damaged(path: Path, problem: str) -> DataError:
+    return DataError(f"{path}: {problem}", "Pack again with `fishtui pack`.", code="damaged-shard")

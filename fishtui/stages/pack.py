@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,25 +17,25 @@ from fishtui.lm.text import clean_for_packing
 from fishtui.project import Project
 from fishtui.runs.ledger import Ledger
 from fishtui.runs.reporter import Reporter
-from fishtui.settings import Settings
-from fishtui.shards.packed import MANIFEST, STAGING, ManifestEntry, held_out_before, install, write_manifest
-from fishtui.shards.split import TRAIN, VALIDATION, held_out
-from fishtui.shards.stream import Placed, ShardWriter, encode_sentence
-from fishtui.stages.excluded import admit, excluded
+from fishtui.settings import PackSettings, Settings
+from fishtui.shards.packed import MANIFEST, STAGING, ManifestEntry, install, previous_validation, write_manifest
+from fishtui.shards.split import TRAIN, VALIDATION, choose_validation
+from fishtui.shards.stream import Position, ShardWriter, encode_sentence
+from fishtui.stages.excluded import Excluded, admit, excluded
 from fishtui.stages.refresh import refresh_catalog
 from fishtui.wording import cannot_write
 from fishtui.workers import ordered_map, worker_count
 
 MEGABYTE = 1_000_000
-# Clips that a worker process is handed at once.
+# Clips that a worker process receives at once.
 CHUNK = 256
-# Below this, starting processes costs more than it saves.
+# With fewer clips, starting processes takes longer than it saves.
 FEW_CLIPS = 4 * CHUNK
 
 
 @dataclass(frozen=True)
 class _Sentence:
-    """A clip ready for its shard, or what is wrong with it."""
+    """A clip encoded for its shard, or the `problem` that prevents it."""
 
     clip: str
     speaker: str
@@ -50,16 +50,52 @@ def pack(
 ) -> Ledger:
     """Pack every clip of `data` that has a transcript and codes into shards in `output`.
 
-    Of the project's own dataset clips that are rejected, have errors or stale codes are left out. The shards of an
-    earlier packing stand until the new ones are complete. Raises FishtuiError if there is nothing to pack.
+    Clips of the project's own dataset that are rejected, have errors or outdated codes are left out. The shards of an
+    earlier packing stay until the new ones are complete. Raises FishtuiError if there is nothing to pack.
     """
-    settings = values.pack
-    ledger = Ledger()
-    complete: list[Clip] = []
     if not dry_run:
         refresh_catalog(project, values, reporter, data)
+    ledger = Ledger()
     without = excluded(project, values, data, stale_codes=False)
-    for clip in admit(find_clips(data, settings.text_extension), without, ledger):
+    clips = _complete_clips(find_clips(data, values.pack.text_extension), without, ledger)
+    if not clips:
+        raise _nothing_to_pack(data, without, ledger)
+    if dry_run:
+        ledger.done = len(clips)
+        return ledger
+    try:
+        packed = _write_shards(clips, output / STAGING, values.pack, ledger, reporter)
+        if not packed:
+            raise FishtuiError(
+                f"{data}: no clip could be packed",
+                f"Fix the clips; the first problem: {ledger.failed[0].reason}.",
+                code="nothing-to-pack",
+            )
+        validation = choose_validation(
+            ((sentence.speaker, sentence.clip) for sentence, _ in packed),
+            values.pack.validation,
+            previous_validation(output),
+        )
+        write_manifest(
+            output / STAGING / MANIFEST, (_entry(sentence, position, validation) for sentence, position in packed)
+        )
+        shards = install(output)
+    except OSError as error:
+        raise cannot_write(output, error, remedy=UNCHANGED) from error
+    ledger.counts = {
+        "shards": len(shards),
+        "frames": sum(sentence.frames for sentence, _ in packed),
+        "validation": len(validation),
+    }
+    for path in shards:
+        reporter.artifact("shard", path)
+    return ledger
+
+
+def _complete_clips(clips: Sequence[Clip], without: Mapping[str, Excluded], ledger: Ledger) -> list[Clip]:
+    """Return the clips with transcript and codes, by speaker and name; enter the others in the ledger."""
+    complete = []
+    for clip in admit(clips, without, ledger):
         if clip.has_text and clip.has_codes:
             complete.append(clip)
         elif clip.files:
@@ -68,52 +104,43 @@ def pack(
             ledger.skip(
                 clip.name, "transcript without audio or codes" if clip.has_text else "codes without audio or transcript"
             )
-    if not complete and without:
-        reason, count = Counter(entry.reason for entry in [*ledger.failed, *ledger.skipped]).most_common(1)[0]
-        raise FishtuiError(f"no clip of {data} could be packed", f"{count:,} of {ledger.total:,}: {reason}.")
-    if not complete:
-        raise FishtuiError(
-            f"{data} holds no clip with both transcript and codes",
-            "Write the transcripts, and make codes with `fishtui extract`.",
-        )
-    if dry_run:
-        ledger.done = len(complete)
-        return ledger
-    complete.sort(key=lambda clip: (clip.speaker, clip.name))
+    return sorted(complete, key=lambda clip: (clip.speaker, clip.name))
 
-    staging = output / STAGING
+
+def _nothing_to_pack(data: Path, without: Mapping[str, Excluded], ledger: Ledger) -> FishtuiError:
+    """The error for a dataset without a complete clip; its remedy gives the most frequent reason."""
+    if not without:
+        return FishtuiError(
+            f"{data}: no clip with both transcript and codes",
+            "Write the transcripts, and run `fishtui extract`.",
+            code="no-complete-clips",
+        )
+    reason, count = Counter(entry.reason for entry in [*ledger.failed, *ledger.skipped]).most_common(1)[0]
+    return FishtuiError(
+        f"{data}: no clip can be packed",
+        f"Fix or review the clips; {count:,} of {ledger.total:,}: {reason}.",
+        code="nothing-to-pack",
+    )
+
+
+def _write_shards(
+    clips: list[Clip], staging: Path, settings: PackSettings, ledger: Ledger, reporter: Reporter
+) -> list[tuple[_Sentence, Position]]:
+    """Write the clips into new shards in `staging`; return them with their positions. Raises OSError."""
+    if staging.exists():
+        shutil.rmtree(staging)
+    staging.mkdir(parents=True)
     writer = ShardWriter(staging, int(settings.shard_size * MEGABYTE))
-    placed: list[tuple[_Sentence, Placed]] = []
-    try:
-        if staging.exists():
-            shutil.rmtree(staging)
-        staging.mkdir(parents=True)
-        for number, sentence in enumerate(_sentences(complete, settings.workers)):
-            if sentence.problem:
-                ledger.fail(sentence.clip, sentence.problem)
-            else:
-                placed.append((sentence, writer.add(sentence.speaker, sentence.encoded)))
-                ledger.done += 1
-            reporter.progress(number + 1, len(complete))
-        writer.close()
-        if not placed:
-            raise FishtuiError(f"no clip of {data} could be packed", f"The first fault: {ledger.failed[0].reason}.")
-        validation = held_out(
-            ((sentence.speaker, sentence.clip) for sentence, _ in placed), settings.validation, held_out_before(output)
-        )
-        write_manifest(staging / MANIFEST, (_entry(sentence, place, validation) for sentence, place in placed))
-        shards = install(output)
-    except OSError as error:
-        raise cannot_write(output, error, remedy=UNCHANGED) from error
-
-    ledger.counts = {
-        "shards": len(shards),
-        "frames": sum(sentence.frames for sentence, _ in placed),
-        "validation": len(validation),
-    }
-    for path in shards:
-        reporter.artifact("shard", path)
-    return ledger
+    packed = []
+    for number, sentence in enumerate(_sentences(clips, settings.workers)):
+        if sentence.problem:
+            ledger.fail(sentence.clip, sentence.problem)
+        else:
+            packed.append((sentence, writer.add(sentence.speaker, sentence.encoded)))
+            ledger.done += 1
+        reporter.progress(number + 1, len(clips))
+    writer.close()
+    return packed
 
 
 def _sentences(clips: list[Clip], workers: int) -> Iterator[_Sentence]:
@@ -122,12 +149,12 @@ def _sentences(clips: list[Clip], workers: int) -> Iterator[_Sentence]:
         return
     chunks = [clips[start : start + CHUNK] for start in range(0, len(clips), CHUNK)]
     count = worker_count(workers)
-    for sentences in ordered_map(_read_chunk, chunks, count, 2 * count, _died):
+    for sentences in ordered_map(_read_chunk, chunks, count, 2 * count, _crashed):
         yield from sentences
 
 
-def _died(clips: list[Clip]) -> list[_Sentence]:
-    reason = "reading it, or a clip beside it, ended the process that did: memory may have run out"
+def _crashed(clips: list[Clip]) -> list[_Sentence]:
+    reason = "a worker process crashed while reading this clip or one near it; memory may have run out"
     return [_Sentence(clip.name, clip.speaker, reason) for clip in clips]
 
 
@@ -136,25 +163,29 @@ def _read_chunk(clips: list[Clip]) -> list[_Sentence]:
 
 
 def _read_sentence(clip: Clip) -> _Sentence:
-    # A name that isn't UTF-8 can't stand in a protobuf string as it is.
+    # A protobuf string must be UTF-8; a folder's name need not be.
     speaker = os.fsencode(clip.speaker).decode("utf-8", "replace")
     try:
         text = clean_for_packing(clip.read_transcript())
         if not text.strip():
-            raise DataError("nothing is left of the transcript without its {…} and <…>")
+            raise DataError(
+                "the transcript is empty without its {…} and <…>",
+                f"Write the spoken words into {clip.transcript.name}.",
+                code="empty-transcript",
+            )
         codes = read_codes(clip.codes)
     except DataError as error:
         return _Sentence(clip.name, speaker, error.problem)
     return _Sentence(clip.name, speaker, "", text, codes.shape[1], encode_sentence(text, codes))
 
 
-def _entry(sentence: _Sentence, place: Placed, validation: set[str]) -> ManifestEntry:
+def _entry(sentence: _Sentence, position: Position, validation: set[str]) -> ManifestEntry:
     return {
         "clip": sentence.clip,
         "speaker": sentence.speaker,
-        "shard": place.shard,
-        "message": place.message,
-        "sentence": place.sentence,
+        "shard": position.shard,
+        "message": position.message,
+        "sentence": position.sentence,
         "frames": sentence.frames,
         "text": sentence.text,
         "split": VALIDATION if sentence.clip in validation else TRAIN,

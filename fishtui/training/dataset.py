@@ -19,8 +19,8 @@ from fishtui.lm.prompt import IGNORED, Template, sequence_length, training_seque
 from fishtui.lm.text import clean_for_training
 from fishtui.lm.tokenizer import Tokenizer
 from fishtui.shards.packed import read_manifest, shard_paths
-from fishtui.shards.split import VALIDATION, held_out
-from fishtui.shards.stream import Placed, StoredSentence, read_sentences
+from fishtui.shards.split import VALIDATION, choose_validation
+from fishtui.shards.stream import Position, StoredSentence, read_sentences
 from fishtui.training.batches import PlannedBatch, deal_rows
 
 
@@ -107,15 +107,15 @@ def load_examples(
 
 
 def _names_and_split(
-    protos: Path, sentences: Sequence[tuple[Placed, StoredSentence]], share: float
+    protos: Path, sentences: Sequence[tuple[Position, StoredSentence]], share: float
 ) -> tuple[list[str], set[str]]:
     """Return each sentence's clip name, and the names held out; without a manifest both follow from the places."""
     manifest = read_manifest(protos)
     if not manifest:
         names = [f"{sentence.speaker}/{place.shard}.{place.message}.{place.sentence}" for place, sentence in sentences]
         speakers = (sentence.speaker for _, sentence in sentences)
-        return names, held_out(zip(speakers, names, strict=True), share)
-    places = [Placed(entry["shard"], entry["message"], entry["sentence"]) for entry in manifest]
+        return names, choose_validation(zip(speakers, names, strict=True), share)
+    places = [Position(entry["shard"], entry["message"], entry["sentence"]) for entry in manifest]
     if places != [place for place, _ in sentences]:
         raise DataError(
             f"{protos}: the manifest does not match the shards",

@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fishtui.shards.split import ENOUGH_CLIPS, held_out
+from fishtui.shards.split import ENOUGH_CLIPS, choose_validation
 
 CLIPS = st.sets(st.tuples(st.sampled_from(["anna", "bert", "carl"]), st.integers(0, 10_000))).map(
     lambda pairs: sorted((speaker, f"{speaker}/{number}") for speaker, number in pairs)
@@ -12,19 +12,19 @@ CLIPS = st.sets(st.tuples(st.sampled_from(["anna", "bert", "carl"]), st.integers
 
 @given(CLIPS, CLIPS)
 def test_a_split_stays_when_clips_are_added(before, added) -> None:
-    first = held_out(before, 0.05)
-    second = held_out(sorted({*before, *added}), 0.05, frozenset(first))
+    first = choose_validation(before, 0.05)
+    second = choose_validation(sorted({*before, *added}), 0.05, frozenset(first))
     assert first <= second
 
 
 @given(CLIPS)
-def test_the_order_of_clips_is_nothing_to_it(clips) -> None:
-    assert held_out(clips, 0.05) == held_out(reversed(clips), 0.05)
+def test_the_order_of_clips_does_not_matter(clips) -> None:
+    assert choose_validation(clips, 0.05) == choose_validation(reversed(clips), 0.05)
 
 
 @given(CLIPS, st.floats(0.001, 0.3))
-def test_each_speaker_with_enough_clips_has_one_held_out_and_one_to_train_on(clips, share: float) -> None:
-    chosen = held_out(clips, share)
+def test_each_speaker_with_enough_clips_has_some_in_each_split(clips, share: float) -> None:
+    chosen = choose_validation(clips, share)
     for speaker in {speaker for speaker, _ in clips}:
         names = {name for each, name in clips if each == speaker}
         if len(names) >= ENOUGH_CLIPS:
@@ -32,7 +32,7 @@ def test_each_speaker_with_enough_clips_has_one_held_out_and_one_to_train_on(cli
             assert names - chosen
 
 
-def test_the_share_is_kept_on_the_whole() -> None:
+def test_the_share_holds_overall() -> None:
     clips = [("anna", f"anna/{number}") for number in range(10_000)]
-    assert 0.04 < len(held_out(clips, 0.05)) / len(clips) < 0.06
-    assert held_out(clips, 0.0) == set()
+    assert 0.04 < len(choose_validation(clips, 0.05)) / len(clips) < 0.06
+    assert choose_validation(clips, 0.0) == set()

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from fishtui.errors import DataError
 from fishtui.shards import stream, text_data_pb2
 from fishtui.shards.stream import ShardWriter, encode_sentence, read_messages, read_sentences
+from tests.expecting import failing
 from tests.golden_data import GOLDEN
 
 CODES = st.integers(1, 20).flatmap(
@@ -21,7 +22,7 @@ CODES = st.integers(1, 20).flatmap(
 SENTENCES = st.lists(st.tuples(st.sampled_from("abc"), st.text(), CODES), max_size=30)
 
 
-def test_the_golden_shard_reads_as_its_dump() -> None:
+def test_the_golden_shard_equals_its_dump() -> None:
     for file in json.loads((GOLDEN / "protos" / "dump.json").read_text(encoding="utf-8"))["files"]:
         messages = list(read_messages(GOLDEN / "protos" / file["file"]))
         assert [message.ByteSize() for message in messages] == file["record_lengths"]
@@ -36,17 +37,17 @@ def test_the_golden_shard_reads_as_its_dump() -> None:
 
 @settings(max_examples=50, deadline=None)
 @given(SENTENCES, st.integers(1, 2000), st.integers(1, 400))
-def test_what_is_written_is_read_in_order(tmp_path_factory, sentences, shard_bytes: int, message_bytes: int) -> None:
+def test_sentences_are_read_as_written(tmp_path_factory, sentences, shard_bytes: int, message_bytes: int) -> None:
     folder = tmp_path_factory.mktemp("shards")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(stream, "MESSAGE_BYTES", message_bytes)
         writer = ShardWriter(folder, shard_bytes)
-        places = [writer.add(speaker, encode_sentence(text, np.array(codes))) for speaker, text, codes in sentences]
+        positions = [writer.add(speaker, encode_sentence(text, np.array(codes))) for speaker, text, codes in sentences]
         writer.close()
     read = list(read_sentences(writer.paths))
-    assert [place for place, _ in read] == places
+    assert [position for position, _ in read] == positions
     assert [(each.speaker, each.text, each.codes.tolist()) for _, each in read] == sentences
-    # A shard is closed by the message that takes it past its size.
+    # A shard is closed after the message that exceeds its size.
     for path in writer.paths[:-1]:
         assert path.stat().st_size > shard_bytes
     for path in writer.paths:
@@ -54,7 +55,7 @@ def test_what_is_written_is_read_in_order(tmp_path_factory, sentences, shard_byt
         assert path.stat().st_size - last.ByteSize() - 4 <= shard_bytes
 
 
-def test_the_messages_parse_by_the_published_schema() -> None:
+def test_the_messages_have_the_published_schema() -> None:
     described = FileDescriptorProto.FromString(text_data_pb2.DESCRIPTOR.serialized_pb)
     fields = {
         message.name: {field.name: (field.number, field.type, field.label) for field in message.field}
@@ -75,18 +76,18 @@ def test_the_messages_parse_by_the_published_schema() -> None:
 
 
 @pytest.mark.parametrize("cut", [1, 3, 4, 100, -1])
-def test_a_shard_cut_short_is_told(tmp_path: Path, cut: int) -> None:
+def test_a_truncated_shard_is_reported(tmp_path: Path, cut: int) -> None:
     content = (GOLDEN / "protos" / "00000000.protos").read_bytes()
     path = tmp_path / "00000000.protos"
     path.write_bytes(content[:cut])
-    with pytest.raises(DataError, match="cut short"):
+    with failing("truncated-shard", DataError):
         list(read_messages(path))
 
 
-def test_what_is_no_shard_is_told(tmp_path: Path) -> None:
+def test_a_damaged_shard_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "00000000.protos"
     path.write_bytes(b"\x05\x00\x00\x00\xff\xff\xff\xff\xff")
-    with pytest.raises(DataError, match="damaged"):
+    with failing("damaged-shard", DataError):
         list(read_messages(path))
 
 

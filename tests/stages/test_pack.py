@@ -15,6 +15,7 @@ from fishtui.shards.stream import read_messages, read_sentences
 from fishtui.stages import pack as module
 from fishtui.stages.pack import pack
 from tests.builders import packable, project, snapshot, write_clip, write_codes
+from tests.expecting import failing
 from tests.golden_data import GOLDEN
 
 
@@ -48,7 +49,7 @@ def test_the_golden_dataset_packs_to_the_golden_sentences(tmp_path: Path) -> Non
     assert not ledger.failed
 
 
-def test_the_manifest_says_where_each_clip_lies(tmp_path: Path) -> None:
+def test_the_manifest_has_the_position_of_each_clip(tmp_path: Path) -> None:
     packable(tmp_path / "data")
     (tmp_path / "data" / "anna" / "00.lab").write_text("A {b}  c\n<d> e", encoding="utf-8")
     ledger = run(tmp_path, shard_size=0.002)
@@ -58,19 +59,23 @@ def test_the_manifest_says_where_each_clip_lies(tmp_path: Path) -> None:
     manifest = read_manifest(folder)
     sentences = list(read_sentences(paths))
     assert len(manifest) == len(sentences) == ledger.done == 24
-    for entry, (place, sentence) in zip(manifest, sentences, strict=True):
-        assert (entry["shard"], entry["message"], entry["sentence"]) == (place.shard, place.message, place.sentence)
+    for entry, (position, sentence) in zip(manifest, sentences, strict=True):
+        assert (entry["shard"], entry["message"], entry["sentence"]) == (
+            position.shard,
+            position.message,
+            position.sentence,
+        )
         assert (entry["speaker"], entry["text"], entry["frames"]) == (
             sentence.speaker,
             sentence.text,
             sentence.codes.shape[1],
         )
     assert manifest[0]["text"] == "A c e"
-    held = {entry["speaker"] for entry in manifest if entry["split"] == "validation"}
-    assert held == {"anna", "bert"}
+    speakers = {entry["speaker"] for entry in manifest if entry["split"] == "validation"}
+    assert speakers == {"anna", "bert"}
 
 
-def test_same_input_same_bytes_with_any_number_of_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_any_number_of_workers_gives_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     packable(tmp_path / "data")
     run(tmp_path)
     first = snapshot(tmp_path / "data" / "protos")
@@ -121,18 +126,18 @@ def test_each_incomplete_clip_is_in_the_ledger(tmp_path: Path) -> None:
     assert "With a mark." in texts
 
 
-def test_old_shards_go_only_when_the_new_ones_are_complete(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_old_shards_stay_until_the_new_ones_are_complete(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     packable(tmp_path / "data")
     run(tmp_path, shard_size=0.001)
     folder = tmp_path / "data" / "protos"
     before = snapshot(folder)
 
-    def break_off(*arguments: object) -> None:
+    def fail(*arguments: object) -> None:
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(module, "write_manifest", break_off)
-        with pytest.raises(FishtuiError, match="No space left"):
+        patch.setattr(module, "write_manifest", fail)
+        with failing("cannot-write"):
             run(tmp_path)
     assert {name: content for name, content in snapshot(folder).items() if not name.startswith(STAGING)} == before
     assert len(shard_paths(folder)) > 1
@@ -140,45 +145,45 @@ def test_old_shards_go_only_when_the_new_ones_are_complete(tmp_path: Path, monke
     assert sorted(snapshot(folder)) == ["00000000.protos", MANIFEST]
 
 
-def test_a_swap_that_was_broken_off_is_told_and_mended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_replacement_is_reported_and_repaired(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     packable(tmp_path / "data")
     folder = tmp_path / "data" / "protos"
     run(tmp_path)
     wanted = snapshot(folder)
     replace = os.replace
 
-    def break_off(source: Path, target: object) -> None:
+    def fail(source: Path, target: object) -> None:
         if Path(source).name == MANIFEST:
             raise OSError(5, "Input/output error")
         replace(source, target)
 
-    for spoil in ("install", "write_manifest"):
+    for failing_step in ("install", "write_manifest"):
         with monkeypatch.context() as patch:
-            patch.setattr(packed.os, "replace", break_off)
-            if spoil == "write_manifest":
-                patch.setattr(module, "write_manifest", break_off)
+            patch.setattr(packed.os, "replace", fail)
+            if failing_step == "write_manifest":
+                patch.setattr(module, "write_manifest", fail)
             with pytest.raises(FishtuiError):
                 run(tmp_path)
-        # Also a second packing that fails before it installs anything leaves the mixture marked.
-        with pytest.raises(DataError, match="broken off"):
+        # A second packing that fails before it replaces anything also leaves the mixture marked.
+        with failing("incomplete-packing", DataError):
             shard_paths(folder)
     run(tmp_path)
     assert snapshot(folder) == wanted
 
 
-def test_a_damaged_manifest_is_told_and_mended_by_packing(tmp_path: Path) -> None:
+def test_a_damaged_manifest_is_reported_and_replaced_by_packing(tmp_path: Path) -> None:
     packable(tmp_path / "data")
     folder = tmp_path / "data" / "protos"
     for content in ("{", '{"clip": "a"}', "[]"):
         run(tmp_path)
         (folder / MANIFEST).write_text(content, encoding="utf-8")
-        with pytest.raises(DataError, match="damaged"):
+        with failing("damaged-manifest", DataError):
             read_manifest(folder)
     run(tmp_path)
     assert len(read_manifest(folder)) == 24
 
 
-def test_a_smaller_share_holds_out_fewer(tmp_path: Path) -> None:
+def test_a_smaller_share_has_fewer_validation_clips(tmp_path: Path) -> None:
     packable(tmp_path / "data", clips=40)
     assert run(tmp_path, validation=0.5).counts["validation"] > 20
     assert run(tmp_path, validation=0.05).counts["validation"] < 12
@@ -186,11 +191,11 @@ def test_a_smaller_share_holds_out_fewer(tmp_path: Path) -> None:
 
 def test_nothing_to_pack_is_an_error(tmp_path: Path) -> None:
     write_clip(tmp_path / "data" / "anna" / "a.wav")
-    with pytest.raises(FishtuiError, match="no clip with both"):
+    with failing("no-complete-clips"):
         run(tmp_path)
     write_codes(tmp_path / "data" / "anna" / "a.npy")
     (tmp_path / "data" / "anna" / "a.lab").write_bytes(b"")
-    with pytest.raises(FishtuiError, match=r"no clip of .* could be packed") as caught:
+    with failing("nothing-to-pack") as caught:
         run(tmp_path)
     assert "empty" in caught.value.remedy
     assert not (tmp_path / "data" / "protos" / MANIFEST).exists()
