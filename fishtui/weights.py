@@ -1,4 +1,4 @@
-"""Checkpoint files: read without pickled code, and laid into a module with every fault named."""
+"""Checkpoint files: read without pickled code, and assigned to a module; an error names every faulty tensor."""
 
 from __future__ import annotations
 
@@ -11,16 +11,18 @@ import torch
 from torch import Tensor, nn
 
 from fishtui.errors import CheckpointError
+from fishtui.wording import reason_of
 
+DOWNLOAD = "It is not a checkpoint of this model; download it again."
 MOST_NAMED = 5
-# What a pickle would have called, as torch names it.
+# The callable that a pickle asks for, in torch's message.
 CODE = re.compile(r"GLOBAL ([\w.]+)")
 
 
 def read_tensors(path: Path, prefix: str = "") -> dict[str, Tensor]:
-    """The tensors of a `torch.save` file, memory-mapped, unwrapped from `{"state_dict": …}`, `prefix` stripped.
+    """Return the tensors of a `torch.save` file, memory-mapped, unwrapped from `{"state_dict": …}`, `prefix` removed.
 
-    Raises CheckpointError if the file is missing, is no such file, or would need pickled code to load.
+    Raises CheckpointError if the file is missing, is not such a file, or needs pickled code to load.
     """
     content = read_file(path)
     content = content.get("state_dict", content)
@@ -29,60 +31,71 @@ def read_tensors(path: Path, prefix: str = "") -> dict[str, Tensor]:
     for name, value in named:
         plain = str(name).removeprefix(prefix)
         if plain in tensors:
-            raise CheckpointError(f"{path} holds {plain} with {prefix} and without", "Take the one that is right.")
+            raise CheckpointError(
+                f"{path}: both {prefix}{plain} and {plain} are in the file",
+                "Remove one of them.",
+                code="ambiguous-tensor",
+            )
         if isinstance(value, Tensor):
             tensors[plain] = value
     if not tensors:
-        raise CheckpointError(f"{path} holds no tensors", "It is not a checkpoint of this model; download it again.")
+        raise CheckpointError(f"{path}: no tensors in the file", DOWNLOAD, code="no-tensors")
     return tensors
 
 
 def read_file(path: Path) -> dict:
-    """The dictionary in a `torch.save` file, tensors memory-mapped where the format allows; never runs pickled code.
+    """Return the dictionary in a `torch.save` file, tensors memory-mapped where the format allows.
 
-    Raises CheckpointError.
+    Pickled code is never run. Raises CheckpointError.
     """
     if not path.is_file():
-        raise CheckpointError(f"{path} does not exist", "Fetch the checkpoint with `fishtui download`.")
+        raise CheckpointError(
+            f"{path}: no such file", "Download it with `fishtui download`.", code="no-checkpoint-file"
+        )
     try:
         content = _torch_load(path)
     except Exception as error:
         # Damaged bytes lead torch's reader into errors of any kind.
-        reason = str(error).strip().partition("\n")[0] or type(error).__name__
-        if isinstance(error, pickle.UnpicklingError):
-            if code := CODE.search(str(error)):
-                raise CheckpointError(
-                    f"{path} was not loaded: it holds more than tensors ({code[1]})",
-                    "A checkpoint of this model never needs code to load; get it from where it was published.",
-                ) from error
-            # torch's own words advise to load it all the same.
-            reason = "it is no file of tensors"
-        raise CheckpointError(
-            f"{path} can't be read: {reason}",
-            "It may be cut short: get it again, or take an earlier checkpoint of the training.",
-        ) from error
+        raise _unreadable(path, error) from error
     if not isinstance(content, dict):
-        raise CheckpointError(f"{path} holds a {type(content).__name__}, not tensors by name", "Download it again.")
+        raise CheckpointError(
+            f"{path}: a {type(content).__name__} instead of tensors by name", DOWNLOAD, code="no-tensors"
+        )
     return content
+
+
+def _unreadable(path: Path, error: Exception) -> CheckpointError:
+    reason = reason_of(error)
+    if isinstance(error, pickle.UnpicklingError):
+        if code := CODE.search(str(error)):
+            return CheckpointError(
+                f"{path}: not loaded, because it contains code ({code[1]})",
+                "A checkpoint of this model needs no code to load; download it from its publisher.",
+                code="pickled-code",
+            )
+        # torch's own message advises to load the file without the safety check.
+        reason = "not a file of tensors"
+    return CheckpointError(
+        f"{path}: cannot read: {reason}",
+        "It may be incomplete: download it again, or use an earlier checkpoint of the training.",
+        code="damaged-checkpoint",
+    )
 
 
 def _torch_load(path: Path):
     with path.open("rb") as file:
         zipped = file.read(4) == b"PK\x03\x04"
-    # Files older than torch 1.6 are no zip archives and can't be mapped.
+    # Only zip archives, written since torch 1.6, can be memory-mapped.
     return torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
 
 
-def assign_tensors(
-    module: nn.Module, tensors: Mapping[str, Tensor], path: Path, ignored: Callable[[str], bool] = lambda name: False
-) -> None:
-    """Make `tensors` the parameters of `module` (built on the meta device), without a copy.
+def assign_tensors(module: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Make `tensors`, read from `path`, the parameters of `module` (built on the meta device), without a copy.
 
-    `ignored` names tensors of the file that the module computes itself. Raises CheckpointError that names
-    what is missing, unexpected or of another shape.
+    Raises CheckpointError that names each tensor that is missing, unexpected or of another shape.
     """
     shapes = {name: value.shape for name, value in module.state_dict().items()}
-    check_tensors(shapes, tensors, path, ignored)
+    check_tensors(shapes, tensors, path)
     module.load_state_dict({name: tensors[name] for name in shapes}, assign=True)
 
 
@@ -92,7 +105,7 @@ def check_tensors(
     path: Path,
     ignored: Callable[[str], bool] = lambda name: False,
 ) -> None:
-    """Raise CheckpointError unless `tensors`, those `ignored` left out, have just the names and shapes of `shapes`."""
+    """Raise CheckpointError unless `tensors`, without the `ignored` ones, have the names and shapes of `shapes`."""
     missing = [name for name in shapes if name not in tensors]
     unexpected = [name for name in tensors if name not in shapes and not ignored(name)]
     misshapen = [
@@ -101,13 +114,14 @@ def check_tensors(
         if name in tensors and tensors[name].shape != shape
     ]
     faults = [
-        f"{what}: {', '.join(names[:MOST_NAMED])}"
+        f"{fault}: {', '.join(names[:MOST_NAMED])}"
         + (f" and {len(names) - MOST_NAMED} more" * (len(names) > MOST_NAMED))
-        for what, names in (("missing", missing), ("unexpected", unexpected), ("of another shape", misshapen))
+        for fault, names in (("missing", missing), ("unexpected", unexpected), ("of another shape", misshapen))
         if names
     ]
     if faults:
         raise CheckpointError(
-            f"{path} does not fit the model: {'; '.join(faults)}",
-            "Check that it and the config beside it come from one and the same model.",
+            f"{path}: the tensors do not fit the model; {'; '.join(faults)}",
+            "Check that the weights and the config come from the same model.",
+            code="wrong-tensors",
         )

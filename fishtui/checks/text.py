@@ -10,7 +10,7 @@ from functools import cache, lru_cache
 
 from fishtui.checks.facts import ClipFacts
 from fishtui.checks.registry import INFO, WARNING, check
-from fishtui.lm.text import ANGLES, BRACES, COMMAS, EMOJI, QUOTES, clean
+from fishtui.families.registry import DEFAULT
 from fishtui.settings import Settings
 from fishtui.wording import shortened
 
@@ -22,7 +22,6 @@ CONTROLS = re.compile(
 )
 BIDI = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 RESERVED = re.compile(r"<\|[^<>|\s]+\|>")
-SIMPLIFIED = re.compile(f"[{''.join(map(chr, QUOTES))}]|{COMMAS.pattern}")
 DIGITS = re.compile(r"[\d²³¹⁰-⁹₀-₉¼-¾⅐-↋①-⒛⓪-⓿]+")
 MARKS = re.compile(r"_|[^\w\s]")
 # Punctuation that is spoken, or that abbreviates a word.
@@ -34,7 +33,7 @@ SHOWN = 3
 
 
 # The text that the model sees of a transcript; cached, because several checks of one clip use it in turn.
-cleaned = lru_cache(maxsize=32)(clean)
+cleaned = lru_cache(maxsize=32)(DEFAULT.clean)
 
 
 @check(
@@ -92,7 +91,7 @@ def altered_text(facts: ClipFacts, settings: Settings) -> str | None:
     "Nothing needs to be done.",
 )
 def simplified_text(facts: ClipFacts, settings: Settings) -> str | None:
-    return _listed(SIMPLIFIED.findall(facts.text or ""))
+    return _listed(DEFAULT.simplified(facts.text or ""))
 
 
 @check(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from fishtui.checkpoint import CheckpointFolder
 from fishtui.cli.options import Session, setting, shared
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def normalize(session: Session, source: Path, target: Path, clean: bool) -> int:
 
 @click.command()
 @click.argument("data", type=FOLDER, required=False)
-@click.option("--checkpoint", type=click.Path(dir_okay=False, path_type=Path), help="The codec's file, codec.pth.")
+@click.option("--checkpoint", type=click.Path(dir_okay=False, path_type=Path), help="The codec's file.")
 @setting("--batch-size", "extract.batch_size")
 @setting("--workers", "extract.workers")
 @setting("--device", "extract.device")
@@ -56,7 +57,7 @@ def extract(session: Session, data: Path | None, checkpoint: Path | None) -> int
     """
     values = session.settings.values
     data = session.path(data, values.paths.data)
-    codec = checkpoint if checkpoint is not None else session.project.path(values.paths.checkpoint) / "codec.pth"
+    codec = checkpoint or CheckpointFolder(session.project.path(values.paths.checkpoint)).codec_file
 
     def stage(reporter: Reporter, *, dry_run: bool) -> Ledger:
         from fishtui.stages.extract import extract

@@ -9,17 +9,17 @@ import click
 
 from fishtui.cli.options import Session, setting, shared
 from fishtui.errors import MisuseError
+from fishtui.families.registry import known_templates
 from fishtui.project import merged_folder
 
 if TYPE_CHECKING:
-    from fishtui.lm.prompt import Template
     from fishtui.runs.ledger import Ledger
     from fishtui.runs.reporter import Reporter
     from fishtui.training.lora import LoraSpec
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
 ANY_PATH = click.Path(path_type=Path)
-TEMPLATE = click.Choice(["interleave", "instruct"])
+TEMPLATE = click.Choice(known_templates())
 
 
 @click.command()
@@ -75,7 +75,7 @@ def merge(
     base: Path | None,
     adapter: Path | None,
     output: Path | None,
-    template: Template | None,
+    template: str | None,
 ) -> int:
     """Merge training NAME, or any --adapter, into its base.
 
@@ -150,7 +150,7 @@ def synthesize(
     text_file: Path | None,
     references: tuple[Path, ...],
     reference_texts: tuple[str, ...],
-    template: Template | None,
+    template: str | None,
     output: Path,
 ) -> int:
     """Speak a text, in the voice of references."""
@@ -162,22 +162,19 @@ def synthesize(
     voices = _references(references, reference_texts)
 
     def stage(reporter: Reporter, *, dry_run: bool) -> Ledger:
-        from fishtui.stages.synthesize import synthesize
+        from fishtui.stages.synthesize import Request, synthesize
 
-        return synthesize(
-            session.project,
-            values.synthesize,
-            reporter,
+        request = Request(
             checkpoint=checkpoint,
-            adapter=adapter,
-            preset=_preset(session),
             texts=[text for text in sentences if text.strip()],
+            output=output,
+            preset=_preset(session),
+            adapter=adapter,
             references=voices,
             resampler=values.extract.resampler,
             template=template,
-            output=output,
-            dry_run=dry_run,
         )
+        return synthesize(session.project, values.synthesize, reporter, request, dry_run=dry_run)
 
     return session.run("synthesize", stage, checkpoint=checkpoint, adapter=adapter, texts=sentences, output=output)
 

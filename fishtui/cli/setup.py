@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import click
 
 from fishtui.cli.options import Session, shared
+from fishtui.families.registry import DEFAULT
 
 if TYPE_CHECKING:
     from fishtui.runs.ledger import Ledger
     from fishtui.runs.reporter import Reporter
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
-REPOSITORY = "fishaudio/openaudio-s1-mini"
 
 
 @click.command()
@@ -139,7 +139,7 @@ def doctor(session: Session) -> int:
 
 
 @click.command()
-@click.argument("repository", default=REPOSITORY, metavar="[REPO]")
+@click.argument("repository", default=DEFAULT.repository, metavar="[REPO]")
 @click.option("--revision", default="main", help="A branch, tag or commit. [main]")
 @shared(stage=True)
 def download(session: Session, repository: str, revision: str) -> int:

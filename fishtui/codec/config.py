@@ -110,6 +110,11 @@ OFFICIAL = CodecConfig(
 )
 
 
+def sizes_file(codec: Path) -> Path:
+    """Return the file next to the codec's own that holds its sizes, where they are not the published ones."""
+    return codec.with_name("codec.json")
+
+
 def read_config(path: Path) -> CodecConfig:
     """The sizes in the file at `path`; the published ones if there is none. Raises CheckpointError naming a bad key."""
     try:

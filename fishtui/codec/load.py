@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from fishtui.codec.config import read_config
+from fishtui.codec.config import read_config, sizes_file
 from fishtui.codec.model import Codec
 from fishtui.weights import assign_tensors, check_tensors, read_tensors
 
@@ -20,7 +20,7 @@ def load_codec(path: Path, device: torch.device | str = "cpu", dtype: torch.dtyp
     Raises CheckpointError naming what is missing, unexpected or of another shape.
     """
     with torch.device("meta"):
-        codec = Codec(read_config(path.with_name("codec.json")))
+        codec = Codec(read_config(sizes_file(path)))
     tensors = read_tensors(path, prefix="generator.")
     check_tensors(stored_shapes(codec), tensors, path, ignored=is_table)
     assign_tensors(codec, {name: folded(name, tensors).float() for name in codec.state_dict()}, path)

@@ -10,6 +10,7 @@ from typing import Any, TextIO
 import torch
 
 from fishtui import settings
+from fishtui.checkpoint import CheckpointFolder
 from fishtui.dataset import TEXT_EXTENSION, read_transcript
 from fishtui.demo.tiny import write_checkpoint
 from fishtui.demo.voices import write_recordings
@@ -30,7 +31,7 @@ from fishtui.stages.extract import extract
 from fishtui.stages.merge import merge
 from fishtui.stages.normalize import normalize
 from fishtui.stages.pack import pack
-from fishtui.stages.synthesize import synthesize
+from fishtui.stages.synthesize import Request, synthesize
 from fishtui.stages.train import train
 from fishtui.training.lora import parse_preset
 
@@ -122,7 +123,7 @@ def run_demo(folder: Path, listen: Listen, overrides: Sequence[str] = ()) -> Out
         target=data,
         clean=False,
     )
-    codec, shards = base / "codec.pth", project.path(values.paths.protos)
+    codec, shards = CheckpointFolder(base).codec_file, project.path(values.paths.protos)
     stage(
         "extract",
         lambda reporter: extract(project, values, reporter, data=data, checkpoint=codec),
@@ -153,21 +154,17 @@ def run_demo(folder: Path, listen: Listen, overrides: Sequence[str] = ()) -> Out
         output=merged,
         template=None,
     )
+    request = Request(
+        checkpoint=merged,
+        texts=[text],
+        output=speech,
+        preset=preset,
+        references=[(recording, read_transcript(recording.with_suffix(TEXT_EXTENSION)))],
+        resampler=values.extract.resampler,
+    )
     stage(
         "synthesize",
-        lambda reporter: synthesize(
-            project,
-            values.synthesize,
-            reporter,
-            checkpoint=merged,
-            adapter=None,
-            preset=preset,
-            texts=[text],
-            references=[(recording, read_transcript(recording.with_suffix(TEXT_EXTENSION)))],
-            resampler=values.extract.resampler,
-            template=None,
-            output=speech,
-        ),
+        lambda reporter: synthesize(project, values.synthesize, reporter, request),
         *("--checkpoint", merged, "--text", text, "--reference", recording, "--output", speech),
         checkpoint=merged,
         adapter=None,

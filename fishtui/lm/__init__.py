@@ -1,1 +1,1 @@
-"""The language model of openaudio-s1-mini: from text and codes to the next frame of codes."""
+"""The language model , for any family: network, loss and generation."""

@@ -15,45 +15,50 @@ from fishtui.lm.config import BlockConfig
 from fishtui.lm.model import DualAR
 from fishtui.nn import rotary_table
 
-# The repetition penalty looks back over this many frames.
-WINDOW = 16
-# Codes above 0 have 1,024 values; the fast transformer's further logits mean nothing.
-RESIDUAL_CODES = 1024
-
 
 @dataclass(frozen=True)
 class Sampling:
-    """How a token is drawn from its logits; raises MisuseError for values that make no distribution."""
+    """The rule by which a token is drawn from its logits. Raises MisuseError for values out of range."""
 
-    temperature: float = 0.7
-    """0 takes the likeliest."""
-    top_p: float = 0.7
-    """0 takes the likeliest, 1 keeps all."""
-    repetition_penalty: float = 1.5
-    """1 is none."""
+    temperature: float
+    """0 is greedy."""
+    top_p: float
+    """The share of the probability that is kept, most likely tokens first; 0 is greedy, 1 keeps all."""
+    repetition_penalty: float
+    """Factor on the logits of recently drawn tokens; 1 disables it."""
+    penalty_window: int
+    """Number of frames that the penalty looks back over."""
+    residual_candidates: int
+    """Number of codes, from 0, that the codebooks after the first are drawn from."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.temperature < float("inf"):
-            raise MisuseError(f"the temperature can't be {self.temperature}", "Give 0 (always the likeliest) or more.")
+            raise MisuseError(
+                f"temperature {self.temperature}: not a number from 0",
+                "Use 0 (greedy) or more.",
+                code="bad-temperature",
+            )
         if not 0 <= self.top_p <= 1:
-            raise MisuseError(f"top-p can't be {self.top_p}", "Give a value from 0 to 1.")
+            raise MisuseError(f"top-p {self.top_p}: not in 0 … 1", "Use a number from 0 to 1.", code="bad-top-p")
         if not 0 < self.repetition_penalty < float("inf"):
             raise MisuseError(
-                f"the repetition penalty can't be {self.repetition_penalty}", "Give 1 (no penalty) or a little more."
+                f"repetition penalty {self.repetition_penalty}: not a number above 0",
+                "Use 1 (no penalty) or a little more.",
+                code="bad-repetition-penalty",
             )
 
     def draw(self, scores: Tensor, recent: Tensor, noise: Tensor) -> Tensor:
-        """Draw one of the classes that `scores` (classes,) are logits of; int64 (1,).
+        """Draw one of the classes whose logits are `scores` (classes,); int64 (1,).
 
         `recent` holds the classes to penalise, -1 for none. `noise` (classes,) is exponentially distributed: the
         class with the largest probability / noise is a draw from the probabilities, and needs no synchronisation.
         """
         scores = scores.float()
-        # One place more than there are classes, for the -1s.
-        said = torch.zeros(len(scores) + 1, dtype=torch.bool, device=scores.device)
-        said = said.index_fill(0, recent.remainder(len(said)), True)[:-1]
+        # One more element than there are classes, for the -1s.
+        drawn = torch.zeros(len(scores) + 1, dtype=torch.bool, device=scores.device)
+        drawn = drawn.index_fill(0, recent.remainder(len(drawn)), True)[:-1]
         penalty = self.repetition_penalty
-        scores = torch.where(said, torch.where(scores > 0, scores / penalty, scores * penalty), scores)
+        scores = torch.where(drawn, torch.where(scores > 0, scores / penalty, scores * penalty), scores)
         if self.temperature == 0:
             return scores.argmax(0, keepdim=True)
         scores, order = scores.sort(descending=True)
@@ -133,7 +138,7 @@ class Decoder:
     def choose(self, hidden: Tensor, recent: Tensor, noise: Tensor) -> Tensor:
         """Draw the frame (rows,) that follows `hidden` (1, dim).
 
-        `recent` (rows, WINDOW) holds the last frames, -1 where there are none yet; `noise` is that of
+        `recent` (rows, sampling.penalty_window) holds the last frames, -1 where there are none yet; `noise` is that of
         `Sampling.draw` in each row's first places.
         """
         config = self.model.config
@@ -146,7 +151,7 @@ class Decoder:
         self._fast(self.model.fast_input(hidden), 0)
         for i in range(1, config.num_codebooks):
             state = self._fast(self.model.fast_embeddings(codes[-1]), i)
-            scores = self.model.fast_output(self.model.fast_norm(state))[0, :RESIDUAL_CODES]
+            scores = self.model.fast_output(self.model.fast_norm(state))[0, : self.sampling.residual_candidates]
             codes.append(draw(scores, recent[i + 1], noise[i, : len(scores)]))
         return torch.cat([self.candidates[choice], *codes])
 
@@ -165,30 +170,29 @@ class Decoder:
 def generate(
     model: DualAR,
     prompt: Tensor,
+    sampling: Sampling,
     *,
     max_frames: int,
-    temperature: float = 0.7,
-    top_p: float = 0.7,
-    repetition_penalty: float = 1.5,
     generator: torch.Generator | None = None,
     compile: bool = False,
 ) -> Iterator[Tensor]:
     """Continue `prompt`, int64 (1 + num_codebooks, S), frame by frame until `<|im_end|>` or `max_frames`.
 
     Yields int64 (1 + num_codebooks,) on the model's device: a semantic token's id, then the codes. Draws with
-    `generator`, which must be of the model's device, or torch's own; temperature 0 takes the likeliest.
-    `compile` captures a frame's work as a CUDA graph, which is worth its second or so from some fifty frames on;
-    on other devices it changes nothing. The model should be in evaluation mode. Raises MisuseError if the
-    prompt and the frames are more than the model can hold, or for impossible sampling values.
+    `generator`, which must be of the model's device, or torch's own.
+    `compile` captures a frame's work as a CUDA graph, which takes about a second and pays off from some fifty frames;
+    on other devices it has no effect. The model should be in evaluation mode. Raises MisuseError if prompt and frames
+    exceed what the model can hold.
     """
     length = prompt.shape[1] + max_frames
     if length > model.config.max_seq_len:
         raise MisuseError(
-            f"the prompt takes {prompt.shape[1]} positions and the speech up to {max_frames} frames, "
-            f"but the model holds {model.config.max_seq_len} in all",
-            "Give fewer or shorter references, a shorter text, or a lower limit of frames.",
+            f"the prompt takes {prompt.shape[1]:,} positions and the speech up to {max_frames:,} frames, "
+            f"but the model holds {model.config.max_seq_len:,} in total",
+            "Use fewer or shorter references, a shorter text, or a lower limit of frames.",
+            code="prompt-too-long",
         )
-    decoder = Decoder(model, length, Sampling(temperature, top_p, repetition_penalty))
+    decoder = Decoder(model, length, sampling)
     return _frames(decoder, prompt, max_frames, generator, compile)
 
 
@@ -196,9 +200,9 @@ def generate(
 def _frames(
     decoder: Decoder, prompt: Tensor, max_frames: int, generator: torch.Generator | None, compile: bool
 ) -> Iterator[Tensor]:
-    model, device = decoder.model, decoder.candidates.device
+    model, device, window = decoder.model, decoder.candidates.device, decoder.sampling.penalty_window
     prompt = prompt.to(device)
-    recent = torch.full((len(prompt), WINDOW), -1, device=device)
+    recent = torch.full((len(prompt), window), -1, device=device)
     noise = torch.ones(model.config.num_codebooks, len(decoder.candidates), device=device)
     if compile and device.type == "cuda":
         with torch.cuda.device(device):
@@ -215,7 +219,7 @@ def _frames(
             frame = advance(frame, position, recent, noise)
         if frame[0] == model.im_end:
             return
-        recent[:, n % WINDOW] = frame
+        recent[:, n % window] = frame
         yield frame
 
 

@@ -15,9 +15,9 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from fishtui.lm.config import IGNORED
 from fishtui.lm.model import DualAR
 
-IGNORED = -100
 TOP = 5
 # Logits held at once: 64 MiB in float32. On a CPU twice as much is a tenth faster; a GPU wants more to be busy.
 BLOCK = 1 << 24

@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
+from fishtui.checkpoint import CheckpointFolder
 from fishtui.dataset import TEXT_EXTENSION, Clip, clip_named, find_clips
 from fishtui.errors import DataError
 from fishtui.pipeline.hashes import FileHashes, Sum, sum_of
@@ -19,8 +20,6 @@ from fishtui.shards.split import VALIDATION
 from fishtui.stages.excluded import excluded
 from fishtui.stages.refresh import refresh_catalog
 
-MODEL = ("config.json", "model.pth", "tokenizer.tiktoken", "special_tokens.json")
-CODEC = ("codec.pth", "codec.json")
 # A reference tells a voice best when it has about this many frames of codes: eight seconds.
 IDEAL_FRAMES = 172
 
@@ -55,17 +54,17 @@ class Look:
         self.settings = settings
         self.data = project.path(settings.paths.data)
         self.protos = project.path(settings.paths.protos)
-        self.base = project.path(settings.paths.checkpoint)
+        self.base = CheckpointFolder(project.path(settings.paths.checkpoint))
         self.results = project.results / settings.run.name
-        self.merged = merged_folder(self.base, settings.run.name)
+        self.merged = CheckpointFolder(merged_folder(self.base.path, settings.run.name))
         self._reporter = reporter
         self._dry = dry
         self._fresh = dry
         self._hashes = FileHashes(project.state / "cache" / "hashes.json")
 
-    def files(self, folder: Path, names: Iterable[str]) -> Sum:
-        """The sum of those files in `folder` that are there."""
-        return self._hashes.sum(folder / name for name in names)
+    def files(self, paths: Iterable[Path]) -> Sum:
+        """Return the sum of those `paths` that exist."""
+        return self._hashes.sum(paths)
 
     def save(self) -> None:
         """Keep the hashes of files for the next time, unless this is a dry look. Raises FishtuiError."""
@@ -121,7 +120,7 @@ class Look:
 
     def shards(self) -> Sum:
         """What the packed shards and their manifest hold."""
-        return self.files(self.protos, [*(path.name for path in self.protos.glob("*.protos")), MANIFEST])
+        return self.files([*self.protos.glob("*.protos"), self.protos / MANIFEST])
 
     @cached_property
     def manifest(self) -> list[Any]:

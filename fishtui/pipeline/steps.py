@@ -12,10 +12,9 @@ from fishtui.dataset import TEXT_EXTENSION, read_transcript
 from fishtui.errors import DataError
 from fishtui.pipeline.hashes import Sum, sum_of
 from fishtui.pipeline.stamps import Evidence, Stamp
-from fishtui.pipeline.state import CODEC, MODEL, Look
+from fishtui.pipeline.state import Look
 from fishtui.settings import Settings
 
-MERGED = (*MODEL, *CODEC, "merge.json")
 SPEECH = "speech.wav"
 # The rows of one batch over all processes: however many share it, the result is the same.
 GLOBAL_BATCH = "train.batch_size × train.devices × train.nodes"
@@ -73,7 +72,7 @@ def _extract_inputs(look: Look) -> Sums:
     return {
         "what was rejected or has errors": _names(look.unwanted()),
         "recordings": look.recordings(),
-        "codec": look.files(look.base, CODEC),
+        "codec": look.files(look.base.codec_files),
     }
 
 
@@ -82,6 +81,8 @@ def _pack_inputs(look: Look) -> Sums:
         "what was rejected or has errors": _names(look.unwanted(stale_codes=False)),
         "transcripts": look.transcripts(),
         "codes": look.codes(),
+        # Each kind of model cleans texts its own way.
+        "kind of model": sum_of([(look.base.kind, "")]),
     }
 
 
@@ -90,7 +91,7 @@ def _train_inputs(look: Look) -> Sums:
     return {
         "shards": look.shards(),
         "what was rejected or has errors": _names(look.unwanted(tolerated=["missing-audio"]) & packed),
-        "pretrained model": look.files(look.base, MODEL),
+        "pretrained model": look.files(look.base.model_files),
     }
 
 
@@ -115,7 +116,10 @@ def _essence(evidence: Evidence) -> tuple[Sums, dict[str, Any]]:
 
 
 def _merge_inputs(look: Look) -> Sums:
-    return {"checkpoint": look.chosen(), "pretrained model": look.files(look.base, (*MODEL, *CODEC))}
+    return {
+        "checkpoint": look.chosen(),
+        "pretrained model": look.files([*look.base.model_files, *look.base.codec_files]),
+    }
 
 
 def _merge_arguments(look: Look) -> dict[str, Any]:
@@ -125,11 +129,11 @@ def _merge_arguments(look: Look) -> dict[str, Any]:
 
 
 def _synthesize_inputs(look: Look) -> Sums:
-    return {"merged model": look.files(look.merged, MERGED), "reference": look.voice()}
+    return {"merged model": look.files(look.merged.files), "reference": look.voice()}
 
 
 def _synthesize_command(look: Look, stamp: Stamp | None, now: Evidence | None) -> list[str]:
-    arguments = ["--checkpoint", str(look.merged), "--text", look.settings.run.text]
+    arguments = ["--checkpoint", str(look.merged.path), "--text", look.settings.run.text]
     if look.reference:
         recording, transcript = look.reference
         arguments += ["--reference", str(recording)]
@@ -164,7 +168,9 @@ def _is_normalized_by(look: Look, given: Mapping[str, Any]) -> bool:
 
 
 def _is_merged_by(look: Look, given: Mapping[str, Any]) -> bool:
-    merged = _same(given["base"], look.base) and _same(given["output"], look.merged) and given["template"] is None
+    merged = (
+        _same(given["base"], look.base.path) and _same(given["output"], look.merged.path) and given["template"] is None
+    )
     checkpoint = look.best()
     return merged and checkpoint is not None and _same(given["adapter"], checkpoint.path)
 
@@ -175,7 +181,8 @@ def _keys(section: str, *keys: str) -> tuple[str, ...]:
 
 CLIPS = ("stages/excluded.py", "dataset.py")
 CODES = ("stages/encoding.py", "audio", "codec", "nn.py", "weights.py", "devices.py")
-NETWORK = ("lm", "nn.py", "weights.py", "devices.py")
+FAMILY = ("families", "checkpoint.py")
+NETWORK = (*FAMILY, "lm", "load.py", "nn.py", "weights.py", "devices.py")
 ALL = (
     Step(
         "normalize",
@@ -194,7 +201,7 @@ ALL = (
         code=(*CLIPS, "stages/extract.py", "codes.py", *CODES),
         command=_no_words,
         is_done_by=lambda look, given: (
-            _same(given["data"], look.data) and _same(given["checkpoint"], look.base / CODEC[0])
+            _same(given["data"], look.data) and _same(given["checkpoint"], look.base.codec_file)
         ),
     ),
     Step(
@@ -202,7 +209,7 @@ ALL = (
         inputs=_pack_inputs,
         outputs=lambda look: {"shards": look.shards()},
         settings=_keys("pack", "text_extension", "shard_size", "validation"),
-        code=(*CLIPS, "stages/pack.py", "codes.py", "lm/text.py", "shards"),
+        code=(*CLIPS, "stages/pack.py", "codes.py", *FAMILY, "shards"),
         command=_no_words,
         is_done_by=lambda look, given: _same(given["data"], look.data) and _same(given["output"], look.protos),
     ),
@@ -226,7 +233,7 @@ ALL = (
     Step(
         "merge",
         inputs=_merge_inputs,
-        outputs=lambda look: {"files of the merged model": look.files(look.merged, MERGED)},
+        outputs=lambda look: {"files of the merged model": look.files(look.merged.files)},
         settings=("run.name",),
         code=(*NETWORK, "stages/merge.py", *(f"training/{name}.py" for name in ("adapter", "lora", "origin", "proof"))),
         command=lambda look, stamp, now: [look.settings.run.name],
@@ -236,7 +243,7 @@ ALL = (
     Step(
         "synthesize",
         inputs=_synthesize_inputs,
-        outputs=lambda look: {"speech": look.files(look.results, [SPEECH])},
+        outputs=lambda look: {"speech": look.files([look.results / SPEECH])},
         settings=(
             *_keys("run", "name", "text", "reference"),
             *_keys("extract", "resampler"),

@@ -17,6 +17,7 @@ from typing import Annotated
 
 import msgspec
 
+from fishtui.checkpoint import CheckpointFolder
 from fishtui.files import discard, write_text
 from fishtui.project import Project
 from fishtui.results.checkpoints import Saved
@@ -113,7 +114,7 @@ def ask(
         command += ["--reference", str(reference.path), f"--reference-text={reference.text}"]
     command += ["--output", str(output)]
     arguments = {"checkpoint": base, "adapter": adapter, "texts": [text], "output": output}
-    if _is_there(project, output, adapter or base / "model.pth"):
+    if _is_there(project, output, [adapter] if adapter else CheckpointFolder(base).weight_files):
         return None
     # What is there from an earlier checkpoint would be taken for the answer.
     discard(output)
@@ -130,13 +131,13 @@ def ask(
     return Sample(output, note, run.state, (run.record.error or "").partition("\n")[0])
 
 
-def _is_there(project: Project, output: Path, model: Path) -> bool:
-    """Whether `model` has spoken `output`, or a run that is to have it do so goes on."""
+def _is_there(project: Project, output: Path, weights: list[Path]) -> bool:
+    """Return True if `output` is newer than the `weights` that speak it, or a run that makes it is active."""
     with suppress(OSError, ValueError, msgspec.ValidationError):
         note = msgspec.json.decode(output.with_suffix(".json").read_bytes(), type=Note)
         if not look(project.runs / note.run).ended:
             return True
-        return _seconds(output) is not None and output.stat().st_mtime > model.stat().st_mtime
+        return _seconds(output) is not None and output.stat().st_mtime > max(path.stat().st_mtime for path in weights)
     return False
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fishtui.checkpoint import RECORD
 from fishtui.errors import FishtuiError, MisuseError
 from fishtui.project import Project, merged_folder
 from fishtui.results.checkpoints import Saved, best, choose, earliest_good, list_saved
@@ -19,7 +20,6 @@ from fishtui.runs.table import Board, Row
 from fishtui.settings import Loaded
 
 # What a merge leaves in the folder that it makes.
-MERGED = "merge.json"
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ def _folders(results: Path) -> Iterator[Path]:
 
 def _merged(folders: Iterable[Path]) -> Iterator[Merged]:
     for folder in sorted(folders):
-        for path in sorted(folder.glob(f"*/{MERGED}")):
+        for path in sorted(folder.glob(f"*/{RECORD}")):
             # A folder may go while we look, and a file may hold anything.
             with suppress(OSError, ValueError, KeyError, TypeError):
                 content = json.loads(path.read_bytes())

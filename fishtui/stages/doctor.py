@@ -13,6 +13,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
+from fishtui.checkpoint import CheckpointFolder
 from fishtui.errors import CheckpointError, FishtuiError, loading
 from fishtui.glyphs import SIGN
 from fishtui.project import Project
@@ -170,18 +171,16 @@ def _checkpoint(folder: Path) -> Iterator[Finding]:
 
 
 def _load_model(folder: Path) -> str:
-    from fishtui.lm.load import load_model
-    from fishtui.weights import read_tensors
+    from fishtui.load import load_model
 
-    stored = next(iter(read_tensors(folder / "model.pth").values())).dtype
-    model = load_model(folder, dtype=stored)
+    model = load_model(folder, dtype=None)
     return f"{sum(parameter.numel() for parameter in model.parameters()) / 1e6:,.0f} million parameters in {folder}"
 
 
 def _load_codec(folder: Path) -> str:
     from fishtui.codec.load import load_codec
 
-    codec = load_codec(folder / "codec.pth")
+    codec = load_codec(CheckpointFolder(folder).codec_file)
     return f"{sum(parameter.numel() for parameter in codec.parameters()) / 1e6:,.0f} million parameters"
 
 

@@ -19,13 +19,12 @@ from huggingface_hub.errors import (
 )
 from huggingface_hub.utils import tqdm
 
-from fishtui.errors import FishtuiError, MisuseError
+from fishtui.checkpoint import files_to_download
+from fishtui.errors import CheckpointError, FishtuiError, MisuseError
 from fishtui.files import hash_file
 from fishtui.project import Project
 from fishtui.runs.ledger import Ledger
 from fishtui.runs.reporter import Reporter
-
-NEEDED = ("config.json", "model.pth", "codec.pth", "tokenizer.tiktoken", "special_tokens.json")
 
 
 @dataclass(frozen=True)
@@ -122,14 +121,11 @@ def _remote_files(repository: str, revision: str) -> list[RemoteFile]:
         )
         for sibling in info.siblings or []
     }
-    missing = [name for name in NEEDED if name not in files]
-    if missing:
-        raise FishtuiError(
-            f"{repository} has no {', '.join(missing)}: it is not a checkpoint of this model",
-            "The published one is fishaudio/openaudio-s1-mini.",
-        )
-    # A converted checkpoint may carry its codec's sizes.
-    return [files[name] for name in (*NEEDED, "codec.json") if name in files]
+    try:
+        names = files_to_download(files)
+    except CheckpointError as error:
+        raise CheckpointError(f"{repository}: {error.problem}", error.remedy, code=error.code) from error
+    return [files[name] for name in names]
 
 
 def _explained(error: Exception, repository: str) -> FishtuiError:

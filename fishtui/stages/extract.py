@@ -12,6 +12,7 @@ import numpy as np
 from fishtui import distributed
 from fishtui.audio.decode import SAMPLE_RATE
 from fishtui.audio.probe import probe_seconds
+from fishtui.checkpoint import codec_files
 from fishtui.codehash import code_hash
 from fishtui.codes import Journal, Source, is_current, part_of, store
 from fishtui.distributed import Group, Place
@@ -28,7 +29,7 @@ from fishtui.stages.refresh import refresh_catalog
 # The names that journals have for versions of the code: versions with one name compute the same codes. A version that
 # is not listed has its hash as its name, so that codes of any other version are out of date.
 VERSIONS = {
-    "6dc43a84dd3afdc82ebb9afea763cb67ce2602d67e3a06903f96fb34891fe1d0": "1",
+    "c39bc58b1227dde9b599e1462e6769ef14de7fa68c96e7f20a77acd621e5fce9": "1",
 }
 
 Item = TypeVar("Item")
@@ -120,8 +121,7 @@ def _plan(job: ExtractionJob, dry_run: bool = False) -> ExtractionPlan:
         raise CheckpointError(
             f"{checkpoint}: no such file", "Download the checkpoint with `fishtui download`.", code="no-checkpoint"
         )
-    sizes = checkpoint.with_name("codec.json")
-    codec_hash = "".join(hash_file(path) for path in (checkpoint, sizes) if path.is_file())
+    codec_hash = "".join(hash_file(path) for path in codec_files(checkpoint) if path.is_file())
     now = recipe(settings)
 
     tasks: list[EncodeTask] = []

@@ -7,13 +7,15 @@ import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+from fishtui.checkpoint import CheckpointFolder
 from fishtui.codes import read_codes
 from fishtui.dataset import Clip, find_clips
 from fishtui.errors import DataError, FishtuiError
+from fishtui.families.family import Family
 from fishtui.files import UNCHANGED
-from fishtui.lm.text import clean_for_packing
 from fishtui.project import Project
 from fishtui.runs.ledger import Ledger
 from fishtui.runs.reporter import Reporter
@@ -63,8 +65,9 @@ def pack(
     if dry_run:
         ledger.done = len(clips)
         return ledger
+    family = CheckpointFolder(project.path(values.paths.checkpoint)).family_or_default
     try:
-        packed = _write_shards(clips, output / STAGING, values.pack, ledger, reporter)
+        packed = _write_shards(clips, family, output / STAGING, values.pack, ledger, reporter)
         if not packed:
             raise FishtuiError(
                 f"{data}: no clip could be packed",
@@ -124,7 +127,7 @@ def _nothing_to_pack(data: Path, without: Mapping[str, Excluded], ledger: Ledger
 
 
 def _write_shards(
-    clips: list[Clip], staging: Path, settings: PackSettings, ledger: Ledger, reporter: Reporter
+    clips: list[Clip], family: Family, staging: Path, settings: PackSettings, ledger: Ledger, reporter: Reporter
 ) -> list[tuple[_Sentence, Position]]:
     """Write the clips into new shards in `staging`; return them with their positions. Raises OSError."""
     if staging.exists():
@@ -132,7 +135,7 @@ def _write_shards(
     staging.mkdir(parents=True)
     writer = ShardWriter(staging, int(settings.shard_size * MEGABYTE))
     packed = []
-    for number, sentence in enumerate(_sentences(clips, settings.workers)):
+    for number, sentence in enumerate(_sentences(clips, family, settings.workers)):
         if sentence.problem:
             ledger.fail(sentence.clip, sentence.problem)
         else:
@@ -143,13 +146,13 @@ def _write_shards(
     return packed
 
 
-def _sentences(clips: list[Clip], workers: int) -> Iterator[_Sentence]:
+def _sentences(clips: list[Clip], family: Family, workers: int) -> Iterator[_Sentence]:
     if len(clips) < FEW_CLIPS or worker_count(workers) == 1:
-        yield from map(_read_sentence, clips)
+        yield from map(partial(_read_sentence, family), clips)
         return
     chunks = [clips[start : start + CHUNK] for start in range(0, len(clips), CHUNK)]
     count = worker_count(workers)
-    for sentences in ordered_map(_read_chunk, chunks, count, 2 * count, _crashed):
+    for sentences in ordered_map(partial(_read_chunk, family), chunks, count, 2 * count, _crashed):
         yield from sentences
 
 
@@ -158,15 +161,15 @@ def _crashed(clips: list[Clip]) -> list[_Sentence]:
     return [_Sentence(clip.name, clip.speaker, reason) for clip in clips]
 
 
-def _read_chunk(clips: list[Clip]) -> list[_Sentence]:
-    return [_read_sentence(clip) for clip in clips]
+def _read_chunk(family: Family, clips: list[Clip]) -> list[_Sentence]:
+    return [_read_sentence(family, clip) for clip in clips]
 
 
-def _read_sentence(clip: Clip) -> _Sentence:
+def _read_sentence(family: Family, clip: Clip) -> _Sentence:
     # A protobuf string must be UTF-8; a folder's name need not be.
     speaker = os.fsencode(clip.speaker).decode("utf-8", "replace")
     try:
-        text = clean_for_packing(clip.read_transcript())
+        text = family.clean_for_packing(clip.read_transcript())
         if not text.strip():
             raise DataError(
                 "the transcript is empty without its {…} and <…>",

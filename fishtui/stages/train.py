@@ -12,14 +12,15 @@ from pathlib import Path
 import torch
 
 from fishtui import distributed
+from fishtui.checkpoint import CheckpointFolder
 from fishtui.devices import choose_device, choose_precision, keep_freed_memory
 from fishtui.distributed import Group
 from fishtui.errors import DataError, MisuseError, Terminated
-from fishtui.files import exclusive, hash_file
+from fishtui.families.family import Prompts
+from fishtui.files import exclusive
 from fishtui.lm.config import ModelConfig
-from fishtui.lm.load import load_model, load_tokenizer
 from fishtui.lm.model import DualAR
-from fishtui.lm.tokenizer import Tokenizer
+from fishtui.load import load_model
 from fishtui.project import Project
 from fishtui.results.checkpoints import best, check_results, earliest_good, list_saved
 from fishtui.results.pace import PACE, last_pace
@@ -103,9 +104,9 @@ class TrainingJob:
         return self.settings.train
 
     @property
-    def base(self) -> Path:
-        """The folder of the pretrained model."""
-        return self.project.path(self.settings.paths.checkpoint)
+    def base(self) -> CheckpointFolder:
+        """The pretrained model."""
+        return _base(self.project, self.settings)
 
     @property
     def checkpoints(self) -> Path:
@@ -137,7 +138,7 @@ class TrainingJob:
 class TrainingInputs:
     """The pretrained model and the clips, in memory; `data` is the start of the data, as a position in it."""
 
-    tokenizer: Tokenizer
+    prompts: Prompts
     model: DualAR
     base_sha256: str
     examples: Examples
@@ -147,14 +148,18 @@ class TrainingInputs:
 
 def _dry_run(project: Project, settings: Settings) -> Ledger:
     """Return the ledger of a training that does every step, with its forecast."""
-    base = project.path(settings.paths.checkpoint)
-    tokenizer, config = load_tokenizer(base), ModelConfig.read(base / "config.json")
+    base = _base(project, settings)
+    config, prompts = base.config(), base.prompts(settings.train.template)
     without = _excluded(project, settings)
-    examples = _load_examples(project, settings, tokenizer, config, without)
+    examples = _load_examples(project, settings, prompts, config, without)
     ledger = _ledger(examples, settings.train, without)
     device = choose_device(settings.train.device)
     ledger.counts |= forecast(settings.train, config, examples, device, last_pace(project))
     return ledger
+
+
+def _base(project: Project, settings: Settings) -> CheckpointFolder:
+    return CheckpointFolder(project.path(settings.paths.checkpoint))
 
 
 def _results_folder(project: Project, name: str) -> Path:
@@ -200,13 +205,13 @@ def _load(job: TrainingJob) -> TrainingInputs:
         keep_freed_memory()
     # A frozen base may be in bfloat16; weights that are trained need float32 for small steps.
     dtype = job.precision if job.lora else torch.float32
-    tokenizer = load_tokenizer(job.base)
-    model = load_model(job.base, dtype=dtype)
+    prompts = job.base.prompts(job.wanted.template)
+    model = load_model(job.base.path, dtype=dtype)
     group, project, settings = job.group, job.project, job.settings
     if group.first:
         refresh_catalog(project, settings, job.reporter, project.path(settings.paths.data))
     without = group.share(_excluded(project, settings) if group.first else {})
-    examples = _load_examples(project, settings, tokenizer, model.config, without)
+    examples = _load_examples(project, settings, prompts, model.config, without)
     order = {key: getattr(job.wanted, key) for key in ORDER} | {"batch_size": job.batch_size}
     data = Position(data=examples.fingerprint(), order=order)
     if group.share(data) != data:
@@ -215,8 +220,8 @@ def _load(job: TrainingJob) -> TrainingInputs:
             "Give all processes the same folder of shards.",
             code="different-shards",
         )
-    base_sha256 = group.share(hash_file(job.base / "model.pth") if group.first else "")
-    return TrainingInputs(tokenizer, model, base_sha256, examples, without, data)
+    base_sha256 = group.share(job.base.sha256() if group.first else "")
+    return TrainingInputs(prompts, model, base_sha256, examples, without, data)
 
 
 def _excluded(project: Project, settings: Settings) -> dict[str, Excluded]:
@@ -226,13 +231,13 @@ def _excluded(project: Project, settings: Settings) -> dict[str, Excluded]:
 
 
 def _load_examples(
-    project: Project, settings: Settings, tokenizer: Tokenizer, config: ModelConfig, without: dict[str, Excluded]
+    project: Project, settings: Settings, prompts: Prompts, config: ModelConfig, without: dict[str, Excluded]
 ) -> Examples:
     return load_examples(
         project.path(settings.paths.protos),
-        tokenizer,
+        _base(project, settings).family,
+        prompts,
         config,
-        settings.train.template,
         settings.train.max_length,
         settings.pack.validation,
         without,
@@ -285,13 +290,13 @@ def _build_trainer(job: TrainingJob, inputs: TrainingInputs, start: Position) ->
     trainer = lightning_trainer(wanted, job.device, job.precision, [metrics, saver], group)
 
     def origin() -> Origin:
-        base, step = str(job.base), trainer.global_step
+        base, step = str(job.base.path), trainer.global_step
         return Origin(base, inputs.base_sha256, wanted.method, wanted.template, job.lora, step, saver.position)
 
     endless = partial(job.plan.batches_from, examples.train, start.epoch, start.index)
     fixed = partial(plan_validation, examples.validation, wanted.max_length, job.batch_size)
     train, validation = (
-        Batches(clips, inputs.tokenizer, wanted.template, plan, group.place)
+        Batches(clips, inputs.prompts, plan, group.place)
         for clips, plan in ((examples.train, endless), (examples.validation, fixed))
     )
     module = FineTuning(model, wanted, origin, group)

@@ -16,13 +16,15 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from fishtui.errors import CheckpointError
+from fishtui.families.registry import DEFAULT, known_templates
 from fishtui.files import replacing, write_text
-from fishtui.lm.prompt import TEMPLATES, Template
 from fishtui.training.lora import ADAPTER, LoraSpec
 from fishtui.training.origin import KEY, read_checkpoint
 from fishtui.weights import read_file
 
 PEFT_PREFIX = "base_model.model."
+PEFT_CONFIG = "adapter_config.json"
+PEFT_WEIGHTS = "adapter_model.safetensors"
 NOTE = "fishtui.json"
 EMBEDDINGS = frozenset({"embeddings", "codebook_embeddings", "fast_embeddings"})
 # Rows of a weight that are merged at once: few enough that their float32 copies stay in the cache.
@@ -72,7 +74,7 @@ class Adapter:
     """What training changed: `low_rank` by module name, or after full training whole `weights` by tensor name."""
 
     source: Path
-    template: Template
+    template: str
     spec: LoraSpec | None = None
     base: str = ""
     base_sha256: str = ""
@@ -97,7 +99,17 @@ class Adapter:
                 )
 
 
-def read_adapter(path: Path, preset: LoraSpec, template: Template = "interleave") -> Adapter:
+def is_peft_folder(path: Path) -> bool:
+    """Return True if `path` is a folder that holds a peft adapter."""
+    return (path / PEFT_CONFIG).exists()
+
+
+def adapter_weights(path: Path) -> Path:
+    """Return the file that holds an adapter's weights: the adapter itself, or the one in a peft folder."""
+    return path if path.is_file() else path / PEFT_WEIGHTS
+
+
+def read_adapter(path: Path, preset: LoraSpec, template: str = DEFAULT.templates[0]) -> Adapter:
     """An adapter: a checkpoint of ours, a peft folder, or a file of the older public tool.
 
     The older files don't say their alpha, for which `preset` stands. `template` is for adapters that don't tell theirs.
@@ -119,19 +131,23 @@ def _read_ours(path: Path) -> Adapter:
     return replace(adapter, low_rank=_pair(path, plain, origin.lora.scaling))
 
 
-def _read_peft(path: Path, template: Template) -> Adapter:
+def _read_peft(path: Path, template: str) -> Adapter:
     try:
-        config = json.loads((path / "adapter_config.json").read_text(encoding="utf-8"))
+        config = json.loads((path / PEFT_CONFIG).read_text(encoding="utf-8"))
         rank, alpha = int(config["r"]), float(config["lora_alpha"])
-        tensors = load_file(path / "adapter_model.safetensors")
+        tensors = load_file(path / PEFT_WEIGHTS)
         note = json.loads((path / NOTE).read_text(encoding="utf-8")) if (path / NOTE).exists() else {}
         template, step = note.get("template", template), int(note.get("step", 0))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
         raise CheckpointError(
-            f"{path} is no peft adapter: {error}", "It needs adapter_config.json and adapter_model.safetensors."
+            f"{path} is no peft adapter: {error}", f"It needs {PEFT_CONFIG} and {PEFT_WEIGHTS}."
         ) from error
-    if template not in TEMPLATES:
-        raise CheckpointError(f"{path / NOTE} names the template {template!r}", f"There are {' and '.join(TEMPLATES)}.")
+    if template not in known_templates():
+        raise CheckpointError(
+            f"{path / NOTE}: unknown prompt template {template!r}",
+            f"Use {' or '.join(known_templates())}.",
+            code="unknown-template",
+        )
     if foreign := _foreign(config):
         raise CheckpointError(
             f"{path} is another kind of adapter than plain LoRA or rsLoRA: {', '.join(foreign)}",
@@ -208,8 +224,8 @@ def write_peft(adapter: Adapter, folder: Path) -> None:
         "bias": "none",
         "inference_mode": True,
     }
-    with replacing(folder / "adapter_model.safetensors") as temporary:
+    with replacing(folder / PEFT_WEIGHTS) as temporary:
         save_file(tensors, temporary)
     # Beside peft's own file, which warns of keys that it doesn't know.
     write_text(folder / NOTE, json.dumps({"template": adapter.template, "step": adapter.step}) + "\n")
-    write_text(folder / "adapter_config.json", json.dumps(config, indent=1) + "\n")
+    write_text(folder / PEFT_CONFIG, json.dumps(config, indent=1) + "\n")

@@ -14,10 +14,8 @@ from torch.utils.data import IterableDataset
 
 from fishtui.distributed import Place
 from fishtui.errors import DataError, FishtuiError
-from fishtui.lm.config import ModelConfig
-from fishtui.lm.prompt import IGNORED, Template, sequence_length, training_sequence
-from fishtui.lm.text import clean_for_training
-from fishtui.lm.tokenizer import Tokenizer
+from fishtui.families.family import Family, Prompts
+from fishtui.lm.config import IGNORED, ModelConfig
 from fishtui.shards.packed import read_manifest, shard_paths
 from fishtui.shards.split import VALIDATION, choose_validation
 from fishtui.shards.stream import Position, StoredSentence, read_sentences
@@ -59,9 +57,9 @@ class Examples:
 
 def load_examples(
     protos: Path,
-    tokenizer: Tokenizer,
+    family: Family,
+    prompts: Prompts,
     config: ModelConfig,
-    template: Template,
     max_length: int,
     share: float,
     excluded: Collection[str] = (),
@@ -80,14 +78,14 @@ def load_examples(
         if name in excluded:
             examples.excluded.append(name)
             continue
-        text = clean_for_training(sentence.text)
+        text = family.clean_for_training(sentence.text)
         if not sentence.codes.size or not text:
             # Shards of other tools may hold sentences from which nothing can be learned.
             examples.empty.append(name)
             continue
         _check_codes(paths[place.shard], name, sentence, config)
         # One position is spare: a clip adds at most its own sequence's length to a row.
-        length = sequence_length(template, tokenizer, (text, sentence.codes)) + 1
+        length = prompts.sequence_length((text, sentence.codes)) + 1
         example = Example(name, sentence.speaker, text, sentence.codes, length)
         if example.length > max_length:
             examples.too_long.append(name)
@@ -162,24 +160,20 @@ class Batch:
 
 def collate(
     rows: Sequence[Sequence[Sequence[Example]]],
-    tokenizer: Tokenizer,
-    template: Template,
+    prompts: Prompts,
     epoch: int = 0,
     index: int = 0,
     counts: bool = True,
 ) -> Batch:
     """Build a batch from `rows`, each a list of sequences, each a list of examples of one speaker."""
     built = [
-        [
-            training_sequence(template, tokenizer, [(example.text, example.codes) for example in sequence])
-            for sequence in row
-        ]
+        [prompts.training_sequence([(example.text, example.codes) for example in sequence]) for sequence in row]
         for row in rows
     ]
     height = len(built[0][0][0])
     width = max(sum(inputs.shape[1] for inputs, _ in row) for row in built)
     tokens = torch.zeros(len(built), height, width, dtype=torch.long)
-    tokens[:, 0] = tokenizer.end_of_text
+    tokens[:, 0] = prompts.padding
     labels = torch.full_like(tokens, IGNORED)
     segments = torch.zeros(len(built), width, dtype=torch.long)
     for number, row in enumerate(built):
@@ -203,14 +197,12 @@ class Batches(IterableDataset):
     def __init__(
         self,
         examples: Sequence[Example],
-        tokenizer: Tokenizer,
-        template: Template,
+        prompts: Prompts,
         plan: Callable[[], Iterator[PlannedBatch]],
         place: Place,
     ) -> None:
         self._examples = examples
-        self._tokenizer = tokenizer
-        self._template = template
+        self._prompts = prompts
         self._plan = plan
         self._place = place
 
@@ -218,4 +210,4 @@ class Batches(IterableDataset):
         for epoch, index, rows in self._plan():
             mine, counts = deal_rows(rows, self._place.rank, self._place.world)
             examples = [[[self._examples[i] for i in sequence] for sequence in row] for row in mine]
-            yield collate(examples, self._tokenizer, self._template, epoch, index, counts)
+            yield collate(examples, self._prompts, epoch, index, counts)

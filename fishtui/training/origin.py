@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from fishtui.errors import CheckpointError
-from fishtui.lm.prompt import Template
+from fishtui.families.registry import known_templates
 from fishtui.training.lora import LoraSpec
 from fishtui.weights import read_file
 
@@ -36,7 +36,7 @@ class Origin(msgspec.Struct, frozen=True):
     base: str
     base_sha256: str
     method: str
-    template: Template
+    template: str
     lora: LoraSpec | None
     step: int
     position: Position
@@ -61,6 +61,12 @@ def read_checkpoint(path: Path) -> tuple[Origin, dict[str, Any]]:
         raise CheckpointError(
             f"{path}: cannot read its origin: {error}", "Update fishtui if a newer version wrote it.", code="damaged"
         ) from error
+    if origin.template not in known_templates():
+        raise CheckpointError(
+            f"{path}: unknown prompt template {origin.template!r}",
+            f"Use a checkpoint trained with {' or '.join(known_templates())}.",
+            code="unknown-template",
+        )
     if origin.version > VERSION:
         raise CheckpointError(f"{path}: written by a newer version of fishtui", "Update fishtui.", code="newer-version")
     return origin, content

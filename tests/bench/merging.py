@@ -13,9 +13,9 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from fishtui.lm.config import ModelConfig
-from fishtui.lm.load import load_model
+from fishtui.families.s1_mini.config import read_config
 from fishtui.lm.model import DualAR
+from fishtui.load import load_model
 from fishtui.project import Project
 from fishtui.runs.reporter import Reporter
 from fishtui.stages.merge import merge
@@ -49,7 +49,7 @@ def prepare() -> None:
     base = FOLDER / "base"
     base.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(Path(__file__).parents[1] / "lm" / "config-s1-mini.json", base / "config.json")
-    config = ModelConfig.read(base / "config.json")
+    config = read_config(base / "config.json")
     write_tokenizer(base, config.codebook_size)
     with torch.device("meta"):
         model = DualAR(config, semantic_begin=262, im_end=261)

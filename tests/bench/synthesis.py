@@ -9,7 +9,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from fishtui.lm.config import ModelConfig
+from fishtui.families.registry import DEFAULT
+from fishtui.families.s1_mini.config import read_config
 from fishtui.lm.generate import generate
 from fishtui.lm.model import DualAR
 
@@ -21,7 +22,7 @@ FRAMES = 20
 
 def measure(case: str, plain: bool) -> float:
     """Return frames generated per second, without the prompt's prefill."""
-    config = ModelConfig.read(Path(__file__).parents[1] / "lm" / "config-s1-mini.json")
+    config = read_config(Path(__file__).parents[1] / "lm" / "config-s1-mini.json")
     with torch.device("meta"):
         model = DualAR(config, semantic_begin=151_658, im_end=151_647)
     model.to_empty(device="cpu").to(getattr(torch, case)).eval()
@@ -31,7 +32,7 @@ def measure(case: str, plain: bool) -> float:
     prompt[0] = torch.arange(PROMPT)
     if plain:
         return generate_plainly(model, prompt)
-    frames = generate(model, prompt, max_frames=FRAMES + 1)
+    frames = generate(model, prompt, DEFAULT.sampling(), max_frames=FRAMES + 1)
     next(frames)
     started = time.perf_counter()
     made = sum(1 for _ in islice(frames, FRAMES))

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -7,14 +8,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fishtui.errors import MisuseError
-from fishtui.lm.generate import WINDOW, Decoder, Sampling, _frames, generate
-from fishtui.lm.load import load_model, load_tokenizer
-from fishtui.lm.prompt import synthesis_prompt
+from fishtui.families.registry import DEFAULT
+from fishtui.families.s1_mini.prompt import synthesis_prompt
+from fishtui.lm.generate import Decoder, Sampling, _frames
+from fishtui.lm.generate import generate as generate_with
+from fishtui.load import load_model
+from tests.families.s1 import read_tokenizer
 from tests.golden_data import GOLDEN
 from tests.lm.tiny import IM_END, KINDS, SEMANTIC_BEGIN, tiny_model, tiny_tokens
 
 CASES = json.loads((GOLDEN / "generate_io.json").read_text())["cases"]
 ROUNDING = 1e-4
+PUBLISHED = DEFAULT.sampling()
+WINDOW = PUBLISHED.penalty_window
+
+
+def sampling(**values: float) -> Sampling:
+    return replace(PUBLISHED, **values)
+
+
+def generate(model, prompt, *, max_frames, generator=None, compile=False, **values):
+    """Generate with the published sampling, some values of it changed."""
+    return generate_with(model, prompt, sampling(**values), max_frames=max_frames, generator=generator, compile=compile)
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +41,7 @@ def golden_model():
 def test_golden_frames(case, golden_model):
     texts = [case["prompt_text"]] if isinstance(case["prompt_text"], str) else case["prompt_text"] or []
     references = [(text, np.array(codes)) for text, codes in zip(texts, case["prompt_codes"] or [], strict=True)]
-    tokenizer = load_tokenizer(GOLDEN / "checkpoint")
+    tokenizer = read_tokenizer(GOLDEN / "checkpoint")
     rows = golden_model.config.num_codebooks
     prompt = torch.from_numpy(synthesis_prompt("interleave", tokenizer, case["text"], references, rows))
     assert prompt.shape[1] == case["prompt_len"]
@@ -117,10 +132,10 @@ def test_more_than_the_model_holds_is_an_error():
         generate(model, prompt, max_frames=29)
 
 
-def chances(sampling: Sampling, scores: torch.Tensor, recent: torch.Tensor, draws: int = 4000) -> torch.Tensor:
+def chances(rule: Sampling, scores: torch.Tensor, recent: torch.Tensor, draws: int = 4000) -> torch.Tensor:
     random = torch.Generator().manual_seed(0)
     noise = torch.empty(draws, len(scores)).exponential_(generator=random)
-    drawn = torch.cat([sampling.draw(scores, recent, row) for row in noise])
+    drawn = torch.cat([rule.draw(scores, recent, row) for row in noise])
     return torch.bincount(drawn, minlength=len(scores)) / draws
 
 
@@ -129,15 +144,15 @@ NOTHING = torch.full((WINDOW,), -1)
 
 def test_draws_follow_the_softmax_of_the_temperature():
     scores = torch.tensor([1.0, 0.0, -1.0, 2.0])
-    found = chances(Sampling(temperature=2.0, top_p=1.0), scores, NOTHING)
+    found = chances(sampling(temperature=2.0, top_p=1.0), scores, NOTHING)
     torch.testing.assert_close(found, (scores / 2).softmax(0), atol=0.03, rtol=0)
 
 
 def test_top_p_keeps_tokens_up_to_their_cumulated_probability_before_temperature():
     scores = torch.tensor([0.1, 0.5, 0.25, 0.15]).log()
-    kept = chances(Sampling(temperature=5.0, top_p=0.8), scores, NOTHING) > 0
+    kept = chances(sampling(temperature=5.0, top_p=0.8), scores, NOTHING) > 0
     assert kept.tolist() == [False, True, True, False]
-    kept = chances(Sampling(temperature=5.0, top_p=0.3), scores, NOTHING) > 0
+    kept = chances(sampling(temperature=5.0, top_p=0.3), scores, NOTHING) > 0
     assert kept.tolist() == [False, True, False, False]
 
 
@@ -146,9 +161,9 @@ def test_the_penalty_comes_first_and_depends_on_the_sign():
     recent = NOTHING.clone()
     recent[:2] = torch.tensor([0, 2])
     penalised = torch.tensor([2.0, 2.5, -1.5, -1.2])
-    found = chances(Sampling(temperature=1.0, top_p=1.0, repetition_penalty=1.5), scores, recent)
+    found = chances(sampling(temperature=1.0, top_p=1.0, repetition_penalty=1.5), scores, recent)
     torch.testing.assert_close(found, penalised.softmax(0), atol=0.03, rtol=0)
-    assert Sampling(temperature=0).draw(scores, recent, torch.ones(4)).item() == 1
+    assert sampling(temperature=0).draw(scores, recent, torch.ones(4)).item() == 1
 
 
 @given(
@@ -160,7 +175,7 @@ def test_the_penalty_comes_first_and_depends_on_the_sign():
 def test_a_draw_is_a_kept_class(scores, temperature, top_p, seed):
     logits = torch.tensor(scores)
     noise = torch.empty(len(scores)).exponential_(generator=torch.Generator().manual_seed(seed))
-    drawn = Sampling(temperature, top_p, 1.0).draw(logits, NOTHING, noise)
+    drawn = sampling(temperature=temperature, top_p=top_p, repetition_penalty=1.0).draw(logits, NOTHING, noise)
     ordered = logits.softmax(0).sort(descending=True).values
     least = ordered[(ordered.cumsum(0) <= top_p + 1e-6)].min() if (ordered[0] <= top_p + 1e-6) else ordered[0]
     assert logits.softmax(0)[drawn] >= least - 1e-6
@@ -175,7 +190,7 @@ def test_only_the_last_frames_of_the_same_row_count():
             return super().draw(scores, recent, noise)
 
     model = tiny_model()
-    spy = Spy(repetition_penalty=1.0, temperature=3.0, top_p=1.0)
+    spy = Spy(3.0, 1.0, 1.0, WINDOW, PUBLISHED.residual_candidates)
     prompt = tiny_tokens(model.config, 5)
     random = torch.Generator().manual_seed(5)
     frames = torch.stack(list(_frames(Decoder(model, 45, spy), prompt, 40, random, False)))

@@ -6,8 +6,8 @@ import torch
 from safetensors.torch import load_file
 from torch.nn import functional
 
-from fishtui.lm.load import load_model
 from fishtui.lm.loss import TOP, losses, summed_cross_entropy
+from fishtui.load import load_model
 from tests.golden_data import GOLDEN
 from tests.lm.tiny import tiny_labels, tiny_model, tiny_tokens
 

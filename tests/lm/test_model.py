@@ -5,11 +5,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from fishtui.families.s1_mini.config import read_config
 from fishtui.lm.attention import Packing, is_packed
-from fishtui.lm.config import ModelConfig
-from fishtui.lm.load import load_model
 from fishtui.lm.loss import losses
 from fishtui.lm.model import DualAR
+from fishtui.load import load_model
 from tests.golden_data import GOLDEN
 from tests.lm import reference
 from tests.lm.tiny import IM_END, KINDS, SEMANTIC_BEGIN, tiny_labels, tiny_model, tiny_tokens
@@ -31,7 +31,7 @@ def agree(found: torch.Tensor, wanted: torch.Tensor, tolerance: float = 1e-4) ->
 
 
 def test_official_tensors_have_their_published_names_and_shapes():
-    config = ModelConfig.read(Path(__file__).parent / "config-s1-mini.json")
+    config = read_config(Path(__file__).parent / "config-s1-mini.json")
     with torch.device("meta"):
         model = DualAR(config, semantic_begin=151658, im_end=151647)
     manifest = json.loads((GOLDEN / "manifest_llama.json").read_text())

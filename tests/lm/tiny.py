@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from fishtui.families.s1_mini.config import write_config
 from fishtui.lm.config import ModelConfig
 from fishtui.lm.model import DualAR
 
@@ -100,6 +101,6 @@ def write_tokenizer(folder: Path, codebook_size: int = PLAIN["codebook_size"]) -
 def write_checkpoint(folder: Path, model: DualAR) -> None:
     """A checkpoint folder in the published layout, codec left out."""
     folder.mkdir(parents=True, exist_ok=True)
-    model.config.write(folder / "config.json")
+    write_config(model.config, folder / "config.json")
     write_tokenizer(folder, model.config.codebook_size)
     torch.save(model.state_dict(), folder / "model.pth")

@@ -12,41 +12,36 @@ from fishtui.audio.decode import read_audio
 from fishtui.audio.resample import Filter, resample
 from fishtui.codec.load import load_codec
 from fishtui.errors import CheckpointError, DataError
+from fishtui.families.registry import DEFAULT
+from fishtui.families.s1_mini.prompt import synthesis_prompt
 from fishtui.lm.generate import generate
-from fishtui.lm.load import load_model, load_tokenizer
-from fishtui.lm.prompt import synthesis_prompt
+from fishtui.load import load_model
 from fishtui.runs.reporter import Reporter
 from fishtui.settings import SynthesizeSettings
 from fishtui.stages.merge import merge
-from fishtui.stages.synthesize import synthesize
+from fishtui.stages.synthesize import Request, synthesize
 from fishtui.training.lora import parse_preset
 from fishtui.weights import read_tensors
 from tests.builders import project, tone, write_clip, write_codes
+from tests.families.s1 import read_tokenizer
 from tests.golden_data import GOLDEN
 
 SETTINGS = SynthesizeSettings(device="cpu", max_seconds=0.5)
 
 
 def run(root: Path, checkpoint: Path, settings: SynthesizeSettings = SETTINGS, **options):
-    defaults = {
-        "adapter": None,
-        "preset": parse_preset("r_8_alpha_16"),
-        "texts": ["Hello."],
-        "references": [],
-        "resampler": "best",
-        "template": None,
-    }
+    request = {"texts": ["Hello."], "preset": parse_preset("r_8_alpha_16"), **options}
     return synthesize(
-        project(root), settings, Reporter(), checkpoint=checkpoint, output=root / "out.wav", **{**defaults, **options}
+        project(root), settings, Reporter(), Request(checkpoint=checkpoint, output=root / "out.wav", **request)
     )
 
 
 def expected(checkpoint: Path, template: str, text: str, references, seed: int = 42) -> np.ndarray:
     """The same speech, made of the parts."""
-    tokenizer, model = load_tokenizer(checkpoint), load_model(checkpoint)
+    tokenizer, model = read_tokenizer(checkpoint), load_model(checkpoint)
     prompt = torch.from_numpy(synthesis_prompt(template, tokenizer, text, references))
     random = torch.Generator().manual_seed(seed)
-    frames = list(generate(model, prompt, max_frames=10, generator=random))
+    frames = list(generate(model, prompt, DEFAULT.sampling(), max_frames=10, generator=random))
     codes = torch.stack(frames, dim=1)[1:]
     return load_codec(checkpoint / "codec.pth").decode(codes[None])[0, 0].numpy()
 

@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from fishtui.errors import MisuseError, Terminated
-from fishtui.lm.load import load_model
+from fishtui.load import load_model
 from fishtui.project import Project
 from fishtui.results.checkpoints import list_saved
 from fishtui.runs.events import EventWriter, read_events

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 from fishtui.errors import CheckpointError
-from fishtui.lm.load import load_model
+from fishtui.load import load_model
 from fishtui.training.adapter import Adapter, read_adapter, write_peft
 from fishtui.training.lora import LoraSpec, parse_preset
 from fishtui.training.proof import apply_adapter

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from fishtui.errors import MisuseError
-from fishtui.lm.load import load_model
+from fishtui.load import load_model
 from fishtui.training.lora import attach, parse_preset, target_modules, trainable
 from tests.lm.tiny import KINDS, tiny_model
 

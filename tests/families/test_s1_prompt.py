@@ -7,12 +7,13 @@ from hypothesis import strategies as st
 from safetensors.numpy import load_file
 
 from fishtui.errors import DataError
-from fishtui.lm.prompt import sequence_length, synthesis_prompt, training_sequence
-from fishtui.lm.text import clean_for_training
-from fishtui.lm.tokenizer import Tokenizer
+from fishtui.families.s1_mini.prompt import sequence_length, synthesis_prompt, training_sequence
+from fishtui.families.s1_mini.text import clean_for_training
+from tests.expecting import failing
+from tests.families.s1 import read_tokenizer
 from tests.golden_data import GOLDEN
 
-TOKENIZER = Tokenizer.read(GOLDEN / "checkpoint")
+TOKENIZER = read_tokenizer(GOLDEN / "checkpoint")
 N_SEMANTIC = TOKENIZER.semantic_end - TOKENIZER.semantic_begin + 1
 TEMPLATES = ["interleave", "instruct"]
 INFERENCE = json.loads((GOLDEN / "tokens" / "inference_format.json").read_text())["cases"]
@@ -145,12 +146,18 @@ def test_the_number_of_codebooks_is_that_of_the_codes():
 
 
 @pytest.mark.parametrize(
-    "codes",
-    [np.full((10, 2), N_SEMANTIC), np.full((10, 2), -1), np.zeros((10, 2)), np.zeros(10, dtype=np.int64)],
+    ("codes", "code"),
+    [
+        (np.full((10, 2), N_SEMANTIC), "codes-out-of-range"),
+        (np.full((10, 2), -1), "codes-out-of-range"),
+        (np.zeros((10, 2)), "codes-not-integers"),
+        (np.zeros(10, dtype=np.int64), "codes-not-integers"),
+    ],
     ids=["too large", "negative", "floats", "flat"],
 )
-def test_codes_of_another_codec_are_an_error(codes):
-    with pytest.raises(DataError, match="a text"):
+def test_codes_of_another_codec_are_an_error(codes, code):
+    with failing(code, DataError) as caught:
         training_sequence("interleave", TOKENIZER, [("a text", codes)])
-    with pytest.raises(DataError, match="a text"):
+    assert "a text" in caught.value.problem
+    with failing(code, DataError):
         sequence_length("interleave", TOKENIZER, ("a text", codes))

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fishtui.lm.text import ANGLES, BRACES, clean_for_packing, clean_for_training, spaced_out
+from fishtui.families.s1_mini.text import ANGLES, BRACES, clean_for_packing, clean_for_training, replace_enclosed
 from tests.golden_data import GOLDEN
 
 TOKENS = json.loads((GOLDEN / "tokens" / "tokens.json").read_text())
@@ -41,6 +41,6 @@ def test_cleaning_leaves_nothing_to_clean(text):
 
 
 @given(st.text(st.sampled_from("{}<>a \n")))
-def test_looking_no_further_than_the_last_bracket_changes_nothing(text: str) -> None:
-    assert spaced_out(BRACES, "}", text) == BRACES.sub(" ", text)
-    assert spaced_out(ANGLES, ">", text) == ANGLES.sub(" ", text)
+def test_a_search_up_to_the_last_bracket_finds_every_match(text: str) -> None:
+    assert replace_enclosed(BRACES, "}", text) == BRACES.sub(" ", text)
+    assert replace_enclosed(ANGLES, ">", text) == ANGLES.sub(" ", text)

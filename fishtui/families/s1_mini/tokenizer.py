@@ -1,4 +1,4 @@
-"""Text to token ids."""
+"""The family's tokenizer: byte-pair encoding by tiktoken."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import msgspec
 import tiktoken
 
 from fishtui.errors import CheckpointError
+from fishtui.families.family import Vocabulary, missing_file
+from fishtui.wording import cannot_read
 
 PATTERN = "|".join(
     [
@@ -19,26 +21,23 @@ PATTERN = "|".join(
         r"\p{N}",
         r" ?[^\s\p{L}\p{N}]+[\r\n]*",
         r"\s*[\r\n]+",
-        # A lookahead was surely meant; the model was trained with what is written.
+        # Probably meant as a lookahead, but the model was trained with this pattern.
         r"\s+(\?!\S)",
         r"\s+",
     ]
 )
-REMEDY = "Take tokenizer.tiktoken and special_tokens.json from the published checkpoint."
+REMEDY = "Download the checkpoint again with `fishtui download`."
 
 
 class Tokenizer:
-    """Byte-pair encoding, with special tokens that only the templates may use.
-
-    `semantic_begin` … `semantic_end` (inclusive) are the ids of code 0 = 0, 1, ….
-    """
+    """Byte-pair encoding, with special tokens that only the templates may use."""
 
     def __init__(self, ranks: dict[bytes, int], specials: dict[str, int]) -> None:
-        """Raises ValueError if `ranks` and `specials` can't be a tokenizer of this model."""
+        """Raises ValueError if `ranks` and `specials` are not a tokenizer of this family."""
         if any(bytes([byte]) not in ranks for byte in range(256)):
-            raise ValueError("there are bytes without a rank")
+            raise ValueError("some bytes have no rank")
         if len(set(ranks.values()) | set(specials.values())) < len(ranks) + len(specials):
-            raise ValueError("two tokens have one id")
+            raise ValueError("two tokens have the same id")
         for name in ("<|end_of_text|>", "<|im_end|>", "<|voice|>", "<|interleave|>", "<|semantic:0|>"):
             if name not in specials:
                 raise ValueError(f"the special token {name} is missing")
@@ -51,47 +50,49 @@ class Tokenizer:
         self.semantic_end = self.semantic_begin + n_semantic - 1
         for code in range(n_semantic):
             if specials.get(f"<|semantic:{code}|>") != self.semantic_begin + code:
-                raise ValueError(f"the id of <|semantic:{code}|> does not follow the one before it")
+                raise ValueError(f"the id of <|semantic:{code}|> does not follow the previous one")
 
     @classmethod
-    def read(cls, folder: Path) -> Tokenizer:
-        """Read `tokenizer.tiktoken` and `special_tokens.json` in `folder`; raises CheckpointError."""
-        ranks_path, specials_path = folder / "tokenizer.tiktoken", folder / "special_tokens.json"
-        for path in (ranks_path, specials_path):
+    def read(cls, ranks: Path, specials: Path) -> Tokenizer:
+        """Read a file of tokens with their ranks, and a JSON file of special tokens. Raises CheckpointError."""
+        for path in (ranks, specials):
             if not path.is_file():
-                raise CheckpointError(f"{path} does not exist", "Fetch the checkpoint with `fishtui download`.")
+                raise missing_file(path)
         try:
-            specials = msgspec.json.decode(specials_path.read_bytes(), type=dict[str, int])
-        except (OSError, msgspec.DecodeError) as error:
-            raise CheckpointError(f"{specials_path} can't be read: {error}", REMEDY) from error
+            ids = msgspec.json.decode(specials.read_bytes(), type=dict[str, int])
+        except OSError as error:
+            raise cannot_read(specials, error, CheckpointError) from error
+        except msgspec.DecodeError as error:
+            raise CheckpointError(
+                f"{specials}: not special tokens with their ids: {error}", REMEDY, code="damaged-special-tokens"
+            ) from error
         try:
-            return cls(_read_ranks(ranks_path), specials)
+            return cls(_read_ranks(ranks), ids)
         except ValueError as error:
-            raise CheckpointError(f"the tokenizer in {folder} can't be used: {error}", REMEDY) from error
+            raise CheckpointError(
+                f"{ranks.parent}: invalid tokenizer: {error}", REMEDY, code="wrong-tokenizer"
+            ) from error
 
     @property
-    def highest(self) -> int:
-        """The highest id that there is."""
-        return self._encoding.max_token_value
+    def vocabulary(self) -> Vocabulary:
+        return Vocabulary(self.semantic_begin, self.semantic_end, self.im_end, self._encoding.max_token_value)
 
     def encode(self, text: str) -> list[int]:
-        """Ids of `text` as plain text: what looks like a special token is spelled out."""
+        """Return the ids of `text` as plain text; text that looks like a special token is spelled out."""
         return self._encoding.encode_ordinary(text)
 
-    def encode_special(self, text: str) -> list[int]:
-        """Ids of `text`, special tokens recognised: for text of our own, never for a user's."""
-        return self._encoding.encode(text, allowed_special="all")
-
     def id(self, special: str) -> int:
-        """The id of a special token; raises KeyError."""
+        """Return the id of a special token. Raises KeyError."""
         return self._ids[special]
 
 
 def _read_ranks(path: Path) -> dict[bytes, int]:
     try:
         lines = path.read_text("ascii").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise CheckpointError(f"{path} can't be read: {error}", REMEDY) from error
+    except OSError as error:
+        raise cannot_read(path, error, CheckpointError) from error
+    except UnicodeDecodeError as error:
+        raise CheckpointError(f"{path}: not ASCII: {error}", REMEDY, code="damaged-tokens") from error
     ranks = {}
     for number, line in enumerate(lines, start=1):
         token, _, rank = line.partition(" ")
@@ -101,6 +102,6 @@ def _read_ranks(path: Path) -> dict[bytes, int]:
             ranks[base64.b64decode(token, validate=True)] = int(rank)
         except (binascii.Error, ValueError) as error:
             raise CheckpointError(
-                f"{path}, line {number}, is not a token and its rank: {line[:40]!r}", REMEDY
+                f"{path}:{number}: not a token and its rank: {line[:40]!r}", REMEDY, code="damaged-tokens"
             ) from error
     return ranks

@@ -1,34 +1,55 @@
 """Sequences for training and prompts for synthesis, from transcripts and codes.
 
-What synthesis feeds the model is the beginning of what training fed it: for each template,
+A synthesis prompt is the beginning of what training showed the model: for each template,
 `synthesis_prompt(…, text_n, utterances before n)` is a prefix of `training_sequence(…, utterances)`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, get_args
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fishtui.errors import DataError
-from fishtui.lm.tokenizer import Tokenizer
+from fishtui.families.s1_mini.tokenizer import Tokenizer
+from fishtui.lm.config import IGNORED
 
-Template = Literal["interleave", "instruct"]
-TEMPLATES = get_args(Template)
-Utterance = tuple[str, NDArray[np.integer]]
-"""A transcript, and the codes (num_codebooks, frames) of its recording."""
-Codes = NDArray[np.int64]
-
-IGNORED = -100
+if TYPE_CHECKING:
+    from fishtui.families.family import Tokens, Utterance
 
 
-def training_sequence(template: Template, tokenizer: Tokenizer, utterances: Sequence[Utterance]) -> tuple[Codes, Codes]:
-    """Inputs and labels, each int64 (1 + num_codebooks, S), of one or more utterances of one speaker.
+class S1Prompts:
+    """The prompts of one template and tokenizer; see `families.family.Prompts`."""
 
-    Row 0 holds token ids, the others codes. Labels are already shifted by one; they are -100 but at frames and
-    at the `<|im_end|>` after them, where label rows from 1 are 0. Texts are taken as they are: clean them before.
+    def __init__(self, template: str, tokenizer: Tokenizer, codebooks: int) -> None:
+        self.padding = tokenizer.end_of_text
+        self._template = template
+        self._tokenizer = tokenizer
+        self._codebooks = codebooks
+
+    def training_sequence(self, utterances: Sequence[Utterance]) -> tuple[Tokens, Tokens]:
+        return training_sequence(self._template, self._tokenizer, utterances)
+
+    def sequence_length(self, utterance: Utterance) -> int:
+        return sequence_length(self._template, self._tokenizer, utterance)
+
+    def messages(self, text: str) -> list[str]:
+        return [text]
+
+    def synthesis_prompt(
+        self, messages: Sequence[str], answers: Sequence[NDArray[np.integer]], references: Sequence[Utterance]
+    ) -> Tokens:
+        spoken = [*references, *zip(messages, answers, strict=False)]
+        return synthesis_prompt(self._template, self._tokenizer, messages[-1], spoken, self._codebooks)
+
+
+def training_sequence(template: str, tokenizer: Tokenizer, utterances: Sequence[Utterance]) -> tuple[Tokens, Tokens]:
+    """Return inputs and labels, each int64 (1 + num_codebooks, S), of one or more utterances of one speaker.
+
+    Row 0 holds token ids, the others codes. Labels are already shifted by one. They are -100 except at frames and
+    at the `<|im_end|>` after them, where label rows from 1 are 0. Clean the texts before.
     Raises DataError if codes are of another codec.
     """
     blocks = [_frame_block(template, tokenizer, utterance) for utterance in utterances]
@@ -36,14 +57,17 @@ def training_sequence(template: Template, tokenizer: Tokenizer, utterances: Sequ
         start = _text_block([tokenizer.id("<|interleave|>")], blocks[0][0].shape[0])
         inputs, labels = (np.concatenate(parts, axis=1) for parts in zip(start, *blocks, strict=True))
         return inputs[:, :-1], labels[:, 1:]
-    # The public fine-tuning code shifts each block on its own, so all but the last <|im_end|> of a block are seen.
+    # The public fine-tuning code shifts each block separately, so the model never reads a block's last <|im_end|>.
     inputs = np.concatenate([block[:, :-1] for block, _ in blocks], axis=1)
     labels = np.concatenate([block[:, 1:] for _, block in blocks], axis=1)
     return inputs, labels
 
 
-def sequence_length(template: Template, tokenizer: Tokenizer, utterance: Utterance) -> int:
-    """The length S of `training_sequence` for one utterance. Raises DataError if its codes are of another codec."""
+def sequence_length(template: str, tokenizer: Tokenizer, utterance: Utterance) -> int:
+    """Return the length S of `training_sequence` for one utterance.
+
+    Raises DataError if its codes are of another codec.
+    """
     _check_codes(tokenizer, utterance)
     text, codes = utterance
     block = len(_opening(template, tokenizer, text)) + codes.shape[1] + 1
@@ -51,9 +75,9 @@ def sequence_length(template: Template, tokenizer: Tokenizer, utterance: Utteran
 
 
 def synthesis_prompt(
-    template: Template, tokenizer: Tokenizer, text: str, references: Sequence[Utterance] = (), num_codebooks: int = 10
-) -> Codes:
-    """What the model continues with the frames of `text`: int64 (1 + num_codebooks, S).
+    template: str, tokenizer: Tokenizer, text: str, references: Sequence[Utterance] = (), num_codebooks: int = 10
+) -> Tokens:
+    """Return the int64 (1 + num_codebooks, S) that the model continues with the frames of `text`.
 
     `references` are utterances of the voice to speak with. Raises DataError if their codes are of another codec.
     """
@@ -65,8 +89,8 @@ def synthesis_prompt(
     return np.concatenate([*(block[:, :-1] for block in blocks), opening], axis=1)
 
 
-def _opening(template: Template, tokenizer: Tokenizer, text: str) -> list[int]:
-    """Token ids of one clip up to its first frame."""
+def _opening(template: str, tokenizer: Tokenizer, text: str) -> list[int]:
+    """Return the token ids of one utterance up to its first frame."""
     if template == "interleave":
         return tokenizer.encode("<|speaker:0|>") + tokenizer.encode(text)
     return [
@@ -79,14 +103,14 @@ def _opening(template: Template, tokenizer: Tokenizer, text: str) -> list[int]:
     ]
 
 
-def _text_block(ids: list[int], rows: int) -> tuple[Codes, Codes]:
+def _text_block(ids: list[int], rows: int) -> tuple[Tokens, Tokens]:
     tokens = np.zeros((rows, len(ids)), dtype=np.int64)
     tokens[0] = ids
     return tokens, np.full_like(tokens, IGNORED)
 
 
-def _frame_block(template: Template, tokenizer: Tokenizer, utterance: Utterance) -> tuple[Codes, Codes]:
-    """One whole utterance and its labels, not shifted."""
+def _frame_block(template: str, tokenizer: Tokenizer, utterance: Utterance) -> tuple[Tokens, Tokens]:
+    """Return one whole utterance and its labels, not shifted."""
     _check_codes(tokenizer, utterance)
     text, codes = utterance
     opening = _text_block(_opening(template, tokenizer, text), 1 + len(codes))
@@ -101,6 +125,12 @@ def _check_codes(tokenizer: Tokenizer, utterance: Utterance) -> None:
     text, codes = utterance
     semantic = tokenizer.semantic_end - tokenizer.semantic_begin + 1
     if codes.ndim != 2 or not np.issubdtype(codes.dtype, np.integer):
-        raise DataError(f"the codes of {text[:40]!r} are not a table of integers", "Extract the clip again.")
+        raise DataError(
+            f"the codes of {text[:40]!r}: not a table of integers", "Extract the clip again.", code="codes-not-integers"
+        )
     if codes.size and (codes.min() < 0 or codes[0].max() >= semantic):
-        raise DataError(f"the codes of {text[:40]!r} do not lie in 0 … {semantic - 1}", "Extract the clip again.")
+        raise DataError(
+            f"the codes of {text[:40]!r}: not in 0 … {semantic - 1:,}",
+            "Extract the clip again.",
+            code="codes-out-of-range",
+        )

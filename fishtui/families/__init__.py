@@ -1,0 +1,1 @@
+"""The model families that fishtui can fine-tune: one subpackage per family, and the interface that they share."""

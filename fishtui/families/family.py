@@ -1,0 +1,166 @@
+"""The interface of a model family. Describing a family imports no numpy and no torch; its methods do."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+import msgspec
+
+from fishtui.errors import CheckpointError
+from fishtui.wording import cannot_read
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from fishtui.lm.config import ModelConfig
+    from fishtui.lm.generate import Sampling
+
+    Utterance = tuple[str, NDArray[np.integer]]
+    """A transcript, and the codes (codebooks, frames) of its recording."""
+    Tokens = NDArray[np.int64]
+    """One position per column: a token id in row 0, the codes of a frame or zeros in the rows below."""
+
+
+CONFIG = "config.json"
+"""The file of every checkpoint that names the family and holds the sizes of the model."""
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The token ids that the network, the loss and generation need."""
+
+    semantic_begin: int
+    """The token of code 0 = 0; the tokens of the codes that follow have consecutive ids."""
+    semantic_end: int
+    """The last of these tokens."""
+    im_end: int
+    """The token that ends speech."""
+    highest: int
+    """The highest id of any token."""
+
+
+class Prompts(Protocol):
+    """Token sequences in one prompt template, for the tokenizer of one checkpoint. Texts are cleaned before."""
+
+    padding: int
+    """The token that fills a row of a batch after its last sequence."""
+
+    def training_sequence(self, utterances: Sequence[Utterance]) -> tuple[Tokens, Tokens]:
+        """Return inputs and labels, each int64 (1 + codebooks, S), of one or more utterances of one speaker.
+
+        Labels are shifted by one and are -100 where there is no loss. Raises DataError for codes of another codec.
+        """
+
+    def sequence_length(self, utterance: Utterance) -> int:
+        """Return the length S of `training_sequence` for one utterance. Raises DataError for codes of another codec."""
+
+    def messages(self, text: str) -> list[str]:
+        """Split a cleaned text into the messages that the model answers in turn."""
+
+    def synthesis_prompt(
+        self, messages: Sequence[str], answers: Sequence[NDArray[np.integer]], references: Sequence[Utterance]
+    ) -> Tokens:
+        """Return the int64 (1 + codebooks, S) that the model continues with the frames of the last message.
+
+        `answers` are the codes of the messages before it; `references` are utterances of the voice to speak with.
+        Raises DataError for codes of another codec.
+        """
+
+
+class Family(ABC):
+    """One kind of language model: its files, config, tokenizer, prompts, text cleaning and sampling.
+
+    The network, the loss and generation are shared and parametric (`fishtui.lm`); so is the codec.
+    """
+
+    model_type: ClassVar[str]
+    """The `model_type` in the model's config, which identifies the family."""
+    repository: ClassVar[str]
+    """The published checkpoint, as OWNER/NAME on the Hugging Face hub."""
+    tokenizer_names: ClassVar[tuple[str, ...]]
+    """Files that the tokenizer needs."""
+    extra_names: ClassVar[tuple[str, ...]] = ()
+    """Other files that belong to a checkpoint and are copied if they exist, such as a licence."""
+    notices: ClassVar[Mapping[str, str]] = {}
+    """Text files, by name, that the licence requires in a derived checkpoint."""
+    templates: ClassVar[tuple[str, ...]]
+    """Prompt templates; the first is the published model's own."""
+
+    @abstractmethod
+    def weight_names(self, available: Collection[str]) -> tuple[str, ...]:
+        """Return the names of the files that hold the weights, index included, given those in the folder or the hub."""
+
+    @abstractmethod
+    def read_config(self, path: Path) -> ModelConfig:
+        """Read a config file. Raises CheckpointError that names the key that is unknown, missing or wrong."""
+
+    @abstractmethod
+    def read_vocabulary(self, folder: Path) -> Vocabulary:
+        """Read the token ids from the tokenizer's files in `folder`. Raises CheckpointError."""
+
+    @abstractmethod
+    def read_weights(self, folder: Path, config: ModelConfig) -> dict[str, Tensor]:
+        """Read the weights, memory-mapped, under the parameter names of `DualAR`. Raises CheckpointError."""
+
+    @abstractmethod
+    def write_weights(self, tensors: Mapping[str, Tensor], folder: Path, base: Path) -> None:
+        """Write tensors, named as `DualAR` names them, into `folder` in the layout of the checkpoint folder `base`."""
+
+    @abstractmethod
+    def write_tiny(self, folder: Path) -> None:
+        """Write a tiny model with random weights and its tokenizer into `folder`, for the demo and tests."""
+
+    @abstractmethod
+    def prompts(self, folder: Path, template: str, codebooks: int) -> Prompts:
+        """Return the prompts of one of `templates`, with the tokenizer in `folder`. Raises CheckpointError."""
+
+    @abstractmethod
+    def sampling(self) -> Sampling:
+        """Return the sampling parameters that the published model is used with."""
+
+    @abstractmethod
+    def clean_for_packing(self, text: str) -> str:
+        """Return a transcript as it is stored in a shard."""
+
+    @abstractmethod
+    def clean_for_training(self, text: str) -> str:
+        """Return a text from a shard as the model reads it."""
+
+    def clean(self, text: str) -> str:
+        """Return a transcript as the model reads it: cleaned for packing, then for training."""
+        return self.clean_for_training(self.clean_for_packing(text))
+
+    @abstractmethod
+    def removed(self, text: str) -> list[str]:
+        """Return the parts of a transcript that cleaning drops."""
+
+    @abstractmethod
+    def simplified(self, text: str) -> list[str]:
+        """Return the parts of a transcript that cleaning replaces by a plainer spelling."""
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a checkpoint's JSON file, which holds an object. Raises CheckpointError."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
+    except FileNotFoundError as error:
+        raise missing_file(path) from error
+    except OSError as error:
+        raise cannot_read(path, error, CheckpointError) from error
+    except msgspec.DecodeError as error:
+        raise CheckpointError(
+            f"{path}: not a JSON object: {error}", "Download the file again with `fishtui download`.", code="not-json"
+        ) from error
+
+
+def missing_file(path: Path) -> CheckpointError:
+    """Return the error for a file that a checkpoint folder lacks."""
+    return CheckpointError(
+        f"{path}: no such file", "Download the checkpoint with `fishtui download`.", code="no-checkpoint-file"
+    )

@@ -1,0 +1,33 @@
+"""The families that fishtui knows, by the `model_type` of their configs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fishtui.errors import CheckpointError
+from fishtui.families.family import Family, read_json
+from fishtui.families.s1_mini.family import S1Mini
+
+DEFAULT: Family = S1Mini()
+FAMILIES: dict[str, Family] = {family.model_type: family for family in (DEFAULT,)}
+
+
+def family_of(config: Path) -> Family:
+    """Return the family of the model that a config file describes; a config without a type is of the default family.
+
+    Raises CheckpointError if the file is missing or damaged, or the model is of an unknown family.
+    """
+    kind = read_json(config).get("model_type", DEFAULT.model_type)
+    family = FAMILIES.get(kind) if isinstance(kind, str) else None
+    if family is None:
+        raise CheckpointError(
+            f"{config}: unknown model_type {kind!r}",
+            f"Use a checkpoint of type {' or '.join(FAMILIES)}.",
+            code="unknown-model",
+        )
+    return family
+
+
+def known_templates() -> list[str]:
+    """Return the prompt templates of all families."""
+    return list(dict.fromkeys(template for family in FAMILIES.values() for template in family.templates))

@@ -1,0 +1,161 @@
+"""Speech from Python: encode recordings, decode codes, and speak texts with a checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from fishtui.audio.decode import read_audio
+from fishtui.audio.resample import Filter, resample
+from fishtui.checkpoint import CheckpointFolder
+from fishtui.codec.load import load_codec
+from fishtui.codec.model import Codec
+from fishtui.codes import check_codec, read_codes
+from fishtui.dataset import CODES_EXTENSION
+from fishtui.devices import allow_tf32, choose_device, choose_precision
+from fishtui.errors import DataError, MisuseError
+from fishtui.lm.generate import Sampling, generate
+from fishtui.lm.model import DualAR
+from fishtui.load import load_model
+
+if TYPE_CHECKING:
+    from fishtui.families.family import Prompts, Utterance
+
+Waveform = NDArray[np.float32]
+"""Mono samples from -1 to 1, of shape (samples,)."""
+Codes = NDArray[np.integer]
+"""Codes of shape (codebooks, frames)."""
+Recording = Path | str | Waveform | Codes
+"""An audio file, a `.npy` file of codes, mono samples at the voice's sample rate, or codes."""
+
+MAX_SECONDS = 60.0
+
+
+class Voice:
+    """A checkpoint's language model and codec; each is loaded when it is first used.
+
+    `device` is `auto`, `cpu`, `cuda` or `cuda:N`; `precision`, of the language model, is `auto`, `float32` or
+    `bfloat16`. `resampler` is the filter that brings recordings to the codec's sample rate.
+    """
+
+    def __init__(
+        self, folder: Path | str, *, device: str = "auto", precision: str = "auto", resampler: Filter = "best"
+    ) -> None:
+        """Raises MisuseError if the device is not available, CheckpointError if the folder has no valid config."""
+        self.checkpoint = CheckpointFolder(Path(folder))
+        self.device = choose_device(device)
+        self.precision = choose_precision(precision, self.device)
+        self.resampler = resampler
+        self.sampling: Sampling = self.checkpoint.family.sampling()
+        """The default parameters of `speak`."""
+        self.template = self.checkpoint.template()
+        """The prompt template of `speak`: by default the one that the checkpoint was trained with."""
+        self._prompts: dict[str, Prompts] = {}
+
+    @cached_property
+    def model(self) -> DualAR:
+        """The language model. Raises CheckpointError."""
+        return load_model(self.checkpoint.path, self.device, self.precision)
+
+    @cached_property
+    def codec(self) -> Codec:
+        """The codec, in float32. Raises CheckpointError."""
+        allow_tf32(False)
+        codec = load_codec(self.checkpoint.codec_file, self.device)
+        check_codec(codec.config, self.checkpoint.codec_file)
+        return codec
+
+    @property
+    def prompts(self) -> Prompts:
+        """The prompts of the template. Raises CheckpointError."""
+        if self.template not in self._prompts:
+            self._prompts[self.template] = self.checkpoint.prompts(self.template)
+        return self._prompts[self.template]
+
+    @property
+    def sample_rate(self) -> int:
+        """Samples per second of waveforms."""
+        return self.codec.sample_rate
+
+    def encode(self, recording: Recording) -> Codes:
+        """Return the codes (codebooks, frames) of a recording. Raises DataError if a file is not readable."""
+        if isinstance(recording, str | Path):
+            path = Path(recording)
+            try:
+                if path.suffix == CODES_EXTENSION:
+                    return read_codes(path)
+                audio = read_audio(path)
+            except DataError as error:
+                raise DataError(f"{path}: {error.problem}", error.remedy, code=error.code) from error
+            samples = resample(audio.mono(), audio.rate, self.sample_rate, self.resampler)
+        elif np.issubdtype(recording.dtype, np.integer) and recording.ndim == 2:
+            return cast(Codes, recording)
+        elif np.issubdtype(recording.dtype, np.floating) and recording.ndim == 1:
+            samples = recording.astype(np.float32)
+        else:
+            raise MisuseError(
+                f"an array of {recording.dtype} and shape {recording.shape}: neither samples nor codes",
+                "Give mono samples as floats (samples,), or codes as integers (codebooks, frames).",
+                code="not-a-recording",
+            )
+        with torch.inference_mode():
+            return self.codec.encode(torch.from_numpy(samples)[None, None].to(self.device))[0].cpu().numpy()
+
+    def decode(self, codes: Codes) -> Waveform:
+        """Return the waveform (samples,), float32, of codes (codebooks, frames)."""
+        with torch.inference_mode():
+            frames = torch.from_numpy(np.asarray(codes, dtype=np.int64))[None].to(self.device)
+            return self.codec.decode(frames)[0, 0].float().cpu().numpy()
+
+    def speak(
+        self,
+        text: str,
+        references: Sequence[tuple[Recording, str]] = (),
+        *,
+        sampling: Sampling | None = None,
+        max_seconds: float = MAX_SECONDS,
+        seed: int = 42,
+        compile: bool = False,
+    ) -> Waveform:
+        """Return the waveform of `text`, in the voice of `references`: recordings with their transcripts.
+
+        Without references the voice is the model's own. Equal arguments give equal speech. `compile` captures the
+        work of a frame as a CUDA graph. Raises DataError if a reference is not readable or the model returns no
+        speech, MisuseError if text and references exceed what the model can hold.
+        """
+        clean = self.checkpoint.family.clean
+        clips = [(clean(transcript), self.encode(recording)) for recording, transcript in references]
+        return self.decode(self.frames(text, clips, sampling or self.sampling, max_seconds, seed, compile))
+
+    def frames(
+        self,
+        text: str,
+        clips: Sequence[Utterance],
+        sampling: Sampling,
+        max_seconds: float,
+        seed: int,
+        compile: bool = False,
+    ) -> Codes:
+        """Return the codes (codebooks, frames) of `text`; see `speak`. `clips` are encoded references."""
+        codec, model, prompts = self.codec, self.model, self.prompts
+        random = torch.Generator(self.device).manual_seed(seed)
+        most = int(max_seconds * codec.sample_rate / codec.frame_length)
+        answers: list[Codes] = []
+        messages = prompts.messages(self.checkpoint.family.clean(text))
+        for number in range(1, len(messages) + 1):
+            prompt = torch.from_numpy(prompts.synthesis_prompt(messages[:number], answers, clips))
+            room = model.config.max_seq_len - prompt.shape[1]
+            frames = list(
+                generate(model, prompt, sampling, max_frames=max(1, min(most, room)), generator=random, compile=compile)
+            )
+            if not frames:
+                raise DataError("the model returned no speech", "Use another seed or reference.", code="no-speech")
+            answers.append(torch.stack(frames, dim=1)[1:].cpu().numpy())
+            most -= len(frames)
+        return np.concatenate(answers, axis=1)
