@@ -36,6 +36,11 @@ LIGHT = [
     "errors.py",
     "files.py",
     "codehash.py",
+    "checkpoint.py",
+    "families/family.py",
+    "families/registry.py",
+    "families/s1_mini/family.py",
+    "families/s1_mini/text.py",
     "codes.py",
     "dataset.py",
     "workers.py",
@@ -69,6 +74,22 @@ def test_the_models_know_nothing_of_projects_runs_or_settings(path: Path) -> Non
     assert ours <= allowed
     other = "lm" if "codec" in path.parts else "codec"
     assert other not in ours
+
+
+def test_describing_a_checkpoint_loads_nothing_heavy(tmp_path: Path) -> None:
+    code = "import sys\nfrom fishtui.checkpoint import CheckpointFolder\nfrom pathlib import Path\n"
+    code += "folder = CheckpointFolder(Path(sys.argv[1])); folder.files, folder.family_or_default.clean('a')\n"
+    shown = subprocess.run(
+        [sys.executable, "-c", code + "print(*sys.modules)", tmp_path], capture_output=True, text=True, check=True
+    )
+    loaded = {name.partition(".")[0] for name in shown.stdout.split()}
+    assert not loaded & (HEAVY | {"numpy", "tiktoken", "soundfile", "sqlite_utils", "scipy", "safetensors"})
+
+
+def test_families_know_nothing_of_projects_runs_or_settings() -> None:
+    allowed = {"families", "lm", "errors", "files", "nn", "weights", "wording"}
+    for path in below("families"):
+        assert {name.split(".")[1] for name in imports(path) if name.startswith("fishtui.")} <= allowed
 
 
 READ = """

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from fishtui.errors import CheckpointError
 from fishtui.weights import read_file, read_tensors
+from tests.expecting import failing
 
 
 class Bomb:
@@ -27,12 +28,12 @@ class Bomb:
 def test_code_in_a_checkpoint_is_never_run(tmp_path: Path, zipped: bool) -> None:
     path, crater = tmp_path / "model.pth", tmp_path / "crater"
     torch.save({"weight": torch.zeros(3), "bomb": Bomb(crater)}, path, _use_new_zipfile_serialization=zipped)
-    with pytest.raises(CheckpointError, match="more than tensors"):
+    with failing("pickled-code", CheckpointError):
         read_tensors(path)
     assert not crater.exists()
 
 
-def test_wrappers_and_prefixes_are_taken_off(tmp_path: Path) -> None:
+def test_wrappers_and_prefixes_are_removed(tmp_path: Path) -> None:
     path = tmp_path / "model.pth"
     torch.save({"state_dict": {"model.a": torch.ones(2), "model.b": torch.zeros(1)}, "step": 3}, path)
     assert sorted(read_tensors(path, prefix="model.")) == ["a", "b"]
@@ -41,19 +42,21 @@ def test_wrappers_and_prefixes_are_taken_off(tmp_path: Path) -> None:
     torch.save({"model.a": torch.ones(2), "other.b": torch.zeros(1)}, path)
     assert sorted(read_tensors(path, prefix="model.")) == ["a", "other.b"]
     torch.save({"model.a": torch.ones(2), "a": torch.zeros(2)}, path)
-    with pytest.raises(CheckpointError, match="holds a with"):
+    with failing("ambiguous-tensor", CheckpointError):
         read_tensors(path, prefix="model.")
     for nothing in ({"state_dict": None}, {"state_dict": [1]}, {"step": 3}):
         torch.save(nothing, path)
-        with pytest.raises(CheckpointError, match="no tensors"):
+        with failing("no-tensors", CheckpointError):
             read_tensors(path)
 
 
 @pytest.mark.parametrize("content", [b"version https://git-lfs.github.com/spec/v1", b"<!doctype html>", bytes(100)])
-def test_what_came_in_place_of_a_checkpoint_is_not_taken_for_code(tmp_path: Path, content: bytes) -> None:
+def test_another_download_is_not_reported_as_code(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "model.pth").write_bytes(content)
-    with pytest.raises(CheckpointError, match="no file of tensors"):
+    with failing("damaged-checkpoint", CheckpointError) as caught:
         read_file(tmp_path / "model.pth")
+    # Not torch's message, which advises to load the file without the safety check.
+    assert "not a file of tensors" in caught.value.problem
 
 
 @settings(max_examples=100, deadline=None)
@@ -61,7 +64,7 @@ def test_what_came_in_place_of_a_checkpoint_is_not_taken_for_code(tmp_path: Path
     st.sampled_from([b"", b"PK\x03\x04", b"\x80\x02"]),
     st.binary(max_size=60),
 )
-def test_what_is_no_checkpoint_is_told(tmp_path_factory: pytest.TempPathFactory, start: bytes, rest: bytes) -> None:
+def test_any_other_content_is_an_error(tmp_path_factory: pytest.TempPathFactory, start: bytes, rest: bytes) -> None:
     path = tmp_path_factory.getbasetemp() / "model.pth"
     path.write_bytes(start + rest)
     with warnings.catch_warnings(), pytest.raises(CheckpointError) as caught:
@@ -73,15 +76,16 @@ def test_what_is_no_checkpoint_is_told(tmp_path_factory: pytest.TempPathFactory,
     assert "\n" not in caught.value.problem
 
 
-def test_a_checkpoint_cut_short_or_of_something_else_is_told(tmp_path: Path) -> None:
+def test_an_incomplete_file_and_one_without_tensors_are_errors(tmp_path: Path) -> None:
     path = tmp_path / "model.pth"
     torch.save({"a": torch.ones(10_000)}, path)
     path.write_bytes(path.read_bytes()[:20_000])
-    with pytest.raises(CheckpointError, match="can't be read"):
+    with failing("damaged-checkpoint", CheckpointError):
         read_tensors(path)
     torch.save([torch.ones(2)], path)
-    with pytest.raises(CheckpointError, match="list"):
+    with failing("no-tensors", CheckpointError) as caught:
         read_tensors(path)
+    assert "list" in caught.value.problem
     torch.save({"epoch": 3}, path)
-    with pytest.raises(CheckpointError, match="no tensors"):
+    with failing("no-tensors", CheckpointError):
         read_tensors(path)

@@ -50,7 +50,7 @@ def merge(
     """
     source = CheckpointFolder(base)
     _refuse_overwriting(base, output)
-    change = read_adapter(adapter, preset)
+    change = read_adapter(adapter, preset, source.family_or_default.templates[0])
     _check_base(source, change)
     if dry_run:
         return Ledger(unit="tensors", done=change.changes)

@@ -96,7 +96,7 @@ def _load(settings: SynthesizeSettings, request: Request) -> Voice:
     voice = Voice(request.checkpoint, device=settings.device, precision=settings.precision, resampler=request.resampler)
     model = voice.model
     if request.adapter is not None:
-        change = read_adapter(request.adapter, request.preset)
+        change = read_adapter(request.adapter, request.preset, voice.checkpoint.family.templates[0])
         change.check_fits({name: value.shape for name, value in model.state_dict().items()})
         apply_adapter(model, change)
         model.to(device=voice.device, dtype=voice.precision)

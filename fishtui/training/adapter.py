@@ -1,4 +1,4 @@
-"""Adapters from disk, in any of the forms that people have, and what they add to the weights."""
+"""Adapters on disk, in every form in use, and the changes that they make to the weights."""
 
 from __future__ import annotations
 
@@ -26,18 +26,19 @@ PEFT_PREFIX = "base_model.model."
 PEFT_CONFIG = "adapter_config.json"
 PEFT_WEIGHTS = "adapter_model.safetensors"
 NOTE = "fishtui.json"
+GIVE_ADAPTER = "Give a checkpoint from results/NAME/checkpoints."
 EMBEDDINGS = frozenset({"embeddings", "codebook_embeddings", "fast_embeddings"})
-# Rows of a weight that are merged at once: few enough that their float32 copies stay in the cache.
+# Rows of a weight that are merged together: few enough that their float32 copies stay in the cache.
 BLOCK_ROWS = 512
-# What adapter_config.json may say of an adapter that is B·A times a scale, and nothing else: anything else that is set
-# adds to another weight, or in another way.
+# Keys that an adapter_config.json may set if the adapter is B·A times a scale. Any other key changes another weight,
+# or changes a weight in another way.
 PLAIN = {
     "auto_mapping", "base_model_name_or_path", "bias", "ensure_weight_tying", "eva_config", "exclude_modules",
     "inference_mode", "init_lora_weights", "layers_pattern", "layers_to_transform", "lora_alpha", "lora_dropout",
     "megatron_core", "modules_to_save", "peft_type", "peft_version", "qalora_group_size", "r", "revision",
     "runtime_config", "target_modules", "task_type", "use_rslora",
 }  # fmt: skip
-# Ways to begin that leave the base's own weights as they are.
+# Values of init_lora_weights that leave the weights of the base unchanged.
 BEGINNINGS = {"true", "false", "none", "gaussian", "eva", "orthogonal"}
 TENSOR = re.compile(r"(?P<module>.+)\.lora_(?P<embedding>embedding_)?(?P<side>[AB])(\.weight)?")
 
@@ -53,12 +54,12 @@ class LowRank:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """The shape of the weight that is changed."""
+        """The shape of the changed weight."""
         shape = (self.b.shape[0], self.a.shape[1])
         return shape[::-1] if self.embedding else shape
 
     def add_to(self, weight: Tensor) -> Tensor:
-        """`weight` + scaling · B·A (for an embedding, its transpose), added in float32 and rounded once."""
+        """Return `weight` + scaling · B·A (for an embedding, its transpose), added in float32 and rounded once."""
         left, right = self.b.float(), self.a.float()
         if self.embedding:
             left, right = right.T, left.T
@@ -71,7 +72,10 @@ class LowRank:
 
 @dataclass(frozen=True)
 class Adapter:
-    """What training changed: `low_rank` by module name, or after full training whole `weights` by tensor name."""
+    """The changes made by training: `low_rank` by module name, or after full training whole `weights` by tensor name.
+
+    `template` is the prompt template that it was trained with.
+    """
 
     source: Path
     template: str
@@ -84,7 +88,7 @@ class Adapter:
 
     @property
     def changes(self) -> int:
-        """How many weights are changed."""
+        """The number of changed weights."""
         return len(self.low_rank) + len(self.weights)
 
     def check_fits(self, shapes: Mapping[str, torch.Size]) -> None:
@@ -94,8 +98,9 @@ class Adapter:
         for name, shape in changes.items():
             if tuple(shapes.get(name, ())) != shape:
                 raise CheckpointError(
-                    f"{self.source} changes {name} of shape {shape}, which this base has not",
-                    "Give the base that it was trained on with --base.",
+                    f"{self.source}: the base has no {name} of shape {shape}",
+                    "Give the base that the adapter was trained on, with --base.",
+                    code="adapter-does-not-fit",
                 )
 
 
@@ -110,10 +115,10 @@ def adapter_weights(path: Path) -> Path:
 
 
 def read_adapter(path: Path, preset: LoraSpec, template: str = DEFAULT.templates[0]) -> Adapter:
-    """An adapter: a checkpoint of ours, a peft folder, or a file of the older public tool.
+    """Read an adapter: a checkpoint of `fishtui train`, a peft folder, or a file of the older public tool.
 
-    The older files don't say their alpha, for which `preset` stands. `template` is for adapters that don't tell theirs.
-    Raises CheckpointError.
+    `preset` gives the alpha of files of the older tool, and `template` the prompt template of peft folders of other
+    tools, which do not record them. Raises CheckpointError.
     """
     if path.is_dir():
         return _read_peft(path, template)
@@ -140,7 +145,9 @@ def _read_peft(path: Path, template: str) -> Adapter:
         template, step = note.get("template", template), int(note.get("step", 0))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
         raise CheckpointError(
-            f"{path} is no peft adapter: {error}", f"It needs {PEFT_CONFIG} and {PEFT_WEIGHTS}."
+            f"{path}: not a peft adapter: {error}",
+            f"Check that the folder has {PEFT_CONFIG} and {PEFT_WEIGHTS}.",
+            code="not-a-peft-adapter",
         ) from error
     if template not in known_templates():
         raise CheckpointError(
@@ -150,34 +157,37 @@ def _read_peft(path: Path, template: str) -> Adapter:
         )
     if foreign := _foreign(config):
         raise CheckpointError(
-            f"{path} is another kind of adapter than plain LoRA or rsLoRA: {', '.join(foreign)}",
-            "Merge it with peft into a base of its own.",
+            f"{path}: not a plain LoRA or rsLoRA adapter: {', '.join(foreign)}",
+            "Merge it into its base with peft.",
+            code="unknown-adapter-kind",
         )
-    # rsLoRA divides by the root of the rank; as plain LoRA that is another alpha.
+    # rsLoRA divides by the root of the rank; plain LoRA with a larger alpha is the same.
     spec = LoraSpec(rank, alpha * rank**0.5 if config.get("use_rslora") else alpha, ())
     plain = {name.removeprefix(PEFT_PREFIX): value for name, value in tensors.items()}
     low_rank = _pair(path, plain, spec.scaling if rank > 0 else 0.0)
-    _check_rank(path, low_rank, rank, "Its adapter_config.json is another adapter's.")
+    _check_rank(path, low_rank, rank, f"Copy the {PEFT_CONFIG} of this adapter again.")
     base = str(config.get("base_model_name_or_path") or "")
     return Adapter(path, template, spec, base=base, step=step, low_rank=low_rank)
 
 
 def _foreign(config: Mapping[str, Any]) -> list[str]:
-    """What a peft adapter's description says that makes it more than B·A times a scale."""
-    said = {
+    """Return the settings of a peft adapter that make it more than B·A times a scale."""
+    plain = {
         "peft_type": config.get("peft_type") in (None, "LORA"),
         "bias": config.get("bias") in (None, "none"),
         "init_lora_weights": str(config.get("init_lora_weights")).lower() in BEGINNINGS,
         **{name: False for name, value in config.items() if value and name not in PLAIN},
     }
-    return [f"{name} = {config[name]}" for name, plain in said.items() if not plain]
+    return [f"{name} = {config[name]}" for name, is_plain in plain.items() if not is_plain]
 
 
 def _read_older(path: Path, content: dict[str, Any], preset: LoraSpec) -> Adapter:
     tensors = content.get("state_dict", content)
     plain = {name.removeprefix("model."): value for name, value in tensors.items() if "lora_" in name}
     low_rank = _pair(path, plain, preset.scaling)
-    _check_rank(path, low_rank, preset.r, "Name its preset, such as --lora r_32_alpha_16_fast.")
+    _check_rank(
+        path, low_rank, preset.r, "Give the preset that it was trained with, such as --lora r_32_alpha_16_fast."
+    )
     # The older tool trains with the instruct prompt.
     return Adapter(path, "instruct", preset, low_rank=low_rank)
 
@@ -185,7 +195,8 @@ def _read_older(path: Path, content: dict[str, Any], preset: LoraSpec) -> Adapte
 def _check_rank(path: Path, low_rank: Mapping[str, LowRank], rank: int, remedy: str) -> None:
     ranks = {len(change.a) for change in low_rank.values()}
     if ranks != {rank}:
-        raise CheckpointError(f"{path} has rank {', '.join(map(str, sorted(ranks)))}, not {rank}", remedy)
+        found = ", ".join(map(str, sorted(ranks)))
+        raise CheckpointError(f"{path}: rank {found} instead of {rank}", remedy, code="other-rank")
 
 
 def _pair(path: Path, tensors: Mapping[str, Tensor], scaling: float) -> dict[str, LowRank]:
@@ -193,22 +204,24 @@ def _pair(path: Path, tensors: Mapping[str, Tensor], scaling: float) -> dict[str
     for name, value in tensors.items():
         match = TENSOR.fullmatch(name)
         if not match or value.ndim != 2:
-            raise CheckpointError(
-                f"{path} holds {name}, which is not part of a LoRA adapter", "Give an adapter's checkpoint."
-            )
+            raise CheckpointError(f"{path}: {name} is not part of a LoRA adapter", GIVE_ADAPTER, code="not-an-adapter")
         sides[match["module"]][match["side"]] = value
     if not sides:
-        raise CheckpointError(f"{path} holds no adapter", "Give a checkpoint from results/NAME/checkpoints.")
+        raise CheckpointError(f"{path}: no adapter in the file", GIVE_ADAPTER, code="not-an-adapter")
     for module, pair in sides.items():
         if pair.keys() != {"A", "B"} or pair["A"].shape[0] != pair["B"].shape[1]:
-            raise CheckpointError(f"{path} holds half an adapter for {module}", "It may be cut short; copy it again.")
+            raise CheckpointError(
+                f"{path}: the adapter of {module} is incomplete", "Copy the file again.", code="incomplete-adapter"
+            )
     return {module: LowRank(pair["A"], pair["B"], scaling, module in EMBEDDINGS) for module, pair in sides.items()}
 
 
 def write_peft(adapter: Adapter, folder: Path) -> None:
     """Write `adapter` as a peft folder. Raises FishtuiError."""
     if adapter.spec is None:
-        raise CheckpointError(f"{adapter.source} is a full fine-tuning, no adapter", "Merge it with `fishtui merge`.")
+        raise CheckpointError(
+            f"{adapter.source}: fine-tuned weights, not an adapter", "Merge it with `fishtui merge`.", code="no-lora"
+        )
     tensors = {}
     for module, change in adapter.low_rank.items():
         for side, value in (("A", change.a), ("B", change.b)):
@@ -226,6 +239,6 @@ def write_peft(adapter: Adapter, folder: Path) -> None:
     }
     with replacing(folder / PEFT_WEIGHTS) as temporary:
         save_file(tensors, temporary)
-    # Beside peft's own file, which warns of keys that it doesn't know.
+    # In a file of its own, because peft warns about unknown keys in its config.
     write_text(folder / NOTE, json.dumps({"template": adapter.template, "step": adapter.step}) + "\n")
     write_text(folder / PEFT_CONFIG, json.dumps(config, indent=1) + "\n")

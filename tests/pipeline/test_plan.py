@@ -17,7 +17,6 @@ from fishtui.pipeline.plan import UP_TO_DATE, plan
 from fishtui.pipeline.stamps import read_stamp, stamp_path
 from fishtui.pipeline.steps import ALL, STEPS
 from fishtui.settings import known
-from fishtui.stages import merge
 from tests.builders import snapshot
 from tests.pipeline.conftest import Pipeline
 
@@ -295,10 +294,6 @@ def test_every_setting_of_a_stage_either_counts_or_is_of_speed_and_place() -> No
     for step in ALL:
         of_stage = {name for name in known() if name.startswith(f"{step.name}.")}
         assert {name.partition(".")[2] for name in of_stage - set(step.settings)} <= elsewhere
-
-
-def test_a_merged_model_is_what_merge_writes() -> None:
-    assert set(steps.MERGED) == {*merge.COMPANIONS, *merge.CODEC, merge.RECORD, "model.pth"}
 
 
 def test_plan_is_quiet_about_names_that_are_no_text(done: Pipeline) -> None:

@@ -30,12 +30,12 @@ def test_a_good_checkpoint_is_well(tmp_path: Path, checkpoint: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "name", "named"),
     [
-        (lambda folder: (folder / "model.pth").unlink(), "model", "model.pth does not exist"),
+        (lambda folder: (folder / "model.pth").unlink(), "model", "model.pth"),
         (lambda folder: (folder / "tokenizer.tiktoken").write_bytes(b"?"), "model", "tokenizer"),
         (lambda folder: edit(folder / "config.json", lambda config: config.pop("dim")), "model", "dim"),
         (lambda folder: edit(folder / "config.json", lambda config: config.update(n_layer=3)), "model", "layers.2"),
         (lambda folder: drop(folder / "model.pth", "norm.weight"), "model", "missing: norm.weight"),
-        (lambda folder: cut(folder / "codec.pth"), "codec", "can't be read"),
+        (lambda folder: cut(folder / "codec.pth"), "codec", "cannot read"),
         (lambda folder: drop(folder / "codec.pth", "decoder.model.0.conv.bias"), "codec", "decoder.model.0.conv.bias"),
     ],
 )
