@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parent
 
 @cache
 def code_hash(*names: str) -> str:
-    """SHA-256 of modules (`files.py`, `lm/text.py`) and packages (`lm`), by their paths within fishtui.
+    """SHA-256 of modules (`files.py`, `lm/loss.py`) and packages (`lm`), by their paths within fishtui.
 
     Comments, docstrings and layout do not count, and the order of `names` does not either.
     Raises FileNotFoundError for a name that does not exist.

@@ -11,11 +11,12 @@ from fishtui.checks.facts import ClipFacts, GroupFacts
 from fishtui.checks.registry import CHECKS, Check, Finding, Scope
 from fishtui.codehash import code_hash
 from fishtui.errors import MisuseError
+from fishtui.families.registry import DEFAULT
 from fishtui.settings import CheckSettings, Settings
 from fishtui.wording import did_you_mean
 
 # The code that findings depend on.
-CODE = ("checks", "lm/text.py")
+CODE = ("checks", *DEFAULT.cleaning_code)
 
 
 def clip_findings(facts: ClipFacts, settings: Settings) -> list[Finding]:

@@ -73,15 +73,7 @@ def reserved_token(facts: ClipFacts, settings: Settings) -> str | None:
     "Write it out in words if it is spoken, otherwise remove it.",
 )
 def altered_text(facts: ClipFacts, settings: Settings) -> str | None:
-    text = RESERVED.sub("", facts.text or "")
-    # Only up to the last bracket of each line, after which there is no match: see `lm.text.spaced_out`.
-    enclosed = (
-        found
-        for pattern, end in ((BRACES, "}"), (ANGLES, ">"))
-        for line in text.split("\n")
-        for found in pattern.findall(line[: line.rfind(end) + 1])
-    )
-    return _listed([*enclosed, *EMOJI.findall(text)])
+    return _listed(DEFAULT.removed(RESERVED.sub("", facts.text or "")))
 
 
 @check(

@@ -89,6 +89,8 @@ class Family(ABC):
     """Other files that belong to a checkpoint and are copied if they exist, such as a licence."""
     notices: ClassVar[Mapping[str, str]] = {}
     """Text files, by name, that the licence requires in a derived checkpoint."""
+    cleaning_code: ClassVar[tuple[str, ...]]
+    """Modules of fishtui that text cleaning depends on, by their paths within the package."""
     templates: ClassVar[tuple[str, ...]]
     """Prompt templates; the first is the published model's own."""
 

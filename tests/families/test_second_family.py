@@ -72,7 +72,7 @@ def test_every_stage_runs_on_a_checkpoint_of_another_family(toy: CheckpointFolde
         paths=PathSettings(checkpoint="toy"),
         extract=ExtractSettings(device="cpu", workers=1),
         pack=PackSettings(workers=1, validation=0),
-        train=TrainSettings(device="cpu", max_steps=2, validate_every=2, max_length=256, **{"template": "chat"}),  # type: ignore[arg-type]
+        train=TrainSettings(device="cpu", max_steps=2, validate_every=2, max_length=256, template="chat"),  # type: ignore[arg-type]
     )
     data, protos = tmp_path / "data", found.path(settings.paths.protos)
     extract(found, settings, Reporter(), data=data, checkpoint=toy.codec_file)

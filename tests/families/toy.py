@@ -5,16 +5,20 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from fishtui.families.family import CONFIG, Family, Prompts, Tokens, Utterance, Vocabulary, read_json
+from fishtui.families.family import CONFIG, Family, Prompts, Vocabulary, read_json
 from fishtui.lm.config import ModelConfig
 from fishtui.lm.generate import Sampling
 from fishtui.lm.model import DualAR
+
+if TYPE_CHECKING:
+    from fishtui.families.family import Tokens, Utterance
 
 WEIGHTS = "weights.safetensors"
 TOKENS = "tokens.json"
@@ -26,8 +30,9 @@ class Toy(Family):
     model_type = "toy"
     repository = "nobody/toy"
     tokenizer_names = (TOKENS,)
+    cleaning_code = ()
     extra_names = ("LICENSE.md",)
-    notices = {"Notice": "A toy."}
+    notices: ClassVar = {"Notice": "A toy."}
     templates = ("chat",)
 
     def weight_names(self, available: Collection[str]) -> tuple[str, ...]:
@@ -70,9 +75,7 @@ class Toy(Family):
         return ToyPrompts(codebooks)
 
     def sampling(self) -> Sampling:
-        return Sampling(
-            temperature=1.0, top_p=0.9, repetition_penalty=1.0, penalty_window=1, residual_candidates=4096
-        )
+        return Sampling(temperature=1.0, top_p=0.9, repetition_penalty=1.0, penalty_window=1, residual_candidates=4096)
 
     def clean_for_packing(self, text: str) -> str:
         return text.upper()

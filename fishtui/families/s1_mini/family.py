@@ -24,6 +24,7 @@ class S1Mini(Family):
     model_type = MODEL_TYPE
     repository = "fishaudio/openaudio-s1-mini"
     tokenizer_names = ("tokenizer.tiktoken", "special_tokens.json")
+    cleaning_code = ("families/s1_mini/text.py",)
     templates = ("interleave", "instruct")
 
     def weight_names(self, available: Collection[str]) -> tuple[str, ...]:
