@@ -86,7 +86,7 @@ def test_a_changed_module_changes_what_depends_on_it_and_nothing_else(package: P
 
 def test_a_module_that_was_added_or_renamed_counts(package: Path) -> None:
     before = code_hash("lm")
-    (package / "lm" / "text.py").rename(package / "lm" / "texts.py")
+    (package / "lm" / "loss.py").rename(package / "lm" / "losses.py")
     forget()
     renamed = code_hash("lm")
     (package / "lm" / "more.py").touch()
