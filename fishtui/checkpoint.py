@@ -1,4 +1,4 @@
-"""The checkpoint folder: its files, whichever family its model belongs to. Importing this loads no torch."""
+"""The checkpoint folder: its files, for models of every family. Importing this module loads no torch."""
 
 from __future__ import annotations
 
