@@ -54,7 +54,7 @@ class Prompts(Protocol):
     def training_sequence(self, utterances: Sequence[Utterance]) -> tuple[Tokens, Tokens]:
         """Return inputs and labels, each int64 (1 + codebooks, S), of one or more utterances of one speaker.
 
-        Labels are shifted by one and are -100 where there is no loss. Raises DataError for codes of another codec.
+        Labels are shifted by one and are -100 at positions without a loss. Raises DataError for codes of another codec.
         """
 
     def sequence_length(self, utterance: Utterance) -> int:
