@@ -100,7 +100,7 @@ class Voice:
             samples = recording.astype(np.float32)
         else:
             raise MisuseError(
-                f"an array of {recording.dtype} and shape {recording.shape}: neither samples nor codes",
+                f"an array of {recording.dtype} and shape {recording.shape}: not samples or codes",
                 "Give mono samples as floats (samples,), or codes as integers (codebooks, frames).",
                 code="not-a-recording",
             )
