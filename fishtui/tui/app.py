@@ -23,7 +23,7 @@ from fishtui.errors import FishtuiError
 from fishtui.project import Project
 from fishtui.sanitize import harmless
 from fishtui.tui.ascii import AsciiOnly
-from fishtui.tui.commands import end_all
+from fishtui.tui.commands import kill_all
 from fishtui.tui.failures import FailureReporter
 from fishtui.tui.screen import MainScreen
 from fishtui.tui.typeahead import TypeAhead
@@ -195,7 +195,7 @@ class Fishtui(FailureReporter, TypeAhead):
 
     def on_unmount(self) -> None:
         """Stop playback, and commands whose answer is not needed any more."""
-        end_all()
+        kill_all()
         if self._playback is not None:
             self._playback.close()
 

@@ -1,4 +1,4 @@
-"""For terminals that can show nothing but ASCII: signs and lines get their nearest kin."""
+"""Output for terminals that show only ASCII: signs and lines get the most similar character."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from fishtui.glyphs import ASCII
 
 
 class AsciiOnly(LineFilter):
-    """Writes every character of the interface in ASCII, in as many columns as it took."""
+    """Replaces every character by ASCII of the same width."""
 
     def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
-        """The same line, with nothing but ASCII in it."""
+        """Return the same line in ASCII."""
         return [Segment(_plain(text), style, control) for text, style, control in segments]
 
 

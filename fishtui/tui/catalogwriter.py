@@ -1,4 +1,4 @@
-"""Changes of the catalog, made one after the other in a thread of their own, in the order of the keys."""
+"""Changes of the catalog, made in a thread of their own, in the order of the keys."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from fishtui.catalog.interactive import ActionResult
 from fishtui.catalog.store import Catalog
 from fishtui.settings import Settings
 
-# In seconds.
+# Seconds after which a change counts as slow.
 SLOW = 1.0
 
 Change = Callable[[Catalog, Settings], ActionResult]
 
 
 class CatalogWriter:
-    """Takes changes and makes them; whatever was handed in is done, also when the interface is left meanwhile."""
+    """Makes changes one after the other; those handed in are made even if the interface closes meanwhile."""
 
     def __init__(
         self,
@@ -27,28 +27,28 @@ class CatalogWriter:
     ) -> None:
         """`opened` opens the catalog, in the thread.
 
-        `ended` is called there with what was done, or why it was not, and what was said of the change.
+        `ended` is called there with the result of a change, or its error, and the change's `context`.
         """
         self._opened = opened
         self._ended = ended
-        # Python waits at its end for what such a thread has been given.
+        # The interpreter waits for this thread before it exits.
         self._thread = ThreadPoolExecutor(1, "changes")
         self.waiting = 0
         self._busy_since = 0.0
 
     @property
     def is_slow(self) -> bool:
-        """Whether something waits for long, as it does while another process writes."""
+        """True if a change has waited long, for example because another process writes."""
         return bool(self.waiting) and time.monotonic() - self._busy_since > SLOW
 
-    def submit(self, change: Change, about: object = None) -> None:
-        """Make a change once those before it are made; `about` is handed on with its end."""
+    def submit(self, change: Change, context: object = None) -> None:
+        """Make a change after those before it; `ended` receives `context` with its result."""
         if not self.waiting:
             self._busy_since = time.monotonic()
         self.waiting += 1
-        self._thread.submit(self._make, change, about)
+        self._thread.submit(self._make, change, context)
 
-    def _make(self, change: Change, about: object) -> None:
+    def _make(self, change: Change, context: object) -> None:
         done: ActionResult | None = None
         fault: Exception | None = None
         try:
@@ -56,10 +56,10 @@ class CatalogWriter:
             with catalog:
                 done = change(catalog, settings)
         except Exception as error:
-            # Also a bug of ours: it is to be seen, and this thread sees nobody.
+            # Even a defect of fishtui: the interface shows it, while an executor would keep it to itself.
             fault = error
         finally:
             self.waiting -= 1
-        # Nobody is there any more to hear of it once the interface is left.
+        # After the interface closed, its loop takes no calls.
         with suppress(RuntimeError):
-            self._ended(done, fault, about)
+            self._ended(done, fault, context)

@@ -1,13 +1,15 @@
-"""What the screen of clips reads, in threads: a filter's clips, rows, one clip's details."""
+"""Reads for the clips screen, each in a thread: the clips of a filter, rows, details of one clip."""
 
 from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from fishtui import settings
 from fishtui.catalog import lookup
 from fishtui.catalog.completion import Words, words_of
 from fishtui.catalog.details import ClipDetails, audio_path, read_details
@@ -15,19 +17,22 @@ from fishtui.catalog.lookup import Ids
 from fishtui.catalog.store import Catalog, catalog_exists, catalog_version
 from fishtui.catalog.summary import Totals, read_totals
 from fishtui.errors import FishtuiError, MisuseError
+from fishtui.project import Project
 from fishtui.settings import Settings
-from fishtui.tui.screen import MainScreen
 
-# Clips that are shown before the others are known.
+# Clips that are shown before the whole list is known.
 FIRST = 64
 CACHE_KB = 8_192
-# After a list that took long the next one waits so many times as long, though not longer than the limit, in seconds.
+# The pause after a list that took long to read: so many times as long, and at most the second number, in seconds.
 REST, LONGEST_REST = 3, 1.0
 
 
 @dataclass(frozen=True)
-class Snapshot:
-    """What a filter selects; `ids` is None if there is no catalog, and holds but the first few unless `whole`."""
+class ClipList:
+    """The clips that a filter selects.
+
+    `ids` is None if there is no catalog, and has only the first clips unless `whole`.
+    """
 
     filter: str
     ids: Ids | None = None
@@ -36,90 +41,94 @@ class Snapshot:
 
 
 class ClipReader:
-    """Opens the catalog for each reading, and knows what was read last, to read nothing twice."""
+    """Opens the catalog for each reading, and reads a list again only after the catalog changed."""
 
-    def __init__(self, screen: MainScreen) -> None:
-        self._screen = screen
+    def __init__(self, project: Callable[[], Project]) -> None:
+        """`project` returns the project that the interface shows now."""
+        self._project = project
+        # The project, filter and version of the catalog that were read last.
         self._seen: tuple[object, ...] = ()
         self._totals: tuple[object, Totals | None] = ((), None)
-        self._reading: sqlite3.Connection | None = None
+        self._connection: sqlite3.Connection | None = None
         self._rest_until = 0.0
 
-    def opened(self) -> tuple[Catalog, Settings]:
-        """The catalog, open, and the settings. Raises FishtuiError; MisuseError if there is no catalog."""
-        project, values = self._screen.fishtui.project, self._screen.fishtui.loaded.values
+    def open(self) -> tuple[Catalog, Settings]:
+        """Open the catalog; return it with the settings. Raises FishtuiError; `no-catalog` if there is none."""
+        project = self._project()
+        values = settings.load(project.settings_file).values
         if not catalog_exists(project):
-            raise MisuseError(f"{project.root} has no catalog", "s scans the dataset.")
+            raise MisuseError(f"{project.root}: no catalog yet", "Press s to scan the dataset.", code="no-catalog")
         catalog = Catalog(project, project.path(values.paths.data))
-        # Many are opened here, and each reads through all of an index: no memory holds that, nor has to.
+        # Each reading scans a whole index, which is larger than any useful cache.
         catalog.query(f"PRAGMA cache_size = -{CACHE_KB}")
         return catalog, values
 
-    def rows(self, clips: Collection[int]) -> dict[int, sqlite3.Row]:
-        """Clips by number. Raises FishtuiError."""
-        catalog, _ = self.opened()
+    @contextmanager
+    def reading(self) -> Iterator[tuple[Catalog, Settings]]:
+        """The open catalog and the settings, for one reading. Raises FishtuiError."""
+        catalog, values = self.open()
         with catalog:
+            yield catalog, values
+
+    def rows(self, clips: Collection[int]) -> dict[int, sqlite3.Row]:
+        """Return the rows of clips by number. Raises FishtuiError."""
+        with self.reading() as (catalog, _):
             return lookup.read_rows(catalog, clips)
 
     def details(self, clip: int) -> ClipDetails:
-        """All about a clip. Raises FishtuiError."""
-        catalog, _ = self.opened()
-        with catalog:
+        """Return all details of a clip. Raises FishtuiError."""
+        with self.reading() as (catalog, _):
             return read_details(catalog, clip)
 
     def recordings(self, clips: Sequence[int]) -> dict[str, Path]:
-        """The recordings of those of the clips that have just one, by the clips' names. Raises FishtuiError."""
-        catalog, _ = self.opened()
-        with catalog:
+        """Return the recordings of clips by clip name, without clips that have none or several. Raises FishtuiError."""
+        with self.reading() as (catalog, _):
             rows = lookup.read_rows(catalog, clips)
             found = [(rows[clip]["name"], audio_path(catalog, rows[clip])) for clip in clips if clip in rows]
         return {name: path for name, path in found if path is not None}
 
     def transcript(self, clip: int) -> str:
-        """What a clip's transcript holds on disk. Raises FishtuiError."""
+        """Return the transcript of a clip as it is on disk. Raises FishtuiError."""
         from fishtui.catalog.actions import transcript_now
 
-        catalog, values = self.opened()
-        with catalog:
+        with self.reading() as (catalog, values):
             return transcript_now(catalog, values, clip)
 
-    def next_with(self, ids: Ids, position: int, step: int, text: str) -> int | None:
-        """The position of the next clip in a list that the filter `text` selects. Raises FishtuiError."""
-        catalog, _ = self.opened()
-        with catalog:
+    def find_next(self, ids: Ids, position: int, step: int, text: str) -> int | None:
+        """Return the position of the next clip of a list that the filter `text` selects. Raises FishtuiError."""
+        with self.reading() as (catalog, _):
             return lookup.find_next(catalog, ids, position, step, text)
 
     def words(self) -> Words:
-        """What can be completed in a filter. Raises FishtuiError."""
-        catalog, _ = self.opened()
-        with catalog:
+        """Return the words that complete a filter. Raises FishtuiError."""
+        with self.reading() as (catalog, _):
             return words_of(catalog)
 
     def forget(self) -> None:
-        """Read all anew the next time; what is being read is broken off."""
+        """Read the list again the next time, and interrupt the reading in progress."""
         self._seen = ()
         self._rest_until = 0.0
-        if self._reading is not None:
-            self._reading.interrupt()
+        if self._connection is not None:
+            self._connection.interrupt()
 
-    def snapshot(
-        self, text: str, is_wanted: Callable[[], bool], arrived: Callable[[Snapshot], object]
-    ) -> Snapshot | None:
-        """What the filter `text` selects; None if that was read already, or isn't wanted any more.
+    def read_list(
+        self, text: str, is_wanted: Callable[[], bool], show_first: Callable[[ClipList], object]
+    ) -> ClipList | None:
+        """Return the clips that the filter `text` selects; None if nothing changed or `is_wanted` returns False.
 
-        The first clips are handed to `arrived` as soon as they are known. Raises FishtuiError.
+        `show_first` receives the first clips as soon as they are known. Raises FishtuiError.
         """
-        project = self._screen.fishtui.project
+        project = self._project()
         if not catalog_exists(project):
             self._seen = ()
-            return Snapshot(text)
-        # Asked for before the clips are: what changes meanwhile is seen the next time.
+            return ClipList(text)
+        # The version is read before the clips, so that a change in between causes another reading.
         seen = (project, text, catalog_version(project))
         if seen == self._seen or (seen[:2] == self._seen[:2] and time.monotonic() < self._rest_until):
             return None
         started = time.monotonic()
         try:
-            snapshot = self._read(text, seen[:2] != self._seen[:2], (project, seen[2]), arrived)
+            found = self._read_list(text, seen[:2] != self._seen[:2], (project, seen[2]), show_first)
         except FishtuiError:
             if is_wanted():
                 raise
@@ -127,22 +136,23 @@ class ClipReader:
         if is_wanted():
             self._seen = seen
             self._rest_until = time.monotonic() + min(REST * (time.monotonic() - started), LONGEST_REST)
-        return snapshot
+        return found
 
-    def _read(self, text: str, is_new: bool, version: object, arrived: Callable[[Snapshot], object]) -> Snapshot:
-        catalog, _ = self.opened()
-        with catalog:
-            self._reading = catalog.connection
+    def _read_list(
+        self, text: str, is_new: bool, version: object, show_first: Callable[[ClipList], object]
+    ) -> ClipList:
+        with self.reading() as (catalog, _):
+            self._connection = catalog.connection
             try:
-                of, totals = self._totals
+                totals_version, totals = self._totals
                 if is_new:
                     ids = lookup.find_first_ids(catalog, text, FIRST)
-                    arrived(Snapshot(text, ids, len(ids) < FIRST, totals))
+                    show_first(ClipList(text, ids, len(ids) < FIRST, totals))
                 if not is_new or len(ids) == FIRST:
                     ids = lookup.find_ids(catalog, text)
-                if of != version:
+                if totals_version != version:
                     totals = read_totals(catalog)
                     self._totals = (version, totals)
             finally:
-                self._reading = None
-        return Snapshot(text, ids, True, totals)
+                self._connection = None
+        return ClipList(text, ids, True, totals)

@@ -1,4 +1,4 @@
-"""Commands of fishtui in processes of their own, as the command line would run them."""
+"""Fishtui commands in processes of their own, the same as on the command line."""
 
 from __future__ import annotations
 
@@ -14,35 +14,35 @@ from fishtui.errors import FishtuiError
 from fishtui.project import Project
 from fishtui.wording import reason_of
 
-# Seconds that a command may take whose answer is waited for: it may load torch on a cold disk.
+# The longest that a command may take, in seconds: it may load torch from a cold disk.
 PATIENCE = 300.0
-# Seconds between two looks at whether anybody still waits.
-LOOK = 0.1
+# Seconds between two checks that the answer is still wanted.
+POLL_INTERVAL = 0.1
 _running: set[subprocess.Popen[str]] = set()
 
 
-def command(words: Sequence[str], project: Project) -> list[str]:
-    """The whole command line, to be started in the project's folder."""
-    # A folder that is no project yet may lie in one.
+def command_line(words: Sequence[str], project: Project) -> list[str]:
+    """The full command line for `words`, to run in the project's folder."""
+    # A folder that is not a project yet may be inside another project.
     found = Project.find(project.root).root == project.root if project.root.is_dir() else False
     return [sys.executable, "-m", "fishtui", *words, *([] if found else ["--project", str(project.root)])]
 
 
 def environment() -> Mapping[str, str]:
-    """Its environment: modules in the user's folders are data."""
+    """The environment of a command; it imports no module from the current folder."""
     return {**os.environ, "PYTHONSAFEPATH": "1"}
 
 
 def run_fishtui(
     words: Sequence[str], project: Project, is_stale: Callable[[], bool] = lambda: False, keep: bool = False
 ) -> tuple[int, str, str]:
-    """Run a command in a project and return its status and what it printed. Not for the event loop.
+    """Run a command in a project and return its exit status, stdout and stderr. Blocks: call it in a thread.
 
-    It is ended when `is_stale` says that nobody wants the answer any more, or the app ends; not with `keep`.
+    The command is killed when `is_stale` returns True, when the app ends, or after PATIENCE; not with `keep`.
     """
     try:
         process = subprocess.Popen(
-            command(words, project),
+            command_line(words, project),
             cwd=project.root if project.root.is_dir() else None,
             env=environment(),
             stdin=subprocess.DEVNULL,
@@ -61,19 +61,19 @@ def run_fishtui(
         try:
             while True:
                 try:
-                    stdout, stderr = process.communicate(timeout=LOOK)
+                    stdout, stderr = process.communicate(timeout=POLL_INTERVAL)
                     return process.returncode, stdout, stderr
                 except subprocess.TimeoutExpired:
                     if keep or not (is_stale() or time.monotonic() > end):
                         continue
                 process.kill()
-                return 1, "", f"error: it took more than {PATIENCE:.0f} s"
+                return 1, "", f"error: no answer after {PATIENCE:.0f} s"
         finally:
             _running.discard(process)
 
 
 def document_of(answer: tuple[int, str, str]) -> Any:
-    """The JSON document that a command printed, from what `run_fishtui` returned.
+    """Return the JSON document that a command printed; `answer` is the result of `run_fishtui`.
 
     Raises FishtuiError: the command's own error, or code `no-answer` if it printed no document.
     """
@@ -91,7 +91,7 @@ def document_of(answer: tuple[int, str, str]) -> Any:
     raise found
 
 
-def end_all() -> None:
-    """End what is still running: nobody waits for its answer any more."""
+def kill_all() -> None:
+    """Kill the commands whose answers are not needed any more."""
     for process in list(_running):
         process.kill()

@@ -1,4 +1,4 @@
-"""Small screens over the others: a question, a line to type, the keys, a command and what it prints."""
+"""Small screens over the others: a question, a line to type, the list of keys, a command and its output."""
 
 from __future__ import annotations
 
@@ -14,19 +14,20 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.screen import ModalScreen, Screen
-from textual.widgets import Input, Log, Static
+from textual.widgets import Input, Log
 
 from fishtui.sanitize import harmless
-from fishtui.tui.commands import command, environment
+from fishtui.tui.commands import command_line, environment
 from fishtui.tui.host import host_of
 from fishtui.tui.widgets.exactinput import ExactInput
+from fishtui.tui.widgets.line import Line
 from fishtui.wording import reason_of
 
 MOST_LINES = 5_000
 
 
 class Confirm(ModalScreen[bool]):
-    """A question that is answered with y or n; says what will be done, and to how many."""
+    """A question to answer with y or n; the consequence names the action and its extent."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y", "answer(True)", "yes"),
@@ -40,19 +41,19 @@ class Confirm(ModalScreen[bool]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog"):
-            yield Static(harmless(self.question), markup=False)
+            yield Line(self.question)
             if self.consequence:
-                yield Static(harmless(self.consequence), markup=False, classes="muted")
-            yield Static("y yes   n no", markup=False, classes="keys")
+                yield Line(self.consequence, classes="muted")
+            yield Line("y yes   n no", classes="keys")
 
     def action_answer(self, answer: bool) -> None:
         self.dismiss(answer)
 
 
 class Ask(ModalScreen[str | None]):
-    """A line to type; gives None if it is left with escape."""
+    """A line to type; its result is None after escape."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "leave")]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "cancel", "cancel")]
 
     def __init__(self, question: str, value: str = "", notes: Sequence[str] = ()) -> None:
         super().__init__()
@@ -62,27 +63,27 @@ class Ask(ModalScreen[str | None]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog"):
-            yield Static(harmless(self.question), markup=False)
+            yield Line(self.question)
             for note in self.notes:
-                yield Static(harmless(note), markup=False, classes="muted")
+                yield Line(note, classes="muted")
             yield ExactInput(self.value, compact=True)
-            yield Static("enter do it   esc leave", markup=False, classes="keys")
+            yield Line("enter accept   esc cancel", classes="keys")
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         self.dismiss(event.value)
 
-    def action_leave(self) -> None:
+    def action_cancel(self) -> None:
         self.dismiss(None)
 
 
 class Keys(ModalScreen[None]):
-    """The keys that work on the screen below, and what each does."""
+    """The keys that work on the screen below, with their effects."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,question_mark,q", "leave", "back")]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,question_mark,q", "close", "back")]
 
     def __init__(self, screen: Screen[Any]) -> None:
         super().__init__()
-        # By what they do: several keys may do the same.
+        # By action, because several keys may do the same.
         rows: dict[str, tuple[list[str], str]] = {}
         for _, binding, enabled, tooltip in screen.active_bindings.values():
             if enabled and binding.description:
@@ -95,95 +96,95 @@ class Keys(ModalScreen[None]):
         width = max((len(keys) for keys, _ in self.rows), default=0)
         text = Text("\n").join(Text.assemble((f"{keys:<{width}}", "bold"), f"  {help}") for keys, help in self.rows)
         with VerticalScroll(classes="dialog tall"):
-            yield Static(text)
+            yield Line(text)
             if self.signs:
-                yield Static(self.signs, markup=False, classes="muted")
-            yield Static("esc back", markup=False, classes="keys")
+                yield Line(self.signs, classes="muted")
+            yield Line("esc back", classes="keys")
 
-    def action_leave(self) -> None:
+    def action_close(self) -> None:
         self.dismiss()
 
 
 class CommandLine(ModalScreen[None]):
-    """A fishtui command, typed as in a shell, and what it prints. What it started in the background goes on."""
+    """A fishtui command, typed as in a shell, and its output. Stages that it starts continue after it closes."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "back")]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "close", "back")]
 
     def __init__(self, command: str = "", at_once: bool = False, cursor: int | None = None, hint: str = "") -> None:
+        """With `at_once` the command runs without waiting for enter; `hint` is a line below the input."""
         super().__init__()
         self.hint = hint
         self.command = command
         self.at_once = at_once
         self.cursor = cursor
         self.process: asyncio.subprocess.Process | None = None
-        # The words of the command that runs now; and whether it is to go on whatever happens here.
+        # The words of the command that runs now.
         self.running: list[str] = []
-        self.lasts = False
+        self.is_detached = False
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog tall"):
             yield ExactInput(
                 self.command,
-                placeholder="a command, such as: stats   or: clips list finding:any",
+                placeholder="a command, for example: stats   or: clips list finding:any",
                 compact=True,
                 select_on_focus=False,
             )
             if self.hint:
-                yield Static(self.hint, markup=False, classes="muted")
+                yield Line(self.hint, classes="muted")
             yield Log(max_lines=MOST_LINES, auto_scroll=True)
-            keys = (
-                "esc back; a stage goes on   tab type another"
-                if self.at_once
-                else "enter run   esc back; a stage goes on"
-            )
-            yield Static(keys, markup=False, classes="keys")
+            keys = "esc back; stages continue   tab edit" if self.at_once else "enter run   esc back; stages continue"
+            yield Line(keys, classes="keys")
 
     def on_mount(self) -> None:
         if self.cursor is not None:
             self.query_one(Input).cursor_position = self.cursor
         if self.at_once:
-            # There is nothing to type now; what it prints may be long.
+            # There is nothing to type yet, and the output may need scrolling.
             self.set_focus(self.query_one(Log))
-            self._begin(shlex.split(self.command))
+            self._start(shlex.split(self.command))
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         try:
             words = shlex.split(event.value)
         except ValueError as error:
-            self.query_one(Log).write_line(f"error: {error}")
+            self._write(f"error: {error}")
             return
         if words[:1] == ["fishtui"]:
             del words[0]
-        # Whoever presses enter twice wants it once.
+        # A second enter does not run the same command twice.
         if words and words != self.running:
-            self._begin(words)
+            self._start(words)
 
-    def _begin(self, words: list[str]) -> None:
+    def _write(self, line: str) -> None:
+        self.query_one(Log).write_line(harmless(line))
+
+    def _start(self, words: list[str]) -> None:
         self.running = words
         self.run_command(words)
 
     @work(exclusive=True)
     async def run_command(self, words: list[str]) -> None:
-        """Run it to its end and show each line as it comes."""
+        """Run a command to its end and show each line as it arrives."""
         log = self.query_one(Log)
         log.clear()
-        log.write_line(harmless(f"$ fishtui {shlex.join(words)}"))
+        self._write(f"$ fishtui {shlex.join(words)}")
         project = host_of(self).project
-        self._end()
-        # To start or queue a run is a matter of moments, and not to be left half-way.
-        self.lasts = "--detach" in words
+        self._kill()
+        # Starting a run in the background takes a moment and must not be interrupted half-way.
+        self.is_detached = "--detach" in words
         try:
             self.process = await asyncio.create_subprocess_exec(
-                *command(words, project),
+                *command_line(words, project),
                 cwd=project.root if project.root.is_dir() else None,
                 env={**environment(), "COLUMNS": str(max(log.size.width, 20))},
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.STDOUT,
-                start_new_session=self.lasts,
+                start_new_session=self.is_detached,
             )
         except OSError as error:
-            log.write_line(f"error: cannot start fishtui: {reason_of(error)}")
+            self._write(f"error: cannot start fishtui: {reason_of(error)}")
             self.running = []
             return
         assert self.process.stdout is not None
@@ -194,16 +195,16 @@ class CommandLine(ModalScreen[None]):
                     log.write_line(line)
                     continue
                 log.write_lines([part.plain for part in Text(line).wrap(self.app.console, width)])
-                # It takes its time.
+                # Wrapping many lines takes long: let the keys in between.
                 await asyncio.sleep(0)
-        log.write_line(f"exit status {await self.process.wait()}")
+        self._write(f"exit status {await self.process.wait()}")
         self.running = []
 
-    def _end(self) -> None:
-        if self.process is not None and self.process.returncode is None and not self.lasts:
-            # As if its terminal had gone: a stage that it watches goes on.
+    def _kill(self) -> None:
+        if self.process is not None and self.process.returncode is None and not self.is_detached:
+            # A stage that the command watches continues, as if its terminal had closed.
             self.process.kill()
 
-    def action_leave(self) -> None:
-        self._end()
+    def action_close(self) -> None:
+        self._kill()
         self.dismiss()

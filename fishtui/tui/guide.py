@@ -1,4 +1,4 @@
-"""The first start in a folder that is no project yet: what can be done, one key away."""
+"""The first start in a folder that is not a project yet: the choices, one key each."""
 
 from __future__ import annotations
 
@@ -10,35 +10,36 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
+from textual.content import Content
 from textual.screen import ModalScreen
-from textual.widgets import OptionList, Static
+from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 from fishtui.project import Project
-from fishtui.sanitize import harmless
 from fishtui.tui.dialogs import CommandLine
 from fishtui.tui.host import Host, host_of
+from fishtui.tui.widgets.line import Line
 from fishtui.tui.widgets.optionlist import SafeOptionList
 
 DEMO = "fishtui-demo"
 CHOICES = {
-    "init": ("make it a project", "settings, and data/ for recordings: SPEAKER/clip.wav with clip.lab"),
-    "import": ("import recordings", "LJSpeech, Common Voice, lists, tables or folders; by link or copy"),
-    "demo": ("look at a demo first", "every stage on generated speech and a tiny model, in a minute"),
-    "leave": ("just look around", "nothing is written"),
+    "init": ("create a project here", "settings, and data/ for recordings: SPEAKER/clip.wav with clip.lab"),
+    "import": ("import recordings", "LJSpeech, Common Voice, lists, tables or folders; linked or copied"),
+    "demo": ("try a demo", "every stage on generated speech and a tiny model, in about a minute"),
+    "close": ("look around", "nothing is written"),
 }
-WHERE = "Type where the recordings are: a folder, or a table or list that names them."
+IMPORT_HINT = "Type the path of the recordings: a folder, or a table or list that names them."
 
 
 class Guide(ModalScreen[None]):
-    """What to begin with."""
+    """The choices for a folder without a project."""
 
     DEFAULT_CSS = """
     Guide OptionList { height: auto; border: none; padding: 0; margin-top: 1; background: $surface; }
     Guide OptionList:focus { border: none; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "choose('leave')", "look around"),
+        Binding("escape", "choose('close')", "look around"),
         Binding("i", "choose('import')", "import"),
         Binding("d", "choose('demo')", "demo"),
         Binding("j", "move(1)", "down", show=False),
@@ -46,24 +47,18 @@ class Guide(ModalScreen[None]):
         Binding("q", "app.quit", "quit"),
     ]
 
-    @property
-    def fishtui(self) -> Host:
-        """The app."""
-        return host_of(self)
-
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog"):
-            yield Static(harmless(f"{self.fishtui.project.root} is no project yet."), markup=False)
+            yield Line(f"{host_of(self).project.root} is not a project yet.")
             yield SafeOptionList(
-                *(Option(f"{title}\n  {help}", id=name) for name, (title, help) in CHOICES.items()),
-                markup=False,
+                *(Option(Content(f"{title}\n  {help}"), id=name) for name, (title, help) in CHOICES.items()),
                 compact=True,
             )
-            yield Static("enter choose   i import   d demo   esc look around   q quit", markup=False, classes="keys")
+            yield Line("enter choose   i import   d demo   esc look around   q quit", classes="keys")
 
     @on(OptionList.OptionSelected)
-    def selected(self, event: OptionList.OptionSelected) -> None:
-        """Do what was chosen."""
+    def option_selected(self, event: OptionList.OptionSelected) -> None:
+        """Do what the option names."""
         self.action_choose(str(event.option.id))
 
     def action_move(self, by: int) -> None:
@@ -71,27 +66,27 @@ class Guide(ModalScreen[None]):
         options.action_cursor_down() if by > 0 else options.action_cursor_up()
 
     def action_choose(self, name: str) -> None:
-        if self.app.screen is not self:
-            # It was chosen already.
+        if not self.is_current:
+            # A click may come after the choice.
             return
         self.dismiss()
-        app = self.fishtui
-        root = app.project.root
+        host = host_of(self)
+        root = host.project.root
         match name:
             case "init":
-                app.run_command("init", str(root))
+                host.run_command("init", str(root))
             case "import":
                 line = f"import  --project {shlex.quote(str(root))}"
-                app.push_screen(CommandLine(line, cursor=len("import "), hint=WHERE))
+                host.push_screen(CommandLine(line, cursor=len("import "), hint=IMPORT_HINT))
             case "demo":
-                app.push_screen(
+                host.push_screen(
                     CommandLine(shlex.join(["demo", str(root / DEMO)]), at_once=True),
-                    lambda _: _enter(app, root / DEMO),
+                    lambda _: _open_project(host, root / DEMO),
                 )
 
 
-def _enter(app: Host, folder: Path) -> None:
-    """Look at another project from now on, if there is one."""
+def _open_project(host: Host, folder: Path) -> None:
+    """Show another project from now on, if there is one in `folder`."""
     if (folder / "fishtui.toml").exists():
-        app.project = Project(folder)
-        app.report(f"this is the demo's project: {folder}")
+        host.project = Project(folder)
+        host.report(f"opened the demo's project: {folder}")

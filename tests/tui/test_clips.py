@@ -113,7 +113,7 @@ async def filtered(pilot: Pilot[Any], screen: Clips, text: str) -> None:
     await until(pilot, lambda: screen.query_one(FilterInput).has_focus)
     await type_into(pilot, text)
     await pilot.press("enter")
-    await until(pilot, lambda: screen.filter == text and screen.whole and screen._shown[0] == text)
+    await until(pilot, lambda: screen.filter == text and screen.is_whole and screen._shown[0] == text)
 
 
 def test_every_line_of_the_table_is_as_wide_whatever_is_said_in_it(root: Path) -> None:
@@ -418,10 +418,10 @@ def test_the_detail_tells_of_text_picture_findings_and_history(root: Path) -> No
         assert shown(screen, "#text") == "Hello there."
         assert "LUFS" in shown(screen, "#measured")
         await pilot.press("end", "k")
-        await until(pilot, lambda: "missing-transcript" in shown(screen, "#told"))
-        assert CHECKS["missing-transcript"].remedy in shown(screen, "#told")
+        await until(pilot, lambda: "missing-transcript" in shown(screen, "#facts"))
+        assert CHECKS["missing-transcript"].remedy in shown(screen, "#facts")
         await pilot.press("r", "k")
-        await until(pilot, lambda: "open → rejected" in shown(screen, "#told"))
+        await until(pilot, lambda: "open → rejected" in shown(screen, "#facts"))
 
     drive(root, driven)
 
@@ -431,16 +431,16 @@ def test_a_review_walks_through_open_clips_and_leaves_them_in_sight(root: Path) 
         await pilot.press("a")
         await until(pilot, lambda: row(root, "anna/00")["status"] == "accepted")
         await pilot.press("v")
-        await until(pilot, lambda: screen.frozen and screen.walk and screen.walk.count == 7)
+        await until(pilot, lambda: screen.is_frozen and screen.review and screen.review.count == 7)
         await pilot.press("a", "r")
         await until(pilot, lambda: row(root, "anna/02")["status"] == "rejected")
         assert len(screen.table.ids) == 7
-        assert screen.walk
-        assert screen.walk.told().startswith("2 done · 5 left")
+        assert screen.review
+        assert screen.review.told().startswith("2 done · 5 left")
         await pilot.press("u")
-        await until(pilot, lambda: screen.walk and screen.walk.done == 1 and at(screen) == "anna/02")
+        await until(pilot, lambda: screen.review and screen.review.done == 1 and at(screen) == "anna/02")
         await pilot.press("escape")
-        await until(pilot, lambda: screen.walk is None and len(screen.table.ids) == 8)
+        await until(pilot, lambda: screen.review is None and len(screen.table.ids) == 8)
 
     drive(root, driven)
 
@@ -462,7 +462,7 @@ def test_a_recording_and_a_clip_that_vanish_are_told_in_place(root: Path) -> Non
     (root / "data" / "anna" / "00.wav").unlink()
 
     async def driven(pilot: Pilot[Any], screen: Clips) -> None:
-        await until(pilot, lambda: "cannot read" in screen.query_one(Waveform).told)
+        await until(pilot, lambda: "cannot read" in screen.query_one(Waveform).problem)
         clip = screen.table.clip
         with Catalog(Project(root), root / "data") as catalog, catalog.transaction() as connection:
             connection.execute("UPDATE clips SET gone = 9 WHERE id = ?", (clip,))
@@ -502,7 +502,7 @@ def test_without_a_catalog_one_key_scans(tmp_path: Path) -> None:
     (made.root / "data").mkdir()
 
     async def driven(pilot: Pilot[Any], screen: Clips) -> None:
-        await until(pilot, lambda: "s  scans the dataset" in shown(screen, "#empty"))
+        await until(pilot, lambda: "s  scan the dataset" in shown(screen, "#empty"))
         await pilot.press("j", "a", "e", "x", "f", "v", "enter", "enter", "space")
         await pilot.press("s")
         await until(pilot, lambda: isinstance(pilot.app.screen, CommandLine))

@@ -1,9 +1,9 @@
-"""Clips: look through the dataset, and decide: accept, reject, edit, tag, undo, one by one or many at once."""
+"""Clips: browse and review the dataset: accept, reject, edit, tag and undo, for one clip or many."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from textual import on, work
@@ -23,18 +23,18 @@ from fishtui.tui.widgets.clipdetail import ClipDetail
 from fishtui.tui.widgets.editline import EditLine
 from fishtui.tui.widgets.reviewbar import Review, ReviewBar
 
-# From so many clips on a decision about the marked ones is asked for once more.
+# From this number of marked clips on, an action needs a confirmation.
 MANY = 20
-# Of the marked clips so many are heard, at most.
-MOST_HEARD = 100
+# The most marked clips that are played.
+MOST_PLAYED = 100
 VERBS = {"accepted": "Accept", "rejected": "Reject", "open": "Reopen"}
 
 
 class Clips(ClipView):
-    """Look through the dataset, and review it."""
+    """Browse and review the dataset."""
 
     NAME = "Clips"
-    # What stands before a clip, for whoever asks for help.
+    # The signs before a clip, for the list of keys.
     SIGNS = "  ".join(
         f"{sign} {word}"
         for sign, word in (
@@ -42,61 +42,78 @@ class Clips(ClipView):
             (glyphs.SIGN["rejected"], "rejected"),
             (glyphs.SIGN[Severity.ERROR], "an error"),
             (glyphs.SIGN[Severity.WARNING], "a warning"),
-            (glyphs.SIGN[Severity.INFO], "worth knowing"),
+            (glyphs.SIGN[Severity.INFO], "a note"),
         )
     )
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("a", "review('accepted')", "accept", tooltip="accept the clip, or those marked, and go on"),
-        Binding("r", "review('rejected')", "reject", tooltip="reject the clip, or those marked: stages leave it out"),
-        Binding("R", "reject", "reject: why", show=False, tooltip="reject the clip, or those marked, and say why"),
-        Binding("o", "review('open')", "reopen", show=False, tooltip="take back what was decided about it"),
-        Binding("e", "edit", "edit", tooltip="edit the transcript in its place"),
+        Binding(
+            "a", "review('accepted')", "accept", tooltip="accept the clip, or the marked ones, and move to the next"
+        ),
+        Binding("r", "review('rejected')", "reject", tooltip="reject the clip, or the marked ones: stages skip them"),
+        Binding(
+            "R", "reject", "reject with a note", show=False, tooltip="reject the clip, or the marked ones, with a note"
+        ),
+        Binding("o", "review('open')", "reopen", show=False, tooltip="clear the review decision"),
+        Binding("e", "edit", "edit", tooltip="edit the transcript in place"),
         Binding("u", "undo", "undo", tooltip="undo the last action"),
-        Binding("space", "hear", "hear", tooltip="hear the clip, or those marked; again: silence"),
-        Binding("f", "flagged(1)", "flagged", tooltip="to the next clip with an error or a warning"),
-        Binding("F", "flagged(-1)", "flagged before", show=False, tooltip="to the flagged clip before"),
-        Binding("slash,ctrl+f", "filter", "filter", key_display="/", tooltip="filter the clips, and sort them"),
-        Binding("v", "walk", "review", show=False, tooltip="review: walk through the open clips of the filter"),
-        Binding("t", "tag", "tag", show=False, tooltip="change the tags of the clip, or of those marked"),
-        Binding("x", "mark", "mark", show=False, tooltip="mark the clip, or take its mark away"),
-        Binding("asterisk", "mark_all", "mark all", show=False, key_display="*", tooltip="mark all of the filter"),
-        Binding("X", "mark_none", "no marks", show=False, tooltip="take all marks away"),
-        Binding("L", "serve", "serve", show=False, tooltip="serve the clip, or those marked, to a browser"),
-        Binding("escape", "back", "back", show=False, tooltip="leave: the large clip, the review, marks, filter"),
+        Binding("space", "listen", "listen", tooltip="play the clip, or the marked ones; again: stop"),
+        Binding("f", "flagged(1)", "flagged", tooltip="move to the next clip with an error or a warning"),
+        Binding("F", "flagged(-1)", "previous flagged", show=False, tooltip="move to the previous flagged clip"),
+        Binding("slash,ctrl+f", "filter", "filter", key_display="/", tooltip="filter and sort the clips"),
+        Binding("v", "start_review", "review", show=False, tooltip="review the open clips of the filter one by one"),
+        Binding("t", "tag", "tag", show=False, tooltip="change the tags of the clip, or of the marked ones"),
+        Binding("x", "mark", "mark", show=False, tooltip="mark or unmark the clip"),
+        Binding(
+            "asterisk", "mark_all", "mark all", show=False, key_display="*", tooltip="mark all clips of the filter"
+        ),
+        Binding("X", "mark_none", "unmark all", show=False, tooltip="unmark all clips"),
+        Binding(
+            "L",
+            "serve",
+            "serve",
+            show=False,
+            tooltip="play the clip, or the marked ones, in a browser on your own computer",
+        ),
+        Binding(
+            "escape", "back", "back", show=False, tooltip="leave the enlarged clip, the review, the marks or the filter"
+        ),
     ]
 
-    class Changed(Message):
-        """A change of the catalog has been made, or not; `about` is the transcript that was to be saved, if one was."""
+    @dataclass
+    class CatalogChanged(Message):
+        """The result of a change of the catalog, or its error; `context` is the transcript to save, if it was one."""
 
-        def __init__(self, done: ActionResult | None, fault: Exception | None, about: object) -> None:
-            super().__init__()
-            self.done = done
-            self.fault = fault
-            self.about = about
+        done: ActionResult | None
+        fault: Exception | None
+        context: object
 
     def __init__(self) -> None:
         super().__init__()
-        self.walk: Review | None = None
-        self.writer = CatalogWriter(self.reader.opened, lambda *ended: self.post_message(self.Changed(*ended)))
+        self.review: Review | None = None
+        self.writer = CatalogWriter(self.reader.open, lambda *result: self.post_message(self.CatalogChanged(*result)))
 
     def on_mount(self) -> None:
-        self.set_interval(1.0, self._tell_waiting)
+        self.set_interval(1.0, self._show_waiting)
 
-    def _tell_waiting(self) -> None:
+    def _show_waiting(self) -> None:
         if self.writer.is_slow:
-            self.bar.say(f"◌ {wording.counted(self.writer.waiting, 'change')} not saved yet: the catalog is busy")
+            changes = wording.counted(self.writer.waiting, "change")
+            self.bar.show_found(f"◌ {changes} not saved yet: the catalog is busy")
 
-    # What is changed.
+    # Changes.
 
     def _chosen(self) -> tuple[int, Callable[[], list[int]]]:
-        """How many clips an action is about, and a function that lists them: the marked ones, or that at the cursor."""
+        """Return the number of clips that an action applies to, and a function that lists them.
+
+        They are the marked clips, or the one under the cursor.
+        """
         if self.table.marks:
             return self.table.marks, self.table.marked()
         clip = self.table.clip
         return (0, list) if clip is None else (1, lambda: [clip])
 
-    def _asked(self, question: str, change: Change) -> None:
-        """Make a change of the marked clips, after a question if they are many."""
+    def _change_marked(self, question: str, change: Change) -> None:
+        """Change the marked clips, after a confirmation if they are many."""
 
         def answered(yes: bool | None) -> None:
             if yes:
@@ -106,14 +123,15 @@ class Clips(ClipView):
         if self.table.marks < MANY:
             answered(True)
         else:
-            which = f"all that {self.filter or 'the catalog'} selects" if self.table.everything else "the marked ones"
-            self.app.push_screen(Confirm(question, f"{which}; u undoes it at once"), answered)
+            every = f"every clip of {self.filter or 'the catalog'}"
+            extent = every if self.table.all_marked else "the marked clips"
+            self.app.push_screen(Confirm(question, f"{extent}; u undoes all of it"), answered)
 
     def action_review(self, status: str) -> None:
         self._review(*self._chosen(), status)
 
     def action_reject(self) -> None:
-        """Ask why, and reject."""
+        """Ask for a note, and reject."""
         count, chosen = self._chosen()
         marks, row = self.table.marks, self.table.row
         if not count or (row is None and not marks):
@@ -121,20 +139,20 @@ class Clips(ClipView):
 
         def answered(note: str | None) -> None:
             if note is not None:
-                # Of several clips the notes that they have were not shown: no word leaves those of rejected ones.
+                # The dialog did not show the notes of several clips: an empty answer keeps them.
                 self._review(count, chosen, "rejected", note.strip() or (None if marks else ""))
 
         if marks or row is None:
-            self.app.push_screen(Ask(f"Why reject {wording.counted(count, 'clip')}?"), answered)
+            self.app.push_screen(Ask(f"Note on {wording.counted(count, 'rejected clip')}"), answered)
         else:
-            self.app.push_screen(Ask(f"Why reject {row['name']}?", row["note"]), answered)
+            self.app.push_screen(Ask(f"Note on rejecting {row['name']}", row["note"]), answered)
 
     def _review(self, count: int, chosen: Callable[[], list[int]], status: str, note: str | None = None) -> None:
         if self.table.marks:
             question = f"{VERBS[status]} {wording.counted(count, 'clip')}?"
-            self._asked(question, lambda catalog, _: interactive.review(catalog, chosen(), status, note))
+            self._change_marked(question, lambda catalog, _: interactive.review(catalog, chosen(), status, note))
         elif count:
-            # Its sign says it.
+            # The sign before the clip shows it; no message is needed.
             self.writer.submit(
                 lambda catalog, _: replace(interactive.review(catalog, chosen(), status, note), message="")
             )
@@ -155,25 +173,25 @@ class Clips(ClipView):
                 return
             if marks:
                 clips = f"{wording.counted(count, 'clip')}"
-                self._asked(f"Tag {clips}?", lambda catalog, _: interactive.tag(catalog, chosen(), words))
+                self._change_marked(f"Tag {clips}?", lambda catalog, _: interactive.tag(catalog, chosen(), words))
             else:
                 self.writer.submit(lambda catalog, _: interactive.retag(catalog, chosen()[0], words))
 
         if marks or row is None:
-            question = f"Tags for {wording.counted(count, 'clip')}, with blanks between; -tag takes one away"
+            question = f"Tags for {wording.counted(count, 'clip')}, separated by spaces; -tag removes one"
             self.app.push_screen(Ask(question), answered)
         else:
             tags = row["tags"].strip("|").replace("|", " ")
-            self.app.push_screen(Ask(f"Tags of {row['name']}, with blanks between", tags), answered)
+            self.app.push_screen(Ask(f"Tags of {row['name']}, separated by spaces", tags), answered)
 
-    @on(Changed)
-    def changed(self, message: Changed) -> None:
+    @on(CatalogChanged)
+    def catalog_changed(self, message: CatalogChanged) -> None:
         if isinstance(message.fault, FishtuiError):
             self.fishtui.report_error(message.fault)
             line = self.query_one(EditLine)
-            if isinstance(message.about, EditLine.Saved) and line.clip is None:
-                # What was typed is not lost.
-                line.begin(message.about.clip, message.about.text)
+            if isinstance(message.context, EditLine.Saved) and line.clip is None:
+                # Put the typed text back, so that it is not lost.
+                line.begin(message.context.clip, message.context.text)
         elif message.fault is not None:
             raise message.fault
         elif message.done is not None:
@@ -185,7 +203,7 @@ class Clips(ClipView):
                 self.fishtui.report(message.done.message)
         self.table.reload()
         self.query_one(ClipDetail).reload()
-        self.say()
+        self.show_totals()
         self.reload()
 
     # The transcript.
@@ -201,9 +219,9 @@ class Clips(ClipView):
             text: str | FishtuiError = self.reader.transcript(clip)
         except FishtuiError as error:
             text = error
-        self.app.call_from_thread(self._read_for_edit, clip, text)
+        self.app.call_from_thread(self._start_edit, clip, text)
 
-    def _read_for_edit(self, clip: int, text: str | FishtuiError) -> None:
+    def _start_edit(self, clip: int, text: str | FishtuiError) -> None:
         line = self.query_one(EditLine)
         if isinstance(text, FishtuiError):
             self.fishtui.report_error(text)
@@ -224,79 +242,79 @@ class Clips(ClipView):
 
     def action_mark(self) -> None:
         self.table.toggle()
-        self.say()
+        self.show_totals()
 
     def action_mark_all(self) -> None:
         self.table.mark_all(True)
-        self.say()
+        self.show_totals()
 
     def action_mark_none(self) -> None:
         self.table.mark_all(False)
-        self.say()
+        self.show_totals()
 
     # Playback.
 
-    def action_hear(self) -> None:
-        self._hear(self._chosen()[1], False)
+    def action_listen(self) -> None:
+        self._listen(self._chosen()[1], False)
 
     def action_serve(self) -> None:
-        self._hear(self._chosen()[1], True)
+        self._listen(self._chosen()[1], True)
 
-    @work(thread=True, exclusive=True, group="hear", exit_on_error=False)
-    def _hear(self, chosen: Callable[[], list[int]], serve: bool) -> None:
+    @work(thread=True, exclusive=True, group="listen", exit_on_error=False)
+    def _listen(self, chosen: Callable[[], list[int]], serve: bool) -> None:
         try:
-            found = self.reader.recordings(chosen()[:MOST_HEARD])
+            found = self.reader.recordings(chosen()[:MOST_PLAYED])
         except FishtuiError as error:
             self.app.call_from_thread(self.fishtui.report_error, error)
             return
         if not found:
-            self.app.call_from_thread(self.fishtui.report, "there is no recording to hear")
+            self.app.call_from_thread(self.fishtui.report, "there is no recording to play")
         else:
             names = list(found)
             self.app.call_from_thread(self.fishtui.listen, list(found.values()), serve, names)
 
     # The review.
 
-    def action_walk(self) -> None:
-        if self.walk is None and not self.missing:
+    def action_start_review(self) -> None:
+        if self.review is None and self.has_catalog:
             before = self.filter
             self.action_mark_none()
-            self.walk = Review(before, 0)
+            self.review = Review(before, 0)
             self.bar.display = False
             self.apply(only_open(before))
 
     def _count(self, clips: Sequence[int], decided: bool) -> None:
-        """Count clips as decided about, or not any more, in the review."""
-        if self.walk is None:
+        """Count clips of the review as decided, or as open again."""
+        if self.review is None:
             return
-        self.walk.decide(clips) if decided else self.walk.take_back(clips)
-        self.query_one(ReviewBar).show(self.walk)
-        if decided and self.walk.done >= self.walk.count:
-            self.fishtui.report(f"{wording.counted(self.walk.done, 'clip')} reviewed; esc leaves the review")
+        self.review.decide(clips) if decided else self.review.take_back(clips)
+        self.query_one(ReviewBar).show(self.review)
+        if decided and self.review.done >= self.review.count:
+            self.fishtui.report(f"{wording.counted(self.review.done, 'clip')} reviewed; esc leaves the review")
 
     def _leave_review(self) -> None:
-        if self.walk is not None:
-            before, self.walk, self.frozen = self.walk.before, None, False
+        if self.review is not None:
+            before, self.review, self.is_frozen = self.review.before, None, False
             self.query_one(ReviewBar).show(None)
             self.bar.display = True
             self.apply(before)
             self.refresh_bindings()
 
-    def listed(self, whole: bool) -> None:
-        if self.walk is not None:
-            self.walk.count = len(self.table.ids)
-            # From now on the list stays as it is: what is decided about stays in sight.
-            self.frozen = whole
-            self.query_one(ReviewBar).show(self.walk)
+    def list_changed(self, whole: bool) -> None:
+        if self.review is not None:
+            self.review.count = len(self.table.ids)
+            # The list is kept from now on, so that decided clips stay in it.
+            self.is_frozen = whole
+            self.query_one(ReviewBar).show(self.review)
 
-    def told_empty(self) -> str:
-        told = super().told_empty()
-        if self.walk is not None and told and not self.missing:
-            return "Every clip of this filter is decided about.\n\nesc  leaves the review"
-        return told
+    def empty_text(self) -> str:
+        text = super().empty_text()
+        if self.review is not None and text and self.has_catalog:
+            return "Every clip of this filter is reviewed.\n\nesc  leave the review"
+        return text
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        if self.walk is not None and action in ("filter", "sort", "turn", "walk", "mark", "mark_all"):
+        if self.review is not None and action in ("filter", "sort", "reverse", "start_review", "mark", "mark_all"):
             return False
         return super().check_action(action, parameters)
 
@@ -309,7 +327,7 @@ class Clips(ClipView):
             self.action_enlarge()
         elif self.query_one(ClipDetail).has_focus:
             self.set_focus(self.table)
-        elif self.walk is not None:
+        elif self.review is not None:
             self._leave_review()
         elif self.table.marks:
             self.action_mark_none()

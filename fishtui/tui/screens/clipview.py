@@ -1,40 +1,43 @@
-"""Looking through clips: a filter, the table of what it selects, one clip in full; decisions are made elsewhere."""
+"""Browsing clips: a filter, the table of its clips, and one clip in full; `clips.py` adds the decisions."""
 
 from __future__ import annotations
 
 from array import array
+from dataclasses import dataclass
 from typing import ClassVar
 
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Vertical
+from textual.content import Content
 from textual.message import Message
-from textual.widgets import Static
 
 from fishtui import wording
 from fishtui.catalog.filter import order_of, sorted_by
 from fishtui.catalog.lookup import Ids
 from fishtui.catalog.summary import Totals
 from fishtui.errors import FishtuiError, MisuseError
-from fishtui.tui.clipreader import ClipReader, Snapshot
+from fishtui.sanitize import harmless
+from fishtui.tui.clipreader import ClipList, ClipReader
 from fishtui.tui.screen import MainScreen
 from fishtui.tui.widgets.clipcolumns import ORDERS
 from fishtui.tui.widgets.clipdetail import ClipDetail, title_of
 from fishtui.tui.widgets.cliptable import ClipHeader, ClipTable
 from fishtui.tui.widgets.editline import EditLine
 from fishtui.tui.widgets.filterbar import FilterBar, FilterInput
+from fishtui.tui.widgets.line import Line
 from fishtui.tui.widgets.panetitle import PaneTitle
 from fishtui.tui.widgets.reviewbar import ReviewBar
 
 FLAGGED = "finding:any"
 
 
-class ClipView(MainScreen[Snapshot | None]):
+class ClipView(MainScreen[ClipList | None]):
     """The dataset as a table, and one clip in full below it."""
 
     AUTO_FOCUS = "ClipTable"
-    HORIZONTAL_BREAKPOINTS = [(0, "-below"), (160, "-beside")]  # noqa: RUF012
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (160, "-wide")]  # noqa: RUF012
     VERTICAL_BREAKPOINTS = [(0, "-tiny"), (18, "-low"), (34, "-high")]  # noqa: RUF012
     DEFAULT_CSS = """
     ClipView {
@@ -50,49 +53,50 @@ class ClipView(MainScreen[Snapshot | None]):
         &.-large #list { height: 6; }
         &.-large Waveform { height: 9; }
         &.-large.-high Waveform { height: 15; }
-        &.-beside #panes { layout: horizontal; }
-        &.-beside #list { width: 1fr; height: 1fr; }
-        &.-beside #detail { width: 64; height: 1fr; padding-left: 1; }
-        &.-beside.-large #detail { width: 50%; }
-        &.-beside ClipDetail #both { layout: vertical; }
-        &.-beside ClipDetail #told { padding: 1 1 0 1; }
+        &.-wide #panes { layout: horizontal; }
+        &.-wide #list { width: 1fr; height: 1fr; }
+        &.-wide #detail { width: 64; height: 1fr; padding-left: 1; }
+        &.-wide.-large #detail { width: 50%; }
+        &.-wide ClipDetail #columns { layout: vertical; }
+        &.-wide ClipDetail #facts { padding: 1 1 0 1; }
         &.-empty #panes { display: none; }
         &.-empty #empty { display: block; }
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("s", "scan", "scan", tooltip="look for clips on disk"),
+        Binding("s", "scan", "scan", tooltip="find the clips on disk"),
         Binding("s", "sort", "sort", show=False, tooltip="sort by the next field"),
-        Binding("S", "turn", "turn round", show=False, tooltip="turn the order round"),
-        Binding("enter", "enlarge", "detail", show=False, tooltip="give the clip more room, or less"),
-        Binding("tab,shift+tab", "other_pane", "other pane", show=False, tooltip="between the table and the clip"),
-        Binding("ctrl+r", "measure", "measure", show=False, tooltip="scan the disk, and measure what is new"),
+        Binding("S", "reverse", "reverse", show=False, tooltip="reverse the order"),
+        Binding("enter", "enlarge", "enlarge", show=False, tooltip="enlarge the clip, or shrink it again"),
+        Binding(
+            "tab,shift+tab", "other_pane", "other pane", show=False, tooltip="switch between the table and the clip"
+        ),
+        Binding("ctrl+r", "measure", "measure", show=False, tooltip="scan the disk, and measure new clips"),
     ]
 
-    class Found(Message):
-        """Where a search has ended; None for nowhere."""
+    @dataclass
+    class ClipFound(Message):
+        """The result of a search: a clip and its position in the list; None if there is none."""
 
-        def __init__(self, clip: int | None, position: int) -> None:
-            super().__init__()
-            self.clip = clip
-            self.position = position
+        clip: int | None
+        position: int
 
     def __init__(self) -> None:
         super().__init__()
         self.filter = ""
-        # A list that stays as it is, whatever changes: that of a review.
-        self.frozen = False
+        # A review keeps its list while clips change.
+        self.is_frozen = False
         self.totals: Totals | None = None
-        self.whole = True
-        self.missing = False
+        self.is_whole = True
+        self.has_catalog = True
         self._shown: tuple[object, ...] = ()
-        self._told = ""
-        self.reader = ClipReader(self)
+        self._empty_text = ""
+        self.reader = ClipReader(lambda: self.fishtui.project)
 
     def compose_body(self) -> ComposeResult:
         yield FilterBar()
         yield ReviewBar()
-        yield Static("", id="empty", markup=False)
+        yield Line(id="empty")
         with Container(id="panes"):
             with Vertical(id="list"):
                 table = ClipTable(self.reader.rows)
@@ -113,90 +117,92 @@ class ClipView(MainScreen[Snapshot | None]):
         """The filter bar."""
         return self.query_one(FilterBar)
 
-    # What is read.
+    # Reading.
 
-    def read(self) -> Snapshot | None:
+    def read(self) -> ClipList | None:
         wanted = self.filter
-        return self.reader.snapshot(
+        return self.reader.read_list(
             wanted,
             lambda: wanted == self.filter,
             lambda first: self.post_message(self.SnapshotRead(first, None)),
         )
 
-    def show(self, snapshot: Snapshot | None) -> None:
+    def show(self, snapshot: ClipList | None) -> None:
         if snapshot is None or snapshot.filter != self.filter:
             return
         self.table.ready.set()
         shown = (self.filter, self.fishtui.project)
-        # Of the same filter's clips the cursor stays on its own, for which all of them have to be known.
+        # Within one filter the cursor stays on its clip, which may be beyond the first clips.
         keep = self._shown == shown
         if keep and not snapshot.whole:
             return
         self._shown = shown
-        self.totals, self.missing, self.whole = snapshot.totals, snapshot.ids is None, snapshot.whole
-        if self.frozen and keep:
+        self.totals, self.is_whole = snapshot.totals, snapshot.whole
+        self.has_catalog = snapshot.ids is not None
+        if self.is_frozen and keep:
             self.table.reload()
         else:
             self.table.show(snapshot.ids if snapshot.ids is not None else array("q"), keep)
-            self.listed(snapshot.whole)
+            self.list_changed(snapshot.whole)
         self.query_one(ClipDetail).reload()
-        self.say()
+        self.show_totals()
 
     def show_fault(self, error: FishtuiError | None) -> None:
         super().show_fault(error)
-        # Not if that was an earlier reading, which the one that goes on has broken off.
+        # Keys wait on if the error is that of a reading which the one in progress interrupted.
         if error is not None and not self.is_busy("read"):
             self.table.ready.set()
 
-    def listed(self, whole: bool) -> None:
-        """The table shows another list."""
+    def list_changed(self, whole: bool) -> None:
+        """Called after the table shows another list; `whole` is False for the first clips of one."""
 
-    def say(self) -> None:
-        """Renew the figures above the table, and what stands in its place if it is empty."""
+    def show_totals(self) -> None:
+        """Show the totals above the table, and a text in place of an empty table."""
         totals, found = self.totals, len(self.table.ids)
         summary = f"{wording.counted(totals.clips, 'clip')} · {wording.seconds(totals.seconds)}" if totals else ""
         flagged = f" · {totals.flagged:,} flagged" if totals else ""
         self.query_one("#title", PaneTitle).show(summary + flagged)
         marks = f"{self.table.marks:,} marked of " if self.table.marks else ""
-        self.bar.say(f"{marks}{found:,}{'' if self.whole else '…'} found" if totals or found else "")
+        self.bar.show_found(f"{marks}{found:,}{'' if self.is_whole else '…'} found" if totals or found else "")
         self.query_one(ClipHeader).show(order_of(self.filter))
-        told = self.told_empty()
-        if told != self._told:
-            self._told = told
-            self.set_class(bool(told), "-empty")
-            self.query_one("#empty", Static).update(told)
-            # There is another key then: that which scans.
+        text = self.empty_text()
+        if text != self._empty_text:
+            self._empty_text = text
+            self.set_class(bool(text), "-empty")
+            self.query_one("#empty", Line).show(Content(text))
+            # Only an empty dataset has the key that scans.
             self.refresh_bindings()
 
-    def told_empty(self) -> str:
-        """What stands in place of an empty table, and says what to do; "" if it is not empty."""
-        if self.missing or (self.totals is not None and not self.totals.clips and self.whole):
+    def empty_text(self) -> str:
+        """Return the text in place of an empty table, with the next step; "" if the table has clips."""
+        if not self.has_catalog or (self.totals is not None and not self.totals.clips and self.is_whole):
             try:
-                data = self.fishtui.project.shown(self.fishtui.project.path(self.fishtui.loaded.values.paths.data))
+                project = self.fishtui.project
+                data = harmless(project.shown(project.path(self.fishtui.loaded.values.paths.data)))
             except MisuseError:
-                # What is wrong with the settings, whatever needs them says.
+                # The command that needs the settings reports what is wrong with them.
                 data = "paths.data"
-            state = "The dataset has not been scanned yet." if self.missing else f"There are no clips in {data}."
+            state = f"There are no clips in {data}." if self.has_catalog else "The dataset has not been scanned yet."
             return (
-                f"{state}\n\nPut recordings into {data} as SPEAKER/clip.wav, with what is said in clip.lab beside it,\n"
-                "or take over another layout:  :import\n\ns  scans the dataset"
+                f"{state}\n\nPut recordings into {data} as SPEAKER/clip.wav, with the spoken words in\n"
+                "SPEAKER/clip.lab; or import another layout with  :import\n\ns  scan the dataset"
             )
-        if self.totals is not None and self.whole and not len(self.table.ids):
-            return "No clip is such.\n\n/  changes the filter\nesc  shows all clips"
+        if self.totals is not None and self.is_whole and not len(self.table.ids):
+            return "No clips match.\n\n/  change the filter\nesc  show all clips"
         return ""
 
     def on_clip_table_moved(self, message: ClipTable.Moved) -> None:
-        self.query_one(ClipDetail).look_at(message.clip)
+        self.query_one(ClipDetail).show(message.clip)
 
-    def on_clip_table_widened(self) -> None:
+    def on_clip_table_widths_changed(self) -> None:
         self.query_one(ClipHeader).refresh()
 
-    def on_clip_table_fetched(self, message: ClipTable.Fetched) -> None:
+    def on_clip_table_rows_read(self, message: ClipTable.RowsRead) -> None:
         self.show_fault(message.fault)
 
-    def on_clip_detail_loaded(self, message: ClipDetail.Loaded) -> None:
-        name, told = title_of(message.details) if message.details is not None else ("gone", "")
-        self.query_one("#clip", PaneTitle).show(told, name)
+    def on_clip_detail_details_read(self, message: ClipDetail.DetailsRead) -> None:
+        name, summary = title_of(message.details) if message.details is not None else ("deleted", "")
+        self.query_one("#clip", PaneTitle).show(summary, name)
 
     # Filter and order.
 
@@ -207,26 +213,26 @@ class ClipView(MainScreen[Snapshot | None]):
             self.fishtui.report_error(error)
 
     def apply(self, text: str) -> None:
-        """Show the clips of a filter. Raises MisuseError if it can't be read."""
+        """Show the clips of a filter. Raises MisuseError if its syntax is wrong."""
         order_of(text)
-        if self.table.everything:
+        if self.table.all_marked:
             self.table.mark_all(False)
         self.filter = text
-        self.bar.put(text)
+        self.bar.show(text)
         self.reader.forget()
         self.table.ready.clear()
         self._read()
 
     def action_filter(self) -> None:
         self.set_focus(self.bar.input)
-        self._learn_words()
+        self._load_words()
 
     @work(thread=True, exclusive=True, group="words", exit_on_error=False)
-    def _learn_words(self) -> None:
+    def _load_words(self) -> None:
         try:
             self.bar.suggester.words = self.reader.words()
         except FishtuiError:
-            # Then there is nothing to complete with; the table says what is wrong.
+            # Without words nothing is completed; the table shows the error.
             return
 
     @on(FilterBar.Applied)
@@ -238,8 +244,8 @@ class ClipView(MainScreen[Snapshot | None]):
     def filter_checked(self, message: FilterBar.Checked) -> None:
         self.query_one(ClipHeader).show(problem=message.problem)
 
-    @on(FilterInput.Left)
-    def filter_left(self) -> None:
+    @on(FilterInput.Cancelled)
+    def filter_cancelled(self) -> None:
         self.set_focus(self.table)
 
     @on(ClipHeader.Clicked)
@@ -252,15 +258,15 @@ class ClipView(MainScreen[Snapshot | None]):
         after = ORDERS[(ORDERS.index(field) + 1) % len(ORDERS)] if field in ORDERS else ORDERS[0]
         self.apply(sorted_by(self.filter, after, False))
 
-    def action_turn(self) -> None:
+    def action_reverse(self) -> None:
         sort = order_of(self.filter)
         self.apply(sorted_by(self.filter, sort.field, not sort.descending))
 
-    # Going about.
+    # Other actions.
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "scan":
-            return self.missing or (self.totals is not None and not self.totals.clips)
+            return not self.has_catalog or (self.totals is not None and not self.totals.clips)
         return True
 
     def action_scan(self) -> None:
@@ -273,20 +279,20 @@ class ClipView(MainScreen[Snapshot | None]):
         if len(self.table.ids):
             self._find(self.table.ids, self.table.position, step)
 
-    # Described, or else Textual would describe it by all of the numbers.
+    # Textual's own description of a worker would format all the numbers.
     @work(thread=True, exclusive=True, group="find", exit_on_error=False, description="find")
     def _find(self, ids: Ids, position: int, step: int) -> None:
         try:
-            place = self.reader.next_with(ids, position, step, FLAGGED)
+            place = self.reader.find_next(ids, position, step, FLAGGED)
         except FishtuiError as error:
             self.app.call_from_thread(self.fishtui.report_error, error)
             return
-        self.post_message(self.Found(None if place is None else ids[place], place or 0))
+        self.post_message(self.ClipFound(None if place is None else ids[place], place or 0))
 
-    @on(Found)
-    def found(self, message: Found) -> None:
+    @on(ClipFound)
+    def clip_found(self, message: ClipFound) -> None:
         if message.clip is None:
-            self.fishtui.report("no clip here has an error or a warning")
+            self.fishtui.report("no other clip of the list has an error or a warning")
         elif self.table.ids[message.position : message.position + 1].count(message.clip):
             self.table.move(message.position)
 

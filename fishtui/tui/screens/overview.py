@@ -296,9 +296,9 @@ class Overview(MainScreen[Snapshot]):
 
     def action_import(self) -> None:
         from fishtui.tui.dialogs import CommandLine
-        from fishtui.tui.guide import WHERE
+        from fishtui.tui.guide import IMPORT_HINT
 
-        self.app.push_screen(CommandLine("import ", hint=WHERE))
+        self.app.push_screen(CommandLine("import ", hint=IMPORT_HINT))
 
 
 def _step(name: str, run: Row | None, state: str, reason: str) -> Step:

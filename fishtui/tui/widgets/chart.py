@@ -1,4 +1,4 @@
-"""textual-plot's widget as the interface wants it: round numbers in few characters, keys to zoom, ASCII."""
+"""The plot widget of textual-plot with short round numbers, keys to zoom, and ASCII."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from textual_plot import HiResMode, PlotWidget
 from textual_plot.axis_formatter import AxisFormatter
 
 from fishtui.tui.host import host_of
-from fishtui.tui.widgets.plots import Series, shown
+from fishtui.tui.widgets.series import Series, short_number
 
-# Columns that a sign wants for itself.
-CLOSE = 5
-# Characters of a number at the left.
+# The least distance between two signs, in columns.
+SIGN_DISTANCE = 5
+# The most characters of a number at the left axis.
 WIDEST = 5
-# Columns from one number to the next below the curves.
-APART = 8
+# The least distance between two numbers at the bottom axis, in columns.
+NUMBER_DISTANCE = 8
 
 
 class RoundNumbers(AxisFormatter):
-    """Round numbers, at most about `most()` of them, none longer than `WIDEST`; as many digits as tell them apart."""
+    """Round numbers of at most WIDEST characters, about `most()` of them, with enough digits to differ."""
 
     def __init__(self, most: Callable[[], int]) -> None:
         self._most = most
@@ -40,7 +40,7 @@ class RoundNumbers(AxisFormatter):
         return []
 
     def get_labels_for_ticks(self, ticks: Sequence[float]) -> list[str]:
-        found = [shown(tick) for tick in ticks]
+        found = [short_number(tick) for tick in ticks]
         digits = 2
         while len(set(found)) < len(found) and digits < 15:
             digits += 1
@@ -49,16 +49,16 @@ class RoundNumbers(AxisFormatter):
 
 
 class Chart(PlotWidget, inherit_bindings=False):
-    """Curves between axes. Keys and the wheel look closer; what is new then comes in without moving the view."""
+    """Curves between axes. Keys and the wheel zoom; new points do not move a zoomed view."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("plus,equals_sign", "zoom_in", "closer", key_display="+", tooltip="look closer at the curves"),
-        Binding("minus", "zoom_out", "farther", show=False, tooltip="look from farther away"),
+        Binding("plus,equals_sign", "zoom_in", "zoom in", key_display="+", tooltip="zoom in on the curves"),
+        Binding("minus", "zoom_out", "zoom out", show=False, tooltip="zoom out"),
         Binding("left", "pan_left", "left", show=False, tooltip="move the view to the left"),
         Binding("right", "pan_right", "right", show=False, tooltip="move the view to the right"),
         Binding("up", "pan_up", "up", show=False, tooltip="move the view up"),
         Binding("down", "pan_down", "down", show=False, tooltip="move the view down"),
-        Binding("0", "reset_scales", "all", show=False, tooltip="show the whole curves again"),
+        Binding("0", "reset_scales", "reset", show=False, tooltip="reset the zoom"),
     ]
     DEFAULT_CSS = """
     Chart { height: 1fr; }
@@ -74,15 +74,15 @@ class Chart(PlotWidget, inherit_bindings=False):
         super().__init__()
         self._styled: Sequence[tuple[Series, str]] = ()
         self._fixed: tuple[float, float] | tuple[None, None] = (None, None)
-        self.set_x_formatter(RoundNumbers(lambda: self.size.width // APART))
+        self.set_x_formatter(RoundNumbers(lambda: self.size.width // NUMBER_DISTANCE))
         self.set_y_formatter(RoundNumbers(lambda: self.size.height // 2))
 
     def on_resize(self) -> None:
-        """How curves are drawn depends on the room that there is; at first there was none."""
+        """Draw again, because the size decides how curves are drawn."""
         self._redraw()
 
     def show(self, styled: Sequence[tuple[Series, str]], whole: bool) -> None:
-        """Draw series, each with its Rich style; the `whole` of them, or the part that is looked at."""
+        """Draw series, each with its Rich style; `whole` resets the zoom."""
         if [*styled] == [*self._styled] and not whole:
             return
         self._styled = styled
@@ -93,7 +93,7 @@ class Chart(PlotWidget, inherit_bindings=False):
 
     def _redraw(self) -> None:
         values = [y for series, _ in self._styled for _, y in series.points]
-        # A curve that stays at one value runs through the middle.
+        # A constant curve is drawn in the middle.
         fixed = _around(values[0]) if values and min(values) == max(values) else (None, None)
         if fixed != self._fixed:
             self._fixed = fixed
@@ -101,13 +101,13 @@ class Chart(PlotWidget, inherit_bindings=False):
         self.clear()
         lines = None if host_of(self).ascii else HiResMode.BRAILLE
         signs = []
-        # The first lies on top, and signs on all lines.
+        # The first series is drawn last, on top of the others, and signs on top of all lines.
         for series, style in reversed(self._styled):
             if not series.points:
                 continue
             x, y = zip(*series.points, strict=True)
-            # Signs that stand close together would hide each other, and all else.
-            is_line = series.is_line or len(x) > self.size.width // CLOSE
+            # Signs too close together would hide each other and the curves.
+            is_line = series.is_line or len(x) > self.size.width // SIGN_DISTANCE
             if is_line:
                 self.plot(x, y, line_style=style, hires_mode=lines)
             if series.sign:

@@ -1,4 +1,4 @@
-"""The columns of the table of clips: how wide they are, what they show, and in which order they come."""
+"""The columns of the table of clips, their widths and their order."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from rich.cells import cell_len, set_cell_size
 from fishtui import wording
 from fishtui.sanitize import harmless
 
-# The cursor, the mark, the clip's sign, and a blank.
+# The cursor, the mark, the clip's sign, and a space.
 GUTTER = 4
-# The least width that a transcript is given.
+# The least width of the transcript.
 LEAST_TEXT = 12
 
 
 @dataclass(frozen=True)
 class Column:
-    """`field` is what clips are sorted by; it is shown on terminals of at least `from_width` columns."""
+    """A column, shown on terminals of at least `from_width` columns; its heading sorts by `field`."""
 
     title: str
     width: int
@@ -51,29 +51,29 @@ COLUMNS = (
     Column("NOTE", 16, lambda row: row["note"], "", False, 170),
     Column("TRANSCRIPT", 0, lambda row: (row["text"] or "").strip(), "text"),
 )
-# What `s` sorts by in turn.
+# The fields that `s` sorts by in turn.
 ORDERS = ("name", "duration", "loudness", "rate", "snr", "finding", "status", "speaker", "text")
 
 
-# Columns that are as wide as what they hold, between these widths on a narrow terminal, and so much more on wide ones.
+# Columns that fit their content: the least width, the most on a narrow terminal, and the most on a wide one.
 ELASTIC = {"SPEAKER": (7, 10, 16), "CLIP": (8, 20, 32)}
 
 
 def elastic(rows: Iterable[sqlite3.Row], width: int, before: Mapping[str, int]) -> dict[str, int]:
-    """The widths that elastic columns need for `rows`, at least those `before`: nothing is to move to and fro."""
+    """Return the widths of elastic columns for `rows`; none is narrower than `before`, so that columns stay."""
     rows = list(rows)
     found = {}
     for column in COLUMNS:
         if column.title in ELASTIC:
-            least, most, most_of_all = ELASTIC[column.title]
-            most = min(most + max(width - 80, 0) // 8, most_of_all)
+            least, most, widest = ELASTIC[column.title]
+            most = min(most + max(width - 80, 0) // 8, widest)
             needed = max((cell_len(harmless(column.show(row))) for row in rows), default=0)
             found[column.title] = min(max(needed, least, before.get(column.title, 0)), most)
     return found
 
 
 def layout(width: int, elastic: Mapping[str, int]) -> list[tuple[Column, int]]:
-    """The columns that a table so wide has, each with its own width; the transcript takes what is left."""
+    """Return the columns of a table `width` wide, with their widths; the transcript takes the rest."""
     chosen = [column for column in COLUMNS if column.from_width <= width and column.width]
     found = [(column, elastic.get(column.title, column.width)) for column in chosen]
     left = width - GUTTER - sum(each + 1 for _, each in found)
@@ -81,8 +81,8 @@ def layout(width: int, elastic: Mapping[str, int]) -> list[tuple[Column, int]]:
 
 
 def fitted(text: str, width: int, right: bool = False) -> str:
-    """`text`, harmless, in exactly `width` columns of the terminal."""
-    # Nothing that is cut off anyway costs time; a character may be without width, though not many in a row.
+    """Return `text`, sanitized, in exactly `width` columns of the terminal."""
+    # Cut first, because long texts take time to sanitize; the factor leaves room for characters without width.
     text = harmless(text[: 8 * width + 8])
     size = cell_len(text)
     if size > width:

@@ -1,9 +1,10 @@
-"""All about one clip: how it looks and measures, what is said in it, what was found and done."""
+"""All details of one clip: its picture, measurements, transcript, findings and history."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
@@ -15,7 +16,6 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.message import Message
 from textual.timer import Timer
-from textual.widgets import Static
 from textual.worker import get_current_worker
 
 from fishtui import glyphs, wording
@@ -25,26 +25,26 @@ from fishtui.checks.registry import CHECKS
 from fishtui.errors import FishtuiError
 from fishtui.sanitize import harmless
 from fishtui.tui.failures import FailureReporter
+from fishtui.tui.widgets.line import Line
 
-# Whoever runs through the table is not to wait for what he passes by, in seconds.
+# Seconds that the cursor must rest on a clip before its details are read.
 DELAY = 0.05
-DRAWING_DELAY = 0.1
 MOST_PICTURES = 32
-# What is told of a recording above its picture, and of its silence among the rest.
+# The measurements above the picture, and the silences among the other details.
 LEVELS = {"loudness": "{:.1f} LUFS", "peak": "peak {:.1f}", "snr": "SNR {:.0f}"}
-SILENCE = {"lead": "before", "trail": "after", "gap": "inside at most"}
+SILENCE = {"lead": "at the start", "trail": "at the end", "gap": "longest inside"}
 MUTED = "dim"
 
 
 class ClipDetail(FailureReporter, VerticalScroll, can_focus=True):
-    """The pane below or beside the table."""
+    """The pane below the table, or to its right on a wide terminal."""
 
     DEFAULT_CSS = """
     ClipDetail {
         height: 9; scrollbar-size-vertical: 1;
-        & #both { height: auto; }
-        & #seen { width: 1fr; height: auto; padding-left: 1; }
-        & #told { width: 1fr; height: auto; padding: 0 1 0 2; }
+        & #columns { height: auto; }
+        & #recording { width: 1fr; height: auto; padding-left: 1; }
+        & #facts { width: 1fr; height: auto; padding: 0 1 0 2; }
         & #text { height: auto; }
         & #measured { height: 1; color: $text-muted; }
         &:focus { scrollbar-color: $accent; }
@@ -53,28 +53,26 @@ class ClipDetail(FailureReporter, VerticalScroll, can_focus=True):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("down,j", "scroll_down", "down", show=False, tooltip="scroll down"),
         Binding("up,k", "scroll_up", "up", show=False, tooltip="scroll up"),
-        Binding("home,g", "scroll_home", "top", show=False, tooltip="to the top"),
-        Binding("end,G", "scroll_end", "end", show=False, tooltip="to the end"),
+        Binding("home,g", "scroll_home", "top", show=False, tooltip="scroll to the top"),
+        Binding("end,G", "scroll_end", "end", show=False, tooltip="scroll to the end"),
     ]
 
-    class Loaded(Message):
-        """What was read of a clip, or why it could not be."""
+    @dataclass
+    class DetailsRead(Message):
+        """The details of a clip, or the reason why they cannot be read."""
 
-        def __init__(self, clip: int, details: ClipDetails | None, fault: FishtuiError | None) -> None:
-            super().__init__()
-            self.clip = clip
-            self.details = details
-            self.fault = fault
+        clip: int
+        details: ClipDetails | None
+        fault: FishtuiError | None
 
-    class Drawn(Message):
-        """The picture of a recording, or why there is none."""
+    @dataclass
+    class PictureDrawn(Message):
+        """The picture of a recording, or the reason why there is none; `key` changes with the file."""
 
-        def __init__(self, path: Path, key: tuple, picture: Picture | None, fault: str) -> None:
-            super().__init__()
-            self.path = path
-            self.key = key
-            self.picture = picture
-            self.fault = fault
+        path: Path
+        key: tuple
+        picture: Picture | None
+        problem: str
 
     def __init__(self, read: Callable[[int], ClipDetails]) -> None:
         """`read` is called in a thread, and may raise FishtuiError."""
@@ -87,18 +85,18 @@ class ClipDetail(FailureReporter, VerticalScroll, can_focus=True):
         self._waiting: Timer | None = None
 
     def compose(self) -> ComposeResult:
-        # Imported here: nothing of it is needed before there is a clip.
+        # Imported here, because nothing of it is needed before there is a clip.
         from fishtui.tui.widgets.waveform import Waveform
 
-        with Horizontal(id="both"):
-            with Vertical(id="seen"):
-                yield Static("", id="measured", markup=False)
+        with Horizontal(id="columns"):
+            with Vertical(id="recording"):
+                yield Line(id="measured")
                 yield Waveform()
-                yield Static("", id="text", markup=False)
-            yield Static("", id="told", markup=False)
+                yield Line(id="text")
+            yield Line(id="facts")
 
-    def look_at(self, clip: int | None) -> None:
-        """Show another clip, once the cursor has come to rest."""
+    def show(self, clip: int | None) -> None:
+        """Show another clip, once the cursor rests on it."""
         if clip != self.clip:
             self.clip = clip
             self.scroll_home(animate=False)
@@ -109,7 +107,7 @@ class ClipDetail(FailureReporter, VerticalScroll, can_focus=True):
         if self._waiting is not None:
             self._waiting.stop()
         if self.clip is None:
-            self._empty("")
+            self._clear("")
         else:
             self._waiting = self.set_timer(DELAY, self._load_now)
 
@@ -124,41 +122,41 @@ class ClipDetail(FailureReporter, VerticalScroll, can_focus=True):
             details = self._read_details(clip)
         except FishtuiError as error:
             fault = error
-        self.post_message(self.Loaded(clip, details, fault))
+        self.post_message(self.DetailsRead(clip, details, fault))
 
-    def on_clip_detail_loaded(self, message: Loaded) -> None:
+    def on_clip_detail_details_read(self, message: DetailsRead) -> None:
         if message.clip != self.clip:
             message.stop()
             return
         self.details = message.details
         if message.details is None:
             problem = message.fault.problem if message.fault else ""
-            self._empty(f"This clip can't be shown any more: {problem}.")
+            self._clear(f"Cannot show this clip: {problem}")
             return
-        self._show(message.details)
+        self._show_details(message.details)
         self._path = message.details.audio
         if self._path is None:
-            self._draw_told("no single recording to draw")
+            self._show_picture(None, "no picture: the clip does not have exactly one recording")
         else:
             self._draw(self._path)
 
-    def _empty(self, told: str) -> None:
+    def _clear(self, reason: str) -> None:
         self.details, self._path = None, None
-        self._draw_told("")
-        self.query_one("#measured", Static).update("")
-        self.query_one("#text", Static).update("")
-        self.query_one("#told", Static).update(Text(harmless(told)))
+        self._show_picture(None, "")
+        self.query_one("#measured", Line).show("")
+        self.query_one("#text", Line).show("")
+        self.query_one("#facts", Line).show(reason)
 
     # The picture.
 
-    def _draw_told(self, told: str, picture: Picture | None = None) -> None:
+    def _show_picture(self, picture: Picture | None, problem: str) -> None:
         from fishtui.tui.widgets.waveform import Waveform
 
-        self.query_one(Waveform).show(picture, told)
+        self.query_one(Waveform).show(picture, problem)
 
     @work(thread=True, exclusive=True, group="picture", exit_on_error=False)
     def _draw(self, path: Path) -> None:
-        """Draw a recording, unless it is drawn already; several seconds of mp3 take a while."""
+        """Draw a recording, unless its picture is in the cache; long mp3 files take seconds."""
         worker = get_current_worker()
         try:
             status = path.stat()
@@ -166,80 +164,81 @@ class ClipDetail(FailureReporter, VerticalScroll, can_focus=True):
         except OSError:
             key = (path,)
         if key in self._pictures:
-            self.post_message(self.Drawn(path, key, *self._pictures[key]))
+            self.post_message(self.PictureDrawn(path, key, *self._pictures[key]))
             return
-        picture, fault = None, ""
+        picture, problem = None, ""
         try:
             from fishtui.audio.draw import draw
 
             picture = draw(path, lambda: not worker.is_cancelled)
         except FishtuiError as error:
-            fault = f"✗ {error.problem}  {error.remedy}"
+            problem = f"✗ {error.problem}  {error.remedy}"
         if not worker.is_cancelled:
-            self.post_message(self.Drawn(path, key, picture, fault))
+            self.post_message(self.PictureDrawn(path, key, picture, problem))
 
-    def on_clip_detail_drawn(self, message: Drawn) -> None:
+    def on_clip_detail_picture_drawn(self, message: PictureDrawn) -> None:
         message.stop()
         if len(message.key) > 1:
-            self._pictures[message.key] = (message.picture, message.fault)
+            self._pictures[message.key] = (message.picture, message.problem)
             self._pictures.move_to_end(message.key)
             if len(self._pictures) > MOST_PICTURES:
                 self._pictures.popitem(last=False)
         if message.path == self._path:
-            self._draw_told(message.fault, message.picture)
+            self._show_picture(message.picture, message.problem)
 
-    # The words.
+    # The text.
 
-    def _show(self, details: ClipDetails) -> None:
-        row = details.row
-        measures = [
-            words.format(details.measured[name])
-            for name, words in LEVELS.items()
+    def _show_details(self, details: ClipDetails) -> None:
+        levels = [
+            form.format(details.measured[name])
+            for name, form in LEVELS.items()
             if details.measured.get(name) is not None
         ]
-        self.query_one("#measured", Static).update(Text("  ".join(measures), no_wrap=True, overflow="ellipsis"))
-        text = (row["text"] or "").strip()
-        missing = Text("no transcript: e writes one", style="italic")
-        self.query_one("#text", Static).update(Text(harmless(text), overflow="fold") if text else missing)
-        self.query_one("#told", Static).update(self._told(details))
+        self.query_one("#measured", Line).show(Text("  ".join(levels), no_wrap=True, overflow="ellipsis"))
+        text = (details.row["text"] or "").strip()
+        missing = Text("no transcript; press e to write it", style="italic")
+        self.query_one("#text", Line).show(Text(harmless(text), overflow="fold") if text else missing)
+        self.query_one("#facts", Line).show(_facts_of(details))
 
-    def _told(self, details: ClipDetails) -> Content:
-        row = details.row
-        parts: list[tuple[str, str]] = []
-        for each in sorted(details.findings, key=lambda found: -found.severity):
-            # Another release may know other checks.
-            check = CHECKS.get(each.code)
-            parts.append((f"{glyphs.SIGN[each.severity]} {harmless(each.code)}", f"$text-{glyphs.TONE[each.severity]}"))
-            of = "" if each.id is not None else "the speaker: "
-            parts.append((f"  {of}{harmless(each.detail)}\n", ""))
-            if check is not None:
-                repair = f" `:clips fix {each.code} {each.id}`" if check.fix and each.id is not None else ""
-                parts.append((f"{check.remedy}{repair}\n", MUTED))
-        if not details.findings:
-            parts.append(("nothing was found\n" if details.measured else "not measured yet: ctrl+r does\n", MUTED))
-        if row["status"] != "open":
-            parts.append((f"{glyphs.SIGN[row['status']]} {row['status']}", "bold"))
-            parts.append((f" by {harmless(row['reviewer'])}, {row['reviewed'][:16].replace('T', ' ')}\n", ""))
-        if row["note"]:
-            parts.append((f"  {harmless(row['note'])}\n", ""))
-        if row["tags"]:
-            parts.append((f"tags  {harmless(row['tags'].strip('|').replace('|', ' '))}\n", ""))
-        if row["frames"]:
-            parts.append((f"codes {row['codes']}, {row['frames']:,} frames\n", MUTED))
-        if "lead" in details.measured:
-            silence = ", ".join(f"{details.measured[name]:.2f} s {where}" for name, where in SILENCE.items())
-            parts.append((f"silence {silence}\n", MUTED))
-        parts += [(f"{harmless(line)}\n", MUTED) for line in reversed(details.history)]
-        return Content.assemble(*parts).rstrip()
+
+def _facts_of(details: ClipDetails) -> Content:
+    """The findings, review, tags, codes, silences and history of a clip, one a line."""
+    row = details.row
+    parts: list[tuple[str, str]] = []
+    for each in sorted(details.findings, key=lambda found: -found.severity):
+        # Another release of fishtui may have other checks.
+        check = CHECKS.get(each.code)
+        parts.append((f"{glyphs.SIGN[each.severity]} {harmless(each.code)}", f"$text-{glyphs.TONE[each.severity]}"))
+        subject = "" if each.id is not None else "the speaker: "
+        parts.append((f"  {subject}{harmless(each.detail)}\n", ""))
+        if check is not None:
+            repair = f" `:clips fix {each.code} {each.id}`" if check.fix and each.id is not None else ""
+            parts.append((f"{check.remedy}{repair}\n", MUTED))
+    if not details.findings:
+        parts.append(("no findings\n" if details.measured else "not measured yet; press ctrl+r\n", MUTED))
+    if row["status"] != "open":
+        parts.append((f"{glyphs.SIGN[row['status']]} {row['status']}", "bold"))
+        parts.append((f" by {harmless(row['reviewer'])}, {row['reviewed'][:16].replace('T', ' ')}\n", ""))
+    if row["note"]:
+        parts.append((f"  {harmless(row['note'])}\n", ""))
+    if row["tags"]:
+        parts.append((f"tags  {harmless(row['tags'].strip('|').replace('|', ' '))}\n", ""))
+    if row["frames"]:
+        parts.append((f"codes {row['codes']}, {row['frames']:,} frames\n", MUTED))
+    if "lead" in details.measured:
+        silence = ", ".join(f"{details.measured[name]:.2f} s {place}" for name, place in SILENCE.items())
+        parts.append((f"silence {silence}\n", MUTED))
+    parts += [(f"{harmless(line)}\n", MUTED) for line in reversed(details.history)]
+    return Content.assemble(*parts).rstrip()
 
 
 def title_of(details: ClipDetails) -> tuple[str, str]:
-    """What stands above the pane: the clip's name, and what its recording is."""
+    """Return the name of a clip, and a summary of its recording."""
     row = details.row
     name = row["name"] if "/" not in row["files"] else f"{row['name']}  ({row['files']})"
     if not row["format"]:
         return name, row["files"] or "no recording"
     channels = {1: "mono", 2: "stereo"}.get(row["channels"], f"{row['channels']} channels")
     subtype = row["subtype"].lower().replace("_", " ")
-    told = f"{row['format'].lower()} {subtype} · {row['sample_rate'] / 1000:g} kHz {channels}"
-    return name, f"{told} · {wording.seconds(row['duration'])}"
+    form = f"{row['format'].lower()} {subtype} · {row['sample_rate'] / 1000:g} kHz {channels}"
+    return name, f"{form} · {wording.seconds(row['duration'])}"

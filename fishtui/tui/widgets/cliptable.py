@@ -1,4 +1,4 @@
-"""The table of clips: any number of them, of which only those in sight are read and drawn."""
+"""The table of clips: it reads and draws only the visible ones of any number."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import sqlite3
 from array import array
 from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from typing import ClassVar
 
 from rich.segment import Segment
@@ -28,27 +29,26 @@ from fishtui.tui.widgets.clipcolumns import GUTTER, Column, elastic, fitted, lay
 
 Rows = dict[int, sqlite3.Row]
 
-# Rows that are read beyond those in sight, either way, and those that are kept in all.
+# Rows that are read before and after the visible ones, and rows that are kept.
 AHEAD = 64
 MOST_KEPT = 4_000
-# How far from its place a clip is looked for before all of the list is.
+# The distance from its last position within which a clip is searched before the whole list.
 NEAR = 2_000
 
 
 class ClipHeader(Widget):
-    """The headings; a click sorts by one. In their place stands what is wrong with a filter as it is typed."""
+    """The headings; a click sorts by one. While a filter is typed, its problem is shown instead."""
 
     DEFAULT_CSS = """
     ClipHeader { height: 1; color: $text-muted; }
     ClipHeader.wrong { color: $text-error; }
     """
 
+    @dataclass
     class Clicked(Message):
         """A heading was clicked."""
 
-        def __init__(self, field: str) -> None:
-            super().__init__()
-            self.field = field
+        field: str
 
     def __init__(self, table: ClipTable) -> None:
         super().__init__()
@@ -57,7 +57,7 @@ class ClipHeader(Widget):
         self.problem = ""
 
     def show(self, sort: Sort | None = None, problem: str = "") -> None:
-        """Show the order of the clips, or what is wrong."""
+        """Show the order of the clips, or the problem of a filter."""
         self.sort = sort or self.sort
         self.problem = problem
         self.set_class(bool(problem), "wrong")
@@ -84,7 +84,7 @@ class ClipHeader(Widget):
 
 
 class ClipTable(FailureReporter, Late, ScrollView, can_focus=True, inherit_bindings=False):
-    """A list of clips by their numbers, with a cursor and marks. Keys wait for the list that was asked for."""
+    """A list of clips by number, with a cursor and marks. Keys wait for the list of a new filter."""
 
     DEFAULT_CSS = """
     ClipTable {
@@ -103,55 +103,56 @@ class ClipTable(FailureReporter, Late, ScrollView, can_focus=True, inherit_bindi
         f"cliptable--{name}" for name in ("muted", "success", "warning", "error", "cursor")
     }
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("down,j", "by(1)", "next", show=False, tooltip="the next clip"),
-        Binding("up,k", "by(-1)", "previous", show=False, tooltip="the clip before"),
-        Binding("pagedown,ctrl+d", "page(1)", "page down", show=False, tooltip="a page further"),
-        Binding("pageup,ctrl+u", "page(-1)", "page up", show=False, tooltip="a page back"),
-        Binding("home,g", "to(0)", "first", show=False, tooltip="the first clip"),
-        Binding("end,G", "to(-1)", "last", show=False, tooltip="the last clip"),
+        Binding("down,j", "by(1)", "next", show=False, tooltip="move to the next clip"),
+        Binding("up,k", "by(-1)", "previous", show=False, tooltip="move to the previous clip"),
+        Binding("pagedown,ctrl+d", "page(1)", "page down", show=False, tooltip="move a page down"),
+        Binding("pageup,ctrl+u", "page(-1)", "page up", show=False, tooltip="move a page up"),
+        Binding("home,g", "to(0)", "first", show=False, tooltip="move to the first clip"),
+        Binding("end,G", "to(-1)", "last", show=False, tooltip="move to the last clip"),
     ]
 
+    @dataclass
     class Moved(Message):
-        """The cursor stands on another clip; `clip` is its number, None if there is no clip."""
+        """The cursor is on another clip; `clip` is its number, None if there is no clip."""
 
-        def __init__(self, clip: int | None) -> None:
-            super().__init__()
-            self.clip = clip
+        clip: int | None
 
-    class Fetched(Message):
-        """Rows that were asked for, or why they can't be read."""
+    @dataclass
+    class RowsRead(Message):
+        """The rows of the `requested` clips, or the reason why they cannot be read.
 
-        def __init__(self, asked: Collection[int], rows: Rows, stale: int, fault: FishtuiError | None) -> None:
-            super().__init__()
-            self.asked = asked
-            self.rows = rows
-            self.stale = stale
-            self.fault = fault
+        `generation` is the table's when they were requested, 0 if nothing had changed.
+        """
 
-    def __init__(self, fetch: Callable[[Collection[int]], Rows]) -> None:
-        """`fetch` reads rows by number; it is called in a thread, and may raise FishtuiError."""
+        requested: Collection[int]
+        rows: Rows
+        generation: int
+        fault: FishtuiError | None
+
+    class WidthsChanged(Message):
+        """Some columns have another width."""
+
+    def __init__(self, read: Callable[[Collection[int]], Rows]) -> None:
+        """`read` returns rows by number; it is called in a thread, and may raise FishtuiError."""
         super().__init__()
         self.ready = asyncio.Event()
         self.ids: Ids = array("q")
         self.position = 0
-        self.everything = False
+        self.all_marked = False
         self._chosen: set[int] = set()
-        self._fetch_rows = fetch
-        # What was read; None for a clip that is there no more.
+        self._read = read
+        # The rows read so far; None for a clip that no longer exists.
         self._rows: dict[int, sqlite3.Row | None] = {}
-        self._fetching = False
+        self._is_reading = False
         self._widths: dict[str, int] = {}
-        # Rises when what was read may be out of date.
-        self._stale = 0
+        # Counts changes since the last complete reading; 0 if the rows are current.
+        self._generation = 0
 
-    class Widened(Message):
-        """Columns have another width."""
-
-    # What is shown.
+    # The list.
 
     @property
     def columns(self) -> list[tuple[Column, int]]:
-        """The columns in sight, with their widths."""
+        """The visible columns, with their widths."""
         return layout(self.scrollable_content_region.width, self._widths)
 
     @property
@@ -161,11 +162,11 @@ class ClipTable(FailureReporter, Late, ScrollView, can_focus=True, inherit_bindi
 
     @property
     def row(self) -> sqlite3.Row | None:
-        """The clip under the cursor, as far as it has been read."""
+        """The row of the clip under the cursor, if it has been read."""
         return self._rows.get(self.clip) if self.clip is not None else None
 
     def show(self, ids: Ids, keep: bool) -> None:
-        """Show another list; with `keep` the cursor stays on its clip, and that in its line, if it is there still."""
+        """Show another list; with `keep` the cursor stays on its clip and its line, if the clip is in the new list."""
         before, clip = self.position, self.clip
         self.ids = ids
         self.virtual_size = Size(self.size.width, len(ids))
@@ -176,16 +177,16 @@ class ClipTable(FailureReporter, Late, ScrollView, can_focus=True, inherit_bindi
         if not keep:
             self._widths = {}
         self.position = place
-        self._put_top(place - line if keep else 0)
-        self._bring_into_sight()
+        self._set_top(place - line if keep else 0)
+        self._scroll_to_cursor()
         self.reload()
         if self.clip != clip:
             self.post_message(self.Moved(self.clip))
 
     def reload(self) -> None:
-        """Read anew what is in sight; what is known stays until then."""
-        self._stale += 1
-        self._ask()
+        """Read the visible rows again; the old ones show until then."""
+        self._generation += 1
+        self._request_rows()
         self.refresh()
 
     def _find(self, clip: int, near: int) -> int | None:
@@ -203,63 +204,64 @@ class ClipTable(FailureReporter, Late, ScrollView, can_focus=True, inherit_bindi
         top = max(round(self.scroll_y), 0)
         return list(self.ids[max(top - AHEAD, 0) : top + self.size.height + AHEAD])
 
-    def _ask(self) -> None:
-        """Ask for what is in sight or near it and not read yet; what is asked for already comes first."""
-        if self._fetching or not self.size.height:
+    def _request_rows(self) -> None:
+        """Request the rows in or near the visible part that are not read yet, after the request in progress."""
+        if self._is_reading or not self.size.height:
             return
         wanted = self._wanted()
-        missing = wanted if self._stale else [clip for clip in wanted if clip not in self._rows]
+        missing = wanted if self._generation else [clip for clip in wanted if clip not in self._rows]
         if missing:
-            self._fetching = True
-            self._fetch(missing, self._stale)
+            self._is_reading = True
+            self._read_rows(missing, self._generation)
 
     @work(thread=True, group="rows", exit_on_error=False, description="rows")
-    def _fetch(self, clips: list[int], stale: int) -> None:
+    def _read_rows(self, clips: list[int], generation: int) -> None:
         rows: Rows = {}
         fault = None
         try:
-            rows = self._fetch_rows(clips)
+            rows = self._read(clips)
         except FishtuiError as error:
             fault = error
         except Exception as error:
-            # Not to be waited for in vain.
-            fault = FishtuiError(f"{type(error).__name__}: {error}", "The catalog holds what it should not.")
-        self.post_message(self.Fetched(clips, rows, stale, fault))
+            # The table must learn of any error, or it would wait for these rows for good.
+            problem = f"{type(error).__name__}: {error}"
+            fault = FishtuiError(problem, "The catalog may be damaged: run `fishtui scan`.", code="unexpected")
+        self.post_message(self.RowsRead(clips, rows, generation, fault))
 
-    def on_clip_table_fetched(self, message: Fetched) -> None:
-        self._fetching = False
+    def on_clip_table_rows_read(self, message: RowsRead) -> None:
+        self._is_reading = False
         if message.fault is not None:
-            self.set_timer(1, self._ask)
+            self.set_timer(1, self._request_rows)
             return
         message.stop()
-        if message.stale and message.stale == self._stale:
-            # All that is kept was read before the change.
+        if message.generation and message.generation == self._generation:
+            # All other rows were read before the change.
             self._rows.clear()
-            self._stale = 0
-        self._rows.update((clip, message.rows.get(clip)) for clip in message.asked)
-        self._widen()
+            self._generation = 0
+        self._rows.update((clip, message.rows.get(clip)) for clip in message.requested)
+        self._fit_columns()
         if len(self._rows) > MOST_KEPT:
             near = set(self._wanted())
             self._rows = {clip: row for clip, row in self._rows.items() if clip in near}
         self.refresh()
-        self._ask()
+        self._request_rows()
 
-    def _widen(self) -> None:
+    def _fit_columns(self) -> None:
         known = (row for row in self._rows.values() if row is not None)
         widths = elastic(known, self.size.width, self._widths)
         if widths != self._widths:
             self._widths = widths
-            self.post_message(self.Widened())
+            self.post_message(self.WidthsChanged())
 
     # Moving.
 
     def move(self, position: int) -> None:
-        """Put the cursor on the clip at that position, or the nearest that there is."""
+        """Put the cursor on the clip at `position`, or the nearest one."""
         position = max(min(position, len(self.ids) - 1), 0)
         if position != self.position:
             before, self.position = self.position, position
             top = round(self.scroll_y)
-            self._bring_into_sight()
+            self._scroll_to_cursor()
             if round(self.scroll_y) == top:
                 self._refresh_lines(before, position)
             self.post_message(self.Moved(self.clip))
@@ -270,14 +272,14 @@ class ClipTable(FailureReporter, Late, ScrollView, can_focus=True, inherit_bindi
         if place is not None:
             self.move(place)
 
-    def _bring_into_sight(self) -> None:
+    def _scroll_to_cursor(self) -> None:
         top, height = round(self.scroll_y), max(self.size.height, 1)
         if self.position < top:
-            self._put_top(self.position)
+            self._set_top(self.position)
         elif self.position >= top + height:
-            self._put_top(self.position - height + 1)
+            self._set_top(self.position - height + 1)
 
-    def _put_top(self, top: int) -> None:
+    def _set_top(self, top: int) -> None:
         top = max(min(top, len(self.ids) - self.size.height), 0)
         self.scroll_to(y=top, animate=False, force=True, immediate=True)
 
@@ -288,14 +290,14 @@ class ClipTable(FailureReporter, Late, ScrollView, can_focus=True, inherit_bindi
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         super().watch_scroll_y(old_value, new_value)
-        self._ask()
+        self._request_rows()
 
     def on_resize(self) -> None:
         self.virtual_size = Size(self.size.width, len(self.ids))
         self._widths = {}
-        self._widen()
-        self._bring_into_sight()
-        self._ask()
+        self._fit_columns()
+        self._scroll_to_cursor()
+        self._request_rows()
 
     def on_click(self, event: events.Click) -> None:
         position = round(self.scroll_y) + event.y
@@ -311,28 +313,28 @@ class ClipTable(FailureReporter, Late, ScrollView, can_focus=True, inherit_bindi
     def action_to(self, position: int) -> None:
         self.move(position if position >= 0 else len(self.ids) - 1)
 
-    # Marks: some clips, or with `everything` all of the list but some.
+    # Marks: some clips, or with `all_marked` all clips of the list except some.
 
     @property
     def marks(self) -> int:
-        """How many clips are marked."""
-        return len(self.ids) - len(self._chosen) if self.everything else len(self._chosen)
+        """The number of marked clips."""
+        return len(self.ids) - len(self._chosen) if self.all_marked else len(self._chosen)
 
     def marked(self) -> Callable[[], list[int]]:
-        """A function that lists the marked clips as they are now; it may take long where they are many."""
-        ids, chosen, everything = self.ids, frozenset(self._chosen), self.everything
-        return lambda: [clip for clip in ids if clip not in chosen] if everything else sorted(chosen)
+        """Return a function that lists the clips marked now; it takes long if they are many."""
+        ids, chosen, all_marked = self.ids, frozenset(self._chosen), self.all_marked
+        return lambda: [clip for clip in ids if clip not in chosen] if all_marked else sorted(chosen)
 
     def toggle(self) -> None:
-        """Mark the clip under the cursor, or take its mark away, and go on."""
+        """Mark or unmark the clip under the cursor, and move to the next."""
         if self.clip is not None:
             self._chosen ^= {self.clip}
             self._refresh_lines(self.position)
             self.move(self.position + 1)
 
-    def mark_all(self, everything: bool) -> None:
+    def mark_all(self, marked: bool) -> None:
         """Mark all clips of the list, or none."""
-        self.everything = everything
+        self.all_marked = marked
         self._chosen.clear()
         self.refresh()
 
@@ -347,22 +349,22 @@ class ClipTable(FailureReporter, Late, ScrollView, can_focus=True, inherit_bindi
         at_cursor = position == self.position
         if at_cursor:
             base += self.get_component_rich_style("cliptable--cursor", partial=True)
-        gutter = ("▶" if at_cursor else " ") + ("+" if (clip in self._chosen) != self.everything else " ")
+        gutter = ("▶" if at_cursor else " ") + ("+" if (clip in self._chosen) != self.all_marked else " ")
         segments = [Segment(gutter, base + Style(bold=True)), *self._cells(clip, base)]
         return Strip(segments).adjust_cell_length(self.size.width, base)
 
     def _cells(self, clip: int, base: Style) -> list[Segment]:
         row = self._rows.get(clip)
         if row is None:
-            told = "  … this clip has left the disk" if clip in self._rows else "  …"
-            return [Segment(told, base + self.get_component_rich_style("cliptable--muted", partial=True))]
+            text = "  … this clip no longer exists" if clip in self._rows else "  …"
+            return [Segment(text, base + self.get_component_rich_style("cliptable--muted", partial=True))]
         state = glyphs.clip_state(row["status"], row["severity"])
-        # On the cursor's line its own colours tell best; elsewhere a sign has that of its meaning.
+        # The cursor's own colors are the most readable on its line.
         style = base
         if tone := glyphs.TONE.get(state):
             style = base + self.get_component_rich_style(f"cliptable--{tone}", partial=True)
         segments = [Segment(glyphs.SIGN[state], style), Segment(" ", base)]
-        text = base + Style(dim=row["status"] == "rejected")
+        row_style = base + Style(dim=row["status"] == "rejected")
         for column, width in self.columns:
-            segments.append(Segment(fitted(column.show(row), width, column.right) + " ", text))
+            segments.append(Segment(fitted(column.show(row), width, column.right) + " ", row_style))
         return segments

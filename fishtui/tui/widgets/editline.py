@@ -1,54 +1,56 @@
-"""A transcript, edited in place: the exact text of its file, on one line."""
+"""A line that edits a transcript: the exact text of its file."""
 
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.message import Message
-from textual.widgets import Input, Static
+from textual.widgets import Input
 
 from fishtui.tui.typeahead import Late
 from fishtui.tui.widgets.exactinput import ExactInput
+from fishtui.tui.widgets.line import Line
 
 
 class EditInput(Late, ExactInput):
-    """The field of the edit line: keys wait until the transcript is there, and are not taken for the table's."""
+    """The input of the edit line. It takes the focus at once, but keys wait until the transcript is read."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "submit", "save", tooltip="save the transcript"),
-        Binding("escape,tab", "leave", "leave", tooltip="leave the transcript as it was"),
+        Binding("escape,tab", "cancel", "cancel", tooltip="cancel: keep the transcript unchanged"),
     ]
 
-    class Left(Message):
-        """The transcript is not to be changed after all."""
+    class Cancelled(Message):
+        """The transcript stays unchanged."""
 
     def __init__(self, placeholder: str) -> None:
         super().__init__(compact=True, select_on_focus=False, placeholder=placeholder)
         self.ready = asyncio.Event()
-        # Keys may stop waiting, but what has not been read is not to be replaced.
-        self.begun = False
+        # Keys stop waiting after some time, but a transcript that was not read must not be replaced.
+        self.has_text = False
 
     def wait(self) -> None:
-        """What is to be edited will come."""
-        self.value, self.begun = "", False
+        """Empty the input, and make keys wait for `begin`."""
+        self.value, self.has_text = "", False
         self.ready.clear()
 
     def begin(self, text: str) -> None:
-        """Edit that text."""
-        self.value, self.begun = text, True
+        """Edit `text`."""
+        self.value, self.has_text = text, True
         self.cursor_position = len(text)
         self.ready.set()
 
-    def action_leave(self) -> None:
-        self.post_message(self.Left())
+    def action_cancel(self) -> None:
+        self.post_message(self.Cancelled())
 
 
 class EditLine(Horizontal):
-    """Where a transcript is edited; not to be seen else."""
+    """A line above the clip, shown while its transcript is edited."""
 
     DEFAULT_CSS = """
     EditLine {
@@ -59,27 +61,26 @@ class EditLine(Horizontal):
     }
     """
 
+    @dataclass
     class Saved(Message):
-        """The transcript of a clip is to be this."""
+        """A new transcript for a clip was entered."""
 
-        def __init__(self, clip: int, text: str) -> None:
-            super().__init__()
-            self.clip = clip
-            self.text = text
+        clip: int
+        text: str
 
     class Closed(Message):
-        """Nothing is edited any more."""
+        """The edit line closed."""
 
     def __init__(self) -> None:
         super().__init__()
         self.clip: int | None = None
 
     def compose(self) -> ComposeResult:
-        yield Static(" e ", classes="sign", markup=False)
-        yield EditInput(placeholder="what is said   enter saves, esc leaves")
+        yield Line(" e ", classes="sign")
+        yield EditInput(placeholder="the spoken words   enter save   esc cancel")
 
     def wait(self, clip: int) -> None:
-        """Take the keys: the transcript of a clip is being read, to be edited."""
+        """Take the focus while the transcript of a clip is read."""
         self.clip = clip
         field = self.query_one(EditInput)
         field.wait()
@@ -87,16 +88,16 @@ class EditLine(Horizontal):
         self.screen.set_focus(field)
 
     def begin(self, clip: int, text: str) -> None:
-        """Edit that text of a clip."""
+        """Edit the transcript `text` of a clip."""
         self.clip = clip
         field = self.query_one(EditInput)
-        # A transcript is one line; one that has several is saved as one.
+        # The lines of a transcript are saved as one.
         field.begin(" ".join(text.split("\n")).strip("\r\n ") if "\n" in text else text)
         self.add_class("editing")
         self.screen.set_focus(field)
 
     def end(self) -> None:
-        """Edit nothing any more."""
+        """Close the line."""
         self.clip = None
         self.query_one(EditInput).ready.set()
         self.remove_class("editing")
@@ -107,12 +108,12 @@ class EditLine(Horizontal):
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         event.stop()
-        if not self.query_one(EditInput).begun:
+        if not self.query_one(EditInput).has_text:
             return
         if self.clip is not None:
             self.post_message(self.Saved(self.clip, event.value))
         self.end()
 
-    def on_edit_input_left(self, event: EditInput.Left) -> None:
+    def on_edit_input_cancelled(self, event: EditInput.Cancelled) -> None:
         event.stop()
         self.end()

@@ -1,4 +1,4 @@
-"""A line to type in that keeps what is typed, even what can't be seen."""
+"""An input that keeps every character, even those that cannot be shown."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from textual.widgets import Input
 
 from fishtui.sanitize import HARMFUL
 
-STAND_IN = "\ufffd"
+REPLACEMENT = "\ufffd"
 
 
 class ExactInput(Input):
-    """An Input whose value may hold anything: a sign stands for each character that would steer the terminal."""
+    """An Input that shows a replacement for each character that could steer the terminal; its value is unchanged."""
 
     @property
     def _value(self) -> Text:
-        return Text(HARMFUL.sub(STAND_IN, self.value), no_wrap=True, overflow="ignore", end="")
+        return Text(HARMFUL.sub(REPLACEMENT, self.value), no_wrap=True, overflow="ignore", end="")
 
     def _position_to_cell(self, position: int) -> int:
-        return cell_len(HARMFUL.sub(STAND_IN, self.value[:position]))
+        return cell_len(HARMFUL.sub(REPLACEMENT, self.value[:position]))

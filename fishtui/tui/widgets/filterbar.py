@@ -1,7 +1,8 @@
-"""The line that clips are filtered with: the filter's language, completed and checked as one types."""
+"""The filter of the clips, completed and checked as one types."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -9,16 +10,17 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.message import Message
 from textual.suggester import Suggester
-from textual.widgets import Input, Static
+from textual.widgets import Input
 
 from fishtui.catalog.completion import Words, completed
 from fishtui.catalog.filter import parse
 from fishtui.errors import MisuseError
 from fishtui.tui.widgets.exactinput import ExactInput
+from fishtui.tui.widgets.line import Line
 
 
 class FilterSuggester(Suggester):
-    """Completes fields, their choices, speakers and tags."""
+    """Completes fields, their values, speakers and tags."""
 
     def __init__(self) -> None:
         super().__init__(use_cache=False, case_sensitive=True)
@@ -32,26 +34,28 @@ class FilterInput(ExactInput):
     """The field of the filter bar."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("tab", "complete", "complete", tooltip="complete the word, or leave the filter as it is"),
-        Binding("escape", "leave", "leave", tooltip="leave the filter as it was"),
+        Binding(
+            "tab", "complete", "complete", tooltip="complete the word; leave the filter if there is nothing to complete"
+        ),
+        Binding("escape", "cancel", "cancel", tooltip="cancel: restore the filter"),
     ]
 
-    class Left(Message):
-        """The filter is not to be changed after all."""
+    class Cancelled(Message):
+        """The filter stays unchanged."""
 
     def action_complete(self) -> None:
         if self._suggestion:
             self.value = self._suggestion
             self.cursor_position = len(self.value)
         else:
-            self.action_leave()
+            self.action_cancel()
 
-    def action_leave(self) -> None:
-        self.post_message(self.Left())
+    def action_cancel(self) -> None:
+        self.post_message(self.Cancelled())
 
 
 class FilterBar(Horizontal):
-    """The filter at the left; at the right, what it has found."""
+    """The filter at the left, and the number of its clips at the right."""
 
     DEFAULT_CSS = """
     FilterBar {
@@ -62,19 +66,17 @@ class FilterBar(Horizontal):
     }
     """
 
+    @dataclass
     class Applied(Message):
-        """Another filter is to be shown; it can be read."""
+        """A valid filter was entered."""
 
-        def __init__(self, text: str) -> None:
-            super().__init__()
-            self.text = text
+        text: str
 
+    @dataclass
     class Checked(Message):
-        """What is wrong with the filter as it stands, "" for nothing."""
+        """The problem with the filter typed so far; "" if it is valid."""
 
-        def __init__(self, problem: str) -> None:
-            super().__init__()
-            self.problem = problem
+        problem: str
 
     def __init__(self) -> None:
         super().__init__()
@@ -82,7 +84,7 @@ class FilterBar(Horizontal):
         self.suggester = FilterSuggester()
 
     def compose(self) -> ComposeResult:
-        yield Static("/", id="sign", markup=False)
+        yield Line("/", id="sign")
         yield FilterInput(
             placeholder="all clips",
             compact=True,
@@ -90,18 +92,18 @@ class FilterBar(Horizontal):
             select_on_focus=False,
             id="filter",
         )
-        yield Static("", id="found", markup=False)
+        yield Line(id="found")
 
     @property
     def input(self) -> FilterInput:
         return self.query_one(FilterInput)
 
-    def say(self, found: str) -> None:
-        """Change what stands at the right."""
-        self.query_one("#found", Static).update(found)
+    def show_found(self, found: str) -> None:
+        """Show another text at the right."""
+        self.query_one("#found", Line).show(found)
 
-    def put(self, text: str) -> None:
-        """Show the filter that is in force."""
+    def show(self, text: str) -> None:
+        """Show the filter that is applied."""
         self.applied = text
         self.input.value = text
 
@@ -119,10 +121,10 @@ class FilterBar(Horizontal):
         try:
             text = str(parse(event.value))
         except MisuseError:
-            # It is told already.
+            # The problem shows already, above the table.
             return
-        self.put(text)
+        self.show(text)
         self.post_message(self.Applied(text))
 
-    def on_filter_input_left(self, event: FilterInput.Left) -> None:
-        self.put(self.applied)
+    def on_filter_input_cancelled(self, event: FilterInput.Cancelled) -> None:
+        self.show(self.applied)

@@ -1,6 +1,6 @@
 """The keys that work where the focus is, on the last line.
 
-As one line of text: Textual's own footer is a widget for each key, made anew whenever the focus moves.
+It is one widget, while Textual's own footer mounts a new widget for each key whenever the focus moves.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from textual.widget import Widget
 
 
 class KeyLine(Widget, can_focus=False):
-    """Each key with its name; a click presses it."""
+    """Each key with its label; a click presses it."""
 
     ALLOW_SELECT = False
     DEFAULT_CSS = """
@@ -28,21 +28,21 @@ class KeyLine(Widget, can_focus=False):
 
     def __init__(self) -> None:
         super().__init__()
-        # Else whatever can be clicked is underlined.
+        # Textual would underline everything that can be clicked.
         self.auto_links = False
-        # Each key, how it is shown, its name, and whether it does something now.
+        # Each key, its name on screen, its label, and whether it is enabled.
         self._keys: list[tuple[str, str, str, bool]] = []
 
     def on_mount(self) -> None:
-        self.screen.bindings_updated_signal.subscribe(self, self._renew)
+        self.screen.bindings_updated_signal.subscribe(self, self._update_keys)
 
     def on_unmount(self) -> None:
         self.screen.bindings_updated_signal.unsubscribe(self)
 
-    def _renew(self, screen: Screen[object]) -> None:
+    def _update_keys(self, screen: Screen[object]) -> None:
         if not self.is_attached or screen is not self.screen or not self.app.app_focus:
             return
-        # The first of several keys stands for all that do the same.
+        # Of several keys with the same action, the first is shown.
         first: dict[str, tuple[str, str, str, bool]] = {}
         for _, binding, enabled, _ in screen.active_bindings.values():
             if binding.show:
@@ -55,7 +55,7 @@ class KeyLine(Widget, can_focus=False):
     def render(self) -> Text:
         line = Text()
         key_style = self.get_component_rich_style("keyline--key", partial=True)
-        for key, shown, name, enabled in self._keys:
+        for key, shown, label, enabled in self._keys:
             press = Style(meta={"@click": f"app.simulate_key({key!r})"}, dim=not enabled)
-            line.append(shown, key_style + press).append(f" {name}", press).append(" ")
+            line.append(shown, key_style + press).append(f" {label}", press).append(" ")
         return line

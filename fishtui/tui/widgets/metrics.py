@@ -1,4 +1,4 @@
-"""Which curves of runs are plotted together, and how."""
+"""The series that a plot of runs consists of."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from typing import NamedTuple
 
 from fishtui.runs.metrics import SMOOTHED, Curves
 from fishtui.runs.table import Row
-from fishtui.tui.widgets.plots import MOST_OVERLAID, Plot, Series, shown
+from fishtui.tui.widgets.plots import MOST_OVERLAID, Plot
+from fishtui.tui.widgets.series import Series, short_number
 
 
 class Metric(NamedTuple):
-    """A metric to plot: the curve that stands for a run among several, and what it is called."""
+    """A metric to plot: the name of its curve, and its title."""
 
     name: str
     title: str
@@ -26,10 +27,10 @@ METRICS = (
 
 
 def series_of(runs: Sequence[tuple[Row, Curves]], metric: Metric, points: int) -> tuple[Series, ...]:
-    """The metric of these runs: of one alone all there is, of several a line each."""
+    """Return the series of a metric: all curves of a single run, or one line for each of several runs."""
     there = [(row, curves) for row, curves in runs if curves.last(metric.name) is not None][:MOST_OVERLAID]
     if len(runs) > 1:
-        # A colour and a letter stay a run's, whichever is chosen.
+        # In the order of ids, so that a run keeps its color and letter whichever run is selected.
         there.sort(key=lambda each: each[0].id)
         lines = [
             Series(
@@ -65,4 +66,4 @@ def _points(curves: Curves, name: str, points: int) -> list[tuple[float, float]]
 
 def _last(curves: Curves, name: str) -> str:
     value = curves.last(name)
-    return "" if value is None else shown(value)
+    return "" if value is None else short_number(value)

@@ -12,8 +12,8 @@ from fishtui.project import Project
 from fishtui.runs.metrics import Curves
 from fishtui.runs.table import Row
 from fishtui.tui.widgets.metrics import METRICS, series_of
-from fishtui.tui.widgets.plots import Series
 from fishtui.tui.widgets.runfacts import described
+from fishtui.tui.widgets.series import Series
 
 # Points of a curve that are drawn, over two; and seconds after which those read so far are shown.
 POINTS = 150

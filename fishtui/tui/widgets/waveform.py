@@ -1,4 +1,4 @@
-"""A recording drawn with blocks: its waveform above, its spectrum below."""
+"""A recording drawn in blocks: its waveform above its spectrum."""
 
 from __future__ import annotations
 
@@ -16,41 +16,43 @@ from fishtui.tui.widgets.clipcolumns import fitted
 
 EIGHTHS = " ▁▂▃▄▅▆▇█"
 SHADES = " ░▒▓█"
-# Quieter recordings than this are not drawn as large as others.
+# Recordings with a lower peak are drawn smaller than full height.
 LEAST_PEAK = 0.02
 FULL_SCALE = 0.9997
 
 
 class Waveform(Widget):
-    """The picture of one recording, or a line that says why there is none."""
+    """The picture of one recording, or the reason why there is none."""
 
     DEFAULT_CSS = """
     Waveform {
         height: 5; color: $accent;
         & > .waveform--full { color: $text-error; }
-        & > .waveform--told { color: $text-muted; }
+        & > .waveform--problem { color: $text-muted; }
         & > .waveform--low { color: $background; }
         & > .waveform--middle { color: $primary; }
         & > .waveform--high { color: $warning; }
     }
     """
-    COMPONENT_CLASSES: ClassVar[set[str]] = {f"waveform--{name}" for name in ("full", "told", "low", "middle", "high")}
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        f"waveform--{name}" for name in ("full", "problem", "low", "middle", "high")
+    }
 
     def __init__(self) -> None:
         super().__init__()
         self.picture: Picture | None = None
-        self.told = ""
+        self.problem = ""
 
-    def show(self, picture: Picture | None, told: str = "") -> None:
-        """Draw another picture, or say why there is none."""
-        self.picture, self.told = picture, told
+    def show(self, picture: Picture | None, problem: str = "") -> None:
+        """Draw another picture, or show why there is none."""
+        self.picture, self.problem = picture, problem
         self.refresh()
 
     def render_line(self, y: int) -> Strip:
         width, height = self.size
         if self.picture is None:
-            style = self.get_component_rich_style("waveform--told")
-            return Strip([Segment(fitted(self.told if y == 0 else "", width), style)])
+            style = self.get_component_rich_style("waveform--problem")
+            return Strip([Segment(fitted(self.problem if y == 0 else "", width), style)])
         above = 1 if height < 4 else 2 * (height // 4)
         if y < above:
             segments = self._wave(self.picture, width, above, y)
@@ -63,7 +65,7 @@ class Waveform(Widget):
         low = [-min(picture.low[first:last]) for first, last in spans]
         high = [max(picture.high[first:last]) for first, last in spans]
         peak = max(*low, *high, LEAST_PEAK)
-        usual, full = self.rich_style, self.get_component_rich_style("waveform--full")
+        normal, full = self.rich_style, self.get_component_rich_style("waveform--full")
         if height == 1 or host_of(self).ascii:
             lines = [_filled(max(pair) / peak, height, height - 1 - y) for pair in zip(low, high, strict=True)]
             texts = [(EIGHTHS[each], False) for each in lines]
@@ -72,14 +74,14 @@ class Waveform(Widget):
         else:
             texts = [_hanging(_filled(each / peak, height // 2, y - height // 2)) for each in low]
         return [
-            Segment(text, (full if max(pair) >= FULL_SCALE else usual) + Style(reverse=turned))
+            Segment(text, (full if max(pair) >= FULL_SCALE else normal) + Style(reverse=turned))
             for (text, turned), pair in zip(texts, zip(low, high, strict=True), strict=True)
         ]
 
     def _spectrum(self, picture: Picture, width: int, height: int, y: int) -> list[Segment]:
-        colours = [self.get_component_styles(f"waveform--{name}").color for name in ("low", "middle", "high")]
-        # Colours can be mixed only where the terminal has more than those of its palette.
-        plain = host_of(self).ascii or any(colour.ansi is not None for colour in colours)
+        colors = [self.get_component_styles(f"waveform--{name}").color for name in ("low", "middle", "high")]
+        # Only a terminal with more colors than its palette can mix them.
+        plain = host_of(self).ascii or any(color.ansi is not None for color in colors)
         bands = height if plain else 2 * height
         rows = _spans(len(picture.bands[0]), bands)[::-1]
         segments = []
@@ -89,13 +91,13 @@ class Waveform(Widget):
                 shade = SHADES[round(_strength(column, rows[y]) ** 1.5 * (len(SHADES) - 1))]
                 segments.append(Segment(shade, self.rich_style))
             else:
-                upper, lower = (_mixed(colours, _strength(column, rows[2 * y + half])).rich_color for half in (0, 1))
+                upper, lower = (_mixed(colors, _strength(column, rows[2 * y + half])).rich_color for half in (0, 1))
                 segments.append(Segment("▀", Style(color=upper, bgcolor=lower)))
         return segments
 
 
 def _spans(count: int, parts: int) -> list[tuple[int, int]]:
-    """`count` things in as many `parts`; where there are fewer things some stand in several."""
+    """Divide `count` items into `parts` ranges; with fewer items than parts, some items are in several ranges."""
     return [
         (part * count // parts, max((part + 1) * count // parts, part * count // parts + 1)) for part in range(parts)
     ]
@@ -106,17 +108,17 @@ def _strength(columns: tuple[tuple[float, ...], ...], rows: tuple[int, int]) -> 
 
 
 def _filled(share: float, rows: int, row: int) -> int:
-    """How many eighths are filled of a row, counted from the zero line."""
+    """Return the filled eighths of a row; rows count from the zero line."""
     return max(min(round(share * rows * 8) - 8 * row, 8), 0)
 
 
 def _hanging(eighths: int) -> tuple[str, bool]:
-    """A block filled from its top, which is one filled from its bottom, turned inside out."""
+    """Return a block filled from its top: one filled from its bottom, with True if its colors must be swapped."""
     return (EIGHTHS[8 - eighths], True) if 0 < eighths < 8 else ("█" if eighths else " ", False)
 
 
-def _mixed(colours: list[Color], strength: float) -> Color:
-    low, middle, high = colours
-    # What is faint is most of a spectrum, and tells least.
+def _mixed(colors: list[Color], strength: float) -> Color:
+    low, middle, high = colors
+    # Most of a spectrum is faint and carries little information: darken it.
     strength **= 1.5
     return low.blend(middle, 2 * strength) if strength < 0.5 else middle.blend(high, 2 * strength - 1)
