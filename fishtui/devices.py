@@ -1,4 +1,4 @@
-"""Which device and precision a setting stands for on this machine."""
+"""The device and precision that a setting selects on this machine."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import ctypes
 import torch
 
 from fishtui.errors import MisuseError
+from fishtui.wording import counted
 
 # From glibc's malloc.h.
 M_TRIM_THRESHOLD = -1
@@ -14,20 +15,21 @@ M_MMAP_MAX = -4
 
 
 def choose_device(setting: str) -> torch.device:
-    """The device that `auto`, `cpu`, `cuda` or `cuda:N` stands for. Raises MisuseError if it is not there."""
+    """Return the device for `auto`, `cpu`, `cuda` or `cuda:N`. Raises MisuseError if this machine lacks it."""
     if setting == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     device = torch.device(setting)
     if device.type == "cuda" and (not torch.cuda.is_available() or (device.index or 0) >= torch.cuda.device_count()):
         raise MisuseError(
-            f"there is no GPU {setting} here: torch sees {torch.cuda.device_count()}",
-            "Take --set …device=auto, or look at `fishtui doctor`.",
+            f"device {setting!r}: torch finds {counted(torch.cuda.device_count(), 'GPU')}",
+            "Use device auto, or run `fishtui doctor` to see what is missing.",
+            code="no-such-device",
         )
     return device
 
 
 def choose_precision(setting: str, device: torch.device) -> torch.dtype:
-    """float32 or bfloat16; `auto` is bfloat16 on a GPU that computes in it, else float32."""
+    """Return float32 or bfloat16; `auto` is bfloat16 on a GPU that supports it, otherwise float32."""
     if setting == "auto":
         able = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
         return torch.bfloat16 if able else torch.float32
@@ -35,16 +37,16 @@ def choose_precision(setting: str, device: torch.device) -> torch.dtype:
 
 
 def allow_tf32(allowed: bool) -> None:
-    """Whether GPUs may round products to ten bits of mantissa, which is quicker and changes codes."""
+    """Allow or forbid GPUs to round products to ten bits of mantissa, which is faster but changes codes."""
     torch.backends.cuda.matmul.allow_tf32 = allowed
     torch.backends.cudnn.allow_tf32 = allowed
 
 
 def keep_freed_memory() -> None:
-    """Let glibc keep the memory of freed tensors for the next ones, for work on the CPU.
+    """Let glibc reuse the memory of freed tensors, for work on the CPU.
 
-    By default each large tensor is mapped and unmapped, and the kernel clears its pages again and again: that took a
-    quarter of a training step. Does nothing where the C library has no `mallopt`.
+    By default each large tensor is mapped and unmapped, and the kernel clears its pages every time, which takes a
+    quarter of a training step. Without `mallopt` in the C library this does nothing.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
@@ -53,7 +55,7 @@ def keep_freed_memory() -> None:
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Whether an exception says that memory ran out, on the GPU or in the process."""
+    """Return True if an exception means that memory ran out, on the GPU or in the process."""
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
         return True
     return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)

@@ -27,9 +27,9 @@ class Project:
     root: Path
 
     @classmethod
-    def find(cls, start: Path) -> Project:
+    def find(cls, start: Path | str) -> Project:
         """The project that `start` lies in: its nearest parent with a settings file, else `start` itself."""
-        start = start.resolve()
+        start = Path(start).resolve()
         for folder in (start, *start.parents):
             if (folder / SETTINGS_FILE).is_file():
                 return cls(folder)

@@ -137,7 +137,7 @@ def test_modules_hold_one_idea() -> None:
 def test_the_tree_in_the_readme_is_that_of_the_package() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     block = readme.partition("## Layout")[2].partition("```")[2].partition("```")[0]
-    named = set(re.findall(r"^ {4}(\w+(?:\.py|/)?)", block, re.MULTILINE))
+    named = set(re.findall(r"^ {4}([\w.]+/?)", block, re.MULTILINE))
     there = {
         f"{path.name}/" if path.is_dir() else path.name for path in PACKAGE.iterdir() if path.name != "__pycache__"
     }
