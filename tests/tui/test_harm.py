@@ -125,7 +125,7 @@ def test_what_nobody_expected_is_told_once_and_where_it_was_is_in_the_log(
     drive(project, story)
     [error] = told
     assert error.problem == "LookupError: no such colour"
-    assert ".fishtui/interface.log tells where" in error.remedy
+    assert "Details: .fishtui/interface.log" in error.remedy
     log = capfd.readouterr().err
     assert log.count("LookupError: no such colour") == 1
     assert "in _plan" in log

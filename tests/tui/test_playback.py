@@ -142,7 +142,10 @@ def test_a_host_with_sound_plays_and_the_same_again_is_silence(
 def test_a_clip_that_has_gone_is_told(tmp_path: Path, played: list[list[Path] | str]) -> None:
     async def do(app: Fishtui, pilot: Pilot[None]) -> None:
         app.listen([tmp_path / "data" / "gone.wav"])
-        await until(pilot, lambda: any("data/gone.wav: the recording no longer exists" in each.message for each in app._notifications))
+        await until(
+            pilot,
+            lambda: any("data/gone.wav: the recording no longer exists" in each.message for each in app._notifications),
+        )
 
     drive(tmp_path, do)
     assert [each for each in played if each != "stop"] == []

@@ -229,7 +229,7 @@ def test_a_search_goes_to_the_nearest_match_and_on_from_there(project: Project) 
         await pilot.press("n")
         await until(pilot, lambda: "line 101" in log(screen))
         await pilot.press("slash", *"zzz", "enter")
-        await until(pilot, lambda: "nothing holds “zzz”" in screen.query_one("#log-title", PaneTitle).summary)
+        await until(pilot, lambda: "no match for “zzz”" in screen.query_one("#log-title", PaneTitle).summary)
         assert "line 101" in log(screen)
 
     drive(project, steps)

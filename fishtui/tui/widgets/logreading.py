@@ -1,4 +1,4 @@
-"""What a log's pane reads of it, in a thread: its end, more above or below, or the next line that holds something."""
+"""Reads for the log pane, in a thread: the end of a log, lines above or below, or the next line with a text."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ from typing import Literal
 from fishtui.runs.log import Line, Log
 from fishtui.runs.logsearch import Found, Wanted, collect, search
 
-# Lines that are read at once, beside those that show, and lines that are kept.
+# Lines that are read at once in addition to the visible ones, and lines that are kept.
 MORE = 300
 KEPT = 2000
-# Seconds between two words on how far a search has come.
-TELL = 0.3
-# How far one reading looks for lines that the filter lets through, in bytes.
+# Seconds between two reports of the progress of a search.
+REPORT_INTERVAL = 0.3
+# The most bytes that one reading searches for lines that pass the filter.
 REACH = 256_000_000
 
 
 @dataclass(frozen=True)
-class Wish:
-    """What is to be read: the end, what lies around or next to `offset`, or the next line that holds `text`.
+class Request:
+    """A request for the end, for lines around, above or below `offset`, or for the next line with `text`.
 
-    For the end of a filtered log, `offset` is how far it was looked through already.
+    For the end of a filtered log, `offset` is the end of the part already searched.
     """
 
-    what: Literal["end", "around", "above", "below", "down", "up"]
+    kind: Literal["end", "around", "above", "below", "down", "up"]
     offset: int = 0
     text: str = ""
 
 
 @dataclass(frozen=True)
-class Part:
-    """What was read: `lines`, of a log of `size` bytes; `hit` is the line that a search came to.
+class Excerpt:
+    """Lines of a log of `size` bytes; `hit` is the line that a search found.
 
-    A filtered log was looked through up to byte `seen`; None for `status` leaves that as it is.
+    A filtered log was searched up to byte `seen`. None as `status` keeps the status of the pane.
     """
 
     lines: list[Line]
@@ -47,21 +47,22 @@ class Part:
     seen: int = 0
 
 
-def beyond(lines: list[Line]) -> int:
-    """Where what follows these lines begins."""
+def next_offset(lines: list[Line]) -> int:
+    """Return the offset of the line after `lines`; an unfinished last line is read again."""
     return lines[-1].end if lines[-1].whole else lines[-1].offset
 
 
-class Reader:
-    """Reads as was wished, in a thread."""
+class LogReader:
+    """Answers requests, in a thread."""
 
-    def __init__(self, path: Path, least: int, is_cancelled: Callable[[], bool], tell: Callable[[str], None]) -> None:
+    def __init__(self, path: Path, level: int, is_cancelled: Callable[[], bool], report: Callable[[str], None]) -> None:
+        """`level` is the least level of lines to show; `report` receives the progress of a search."""
         self.path = path
-        self.wanted = Wanted(level=least)
+        self.wanted = Wanted(level=level)
         self._is_cancelled = is_cancelled
-        self._tell = tell
+        self._report = report
         self.log = Log(path)
-        self._told = monotonic()
+        self._reported = monotonic()
         self.size = self._size()
 
     def _size(self) -> int:
@@ -70,55 +71,55 @@ class Reader:
         except OSError:
             return 0
 
-    def read(self, wish: Wish, known: list[Line], lines: int) -> Part:
-        """What there is; `known` lines show already, and at least `lines` of the end are to."""
-        if wish.what == "end":
-            return self._end(wish.offset, known, lines)
-        if wish.what == "above":
-            return Part(self._before(wish.offset, MORE), self.size)
-        if wish.what in ("below", "around"):
-            found = self._after(wish.offset, MORE)
-            return Part(found, self.size, at_end=len(found) < MORE)
-        hit = self._search(wish)
+    def read(self, request: Request, known: list[Line], lines: int) -> Excerpt:
+        """Return the requested lines; `known` lines are shown now, and an end has at least `lines` lines."""
+        if request.kind == "end":
+            return self._end(request.offset, known, lines)
+        if request.kind == "above":
+            return Excerpt(self._before(request.offset, MORE), self.size)
+        if request.kind in ("below", "around"):
+            found = self._after(request.offset, MORE)
+            return Excerpt(found, self.size, at_end=len(found) < MORE)
+        hit = self._search(request)
         if hit is None:
-            return Part([], self.size, status=f"nothing holds “{wish.text}”")
+            return Excerpt([], self.size, status=f"no match for “{request.text}”")
         after = self._after(hit.offset, MORE)
-        return Part([*self._before(hit.offset, MORE), *after], self.size, len(after) < MORE, hit, "")
+        return Excerpt([*self._before(hit.offset, MORE), *after], self.size, len(after) < MORE, hit, "")
 
-    def _end(self, seen: int, known: list[Line], lines: int) -> Part:
+    def _end(self, seen: int, known: list[Line], lines: int) -> Excerpt:
         if not self.wanted.level:
-            return Part(self.log.tail(lines), self.size)
-        # What is to come begins after the last whole line.
+            return Excerpt(self.log.tail(lines), self.size)
+        # New lines begin after the last finished one.
         last = self.log.tail(1)
-        now = beyond(last) if last else 0
+        now = next_offset(last) if last else 0
         if not 0 < seen <= now:
-            return Part(self._before(self.size, MORE), self.size, status="", seen=now)
+            return Excerpt(self._before(self.size, MORE), self.size, status="", seen=now)
         kept = [line for line in known if line.end <= seen]
-        return Part([*kept, *self._after(seen, KEPT)][-KEPT:], self.size, seen=now)
+        return Excerpt([*kept, *self._after(seen, KEPT)][-KEPT:], self.size, seen=now)
 
     def _before(self, offset: int, lines: int) -> list[Line]:
         if not self.wanted.level:
             return self.log.before(offset, lines)
-        return collect(self.path, self.wanted, offset, False, lines, lambda found: self._goes_on(found, offset))
+        return collect(self.path, self.wanted, offset, False, lines, lambda found: self._continues(found, offset))
 
     def _after(self, offset: int, lines: int) -> list[Line]:
         if not self.wanted.level:
             return self.log.after(offset, lines)
-        return collect(self.path, self.wanted, offset, True, lines, lambda found: self._goes_on(found, offset))
+        return collect(self.path, self.wanted, offset, True, lines, lambda found: self._continues(found, offset))
 
-    def _goes_on(self, found: Found, offset: int) -> bool:
+    def _continues(self, found: Found, offset: int) -> bool:
         return not self._is_cancelled() and abs(found.reached - offset) < REACH
 
-    def _search(self, wish: Wish) -> Line | None:
-        """The next line that holds the text, going on from the other end of the log."""
-        forward = wish.what == "down"
-        wanted = Wanted(wish.text, self.wanted.level)
-        for start in (wish.offset, 0 if forward else self.size):
+    def _search(self, request: Request) -> Line | None:
+        """Return the next line with the text; at one end of the log the search continues from the other."""
+        forward = request.kind == "down"
+        wanted = Wanted(request.text, self.wanted.level)
+        for start in (request.offset, 0 if forward else self.size):
             for found in search(self.path, wanted, start, forward):
                 if found.line or self._is_cancelled():
                     return found.line
-                if monotonic() - self._told > TELL:
-                    self._told = monotonic()
+                if monotonic() - self._reported > REPORT_INTERVAL:
+                    self._reported = monotonic()
                     part = 100 * found.reached // max(self.size, 1)
-                    self._tell(f"searching… {part}%")
+                    self._report(f"searching… {part}%")
         return None

@@ -1,7 +1,8 @@
-"""A run's log as it grows: followed at its end, scrolled, searched, and filtered by how bad lines are."""
+"""The log of a run: followed as it grows, scrolled, searched, and filtered by level."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
@@ -20,18 +21,19 @@ from fishtui.runs.logsearch import level
 from fishtui.sanitize import harmless
 from fishtui.tui.failures import FailureReporter
 from fishtui.tui.widgets import logreading as reading
-from fishtui.tui.widgets.logreading import Part, Reader, Wish, beyond
+from fishtui.tui.widgets.logreading import Excerpt, LogReader, Request, next_offset
 
-# How close to the last line read, in lines, one may scroll before more are read.
+# Lines between the visible part and the last line read; with fewer, more are read.
 MARGIN = 100
-# Seconds between two looks at the end.
-EVERY = 0.2
+# Seconds between two readings of the end.
+INTERVAL = 0.2
+# Columns that left and right scroll by.
 COLUMNS = 20
 LEVELS = ("all lines", "warnings", "errors")
 
 
 class RunLog(FailureReporter, Widget, can_focus=True):
-    """A window on a log of any size. Nothing is read but in a thread, and no more than shows and some around it."""
+    """A window on a log of any size. A thread reads the visible lines and some around them, never the whole log."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"log--warning", "log--error", "log--match", "log--muted"}
     DEFAULT_CSS = """
@@ -42,32 +44,32 @@ class RunLog(FailureReporter, Widget, can_focus=True):
     RunLog > .log--muted { text-style: dim; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up,k", "move(-1)", "line up", show=False, tooltip="a line up"),
-        Binding("down,j", "move(1)", "line down", show=False, tooltip="a line down"),
-        Binding("pageup,ctrl+b", "turn(-1)", "page up", show=False, tooltip="a page up"),
-        Binding("pagedown,ctrl+f", "turn(1)", "page down", show=False, tooltip="a page down"),
-        Binding("home,g", "start", "start of the log", show=False, tooltip="go to where the log begins"),
-        Binding("end,G", "follow", "follow", show=False, tooltip="go to the end, and follow it as it grows"),
-        Binding("left", f"shift(-{COLUMNS})", "left", show=False, tooltip="show what is further left of long lines"),
-        Binding("right", f"shift({COLUMNS})", "right", show=False, tooltip="show what is further right of long lines"),
+        Binding("up,k", "move(-1)", "line up", show=False, tooltip="scroll a line up"),
+        Binding("down,j", "move(1)", "line down", show=False, tooltip="scroll a line down"),
+        Binding("pageup,ctrl+b", "page(-1)", "page up", show=False, tooltip="scroll a page up"),
+        Binding("pagedown,ctrl+f", "page(1)", "page down", show=False, tooltip="scroll a page down"),
+        Binding("home,g", "start", "start of the log", show=False, tooltip="go to the start of the log"),
+        Binding("end,G", "follow", "follow", show=False, tooltip="follow the end of the log as it grows"),
+        Binding("left", f"shift(-{COLUMNS})", "left", show=False, tooltip="scroll long lines to the left"),
+        Binding("right", f"shift({COLUMNS})", "right", show=False, tooltip="scroll long lines to the right"),
     ]
 
     class Changed(Message):
-        """Where the log stands has changed: see `summary`."""
+        """The `summary` has changed."""
 
-    class Read(Message):
-        """What was read as wished."""
+    @dataclass
+    class ExcerptRead(Message):
+        """The answer to a request."""
 
-        def __init__(self, path: Path, wish: Wish, text: Part) -> None:
-            super().__init__()
-            self.path, self.wish, self.text = path, wish, text
+        path: Path
+        request: Request
+        excerpt: Excerpt
 
-    class Searched(Message):
-        """How far a search has come."""
+    @dataclass
+    class SearchProgress(Message):
+        """The progress of a search."""
 
-        def __init__(self, status: str) -> None:
-            super().__init__()
-            self.status = status
+        status: str
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -77,35 +79,35 @@ class RunLog(FailureReporter, Widget, can_focus=True):
         self.query_text = ""
         self._status = ""
         self._reading: Worker[None] | None = None
-        self._forget()
+        self._reset()
 
-    def _forget(self) -> None:
+    def _reset(self) -> None:
         self.lines: list[Line] = []
         self.following = True
         self._top = self._left = 0
-        # Whether the lines reach the log's beginning or end, as far as is known.
+        # True if the lines are known to reach the start or the end of the log.
         self._from_start = self._to_end = False
         self._hit: int | None = None
         self._bytes = self._seen = 0
 
     def on_mount(self) -> None:
-        self.set_interval(EVERY, self._look_again)
+        self.set_interval(INTERVAL, self._poll)
 
     def open(self, path: Path | None, empty: str) -> None:
-        """Show the log at `path` from its end on; where it holds nothing, say what `empty` says."""
+        """Show the end of the log at `path`, or the text `empty` if it has no lines."""
         if self.empty != empty:
             self.empty = empty
             self.refresh()
         if path != self.path:
             self.path = path
             self._status = ""
-            self._forget()
-            self._ask(Wish("end"))
+            self._reset()
+            self._request(Request("end"))
             self.refresh()
 
     @property
     def summary(self) -> str:
-        """Where in the log one is, and what of it shows."""
+        """The position in the log, and the filter."""
         if self.path is None or not self.lines:
             where = ""
         elif self.following:
@@ -115,11 +117,11 @@ class RunLog(FailureReporter, Widget, can_focus=True):
             where = f"{100 * last.end // max(self._bytes, 1)}%" if self._bytes else ""
         return " · ".join(each for each in (self._status, where, LEVELS[self.level]) if each)
 
-    # What keys do.
+    # Keys.
 
     def action_move(self, by: int) -> None:
         last = max(len(self.lines) - self.size.height, 0)
-        # Where the last line that was read shows, it is the log's end that one sees.
+        # Scrolling down to the last line read follows the log, if that is its end.
         before = last if self.following else self._top
         self._top = max(min(before + by, last), 0)
         self.following = self._to_end and self._top == last and by > 0
@@ -127,7 +129,7 @@ class RunLog(FailureReporter, Widget, can_focus=True):
         self._fill()
         self._changed()
 
-    def action_turn(self, pages: int) -> None:
+    def action_page(self, pages: int) -> None:
         self.action_move(pages * max(self.size.height - 1, 1))
 
     def action_shift(self, columns: int) -> None:
@@ -136,11 +138,11 @@ class RunLog(FailureReporter, Widget, can_focus=True):
 
     def action_start(self) -> None:
         self.following, self._status = False, ""
-        self._ask(Wish("around", 0))
+        self._request(Request("around", 0))
 
     def action_follow(self) -> None:
         self.following, self._hit, self._status = True, None, ""
-        self._ask(Wish("end"))
+        self._request(Request("end"))
         self._changed()
 
     def on_mouse_scroll_up(self, event: MouseScrollUp) -> None:
@@ -152,15 +154,15 @@ class RunLog(FailureReporter, Widget, can_focus=True):
         self.action_move(3)
 
     def cycle_level(self) -> None:
-        """Let through all lines, then warnings and errors, then errors alone."""
+        """Show all lines, then warnings and errors, then only errors."""
         self.level = (self.level + 1) % len(LEVELS)
-        self._forget()
+        self._reset()
         self._status = "reading…"
-        self._ask(Wish("end"))
+        self._request(Request("end"))
         self._changed()
 
     def find(self, text: str) -> None:
-        """Go to a line that holds `text`: the nearest one up from the end, or else down from where one is."""
+        """Go to a line with `text`: searched upwards from the end, or downwards from the visible lines."""
         self.query_text = text
         if text:
             self.find_next(down=not self.following)
@@ -169,7 +171,7 @@ class RunLog(FailureReporter, Widget, can_focus=True):
             self.refresh()
 
     def find_next(self, down: bool) -> None:
-        """Go to the next line that holds what was searched last."""
+        """Go to the next line with the text of the last search."""
         if not self.query_text or self.path is None:
             return
         showing = self.lines[self._top : self._top + max(self.size.height, 1)]
@@ -180,79 +182,80 @@ class RunLog(FailureReporter, Widget, can_focus=True):
         else:
             offset = showing[0].offset if down else showing[-1].end
         self._status = "searching…"
-        self._ask(Wish("down" if down else "up", offset, self.query_text))
+        self._request(Request("down" if down else "up", offset, self.query_text))
         self._changed()
 
-    # What is read.
+    # Reading.
 
     def _is_reading(self) -> bool:
         return self._reading is not None and self._reading.is_running
 
-    def _look_again(self) -> None:
+    def _poll(self) -> None:
         if self.path is not None and self.following and self.screen.is_current and not self._is_reading():
-            self._ask(Wish("end"))
+            self._request(Request("end"))
 
     def _fill(self) -> None:
-        """Read more where one comes close to the last line that was read."""
+        """Read more lines if the visible ones are close to the first or last line read."""
         if self._is_reading() or not self.lines or self.following:
             return
         if self._top < MARGIN and not self._from_start:
-            self._ask(Wish("above", self.lines[0].offset))
+            self._request(Request("above", self.lines[0].offset))
         elif self._top + self.size.height > len(self.lines) - MARGIN and not self._to_end:
-            self._ask(Wish("below", beyond(self.lines)))
+            self._request(Request("below", next_offset(self.lines)))
 
-    def _ask(self, wish: Wish) -> None:
+    def _request(self, request: Request) -> None:
         if self.path is not None:
-            if wish.what == "end" and self.level:
-                wish = Wish("end", self._seen)
-            self._reading = self._read(self.path, wish, self.level, list(self.lines), self.size.height + MARGIN)
+            if request.kind == "end" and self.level:
+                request = Request("end", self._seen)
+            self._reading = self._read(self.path, request, self.level, list(self.lines), self.size.height + MARGIN)
 
     @work(thread=True, group="log", exclusive=True, exit_on_error=False)
-    def _read(self, path: Path, wish: Wish, least: int, known: list[Line], lines: int) -> None:
+    def _read(self, path: Path, request: Request, level: int, known: list[Line], lines: int) -> None:
         worker = get_current_worker()
-        text = Reader(path, least, lambda: worker.is_cancelled, self._tell).read(wish, known, lines)
+        reader = LogReader(path, level, lambda: worker.is_cancelled, self._report_progress)
+        excerpt = reader.read(request, known, lines)
         if not worker.is_cancelled:
-            self.post_message(self.Read(path, wish, text))
+            self.post_message(self.ExcerptRead(path, request, excerpt))
 
-    def _tell(self, status: str) -> None:
-        self.post_message(self.Searched(status))
+    def _report_progress(self, status: str) -> None:
+        self.post_message(self.SearchProgress(status))
 
-    def on_run_log_searched(self, message: Searched) -> None:
+    def on_run_log_search_progress(self, message: SearchProgress) -> None:
         message.stop()
         self._status = message.status
         self._changed()
 
-    def on_run_log_read(self, message: Read) -> None:
+    def on_run_log_excerpt_read(self, message: ExcerptRead) -> None:
         message.stop()
         if message.path != self.path:
             return
-        wish, text = message.wish, message.text
-        was = self.lines[-1:], len(self.lines), self._top
-        self._bytes = text.size
-        if wish.what == "end":
+        request, excerpt = message.request, message.excerpt
+        before = self.lines[-1:], len(self.lines), self._top
+        self._bytes = excerpt.size
+        if request.kind == "end":
             if self.following:
-                self._show_end(text)
-        elif wish.what == "above":
-            self._put_above(text.lines)
-        elif wish.what == "below":
-            self._put_below(text)
-        elif wish.what == "around":
-            self.lines, self._top, self._from_start, self._to_end = text.lines, 0, True, text.at_end
-        elif text.hit is not None:
-            self._show_hit(text, text.hit.offset)
-        if text.status is not None:
-            self._status = text.status
-        if was != (self.lines[-1:], len(self.lines), self._top) or text.status is not None:
+                self._show_end(excerpt)
+        elif request.kind == "above":
+            self._insert_above(excerpt.lines)
+        elif request.kind == "below":
+            self._append_below(excerpt)
+        elif request.kind == "around":
+            self.lines, self._top, self._from_start, self._to_end = excerpt.lines, 0, True, excerpt.at_end
+        elif excerpt.hit is not None:
+            self._show_hit(excerpt, excerpt.hit.offset)
+        if excerpt.status is not None:
+            self._status = excerpt.status
+        if before != (self.lines[-1:], len(self.lines), self._top) or excerpt.status is not None:
             self._changed()
-        if wish.what != "end":
+        if request.kind != "end":
             self.call_later(self._fill)
 
-    def _show_end(self, text: Part) -> None:
-        self.lines, self._seen = text.lines, text.seen
+    def _show_end(self, excerpt: Excerpt) -> None:
+        self.lines, self._seen = excerpt.lines, excerpt.seen
         self._from_start, self._to_end = False, True
         self._top = max(len(self.lines) - self.size.height, 0)
 
-    def _put_above(self, lines: list[Line]) -> None:
+    def _insert_above(self, lines: list[Line]) -> None:
         self.lines = lines + self.lines
         self._from_start = not lines
         self._top += len(lines)
@@ -260,21 +263,21 @@ class RunLog(FailureReporter, Widget, can_focus=True):
             del self.lines[reading.KEPT :]
             self._to_end = False
 
-    def _put_below(self, text: Part) -> None:
+    def _append_below(self, excerpt: Excerpt) -> None:
         if self.lines and not self.lines[-1].whole:
             self.lines.pop()
-        self.lines += text.lines
-        self._to_end = text.at_end
+        self.lines += excerpt.lines
+        self._to_end = excerpt.at_end
         if (over := len(self.lines) - reading.KEPT) > 0:
             del self.lines[:over]
             self._top = max(self._top - over, 0)
             self._from_start = False
 
-    def _show_hit(self, text: Part, offset: int) -> None:
+    def _show_hit(self, excerpt: Excerpt, offset: int) -> None:
         self.following, self._hit = False, offset
-        self.lines, self._from_start, self._to_end = text.lines, False, text.at_end
-        at = next((number for number, line in enumerate(text.lines) if line.offset == offset), 0)
-        self._top = max(min(at - self.size.height // 2, len(text.lines) - self.size.height), 0)
+        self.lines, self._from_start, self._to_end = excerpt.lines, False, excerpt.at_end
+        at = next((number for number, line in enumerate(excerpt.lines) if line.offset == offset), 0)
+        self._top = max(min(at - self.size.height // 2, len(excerpt.lines) - self.size.height), 0)
 
     def _changed(self) -> None:
         self.refresh()
@@ -284,15 +287,15 @@ class RunLog(FailureReporter, Widget, can_focus=True):
         if self.following:
             self._top = max(len(self.lines) - self.size.height, 0)
 
-    # What shows.
+    # Drawing.
 
     def render_line(self, y: int) -> Strip:
         width, base = self.size.width, self.rich_style
         if not self.lines:
             text = self.empty
             if self.level and self._bytes:
-                where = f"in its last {reading.REACH // 1_000_000} MB" if self._bytes > reading.REACH else "here"
-                text = "" if self._status else f"No {LEVELS[self.level]} {where}. l shows other lines."
+                where = f"in the last {reading.REACH // 1_000_000} MB" if self._bytes > reading.REACH else "here"
+                text = "" if self._status else f"No {LEVELS[self.level]} {where}; press l for other lines."
             muted = base + self.get_component_rich_style("log--muted", partial=True)
             return Strip([Segment(harmless(text) if y == 0 else "", muted)]).adjust_cell_length(width, base)
         number = self._top + y
