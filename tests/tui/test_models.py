@@ -23,9 +23,9 @@ from fishtui.runs.state import look_all
 from fishtui.tui.app import Fishtui
 from fishtui.tui.dialogs import Confirm
 from fishtui.tui.screens.models import Models
-from fishtui.tui.widgets.checkpoints import Checkpoints, Chosen
+from fishtui.tui.widgets.checkpoints import CheckpointId, Checkpoints
 from fishtui.tui.widgets.samples import Samples
-from fishtui.tui.widgets.speechform import Say
+from fishtui.tui.widgets.speechform import SpeechForm
 from tests import builders
 from tests.tui.driving import until
 
@@ -131,7 +131,7 @@ def test_checkpoints_stand_below_their_training_and_the_best_and_the_earliest_go
         assert lines[3].endswith("◆ earliest good")
         assert lines[4].endswith("★ best")
         assert "★" not in lines[5]
-        assert driver.list.chosen == Chosen(NAME, 30)
+        assert driver.list.checkpoint == CheckpointId(NAME, 30)
 
     drive(project, do)
 
@@ -154,7 +154,7 @@ def test_a_click_chooses_a_checkpoint_and_no_more(project: Project) -> None:
     async def do(driver: Driver) -> None:
         await driver.until(lambda: driver.samples.row_count)
         await driver.pilot.click(Checkpoints, offset=(10, 3))
-        await driver.until(lambda: driver.list.chosen == Chosen(NAME, 20))
+        await driver.until(lambda: driver.list.checkpoint == CheckpointId(NAME, 20))
         assert driver.heard == []
 
     drive(project, do)
@@ -162,7 +162,7 @@ def test_a_click_chooses_a_checkpoint_and_no_more(project: Project) -> None:
 
 def test_without_a_training_it_says_what_to_do(tmp_path: Path) -> None:
     async def do(driver: Driver) -> None:
-        assert "4 launches one" in str(driver.screen.query_one("#empty", Static).content)
+        assert "Press 4 to launch one" in str(driver.screen.query_one("#empty", Static).content)
         await driver.press("x", "y", "m", "space", "d")
         await driver.until(lambda: "no checkpoint yet" in driver.told)
 
@@ -173,12 +173,12 @@ def test_the_cursor_stays_on_its_checkpoint_when_others_come(project: Project) -
     async def do(driver: Driver) -> None:
         folder = project.results / NAME / "checkpoints"
         await driver.press("k")
-        assert driver.list.chosen == Chosen(NAME, 20)
+        assert driver.list.checkpoint == CheckpointId(NAME, 20)
         for step in (5, 50):
             checkpoint_path(folder, step).write_bytes(b"")
         driver.screen.reload()
         await driver.until(lambda: len(driver.lines) == 8)
-        assert driver.list.chosen == Chosen(NAME, 20)
+        assert driver.list.checkpoint == CheckpointId(NAME, 20)
 
     drive(project, do)
 
@@ -186,12 +186,12 @@ def test_the_cursor_stays_on_its_checkpoint_when_others_come(project: Project) -
 def test_marked_checkpoints_say_a_sentence_each_in_a_run_of_its_own(project: Project) -> None:
     async def do(driver: Driver) -> None:
         await driver.press("home", "x", "j", "x", "y")
-        await driver.until(lambda: isinstance(driver.app.screen, Say))
+        await driver.until(lambda: isinstance(driver.app.screen, SpeechForm))
         dialog = driver.app.screen
-        assert "the base, step 20" in str(dialog.query_one("#speakers", Static).content)
+        assert "the base, step 20" in str(dialog.query_one("#checkpoints", Static).content)
         dialog.query_one("#text", Input).value = "مرحبًا [b]你好"
         await driver.press("enter")
-        await driver.until(lambda: "2 samples asked for" in driver.told)
+        await driver.until(lambda: "2 samples started" in driver.told)
         await driver.until(lambda: driver.samples.row_count)
         assert driver.table == [
             ["SENTENCE", "base", "◆ 20"],
@@ -209,9 +209,9 @@ def test_marked_checkpoints_say_a_sentence_each_in_a_run_of_its_own(project: Pro
 def test_samples_under_way_are_there_when_one_comes_back(project: Project) -> None:
     async def ask(driver: Driver) -> None:
         await driver.press("y")
-        await driver.until(lambda: isinstance(driver.app.screen, Say))
+        await driver.until(lambda: isinstance(driver.app.screen, SpeechForm))
         await driver.press("enter")
-        await driver.until(lambda: "1 sample asked for" in driver.told)
+        await driver.until(lambda: "1 sample started" in driver.told)
 
     async def come_back(driver: Driver) -> None:
         await driver.until(lambda: driver.samples.row_count)
@@ -230,7 +230,7 @@ def test_samples_under_way_are_there_when_one_comes_back(project: Project) -> No
 def test_a_reference_that_is_not_there_is_told_and_nothing_starts(project: Project) -> None:
     async def do(driver: Driver) -> None:
         await driver.press("y")
-        await driver.until(lambda: isinstance(driver.app.screen, Say))
+        await driver.until(lambda: isinstance(driver.app.screen, SpeechForm))
         driver.app.screen.query_one("#reference", Input).value = "nobody/1"
         await driver.press("enter")
         await driver.until(lambda: "nobody/1: no clip or file" in driver.told)
@@ -245,7 +245,7 @@ def test_the_pipelines_reference_is_proposed(project: Project) -> None:
 
     async def do(driver: Driver) -> None:
         await driver.press("y")
-        await driver.until(lambda: isinstance(driver.app.screen, Say))
+        await driver.until(lambda: isinstance(driver.app.screen, SpeechForm))
         await driver.until(lambda: driver.app.screen.query_one("#reference", Input).value == "data/anna/a.wav")
         await driver.press("escape")
 
@@ -295,9 +295,9 @@ def test_other_screens_lead_to_a_training(project: Project) -> None:
     async def do(driver: Driver) -> None:
         for name in (NAME, "other"):
             driver.screen.go(name)
-            assert driver.list.chosen == Chosen(name, 30)
+            assert driver.list.checkpoint == CheckpointId(name, 30)
         driver.screen.go("nobody")
-        assert driver.list.chosen == Chosen("other", 30)
+        assert driver.list.checkpoint == CheckpointId("other", 30)
 
     drive(project, do)
 
@@ -322,7 +322,7 @@ def test_a_checkpoint_in_the_list_says_what_it_said_last(project: Project) -> No
         await driver.until(lambda: driver.samples.row_count)
         await driver.press("enter", "j", "space")
         assert driver.heard == [([later.name], False)]
-        assert "it has said nothing yet" in driver.told
+        assert "No samples yet; press y" in driver.told
 
     drive(project, do)
 

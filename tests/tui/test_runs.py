@@ -28,7 +28,7 @@ from fishtui.tui.screens.runs import Runs
 from fishtui.tui.widgets import logreading, runlog
 from fishtui.tui.widgets.panetitle import PaneTitle
 from fishtui.tui.widgets.plots import Plot
-from fishtui.tui.widgets.runfacts import Facts, RunDetails
+from fishtui.tui.widgets.runfacts import RunFacts, RunReport
 from fishtui.tui.widgets.runlist import RunList
 from fishtui.tui.widgets.runlog import RunLog
 from tests.builders import project as make_project
@@ -78,7 +78,7 @@ def drive(
         async with app.run_test(size=size) as pilot:
             screen = app.screen
             assert isinstance(screen, Runs)
-            await until(pilot, lambda: screen._wanted is not None or screen.query_one("#fault").display)
+            await until(pilot, lambda: screen._target is not None or screen.query_one("#fault").display)
             await steps(pilot, screen)
 
     with pytest.MonkeyPatch.context() as patch:
@@ -100,12 +100,12 @@ def log(screen: Runs) -> str:
 
 
 def chosen(screen: Runs) -> Path | None:
-    return screen.chosen.folder if screen.chosen else None
+    return screen.run.folder if screen.run else None
 
 
 def test_without_runs_it_says_how_to_make_one(project: Project) -> None:
     async def steps(pilot: Pilot[Any], screen: Runs) -> None:
-        await until(pilot, lambda: "4 launches one" in str(screen.query_one("Facts Static", Static).render()))
+        await until(pilot, lambda: "press 4 to launch" in str(screen.query_one("RunFacts Static", Static).render()))
         await pilot.press(*"sRdDcoplnNzzi", "tab", "escape", "down", "end")
         assert pilot.app.screen is screen
 
@@ -147,7 +147,7 @@ def test_a_run_whose_folder_vanishes_leaves_the_list(project: Project) -> None:
     stays = make(project)
 
     async def steps(pilot: Pilot[Any], screen: Runs) -> None:
-        await until(pilot, lambda: screen.chosen)
+        await until(pilot, lambda: screen.run)
         await pilot.press("j")
         await until(pilot, lambda: "some words" in log(screen))
         shutil.rmtree(gone)
@@ -313,7 +313,7 @@ def test_a_run_without_metrics_has_its_account_in_place_of_a_plot(project: Proje
     make(project, ledger=LEDGER)
 
     async def steps(pilot: Pilot[Any], screen: Runs) -> None:
-        facts = screen.query_one(Facts)
+        facts = screen.query_one(RunFacts)
         await until(pilot, lambda: "1 skipped: rejected" in str(facts.query_one(Static).render()))
         assert facts.display
         assert not screen.query_one("#plot").display
@@ -326,7 +326,7 @@ def test_marked_runs_share_a_plot(project: Project) -> None:
 
     async def steps(pilot: Pilot[Any], screen: Runs) -> None:
         plot = screen.query_one("#plot", Plot)
-        await until(pilot, lambda: screen.chosen)
+        await until(pilot, lambda: screen.run)
         await pilot.press("o", "j", "o", "j")
         assert chosen(screen) == folders[0]
         await until(pilot, lambda: [each.sign for each in plot.series] == ["", "a", "b", "c"])
@@ -341,9 +341,9 @@ def test_details_show_every_failed_item_harmlessly(project: Project) -> None:
     make(project, "extract", "partial", ledger=LEDGER)
 
     async def steps(pilot: Pilot[Any], screen: Runs) -> None:
-        await until(pilot, lambda: screen.chosen)
+        await until(pilot, lambda: screen.run)
         await pilot.press("enter")
-        assert isinstance(pilot.app.screen, RunDetails)
+        assert isinstance(pilot.app.screen, RunReport)
         shown = pilot.app.screen.query_one("VerticalScroll > Static", Static)
         await until(pilot, lambda: r"anna/\x1b[31m[b]01: no such [file]" in str(shown.render()))
         assert "fishtui extract --now" in str(shown.render())
@@ -368,7 +368,7 @@ def test_a_run_is_stopped_after_one_question_and_killed_if_asked_again(
     monkeypatch.setattr(module, "kill", lambda project, run: done.append("kill"))
 
     async def steps(pilot: Pilot[Any], screen: Runs) -> None:
-        await until(pilot, lambda: screen.chosen)
+        await until(pilot, lambda: screen.run)
         await pilot.press("s", "n")
         assert done == []
         await pilot.press("s")
@@ -396,10 +396,10 @@ def test_a_rerun_starts_once_however_often_it_is_asked_for_and_is_gone_to(
     monkeypatch.setattr(module, "relaunch", again)
 
     async def steps(pilot: Pilot[Any], screen: Runs) -> None:
-        await until(pilot, lambda: screen.chosen)
+        await until(pilot, lambda: screen.run)
         await pilot.press("R", "R", "R")
         pressed.set()
-        await until(pilot, lambda: screen.chosen and screen.chosen.stage == "merge")
+        await until(pilot, lambda: screen.run and screen.run.stage == "merge")
         assert len(started) == 1
         await pilot.press("R")
         await until(pilot, lambda: len(started) == 2)
@@ -444,7 +444,7 @@ def test_what_can_not_be_done_is_told(project: Project, monkeypatch: pytest.Monk
     make(project, state="running")
 
     async def steps(pilot: Pilot[Any], screen: Runs) -> None:
-        await until(pilot, lambda: screen.chosen)
+        await until(pilot, lambda: screen.run)
         await pilot.press("R")
         await until(pilot, lambda: any("still running" in note.message for note in pilot.app._notifications))
 
@@ -456,8 +456,8 @@ def test_what_nobody_expected_of_a_run_is_told_once(project: Project) -> None:
 
     async def steps(pilot: Pilot[Any], screen: Runs) -> None:
         await until(pilot, lambda: pilot.app._notifications)
-        screen.look_closer(now=True)
-        await until(pilot, lambda: not screen.is_busy("closer"))
+        screen.read_detail(now=True)
+        await until(pilot, lambda: not screen.is_busy("detail"))
         await pilot.pause()
         await pilot.press("enter")
         await until(pilot, lambda: not any(each.is_running for each in pilot.app.workers))
@@ -471,7 +471,7 @@ def test_the_exact_command_is_copied(project: Project) -> None:
     make(project)
 
     async def steps(pilot: Pilot[Any], screen: Runs) -> None:
-        await until(pilot, lambda: screen.chosen)
+        await until(pilot, lambda: screen.run)
         await pilot.press("c")
         assert pilot.app.clipboard == "fishtui pack --now"
 

@@ -245,11 +245,11 @@ def test_a_training_started_from_the_form_outlives_the_interface_and_its_voice_i
     assert merge.state == SUCCEEDED
     terminal.until("✓ merged")
     terminal.press("y")
-    terminal.until("enter say it")
+    terminal.until("enter synthesize")
     terminal.press("Enter")
     terminal.until(lambda: look_all(project)[-1].record.stage == "synthesize")
     assert follow(project, look_all(project)[-1].folder, lambda event: None).state == SUCCEEDED
-    terminal.until("1 to hear")
+    terminal.until("1 ready")
     assert list(project.results.rglob("*.wav"))
 
 

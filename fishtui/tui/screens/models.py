@@ -1,41 +1,39 @@
-"""Models: checkpoints beside each other, merged, and heard."""
+"""Models: compare checkpoints, listen to their samples, and merge one."""
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from rich.text import Text
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
-from textual.widgets import OptionList, Static
 
 from fishtui import wording
 from fishtui.dataset import EXTENSIONS
 from fishtui.errors import FishtuiError
-from fishtui.pipeline.reference import default_reference
 from fishtui.project import merged_folder
 from fishtui.results.reference import find_reference
 from fishtui.results.samples import Sample, ask, list_samples, remove_row
 from fishtui.results.trainings import Checkpoint, Training, Trainings, launch_merge
-from fishtui.runs.record import LOST
-from fishtui.sanitize import harmless
 from fishtui.tui.dialogs import Confirm
 from fishtui.tui.screen import MainScreen
-from fishtui.tui.widgets.checkpoints import BEST, EARLY, HEADING, Checkpoints, Chosen
+from fishtui.tui.widgets.checkpoints import HEADING, CheckpointId, Checkpoints
+from fishtui.tui.widgets.line import Line
 from fishtui.tui.widgets.panetitle import PaneTitle
 from fishtui.tui.widgets.samples import Samples
-from fishtui.tui.widgets.speechform import Said, Say
-from fishtui.tui.widgets.trainingdetail import describe, shown
+from fishtui.tui.widgets.samplespane import UNDER_WAY, SamplesPane
+from fishtui.tui.widgets.speechform import SpeechForm, SpeechRequest
+from fishtui.tui.widgets.trainingdetail import describe, relative
+
+NO_TRAINING = "No training yet. Press 4 to launch one; its checkpoints appear here,\nto compare, listen to and merge."
 
 
 @dataclass(frozen=True)
-class Snapshot:
-    """The trainings, the samples of each by its name, and from the settings: the base, and a sentence to begin with."""
+class ModelsSnapshot:
+    """The trainings, the samples of each by its name, the base model's folder, and the sentence of the settings."""
 
     trainings: list[Training]
     samples: dict[str, list[Sample]]
@@ -43,8 +41,8 @@ class Snapshot:
     sentence: str
 
 
-class Models(MainScreen[Snapshot]):
-    """Which checkpoint to take."""
+class Models(MainScreen[ModelsSnapshot]):
+    """The checkpoints of all trainings, and their samples."""
 
     NAME = "Models"
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-wide")]  # noqa: RUF012
@@ -56,44 +54,44 @@ class Models(MainScreen[Snapshot]):
     Models #about { text-wrap: nowrap; text-overflow: ellipsis; }
     Models.-wide #about { display: block; }
     Models #empty { padding: 1 2; height: 1fr; }
-    Models #sample { height: auto; max-height: 3; padding: 0 1; color: $text-muted; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("space,enter", "hear", "hear", tooltip="hear the sample; on a sentence all of it, one after the other"),
-        Binding("x", "mark", "mark", tooltip="mark the checkpoint, to have several say the same"),
+        Binding("space,enter", "listen", "listen", tooltip="play the sample; on a sentence, all its samples"),
+        Binding("x", "mark", "mark", tooltip="mark the checkpoint, to synthesize with several"),
         Binding("X", "unmark", "unmark all", show=False, tooltip="unmark all checkpoints"),
-        Binding("y", "say", "say", tooltip="type a sentence, and let the marked checkpoints say it"),
-        Binding("m", "merge", "merge", tooltip="merge the checkpoint into its base, to a model of its own"),
-        Binding("tab", "app.focus_next", "other pane", show=False, tooltip="go to the other pane"),
-        Binding("L", "hear(True)", "serve", show=False, tooltip="hear it in a browser, also on another computer"),
-        Binding("v", "hear_voice", "hear the reference", show=False, tooltip="hear the reference of this sentence"),
-        Binding("d", "remove", "remove samples", show=False, tooltip="remove the samples of this sentence"),
+        Binding("y", "synthesize", "synthesize", tooltip="synthesize a sentence with the marked checkpoints"),
+        Binding("m", "merge", "merge", tooltip="merge the checkpoint into the base model"),
+        Binding("tab", "app.focus_next", "switch pane", show=False, tooltip="move to the other pane"),
+        Binding("L", "listen(True)", "serve", show=False, tooltip="listen in a browser, also on another computer"),
+        Binding("v", "play_reference", "play reference", show=False, tooltip="play the reference of the sentence"),
+        Binding("d", "remove", "remove", show=False, tooltip="remove the samples of the sentence"),
     ]
 
     def __init__(self) -> None:
         super().__init__()
         self._trainings: Trainings | None = None
-        self._snapshot = Snapshot([], {}, Path(), "")
-        self._said: Said | None = None
-        self._heard: Path | None = None
-        self._sought = ""
+        self._snapshot = ModelsSnapshot([], {}, Path(), "")
+        # The last request, to begin the form with; the recording that was played last; the training to go to.
+        self._request: SpeechRequest | None = None
+        self._played: Path | None = None
+        self._target = ""
 
     def compose_body(self) -> ComposeResult:
-        yield Static("", id="empty", markup=False)
+        yield Line(id="empty")
         with Horizontal(id="trainings"):
             with Vertical(id="left"):
-                yield Static(HEADING, id="heading", markup=False)
+                yield Line(HEADING, id="heading")
                 yield Checkpoints(id="checkpoints")
-            yield Static("", id="about", markup=False)
-        yield PaneTitle("Samples", id="samples-title")
-        yield Samples(id="samples")
-        yield Static("", id="sample", markup=False)
+            yield Line(id="about")
+        yield SamplesPane(id="samples-pane")
 
     def on_mount(self) -> None:
-        for name in ("#empty", "#trainings", "#samples-title", "#samples", "#sample"):
+        for name in ("#empty", "#trainings", "#samples-pane"):
             self.query_one(name).display = False
 
-    def read(self) -> Snapshot:
+    # The panes.
+
+    def read(self) -> ModelsSnapshot:
         project = self.fishtui.project
         if self._trainings is None:
             self._trainings = Trainings(project)
@@ -101,132 +99,101 @@ class Models(MainScreen[Snapshot]):
         base = project.path(settings.paths.checkpoint)
         found, runs = self._trainings.look(base)
         samples = {each.name: list_samples(each.folder, runs) for each in found}
-        return Snapshot(found, samples, base, settings.run.text)
+        return ModelsSnapshot(found, samples, base, settings.run.text)
 
-    def show(self, snapshot: Snapshot) -> None:
+    def show(self, snapshot: ModelsSnapshot) -> None:
         self._snapshot = snapshot
-        there = bool(snapshot.trainings)
-        self.query_one("#empty").display = not there
-        for name in ("#trainings", "#samples-title", "#sample"):
-            self.query_one(name).display = there
-        if not there:
-            self.query_one("#empty", Static).update(
-                "No training yet. 4 launches one; what it has learnt at each step appears\n"
-                "here, to be compared, heard and merged."
-            )
-            self.query_one("#samples").display = False
+        has_trainings = bool(snapshot.trainings)
+        self.query_one("#empty").display = not has_trainings
+        for name in ("#trainings", "#samples-pane"):
+            self.query_one(name).display = has_trainings
+        if not has_trainings:
+            self.query_one("#empty", Line).show(NO_TRAINING)
         size = sum(each.size for each in snapshot.trainings)
         count = sum(len(each.checkpoints) for each in snapshot.trainings)
-        self.query_one("#title", PaneTitle).show(
-            f"{wording.counted(count, 'checkpoint')} · {wording.size(size)}" if there else ""
-        )
-        self._list.say(snapshot.trainings)
-        self._seek()
+        summary = f"{wording.counted(count, 'checkpoint')} · {wording.size(size)}"
+        self.query_one("#title", PaneTitle).show(summary if has_trainings else "")
+        self._list.show_trainings(snapshot.trainings)
+        self._go_to_target()
         self._show_training()
-        if there and self.focused is None:
+        if has_trainings and self.focused is None:
             self.set_focus(self._list)
 
     def go(self, target: str) -> None:
-        """Put the cursor on a training; as soon as it is there, if it is not yet."""
-        self._sought = target
-        self._seek()
+        """Put the cursor on a training, as soon as it is in the list."""
+        self._target = target
+        self._go_to_target()
 
-    def _seek(self) -> None:
-        if self._sought and self._list.seek(self._sought):
-            self._sought = ""
+    def _go_to_target(self) -> None:
+        if self._target and self._list.seek_training(self._target):
+            self._target = ""
 
     @property
     def _list(self) -> Checkpoints:
         return self.query_one(Checkpoints)
 
     @property
-    def _samples(self) -> Samples:
-        return self.query_one(Samples)
+    def _samples(self) -> SamplesPane:
+        return self.query_one(SamplesPane)
 
-    @on(OptionList.OptionHighlighted)
+    @on(Checkpoints.Moved)
     def _show_training(self) -> None:
-        """Show what belongs to the training and checkpoint that the cursor is on."""
-        training = self._list.training
-        samples = self._snapshot.samples.get(training.name, []) if training else []
-        names = {each.saved.step: _signs(each) for each in training.checkpoints} if training else {}
-        self._samples.display = bool(samples)
-        self._samples.say(samples, names)
-        self.query_one("#samples-title", PaneTitle).show(
-            _summary(samples), f"Samples of {training.name}" if training else ""
-        )
-        about = self.query_one("#about", Static)
+        """Show the samples and the details of the training that the cursor is in."""
+        training, checkpoint = self._list.training, self._list.checkpoint
+        self._samples.show(training, self._snapshot.samples.get(training.name, []) if training else [])
+        about = self.query_one("#about", Line)
         if about.display:
-            chosen = self._list.chosen
-            step = chosen.step if chosen else None
-            _update(about, describe(training, step, self.fishtui.project.root), layout=False)
-        self._show_sample()
+            text = describe(training, checkpoint.step if checkpoint else None, self.fishtui.project.root)
+            # A new layout each second would cost time.
+            if text != about.content:
+                about.show(text)
 
-    @on(Samples.CellHighlighted)
-    def _show_sample(self) -> None:
-        line = self.query_one("#sample", Static)
-        row = self._samples.chosen_row if self._samples.display else []
-        if not row:
-            _update(line, Text("y lets the checkpoint say a sentence; x marks several, to say the same."))
-            return
-        chosen = self._samples.chosen
-        text = Text(f'"{harmless(row[0].note.text)}"  {harmless(row[0].note.reference) or "no reference"}')
-        if chosen is not None and chosen.remark:
-            again = ": y asks for it again" if chosen.state == LOST else ""
-            text.append(f"\n{harmless(chosen.remark)}{again}")
-        _update(line, text)
+    # Checkpoints.
 
     @property
-    def _chosen(self) -> Chosen | None:
-        """The checkpoint that the cursor is on, in the list or beside what it has said."""
-        training, sample = self._list.training, self._samples.chosen
-        if self._samples.has_focus and training is not None and sample is not None:
-            return Chosen(training.name, sample.note.step)
-        return self._list.chosen
+    def _checkpoint(self) -> CheckpointId | None:
+        """The checkpoint under the cursor, in the list or in the table of samples."""
+        training, sample = self._list.training, self._samples.table.sample
+        if self._samples.table.has_focus and training is not None and sample is not None:
+            return CheckpointId(training.name, sample.note.step)
+        return self._list.checkpoint
 
     def action_mark(self) -> None:
-        chosen = self._chosen
-        if chosen is not None:
-            self._list.mark(chosen)
+        checkpoint = self._checkpoint
+        if checkpoint is not None:
+            self._list.mark(checkpoint)
             if self._list.has_focus:
                 self._list.action_cursor_down()
 
     def action_unmark(self) -> None:
-        self._list.mark(None)
-
-    def _checkpoint(self, chosen: Chosen) -> Checkpoint | None:
-        found = (each.checkpoints for each in self._snapshot.trainings if each.name == chosen.training)
-        return next((each for each in next(found, ()) if each.saved.step == chosen.step), None)
+        self._list.unmark_all()
 
     def action_merge(self) -> None:
-        """Merge the chosen checkpoint; ask first if that replaces another merge."""
-        training, chosen = self._list.training, self._chosen
-        if training is None or chosen is None or chosen.step is None:
-            self.fishtui.report("choose a checkpoint: the base needs no merging")
+        """Merge the checkpoint, after a question if that replaces another merged model."""
+        training, checkpoint = self._list.training, self._checkpoint
+        if training is None or checkpoint is None or checkpoint.step is None:
+            self.fishtui.report("choose a checkpoint: the base model needs no merge")
             return
         if self.is_busy("merge"):
-            self.fishtui.report("a merge is just being started")
+            self.fishtui.report("a merge is starting")
             return
-        step = chosen.step
+        step = checkpoint.step
         if training.merging is not None and not training.merging.ended:
             self.fishtui.report(f"a merge of {training.name} is already {training.merging.state}")
             return
         target = merged_folder(self._snapshot.base, training.name)
-        there = next((each for each in training.merged if each.folder == target), None)
-        if there is None:
+        previous = next((each for each in training.merged if each.folder == target), None)
+        if previous is None:
             self._merge(training.name, step)
             return
-
-        def merge_if(yes: bool | None) -> None:
-            if yes:
-                self._merge(training.name, step)
-
-        before = f"replaces the merge of step {there.step:,}" if there.step else "replaces the merge"
+        replaced = f"the merge of step {previous.step:,}" if previous.step else "the previous merge"
+        folder = relative(previous.folder, self.fishtui.project.root)
         self.app.push_screen(
             Confirm(
                 f"Merge step {step:,} of {training.name}?",
-                f"{before} in {shown(there.folder, self.fishtui.project.root)}; the checkpoints stay",
+                f"This replaces {replaced} in {folder}. Checkpoints are kept.",
             ),
-            merge_if,
+            lambda confirmed: self._merge(training.name, step) if confirmed else None,
         )
 
     @work(thread=True, group="merge", exit_on_error=False)
@@ -236,120 +203,109 @@ class Models(MainScreen[Snapshot]):
         except FishtuiError as error:
             self.app.call_from_thread(self.fishtui.report_error, error)
             return
-        self.app.call_from_thread(self.fishtui.report, f"merge of step {step:,} is {run.state}: 3 shows it")
+        self.app.call_from_thread(self.fishtui.report, f"merge of step {step:,} is {run.state}; press 3 to see it")
         self.app.call_from_thread(self.reload)
 
-    def action_say(self) -> None:
+    # Speech.
+
+    def action_synthesize(self) -> None:
         """Ask for a sentence and a reference."""
-        wanted = self._list.wanted
-        if not wanted:
-            self.fishtui.report("there is no checkpoint yet to say anything")
+        selection = self._list.selection
+        if not selection:
+            self.fishtui.report("no checkpoint yet; press 4 to launch a training")
             return
-        said = self._said or Said(self._snapshot.sentence, "")
-        speakers = ", ".join("the base" if each.step is None else f"step {each.step:,}" for each in wanted)
-        dialog = Say(speakers, said)
-        self.app.push_screen(dialog, lambda answer: self._answered(answer, wanted))
-        if self._said is None:
-            dialog.proposing = True
-            self._propose(dialog)
+        names = ", ".join("the base" if each.step is None else f"step {each.step:,}" for each in selection)
+        request = self._request or SpeechRequest(self._snapshot.sentence, "")
 
-    @work(thread=True, group="reference", exclusive=True, exit_on_error=False)
-    def _propose(self, dialog: Say) -> None:
-        found: str | None = None
-        # Whoever has none can still name one.
-        with suppress(FishtuiError):
-            found = default_reference(self.fishtui.project, self.fishtui.loaded.values)
-        # A name that is no text can't be typed.
-        if dialog.is_running:
-            self.app.call_from_thread(dialog.propose, found if found and found == harmless(found) else "")
+        def submit(answer: SpeechRequest | None) -> None:
+            if answer is not None:
+                self._request = answer
+                self._synthesize(answer, selection)
 
-    def _answered(self, said: Said | None, wanted: list[Chosen]) -> None:
-        if said is not None:
-            self._said = said
-            self._synthesize(said, wanted)
+        self.app.push_screen(SpeechForm(names, request, proposes=self._request is None), submit)
 
-    @work(thread=True, group="say", exit_on_error=False)
-    def _synthesize(self, said: Said, wanted: list[Chosen]) -> None:
-        project, asked = self.fishtui.project, 0
+    @work(thread=True, group="speech", exit_on_error=False)
+    def _synthesize(self, request: SpeechRequest, checkpoints: list[CheckpointId]) -> None:
+        project, started = self.fishtui.project, 0
         try:
             settings = self.fishtui.loaded
-            reference = find_reference(project, settings.values, said.reference)
-            for each in wanted:
-                checkpoint = self._checkpoint(each)
+            reference = find_reference(project, settings.values, request.reference)
+            for each in checkpoints:
+                checkpoint = self._find(each)
                 if each.step is None or checkpoint is not None:
                     saved = checkpoint.saved if checkpoint else None
                     results = project.results / each.training
-                    asked += ask(project, settings, results, saved, said.text, reference) is not None
+                    started += ask(project, settings, results, saved, request.text, reference) is not None
         except FishtuiError as error:
             self.app.call_from_thread(self.fishtui.report_error, error)
             return
-        known = len(wanted) - asked
-        told = [f"{wording.counted(asked, 'sample')} asked for"] if asked else []
-        told += [f"{known} {'was' if known == 1 else 'were'} there already"] if known else []
-        self.app.call_from_thread(self.fishtui.report, ", ".join(told))
+        existing = len(checkpoints) - started
+        parts = [f"{wording.counted(started, 'sample')} started"] if started else []
+        parts += [f"{existing:,} already done or started"] if existing else []
+        self.app.call_from_thread(self.fishtui.report, ", ".join(parts))
         self.app.call_from_thread(self.reload)
 
+    def _find(self, checkpoint: CheckpointId) -> Checkpoint | None:
+        found = (each.checkpoints for each in self._snapshot.trainings if each.name == checkpoint.training)
+        return next((each for each in next(found, ()) if each.saved.step == checkpoint.step), None)
+
+    # Samples.
+
     @on(Samples.CellSelected)
-    def _cell_selected(self) -> None:
-        self.action_hear()
+    def _select_cell(self) -> None:
+        self.action_listen()
 
     @on(Samples.Stepped)
-    def _stepped(self, message: Samples.Stepped) -> None:
-        """Whoever has just heard a sample hears the next one at once, to tell them apart."""
-        chosen = self._samples.chosen
-        if message.before is not None and message.before.path == self._heard and chosen and chosen.can_be_heard:
-            self._hear([chosen], False)
+    def _play_next(self, message: Samples.Stepped) -> None:
+        """Play the sample at once if the one before was played too, to compare them."""
+        sample = self._samples.table.sample
+        if message.before is not None and message.before.path == self._played and sample and sample.can_be_heard:
+            self._play([sample], False)
 
-    def action_hear(self, serve: bool = False) -> None:
-        """Hear what the cursor is on; from a checkpoint what it said last."""
-        if self._samples.has_focus:
-            chosen = self._samples.chosen
-            on_sentence = self._samples.cursor_coordinate.column == 0
-            wanted = self._samples.chosen_row if on_sentence else [chosen] if chosen else []
+    def action_listen(self, serve: bool = False) -> None:
+        """Play the sample under the cursor; for a checkpoint in the list, its newest sample."""
+        checkpoint = self._list.checkpoint
+        if self._samples.table.has_focus:
+            samples = self._samples.table.selection
+        elif checkpoint is not None:
+            found = self._snapshot.samples.get(checkpoint.training, [])
+            samples = [each for each in found if each.note.step == checkpoint.step][-1:]
         else:
-            chosen_line = self._list.chosen
-            said = self._snapshot.samples.get(chosen_line.training, []) if chosen_line else []
-            wanted = [each for each in said if chosen_line and each.note.step == chosen_line.step][-1:]
-        ready = [each for each in wanted if each.can_be_heard]
+            samples = []
+        ready = [each for each in samples if each.can_be_heard]
         if ready:
-            self._hear(ready, serve)
-        elif wanted:
-            self.fishtui.report(f"not to be heard: {wanted[-1].state}  {wanted[-1].remark}".strip())
+            self._play(ready, serve)
+        elif samples:
+            self.fishtui.report(f"nothing to play: {samples[-1].state}  {samples[-1].remark}".strip())
         else:
-            self.fishtui.report("it has said nothing yet: y types a sentence for it")
+            self.fishtui.report("No samples yet; press y to synthesize one.")
 
-    def _hear(self, samples: list[Sample], serve: bool) -> None:
-        self._heard = samples[-1].path
+    def _play(self, samples: list[Sample], serve: bool) -> None:
+        self._played = samples[-1].path
         self.fishtui.listen([each.path for each in samples], serve, [_title(each) for each in samples])
 
-    def action_hear_voice(self) -> None:
-        """Hear the recording that the samples of the chosen sentence are to sound like."""
-        row = self._samples.chosen_row if self._samples.display else []
+    def action_play_reference(self) -> None:
+        """Play the reference recording of the sentence."""
+        row = self._samples.row
         path = self.fishtui.project.path(row[0].note.reference) if row else Path()
         if path.suffix.lower() in EXTENSIONS:
             self.fishtui.listen([path])
         else:
-            self.fishtui.report("there is no recording as a reference to hear")
+            self.fishtui.report("this sentence has no reference recording")
 
     def action_remove(self) -> None:
-        """Remove the samples of the chosen sentence, after one question."""
-        training, row = self._list.training, self._samples.chosen_row
-        if training is None or not row or not self._samples.has_focus:
-            self.fishtui.report("choose a sentence below: tab goes there")
+        """Remove the samples of the sentence, after a question."""
+        training, row = self._list.training, self._samples.table.row
+        if training is None or not row or not self._samples.table.has_focus:
+            self.fishtui.report("choose a sentence: press tab to move to the samples")
             return
-        if any(not each.can_be_heard and each.state in ("queued", "running", "stopping") for each in row):
-            self.fishtui.report("it is still being spoken: 3 stops the runs")
+        if any(not each.can_be_heard and each.state in UNDER_WAY for each in row):
+            self.fishtui.report("a sample is in progress; press 3 to stop its run")
             return
-
-        def remove_if(yes: bool | None) -> None:
-            if yes:
-                self._remove(training.folder, row[0].note.row)
-
+        question = f"Remove {wording.counted(len(row), 'sample')}?"
         self.app.push_screen(
-            Confirm(
-                f"Remove {wording.counted(len(row), 'sample')}?", f'"{row[0].note.text}"; it can be said again with y'
-            ),
-            remove_if,
+            Confirm(question, f'"{row[0].note.text}"; y synthesizes it again.'),
+            lambda confirmed: self._remove(training.folder, row[0].note.row) if confirmed else None,
         )
 
     @work(thread=True, group="remove", exit_on_error=False)
@@ -361,24 +317,5 @@ class Models(MainScreen[Snapshot]):
         self.app.call_from_thread(self.reload)
 
 
-def _update(widget: Static, text: Text, layout: bool = True) -> None:
-    """Show another text; one that is the same costs no new layout."""
-    if text != widget.content:
-        widget.update(text, layout=layout)
-
-
-def _signs(checkpoint: Checkpoint) -> str:
-    sign = BEST if checkpoint.is_best else EARLY if checkpoint.is_early else ""
-    return f"{sign} " if sign else ""
-
-
 def _title(sample: Sample) -> str:
     return f"{'base' if sample.note.step is None else f'step {sample.note.step:,}'}: {sample.note.text}"
-
-
-def _summary(samples: list[Sample]) -> str:
-    waiting = sum(each.state in ("queued", "running", "stopping") for each in samples)
-    ready = sum(each.can_be_heard for each in samples)
-    parts = [f"{ready:,} to hear"] if ready else []
-    parts += [f"{waiting:,} under way"] if waiting else []
-    return " · ".join(parts)

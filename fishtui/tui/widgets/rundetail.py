@@ -1,4 +1,4 @@
-"""What is known of the chosen run beside its line in the list, read in a thread."""
+"""The details of the run under the cursor, read in a thread."""
 
 from __future__ import annotations
 
@@ -12,57 +12,56 @@ from fishtui.project import Project
 from fishtui.runs.metrics import Curves
 from fishtui.runs.table import Row
 from fishtui.tui.widgets.metrics import METRICS, series_of
-from fishtui.tui.widgets.runfacts import described
+from fishtui.tui.widgets.runfacts import Fact, read_facts
 from fishtui.tui.widgets.series import Series
 
-# Points of a curve that are drawn, over two; and seconds after which those read so far are shown.
+# Points of a curve that are drawn, divided by two.
 POINTS = 150
-EVERY = 0.5
-
-Curve = tuple[Series, ...]
+# Seconds after which the part of the curves that has been read is shown.
+INTERVAL = 0.5
 
 
 @dataclass(frozen=True)
-class Closer:
-    """What is known of one run beside its line in the list: a plot of each metric, and all the rest in words."""
+class RunDetail:
+    """The details of one run: the curves of each metric, and the facts."""
 
     run_id: str
-    plots: tuple[Curve, ...] = ()
-    facts: tuple[tuple[str, str], ...] = ()
+    plots: tuple[tuple[Series, ...], ...] = ()
+    facts: tuple[Fact, ...] = ()
 
 
-class Looker:
-    """Follows the chosen run and those it is compared with; one thread at a time, the others wait."""
+class RunDetailReader:
+    """Reads the run under the cursor and those it is compared with, for one thread at a time; others wait."""
 
     def __init__(self, project: Project) -> None:
         self.project = project
         self._turn = threading.Lock()
         self._curves: dict[str, Curves] = {}
-        # What was last written about a run that has ended stays so.
-        self._described: tuple[tuple[str, str], tuple[tuple[str, str], ...]] = (("", ""), ())
+        # The facts of a run that has ended never change: they are kept with its id and state.
+        self._facts_of = "", ""
+        self._facts: tuple[Fact, ...] = ()
 
-    def look(self, row: Row, marked: Sequence[Row], is_cancelled: Callable[[], bool]) -> Iterator[Closer]:
-        """What there is about a run now; of a long training's metrics, more and more of them."""
+    def read(self, row: Row, marked: Sequence[Row], is_cancelled: Callable[[], bool]) -> Iterator[RunDetail]:
+        """Yield the details of a run; for a long training several times, with more of its metrics each time."""
         with self._turn:
             if is_cancelled():
                 return
-            # It loads numpy, for which the event loop would have to wait.
+            # The chart loads numpy, for which the event loop would have to wait.
             import_module("fishtui.tui.widgets.chart")
             rows = [row, *marked]
             self._curves = {each.id: self._curves.get(each.id) or Curves(each.folder / "events.jsonl") for each in rows}
-            state = row.id, row.state
-            if not row.ended or self._described[0] != state:
-                self._described = state, described(self.project, row.folder)
-            due = monotonic() + EVERY
+            if not row.ended or self._facts_of != (row.id, row.state):
+                self._facts_of, self._facts = (row.id, row.state), read_facts(self.project, row.folder)
+            due = monotonic() + INTERVAL
             for each in rows:
                 while self._curves[each.id].read() and not is_cancelled():
                     if monotonic() > due:
-                        yield self._closer(rows)
-                        due = monotonic() + EVERY
+                        yield self._detail(rows)
+                        due = monotonic() + INTERVAL
             if not is_cancelled():
-                yield self._closer(rows)
+                yield self._detail(rows)
 
-    def _closer(self, rows: Sequence[Row]) -> Closer:
+    def _detail(self, rows: Sequence[Row]) -> RunDetail:
         curves = [(row, self._curves[row.id]) for row in rows]
         plots = tuple(series_of(curves, metric, POINTS) for metric in METRICS)
-        return Closer(rows[0].id, plots, self._described[1])
+        return RunDetail(rows[0].id, plots, self._facts)

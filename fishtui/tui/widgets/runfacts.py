@@ -1,10 +1,10 @@
-"""All about a run in words: beside the list, and over the whole screen."""
+"""All facts about a run: in a narrow pane, and on the whole screen."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from textual import work
 from textual.app import ComposeResult
@@ -12,7 +12,6 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
-from textual.widgets import Static
 
 from fishtui.errors import FishtuiError
 from fishtui.project import Project
@@ -20,72 +19,85 @@ from fishtui.runs.details import facts
 from fishtui.runs.ledger import told
 from fishtui.runs.state import look
 from fishtui.runs.table import Row
-from fishtui.sanitize import harmless
 from fishtui.tui.failures import FailureReporter
+from fishtui.tui.host import host_of
+from fishtui.tui.widgets.line import Line
 
-Words = Sequence[tuple[str, str]]
-# Items of an account that are shown: all of them are in run.json.
+# Items of a ledger that are shown; run.json has all of them.
 MOST_ITEMS = 1000
 FEW_ITEMS = 5
-NOT_BESIDE = ("run", "state", "in", "on", "log", "progress")
+# Facts that the list of runs shows already.
+IN_LIST = ("run", "state", "in", "on", "log", "progress")
 
 
-def described(project: Project, folder: Path, items: int = FEW_ITEMS) -> tuple[tuple[str, str], ...]:
-    """Names and what there is to say of each, and at last the account. In a thread."""
+class Fact(NamedTuple):
+    """A line about a run: an optional name, and a text, in the color of errors if `is_error`."""
+
+    name: str
+    text: str
+    is_error: bool = False
+
+
+def read_facts(project: Project, folder: Path, items: int = FEW_ITEMS) -> tuple[Fact, ...]:
+    """Read all facts about a run, its ledger last with `items` of the items that failed. Raises FishtuiError."""
     run = look(folder)
-    found = list(facts(project, run))
+    found = [Fact(name, text, name == "error") for name, text in facts(project, run)]
     if run.record.ledger:
-        found += [("", ""), *(("", line) for line in told(run.record.ledger, items=items))]
+        found += [Fact("", ""), *_ledger(run.record.ledger, items)]
     if items > FEW_ITEMS and run.record.traceback:
-        found += [("", ""), *(("", line) for line in run.record.traceback.splitlines())]
+        found += [Fact("", ""), *(Fact("", line) for line in run.record.traceback.splitlines())]
     return tuple(found)
 
 
-def text_of(words: Words, narrow: bool) -> Content:
-    """The same as text; in a narrow place without what the list says already."""
+def _ledger(ledger: Mapping[str, Any], items: int) -> Iterator[Fact]:
+    lines = list(told(ledger, items=items))
+    # The items that failed are last, and a line for those without room.
+    failures = min(len(ledger["failed"]), items + 1)
+    for number, line in enumerate(lines):
+        yield Fact("", line, number >= len(lines) - failures)
+
+
+def text_of(facts: Iterable[Fact]) -> Content:
+    """Return the facts as text, a line each."""
     parts: list[tuple[str, str]] = []
-    for name, value in words:
-        if narrow and name in NOT_BESIDE:
-            continue
-        if name:
-            parts.append((f"{name:<8} ", "$text-muted"))
-        bad = name == "error" or value.lstrip().startswith("✗")
-        parts.append((f"{harmless(value)}\n", "$text-error" if bad else ""))
+    for fact in facts:
+        if fact.name:
+            parts.append((f"{fact.name:<8} ", "$text-muted"))
+        parts.append((f"{fact.text}\n", "$text-error" if fact.is_error else ""))
     return Content.assemble(*parts)
 
 
-class Facts(VerticalScroll, can_focus=True):
-    """What there is to say of a run that has no curves, in a narrow pane."""
+class RunFacts(VerticalScroll, can_focus=True):
+    """The facts about a run without curves that the list does not show, in a narrow pane."""
 
-    DEFAULT_CSS = """
-    Facts { height: 1fr; scrollbar-size-vertical: 1; }
-    """
+    DEFAULT_CSS = "RunFacts { height: 1fr; scrollbar-size-vertical: 1; }"
+
+    def __init__(self, *, id: str) -> None:
+        super().__init__(id=id)
+        self._facts: Sequence[Fact] = ()
 
     def compose(self) -> ComposeResult:
-        yield Static("", markup=False)
+        yield Line()
 
-    def on_mount(self) -> None:
-        self._words: Words = ()
-
-    def show(self, words: Words) -> None:
-        """Show these."""
-        if words != self._words:
-            self._words = words
-            self.query_one(Static).update(text_of(words, narrow=True))
+    def show(self, facts: Sequence[Fact]) -> None:
+        """Show other facts."""
+        if facts != self._facts:
+            self._facts = facts
+            self.query_one(Line).show(text_of(fact for fact in facts if fact.name not in IN_LIST))
 
 
-class RunDetails(FailureReporter, ModalScreen[None]):
-    """All about a run: where and how it ran, its account, each item that failed and why."""
+class RunReport(FailureReporter, ModalScreen[None]):
+    """Everything about a run on the whole screen: where and how it ran, its ledger, and each item that failed."""
 
     DEFAULT_CSS = """
-    RunDetails .dialog { width: 100%; height: 100%; padding: 0 2; background: $background; }
-    RunDetails VerticalScroll { height: 1fr; }
+    RunReport .dialog { width: 100%; height: 100%; padding: 0 2; background: $background; }
+    RunReport VerticalScroll { height: 1fr; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,enter,i,q", "leave", "back"),
         Binding("down,j", "scroll('down')", "line down", show=False),
         Binding("up,k", "scroll('up')", "line up", show=False),
-        Binding("c", "copy", "copy command", tooltip="copy the run's exact command"),
+        Binding("c", "copy", "copy command", tooltip="copy the exact command of the run"),
     ]
 
     def __init__(self, project: Project, row: Row) -> None:
@@ -95,8 +107,8 @@ class RunDetails(FailureReporter, ModalScreen[None]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog"):
             with VerticalScroll():
-                yield Static("reading…", markup=False)
-            yield Static("esc back   c copy command", markup=False, classes="keys")
+                yield Line("reading …", id="report")
+            yield Line("esc back   c copy command", classes="keys")
 
     def on_mount(self) -> None:
         self._read()
@@ -104,18 +116,18 @@ class RunDetails(FailureReporter, ModalScreen[None]):
     @work(thread=True, exclusive=True, exit_on_error=False)
     def _read(self) -> None:
         try:
-            text = text_of(described(self.project, self.row.folder, MOST_ITEMS), narrow=False)
+            text = text_of(read_facts(self.project, self.row.folder, MOST_ITEMS))
         except FishtuiError as error:
-            text = Content(harmless(f"✗ {error.problem}"))
-        self.app.call_from_thread(self.query_one("VerticalScroll > Static", Static).update, text)
+            text = Content(f"✗ {error.problem}")
+        self.app.call_from_thread(self.query_one("#report", Line).show, text)
 
-    def action_scroll(self, where: str) -> None:
+    def action_scroll(self, direction: str) -> None:
         pane = self.query_one(VerticalScroll)
-        pane.scroll_down(animate=False) if where == "down" else pane.scroll_up(animate=False)
+        pane.scroll_down(animate=False) if direction == "down" else pane.scroll_up(animate=False)
 
     def action_copy(self) -> None:
         self.app.copy_to_clipboard(self.row.command)
-        self.app.notify(harmless(f"copied: {self.row.command}"), markup=False)
+        host_of(self).report(f"copied: {self.row.command}")
 
     def action_leave(self) -> None:
         self.dismiss()

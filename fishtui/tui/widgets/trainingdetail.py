@@ -1,50 +1,49 @@
-"""What wide screens say of a training beside its checkpoints: the losses as bars, and where things lie."""
+"""The details of a training, for wide screens: the losses as bars, and the paths of its files."""
 
 from __future__ import annotations
 
 import math
 from pathlib import Path
 
-from rich.text import Text
+from textual.content import Content
 
 from fishtui.results.trainings import Training
-from fishtui.sanitize import harmless
 
 WIDTH = 20
 MOST = 12
+MUTED = "dim"
 
 
-def describe(training: Training | None, step: int | None, root: Path) -> Text:
-    """A training, with the checkpoint of `step` standing out; paths as from the project's `root`."""
-    text = Text()
+def describe(training: Training | None, step: int | None, root: Path) -> Content:
+    """Return the details of a training, with the checkpoint of `step` in bold and paths relative to `root`."""
     if training is None:
-        return text
+        return Content()
+    parts: list[tuple[str, str]] = []
     losses = {
         each.saved.step: each.saved.validation_loss
         for each in training.checkpoints
         if each.saved.validation_loss is not None and math.isfinite(each.saved.validation_loss)
     }
     if losses:
-        text.append("validation loss\n", style="dim")
+        parts.append(("validation loss\n", MUTED))
         for at, bar in _bars(losses).items():
-            text.append(f"{at:>8,} {bar} {losses[at]:.3f}\n", style="bold" if at == step else "")
-        text.append("\n")
-    for merged in training.merged:
-        text.append(f"{harmless(shown(merged.folder, root))}\n")
+            parts.append((f"{at:>8,} {bar} {losses[at]:.3f}\n", "bold" if at == step else ""))
+        parts.append(("\n", ""))
+    parts += [(f"{relative(merged.folder, root)}\n", "") for merged in training.merged]
     for each in training.checkpoints:
         if each.saved.step == step:
             path = each.saved.path
-            text.append(f"{harmless(shown(path.parent, root))}/\n  {path.name}\n", style="dim")
-    return text
+            parts.append((f"{relative(path.parent, root)}/\n  {path.name}\n", MUTED))
+    return Content.assemble(*parts)
 
 
-def shown(path: Path, root: Path) -> str:
-    """A path as one would write it in the project, without a look at the disk."""
+def relative(path: Path, root: Path) -> str:
+    """Return `path` relative to `root` if it is inside, without access to the disk."""
     return str(path.relative_to(root) if path.is_relative_to(root) else path)
 
 
 def _bars(losses: dict[int, float]) -> dict[int, str]:
-    """A bar for each of the newest losses, the lowest of them the shortest."""
+    """A bar for each of the newest losses; the lowest loss has the shortest bar."""
     newest = dict(list(losses.items())[-MOST:])
     low, high = min(newest.values()), max(newest.values())
     span = (high - low) or 1.0
