@@ -1,4 +1,4 @@
-"""Codes on disk: `clip.npy` of shape (10, T), and what they were made from."""
+"""Codes on disk: `clip.npy` of shape (10, T), and their provenance."""
 
 from __future__ import annotations
 
@@ -22,14 +22,16 @@ CODEBOOKS = len(OFFICIAL.codebook_sizes)
 
 
 def check_codec(config: CodecConfig, path: Path) -> None:
-    """Raise CheckpointError unless the codec at `path` makes codes as files hold them.
+    """Raise CheckpointError unless the codec at `path` has the codebooks and frame length of the published codec.
 
-    Files hold codes of frames of the published length: others would be another speed to all who read them.
+    A file of codes does not record these, so other codes would be decoded at the wrong speed.
     """
     kind, published = _kind(config), _kind(OFFICIAL)
     if kind != published:
         raise CheckpointError(
-            f"the codec {path} is not of the published kind: it has {kind}", f"Files of codes hold {published}."
+            f"{path}: the codec has {kind}",
+            f"Use a codec with {published}.",
+            code="other-codec",
         )
 
 
@@ -42,12 +44,12 @@ def _kind(config: CodecConfig) -> str:
 
 
 def read_codes(path: Path) -> np.ndarray:
-    """The codes of a clip, integers of shape (10, T). Raises DataError if they are missing or not valid."""
+    """Read the codes of a clip, integers of shape (10, T). Raises DataError if they are missing or not valid."""
     try:
         regular(path)
         content = path.read_bytes()
     except FileNotFoundError as error:
-        raise DataError("no codes", "Make them with `fishtui extract`.") from error
+        raise DataError("no codes", "Create them with `fishtui extract`.", code="no-codes") from error
     except OSError as error:
         raise DataError(
             f"cannot read the codes: {reason_of(error)}", f"Check the permissions of {path.name}.", code="cannot-read"
@@ -56,24 +58,26 @@ def read_codes(path: Path) -> np.ndarray:
 
 
 def parse_codes(content: bytes) -> np.ndarray:
-    """The array in the content of a `.npy` file, never unpickled. Raises DataError unless it is a clip's codes."""
-    remedy = "Make them again with `fishtui extract`."
+    """Return the array in a `.npy` file, without unpickling. Raises DataError unless it is the codes of a clip."""
+    remedy = "Create them again with `fishtui extract`."
     try:
         codes = np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
     except (ValueError, EOFError, OSError) as error:
-        raise DataError("the codes are damaged", remedy) from error
+        raise DataError("the codes are damaged", remedy, code="damaged-codes") from error
     if codes.ndim != 2 or codes.shape[0] != CODEBOOKS or codes.shape[1] == 0:
-        raise DataError(f"the codes have shape {codes.shape} in place of ({CODEBOOKS}, frames)", remedy)
+        raise DataError(
+            f"the codes have shape {codes.shape} instead of ({CODEBOOKS}, frames)", remedy, code="bad-codes-shape"
+        )
     if codes.dtype.kind not in "iu":
-        raise DataError(f"the codes are {codes.dtype}, not integers", remedy)
+        raise DataError(f"the codes are {codes.dtype}, not integers", remedy, code="bad-codes-type")
     highest = codes.max(axis=1)
     if codes.min() < 0 or highest[0] >= SEMANTIC_SIZE or highest[1:].max() >= RESIDUAL_SIZE:
-        raise DataError("the codes hold values outside their codebooks", remedy)
+        raise DataError("some codes are outside their codebooks", remedy, code="bad-codes-range")
     return codes
 
 
 def encode_codes(codes: np.ndarray) -> bytes:
-    """The content of a `.npy` file with `codes` as int64, as the public tools write it."""
+    """Return the content of a `.npy` file with `codes` as int64, as the public tools write it."""
     buffer = io.BytesIO()
     np.save(buffer, codes.astype(np.int64), allow_pickle=False)
     return buffer.getvalue()
@@ -81,9 +85,10 @@ def encode_codes(codes: np.ndarray) -> bytes:
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """What a clip's codes are made from: hashes of audio and codec, and the recipe between them.
+    """The source of a clip's codes: hashes of audio and codec, and the recipe for encoding.
 
-    `size` and `modified` (nanoseconds) are the audio file's when it was hashed: while they stand, so does the hash.
+    `size` and `modified` (nanoseconds) are those of the audio file when it was hashed; while they stay the same, the
+    hash is not computed again.
     """
 
     clip: str
@@ -96,37 +101,37 @@ class Source:
 
 @dataclass(frozen=True, kw_only=True)
 class Provenance(Source):
-    """A source and the hash of the codes that were made from it."""
+    """A source, and the hash of the codes made from it."""
 
     codes: str
 
 
 class Journal:
-    """The provenance of all codes of a project, an append-only file of JSON lines; the last of a kind holds.
+    """The provenance of all codes of a project: an append-only file of JSON lines, in which later lines win.
 
-    A line is written before the codes that it describes and holds only for codes of that very hash, so that
-    being killed between the two leaves nothing false.
+    A line is written before the codes that it describes, and applies only to codes with its hash, so a kill between
+    the two writes leaves no false entry.
 
-    Several processes never append to one file, which a network file system would garble: all but the first of them
-    write to `part_of` the journal, and who reads it reads these parts too.
+    Processes never append to one file, since a network file system could mix their lines: all but the first write to
+    `part_of` the journal, and every reader reads these parts too.
     """
 
     def __init__(self, path: Path, tidy: bool = False) -> None:
         """Read the journal with its parts.
 
-        `tidy` writes it anew where lines are torn or outdated, and takes the parts in, for who alone writes to it.
+        `tidy` rewrites it if lines are torn or outdated, and merges the parts; only for the sole writer.
         """
         self._path = path
         self._entries: dict[str, dict[str, Provenance]] = defaultdict(dict)
         parts = sorted(path.parent.glob(f"{path.stem}.rank*{path.suffix}"))
-        # Parts go first, lest they be taken into the journal after it was read; what they say is newer.
+        # Parts are read before the journal, which another process may merge them into; their lines are newer.
         newer = [_lines(part) for part in parts]
         lines = _lines(path)
         for line in [each for some in (lines, *newer) for each in some[:-1]]:
             try:
                 entry = Provenance(**json.loads(line))
             except (ValueError, TypeError):
-                # A line torn by a crash costs one clip's provenance: its codes then count as given.
+                # A line torn by a crash loses one clip's provenance; its codes then count as made by another tool.
                 continue
             self._entries[entry.clip][entry.codes] = entry
         untidy = parts or lines[-1] or len(lines) > 2 * sum(map(len, self._entries.values())) + 1
@@ -136,7 +141,7 @@ class Journal:
                 discard(part)
 
     def find(self, clip: str, codes_hash: str) -> Provenance | None:
-        """What the codes of that hash were made from, if they were made here, be it under another name."""
+        """Return the provenance of the codes with that hash, also if the clip was renamed; None if it is unknown."""
         return self._entries.get(clip, {}).get(codes_hash) or self._renamed.get(codes_hash)
 
     @functools.cached_property
@@ -144,7 +149,7 @@ class Journal:
         return {entry.codes: entry for made in self._entries.values() for entry in made.values()}
 
     def record(self, entry: Provenance) -> None:
-        """Append one entry. Raises FishtuiError if the disk is full."""
+        """Append one entry. Raises FishtuiError if it cannot be written."""
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             with self._path.open("a", encoding="utf-8") as file:
@@ -160,7 +165,7 @@ class Journal:
 
 
 def _lines(path: Path) -> list[str]:
-    """The lines of a file, and what stands after the last of them; none if there is no file."""
+    """The lines of a file, and the text after the last of them; empty if the file does not exist."""
     try:
         return path.read_text(encoding="utf-8", errors="replace").split("\n")
     except FileNotFoundError:
@@ -168,14 +173,14 @@ def _lines(path: Path) -> list[str]:
 
 
 def part_of(journal: Path, rank: int) -> Path:
-    """The file that process `rank` of several appends to; the first has the journal itself."""
+    """The file to which process `rank` appends: the journal for rank 0, otherwise a part of it."""
     return journal.with_name(f"{journal.stem}.rank{rank}{journal.suffix}") if rank else journal
 
 
 def is_current(journal: Journal, clip: str, audio: Path, codes: Path, codec: str, recipe: str) -> bool:
-    """Whether the codes on disk are those of this audio, codec and recipe.
+    """Return True if the codes on disk were made from this audio, codec and recipe.
 
-    Valid codes without provenance, made by another tool, are taken as they are.
+    Valid codes without provenance, made by another tool, count as current.
     """
     try:
         regular(codes)
@@ -192,12 +197,12 @@ def is_current(journal: Journal, clip: str, audio: Path, codes: Path, codec: str
         status = audio.stat()
         return (status.st_size, status.st_mtime_ns) == (made.size, made.modified) or hash_file(audio) == made.audio
     except OSError:
-        # Decoding will say what is wrong with it.
+        # Decoding reports the error.
         return False
 
 
 def store(journal: Journal, made_from: Source, path: Path, codes: np.ndarray) -> None:
-    """Write a clip's codes and what they were made from. Raises FishtuiError."""
+    """Write a clip's codes and their provenance. Raises FishtuiError."""
     content = encode_codes(codes)
     journal.record(Provenance(**asdict(made_from), codes=hash_codes(content)))
     write_bytes(path, content)

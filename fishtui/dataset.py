@@ -58,7 +58,7 @@ class Clip:
         return self.folder / (self.stem + CODES_EXTENSION)
 
     def single_audio(self) -> Path:
-        """The clip's audio file. Raises DataError if there is none, several, or one of an unsupported format."""
+        """The clip's audio file. Raises DataError unless it is the only one, in a supported format."""
         if len(self.files) > 1:
             names = ", ".join(self.files)
             raise DataError(

@@ -1,4 +1,4 @@
-"""Files that are whole or absent: writing by rename, hashing, and one writer at a time."""
+"""Write files completely or not at all, hash them, and lock them for one writer."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from pathlib import Path
 from fishtui.errors import DataError, FishtuiError
 from fishtui.wording import cannot_read, cannot_write
 
-# In bytes; what nearly every file system takes.
+# In bytes; the limit of nearly every file system.
 LONGEST_NAME = 255
 UNCHANGED = "Check the free space and that you have permission to write there; the earlier content is unchanged."
 
 
 def partial_path(path: Path) -> Path:
-    """Where `path` is written before it is renamed into place.
+    """The temporary path from which `path` is renamed.
 
-    The name is fixed and hidden, so that what a killed writer leaves is never taken for data and is
-    overwritten by the next one.
+    The name is fixed and hidden, so that the remains of a killed writer do not count as data, and the next writer
+    overwrites them.
     """
     name = f".{path.name}.partial"
     if len(os.fsencode(name)) > LONGEST_NAME:
@@ -34,14 +34,14 @@ def partial_path(path: Path) -> Path:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give the body a temporary path in the same folder and rename it to `path` when the body succeeds.
+    """Give the body a temporary path in the same folder, and rename it to `path` if the body succeeds.
 
-    Raises FishtuiError, and leaves `path` as it was, if the disk is full or the folder can't be written.
+    Raises FishtuiError and leaves `path` unchanged if the disk is full or the folder cannot be written.
     """
     temporary = partial_path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # Not to be written through, should it be a link that somebody has laid there.
+        # It may be a link, whose target must not be overwritten.
         temporary.unlink(missing_ok=True)
         yield temporary
         with temporary.open("rb") as file:
@@ -60,19 +60,19 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def discard(path: Path) -> None:
-    """Remove a file if it is there and may be removed."""
+    """Remove a file if it exists and permissions allow it."""
     with suppress(OSError):
         path.unlink()
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write `path` whole or not at all. Raises FishtuiError."""
+    """Write `path` completely or not at all. Raises FishtuiError."""
     with replacing(path) as temporary:
         temporary.write_bytes(content)
 
 
 def write_text(path: Path, content: str) -> None:
-    """Write `path` as UTF-8, whole or not at all. Raises FishtuiError."""
+    """Write `path` as UTF-8, completely or not at all. Raises FishtuiError."""
     write_bytes(path, content.encode("utf-8"))
 
 
@@ -88,7 +88,7 @@ def read_if_present(path: Path) -> bytes | None:
 
 
 def regular(path: Path) -> os.stat_result:
-    """The status of a regular file. Raises OSError for anything else: opening a pipe would wait for its writer."""
+    """The status of a regular file. Raises OSError for others, such as a pipe, which blocks until it has a writer."""
     status = path.stat()
     if stat.S_ISDIR(status.st_mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
@@ -105,9 +105,9 @@ def hash_file(path: Path) -> str:
 
 @contextmanager
 def exclusive(path: Path, doing: str, wait: bool = False) -> Iterator[None]:
-    """Hold the lock file `path` while the body runs; it is released with the process, however that ends.
+    """Hold the lock file `path` while the body runs; the system releases it when the process ends.
 
-    If another process holds it, waits for that one, or unless `wait`, raises FishtuiError.
+    If another process holds it, `wait` for it, otherwise raise FishtuiError.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -119,6 +119,6 @@ def exclusive(path: Path, doing: str, wait: bool = False) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise FishtuiError(
-                f"another process is already {doing}", "Wait until it has ended, or stop it, and start again."
+                f"another process is already {doing}", "Wait until it ends, or stop it, and try again.", code="busy"
             ) from error
         yield

@@ -1,4 +1,4 @@
-"""A project folder and the paths in it. Reading one makes no folder."""
+"""A project folder and the paths in it. This module creates nothing on disk."""
 
 from __future__ import annotations
 
@@ -12,23 +12,25 @@ SETTINGS_FILE = "fishtui.toml"
 STATE_FOLDER = ".fishtui"
 
 
-def here() -> Path:
+def working_folder() -> Path:
     """The working folder. Raises MisuseError if it has been removed."""
     try:
         return Path.cwd()
     except FileNotFoundError as error:
-        raise MisuseError("the folder that you are in has been removed", "Go into another one.") from error
+        raise MisuseError(
+            "the working folder has been removed", "Change to another folder.", code="no-working-folder"
+        ) from error
 
 
 @dataclass(frozen=True)
 class Project:
-    """The folder that holds one voice: its settings, dataset, checkpoints, results and run records."""
+    """The folder of one voice: its settings, dataset, checkpoints, results and run records."""
 
     root: Path
 
     @classmethod
     def find(cls, start: Path | str) -> Project:
-        """The project that `start` lies in: its nearest parent with a settings file, else `start` itself."""
+        """Return the project of `start`: its nearest parent with a settings file, otherwise `start` itself."""
         start = Path(start).resolve()
         for folder in (start, *start.parents):
             if (folder / SETTINGS_FILE).is_file():
@@ -53,7 +55,7 @@ class Project:
 
     @property
     def interface_log(self) -> Path:
-        """What libraries print, and what nobody expected, while the interface has the screen."""
+        """Output of libraries and tracebacks while the terminal interface runs."""
         return self.state / "interface.log"
 
     @property
@@ -69,26 +71,26 @@ class Project:
         return self.root / "checkpoints"
 
     def lock(self, name: str) -> Path:
-        """The lock file that whoever does `name` in this project holds."""
+        """The lock file for the activity `name` in this project."""
         return self.state / "locks" / f"{name}.lock"
 
     def path(self, value: str | Path) -> Path:
-        """A path from the settings: relative ones start at the project's root."""
+        """The path of a setting; a relative one starts at the project's root."""
         return self.root / Path(value).expanduser()
 
     def shown(self, path: Path) -> str:
-        """`path` as a person would write it: relative to the project where it lies inside."""
+        """`path` relative to the project if it is inside, otherwise as given."""
         try:
             return str(path.resolve().relative_to(self.root))
         except ValueError:
             return str(path)
 
-    def told(self, text: str) -> str:
-        """`text` with the paths in it that lie inside as a person would write them: where there is little room."""
-        # Not in the middle of another path.
+    def shorten_paths(self, text: str) -> str:
+        """`text` with paths inside the project made relative to it."""
+        # The root may also occur in the middle of another path.
         return re.sub(rf"(?<![\w.~/-]){re.escape(str(self.root))}/", "", text)
 
 
 def merged_folder(base: Path, name: str) -> Path:
-    """Where what training `name` learnt is merged to by default: beside its base."""
+    """The default folder of the merged checkpoint of training `name`: next to its base."""
     return base.with_name(f"{base.name}-{name}-lora")

@@ -1,4 +1,4 @@
-"""Worker processes that prepare items ahead of their consumer, in order, and never outlive it."""
+"""Worker processes that compute items ahead of their consumer, in order, and end with it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Result = TypeVar("Result")
 
 
 def worker_count(setting: int) -> int:
-    """How many processes a `workers` setting stands for; 0 is one per core that this process may use."""
+    """The number of processes for a `workers` setting; 0 is one per core that this process may use."""
     return (
         setting or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else setting or os.cpu_count() or 1
     )
@@ -27,7 +27,7 @@ def worker_count(setting: int) -> int:
 
 @functools.cache
 def quiet_stderr() -> None:
-    """Send what libraries write to file descriptor 2 of this worker process to nowhere; for workers only."""
+    """Discard the output of libraries to file descriptor 2 in this worker process."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
 
@@ -36,12 +36,12 @@ def ordered_map(
     items: Iterable[Item],
     workers: int,
     ahead: int,
-    died: Callable[[Item], Result],
+    crashed: Callable[[Item], Result],
 ) -> Iterator[Result]:
-    """`function` of each item, in their order, computed by `workers` processes, at most `ahead` items early.
+    """Yield `function(item)` for each item, in order, computed by `workers` processes at most `ahead` items early.
 
-    `function` must be importable by name. An item that ends the process which works on it gives `died(item)`. The
-    workers end when this process does, even if it is killed.
+    `function` must be importable by name. If an item crashes its worker, the result is `crashed(item)`. The workers
+    end with this process, even if it is killed.
     """
     pool = _pool(workers)
     waiting: deque[tuple[Item, Future[Result]]] = deque()
@@ -60,7 +60,7 @@ def ordered_map(
         try:
             return future.result()
         except BrokenProcessPool:
-            return _alone(function, item, died)
+            return _alone(function, item, crashed)
 
     try:
         for item in items:
@@ -79,15 +79,15 @@ def chunked_map(
     size: int,
     workers: int,
     ahead: int,
-    died: Callable[[Item], Result],
+    crashed: Callable[[Item], Result],
 ) -> Iterator[Result]:
-    """As `ordered_map`, but `size` items are handed over at once, and `ahead` counts these chunks.
+    """Do the same as `ordered_map`, but submit `size` items at once; `ahead` counts these chunks.
 
-    Of a chunk that ends its process each item is tried by itself, to learn which one it was.
+    If a chunk crashes its worker, its items are tried one by one.
     """
     chunks = [items[start : start + size] for start in range(0, len(items), size)]
     workers = max(min(workers, len(chunks)), 1)
-    each, one_by_one = functools.partial(_each, function), functools.partial(_one_by_one, function, died)
+    each, one_by_one = functools.partial(_each, function), functools.partial(_one_by_one, function, crashed)
     for results in ordered_map(each, chunks, workers, ahead, one_by_one):
         yield from results
 
@@ -97,25 +97,25 @@ def _each(function: Callable[[Item], Result], items: Sequence[Item]) -> list[Res
 
 
 def _one_by_one(
-    function: Callable[[Item], Result], died: Callable[[Item], Result], items: Sequence[Item]
+    function: Callable[[Item], Result], crashed: Callable[[Item], Result], items: Sequence[Item]
 ) -> list[Result]:
-    return list(ordered_map(function, items, 1, 1, died))
+    return list(ordered_map(function, items, 1, 1, crashed))
 
 
-def _alone(function: Callable[[Item], Result], item: Item, died: Callable[[Item], Result]) -> Result:
-    """Work on an item whose pool broke, be it for its own sake or for another's."""
+def _alone(function: Callable[[Item], Result], item: Item, crashed: Callable[[Item], Result]) -> Result:
+    """Compute an item again after a crash of its pool, which another item may have caused."""
     with _pool(1) as pool:
         try:
             with _interrupts_held():
                 future = pool.submit(function, item)
             return future.result()
         except BrokenProcessPool:
-            return died(item)
+            return crashed(item)
 
 
 @contextmanager
 def _interrupts_held() -> Iterator[None]:
-    """Let no interrupt come while the body runs, nor ever to processes that it starts: they end with this one."""
+    """Block interrupts in the body, and for good in processes that it starts, since they end with this one."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -124,7 +124,7 @@ def _interrupts_held() -> Iterator[None]:
 
 
 def _pool(workers: int) -> ProcessPoolExecutor:
-    # A spawned worker shares no lock, thread or CUDA state with us.
+    # A spawned worker shares no lock, thread or CUDA state with this process.
     context = multiprocessing.get_context("spawn")
     return ProcessPoolExecutor(workers, mp_context=context, initializer=_end_with_parent)
 

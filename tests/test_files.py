@@ -6,12 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from fishtui.errors import FishtuiError
 from fishtui.files import exclusive, replacing, write_bytes
 from tests.expecting import failing
 
 
-def test_a_failed_write_leaves_what_was_there(tmp_path: Path) -> None:
+def test_a_failed_write_leaves_the_file_unchanged(tmp_path: Path) -> None:
     path = tmp_path / "a"
     write_bytes(path, b"old")
     with pytest.raises(ValueError, match="no"), replacing(path) as temporary:
@@ -21,23 +20,24 @@ def test_a_failed_write_leaves_what_was_there(tmp_path: Path) -> None:
     assert [each.name for each in tmp_path.iterdir()] == ["a"]
 
 
-def test_a_full_disk_is_said_in_words(tmp_path: Path) -> None:
+def test_a_full_disk_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "a"
     write_bytes(path, b"old")
-    with pytest.raises(FishtuiError, match="No space left") as caught, replacing(path) as temporary:
+    with failing("cannot-write") as caught, replacing(path) as temporary:
         temporary.symlink_to("/dev/full")
         temporary.write_bytes(b"new")
+    assert "No space left" in caught.value.problem
     assert "space" in caught.value.remedy
     assert path.read_bytes() == b"old"
 
 
-def test_a_folder_that_is_a_file_is_said_in_words(tmp_path: Path) -> None:
+def test_a_file_in_place_of_a_folder_is_reported(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"")
     with failing("cannot-write"):
         write_bytes(tmp_path / "a" / "b", b"")
 
 
-def test_one_holder_of_a_lock_at_a_time_and_none_after_kill(tmp_path: Path) -> None:
+def test_a_lock_has_one_holder_and_none_after_a_kill(tmp_path: Path) -> None:
     lock = tmp_path / "locks" / "x.lock"
     code = (
         "import sys, pathlib; from fishtui.files import exclusive\n"
@@ -46,7 +46,7 @@ def test_one_holder_of_a_lock_at_a_time_and_none_after_kill(tmp_path: Path) -> N
     holder = subprocess.Popen([sys.executable, "-c", code, str(lock)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert holder.stdout is not None
     assert holder.stdout.readline() == b"held\n"
-    with pytest.raises(FishtuiError, match="already packing"), exclusive(lock, "packing"):
+    with failing("busy"), exclusive(lock, "packing"):
         pass
     holder.kill()
     holder.communicate()

@@ -8,7 +8,7 @@ from fishtui.project import Project
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "expected"),
     [
         ("/data/checkpoints/tiny is not there", "checkpoints/tiny is not there"),
         ("/mnt/data/checkpoints/tiny is not there", "/mnt/data/checkpoints/tiny is not there"),
@@ -16,5 +16,5 @@ from fishtui.project import Project
         ("~/data/a", "~/data/a"),
     ],
 )
-def test_paths_in_a_text_are_told_as_seen_from_the_project_and_others_as_they_are(text: str, told: str) -> None:
-    assert Project(Path("/data")).told(text) == told
+def test_only_paths_inside_the_project_become_relative(text: str, expected: str) -> None:
+    assert Project(Path("/data")).shorten_paths(text) == expected

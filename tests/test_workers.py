@@ -37,17 +37,17 @@ def fail(number: int) -> int:
     raise ValueError(f"no {number}")
 
 
-def test_results_come_in_order_and_no_more_than_asked_for_are_begun() -> None:
-    begun = []
+def test_results_are_in_order_and_few_are_computed_early() -> None:
+    started = []
 
     def items():
         for number in range(20):
-            begun.append(number)
+            started.append(number)
             yield number
 
     results = ordered_map(double, items(), 2, 3, fail)
     assert next(results) == 0
-    assert len(begun) <= 5
+    assert len(started) <= 5
     assert list(results) == list(range(2, 40, 2))
 
 
@@ -66,16 +66,16 @@ def blame(number: int) -> int:
     return -number
 
 
-def test_an_item_that_ends_its_process_is_blamed_and_the_others_are_done() -> None:
+def test_only_the_item_that_crashes_its_worker_fails() -> None:
     assert list(ordered_map(exit_at_three, range(12), 2, 4, blame)) == [0, 1, 2, -3, *range(4, 12)]
 
 
-def test_of_a_chunk_that_ends_its_process_only_the_item_at_fault_is_blamed() -> None:
+def test_only_the_item_that_crashes_fails_in_a_chunk() -> None:
     assert list(chunked_map(exit_at_three, range(12), 5, 2, 4, blame)) == [0, 1, 2, -3, *range(4, 12)]
     assert list(chunked_map(double, [], 5, 2, 4, fail)) == []
 
 
-def test_workers_end_with_a_parent_that_is_killed() -> None:
+def test_workers_end_with_a_killed_parent() -> None:
     process = subprocess.Popen([sys.executable, "-c", HOST], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     lines = map(str.strip, process.stdout)

@@ -1,1 +1,1 @@
-"""Audio files in and out: probing, decoding, resampling, loudness."""
+"""Audio files: headers, decoding, encoding, resampling, loudness, measurements, pictures."""

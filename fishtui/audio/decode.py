@@ -1,4 +1,4 @@
-"""Decode audio files whole, and tell damage that libsndfile passes over."""
+"""Decode whole audio files, and detect damage that libsndfile ignores."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from fishtui.audio.probe import NOT_FINITE, AudioError, no_audio, opened, refuse_cut, unreadable
+from fishtui.audio.probe import NOT_FINITE, AudioError, no_samples, opened, refuse_truncated, unreadable
 from fishtui.files import regular
 
 SAMPLE_RATE = 44_100
@@ -37,9 +37,9 @@ class Audio:
 
 
 def read_audio(path: Path) -> Audio:
-    """Decode a file whole. The format is told from its content, whatever its name.
+    """Decode a whole file, ignoring its name.
 
-    Raises AudioError if the file is empty, cut short, no audio, or holds samples that are not finite.
+    Raises AudioError if the file is empty, truncated or not audio, or if samples are not finite.
     """
     try:
         regular(path)
@@ -50,27 +50,34 @@ def read_audio(path: Path) -> Audio:
 
 
 def decode(content: bytes) -> Audio:
-    """Decode the content of a file whole. Raises AudioError as `read_audio` does."""
-    refuse_cut(content[:8], len(content))
+    """Decode the content of a whole file. Raises AudioError as `read_audio` does."""
+    refuse_truncated(content[:8], len(content))
     with opened(io.BytesIO(content)) as file:
         promised = file.frames
         samples = _read(file)
         rate, kind, subtype = file.samplerate, file.format, file.subtype
     if len(samples) == 0:
-        raise no_audio()
+        raise no_samples()
     if len(samples) < promised:
         raise AudioError(
-            f"the file is cut short: {len(samples):,} of {promised:,} samples", "Copy it again from where it came."
+            f"the file is truncated: {len(samples):,} of {promised:,} samples",
+            "Copy it again from its source.",
+            code="truncated",
         )
     if not np.isfinite(samples).all():
-        raise AudioError("holds samples that are not finite", "Export it again from where it came.", NOT_FINITE)
+        raise AudioError(
+            "some samples are not finite numbers",
+            "Export it again from the program that made it.",
+            NOT_FINITE,
+            code="not-finite",
+        )
     return Audio(samples, rate, kind, subtype, hashlib.sha256(content).hexdigest())
 
 
 def _read(file: soundfile.SoundFile) -> np.ndarray:
     if file.seekable():
         return file.read(dtype="float32", always_2d=True)
-    # Some codecs, such as GSM, only read on.
+    # Some codecs, such as GSM, can only be read in sequence.
     blocks = [np.empty((0, file.channels), np.float32)]
     while len(block := file.read(BLOCK_FRAMES, dtype="float32", always_2d=True)):
         blocks.append(block)

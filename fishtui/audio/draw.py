@@ -1,4 +1,4 @@
-"""A recording as a picture: its extremes and its spectrum, column by column, whatever its length."""
+"""Draw a recording of any length: its extremes and its spectrum, column by column."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from fishtui.files import regular
 
 COLUMNS = 128
 BANDS = 16
-# Of the spectrum: in samples, and how many of them are taken from a column at most.
+# Of the spectrum: length in samples, and largest number per column.
 WINDOW = 1024
 MOST_WINDOWS = 8
-# In Hz: what lies outside tells little about speech. Bands are equally wide on the mel scale.
+# In Hz, the range of speech. Bands are equally wide on the mel scale.
 LOWEST, HIGHEST = 80.0, 10_000.0
-# What is shown of a spectrum lies between the loudest band and this far below it, in dB.
+# The range that is shown, in dB below the loudest band.
 RANGE_DB = 60.0
 
 
-def draw(path: Path, goes_on: Callable[[], bool] = lambda: True) -> Picture | None:
-    """Read a file in blocks, of which never more than one is in memory; None once `goes_on` says no.
+def draw(path: Path, is_wanted: Callable[[], bool] = lambda: True) -> Picture | None:
+    """Return the picture of a file, None as soon as `is_wanted` returns False. One block at a time is in memory.
 
-    Raises AudioError if it is no audio or can't be read.
+    Raises AudioError if the file is not audio or cannot be read.
     """
     low: list[float] = []
     high: list[float] = []
@@ -38,7 +38,7 @@ def draw(path: Path, goes_on: Callable[[], bool] = lambda: True) -> Picture | No
             spectrum = _Spectrum(rate)
             columns = max(min(COLUMNS, frames), 1)
             for column in range(columns):
-                if not goes_on():
+                if not is_wanted():
                     return None
                 wanted = (column + 1) * frames // columns - column * frames // columns
                 lowest, highest, total = 0.0, 0.0, np.zeros(BANDS)
@@ -62,14 +62,14 @@ def draw(path: Path, goes_on: Callable[[], bool] = lambda: True) -> Picture | No
 
 
 class _Spectrum:
-    """The power in each band of some samples."""
+    """The bands of a spectrum at one sample rate."""
 
     def __init__(self, rate: int) -> None:
         top = min(HIGHEST, rate / 2)
         mels = np.linspace(_mel(min(LOWEST, top / 2)), _mel(top), BANDS + 1)
         edges = 700 * (10 ** (mels / 2595) - 1)
         frequencies = np.fft.rfftfreq(WINDOW, 1 / rate)
-        # The nearest line of the spectrum, where a band is too narrow to hold one.
+        # A band too narrow to contain a line of the spectrum gets the nearest one.
         firsts = np.minimum(np.searchsorted(frequencies, edges[:-1]), len(frequencies) - 1)
         lasts = np.maximum(np.searchsorted(frequencies, edges[1:]), firsts + 1)
         lines = np.arange(len(frequencies))[:, None]
@@ -88,5 +88,5 @@ class _Spectrum:
 
 
 def _mel(hertz: float) -> float:
-    """O'Shaughnessy's formula for the mel scale."""
+    """Convert Hz to mel (O'Shaughnessy, 1987)."""
     return float(2595 * np.log10(1 + hertz / 700))

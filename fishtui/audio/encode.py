@@ -9,33 +9,36 @@ from typing import BinaryIO
 import numpy as np
 import soundfile
 
-from fishtui.errors import DataError, FishtuiError
+from fishtui.errors import DataError
 from fishtui.files import replacing
+from fishtui.wording import cannot_write
 
-# libsndfile's Vorbis encoder overruns its stack when it is given minutes of audio in one call.
+# libsndfile's Vorbis encoder overflows its stack on minutes of audio in one call.
 BLOCK_FRAMES = 65_536
 
 
 def write_audio(path: Path, samples: np.ndarray, rate: int, kind: str = "WAV", subtype: str = "PCM_16") -> None:
-    """Write float samples of shape (frames,) or (frames, channels), full scale 1.0, whole or not at all.
+    """Write float samples of shape (frames,) or (frames, channels), full scale 1.0.
 
-    Raises FishtuiError.
+    An existing file is replaced only if all could be written. Raises FishtuiError.
     """
-    # By handle: libsndfile knows no names that aren't UTF-8.
+    # By handle, since libsndfile only takes names that are UTF-8.
     with replacing(path) as temporary, temporary.open("w+b") as handle:
         try:
             _write(handle, samples, rate, kind, subtype)
         except (soundfile.LibsndfileError, ValueError) as error:
-            raise FishtuiError(f"{path} can't be written: {error}", "Check the folder and the free space.") from error
+            raise cannot_write(path, error) from error
 
 
 def encode_audio(samples: np.ndarray, rate: int, kind: str, subtype: str) -> bytes:
-    """The content of a file that `write_audio` would write. Raises DataError if the format can't hold the samples."""
+    """Return the content that `write_audio` writes. Raises DataError if the format does not support the samples."""
     content = io.BytesIO()
     try:
         _write(content, samples, rate, kind, subtype)
     except (soundfile.LibsndfileError, ValueError) as error:
-        raise DataError(f"can't be encoded as {kind}: {error}", "Convert it to wav or flac.") from error
+        raise DataError(
+            f"cannot encode as {kind}: {error}", "Convert it to wav or flac.", code="cannot-encode"
+        ) from error
     return content.getvalue()
 
 

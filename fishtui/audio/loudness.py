@@ -1,4 +1,4 @@
-"""Loudness after ITU-R BS.1770, and the gain to a target."""
+"""Loudness according to ITU-R BS.1770, and the gain to a target."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ GATING_BLOCK = 0.4
 
 @dataclass(frozen=True)
 class Gain:
-    """A linear factor, and whether the peak limit kept it from reaching the target loudness."""
+    """A linear factor; `limited` if the peak limit keeps it below the target loudness."""
 
     factor: float
     limited: bool
 
 
 def integrated_loudness(samples: np.ndarray, rate: int) -> float:
-    """Integrated loudness in LUFS of float samples (frames, channels); −inf for silence.
+    """Integrated loudness in LUFS of float samples of shape (frames, channels); −inf for silence.
 
-    A clip below 0.4 s, too short for a gating block, is measured as one block over its whole length.
+    A clip shorter than a gating block of 0.4 s is measured as one block.
     """
     from pyloudnorm import Meter
 
-    # The least that the meter's own rounding of block boundaries leaves in the clip.
+    # The largest block that stays inside the clip after the meter rounds its boundaries.
     block = min(GATING_BLOCK, (len(samples) - 1) / rate)
     if block <= 0:
         return -math.inf
@@ -34,7 +34,7 @@ def integrated_loudness(samples: np.ndarray, rate: int) -> float:
 
 
 def gain_to(loudness: float, samples: np.ndarray, target: float, peak: float) -> Gain:
-    """The gain from `loudness` to `target` LUFS that keeps every sample at or below `peak` dBFS."""
+    """Return the gain from `loudness` to `target` LUFS that keeps every sample at or below `peak` dBFS."""
     wanted = 10 ** ((target - loudness) / 20)
     highest = float(np.abs(samples).max())
     allowed = 10 ** (peak / 20) / highest

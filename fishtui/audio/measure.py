@@ -1,4 +1,4 @@
-"""What a clip sounds like, in numbers: level, silence, noise, bandwidth, clipping."""
+"""Measure the sound of a clip: level, silence, noise, bandwidth, clipping."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from fishtui.codehash import code_hash
 CODE = ("audio/measure.py", "audio/decode.py", "audio/loudness.py", "audio/probe.py")
 
 FRAME_S = 0.02
-# Shorter silence belongs to the speech around it (a stop consonant), and a shorter sound to the silence (a click).
+# Shorter silence is part of the speech around it (a stop consonant), and a shorter sound part of silence (a click).
 LEAST_SILENCE_S = 0.1
 LEAST_SOUND_S = 0.06
-# Nothing quieter than this is speech: the absolute gate of ITU-R BS.1770.
+# Speech is louder than this: the absolute gate of ITU-R BS.1770.
 FLOOR_DB = -70.0
-# Between exact silence, dithered or not, and the noise of any microphone.
+# Above exact silence, dithered or not, and below the noise of any microphone.
 DIGITAL_SILENCE_DB = -90.0
-# A frame is silence this far below the clip's loud frames; where noise fills the pauses, this far above the noise,
-# but for quiet speech that is mistaken for it.
+# A frame is silence if it is this far below the clip's loud frames; if noise fills the pauses, up to this far above the
+# noise. The last limit keeps quiet speech from counting as noise.
 SILENCE_DB = -40.0
 ABOVE_NOISE_DB = 6.0
 QUIET_SPEECH_DB = -20.0
-# The frames that noise is measured in, and the least length of sound to have such.
+# The share of frames that noise is measured in, and the shortest sound that has enough of them.
 QUIETEST = 0.05
 LEAST_FOR_NOISE_S = 1.0
 
 HIGH_BAND_HZ = 8_000
-# Below this rate too little lies between 8 kHz and the filter at the end of the band.
+# A lower rate leaves too little between 8 kHz and the filter at the end of the band.
 LEAST_RATE_FOR_BAND = 20_000
 BAND_WINDOW = 1024
 BAND_FRAMES = 64
@@ -44,62 +44,62 @@ FULL_SCALE = 0.9997
 # Two steps of 16 bits: dither on a flat top.
 FLAT = 2 / 32_768
 LEAST_RUN = 3
-# A waveform cut below full scale, then scaled: it has several flat tops at its very extreme, which is not quiet.
+# A waveform that was clipped, then scaled down, has several flat tops at its extreme, which is not quiet.
 LEAST_RUNS_BELOW_FULL_SCALE = 3
 LEAST_EXTREME = 0.1
-# Steps so coarse that any loud peak is flat.
+# Formats with steps so coarse that every loud peak is flat.
 COARSE = frozenset({"PCM_S8", "PCM_U8", "ULAW", "ALAW"})
-# BS.1770 weighs no more channels than these.
+# BS.1770 has weights for this many channels.
 MOST_CHANNELS = 5
 
 
 def version() -> int:
-    """Return a number that changes with the code: measurements of another version have to be made again."""
+    """Return a number that changes with the code; measurements of another version are outdated."""
     return int(code_hash(*CODE)[:15], 16)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measurements:
-    """What decoding a clip has told. Only finite numbers: None stands for what there is no such thing of.
+    """The measurements of a clip; all numbers are finite, and None if they do not apply.
 
-    `fault` is the code of the check that says why the clip can't be decoded, `problem` the words for it; all else
-    then stands at its default. Levels, silence, noise and bandwidth are those of the mean of the channels.
+    If the clip cannot be decoded, `fault` is the code of the check that reports it, `problem` the reason, and all
+    other values are the defaults. Levels, silence, noise and bandwidth are those of the mean of the channels.
     """
 
     fault: str = ""
     problem: str = ""
-    # SHA-256 of samples, rate and channels: equal for a wav file and the flac file made from it.
+    # SHA-256 of samples, rate and channels: equal for a wav file and a flac file made from it.
     sound_hash: str = ""
     seconds: float = 0.0
-    # Integrated, in LUFS; None if nothing passes the gate.
+    # Integrated, in LUFS; None if every block is below the gate.
     loudness: float | None = None
     # Highest sample of any channel, in dBFS; None for digital silence.
     peak: float | None = None
     # Root mean square of the loudest 20 ms, in dBFS; None for digital silence.
     level: float | None = None
-    # Runs of at least 3 samples at full scale, or at the clip's own extreme if there are several such; their samples.
+    # Runs of at least 3 samples at full scale, or at the clip's own extreme if there are several runs; their samples.
     clipped_runs: int = 0
     clipped_samples: int = 0
     # Constant part, as a share of full scale.
     dc: float = 0.0
-    # Seconds of silence at the ends, the longest inside, and seconds of all that isn't silence.
+    # Seconds of silence at the beginning, at the end, the longest inside, and seconds of sound.
     lead: float = 0.0
     trail: float = 0.0
     gap: float = 0.0
     speech: float = 0.0
-    # Of what is loud over the quietest twentieth that isn't digital silence, in dB: with pauses the ratio of signal to
-    # noise, without pauses less than it. None below a second of sound.
+    # Loud frames relative to the quietest twentieth that is not digital silence, in dB: the signal-to-noise ratio if
+    # there are pauses, otherwise less. None for less than a second of sound.
     snr: float | None = None
-    # Energy above 8 kHz relative to that below, in dB; None if the rate leaves no room for it.
+    # Energy above 8 kHz relative to the energy below, in dB; None if the sample rate is too low.
     band: float | None = None
-    # The furthest that a channel is from the mean of all, as a share of the loudest: 0 for mono, 1 for opposite ones.
+    # Largest difference of a channel from the mean, relative to the loudest: 0 for mono, 1 for opposite channels.
     channel_difference: float = 0.0
 
 
 def measure_file(path: Path) -> tuple[str, Measurements]:
-    """The SHA-256 of a file's content, and its measurements; of a bad file they name the fault.
+    """Return the SHA-256 of a file's content, and its measurements, which name the fault of a bad file.
 
-    The hash is empty if the fault isn't the content's: the file can't be read, or memory is too small.
+    The hash is empty if the fault is not in the content: the file cannot be read, or memory is too small.
     """
     try:
         content = path.read_bytes()
@@ -117,11 +117,11 @@ def measure_file(path: Path) -> tuple[str, Measurements]:
 
 
 def measure(audio: Audio) -> Measurements:
-    """Everything about a decoded clip."""
+    """Measure a decoded clip."""
     samples, mono = audio.samples, audio.mono()
     powers, means = _frames(mono, audio.rate)
     silence = _silence(powers)
-    # What is left over at the end is shared among the frames.
+    # The remainder at the end is distributed over the frames.
     lead, trail, gap, speech = (count * audio.seconds / len(powers) for count in _stretches(silence))
     clipped_runs, clipped_samples = _clipping(audio)
     loudness = integrated_loudness(samples if samples.shape[1] <= MOST_CHANNELS else mono[:, None], audio.rate)
@@ -133,7 +133,7 @@ def measure(audio: Audio) -> Measurements:
         level=_decibels(float(powers.max())),
         clipped_runs=clipped_runs,
         clipped_samples=clipped_samples,
-        # The median keeps a thump in a short clip from passing for an offset.
+        # The median keeps a thump in a short clip from counting as an offset.
         dc=float(np.median(means)),
         lead=lead,
         trail=trail,
@@ -152,7 +152,7 @@ def _sound_hash(audio: Audio) -> str:
 
 
 def _frames(mono: np.ndarray, rate: int) -> tuple[np.ndarray, np.ndarray]:
-    """Variance and mean of each 20 ms, float64 of shape (frames,): the variance is the power less any offset."""
+    """Variance (the power without any offset) and mean of each 20 ms, float64 of shape (frames,)."""
     size = max(1, round(FRAME_S * rate))
     count = len(mono) // size
     frames = mono[: count * size].reshape(count, size) if count else mono[None]
@@ -162,7 +162,7 @@ def _frames(mono: np.ndarray, rate: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _silence(powers: np.ndarray) -> np.ndarray:
-    """Which frames are silence, by the clip's own levels: bool of shape (frames,)."""
+    """True for frames of silence, relative to the clip's own levels: bool of shape (frames,)."""
     loud = _loud(powers)
     quiet = _quietest(powers)
     threshold = max(
@@ -175,14 +175,14 @@ def _silence(powers: np.ndarray) -> np.ndarray:
 
 
 def _loud(powers: np.ndarray) -> float:
-    """The power that half of the clip's energy lies above: that of vowels, however long the pauses."""
+    """The power above which half of the clip's energy is: the level of vowels, independent of the pauses."""
     falling = np.sort(powers)[::-1]
     energy = np.cumsum(falling)
     return float(falling[np.searchsorted(energy, energy[-1] / 2)])
 
 
 def _quietest(powers: np.ndarray) -> float:
-    """Mean power of the quietest frames that are not digital silence; 0.0 if there are none."""
+    """Mean power of the quietest frames that are not digital silence; 0.0 if all are."""
     live = np.sort(powers[powers > _power(DIGITAL_SILENCE_DB)])
     return float(live[: math.ceil(QUIETEST * len(live))].mean()) if len(live) else 0.0
 
@@ -201,7 +201,7 @@ def _runs(flags: np.ndarray) -> np.ndarray:
 
 
 def _stretches(silence: np.ndarray) -> tuple[int, int, int, int]:
-    """Frames of silence before, after, and at most inside the sound, and of the sound; no sound is all before."""
+    """Frames of silence before the sound, after it, longest inside it, and frames of sound; all before if silent."""
     sounds = _runs(~silence)
     if not len(sounds):
         return len(silence), 0, 0, 0
@@ -220,7 +220,7 @@ def _snr(powers: np.ndarray) -> float | None:
         return None
     noise = _quietest(live)
     signal = float(live[live > _loud(live) * _power(SILENCE_DB)].mean()) - noise
-    # Frames of equal power are all noise, or all signal: nothing tells which.
+    # Frames of equal power are all noise or all signal, which cannot be distinguished.
     return _decibels(signal / noise) if signal > 0 else 0.0
 
 
@@ -231,7 +231,7 @@ def _band(mono: np.ndarray, rate: int) -> float | None:
     windows = mono[: count * BAND_WINDOW].reshape(count, BAND_WINDOW)[:: math.ceil(count / BAND_FRAMES)]
     spectra = np.fft.rfft(windows * np.hanning(BAND_WINDOW).astype(np.float32))
     energy = np.einsum("wf,wf->f", spectra, spectra.conj()).real.astype(np.float64)
-    # The lowest lines hold an offset, not sound.
+    # The lowest lines contain an offset, not sound.
     first, split = math.ceil(50 * BAND_WINDOW / rate), math.ceil(HIGH_BAND_HZ * BAND_WINDOW / rate)
     below, above = float(energy[first:split].sum()), float(energy[split:].sum())
     if below <= 0 or above <= 0:

@@ -1,4 +1,4 @@
-"""What a recording looks like; apart from what makes it, which needs numpy."""
+"""The picture of a recording; separate from `draw`, which needs numpy."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Picture:
-    """`low` and `high`: extremes of each column, within ±1 of full scale; `bands`: of each column, from the deepest
-    band up, its strength from 0 (at least 60 dB below the loudest) to 1."""
+    """Extremes and spectrum of a recording, column by column.
+
+    `low` and `high` are the extremes of each column, within ±1 of full scale. `bands` are the strengths of each
+    column's bands, lowest frequency first, from 0 (at least 60 dB below the loudest) to 1.
+    """
 
     seconds: float
     low: tuple[float, ...]

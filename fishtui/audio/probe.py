@@ -1,4 +1,4 @@
-"""What an audio file's header says, and the faults that probing and decoding have in common."""
+"""The headers of audio files, and the errors that probing and decoding share."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ UNREADABLE = "unreadable"
 EMPTY = "empty-audio"
 NOT_FINITE = "not-finite"
 
-# The length that libsndfile gives a file that doesn't say it, such as flac from a pipe, and then can't read to its end.
+# The length that libsndfile reports if the header has none, as in flac from a pipe; it cannot read such a file whole.
 _UNKNOWN_FRAMES = 2**63 - 1
 _STREAMED_SIZES = (0, 0xFFFFFFFF)
 _EXTENSIONS = {
@@ -35,16 +35,16 @@ _EXTENSIONS = {
 
 
 class AudioError(DataError):
-    """Audio that can't be used as it is; `fault` is the code of the check that names it."""
+    """Audio that cannot be used; `fault` is the code of the check that reports it."""
 
-    def __init__(self, problem: str, remedy: str = "", fault: str = UNREADABLE) -> None:
-        super().__init__(problem, remedy)
+    def __init__(self, problem: str, remedy: str = "", fault: str = UNREADABLE, *, code: str) -> None:
+        super().__init__(problem, remedy, code=code)
         self.fault = fault
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What a file is by its content: format and subtype as libsndfile names them, rate in Hz, length in frames."""
+    """Properties of an audio file: format and subtype in libsndfile's terms, rate in Hz, length in frames."""
 
     format: str
     subtype: str
@@ -58,17 +58,17 @@ class Header:
 
     @property
     def extensions(self) -> tuple[str, ...]:
-        """What a file of this format may be called, the usual ending first; () if no clip may hold the format."""
+        """The extensions of this format, the usual one first; () if clips cannot have this format."""
         if (self.format, self.subtype) == ("OGG", "OPUS"):
             return (".opus", ".ogg")
         return _EXTENSIONS.get(self.format, ())
 
 
 def probe(path: Path) -> Header:
-    """The header of a file, told from its content, whatever its name. Raises AudioError as `probe_open` does."""
+    """Read the header of a file, ignoring its name. Raises AudioError as `probe_open` does."""
     try:
         regular(path)
-        # By handle: libsndfile knows no names that aren't UTF-8.
+        # By handle, since libsndfile only takes names that are UTF-8.
         with path.open("rb", buffering=0) as handle:
             return probe_open(handle)
     except OSError as error:
@@ -76,22 +76,22 @@ def probe(path: Path) -> Header:
 
 
 def probe_open(handle: FileIO) -> Header:
-    """The header of an open, unbuffered file.
+    """Read the header of an open, unbuffered file.
 
-    Raises AudioError if it is empty, is no audio, doesn't say its length, or is a wav file that was cut short.
+    Raises AudioError if the file is empty, not audio, of unknown length, or a truncated wav file.
     """
     handle.seek(0)
-    refuse_cut(handle.read(8), os.fstat(handle.fileno()).st_size)
+    refuse_truncated(handle.read(8), os.fstat(handle.fileno()).st_size)
     handle.seek(0)
     with opened(handle.fileno()) as file:
         header = Header(file.format, file.subtype, file.samplerate, file.channels, file.frames)
     if not header.frames:
-        raise no_audio()
+        raise no_samples()
     return header
 
 
 def probe_seconds(path: Path) -> float:
-    """A file's length in seconds by its header; 0.0 if that can't be read (decoding says why)."""
+    """A file's length in seconds by its header; 0.0 if the header cannot be read, which decoding reports."""
     try:
         return probe(path).seconds
     except AudioError:
@@ -100,42 +100,46 @@ def probe_seconds(path: Path) -> float:
 
 @contextmanager
 def opened(source: int | BinaryIO) -> Iterator[soundfile.SoundFile]:
-    """A file descriptor or binary file, open as audio.
+    """Open a file descriptor or binary file as audio.
 
-    Raises AudioError if it is none or doesn't say its length, and when reading in the body finds it damaged.
+    Raises AudioError if it is not audio, of unknown length, or if the body finds it damaged while reading.
     """
     try:
         with soundfile.SoundFile(source, closefd=False) as file:
             if file.frames == _UNKNOWN_FRAMES:
-                raise AudioError("the file doesn't say how long it is", "Convert it anew, to a file and not a pipe.")
+                raise AudioError(
+                    "the header has no length", "Convert it again, to a file and not a pipe.", code="unknown-length"
+                )
             yield file
     except (soundfile.LibsndfileError, RuntimeError) as error:
         raise AudioError(
-            "not audio that can be read, or damaged", "Listen to it, and convert it to wav or flac."
+            "not audio, or damaged", "Listen to it, and convert it to wav or flac.", code="not-audio"
         ) from error
 
 
-def refuse_cut(beginning: bytes, size: int) -> None:
-    """Raise AudioError if a file of `size` bytes with these first 8 is empty, or a wav file that says it is longer.
+def refuse_truncated(beginning: bytes, size: int) -> None:
+    """Raise AudioError if a file of `size` bytes with these first 8 is empty, or a wav file with a longer header size.
 
-    A wav file whose writer never knew its size says nothing.
+    The header of a wav file has no size if its writer could not seek.
     """
     if not size:
-        raise AudioError("the file is empty", "Record it again or remove it.", EMPTY)
+        raise AudioError("the file is empty", "Record it again or remove it.", EMPTY, code="empty-file")
     if beginning[:4] != b"RIFF" or len(beginning) < 8:
         return
     (promised,) = struct.unpack("<I", beginning[4:8])
     if promised not in _STREAMED_SIZES and promised + 8 > size + 1:
-        raise AudioError("the file is cut short", "Copy it again from where it came.")
+        raise AudioError("the file is truncated", "Copy it again from its source.", code="truncated")
 
 
 def unreadable(error: OSError) -> AudioError:
-    """The fault of a file that the operating system doesn't give."""
+    """The error for a file that the operating system cannot read."""
     return AudioError(
-        f"cannot read: {reason_of(error)}", "Check that the file exists and that you have permission to read it."
+        f"cannot read: {reason_of(error)}",
+        "Check that the file exists and that you have permission to read it.",
+        code="cannot-read",
     )
 
 
-def no_audio() -> AudioError:
-    """The fault of a file with a header and nothing else."""
-    return AudioError("there is no audio in the file", "Record it again or remove it.", EMPTY)
+def no_samples() -> AudioError:
+    """The error for a file with a header and no samples."""
+    return AudioError("the file contains no audio", "Record it again or remove it.", EMPTY, code="no-samples")

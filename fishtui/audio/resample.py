@@ -11,7 +11,7 @@ from fishtui.errors import loading
 
 Filter = Literal["best", "published"]
 
-# The "kaiser best" filter of resampy and torchaudio's documentation: stop-band below -103 dBFS here.
+# The "kaiser best" filter of resampy, as in torchaudio's documentation; its stop band is below -103 dBFS.
 KAISER_BEST = {
     "resampling_method": "sinc_interp_kaiser",
     "lowpass_filter_width": 64,
@@ -21,10 +21,10 @@ KAISER_BEST = {
 
 
 def resample(samples: np.ndarray, rate: int, target: int, filter: Filter = "best") -> np.ndarray:
-    """Mono float32 samples of shape (frames,) at `rate` Hz, at `target` Hz.
+    """Convert mono float32 samples of shape (frames,) from `rate` to `target` Hz.
 
-    The `published` filter is torchaudio's default, the one that published codes were made with. Raises FishtuiError
-    if torchaudio and torch don't belong together.
+    The `published` filter is torchaudio's default, which the published codes were made with. Raises FishtuiError if
+    torchaudio cannot be loaded.
     """
     if rate == target:
         return samples

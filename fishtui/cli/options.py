@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
-from fishtui.project import Project, here
+from fishtui.project import Project, working_folder
 
 if TYPE_CHECKING:
     from fishtui.catalog.store import Catalog
@@ -201,7 +201,7 @@ def shared(dry_run: bool = True, stage: bool = False) -> Callable[[Command], Com
             **options: Any,
         ) -> Any:
             # An absolute path is as good where there is no "here".
-            around = project if project and project.is_absolute() else here()
+            around = project if project and project.is_absolute() else working_folder()
             found = Project((around / project).resolve()) if project else Project.find(around)
             settings = [f"{name}={_typed(value)}" for name, value in _take_settings(options)]
             typed = click.get_current_context().obj

@@ -1,4 +1,4 @@
-"""Speech-like recordings from text, with numpy alone: two voices, and some clips with faults to find."""
+"""Synthesize speech-like recordings with numpy: two voices, and some clips with faults to find."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ FORMANTS = {"a": (730, 1090), "e": (530, 1840), "i": (270, 2290), "o": (570, 840
 THIRD_FORMANT = 2500
 BANDWIDTH = 90.0
 LETTER_SECONDS = 0.06
-# What a quiet room leaves in the pauses, as a share of full scale.
+# The noise of a quiet room in the pauses, as a share of full scale.
 ROOM_NOISE = 0.0005
 
 
 @dataclass(frozen=True)
-class Voice:
-    """A speaker: pitch in Hz, the factor on its formants, its recordings' sample rate and peak level."""
+class DemoVoice:
+    """A speaker: pitch in Hz, factor for the formants, sample rate in Hz and peak level of the recordings."""
 
     name: str
     pitch: float
@@ -44,11 +44,11 @@ class Voice:
     peak: float
 
 
-VOICES = (Voice("anna", 190.0, 1.15, 44_100, 0.30), Voice("bert", 105.0, 0.95, 22_050, 0.55))
+VOICES = (DemoVoice("anna", 190.0, 1.15, 44_100, 0.30), DemoVoice("bert", 105.0, 0.95, 22_050, 0.55))
 
 
-def speak(voice: Voice, text: str) -> np.ndarray:
-    """Float32 samples at the voice's rate: vowels as formant-shaped harmonics, consonants as noise."""
+def speak(voice: DemoVoice, text: str) -> np.ndarray:
+    """Return float32 samples at the voice's rate: vowels as formant-shaped harmonics, consonants as noise."""
     random = np.random.default_rng([ord(letter) for letter in voice.name + text])
     length = int(LETTER_SECONDS * voice.rate)
     ramp = np.minimum(1.0, np.arange(length) / (0.01 * voice.rate))
@@ -70,7 +70,7 @@ def speak(voice: Voice, text: str) -> np.ndarray:
     return (samples + ROOM_NOISE * random.standard_normal(len(samples))).astype(np.float32)
 
 
-def _vowel(voice: Voice, letter: str, pitch: float, times: np.ndarray) -> np.ndarray:
+def _vowel(voice: DemoVoice, letter: str, pitch: float, times: np.ndarray) -> np.ndarray:
     harmonics = np.arange(1, int(4000 / pitch))
     centres = voice.formants * np.array([*FORMANTS[letter], THIRD_FORMANT])
     distances = (harmonics[:, None] * pitch - centres) / BANDWIDTH
@@ -79,10 +79,10 @@ def _vowel(voice: Voice, letter: str, pitch: float, times: np.ndarray) -> np.nda
 
 
 def write_recordings(folder: Path) -> int:
-    """Write 24 clips of two voices into `folder`, five of them at fault; returns how many.
+    """Write 24 clips of two voices into `folder`, five of them faulty; return the number of clips.
 
-    The faults: a recording cut short, a silent one, an empty transcript, a transcript that is missing, and one clip
-    so loud in one place that its peak keeps it below the target loudness.
+    The faults: a truncated recording, a silent one, an empty transcript, a missing transcript, and a clip with a
+    click whose peak keeps it below the target loudness.
     """
     for voice in VOICES:
         for number, text in enumerate(SENTENCES):

@@ -36,7 +36,7 @@ def read_json_lines(path: Path, columns: Columns) -> Clips:
 
 
 def _object(line: str) -> dict[str, Any] | str:
-    """The object on a line, or the reason why there is none."""
+    """The object on a line, or the reason why it has none."""
     try:
         content = json.loads(line)
     except RecursionError:

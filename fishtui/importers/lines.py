@@ -63,7 +63,7 @@ def _decode(number: int, content: bytes) -> TableLine:
 
 
 def first_line(path: Path) -> str:
-    """The first line that is not blank, without its end; empty if there is none. Raises DataError if it is faulty."""
+    """The first line that is not blank, without its end; empty if all are. Raises DataError if it is faulty."""
     for line in read_lines(path):
         if line.fault:
             raise DataError(

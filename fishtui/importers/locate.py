@@ -13,7 +13,7 @@ from fishtui.wording import shortened
 
 # Folders with the audio of a table, relative to the table.
 AUDIO_FOLDERS = ("", "wavs", "clips", "audio")
-# Of several recordings with one name, the first of these formats is used.
+# If several recordings have one name, the first of these formats is used.
 PREFERRED = (".wav", ".flac", ".ogg", ".opus", ".mp3")
 # Longest path in an error, in characters.
 LONGEST_SHOWN = 120

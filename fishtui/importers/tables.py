@@ -52,7 +52,7 @@ def is_common_voice(line: str, columns: Columns) -> bool:
 def read_table(path: Path, columns: Columns) -> Clips:
     """Yield the clips of a table whose first line names its columns: as in `columns`, otherwise by `KNOWN` names.
 
-    Raises DataError; MisuseError if there is no column for audio or text.
+    Raises DataError; MisuseError if it has no column for audio or text.
     """
     line = first_line(path)
     delimiter = _delimiter(line, columns)

@@ -66,7 +66,7 @@ def result(run: Run, blocker: str | None = None) -> str:
     if blocker:
         return f"waits for {blocker}"
     if run.record.error:
-        return Project(run.folder.parents[2]).told(run.record.error.splitlines()[0])
+        return Project(run.folder.parents[2]).shorten_paths(run.record.error.splitlines()[0])
     if ledger := run.record.ledger:
         failed = f", {len(ledger['failed']):,} failed" if ledger["failed"] else ""
         return f"{ledger['done']:,} of {ledger['total']:,} {ledger['unit']}{failed}"

@@ -52,7 +52,7 @@ def read_manifest(folder: Path) -> list[ManifestEntry]:
 
 
 def shard_paths(folder: Path) -> list[Path]:
-    """Return the shards of a folder, in order. Raises DataError if there are none, or two packings are mixed."""
+    """Return the shards of a folder, in order. Raises DataError if it has none, or those of two packings."""
     if (folder / MARKER).exists():
         raise DataError(
             f"{folder}: the packing is not complete", "Run `fishtui pack` again.", code="incomplete-packing"

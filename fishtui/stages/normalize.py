@@ -1,4 +1,4 @@
-"""normalize: the whole dataset at one loudness, into another folder."""
+"""normalize: copies of all clips at one loudness, in another folder."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from fishtui.settings import NormalizeSettings
 from fishtui.stages.excluded import find_recordings
 from fishtui.wording import reason_of
 from fishtui.workers import ordered_map, worker_count
+
+CLEANED = "Name the folder of a dataset: --clean empties it."
 
 
 @dataclass(frozen=True)
@@ -45,11 +47,11 @@ def normalize(
     clean: bool,
     dry_run: bool = False,
 ) -> Ledger:
-    """Write every clip of `source` to `target` at the target loudness, transcripts and folders alike.
+    """Write every clip of `source` to `target` at the target loudness, with transcripts, in the same folders.
 
-    Format and sample rate stay; `source` is only read. A transcript in `target` that differs stays, since it may have
-    been corrected there. `clean` empties `target` first. Raises MisuseError if the
-    two folders overlap, or emptying `target` would take more than a dataset.
+    Format and sample rate stay the same; `source` is only read. A different transcript in `target` is kept, since it
+    may be a correction. `clean` empties `target` first. Raises MisuseError if the two folders overlap, or `target`
+    has more in it than a dataset.
     """
     _refuse_overlap(source, target)
     ledger = Ledger()
@@ -66,7 +68,7 @@ def normalize(
     workers = worker_count(settings.workers)
     limited, seconds = 0, 0.0
     for number, (task, outcome) in enumerate(
-        zip(tasks, ordered_map(_normalize_clip, tasks, workers, 4 * workers, _died), strict=True)
+        zip(tasks, ordered_map(_normalize_clip, tasks, workers, 4 * workers, _crashed), strict=True)
     ):
         if outcome.problem:
             ledger.fail(task.clip.name, outcome.problem)
@@ -80,7 +82,7 @@ def normalize(
             )
         if outcome.kept_text:
             reporter.warning(
-                f"{target} has another transcript than {source}: it stays (--clean takes all anew)", task.clip.name
+                f"kept the transcript in {target}, which differs from {source} (--clean replaces it)", task.clip.name
             )
         reporter.progress(number + 1, len(tasks))
     ledger.counts = {"limited": limited, "seconds": round(seconds, 3)}
@@ -97,9 +99,9 @@ def _normalize_clip(task: _Task) -> _Outcome:
         audio = read_audio(task.source)
         loudness = integrated_loudness(audio.samples, audio.rate)
         if not math.isfinite(loudness):
-            return _Outcome("silent: it has no loudness to bring to the target")
+            return _Outcome("silent: it has no loudness")
         gain = gain_to(loudness, audio.samples, task.settings.loudness, task.settings.peak)
-        # The transcript goes first: a clip in the target always has what belongs to it.
+        # The transcript is written first, so that a clip in the target always has one.
         kept = False
         if task.clip.has_text:
             kept = not _carry(task.clip.transcript, task.target.with_name(task.clip.transcript.name))
@@ -107,16 +109,16 @@ def _normalize_clip(task: _Task) -> _Outcome:
     except FishtuiError as error:
         return _Outcome(error.problem)
     except (MemoryError, RuntimeError, ValueError) as error:
-        return _Outcome(f"can't be measured or written: {error or type(error).__name__}")
+        return _Outcome(f"cannot measure or write: {reason_of(error)}")
     return _Outcome(limited=gain.limited, kept_text=kept, seconds=audio.seconds)
 
 
-def _died(task: _Task) -> _Outcome:
-    return _Outcome("decoding it ended the process that did: it is damaged, or memory ran out")
+def _crashed(task: _Task) -> _Outcome:
+    return _Outcome("the worker process crashed: the file is damaged, or memory ran out")
 
 
 def _carry(source: Path, target: Path) -> bool:
-    """Bring a transcript along; False if the target has another one, which may be a correction and stays."""
+    """Copy a transcript; return False if the target has a different one, which is kept."""
     from fishtui.files import regular, write_bytes
 
     try:
@@ -126,7 +128,11 @@ def _carry(source: Path, target: Path) -> bool:
             regular(target)
             return target.read_bytes() == content
     except OSError as error:
-        raise DataError(f"cannot read the transcript: {reason_of(error)}", code="cannot-read") from error
+        raise DataError(
+            f"cannot read the transcript: {reason_of(error)}",
+            f"Check the permissions of {source.name}.",
+            code="cannot-read",
+        ) from error
     write_bytes(target, content)
     return True
 
@@ -135,35 +141,37 @@ def _refuse_overlap(source: Path, target: Path) -> None:
     source, target = source.resolve(), target.resolve()
     if source == target or source in target.parents or target in source.parents:
         raise MisuseError(
-            f"{source} and {target} overlap",
-            "Give two folders of which neither lies in the other, such as data-raw and data.",
+            f"{source}: overlaps with {target}",
+            "Name two folders, neither inside the other, such as data-raw and data.",
+            code="overlap",
         )
 
 
 def _refuse_links(source: Path, target: Path, recordings: list[Path]) -> None:
-    """Raise MisuseError if links make a recording lie in the target, or the target's folder in the source."""
-    # Not `resolve`, which breaks off at links that lead in a circle: decoding tells those.
+    """Raise MisuseError if, through links, a recording is in the target or a target folder in the source."""
+    # `resolve` fails on circular links, which decoding reports.
     originals = {Path(os.path.realpath(path)) for path in recordings}
     kept, emptied = Path(os.path.realpath(source)), Path(os.path.realpath(target))
     for path in recordings:
         landing = Path(os.path.realpath((target / path.relative_to(source)).parent), path.name)
         if emptied in Path(os.path.realpath(path)).parents or landing in originals or kept in landing.parents:
             raise MisuseError(
-                f"links make {source} and {target} overlap at {path}",
-                "Give a target that shares no folder with the source.",
+                f"{path}: {source} and {target} overlap through links",
+                "Name a target that shares no folder with the source.",
+                code="linked-overlap",
             )
 
 
 def _refuse_emptying(target: Path, project: Project) -> None:
-    """Raise MisuseError if `target` holds more than a dataset."""
+    """Raise MisuseError if `target` has more in it than a dataset."""
     resolved = target.resolve()
     if resolved == project.root or resolved in project.root.parents or (resolved / "fishtui.toml").exists():
-        raise MisuseError(f"{target} is a whole project", "Only a dataset's own folder is emptied by --clean.")
+        raise MisuseError(f"{target}: a whole project", CLEANED, code="not-a-dataset")
     if resolved in (project.checkpoints, project.results, project.state) or resolved.parent in (
         project.state,
         project.checkpoints,
     ):
-        raise MisuseError(f"{target} is not a dataset", "Only a dataset's own folder is emptied by --clean.")
+        raise MisuseError(f"{target}: not a dataset", CLEANED, code="not-a-dataset")
 
 
 def _empty(target: Path) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from fishtui.errors import DONE, MISUSED, MisuseError
-from fishtui.project import Project, here
+from fishtui.project import Project, working_folder
 
 ASCII = "--ascii"
 
@@ -26,7 +26,7 @@ def run(words: Sequence[str]) -> int:
         return _refuse("the interface needs a terminal", "`fishtui --help` lists the commands that work without one.")
     folders = [word for word in words if word != ASCII]
     try:
-        project = Project((here() / folders[0]).resolve()) if folders else Project.find(here())
+        project = Project((working_folder() / folders[0]).resolve()) if folders else Project.find(working_folder())
     except MisuseError as error:
         return _refuse(error.problem, error.remedy)
     # There is nothing to collect before the first paint; the app enables it again after that.

@@ -130,4 +130,4 @@ class MainScreen(FailureReporter, Screen[None], Generic[Snapshot]):
         line.display = error is not None
         if error is not None:
             # There is little room, and the title already names the project.
-            line.show(f"✗ {self.fishtui.project.told(error.problem)}  {error.remedy}")
+            line.show(f"✗ {self.fishtui.project.shorten_paths(error.problem)}  {error.remedy}")

@@ -1,4 +1,4 @@
-"""Something that measures like speech: voiced and hissing syllables, without pauses unless asked for."""
+"""Samples that measure like speech: voiced and hissing syllables, with or without pauses."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 
 
 def speech(seconds: float = 3.0, rate: int = 44_100, level: float = 0.1) -> np.ndarray:
-    """Buzz of a falling and rising pitch with a hiss over it, five syllables a second; float32, RMS about `level`."""
+    """Harmonics with a varying pitch and some hiss, five syllables a second; float32, RMS about `level`."""
     times = np.arange(round(seconds * rate)) / rate
     pitch = 2 * np.pi * np.cumsum(130 + 25 * np.sin(2 * np.pi * 0.7 * times)) / rate
     harmonics = np.arange(1, 25)[:, None]
@@ -22,7 +22,7 @@ def noise(seconds: float, rate: int = 44_100, level: float = 0.001) -> np.ndarra
 
 
 def with_pauses(lead: float, trail: float, gap: float = 0.0, rate: int = 44_100) -> np.ndarray:
-    """Two seconds of speech with that much of faint noise before, after, and in its middle."""
+    """Two seconds of speech with faint noise before, after and in the middle, durations in seconds."""
     word = speech(1.0, rate)
     parts = [noise(lead, rate), word, noise(gap, rate), word, noise(trail, rate)]
     return np.concatenate(parts)

@@ -12,7 +12,7 @@ def sine(seconds: float, rate: int, level: float) -> np.ndarray:
     return level * np.sin(2 * np.pi * 997 * np.arange(int(seconds * rate)) / rate)[:, None]
 
 
-def test_a_full_scale_sine_has_the_loudness_that_the_standard_gives() -> None:
+def test_a_full_scale_sine_has_the_loudness_of_the_standard() -> None:
     # ITU-R BS.1770-4: a 997 Hz sine at 0 dBFS in one channel reads -3.01 LKFS.
     assert integrated_loudness(sine(5, 48_000, 1.0), 48_000) == pytest.approx(-3.01, abs=0.05)
 

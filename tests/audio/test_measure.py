@@ -31,9 +31,7 @@ def measured(samples: np.ndarray, rate: int = 44_100, subtype: str = "PCM_16") -
     offset=st.sampled_from([0.0, 0.5]),
     seed=st.integers(0, 9),
 )
-def test_whatever_is_decoded_has_finite_measurements(
-    frames: int, channels: int, rate: int, level: float, offset: float, seed: int
-) -> None:
+def test_measurements_are_finite(frames: int, channels: int, rate: int, level: float, offset: float, seed: int) -> None:
     samples = offset + level * np.random.default_rng(seed).standard_normal((frames, channels))
     found = measured(samples, rate)
     numbers = [value for value in asdict(found).values() if isinstance(value, float)]
@@ -47,7 +45,7 @@ def test_whatever_is_decoded_has_finite_measurements(
 @pytest.mark.parametrize(("lead", "trail", "gap"), [(0, 0, 0), (0.5, 0.3, 1.2), (2.0, 0, 0.4), (0.04, 0.06, 0.06)])
 def test_silence_is_measured_where_it_is(rate: int, lead: float, trail: float, gap: float) -> None:
     found = measured(with_pauses(lead, trail, gap, rate), rate)
-    # What is shorter than a stop consonant's closure counts as speech.
+    # Silence shorter than a stop consonant's closure counts as speech.
     lead, trail, gap = (each if each >= 0.1 else 0 for each in (lead, trail, gap))
     assert (found.lead, found.trail, found.gap) == pytest.approx((lead, trail, gap), abs=0.05)
     assert found.speech == pytest.approx(found.seconds - lead - trail - gap, abs=0.05)
@@ -79,7 +77,7 @@ def test_silence_is_all_before() -> None:
 def test_noise_is_measured_in_the_pauses(ratio: float, padding: float) -> None:
     voice = np.concatenate([speech(2.0), np.zeros(22_050, np.float32), speech(2.0)])
     samples = voice + noise(4.5, level=0.1 * 10 ** (-ratio / 20))
-    # Digital silence around it is no pause of the recording.
+    # Digital silence around it is not a pause of the recording.
     silence = np.zeros(round(padding * 44_100), np.float32)
     assert measured(np.concatenate([silence, samples, silence])).snr == pytest.approx(ratio, abs=1.0)
 
@@ -90,7 +88,7 @@ def test_noise_is_not_measured_in_a_short_sound() -> None:
 
 
 @pytest.mark.parametrize("rate", [22_050, 44_100, 48_000, 96_000])
-def test_the_band_above_8_khz_is_told_from_none(rate: int) -> None:
+def test_a_band_above_8_khz_is_detected(rate: int) -> None:
     full = measured(speech(2.0, rate), rate).band
     cut = measured(low_passed(speech(2.0, rate), 7_900, rate), rate).band
     assert full is not None
@@ -118,14 +116,14 @@ def test_flat_tops_are_counted() -> None:
 
 
 @pytest.mark.parametrize("gain", [1.0, 0.7, 0.3])
-def test_a_cut_waveform_is_told_after_scaling_and_an_uncut_one_is_not(gain: float) -> None:
+def test_only_a_clipped_waveform_is_detected_after_scaling(gain: float) -> None:
     loud = 4 * speech(2.0)
     dither = np.random.default_rng(3).integers(-1, 2, len(loud)) / 32_768
     assert measured(gain * np.clip(loud, -1, 1) + dither).clipped_runs > 50
     assert measured(gain * loud / np.abs(loud).max()).clipped_runs == 0
 
 
-def test_eight_bits_are_not_taken_for_flat_tops() -> None:
+def test_eight_bits_do_not_count_as_flat_tops() -> None:
     coarse = np.round(64 * speech(2.0) / np.abs(speech(2.0)).max()) / 128
     assert measured(coarse, subtype="PCM_U8").clipped_runs == 0
 
@@ -173,7 +171,7 @@ def test_a_wav_and_its_flac_sound_the_same(tmp_path: Path) -> None:
     assert len(set(sounds.values())) == 4
 
 
-def test_a_bad_file_is_told_by_its_fault(tmp_path: Path) -> None:
+def test_a_bad_file_has_a_fault(tmp_path: Path) -> None:
     path = tmp_path / "clip.wav"
     for content, fault in ((b"", "empty-audio"), (b"no audio", "unreadable")):
         path.write_bytes(content)
@@ -181,7 +179,7 @@ def test_a_bad_file_is_told_by_its_fault(tmp_path: Path) -> None:
         assert (hashed, found.fault, bool(found.problem)) == (hash_file(path), fault, True)
     write_audio(path, np.full(100, np.inf, np.float32), 44_100, "WAV", "FLOAT")
     assert measure_file(path)[1].fault == "not-finite"
-    # What isn't the content's fault has no hash that it could be remembered by.
+    # A fault that is not in the content has no hash, so it is not remembered.
     assert measure_file(tmp_path / "none.wav") == (
         "",
         Measurements(fault="unreadable", problem="cannot read: No such file or directory"),

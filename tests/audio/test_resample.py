@@ -31,6 +31,6 @@ def test_a_tone_keeps_its_pitch_and_level(rate: int) -> None:
     assert np.abs(got[inside] - wanted[inside]).max() < 1e-4
 
 
-def test_the_same_rate_is_left_alone() -> None:
+def test_the_same_rate_returns_the_same_samples() -> None:
     given = np.ones(10, np.float32)
     assert resample(given, 44_100, 44_100) is given

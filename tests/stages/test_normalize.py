@@ -9,7 +9,7 @@ import soundfile
 
 from fishtui.audio.decode import read_audio
 from fishtui.audio.loudness import integrated_loudness
-from fishtui.errors import FishtuiError, MisuseError
+from fishtui.errors import MisuseError
 from fishtui.runs.reporter import Reporter
 from fishtui.settings import NormalizeSettings
 from fishtui.stages.normalize import normalize
@@ -58,7 +58,7 @@ def test_loudness_format_rate_and_transcripts(tmp_path: Path) -> None:
             assert integrated_loudness(audio.samples, audio.rate) == pytest.approx(-23, abs=0.3)
 
 
-def test_what_cannot_be_normalized_is_in_the_ledger(tmp_path: Path) -> None:
+def test_failed_clips_are_in_the_ledger(tmp_path: Path) -> None:
     raw = tmp_path / "raw" / "anna"
     write_clip(raw / "good.wav")
     write_clip(raw / "silent.wav", samples=np.zeros(44_100, np.float32))
@@ -68,7 +68,7 @@ def test_what_cannot_be_normalized_is_in_the_ledger(tmp_path: Path) -> None:
     write_clip(raw / "twice.flac")
     (raw / "phone.m4a").write_bytes(b"x")
     write_clip(raw / "surround.wav", samples=np.stack([tone()] * 6, axis=1))
-    (raw / "alone.lab").write_text("Nobody says this.", encoding="utf-8")
+    (raw / "alone.lab").write_text("No recording.", encoding="utf-8")
     (raw / "circle.wav").symlink_to("circle.wav")
     write_clip(raw / "waits.wav").with_suffix(".lab").unlink()
     os.mkfifo(raw / "waits.lab")
@@ -76,10 +76,10 @@ def test_what_cannot_be_normalized_is_in_the_ledger(tmp_path: Path) -> None:
     assert ledger.done == 1
     assert {entry.item: entry.reason.split(":")[0] for entry in ledger.failed} == {
         "anna/silent": "silent",
-        "anna/cut": "the file is cut short",
+        "anna/cut": "the file is truncated",
         "anna/twice": "twice.flac, twice.wav share one name",
         "anna/phone": "unsupported audio format .m4a",
-        "anna/surround": "can't be measured or written",
+        "anna/surround": "cannot measure or write",
         "anna/circle": "cannot read",
         "anna/waits": "cannot read the transcript",
     }
@@ -105,31 +105,31 @@ def test_clean_empties_the_target_only(tmp_path: Path) -> None:
 def test_source_and_target_may_not_overlap(tmp_path: Path, source: str, target: str) -> None:
     write_clip(tmp_path / "raw" / "anna" / "a.wav")
     before = snapshot(tmp_path / "raw")
-    with pytest.raises(MisuseError, match="overlap"):
+    with failing("overlap", MisuseError):
         run(tmp_path, source, target, clean=True)
     assert snapshot(tmp_path / "raw") == before
 
 
-def test_links_between_source_and_target_never_cost_a_recording(tmp_path: Path) -> None:
+def test_links_between_source_and_target_never_lose_a_recording(tmp_path: Path) -> None:
     raw, data = tmp_path / "raw", tmp_path / "data"
     write_clip(raw / "anna" / "a.wav", samples=tone(level=0.01))
     data.mkdir()
     (data / "anna").symlink_to(raw / "anna")
     before = snapshot(raw)
     for clean in (False, True):
-        with pytest.raises(MisuseError, match="links make"):
+        with failing("linked-overlap", MisuseError):
             run(tmp_path, clean=clean)
     assert snapshot(raw) == before
     (data / "anna").unlink()
     (raw / "anna").rename(data / "anna")
     (raw / "anna").symlink_to(data / "anna")
     before = snapshot(data)
-    with pytest.raises(MisuseError, match="links make"):
+    with failing("linked-overlap", MisuseError):
         run(tmp_path, clean=True)
     assert snapshot(data) == before
 
 
-def test_what_is_no_file_in_the_target_is_told_and_left(tmp_path: Path) -> None:
+def test_a_pipe_or_circular_link_in_the_target_is_reported_and_kept(tmp_path: Path) -> None:
     raw, data = tmp_path / "raw", tmp_path / "data"
     write_clip(raw / "anna" / "a.wav")
     write_clip(raw / "bert" / "b.wav")
@@ -142,13 +142,13 @@ def test_what_is_no_file_in_the_target_is_told_and_left(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("target", ["project", "project/checkpoints", "project/.fishtui/runs"])
-def test_clean_never_takes_a_project(tmp_path: Path, target: str) -> None:
+def test_clean_never_empties_a_project(tmp_path: Path, target: str) -> None:
     write_clip(tmp_path / "raw" / "a.wav")
     kept = tmp_path / "project" / "checkpoints" / "x" / "model.pth"
     kept.parent.mkdir(parents=True)
     kept.write_bytes(b"x")
     found = project(tmp_path / "project")
-    with pytest.raises(MisuseError):
+    with failing("not-a-dataset", MisuseError):
         normalize(found, SETTINGS, Reporter(), source=tmp_path / "raw", target=tmp_path / target, clean=True)
     assert kept.exists()
 
@@ -157,11 +157,11 @@ def test_nothing_to_normalize_is_an_error(tmp_path: Path) -> None:
     with failing("not-a-folder"):
         run(tmp_path)
     (tmp_path / "raw").mkdir()
-    with pytest.raises(FishtuiError, match="no audio"):
+    with failing("no-audio"):
         run(tmp_path)
 
 
-def test_a_transcript_that_was_corrected_in_the_target_stays(tmp_path: Path) -> None:
+def test_a_corrected_transcript_in_the_target_is_kept(tmp_path: Path) -> None:
     root = project(tmp_path).root
     write_clip(root / "raw" / "anna" / "a.wav", text="Brad.")
     transcript = root / "data" / "anna" / "a.lab"
