@@ -48,7 +48,7 @@ class Place:
     local_rank: int = 0
 
 
-def place(environment: Mapping[str, str] = os.environ) -> Place:
+def read_place(environment: Mapping[str, str] = os.environ) -> Place:
     """This process's place as torchrun or an srun step tells it; alone without either.
 
     An sbatch script has SLURM's variables too, but is not a step: it runs once, whatever the number of tasks. Raises
@@ -71,9 +71,9 @@ def place(environment: Mapping[str, str] = os.environ) -> Place:
     return Place(rank, world, local_rank)
 
 
-def launched(environment: Mapping[str, str] = os.environ) -> bool:
+def is_launched(environment: Mapping[str, str] = os.environ) -> bool:
     """Whether torchrun started this process, or srun as one of several."""
-    return "LOCAL_RANK" in environment or place(environment).world > 1
+    return "LOCAL_RANK" in environment or read_place(environment).world > 1
 
 
 def check_processes(place: Place, stage: str, devices: int, nodes: int) -> None:
@@ -92,7 +92,7 @@ def check_processes(place: Place, stage: str, devices: int, nodes: int) -> None:
     )
 
 
-def own_device(setting: str, place: Place) -> torch.device:
+def choose_own_device(setting: str, place: Place) -> torch.device:
     """The device that `auto`, `cpu`, `cuda` or `cuda:N` stands for in this process. Raises MisuseError.
 
     Of several processes on a machine each takes a GPU of its own.
@@ -170,7 +170,7 @@ class Group:
 
 
 @contextmanager
-def joined(place: Place, cuda: bool = False) -> Iterator[Group]:
+def join_group(place: Place, cuda: bool = False) -> Iterator[Group]:
     """Let the processes find each other for the body, and leave it together.
 
     With `cuda` tensors on GPUs can be reduced too. If the body fails in one process, it fails in all: with
@@ -204,7 +204,7 @@ def joined(place: Place, cuda: bool = False) -> Iterator[Group]:
         yield Group(place, store)
         distributed.barrier()
     except BaseException as error:
-        reason = _reason(place, store, error)
+        reason = _share_reason(place, store, error)
         # What a GPU still waits for would hold us up here; there the group ends with the process.
         if not cuda:
             distributed.destroy_process_group()
@@ -214,7 +214,7 @@ def joined(place: Place, cuda: bool = False) -> Iterator[Group]:
     distributed.destroy_process_group()
 
 
-def met() -> bool:
+def has_met() -> bool:
     """Whether this process has ever found the others: before, only its exit status tells them of its end."""
     return bool(_met)
 
@@ -228,13 +228,13 @@ def end_with_launcher() -> None:
         prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
-def _reason(place: Place, store: Any, error: BaseException) -> BaseException:
+def _share_reason(place: Place, store: Any, error: BaseException) -> BaseException:
     """Tell the others of an error here, unless one of them broke off before: then why it did."""
-    ours = _account(place, error)
+    ours = _describe_error(place, error)
     with suppress(RuntimeError):
         first = json.loads(store.compare_set(ENDED, "", json.dumps(ours)))
         if first != ours and not isinstance(error, FishtuiError):
-            return _told(first)
+            return _error_from(first)
     if _is_lost_connection(error):
         return FishtuiError(
             "another of the processes ended without a word",
@@ -243,7 +243,7 @@ def _reason(place: Place, store: Any, error: BaseException) -> BaseException:
     return error
 
 
-def _account(place: Place, error: BaseException) -> dict[str, Any]:
+def _describe_error(place: Place, error: BaseException) -> dict[str, Any]:
     """What the other processes are told of an error."""
     where = f"process {place.rank} on {platform.node()}"
     stopped = isinstance(error, (Terminated, KeyboardInterrupt))
@@ -253,7 +253,7 @@ def _account(place: Place, error: BaseException) -> dict[str, Any]:
     return {"where": where, "stopped": stopped, "problem": problem, "remedy": "The output of the run tells more."}
 
 
-def _told(account: dict[str, Any]) -> BaseException:
+def _error_from(account: dict[str, Any]) -> BaseException:
     if account["stopped"]:
         return Terminated()
     return FishtuiError(f"{account['where']} failed: {account['problem']}", account["remedy"])

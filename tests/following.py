@@ -10,7 +10,7 @@ import pytest
 from fishtui.project import Project
 from fishtui.runs.events import read_events
 from fishtui.runs.follow import follow
-from fishtui.runs.state import Run, look
+from fishtui.runs.state import Run, read_run
 
 
 def ended(project: Project, run: Run) -> Run:
@@ -29,7 +29,7 @@ def until(project: Project, run: Run, wanted: Callable[[Any], bool]) -> Run:
 
     with pytest.raises(Reached):
         follow(project, run.folder, listen)
-    return look(run.folder)
+    return read_run(run.folder)
 
 
 def steps(run: Run) -> list[int]:

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from fishtui import distributed
-from fishtui.distributed import Place, check_processes, joined, launched, own_device, place
+from fishtui.distributed import Place, check_processes, choose_own_device, is_launched, join_group, read_place
 from fishtui.errors import MisuseError
 
 TORCHRUN = {"RANK": "5", "WORLD_SIZE": "8", "LOCAL_RANK": "1", "MASTER_ADDR": "a", "MASTER_PORT": "29500"}
@@ -23,7 +23,7 @@ SRUN = SBATCH | {
 
 
 @pytest.mark.parametrize(
-    ("environment", "wanted", "is_launched"),
+    ("environment", "wanted", "from_launcher"),
     [
         ({}, Place(0, 1, 0), False),
         (TORCHRUN, Place(5, 8, 1), True),
@@ -37,9 +37,9 @@ SRUN = SBATCH | {
         ({"RANK": "3", "WORLD_SIZE": "4"}, Place(0, 1, 0), False),
     ],
 )
-def test_the_launcher_tells_the_place(environment: dict[str, str], wanted: Place, is_launched: bool) -> None:
-    assert place(environment) == wanted
-    assert launched(environment) is is_launched
+def test_the_launcher_tells_the_place(environment: dict[str, str], wanted: Place, from_launcher: bool) -> None:
+    assert read_place(environment) == wanted
+    assert is_launched(environment) is from_launcher
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_the_launcher_tells_the_place(environment: dict[str, str], wanted: Place
 )
 def test_variables_that_make_no_sense_are_refused_and_named(environment: dict[str, str]) -> None:
     with pytest.raises(MisuseError, match=r"make no sense: (RANK|SLURM_PROCID)="):
-        place(environment)
+        read_place(environment)
 
 
 def test_as_many_processes_must_run_as_are_set() -> None:
@@ -77,18 +77,18 @@ def test_each_process_of_a_machine_takes_a_gpu_of_its_own(monkeypatch: pytest.Mo
     monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
     monkeypatch.setenv("LOCAL_RANK", "1")
     second = Place(5, 8, 1)
-    assert str(own_device("auto", second)) == "cuda:1"
-    assert str(own_device("cuda", second)) == "cuda:1"
-    assert str(own_device("cpu", second)) == "cpu"
-    assert str(own_device("cuda:1", Place())) == "cuda:1"
+    assert str(choose_own_device("auto", second)) == "cuda:1"
+    assert str(choose_own_device("cuda", second)) == "cuda:1"
+    assert str(choose_own_device("cpu", second)) == "cpu"
+    assert str(choose_own_device("cuda:1", Place())) == "cuda:1"
     with pytest.raises(MisuseError, match="can't share cuda:1"):
-        own_device("cuda:1", second)
+        choose_own_device("cuda:1", second)
     with pytest.raises(MisuseError, match="no GPU cuda:2 here: torch sees 2"):
-        own_device("auto", Place(2, 8, 2))
+        choose_own_device("auto", Place(2, 8, 2))
     # SLURM can be asked to show each task its own GPU only.
     monkeypatch.delenv("LOCAL_RANK")
     monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
-    assert str(own_device("auto", second)) == "cuda:0"
+    assert str(choose_own_device("auto", second)) == "cuda:0"
 
 
 def test_steps_of_slurm_meet_on_the_machine_of_their_first_process() -> None:
@@ -103,7 +103,7 @@ def test_steps_of_slurm_meet_on_the_machine_of_their_first_process() -> None:
 
 
 def test_alone_there_is_nobody_to_ask() -> None:
-    with joined(Place()) as group:
+    with join_group(Place()) as group:
         assert group.first
         assert group.share("mine") == "mine"
         assert group.gather(3) == [3]
@@ -112,10 +112,10 @@ def test_alone_there_is_nobody_to_ask() -> None:
 
 
 STEP = """
-from fishtui.distributed import joined, place
+from fishtui.distributed import join_group, read_place
 from fishtui.errors import FishtuiError
 
-with joined(place()) as group:
+with join_group(read_place()) as group:
     rank = group.place.rank
     print(group.share("first" if rank == 0 else "other"), group.gather(rank), group.sum([rank, 1]), group.max([-rank]))
     if rank == 1:

@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from fishtui.project import Project
-from fishtui.runs.state import find
+from fishtui.runs.state import find_run
 from tests.builders import command, fishtui, packable, project, snapshot, tone, write_clip
 
 # To start a stage costs more than all that it does here.
@@ -38,7 +38,7 @@ def killed_and_repeated(arguments: list[str], root: Path, progress: Callable[[],
         while watcher.poll() is None and progress() < moment:
             with suppress(subprocess.TimeoutExpired):
                 watcher.wait(0.001)
-        run = find(Project(root), "last")
+        run = find_run(Project(root), "last")
         assert run.process is not None
         with suppress(ProcessLookupError):
             os.kill(run.process.pid, signal.SIGKILL)

@@ -84,13 +84,13 @@ def _told(exit_status: int) -> int:
     Of several processes, whose launcher would end the others for it, another than 0 only tells those that have waited
     in vain; how the run ended is on record.
     """
-    from fishtui.distributed import launched, met
+    from fishtui.distributed import has_met, is_launched
 
-    return exit_status if not launched() else errors.DONE if met() else errors.FAILED
+    return exit_status if not is_launched() else errors.DONE if has_met() else errors.FAILED
 
 
 def _helps() -> bool:
     """Whether another process keeps the record of the run that this one works for."""
-    from fishtui.distributed import place
+    from fishtui.distributed import read_place
 
-    return place().rank > 0
+    return read_place().rank > 0

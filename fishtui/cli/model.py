@@ -45,11 +45,11 @@ def train(session: Session, name: str, resume: bool, restart: bool) -> int:
     """
     if resume and restart:
         raise MisuseError("--resume with --restart", "Give only one of the two.", code="conflicting-options")
-    from fishtui.results.checkpoints import check_results
+    from fishtui.results.checkpoints import check_no_checkpoints
 
     values = session.settings.values
     # Now, and not when its turn has come.
-    check_results(session.project.results / name, resume, restart)
+    check_no_checkpoints(session.project.results / name, resume, restart)
 
     def stage(reporter: Reporter, *, dry_run: bool) -> Ledger:
         from fishtui.stages.train import train
@@ -180,11 +180,11 @@ def synthesize(
 
 
 def _adapter(session: Session, name: str | None, step: int | None, adapter: Path | None) -> Path:
-    from fishtui.results.checkpoints import choose
+    from fishtui.results.checkpoints import choose_checkpoint
 
     if (name is None) == (adapter is None):
         raise MisuseError("a training's NAME or --adapter is required", "Give one of the two.", code="choose-one")
-    return adapter if adapter is not None else choose(session.project.results / str(name), step).path
+    return adapter if adapter is not None else choose_checkpoint(session.project.results / str(name), step).path
 
 
 def _preset(session: Session) -> LoraSpec:

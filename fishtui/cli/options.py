@@ -55,10 +55,10 @@ class Session:
         """The settings in force. Raises MisuseError."""
         import msgspec
 
-        from fishtui.runs.execute import adopted
+        from fishtui.runs.execute import adopted_run
         from fishtui.settings import Loaded, Settings, load
 
-        if run := adopted():
+        if run := adopted_run():
             # What was set when it was launched, whatever the settings file says by now.
             return Loaded(msgspec.convert(run.settings, Settings), run.sources)
         return load(self.project.settings_file, overrides=self.overrides)
@@ -89,12 +89,12 @@ class Session:
         With --detach it is only started, with --dry-run nothing is written, and the ledger says what would be done. In
         the run's own process, or one that a launcher of several started, the stage is done here.
         """
-        from fishtui.distributed import launched
-        from fishtui.runs.execute import adopted
+        from fishtui.distributed import is_launched
+        from fishtui.runs.execute import adopted_run
 
         if self.dry_run:
             return self._preview(name, stage)
-        if adopted() is None and not launched():
+        if adopted_run() is None and not is_launched():
             return self._launch(name, arguments)
         return self._do(name, stage, arguments)
 
@@ -128,15 +128,15 @@ class Session:
     def _do(self, name: str, stage: Stage, arguments: dict[str, Any]) -> int:
         from fishtui.cli import watch
         from fishtui.cli.progress import show_events, show_json
-        from fishtui.distributed import place
+        from fishtui.distributed import read_place
         from fishtui.pipeline.run import known_to_pipeline
-        from fishtui.runs.execute import adopted, execute
+        from fishtui.runs.execute import adopted_run, execute
         from fishtui.runs.launch import SIDE_BY_SIDE
 
         work: Callable[[Reporter], Ledger] = functools.partial(stage, dry_run=False)
-        if place().rank:
+        if read_place().rank:
             return _assist(work)
-        run_by = adopted()
+        run_by = adopted_run()
         if run_by is None or run_by.parent is None:
             work = known_to_pipeline(self.project, self.settings.values, name, arguments, work)
         listen = show_json if self.as_json else show_events

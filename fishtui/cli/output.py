@@ -71,9 +71,9 @@ def launched(run: Run, as_json: bool) -> int:
 
 def ledger(content: Mapping[str, Any], verb: str = "done") -> None:
     """A stage's ledger: its totals and figures, why items were skipped, and the first of those that failed."""
-    from fishtui.runs.ledger import told
+    from fishtui.runs.ledger import describe_ledger
 
-    for each in told(content, verb):
+    for each in describe_ledger(content, verb):
         line(each)
 
 

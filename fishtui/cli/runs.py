@@ -37,14 +37,18 @@ def list_(session: Session, limit: int) -> int:
     """The newest runs, and what they do."""
     from fishtui.cli import output
     from fishtui.runs import scheduler
-    from fishtui.runs.state import look_all, look_unfinished
+    from fishtui.runs.state import read_runs, read_unfinished_runs
 
     scheduler.advance(session.project)
-    found = look_all(session.project, newest=limit)
+    found = read_runs(session.project, newest=limit)
     if session.as_json:
         output.document([_summary(run) for run in found])
         return 0
-    waits = scheduler.waiting(look_unfinished(session.project)) if any(run.state == "queued" for run in found) else {}
+    waits = (
+        scheduler.find_blockers(read_unfinished_runs(session.project))
+        if any(run.state == "queued" for run in found)
+        else {}
+    )
     rows = [
         [f"{SIGN[run.state]} {run.state}", f"{run.id} {run.record.name}", _took(run), _result(run, waits.get(run.id))]
         for run in found
@@ -62,14 +66,14 @@ def list_(session: Session, limit: int) -> int:
 def show(session: Session, run: str) -> int:
     """All about a run."""
     from fishtui.cli import output
-    from fishtui.runs.details import facts
-    from fishtui.runs.state import find
+    from fishtui.runs.details import describe_run
+    from fishtui.runs.state import find_run
 
-    found = find(session.project, run)
+    found = find_run(session.project, run)
     if session.as_json:
         output.document(found.as_dict())
         return 0
-    for name, value in facts(session.project, found):
+    for name, value in describe_run(session.project, found):
         output.line(f"{name:<9} {value}")
     if found.record.ledger:
         output.ledger(found.record.ledger)
@@ -84,16 +88,16 @@ def show(session: Session, run: str) -> int:
 def logs(session: Session, run: str, follows: bool, lines: int) -> int:
     """What a run printed."""
     from fishtui.cli import output
-    from fishtui.runs.log import Log
-    from fishtui.runs.state import find, look
+    from fishtui.runs.log import LogFile
+    from fishtui.runs.state import find_run, read_run
 
-    folder = find(session.project, run).folder
-    log = Log(folder / "output.log")
-    shown = log.tail(lines)
-    last = shown[:1] or log.tail(1)
+    folder = find_run(session.project, run).folder
+    log = LogFile(folder / "output.log")
+    shown = log.read_last(lines)
+    last = shown[:1] or log.read_last(1)
     offset = (last[0].offset if shown or not last[0].whole else last[0].end) if last else 0
     while True:
-        ended = not follows or look(folder).ended
+        ended = not follows or read_run(folder).ended
         for line in shown:
             if line.whole or ended:
                 if session.as_json:
@@ -101,7 +105,7 @@ def logs(session: Session, run: str, follows: bool, lines: int) -> int:
                 else:
                     print(line.text, flush=True)
                 offset = line.end
-        shown = log.after(offset, 1000)
+        shown = log.read_after(offset, 1000)
         if any(line.whole for line in shown):
             continue
         if ended:
@@ -118,9 +122,9 @@ def attach(session: Session, run: str) -> int:
     Ctrl-C leaves it alone; `fishtui runs stop` ends it. The exit status is the run's.
     """
     from fishtui.cli import watch
-    from fishtui.runs.state import find
+    from fishtui.runs.state import find_run
 
-    return watch.attach(session, find(session.project, run))
+    return watch.attach(session, find_run(session.project, run))
 
 
 @runs.command()
@@ -134,10 +138,10 @@ def stop(session: Session, chosen: tuple[str, ...], patience: float) -> int:
     """
     from fishtui.cli import diagnostics, output
     from fishtui.runs import scheduler
-    from fishtui.runs.state import find
+    from fishtui.runs.state import find_run
     from fishtui.runs.stop import stop_all
 
-    found = [find(session.project, each) for each in chosen]
+    found = [find_run(session.project, each) for each in chosen]
     if any(not run.ended for run in found) and not session.as_json:
         diagnostics.show(f"asked; each is killed if it has not ended in {patience:g} s")
     ended = stop_all(session.project, found, patience)
@@ -159,10 +163,10 @@ def rerun(session: Session, run: str) -> int:
     A training goes on from its newest checkpoint.
     """
     from fishtui.cli import output
-    from fishtui.runs.again import relaunch
-    from fishtui.runs.state import find
+    from fishtui.runs.rerun import rerun
+    from fishtui.runs.state import find_run
 
-    return output.launched(relaunch(session.project, find(session.project, run)), session.as_json)
+    return output.launched(rerun(session.project, find_run(session.project, run)), session.as_json)
 
 
 @runs.command()
@@ -175,19 +179,19 @@ def remove(session: Session, chosen: tuple[str, ...], ended: bool) -> int:
     What they made stays.
     """
     from fishtui.cli import output
-    from fishtui.runs.again import remove
-    from fishtui.runs.state import find, look_all
+    from fishtui.runs.rerun import remove_run
+    from fishtui.runs.state import find_run, read_runs
 
     if bool(chosen) == ended:
         raise MisuseError("RUN or --ended is required", "Give one of the two.", code="choose-one")
     found = (
-        [run for run in look_all(session.project) if run.is_removable]
+        [run for run in read_runs(session.project) if run.is_removable]
         if ended
-        else [find(session.project, each) for each in chosen]
+        else [find_run(session.project, each) for each in chosen]
     )
     for run in found:
         if not session.dry_run:
-            remove(run)
+            remove_run(run)
     if session.as_json:
         output.document([run.id for run in found])
     else:
@@ -197,23 +201,23 @@ def remove(session: Session, chosen: tuple[str, ...], ended: bool) -> int:
 
 
 def _took(run: Run) -> str:
-    from fishtui.runs.progress import took
+    from fishtui.runs.progress import seconds_taken
     from fishtui.wording import clock
 
-    seconds = took(run)
+    seconds = seconds_taken(run)
     return "" if seconds is None else clock(seconds)
 
 
 def _result(run: Run, blocker: str | None) -> str:
-    from fishtui.runs.progress import progress, result
+    from fishtui.runs.progress import describe_result, read_progress
 
-    return str(progress(run) or "") or result(run, blocker)
+    return str(read_progress(run) or "") or describe_result(run, blocker)
 
 
 def _summary(run: Run) -> dict[str, Any]:
     """The run as a program's list has it: without what `show` tells of it, with how far it has come."""
-    from fishtui.runs.progress import progress
+    from fishtui.runs.progress import read_progress
 
     content = {name: value for name, value in run.as_dict().items() if name not in LENGTHY}
-    now = progress(run)
+    now = read_progress(run)
     return content | {"progress": None if now is None else asdict(now)}

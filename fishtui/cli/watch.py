@@ -16,7 +16,7 @@ from fishtui.runs.events import new_event
 from fishtui.runs.follow import follow
 from fishtui.runs.record import FAILED, FINAL, STOPPED
 from fishtui.runs.state import Run
-from fishtui.runs.stop import ask, kill, settle
+from fishtui.runs.stop import kill, record_killed, request_stop
 
 
 def attach(session: Session, run: Run) -> int:
@@ -44,14 +44,14 @@ def foreground(session: Session, start: Callable[[], Run]) -> int:
                 kill(session.project, run)
                 continue
             interrupted = interrupted or number == signal.SIGINT
-            ask(session.project, run, number)
+            request_stop(session.project, run, number)
             diagnostics.show(f"ending {run.id}; a second Ctrl-C kills it")
 
     with _noted() as noted:
         run = start()
         if sys.stderr.isatty() and not run.ended:
             diagnostics.show(f"{run.id} {run.state}; it goes on if this terminal closes")
-        ended = settle(_watch(session, run, pass_on))
+        ended = record_killed(_watch(session, run, pass_on))
     status = conclude(session, ended)
     return INTERRUPTED if interrupted and ended.state == STOPPED else status
 

@@ -20,7 +20,7 @@ from fishtui.pipeline.plan import decide, plan
 from fishtui.pipeline.run import record_begun, record_done
 from fishtui.pipeline.steps import SPEECH
 from fishtui.project import Project, merged_folder
-from fishtui.results.checkpoints import choose
+from fishtui.results.checkpoints import choose_checkpoint
 from fishtui.runs.events import read_events
 from fishtui.runs.execute import execute
 from fishtui.runs.ledger import Ledger
@@ -141,7 +141,7 @@ def run_demo(folder: Path, listen: Listen, overrides: Sequence[str] = ()) -> Out
         restart=True,
     )
     before = _first_validation(runs[-1].folder / "events.jsonl")
-    chosen = choose(project.results / name, None)
+    chosen = choose_checkpoint(project.results / name, None)
     after = chosen.validation_loss
     stage(
         "merge",

@@ -9,18 +9,18 @@ from fishtui.errors import Terminated
 from fishtui.pipeline.plan import Planned
 from fishtui.pipeline.run import Outcome
 from fishtui.project import Project
-from fishtui.runs.execute import adopted
+from fishtui.runs.execute import adopted_run
 from fishtui.runs.follow import follow
 from fishtui.runs.launch import launch
 from fishtui.runs.record import STOPPED
 from fishtui.runs.reporter import Reporter
-from fishtui.runs.stop import ask, started_by
+from fishtui.runs.stop import find_children, request_stop
 from fishtui.settings import Loaded
 
 
 def start(project: Project, settings: Loaded, reporter: Reporter, planned: Planned, *, waits: bool = True) -> Outcome:
     """Launch a step and wait for its end, telling its progress as ours; stops it when we are asked to end."""
-    parent = adopted()
+    parent = adopted_run()
     command = [*planned.command, "--project", str(project.root)]
 
     def tell(event: Mapping[str, Any]) -> None:
@@ -45,8 +45,8 @@ def start(project: Project, settings: Loaded, reporter: Reporter, planned: Plann
         ended = follow(project, run.folder, tell, lambda blocker: reporter.note(f"waiting for {blocker}"))
     except (KeyboardInterrupt, Terminated):
         # It has as long to save what it has as whoever asks gives us.
-        for each in started_by(project, parent.id) if parent else ():
-            follow(project, ask(project, each).folder, tell)
+        for each in find_children(project, parent.id) if parent else ():
+            follow(project, request_stop(project, each).folder, tell)
         raise
     if ended.state == STOPPED:
         # Whoever stopped it doesn't want what comes after it either.

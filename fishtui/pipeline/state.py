@@ -12,7 +12,7 @@ from fishtui.dataset import TEXT_EXTENSION, Clip, clip_named, find_clips
 from fishtui.errors import DataError
 from fishtui.pipeline.hashes import FileHashes, Sum, sum_of
 from fishtui.project import Project, merged_folder
-from fishtui.results.checkpoints import Saved, best, list_saved
+from fishtui.results.checkpoints import Checkpoint, best_checkpoint, list_checkpoints
 from fishtui.runs.reporter import Reporter
 from fishtui.settings import Settings
 from fishtui.shards.packed import MANIFEST, read_manifest
@@ -130,14 +130,14 @@ class Look:
         except (DataError, OSError):
             return []
 
-    def checkpoints(self) -> list[Saved]:
+    def checkpoints(self) -> list[Checkpoint]:
         """The training's checkpoints, by step."""
-        return list_saved(self.results / "checkpoints")
+        return list_checkpoints(self.results / "checkpoints")
 
-    def best(self) -> Saved | None:
+    def best(self) -> Checkpoint | None:
         """The checkpoint that merge takes."""
         saved = self.checkpoints()
-        return (best(saved) or saved[-1]) if saved else None
+        return (best_checkpoint(saved) or saved[-1]) if saved else None
 
     def chosen(self) -> Sum:
         """What the checkpoint holds that merge takes."""

@@ -19,7 +19,7 @@ LOSSES = ("train_loss", "validation_loss")
 
 
 @dataclass(frozen=True)
-class Saved:
+class Checkpoint:
     """One checkpoint; the losses are None where they were not measured."""
 
     path: Path
@@ -39,12 +39,12 @@ def write_losses(path: Path, train_loss: float | None, validation_loss: float | 
     write_text(path.with_suffix(".json"), json.dumps(losses) + "\n")
 
 
-def list_saved(folder: Path) -> list[Saved]:
+def list_checkpoints(folder: Path) -> list[Checkpoint]:
     """The checkpoints in `folder`, by step."""
     found = []
     for path in folder.glob("step_*.ckpt"):
         if match := NAME.fullmatch(path.name):
-            found.append(Saved(path, int(match[1]), **_read_losses(path.with_suffix(".json"))))
+            found.append(Checkpoint(path, int(match[1]), **_read_losses(path.with_suffix(".json"))))
     return sorted(found, key=lambda saved: saved.step)
 
 
@@ -57,9 +57,9 @@ def _read_losses(path: Path) -> dict[str, float | None]:
         return {}
 
 
-def check_results(results: Path, resume: bool, restart: bool) -> None:
+def check_no_checkpoints(results: Path, resume: bool, restart: bool) -> None:
     """Raise MisuseError if a training of that folder would have to know what is to become of its checkpoints."""
-    saved = list_saved(results / "checkpoints")
+    saved = list_checkpoints(results / "checkpoints")
     if saved and not (resume or restart):
         raise MisuseError(
             f"{results} holds checkpoints up to step {saved[-1].step}",
@@ -67,31 +67,31 @@ def check_results(results: Path, resume: bool, restart: bool) -> None:
         )
 
 
-def best(saved: Sequence[Saved]) -> Saved | None:
+def best_checkpoint(saved: Sequence[Checkpoint]) -> Checkpoint | None:
     """The checkpoint of lowest validation loss, the earlier of two alike; None if none was validated."""
     validated = [each for each in saved if each.validation_loss is not None and math.isfinite(each.validation_loss)]
     return min(validated, key=lambda each: (each.validation_loss, each.step), default=None)
 
 
-def earliest_good(saved: Sequence[Saved], tolerance: float = TOLERANCE) -> Saved | None:
+def earliest_good_checkpoint(saved: Sequence[Checkpoint], tolerance: float = TOLERANCE) -> Checkpoint | None:
     """The earliest checkpoint whose validation loss is within `tolerance` of the best; None if none was validated."""
-    lowest = best(saved)
+    lowest = best_checkpoint(saved)
     if lowest is None or lowest.validation_loss is None:
         return None
     limit = lowest.validation_loss * (1 + tolerance)
     return next(each for each in saved if each.validation_loss is not None and each.validation_loss <= limit)
 
 
-def choose(results: Path, step: int | None) -> Saved:
+def choose_checkpoint(results: Path, step: int | None) -> Checkpoint:
     """The checkpoint of `step` in a training's results; without a step the best, or the newest if none was validated.
 
     Raises MisuseError if there is no such checkpoint.
     """
-    saved = list_saved(results / "checkpoints")
+    saved = list_checkpoints(results / "checkpoints")
     if not saved:
         raise MisuseError(f"{results} holds no checkpoints", f"Train first with `fishtui train {results.name}`.")
     if step is None:
-        return best(saved) or saved[-1]
+        return best_checkpoint(saved) or saved[-1]
     for each in saved:
         if each.step == step:
             return each
@@ -99,10 +99,10 @@ def choose(results: Path, step: int | None) -> Saved:
     raise MisuseError(f"{results} has no checkpoint of step {step}", f"There are those of steps {steps}.")
 
 
-def prune(folder: Path, keep: int) -> None:
+def prune_checkpoints(folder: Path, keep: int) -> None:
     """Remove all checkpoints but the newest `keep` and the best."""
-    saved = list_saved(folder)
-    kept = {*saved[-keep:], best(saved)}
+    saved = list_checkpoints(folder)
+    kept = {*saved[-keep:], best_checkpoint(saved)}
     for each in saved:
         if each not in kept:
             discard(each.path)

@@ -20,12 +20,12 @@ import msgspec
 from fishtui.checkpoint import CheckpointFolder
 from fishtui.files import discard, write_text
 from fishtui.project import Project
-from fishtui.results.checkpoints import Saved
+from fishtui.results.checkpoints import Checkpoint
 from fishtui.results.reference import Reference
 from fishtui.runs.launch import launch
 from fishtui.runs.record import FINAL, LOST, SUCCEEDED
-from fishtui.runs.state import look
-from fishtui.runs.table import Row
+from fishtui.runs.state import read_run
+from fishtui.runs.table import RunSummary
 from fishtui.settings import Loaded, Settings
 from fishtui.wording import cannot_remove
 
@@ -33,7 +33,7 @@ FOLDER = "samples"
 BASE = "base"
 
 
-class Note(msgspec.Struct, frozen=True, kw_only=True):
+class SampleRequest(msgspec.Struct, frozen=True, kw_only=True):
     """What was asked for; `step` is None for the base alone. `row` is the same for what is to be compared."""
 
     row: Annotated[str, msgspec.Meta(pattern="^[0-9a-z]+$")]
@@ -49,28 +49,28 @@ class Sample:
     """A sample as it stands: `state` is its run's, `seconds` how long it speaks once it is there."""
 
     path: Path
-    note: Note
+    note: SampleRequest
     state: str
     remark: str = ""
     seconds: float | None = None
 
     @property
-    def can_be_heard(self) -> bool:
+    def is_playable(self) -> bool:
         return self.seconds is not None
 
 
-def list_samples(results: Path, runs: Mapping[str, Row]) -> list[Sample]:
+def list_samples(results: Path, runs: Mapping[str, RunSummary]) -> list[Sample]:
     """The samples in a training's results, in the order in which they were asked for."""
     found = []
     for path in (results / FOLDER).glob("*.json"):
         # It may be removed as we look, and be anybody's.
         with suppress(OSError, ValueError, msgspec.ValidationError):
-            note = msgspec.json.decode(path.read_bytes(), type=Note)
+            note = msgspec.json.decode(path.read_bytes(), type=SampleRequest)
             found.append(_sample(path.with_suffix(".wav"), note, runs.get(note.run)))
     return sorted(found, key=lambda each: (each.note.asked, each.note.step or 0))
 
 
-def _sample(path: Path, note: Note, run: Row | None) -> Sample:
+def _sample(path: Path, note: SampleRequest, run: RunSummary | None) -> Sample:
     if run is not None and not run.ended:
         return Sample(path, note, run.state, run.text)
     seconds = _seconds(path)
@@ -96,15 +96,15 @@ def sample_path(results: Path, row: str, step: int | None) -> Path:
     return results / FOLDER / f"{f'step_{step:09d}' if step is not None else BASE}-{row}.wav"
 
 
-def ask(
-    project: Project, settings: Loaded, results: Path, saved: Saved | None, text: str, reference: Reference | None
+def request_sample(
+    project: Project, settings: Loaded, results: Path, saved: Checkpoint | None, text: str, reference: Reference | None
 ) -> Sample | None:
     """Have a checkpoint, or the base, speak `text`, in a run of its own; None if it has already, or is about to.
 
     Raises FishtuiError.
     """
     values = settings.values
-    row = row_of(values, text, reference)
+    row = group_of(values, text, reference)
     output = sample_path(results, row, saved.step if saved else None)
     base = project.path(values.paths.checkpoint)
     adapter = saved.path if saved else None
@@ -119,7 +119,7 @@ def ask(
     # What is there from an earlier checkpoint would be taken for the answer.
     discard(output)
     run = launch(project, "synthesize", command, settings, arguments)
-    note = Note(
+    note = SampleRequest(
         row=row,
         step=saved.step if saved else None,
         text=text,
@@ -134,14 +134,14 @@ def ask(
 def _is_there(project: Project, output: Path, weights: list[Path]) -> bool:
     """Return True if `output` is newer than the `weights` that speak it, or a run that makes it is active."""
     with suppress(OSError, ValueError, msgspec.ValidationError):
-        note = msgspec.json.decode(output.with_suffix(".json").read_bytes(), type=Note)
-        if not look(project.runs / note.run).ended:
+        note = msgspec.json.decode(output.with_suffix(".json").read_bytes(), type=SampleRequest)
+        if not read_run(project.runs / note.run).ended:
             return True
         return _seconds(output) is not None and output.stat().st_mtime > max(path.stat().st_mtime for path in weights)
     return False
 
 
-def row_of(settings: Settings, text: str, reference: Reference | None) -> str:
+def group_of(settings: Settings, text: str, reference: Reference | None) -> str:
     """Names what a sample follows from beside its checkpoint: those of one row can be compared."""
     ways = settings.synthesize
     spoken = [ways.temperature, ways.top_p, ways.repetition_penalty, ways.max_seconds, ways.seed, ways.precision]
@@ -149,7 +149,7 @@ def row_of(settings: Settings, text: str, reference: Reference | None) -> str:
     return hashlib.sha256(json.dumps(said).encode()).hexdigest()[:8]
 
 
-def remove_row(results: Path, row: str) -> None:
+def remove_group(results: Path, row: str) -> None:
     """Remove the samples of one row. Raises FishtuiError if they stay."""
     for path in (results / FOLDER).glob(f"*-{row}.*"):
         try:

@@ -12,21 +12,27 @@ from typing import Any
 from fishtui.checkpoint import RECORD
 from fishtui.errors import FishtuiError, MisuseError
 from fishtui.project import Project, merged_folder
-from fishtui.results.checkpoints import Saved, best, choose, earliest_good, list_saved
+from fishtui.results.checkpoints import (
+    Checkpoint,
+    best_checkpoint,
+    choose_checkpoint,
+    earliest_good_checkpoint,
+    list_checkpoints,
+)
 from fishtui.runs import record as records
 from fishtui.runs.launch import launch
-from fishtui.runs.state import Run, look_unfinished
-from fishtui.runs.table import Board, Row
+from fishtui.runs.state import Run, read_unfinished_runs
+from fishtui.runs.table import RunSummary, RunTable
 from fishtui.settings import Loaded
 
 # What a merge leaves in the folder that it makes.
 
 
 @dataclass(frozen=True)
-class Checkpoint:
+class ListedCheckpoint:
     """A checkpoint on disk: `size` in bytes, `written` in seconds since 1970."""
 
-    saved: Saved
+    saved: Checkpoint
     size: int
     written: float
     is_best: bool = False
@@ -34,7 +40,7 @@ class Checkpoint:
 
 
 @dataclass(frozen=True)
-class Merged:
+class MergedModel:
     """A model folder that a merge made; `step` is the checkpoint's, 0 where that is not known."""
 
     folder: Path
@@ -49,10 +55,10 @@ class Training:
 
     name: str
     folder: Path
-    checkpoints: tuple[Checkpoint, ...] = ()
-    merged: tuple[Merged, ...] = ()
-    run: Row | None = None
-    merging: Row | None = None
+    checkpoints: tuple[ListedCheckpoint, ...] = ()
+    merged: tuple[MergedModel, ...] = ()
+    run: RunSummary | None = None
+    merging: RunSummary | None = None
 
     @property
     def size(self) -> int:
@@ -65,15 +71,15 @@ class Trainings:
 
     def __init__(self, project: Project) -> None:
         self.project = project
-        self._board = Board(project)
+        self._board = RunTable(project)
         self._arguments: dict[str, Mapping[str, Any]] = {}
 
-    def look(self, base: Path) -> tuple[list[Training], dict[str, Row]]:
+    def read(self, base: Path) -> tuple[list[Training], dict[str, RunSummary]]:
         """The trainings, the newest first, and all runs by id. Raises FishtuiError.
 
         Merged models are looked for beside `base`. Queued runs whose turn it is are started.
         """
-        runs = {row.id: row for row in self._board.look()}
+        runs = {row.id: row for row in self._board.read()}
         trained = self._by_folder(runs.values(), "train", self._trained)
         merging = self._by_folder(runs.values(), "merge", self._merged_from)
         merged = list(_merged({self.project.checkpoints, base.parent}))
@@ -82,7 +88,7 @@ class Trainings:
             Training(
                 folder.name,
                 folder,
-                checkpoints(folder),
+                describe_checkpoints(folder),
                 tuple(each for each in merged if _is_from(each.adapter, folder)),
                 trained.get(folder),
                 merging.get(folder),
@@ -92,12 +98,12 @@ class Trainings:
         return sorted(found, key=_age, reverse=True), runs
 
     def _by_folder(
-        self, rows: Iterable[Row], stage: str, folder_of: Callable[[Mapping[str, Any]], Path | None]
-    ) -> dict[Path, Row]:
+        self, rows: Iterable[RunSummary], stage: str, folder_of: Callable[[Mapping[str, Any]], Path | None]
+    ) -> dict[Path, RunSummary]:
         """The newest run of a stage for each results folder."""
         return {folder: row for row in rows if row.stage == stage and (folder := folder_of(self._of(row))) is not None}
 
-    def _of(self, row: Row) -> Mapping[str, Any]:
+    def _of(self, row: RunSummary) -> Mapping[str, Any]:
         if row.id not in self._arguments:
             self._arguments[row.id] = {}
             # One that can't be read has none.
@@ -117,15 +123,15 @@ class Trainings:
         return folder if folder.parent == self.project.results else None
 
 
-def checkpoints(folder: Path) -> tuple[Checkpoint, ...]:
+def describe_checkpoints(folder: Path) -> tuple[ListedCheckpoint, ...]:
     """The checkpoints in a results folder, by step; those that vanish meanwhile are left out."""
-    saved = list_saved(folder / "checkpoints")
-    lowest, early = best(saved), earliest_good(saved)
+    saved = list_checkpoints(folder / "checkpoints")
+    lowest, early = best_checkpoint(saved), earliest_good_checkpoint(saved)
     found = []
     for each in saved:
         with suppress(OSError):
             status = each.path.stat()
-            found.append(Checkpoint(each, status.st_size, status.st_mtime, each == lowest, each == early))
+            found.append(ListedCheckpoint(each, status.st_size, status.st_mtime, each == lowest, each == early))
     return tuple(found)
 
 
@@ -134,13 +140,15 @@ def _folders(results: Path) -> Iterator[Path]:
         yield from (folder for folder in results.iterdir() if (folder / "checkpoints").is_dir())
 
 
-def _merged(folders: Iterable[Path]) -> Iterator[Merged]:
+def _merged(folders: Iterable[Path]) -> Iterator[MergedModel]:
     for folder in sorted(folders):
         for path in sorted(folder.glob(f"*/{RECORD}")):
             # A folder may go while we look, and a file may hold anything.
             with suppress(OSError, ValueError, KeyError, TypeError):
                 content = json.loads(path.read_bytes())
-                yield Merged(path.parent, Path(content["adapter"]), int(content.get("step") or 0), path.stat().st_mtime)
+                yield MergedModel(
+                    path.parent, Path(content["adapter"]), int(content.get("step") or 0), path.stat().st_mtime
+                )
 
 
 def _is_from(adapter: Path, folder: Path) -> bool:
@@ -161,10 +169,10 @@ def launch_merge(project: Project, settings: Loaded, training: str, step: int) -
     Raises FishtuiError, also while another merge into the same folder has not ended.
     """
     base = project.path(settings.values.paths.checkpoint)
-    adapter = choose(project.results / training, step).path
+    adapter = choose_checkpoint(project.results / training, step).path
     command = ["merge", training, "--step", str(step), "--project", str(project.root)]
     output = merged_folder(base, training)
-    for run in look_unfinished(project):
+    for run in read_unfinished_runs(project):
         if not run.ended and run.record.stage == "merge" and run.record.arguments.get("output") == str(output):
             raise MisuseError(
                 f"a merge of {training} is already {run.state}", f"`fishtui runs show {run.id}` tells how it goes."

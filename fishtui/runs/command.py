@@ -14,7 +14,7 @@ GPUS = "FISHTUI_GPUS"
 THREADS = "OMP_NUM_THREADS"
 
 
-def launcher(record: RunRecord) -> list[str]:
+def launch_prefix(record: RunRecord) -> list[str]:
     """The words before `-m fishtui` in the command that starts a run. Raises MisuseError."""
     wanted = record.settings.get(record.stage, {})
     devices, nodes = wanted.get("devices", 1), wanted.get("nodes", 1)
@@ -34,7 +34,7 @@ def launcher(record: RunRecord) -> list[str]:
     return [record.python, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={devices}"]
 
 
-def threads(record: RunRecord) -> dict[str, str]:
+def thread_variables(record: RunRecord) -> dict[str, str]:
     """The variable that shares this machine's processors out among the run's processes, unless the user has set it.
 
     torchrun would give each of several processes a single thread; SLURM binds each to processors of its own.

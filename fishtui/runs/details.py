@@ -7,15 +7,15 @@ from datetime import datetime
 
 from fishtui.glyphs import SIGN
 from fishtui.project import Project
-from fishtui.runs.progress import progress, took
+from fishtui.runs.progress import read_progress, seconds_taken
 from fishtui.runs.state import Run
 from fishtui.wording import clock
 
 
-def facts(project: Project, run: Run) -> Iterator[tuple[str, str]]:
+def describe_run(project: Project, run: Run) -> Iterator[tuple[str, str]]:
     """Names and what there is to say of each; an error takes several lines. What isn't known is left out."""
     record = run.record
-    seconds = took(run)
+    seconds = seconds_taken(run)
     on = f"{record.host}, process {run.process.pid}" if run.process else record.host
     for name, value in (
         ("run", run.id),
@@ -26,7 +26,7 @@ def facts(project: Project, run: Run) -> Iterator[tuple[str, str]]:
         ("GPUs", ", ".join(run.gpus)),
         ("begun", f"{datetime.fromtimestamp(record.started):%Y-%m-%d %H:%M:%S}" if record.started else ""),
         ("time", "" if seconds is None else clock(seconds)),
-        ("progress", str(progress(run) or "")),
+        ("progress", str(read_progress(run) or "")),
         ("log", project.shown(run.folder / "output.log")),
         *(("error", line) for line in (record.error or "").splitlines()),
     ):

@@ -74,12 +74,12 @@ class EventWriter:
             raise
 
 
-def parse(line: bytes) -> dict[str, Any] | None:
+def parse_event(line: bytes) -> dict[str, Any] | None:
     """The event that a whole line holds; None if it holds none, because a crash tore it or something else wrote it."""
     try:
         event = _decoder.decode(line)
     except msgspec.DecodeError:
-        event = _spelled(line)
+        event = _decode_surrogates(line)
     except RecursionError:
         return None
     if not isinstance(event, dict):
@@ -93,7 +93,7 @@ def parse(line: bytes) -> dict[str, Any] | None:
     return event if event.get("version") == VERSION and isinstance(event.get("time"), int | float) else None
 
 
-def _spelled(line: bytes) -> Any:
+def _decode_surrogates(line: bytes) -> Any:
     """What a line holds with names of files that aren't UTF-8: their lone surrogates are refused by quicker parsers."""
     if b"\\u" not in line:
         return None
@@ -107,5 +107,5 @@ def read_events(path: Path) -> Iterator[dict[str, Any]]:
     """All events of a file, oldest first; a half-written last line counts as the end. Raises OSError."""
     with path.open("rb") as file:
         for line in file:
-            if line.endswith(b"\n") and (event := parse(line)) is not None:
+            if line.endswith(b"\n") and (event := parse_event(line)) is not None:
                 yield event

@@ -26,7 +26,7 @@ from fishtui.runs.identity import this_process
 from fishtui.runs.launch import needs_of
 from fishtui.runs.ledger import Ledger
 from fishtui.runs.record import RunRecord
-from fishtui.runs.reporter import Listener, Narrator, Reporter
+from fishtui.runs.reporter import Listener, LogPrinter, Reporter
 from fishtui.runs.state import STOP, Run
 from fishtui.settings import Loaded
 
@@ -60,24 +60,24 @@ def execute(
             record, folder = _adopted
             record.arguments = records.plain(arguments)
             records.save(record, folder)
-            conduct(record, folder, work, (Narrator(),))
+            run_work(record, folder, work, (LogPrinter(),))
             return _run(record, folder)
         needs = needs_of(stage, settings.values, arguments, os.environ)
         record, folder = records.create(
             project, stage, command, settings, arguments, needs=needs, process=this_process()
         )
-        there = gpus.visible(os.environ) if needs.gpus else []
+        there = gpus.list_visible_gpus(os.environ) if needs.gpus else []
         record.gpus = list(needs.devices) or [gpu.id for gpu in there[: needs.gpus]]
         with (folder / "lock").open("a") as claimed:
             fcntl.flock(claimed, fcntl.LOCK_EX)
-            begin(record, folder)
+            mark_running(record, folder)
             with _output_to(folder / "output.log") as (stdout, stderr), terminable():
-                conduct(record, folder, work, (listen(_run(record, folder), stdout, stderr),) if listen else ())
+                run_work(record, folder, work, (listen(_run(record, folder), stdout, stderr),) if listen else ())
     scheduler.advance(project)
     return _run(record, folder)
 
 
-def adopted() -> RunRecord | None:
+def adopted_run() -> RunRecord | None:
     """The run that this process was started for, if it was."""
     return _adopted and _adopted[0]
 
@@ -112,7 +112,7 @@ def _adopt(folder: Path, command: Callable[[], Any]) -> int:
     record.gpus = [gpu for gpu in os.environ.get(GPUS, "").split(",") if gpu]
     _adopted = record, folder
     try:
-        begin(record, folder)
+        mark_running(record, folder)
     except FishtuiError as error:
         # On a full disk, say: there is room for this much.
         _fail(record, folder, error, error.exit_status)
@@ -124,7 +124,7 @@ def _adopt(folder: Path, command: Callable[[], Any]) -> int:
     except BaseException as error:
         problem = error
     if record.state == records.RUNNING:
-        conduct(record, folder, partial(_refuse, problem))
+        run_work(record, folder, partial(_refuse, problem))
     return errors.FAILED if record.exit_status is None else record.exit_status
 
 
@@ -133,17 +133,17 @@ def _refuse(problem: BaseException, reporter: Reporter) -> Ledger:
     raise problem
 
 
-def begin(record: RunRecord, folder: Path) -> None:
+def mark_running(record: RunRecord, folder: Path) -> None:
     """Note that this process is the run from now on. Raises FishtuiError."""
     record.process = this_process()
     record.job = os.environ.get(records.ALLOCATION)
-    record.versions = records.versions()
+    record.versions = records.installed_versions()
     record.started = time.time()
     record.state = records.RUNNING
     records.save(record, folder)
 
 
-def conduct(record: RunRecord, folder: Path, work: Work, listeners: tuple[Listener, ...] = ()) -> None:
+def run_work(record: RunRecord, folder: Path, work: Work, listeners: tuple[Listener, ...] = ()) -> None:
     """Do the run's work in this process, and write down how it ended. Raises FishtuiError if that can't be written."""
     started = time.monotonic()
     events = EventWriter(folder / "events.jsonl")
@@ -159,7 +159,7 @@ def conduct(record: RunRecord, folder: Path, work: Work, listeners: tuple[Listen
         if record.state == records.RUNNING:
             # It was asked to end while it wrote down how it had.
             record.state, record.exit_status = records.STOPPED, errors.TERMINATED
-        records.make_room(folder)
+        records.free_reserve(folder)
         # If the disk is full even so, run.json tells it, or nothing can.
         with suppress(FishtuiError):
             reporter.end(record.state, record.exit_status, record.error, record.ledger)

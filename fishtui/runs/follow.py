@@ -10,13 +10,13 @@ from typing import Any
 from fishtui.project import Project
 from fishtui.runs import scheduler
 from fishtui.runs.record import QUEUED
-from fishtui.runs.state import Run, look, look_unfinished
+from fishtui.runs.state import Run, read_run, read_unfinished_runs
 from fishtui.runs.tail import EventTail
 
 # Seconds between two looks for events, between two looks at the run itself, and where SLURM is asked for it.
-EVENTS = 0.1
-STATE = 0.5
-JOB = 5.0
+EVENT_INTERVAL = 0.1
+STATE_INTERVAL = 0.5
+JOB_INTERVAL = 5.0
 
 
 def follow(
@@ -38,8 +38,8 @@ def follow(
         # The run is looked at before its events are read: those of one that has ended are all there.
         run = None
         if time.monotonic() >= next_look:
-            run = look(folder)
-            next_look = time.monotonic() + (JOB if run.is_elsewhere else STATE)
+            run = read_run(folder)
+            next_look = time.monotonic() + (JOB_INTERVAL if run.is_elsewhere else STATE_INTERVAL)
         while (events := tail.read()) or tail.more:
             for event in events:
                 listen(event)
@@ -51,8 +51,8 @@ def follow(
             return run
         if run is not None and run.state == QUEUED:
             scheduler.advance(project)
-            now = scheduler.waiting(look_unfinished(project)).get(run.id, "")
+            now = scheduler.find_blockers(read_unfinished_runs(project)).get(run.id, "")
             if now not in ("", blocker):
                 blocker = now
                 waits(now)
-        time.sleep(EVENTS)
+        time.sleep(EVENT_INTERVAL)

@@ -23,12 +23,12 @@ class Gpu:
     busy: float | None = None
 
 
-def visible(environment: Mapping[str, str], there: list[Gpu] | None = None) -> list[Gpu]:
+def list_visible_gpus(environment: Mapping[str, str], there: list[Gpu] | None = None) -> list[Gpu]:
     """The GPUs that a process of this environment may use, in its order; of the machine's, or those `there`.
 
     There are none without a driver.
     """
-    there = machine() if there is None else there
+    there = list_gpus() if there is None else there
     if VISIBLE not in environment:
         return there
     found = []
@@ -50,7 +50,7 @@ def _named(word: str, there: list[Gpu]) -> Gpu | None:
     return next((gpu for gpu in there if word and gpu.id.startswith(word)), None)
 
 
-def machine() -> list[Gpu]:
+def list_gpus() -> list[Gpu]:
     """All GPUs of this machine; none where there is no driver."""
     with _nvml() as nvml:
         if nvml is None:

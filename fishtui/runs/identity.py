@@ -42,13 +42,13 @@ def identify(pid: int) -> Identity | None:
     started = _start_time(pid)
     if started is None:
         return None
-    host, machine = here()
+    host, machine = this_machine()
     return Identity(pid=pid, start_time=started, boot_id=_boot(), space=_space(), host=host, machine=machine)
 
 
 def is_here(process: Identity) -> bool:
     """Whether the process is of this machine, whatever that was called then, so that we can know whether it lives."""
-    return process.boot_id == _boot() or (process.host, process.machine) == here()
+    return process.boot_id == _boot() or (process.host, process.machine) == this_machine()
 
 
 def is_alive(process: Identity) -> bool | None:
@@ -63,7 +63,7 @@ def is_alive(process: Identity) -> bool | None:
 
 
 @functools.cache
-def here() -> tuple[str, str]:
+def this_machine() -> tuple[str, str]:
     """This machine's name, and the id that tells it from another one of that name."""
     try:
         machine = MACHINE_ID.read_text(encoding="ascii").strip()

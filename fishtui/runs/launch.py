@@ -12,7 +12,7 @@ from fishtui.project import Project
 from fishtui.runs import gpus, scheduler
 from fishtui.runs import record as records
 from fishtui.runs.record import PROCESSOR, Needs
-from fishtui.runs.state import Run, look
+from fishtui.runs.state import Run, read_run
 from fishtui.settings import Loaded, Settings
 
 # Stages that may run several times at once in a project, each on outputs of its own.
@@ -42,7 +42,7 @@ def launch(
     needs = msgspec.structs.replace(needs, patient=waits)
     _, folder = records.create(project, stage, command, settings, arguments, needs=needs, parent=parent, sbatch=sbatch)
     scheduler.start_ready(project)
-    return look(folder)
+    return read_run(folder)
 
 
 def needs_of(stage: str, settings: Settings, arguments: Mapping[str, Any], environment: Mapping[str, str]) -> Needs:
@@ -55,7 +55,7 @@ def needs_of(stage: str, settings: Settings, arguments: Mapping[str, Any], envir
         return Needs(locks=locks)
     section = getattr(settings, stage, None)
     device = getattr(section, "device", "cpu")
-    there = [] if device == "cpu" else gpus.visible(environment)
+    there = [] if device == "cpu" else gpus.list_visible_gpus(environment)
     if not there:
         return Needs(locks=(PROCESSOR, *locks))
     _, _, number = device.partition(":")

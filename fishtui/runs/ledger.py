@@ -51,14 +51,14 @@ class Ledger:
         return {"total": self.total, **asdict(self)}
 
 
-def told(content: Mapping[str, Any], verb: str = "done", reasons: int = 6, items: int = 10) -> Iterator[str]:
+def describe_ledger(content: Mapping[str, Any], verb: str = "done", reasons: int = 6, items: int = 10) -> Iterator[str]:
     """A ledger as data in lines: its totals and figures, why items were skipped, and the first of those that failed."""
     skipped, failed = content["skipped"], content["failed"]
     parts = [f"{content['done']:,} {verb}"]
     parts += [f"{len(skipped):,} skipped"] if skipped else []
     parts += [f"{len(failed):,} {'would fail' if verb.startswith('would') else 'failed'}"] if failed else []
     yield f"{content['total']:,} {content['unit']}: {', '.join(parts)}"
-    if figures := " · ".join(_figure(*each) for each in content.get("counts", {}).items() if each[1]):
+    if figures := " · ".join(_format_count(*each) for each in content.get("counts", {}).items() if each[1]):
         yield f"  {figures}"
     for reason, count in Counter(entry["reason"] for entry in skipped).most_common(reasons):
         yield f"  - {count:,} skipped: {reason}"
@@ -68,7 +68,7 @@ def told(content: Mapping[str, Any], verb: str = "done", reasons: int = 6, items
         yield f"  ✗ … and {len(failed) - items:,} more, all in run.json"
 
 
-def _figure(name: str, value: float) -> str:
+def _format_count(name: str, value: float) -> str:
     words, unit = (name.removesuffix("_gb"), " GB") if name.endswith("_gb") else (name, "")
     shown = f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
     return f"{words.replace('_', ' ')} {shown}{unit}"

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 
-from fishtui.runs.followed import Appended
+from fishtui.runs.growing import GrowingFile
 from fishtui.sanitize import harmless
 
 BLOCK = 1 << 12
@@ -41,7 +41,7 @@ _Piece = tuple[int, int, bytes, bool]
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class LogLine:
     """A line, harmless to show; in the log it begins at byte `offset` and ends before `end`.
 
     `whole` is false for the last line while its end hasn't come: ask for it again at its offset, and for what follows
@@ -54,7 +54,7 @@ class Line:
     whole: bool
 
 
-class Log:
+class LogFile:
     """The lines of a log, also while it grows; one that isn't there, or can't be read, has none.
 
     `total` is how many lines have been counted so far; see `index`. If the log is cut short or replaced by another
@@ -62,7 +62,7 @@ class Log:
     """
 
     def __init__(self, path: Path) -> None:
-        self._file = Appended(path)
+        self._file = GrowingFile(path)
         self._recount()
 
     def _recount(self) -> None:
@@ -71,11 +71,11 @@ class Log:
         self._marks: list[int] = []
         self._counted = 0
 
-    def tail(self, lines: int) -> list[Line]:
+    def read_last(self, lines: int) -> list[LogLine]:
         """The last `lines` lines."""
-        return self.before(None, lines)
+        return self.read_before(None, lines)
 
-    def before(self, offset: int | None, lines: int) -> list[Line]:
+    def read_before(self, offset: int | None, lines: int) -> list[LogLine]:
         """The last `lines` lines that begin before `offset`, or with None before the log's end, in their order."""
         found: deque[_Piece] = deque()
         with self._look() as (descriptor, size):
@@ -87,12 +87,12 @@ class Log:
                 stop = start
         return [_line(piece) for piece in list(found)[max(len(found) - lines, 0) :]]
 
-    def after(self, offset: int, lines: int) -> list[Line]:
+    def read_after(self, offset: int, lines: int) -> list[LogLine]:
         """The first `lines` lines that begin at `offset` or later; the last of them may not be whole."""
         with self._look() as (descriptor, size):
             return [_line(piece) for piece in _first(descriptor, size, offset, lines)]
 
-    def at(self, number: int, lines: int) -> list[Line]:
+    def read_at(self, number: int, lines: int) -> list[LogLine]:
         """The first `lines` lines from that `number` on, from 0; none of those that aren't counted yet."""
         with self._look() as (descriptor, size):
             if not 0 <= number < self.total:
@@ -101,7 +101,7 @@ class Log:
             wanted = beyond + min(lines, self.total - number)
             return [_line(piece) for piece in _first(descriptor, size, self._marks[number // MARKED], wanted)[beyond:]]
 
-    def index(self, seconds: float = 0.05) -> bool:
+    def count(self, seconds: float = 0.05) -> bool:
         """Go on counting lines for so many `seconds`; whether all that the log holds by now are counted."""
         deadline = monotonic() + seconds
         with self._look() as (descriptor, size):
@@ -120,7 +120,7 @@ class Log:
         """A descriptor to read, and the log's size; 0 if it isn't there, or can't be read."""
         with ExitStack() as stack:
             try:
-                descriptor, size, anew = stack.enter_context(self._file.look())
+                descriptor, size, anew = stack.enter_context(self._file.open())
             except OSError:
                 descriptor, size, anew = -1, 0, True
             if anew:
@@ -185,7 +185,7 @@ def _starts(content: bytes, base: int, start: int, stop: int) -> list[int]:
     return first + [base + match.end() for match in ends]
 
 
-def _line(piece: _Piece) -> Line:
+def _line(piece: _Piece) -> LogLine:
     begin, end, content, whole = piece
     text = content.decode("utf-8", "replace").rstrip("\n")
-    return Line(begin, end, harmless(ESCAPES.sub("", text).expandtabs(TAB)), whole)
+    return LogLine(begin, end, harmless(ESCAPES.sub("", text).expandtabs(TAB)), whole)

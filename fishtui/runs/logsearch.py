@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from fishtui.runs.followed import Appended
-from fishtui.runs.log import Line, Log
+from fishtui.runs.growing import GrowingFile
+from fishtui.runs.log import LogFile, LogLine
 
 # What is read at once, in bytes, and how much of it is read twice, so that nothing is missed between two blocks.
 BLOCK = 1 << 18
@@ -23,21 +23,23 @@ ERRORS = ("✗", "error", "critical", "fatal", "traceback", "exception")
 WARNINGS = (*ERRORS, "▲", "warn")
 
 
-def level(text: str) -> int:
+def detect_level(text: str) -> int:
     """0 of a plain line, 1 of a warning, 2 of an error."""
     lower = text.lower()
     return 2 if ERROR.search(lower) else 1 if WARNING.search(lower) else 0
 
 
 @dataclass(frozen=True)
-class Wanted:
+class LogFilter:
     """Lines that hold `text` in whatever case, and are at least as bad as `level`."""
 
     text: str = ""
     level: int = 0
 
-    def fits(self, line: str) -> bool:
-        return (not self.text or self.text.lower() in line.lower()) and (not self.level or level(line) >= self.level)
+    def matches(self, line: str) -> bool:
+        return (not self.text or self.text.lower() in line.lower()) and (
+            not self.level or detect_level(line) >= self.level
+        )
 
     def hints(self) -> list[bytes]:
         """One of these is in the bytes of each such line, in lower case as far as ASCII goes."""
@@ -46,20 +48,20 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Found:
+class SearchStep:
     """A line, or only how far was looked: up to byte `reached`; `ended` once nothing is left that way."""
 
-    line: Line | None
+    line: LogLine | None
     reached: int
     ended: bool = False
 
 
-def search(path: Path, wanted: Wanted, offset: int, forward: bool) -> Iterator[Found]:
+def search_log(path: Path, wanted: LogFilter, offset: int, forward: bool) -> Iterator[SearchStep]:
     """The wanted lines of a log that begin from `offset` on, or going backward, before it; the nearest first.
 
     Between them it tells how far it has come, so that whoever asks may stop. Of a log that isn't there, none.
     """
-    log, hints = Log(path), wanted.hints()
+    log, hints = LogFile(path), wanted.hints()
     pattern = re.compile(b"|".join(map(re.escape, hints)))
     last = position = offset
     while True:
@@ -76,35 +78,35 @@ def search(path: Path, wanted: Wanted, offset: int, forward: bool) -> Iterator[F
             if line is None or (forward and line.offset < last):
                 continue
             last = line.end if forward else line.offset
-            yield Found(line if wanted.fits(line.text) else None, last)
+            yield SearchStep(line if wanted.matches(line.text) else None, last)
         reached = start + len(content) if forward else start
         ended = reached >= size if forward else reached <= 0
-        yield Found(None, reached, ended or not content)
+        yield SearchStep(None, reached, ended or not content)
         if ended or not content:
             return
         position = reached - OVERLAP if forward else reached + OVERLAP
 
 
-def _line_at(log: Log, place: int) -> Line | None:
-    found = log.before(place + 1, 1)
+def _line_at(log: LogFile, place: int) -> LogLine | None:
+    found = log.read_before(place + 1, 1)
     return found[0] if found else None
 
 
 def _read(path: Path, start: int, stop: int) -> tuple[bytes, int]:
     """What the log holds between, and its size; nothing if it can't be read."""
     try:
-        with Appended(path).look() as (descriptor, size, _):
+        with GrowingFile(path).open() as (descriptor, size, _):
             return os.pread(descriptor, max(min(stop, size) - start, 0), start), size
     except OSError:
         return b"", 0
 
 
-def collect(
-    path: Path, wanted: Wanted, offset: int, forward: bool, most: int, goes_on: Callable[[Found], bool]
-) -> list[Line]:
+def collect_matches(
+    path: Path, wanted: LogFilter, offset: int, forward: bool, most: int, goes_on: Callable[[SearchStep], bool]
+) -> list[LogLine]:
     """At most so many of those lines, in their order; `goes_on` is asked again and again."""
-    lines: list[Line] = []
-    for found in search(path, wanted, offset, forward):
+    lines: list[LogLine] = []
+    for found in search_log(path, wanted, offset, forward):
         lines += [found.line] if found.line else []
         if len(lines) >= most or not goes_on(found):
             break

@@ -28,7 +28,7 @@ class Curve:
     steps: array[int] = field(default_factory=lambda: array("q"))
     values: array[float] = field(default_factory=lambda: array("d"))
 
-    def put(self, step: int, value: float) -> None:
+    def append(self, step: int, value: float) -> None:
         """Add a point. A step that was passed already begins a new try, which replaces what followed."""
         if self.steps and step <= self.steps[-1]:
             self.cut(bisect_left(self.steps, step))
@@ -39,7 +39,7 @@ class Curve:
         """Keep only so many of the first points."""
         del self.steps[points:], self.values[points:]
 
-    def reduced(self, columns: int) -> list[tuple[int, float]]:
+    def downsample(self, columns: int) -> list[tuple[int, float]]:
         """At most two points a column, the least and the greatest of it, in their order."""
         if len(self.steps) <= 2 * columns:
             return list(zip(self.steps, self.values, strict=True))
@@ -79,7 +79,7 @@ class Curves:
             return
         for name, curve in self.curves.items():
             if _is_drawable(value := values.get(name)):
-                curve.put(step, float(value))
+                curve.append(step, float(value))
         if _is_drawable(values.get("loss")):
             self._smooth()
 
@@ -90,13 +90,13 @@ class Curves:
         # The weights of the values so far add up to less than 1 in the beginning: each mean is over those there are.
         earlier = WEIGHT - WEIGHT ** (points + 1)
         mean = (before * earlier + loss.values[-1] * (1 - WEIGHT)) / (earlier + 1 - WEIGHT)
-        smoothed.put(loss.steps[-1], mean)
+        smoothed.append(loss.steps[-1], mean)
 
     def last(self, name: str) -> float | None:
         """The newest value of a metric."""
         values = self.curves[name].values
         return values[-1] if values else None
 
-    def reduced(self, names: Sequence[str], columns: int) -> dict[str, list[tuple[int, float]]]:
+    def downsample(self, names: Sequence[str], columns: int) -> dict[str, list[tuple[int, float]]]:
         """Points to draw of those metrics that there are."""
-        return {name: points for name in names if (points := self.curves[name].reduced(columns))}
+        return {name: points for name in names if (points := self.curves[name].downsample(columns))}

@@ -9,7 +9,7 @@ from typing import Any
 from fishtui.project import Project
 from fishtui.runs.record import LOST, RUNNING, STOPPED, STOPPING
 from fishtui.runs.state import Run
-from fishtui.runs.tail import recent
+from fishtui.runs.tail import read_recent_events
 
 
 @dataclass(frozen=True)
@@ -32,14 +32,14 @@ class Progress:
         return f"{self.done:,} of {self.total:,} {self.unit}" + (f" · {self.note}" if self.note else "")
 
 
-def progress(run: Run) -> Progress | None:
+def read_progress(run: Run) -> Progress | None:
     """How far a run has come that is under way; None of others, and before it said so."""
     if run.state not in (RUNNING, STOPPING):
         return None
-    return measured(recent(run.folder / "events.jsonl", ["progress"]))
+    return measure_progress(read_recent_events(run.folder / "events.jsonl", ["progress"]))
 
 
-def measured(events: Sequence[dict[str, Any]]) -> Progress | None:
+def measure_progress(events: Sequence[dict[str, Any]]) -> Progress | None:
     """The newest of these progress events, at the rate of as many before it as count the same work."""
     if not events:
         return None
@@ -55,13 +55,13 @@ def measured(events: Sequence[dict[str, Any]]) -> Progress | None:
     return Progress(newest["done"], newest["total"], newest["unit"], newest["note"], newest["time"], rate)
 
 
-def took(run: Run) -> float | None:
+def seconds_taken(run: Run) -> float | None:
     """Seconds that a run took, or has taken so far; None if it never began, or nobody knows when it ended."""
     told = run.record.took is not None or not run.ended
     return run.record.seconds if told and run.record.started is not None else None
 
 
-def result(run: Run, blocker: str | None = None) -> str:
+def describe_result(run: Run, blocker: str | None = None) -> str:
     """What a list says of a run beside its state: what it waits for, how far it has come, or how it ended."""
     if blocker:
         return f"waits for {blocker}"
@@ -71,6 +71,6 @@ def result(run: Run, blocker: str | None = None) -> str:
         failed = f", {len(ledger['failed']):,} failed" if ledger["failed"] else ""
         return f"{ledger['done']:,} of {ledger['total']:,} {ledger['unit']}{failed}"
     if run.state in (STOPPED, LOST):
-        reached = measured(recent(run.folder / "events.jsonl", ["progress"]))
+        reached = measure_progress(read_recent_events(run.folder / "events.jsonl", ["progress"]))
         return " · ".join(part for part in (f"after {reached}" if reached else "", run.remark) if part)
     return run.remark

@@ -175,7 +175,7 @@ def create(
     """
     hidden = _new_folder(project, stage)
     folder = hidden.with_name(hidden.name.removeprefix(HIDDEN))
-    host, machine = identity.here()
+    host, machine = identity.this_machine()
     record = RunRecord(
         id=folder.name,
         stage=stage,
@@ -218,14 +218,14 @@ def _carried(environment: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in environment.items() if CARRIED.match(name)}
 
 
-def make_room(folder: Path) -> None:
+def free_reserve(folder: Path) -> None:
     """Free the bytes that were kept for the run's last word."""
     discard(folder / "reserve")
 
 
 def finish(record: RunRecord, folder: Path) -> None:
     """Write how the run ended; it needs no room that the run has not kept for this. Raises FishtuiError."""
-    make_room(folder)
+    free_reserve(folder)
     record.finished = time.time()
     try:
         save(record, folder)
@@ -271,7 +271,7 @@ def _created(run_id: str) -> int:
         return 0
 
 
-def versions() -> dict[str, str]:
+def installed_versions() -> dict[str, str]:
     """What is installed of fishtui, Python and the libraries that results depend on."""
     installed = {name: _library_version(name) for name in LIBRARIES}
     found = {name: version for name, version in installed.items() if version}

@@ -14,12 +14,12 @@ from fishtui.sanitize import harmless
 
 # Seconds between two events of progress, and between two lines of it in a log.
 PROGRESS_INTERVAL = 0.1
-TOLD_INTERVAL = 5.0
+LOG_INTERVAL = 5.0
 
 Listener = Callable[[Mapping[str, Any]], None]
 
 
-class Narrator:
+class LogPrinter:
     """Tells events on stdout in lines of their own, progress now and then: a run's log."""
 
     def __init__(self) -> None:
@@ -28,7 +28,7 @@ class Narrator:
     def __call__(self, event: Mapping[str, Any]) -> None:
         match event["kind"]:
             case "progress":
-                if event["done"] < event["total"] and event["time"] - self._last_progress < TOLD_INTERVAL:
+                if event["done"] < event["total"] and event["time"] - self._last_progress < LOG_INTERVAL:
                     return
                 self._last_progress = event["time"]
                 self._tell(event, f"{event['done']:,} of {event['total']:,} {event['unit']} {event['note']}".rstrip())

@@ -14,10 +14,10 @@ from fishtui.files import exclusive
 from fishtui.project import Project
 from fishtui.runs import gpus, identity, slurm
 from fishtui.runs import record as records
-from fishtui.runs.command import ADOPT, GPUS, launcher, threads
+from fishtui.runs.command import ADOPT, GPUS, launch_prefix, thread_variables
 from fishtui.runs.gpus import NUMBERED, VISIBLE, Gpu
 from fishtui.runs.record import ALLOCATION, CARRIED, PROCESSOR, QUEUED, Needs
-from fishtui.runs.state import Run, Started, look, look_unfinished, note_started
+from fishtui.runs.state import Launched, Run, read_run, read_unfinished_runs, write_launched
 from fishtui.wording import reason_of
 
 # A folder of the user's may hold modules named like Python's own: they are data, and not to be run.
@@ -30,7 +30,7 @@ PLACE = re.compile("(RANK|WORLD_SIZE|MASTER_ADDR|MASTER_PORT|(LOCAL|GROUP|ROLE)_
 
 
 @dataclass
-class Taken:
+class Reservations:
     """What runs hold, or wait for before others: each lock and GPU, with the run.
 
     A GPU most of whose memory is in use counts as taken, by others where it is by none of our runs.
@@ -62,7 +62,7 @@ class Taken:
         return max(blockers) if blockers else chosen
 
 
-def waiting(runs: Sequence[Run]) -> dict[str, str]:
+def find_blockers(runs: Sequence[Run]) -> dict[str, str]:
     """Of each run of this machine that has to wait: the run, or what else, it waits for."""
     return {run_id: found for run_id, found in _granted(runs).items() if isinstance(found, str)}
 
@@ -73,13 +73,13 @@ def advance(project: Project) -> list[str]:
     Only one process does so at a time, and none starts a run twice: before the lock is released, each run's folder
     says which process was started for it, and the run itself begins only if it is the first to claim its folder.
     """
-    return start_ready(project) if any(map(_is_ours, look_unfinished(project))) else []
+    return start_ready(project) if any(map(_is_ours, read_unfinished_runs(project))) else []
 
 
 def start_ready(project: Project) -> list[str]:
     """As `advance`, for whoever knows that there is something to start: nothing is looked at twice."""
     with exclusive(project.lock("queue"), "starting runs", wait=True):
-        runs = look_unfinished(project)
+        runs = read_unfinished_runs(project)
         by_id = {run.id: run for run in runs}
         ready = {run_id: found for run_id, found in _granted(runs).items() if not isinstance(found, str)}
         for run_id, chosen in ready.items():
@@ -94,9 +94,9 @@ def start(run: Run, chosen: Sequence[str]) -> None:
     """
     try:
         if run.record.sbatch is not None:
-            note_started(run.folder, Started(job=_submit(run, run.record.sbatch)))
+            write_launched(run.folder, Launched(job=_submit(run, run.record.sbatch)))
             return
-        command = [*launcher(run.record), "-m", "fishtui", *run.record.command]
+        command = [*launch_prefix(run.record), "-m", "fishtui", *run.record.command]
         with (run.folder / "output.log").open("ab") as log:
             process = subprocess.Popen(
                 command,
@@ -108,14 +108,14 @@ def start(run: Run, chosen: Sequence[str]) -> None:
                 start_new_session=True,
             )
     except (FishtuiError, OSError) as error:
-        _failed(run, error if isinstance(error, FishtuiError) else _cannot_start(error))
+        _record_failure(run, error if isinstance(error, FishtuiError) else _cannot_start(error))
         return
     found = identity.identify(process.pid)
     if found is not None:
-        note_started(run.folder, Started(process=found, gpus=list(chosen)))
-    elif look(run.folder).state == QUEUED:
+        write_launched(run.folder, Launched(process=found, gpus=list(chosen)))
+    elif read_run(run.folder).state == QUEUED:
         problem = f"its process exited with status {process.wait()} before the run began"
-        _failed(run, FishtuiError(problem, f"See the log: `fishtui runs logs {run.id}`.", code="exited-early"))
+        _record_failure(run, FishtuiError(problem, f"See the log: `fishtui runs logs {run.id}`.", code="exited-early"))
 
 
 def _submit(run: Run, options: Sequence[str]) -> str:
@@ -132,7 +132,7 @@ def _cannot_start(error: OSError) -> FishtuiError:
     return FishtuiError(f"cannot start the run: {reason_of(error)}", "Run `fishtui doctor`.", code="cannot-start")
 
 
-def _failed(run: Run, error: FishtuiError) -> None:
+def _record_failure(run: Run, error: FishtuiError) -> None:
     run.record.state, run.record.exit_status = records.FAILED, FAILED
     run.record.error, run.record.error_code = str(error), error.code
     # A folder that has gone in the meantime takes its run with it.
@@ -144,7 +144,7 @@ def _environment(run: Run, chosen: Sequence[str]) -> dict[str, str]:
     ours = {name: value for name, value in os.environ.items() if not (CARRIED.match(name) or PLACE.match(name))}
     carried = {name: value for name, value in run.record.environment.items() if not PLACE.match(name)}
     given = {ADOPT: str(run.folder.resolve()), GPUS: ",".join(chosen)}
-    environment = {NUMBERED: "PCI_BUS_ID", **ours, **carried, **threads(run.record), **given, SAFE: "1"}
+    environment = {NUMBERED: "PCI_BUS_ID", **ours, **carried, **thread_variables(run.record), **given, SAFE: "1"}
     if chosen and not run.record.needs.devices:
         environment[VISIBLE] = ",".join(chosen)
     return environment
@@ -159,14 +159,14 @@ def _is_ours(run: Run) -> bool:
 
 def _granted(runs: Sequence[Run]) -> dict[str, list[str] | str]:
     """What each queued run of this machine gets now, or the run that it waits for."""
-    taken = Taken()
-    there = gpus.machine() if any(run.record.needs.gpus or run.record.needs.devices for run in runs) else []
+    taken = Reservations()
+    there = gpus.list_gpus() if any(run.record.needs.gpus or run.record.needs.devices for run in runs) else []
     for run in runs:
         if run.state != QUEUED and not run.ended and run.is_here:
             taken.locks.update(dict.fromkeys(run.record.needs.locks, run.id))
             taken.gpus.update(dict.fromkeys(run.gpus, run.id))
     return {
-        run.id: taken.grant(run.id, run.record.needs, gpus.visible(run.record.environment, there))
+        run.id: taken.grant(run.id, run.record.needs, gpus.list_visible_gpus(run.record.environment, there))
         for run in sorted(runs, key=_id)
         if _is_ours(run)
     }

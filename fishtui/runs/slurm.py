@@ -56,7 +56,7 @@ class Job:
         return f"{word}: {self.reason}" if self.reason else word
 
 
-def jobs(numbers: Collection[str]) -> dict[str, Job] | None:
+def query_jobs(numbers: Collection[str]) -> dict[str, Job] | None:
     """What became of these jobs; None where SLURM can't be asked, on a machine outside the cluster say.
 
     SLURM forgets a job some minutes after its end; what neither its accounting knows is UNKNOWN. One is left out if
@@ -64,7 +64,7 @@ def jobs(numbers: Collection[str]) -> dict[str, Job] | None:
     """
     show = ("--noheader", "--all", "--states=all", "--format=%A|%T|%r")
     # Others' jobs too; but asked for one that it has forgotten, it tells of none.
-    answer = _ask("squeue", *show, f"--jobs={','.join(numbers)}") or _ask("squeue", *show, "--me")
+    answer = _run_command("squeue", *show, f"--jobs={','.join(numbers)}") or _run_command("squeue", *show, "--me")
     if answer is None:
         return None
     found = {}
@@ -80,7 +80,7 @@ def jobs(numbers: Collection[str]) -> dict[str, Job] | None:
 
 def _accounted(numbers: Sequence[str]) -> dict[str, Job]:
     """What the accounting says of jobs that the queue has forgotten; many clusters keep none."""
-    answer = _ask(
+    answer = _run_command(
         "sacct", "--noheader", "--parsable2", "--allocations", f"--jobs={','.join(numbers)}", "--format=JobIDRaw,State"
     )
     if answer is None and _keeps_accounts():
@@ -93,7 +93,7 @@ def _accounted(numbers: Sequence[str]) -> dict[str, Job]:
 
 def _keeps_accounts() -> bool:
     """Whether this cluster has an accounting that could be asked, if it doesn't answer now."""
-    answer = _ask("scontrol", "show", "config")
+    answer = _run_command("scontrol", "show", "config")
     kind = next((line for line in (answer or "").splitlines() if line.startswith("AccountingStorageType")), "")
     return answer is None or "slurmdbd" in kind
 
@@ -125,7 +125,7 @@ def submit(
         answer = subprocess.run(
             ["sbatch", *wanted, *DEFAULTS, *options],
             input=os.fsencode(script),
-            env=_plain(environment),
+            env=_clean_environment(environment),
             capture_output=True,
             timeout=PATIENCE,
             check=False,
@@ -153,7 +153,7 @@ def cancel(job: str, number: int) -> None:
     asking = [["--state=PENDING"], ["--state=RUNNING", "--batch", f"--signal={number}"]]
     if not _is_open(job):
         return
-    answers = [_ask("scancel", *way, job) for way in ([[]] if number == signal.SIGKILL else asking)]
+    answers = [_run_command("scancel", *way, job) for way in ([[]] if number == signal.SIGKILL else asking)]
     # In the meantime it may have ended by itself.
     if all(answer is None for answer in answers) and _is_open(job):
         raise FishtuiError(f"scancel could not end job {job}", "Look at `squeue`, and cancel it there.")
@@ -161,7 +161,7 @@ def cancel(job: str, number: int) -> None:
 
 def _is_open(job: str) -> bool:
     """Whether there is something of a job to end. Raises FishtuiError if SLURM gives no answer."""
-    told = jobs([job])
+    told = query_jobs([job])
     if told is None:
         raise FishtuiError(f"SLURM gives no word on job {job}", "Look at `squeue`, and cancel it there.")
     return job in told and not told[job].ended and told[job].state != "COMPLETING"
@@ -173,7 +173,7 @@ def _refusal(said: bytes) -> str:
     return "; ".join(line for line in lines if line and not line.startswith("Try ")) or "no reason given"
 
 
-def _plain(environment: Mapping[str, str]) -> dict[str, str]:
+def _clean_environment(environment: Mapping[str, str]) -> dict[str, str]:
     """The variables for SLURM's commands."""
     inside = "SLURM_JOB_ID" in environment
     return {
@@ -183,12 +183,12 @@ def _plain(environment: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def _ask(*command: str) -> str | None:
+def _run_command(*command: str) -> str | None:
     """What a command prints; None if it is not here, fails, or doesn't answer."""
     try:
         answer = subprocess.run(
             command,
-            env=_plain(os.environ),
+            env=_clean_environment(os.environ),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

@@ -21,7 +21,7 @@ from fishtui.runs.identity import Identity
 from fishtui.runs.record import ALLOCATION, FINAL, LOST, QUEUED, RUNNING, STOPPED, STOPPING, RunRecord
 from fishtui.wording import cannot_read
 
-STARTED = "started.json"
+LAUNCHED = "started.json"
 STOP = "stop"
 
 
@@ -34,7 +34,7 @@ class _Brief(msgspec.Struct):
 _brief = msgspec.json.Decoder(_Brief)
 
 
-class Started(msgspec.Struct, frozen=True, kw_only=True):
+class Launched(msgspec.Struct, frozen=True, kw_only=True):
     """What was started for a run, as long as the run itself has not said so: its process and GPUs, or SLURM's job."""
 
     process: Identity | None = None
@@ -70,7 +70,7 @@ class Run:
     @property
     def is_here(self) -> bool:
         """Whether the run belongs to this machine: others' are only looked at."""
-        return (self.record.host, self.record.machine) == identity.here()
+        return (self.record.host, self.record.machine) == identity.this_machine()
 
     @property
     def is_removable(self) -> bool:
@@ -101,30 +101,30 @@ class Run:
         }
 
 
-def look(folder: Path) -> Run:
+def read_run(folder: Path) -> Run:
     """The run in `folder` as it stands now."""
-    return _asked_of_slurm([_look(folder)])[0]
+    return _update_from_slurm([_read_run(folder)])[0]
 
 
-def look_all(project: Project, newest: int | None = None) -> list[Run]:
+def read_runs(project: Project, newest: int | None = None) -> list[Run]:
     """All runs of a project, the oldest first; or only so many of the newest. Raises FishtuiError."""
-    return look_ids(project, run_ids(project)[-newest if newest else 0 :])
+    return read_runs_by_id(project, list_run_ids(project)[-newest if newest else 0 :])
 
 
-def look_ids(project: Project, ids: Iterable[str]) -> list[Run]:
+def read_runs_by_id(project: Project, ids: Iterable[str]) -> list[Run]:
     """These runs of a project, in that order, as they stand now."""
-    return _asked_of_slurm([_look(project.runs / run_id) for run_id in ids])
+    return _update_from_slurm([_read_run(project.runs / run_id) for run_id in ids])
 
 
-def look_unfinished(project: Project) -> list[Run]:
+def read_unfinished_runs(project: Project) -> list[Run]:
     """The runs that had not ended when they last wrote their record, the oldest first. Raises FishtuiError."""
     # A thousand paths as objects would take longer than what they name.
     runs = str(project.runs)
-    folders = (f"{runs}/{name}" for name in run_ids(project))
-    return _asked_of_slurm([_look(Path(folder)) for folder in folders if _is_open(folder)])
+    folders = (f"{runs}/{name}" for name in list_run_ids(project))
+    return _update_from_slurm([_read_run(Path(folder)) for folder in folders if _is_unfinished(folder)])
 
 
-def _is_open(folder: str) -> bool:
+def _is_unfinished(folder: str) -> bool:
     """Whether a run's record, which is not read further, leaves its end open; one that can't be read starts nothing."""
     try:
         with open(f"{folder}/run.json", "rb", buffering=0) as file:
@@ -137,7 +137,7 @@ def _is_open(folder: str) -> bool:
         return False
 
 
-def run_ids(project: Project) -> list[str]:
+def list_run_ids(project: Project) -> list[str]:
     """The ids of all runs of a project, the oldest first. Raises FishtuiError."""
     try:
         return sorted(name for name in os.listdir(project.runs) if not name.startswith(records.HIDDEN))
@@ -147,7 +147,7 @@ def run_ids(project: Project) -> list[str]:
         raise cannot_read(project.runs, error) from error
 
 
-def find(project: Project, wanted: str) -> Run:
+def find_run(project: Project, wanted: str) -> Run:
     """The run that `wanted` names: an id, or a part of one as a stage's name is, or the name of a training.
 
     Of several it is the newest that runs now, else the newest. `last` is the newest that a person started: a pipeline
@@ -156,14 +156,14 @@ def find(project: Project, wanted: str) -> Run:
     if not wanted:
         # Part of every id: an unset variable of a script is to stop or remove nothing.
         raise MisuseError("the name of a run is empty", "`fishtui runs list` shows those that there are.")
-    names = run_ids(project)
+    names = list_run_ids(project)
     if wanted in names:
-        return look(project.runs / wanted)
+        return read_run(project.runs / wanted)
     if wanted == "last":
-        started = (run for name in reversed(names) if (run := look(project.runs / name)).record.parent is None)
+        started = (run for name in reversed(names) if (run := read_run(project.runs / name)).record.parent is None)
         found = next(started, None)
     else:
-        fitting = [run for run in look_unfinished(project) if wanted in (run.record.name, *_parts(run.id, wanted))]
+        fitting = [run for run in read_unfinished_runs(project) if wanted in (run.record.name, *_parts(run.id, wanted))]
         going_on = [run for run in fitting if run.state in (RUNNING, STOPPING)]
         found = going_on[-1] if going_on else _newest(project, names, wanted)
     if found is None:
@@ -177,8 +177,8 @@ def find(project: Project, wanted: str) -> Run:
 def _newest(project: Project, names: list[str], wanted: str) -> Run | None:
     fitting = [name for name in names if wanted in name]
     if fitting:
-        return look(project.runs / fitting[-1])
-    named = (run for name in reversed(names) if (run := look(project.runs / name)).record.name == wanted)
+        return read_run(project.runs / fitting[-1])
+    named = (run for name in reversed(names) if (run := read_run(project.runs / name)).record.name == wanted)
     return next(named, None)
 
 
@@ -186,23 +186,23 @@ def _parts(run_id: str, wanted: str) -> tuple[str, ...]:
     return (wanted,) if wanted in run_id else ()
 
 
-def _look(folder: Path) -> Run:
+def _read_run(folder: Path) -> Run:
     try:
         record = records.read(folder)
     except FishtuiError as error:
         return Run(folder, _unreadable(folder), LOST, remark=error.problem)
-    run = _judge(folder, record)
+    run = _with_state(folder, record)
     if run.state in (LOST, STOPPED) and record.state not in FINAL:
         # Between our reading the record and asking for its process, the run may have ended well.
         with suppress(FishtuiError):
-            return _judge(folder, records.read(folder))
+            return _with_state(folder, records.read(folder))
     return run
 
 
-def _judge(folder: Path, record: RunRecord) -> Run:
+def _with_state(folder: Path, record: RunRecord) -> Run:
     if record.state in FINAL:
         return Run(folder, record, record.state, record.process, tuple(record.gpus), record.job)
-    started = _started(folder)
+    started = _read_launched(folder)
     process = record.process or started.process
     gpus = tuple(record.gpus or started.gpus)
     job = record.job or started.job
@@ -232,14 +232,14 @@ def _is_claimed(folder: Path) -> bool:
     return False
 
 
-def _asked_of_slurm(runs: list[Run]) -> list[Run]:
+def _update_from_slurm(runs: list[Run]) -> list[Run]:
     """The same runs; of those whose processes can't be seen from here, SLURM knows more."""
     unknown = {run.job for run in runs if run.job and run.is_elsewhere}
-    told = (slurm.jobs(unknown) if unknown else None) or {}
-    return [_as_told(run, told[run.job]) if run.job in told and run.is_elsewhere else run for run in runs]
+    told = (slurm.query_jobs(unknown) if unknown else None) or {}
+    return [_with_job_state(run, told[run.job]) if run.job in told and run.is_elsewhere else run for run in runs]
 
 
-def _as_told(run: Run, job: slurm.Job) -> Run:
+def _with_job_state(run: Run, job: slurm.Job) -> Run:
     remark = f"job {run.job} {job}"
     if job.waits:
         return replace(run, state=QUEUED, remark=remark)
@@ -250,7 +250,7 @@ def _as_told(run: Run, job: slurm.Job) -> Run:
         asked = (run.folder / STOP).exists()
         return replace(run, state=STOPPING if asked else RUNNING, remark=remark)
     # Its last word may have come since we looked.
-    now = _look(run.folder)
+    now = _read_run(run.folder)
     if now.record.state in FINAL:
         return now
     return replace(run, state=STOPPED if (run.folder / STOP).exists() else LOST, remark=remark)
@@ -276,13 +276,13 @@ def _unreadable(folder: Path) -> RunRecord:
     )
 
 
-def _started(folder: Path) -> Started:
+def _read_launched(folder: Path) -> Launched:
     try:
-        return msgspec.json.decode((folder / STARTED).read_bytes(), type=Started)
+        return msgspec.json.decode((folder / LAUNCHED).read_bytes(), type=Launched)
     except (OSError, ValueError):
-        return Started()
+        return Launched()
 
 
-def note_started(folder: Path, started: Started) -> None:
+def write_launched(folder: Path, started: Launched) -> None:
     """Keep what was started for the run in `folder`. Raises FishtuiError."""
-    write_text(folder / STARTED, msgspec.json.encode(started).decode())
+    write_text(folder / LAUNCHED, msgspec.json.encode(started).decode())

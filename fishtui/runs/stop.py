@@ -18,25 +18,25 @@ from fishtui.runs import identity, slurm
 from fishtui.runs import record as records
 from fishtui.runs.identity import Identity
 from fishtui.runs.record import FINAL, QUEUED, STOPPED, STOPPING
-from fishtui.runs.state import STOP, Run, look, look_unfinished
+from fishtui.runs.state import STOP, Run, read_run, read_unfinished_runs
 from fishtui.wording import cannot_write
 
 # Seconds that a run has to save what it has. A checkpoint of a full fine-tuning may take some.
 PATIENCE = 60.0
 # Seconds between two questions to SLURM.
-JOB = 1.0
+JOB_INTERVAL = 1.0
 # Seconds in which a killed process is gone, unless the kernel holds it.
 GONE = 10.0
 
 
-def ask(project: Project, run: Run, number: int = signal.SIGTERM) -> Run:
+def request_stop(project: Project, run: Run, number: int = signal.SIGTERM) -> Run:
     """Ask a run to end by a signal, and return it as it is then; a queued one never starts.
 
     One that has ended is left as it is, and one that was asked already is only waited for: a second signal would end
     it before it has saved what it has. Raises MisuseError if it is another machine's, and no job of SLURM's.
     """
     with exclusive(project.lock("queue"), "starting runs", wait=True):
-        run = look(run.folder)
+        run = read_run(run.folder)
         if run.ended:
             return run
         if not _is_in_reach(run):
@@ -50,7 +50,7 @@ def ask(project: Project, run: Run, number: int = signal.SIGTERM) -> Run:
         if run.process is None and not run.is_elsewhere:
             run.record.state, run.record.exit_status = STOPPED, TERMINATED
             records.finish(run.record, run.folder)
-            return look(run.folder)
+            return read_run(run.folder)
     if again:
         return run
     if run.is_elsewhere:
@@ -59,7 +59,7 @@ def ask(project: Project, run: Run, number: int = signal.SIGTERM) -> Run:
         with _held(run.process) as handle:
             if handle is not None:
                 signal.pidfd_send_signal(handle, number)
-    return look(run.folder)
+    return read_run(run.folder)
 
 
 def stop(project: Project, run: Run, patience: float = PATIENCE) -> Run:
@@ -67,22 +67,22 @@ def stop(project: Project, run: Run, patience: float = PATIENCE) -> Run:
 
     The runs that it started end before it; those that it left behind are stopped too.
     """
-    run = ask(project, run)
+    run = request_stop(project, run)
     if not _ends(run, patience):
         kill(project, run)
-    for each in started_by(project, run.id):
+    for each in find_children(project, run.id):
         stop(project, each, patience)
-    return settle(look(run.folder))
+    return record_killed(read_run(run.folder))
 
 
 def stop_all(project: Project, runs: Sequence[Run], patience: float = PATIENCE) -> list[Run]:
     """Stop several runs, the queued ones first, so that none starts when another ends; each as it is then."""
     for run in sorted(runs, key=lambda run: run.state != QUEUED):
-        ask(project, run)
+        request_stop(project, run)
     return [stop(project, run, patience) for run in runs]
 
 
-def settle(run: Run) -> Run:
+def record_killed(run: Run) -> Run:
     """Write down the end of a run that was killed, and could not; returns it as it is then."""
     if run.state != STOPPED or run.record.state in FINAL:
         return run
@@ -90,19 +90,19 @@ def settle(run: Run) -> Run:
     run.record.error = "it was killed before it had ended by itself\nWhat was saved until then stays."
     run.record.error_code = "killed"
     records.finish(run.record, run.folder)
-    return look(run.folder)
+    return read_run(run.folder)
 
 
 def kill(project: Project, run: Run) -> None:
     """Kill a run, and the runs that it started, with all of their processes. Raises as `ask` does."""
-    for each in started_by(project, run.id):
-        ask(project, each)
+    for each in find_children(project, run.id):
+        request_stop(project, each)
     if run.is_elsewhere:
         slurm.cancel(str(run.job), signal.SIGKILL)
     else:
         _kill_processes(project, run)
     # A pipeline that is no more starts no others.
-    for each in started_by(project, run.id):
+    for each in find_children(project, run.id):
         kill(project, each)
 
 
@@ -117,9 +117,9 @@ def _elsewhere(run: Run) -> str:
     return f"Stop it there{parent}."
 
 
-def started_by(project: Project, run_id: str) -> list[Run]:
+def find_children(project: Project, run_id: str) -> list[Run]:
     """The unfinished runs within our reach that a run started."""
-    mine = (each for each in look_unfinished(project) if each.record.parent == run_id)
+    mine = (each for each in read_unfinished_runs(project) if each.record.parent == run_id)
     return [each for each in mine if not each.ended and _is_in_reach(each)]
 
 
@@ -128,7 +128,7 @@ def _kill_processes(project: Project, run: Run) -> None:
     ours = [each for each in (run.process, run.launcher) if each is not None and identity.is_alive(each)]
     others = {
         process.pid
-        for each in look_unfinished(project)
+        for each in read_unfinished_runs(project)
         if each.id != run.id
         for process in (each.process, each.launcher)
         if process is not None
@@ -161,10 +161,10 @@ def _ends(run: Run, seconds: float) -> bool:
     """Whether the run ends within so many seconds."""
     if run.is_elsewhere:
         deadline = time.monotonic() + seconds
-        while not look(run.folder).ended:
+        while not read_run(run.folder).ended:
             if time.monotonic() > deadline:
                 return False
-            time.sleep(JOB)
+            time.sleep(JOB_INTERVAL)
         return True
     return run.ended or run.process is None or _wait(run.process, seconds)
 

@@ -10,15 +10,15 @@ from time import monotonic
 
 from fishtui.project import Project
 from fishtui.runs import scheduler
-from fishtui.runs.follow import JOB
-from fishtui.runs.progress import Progress, progress, result, took
+from fishtui.runs.follow import JOB_INTERVAL
+from fishtui.runs.progress import Progress, describe_result, read_progress, seconds_taken
 from fishtui.runs.record import FINAL, ID, LOST, QUEUED
-from fishtui.runs.state import Run, look_ids, run_ids
+from fishtui.runs.state import Run, list_run_ids, read_runs_by_id
 from fishtui.sanitize import harmless
 
 
 @dataclass(frozen=True)
-class Row:
+class RunSummary:
     """A run in a list: no more than that shows, however long its ledger is.
 
     `name` is the training's, where it has one; `seconds` is how long it took, or has taken so far. What is text is
@@ -39,35 +39,35 @@ class Row:
     progress: Progress | None = None
 
     @property
-    def short(self) -> str:
+    def short_id(self) -> str:
         """Its short name."""
-        return harmless(short(self.id))
+        return harmless(short_id(self.id))
 
     @property
     def ended(self) -> bool:
         return self.state in (*FINAL, LOST)
 
 
-class Board:
+class RunTable:
     """Looks at the runs of a project, and starts those whose turn it is. For one thread at a time."""
 
     def __init__(self, project: Project) -> None:
         self.project = project
         # What is in a final record stays so.
-        self._ended: dict[str, Row] = {}
+        self._ended: dict[str, RunSummary] = {}
         # Runs that only SLURM knows of, as they were when it was asked, and when to ask it again.
         self._elsewhere: dict[str, Run] = {}
         self._next_question = 0.0
 
-    def look(self) -> list[Row]:
+    def read(self) -> list[RunSummary]:
         """The runs as they stand now, the oldest first. Raises FishtuiError."""
-        runs = self._unfinished(run_ids(self.project))
+        runs = self._unfinished(list_run_ids(self.project))
         if any(run.state == QUEUED and run.is_here and not run.is_elsewhere for run in runs) and scheduler.advance(
             self.project
         ):
-            runs = self._unfinished(run_ids(self.project))
-        waits = scheduler.waiting(runs) if any(run.state == QUEUED for run in runs) else {}
-        rows = [_row(run, waits.get(run.id)) for run in runs]
+            runs = self._unfinished(list_run_ids(self.project))
+        waits = scheduler.find_blockers(runs) if any(run.state == QUEUED for run in runs) else {}
+        rows = [_summarize(run, waits.get(run.id)) for run in runs]
         self._ended |= {
             row.id: row for row, run in zip(rows, runs, strict=True) if run.record.state in FINAL and run.record.created
         }
@@ -80,21 +80,21 @@ class Board:
         if asks := monotonic() >= self._next_question:
             self._elsewhere = {}
         known = {run_id: run for run_id, run in self._elsewhere.items() if run_id in there}
-        looked = look_ids(self.project, [each for each in ids if each not in self._ended and each not in known])
+        looked = read_runs_by_id(self.project, [each for each in ids if each not in self._ended and each not in known])
         if asks:
-            self._next_question = monotonic() + JOB
+            self._next_question = monotonic() + JOB_INTERVAL
         self._elsewhere = known | {run.id: run for run in looked if run.is_elsewhere}
         return sorted([*known.values(), *looked], key=lambda run: run.id)
 
 
-def nested(rows: Sequence[Row]) -> list[tuple[int, Row]]:
+def nest_runs(rows: Sequence[RunSummary]) -> list[tuple[int, RunSummary]]:
     """Rows with their depth: the newest on top, and below each pipeline its stages in their order."""
     ids = {row.id for row in rows}
-    parts: dict[str, list[Row]] = {}
+    parts: dict[str, list[RunSummary]] = {}
     for row in rows:
         if row.parent in ids:
             parts.setdefault(str(row.parent), []).append(row)
-    found: list[tuple[int, Row]] = []
+    found: list[tuple[int, RunSummary]] = []
     for row in reversed(rows):
         if row.parent not in ids:
             found.append((0, row))
@@ -102,19 +102,19 @@ def nested(rows: Sequence[Row]) -> list[tuple[int, Row]]:
     return found
 
 
-def short(run_id: str) -> str:
+def short_id(run_id: str) -> str:
     """As much of an id as names the run for most commands: the time of day when it was made, in UTC."""
     match = ID.fullmatch(run_id)
     return match[1].split("-")[1] if match else run_id
 
 
-def _shortened(match: re.Match[str]) -> str:
-    return f"{match[2]} {short(match[0])}"
+def _shorten(match: re.Match[str]) -> str:
+    return f"{match[2]} {short_id(match[0])}"
 
 
-def _row(run: Run, blocker: str | None) -> Row:
+def _summarize(run: Run, blocker: str | None) -> RunSummary:
     record = run.record
-    return Row(
+    return RunSummary(
         id=run.id,
         folder=run.folder,
         stage=harmless(record.stage) or "?",
@@ -124,7 +124,7 @@ def _row(run: Run, blocker: str | None) -> Row:
         command=record.shown_command if record.command else "",
         is_removable=run.is_removable,
         created=record.created,
-        seconds=took(run),
-        text=harmless(ID.sub(_shortened, result(run, blocker))),
-        progress=progress(run),
+        seconds=seconds_taken(run),
+        text=harmless(ID.sub(_shorten, describe_result(run, blocker))),
+        progress=read_progress(run),
     )

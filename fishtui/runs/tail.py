@@ -8,8 +8,8 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from fishtui.runs.events import parse
-from fishtui.runs.followed import Appended
+from fishtui.runs.events import parse_event
+from fishtui.runs.growing import GrowingFile
 
 BLOCK = 1 << 18
 # A line that is longer, in bytes, is no event.
@@ -32,7 +32,7 @@ class EventTail:
 
     def __init__(self, path: Path) -> None:
         self.more = False
-        self._file = Appended(path)
+        self._file = GrowingFile(path)
         self._forget()
 
     def _forget(self) -> None:
@@ -53,7 +53,7 @@ class EventTail:
         deadline = monotonic() + seconds
         self.more = False
         try:
-            with self._file.look() as (descriptor, size, anew):
+            with self._file.open() as (descriptor, size, anew):
                 if anew:
                     self._forget()
                 return self._read(descriptor, size, most, deadline)
@@ -78,7 +78,7 @@ class EventTail:
                 return events
 
     def _take(self, line: bytes, events: list[dict[str, Any]]) -> None:
-        event = None if self._skipping else parse(line)
+        event = None if self._skipping else parse_event(line)
         if event is not None:
             events.append(event)
         self._skipping = False
@@ -94,14 +94,14 @@ class EventTail:
         return bool(block)
 
 
-def newest(path: Path, kinds: Collection[str]) -> dict[str, dict[str, Any]]:
+def read_newest_events(path: Path, kinds: Collection[str]) -> dict[str, dict[str, Any]]:
     """The newest event of each of these kinds, looked for from the end of the file, in its last mebibyte.
 
     Kinds that aren't there are left out; a file that isn't there or can't be read has none.
     """
     found: dict[str, dict[str, Any]] = {}
     try:
-        with Appended(path).look() as (descriptor, size, _):
+        with GrowingFile(path).open() as (descriptor, size, _):
             least, stop = max(size - REACH, 0), size
             rest = b""
             while stop > least and len(found) < len(kinds):
@@ -113,7 +113,7 @@ def newest(path: Path, kinds: Collection[str]) -> dict[str, dict[str, Any]]:
                 # The first line may begin further back.
                 rest = lines.pop(0) if lines and start > 0 else b""
                 for line in reversed(lines):
-                    event = parse(line)
+                    event = parse_event(line)
                     if event is not None and event["kind"] in kinds:
                         found.setdefault(event["kind"], event)
                 stop = start
@@ -123,14 +123,14 @@ def newest(path: Path, kinds: Collection[str]) -> dict[str, dict[str, Any]]:
     return found
 
 
-def recent(path: Path, kinds: Collection[str]) -> list[dict[str, Any]]:
+def read_recent_events(path: Path, kinds: Collection[str]) -> list[dict[str, Any]]:
     """The events of these kinds in the last 128 KiB of a file, oldest first; none if it can't be read."""
     try:
-        with Appended(path).look() as (descriptor, size, _):
+        with GrowingFile(path).open() as (descriptor, size, _):
             start = max(size - RECENT, 0)
             lines = os.pread(descriptor, size - start, start).split(b"\n")
     except OSError:
         return []
     # The first line may begin further back, and the last may be torn.
     whole = lines[bool(start) : -1]
-    return [event for event in map(parse, whole) if event is not None and event["kind"] in kinds]
+    return [event for event in map(parse_event, whole) if event is not None and event["kind"] in kinds]

@@ -150,7 +150,7 @@ def load_encoder(checkpoint: Path, settings: ExtractSettings, place: Place) -> E
 
     allow_tf32(settings.precision == "tf32")
     dtype = torch.bfloat16 if settings.precision == "bfloat16" else torch.float32
-    device = distributed.own_device(settings.device, place)
+    device = distributed.choose_own_device(settings.device, place)
     if device.type == "cpu":
         keep_freed_memory()
     codec = load_codec(checkpoint, device, dtype)

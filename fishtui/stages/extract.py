@@ -57,9 +57,9 @@ def extract(
         plan = _plan(job, dry_run=True)
         plan.ledger.done = len(plan.tasks)
         return plan.ledger
-    place = distributed.place()
+    place = distributed.read_place()
     distributed.check_processes(place, "extract", values.extract.devices, values.extract.nodes)
-    with distributed.joined(place) as group:
+    with distributed.join_group(place) as group:
         reporter = reporter if group.first else Reporter()
         journal = Journal(part_of(project.codes_journal, place.rank), tidy=group.first)
         job = ExtractionJob(project, values, reporter, data, checkpoint, group, journal)

@@ -22,7 +22,12 @@ from fishtui.lm.config import ModelConfig
 from fishtui.lm.model import DualAR
 from fishtui.load import load_model
 from fishtui.project import Project
-from fishtui.results.checkpoints import best, check_results, earliest_good, list_saved
+from fishtui.results.checkpoints import (
+    best_checkpoint,
+    check_no_checkpoints,
+    earliest_good_checkpoint,
+    list_checkpoints,
+)
 from fishtui.results.pace import PACE, last_pace
 from fishtui.runs.ledger import Ledger
 from fishtui.runs.reporter import Reporter
@@ -65,14 +70,14 @@ def train(
     """
     results = _results_folder(project, name)
     if dry_run:
-        check_results(results, resume, restart)
+        check_no_checkpoints(results, resume, restart)
         return _dry_run(project, settings)
-    place = distributed.place()
+    place = distributed.read_place()
     distributed.check_processes(place, "train", settings.train.devices, settings.train.nodes)
-    device = distributed.own_device(settings.train.device, place)
+    device = distributed.choose_own_device(settings.train.device, place)
     lock = exclusive(project.lock(f"train-{results.name}"), f"training {results}")
     with (
-        distributed.joined(place, device.type == "cuda") as group,
+        distributed.join_group(place, device.type == "cuda") as group,
         lock if group.first else nullcontext(),
         StopRequest().catching_signals() as stop,
     ):
@@ -179,8 +184,8 @@ def _prepare_results(job: TrainingJob, resume: bool, restart: bool) -> Path | No
             number += 1
         os.rename(results, renamed)
         job.reporter.note(f"earlier results moved to {renamed.name}")
-    check_results(results, resume, restart)
-    saved = list_saved(job.checkpoints)
+    check_no_checkpoints(results, resume, restart)
+    saved = list_checkpoints(job.checkpoints)
     return saved[-1].path if saved else None
 
 
@@ -338,8 +343,8 @@ def _skip_unreached(ledger: Ledger, plan: Plan, clips: list[Example], position: 
 
 
 def _recommend(job: TrainingJob) -> None:
-    saved = list_saved(job.checkpoints)
-    lowest, early = best(saved), earliest_good(saved)
+    saved = list_checkpoints(job.checkpoints)
+    lowest, early = best_checkpoint(saved), earliest_good_checkpoint(saved)
     if lowest is None or early is None:
         return
     hint = "" if early == lowest else f"; step {early.step} is nearly as good, and earlier ones generalise better"

@@ -21,7 +21,7 @@ from lightning.fabric.plugins import TorchCheckpointIO
 from fishtui.distributed import Group
 from fishtui.errors import FishtuiError
 from fishtui.files import replacing
-from fishtui.results.checkpoints import checkpoint_path, list_saved, prune, write_losses
+from fishtui.results.checkpoints import checkpoint_path, list_checkpoints, prune_checkpoints, write_losses
 from fishtui.runs.reporter import Reporter
 from fishtui.training.dataset import Batch
 from fishtui.training.module import FineTuning
@@ -244,7 +244,7 @@ class CheckpointSaver(lightning.Callback):
 
     def validated(self, step: int) -> bool:
         """Return True if the checkpoint of `step` exists with its validation loss."""
-        saved = list_saved(self._folder) if self._group.first else []
+        saved = list_checkpoints(self._folder) if self._group.first else []
         return self._group.share(any(each.step == step and each.validation_loss is not None for each in saved))
 
     def save(self, trainer: lightning.Trainer, module: FineTuning, validation_loss: float | None) -> None:
@@ -257,7 +257,7 @@ class CheckpointSaver(lightning.Callback):
             trainer.save_checkpoint(path)
         if not self._group.first:
             return
-        prune(self._folder, module.settings.keep)
+        prune_checkpoints(self._folder, module.settings.keep)
         self._reporter.artifact("checkpoint", path)
         if validation_loss is not None:
             self._reporter.note(f"step {trainer.global_step:,}: validation loss {validation_loss:.3f}")
@@ -266,4 +266,4 @@ class CheckpointSaver(lightning.Callback):
         if self._metrics.loss is not None:
             return self._metrics.loss
         # No step was trained in this run, so the loss is the one that was recorded with the checkpoint.
-        return next((saved.train_loss for saved in list_saved(self._folder) if saved.path == path), None)
+        return next((saved.train_loss for saved in list_checkpoints(self._folder) if saved.path == path), None)

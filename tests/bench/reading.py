@@ -13,7 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from fishtui.runs.log import Log
+from fishtui.runs.log import LogFile
 from fishtui.runs.tail import EventTail
 
 UNIT = "less is better"
@@ -55,7 +55,7 @@ def measure(case: str, plain: bool) -> float:
     if case == CASES[0]:
         return follow(plain)
     started = time.perf_counter()
-    lines = LOG.read_text(encoding="utf-8").splitlines()[-LINES:] if plain else Log(LOG).tail(LINES)
+    lines = LOG.read_text(encoding="utf-8").splitlines()[-LINES:] if plain else LogFile(LOG).read_last(LINES)
     assert len(lines) == LINES
     return 1000 * (time.perf_counter() - started)
 

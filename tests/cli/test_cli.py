@@ -21,7 +21,7 @@ from fishtui.cli.runs import runs
 from fishtui.project import Project
 from fishtui.runs.events import read_events
 from fishtui.runs.identity import is_alive
-from fishtui.runs.state import find
+from fishtui.runs.state import find_run
 from fishtui.settings import load
 from fishtui.shards.packed import read_manifest
 from tests.builders import as_on_a_terminal, command, fishtui, packable, project, snapshot, tone, write_clip
@@ -330,7 +330,7 @@ def test_interrupting_a_stage_ends_it_and_keeps_what_was_done(
     assert process.returncode == status
     assert "Traceback" not in stderr
     assert json.loads(stdout.splitlines()[-1])["kind"] == "end"
-    run = find(project, "last")
+    run = find_run(project, "last")
     assert (run.state, run.exit_status) == ("stopped", status)
     assert 0 < normalized(project) < CLIPS
 
@@ -339,7 +339,7 @@ def test_a_second_interrupt_kills_a_stage_that_does_not_end(
     normalizing: tuple[subprocess.Popen[str], Project],
 ) -> None:
     process, project = normalizing
-    run = find(project, "last")
+    run = find_run(project, "last")
     assert run.process is not None
     psutil.Process(run.process.pid).suspend()
     process.send_signal(signal.SIGINT)
@@ -349,7 +349,7 @@ def test_a_second_interrupt_kills_a_stage_that_does_not_end(
     process.communicate(timeout=60)
     assert process.returncode == 130
     assert is_alive(run.process) is False
-    assert find(project, "last").state == "stopped"
+    assert find_run(project, "last").state == "stopped"
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGHUP, signal.SIGPIPE])
@@ -363,6 +363,6 @@ def test_a_stage_outlives_whoever_watches_it(normalizing: tuple[subprocess.Popen
         process.send_signal(number)
     process.wait(timeout=60)
     assert process.returncode != 0
-    assert find(project, "last").state == "running"
+    assert find_run(project, "last").state == "running"
     assert fishtui("runs", "attach", cwd=project.root).returncode == 0
     assert normalized(project) == CLIPS

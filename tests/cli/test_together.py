@@ -17,11 +17,11 @@ import psutil
 import pytest
 
 from fishtui.project import Project
-from fishtui.results.checkpoints import list_saved
+from fishtui.results.checkpoints import list_checkpoints
 from fishtui.runs import command
 from fishtui.runs.events import read_events
 from fishtui.runs.record import FAILED, LOST, RUNNING, STOPPED, SUCCEEDED
-from fishtui.runs.state import Run, find, look, look_all
+from fishtui.runs.state import Run, find_run, read_run, read_runs
 from fishtui.runs.stop import stop
 from tests.builders import at_work, fishtui, none_left, packable, time_limit, tone, write_clip
 from tests.builders import project as make_project
@@ -64,7 +64,7 @@ def packed(project: Project) -> None:
 def launched(project: Project, *arguments: str) -> Run:
     result = fishtui(*arguments, "--json", cwd=project.root)
     assert result.returncode == 0, result.stderr
-    return find(project, json.loads(result.stdout)["id"])
+    return find_run(project, json.loads(result.stdout)["id"])
 
 
 def kinds(run: Run) -> Counter[str]:
@@ -84,10 +84,10 @@ def test_a_training_in_two_processes_is_stopped_with_a_checkpoint_and_goes_on_fr
     until(project, run, lambda event: event["kind"] == "metric" and event["step"] >= 5)
     assert len(ranks(run)) == 3
     assert fishtui("runs", "stop", run.id, cwd=project.root).returncode == 0
-    run = look(run.folder)
+    run = read_run(run.folder)
     assert (run.state, run.exit_status) == (STOPPED, 143)
     assert none_left(run.folder)
-    saved = list_saved(project.results / "voice" / "checkpoints")[-1].step
+    saved = list_checkpoints(project.results / "voice" / "checkpoints")[-1].step
     assert saved == steps(run)[-1] >= 5
     rest = ["--resume", *TOGETHER, "--detach", "--set", f"train.max_steps={saved + 5}"]
     again = ended(project, launched(project, "train", "voice", *rest))
@@ -101,8 +101,8 @@ def test_a_training_in_two_processes_is_stopped_with_a_checkpoint_and_goes_on_fr
 def test_what_ends_before_its_processes_have_met_leaves_none_of_them_waiting(project: Project, killed: bool) -> None:
     write_clip(project.root / "data" / "clip.wav")
     run = launched(project, "extract", *TOGETHER, "--detach")
-    while look(run.folder).record.state != RUNNING:
-        assert not look(run.folder).ended
+    while read_run(run.folder).record.state != RUNNING:
+        assert not read_run(run.folder).ended
     if killed:
         ranks(run)[0].kill()
         assert ended(project, run).state == STOPPED
@@ -146,8 +146,8 @@ def test_an_extraction_whose_processes_are_killed_one_by_one_leaves_none_and_tor
     done = subprocess.run(by_hand, cwd=project.root, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count(f"{CLIPS} clips") == 1
-    assert len(look_all(project)) == 3
-    run = find(project, "last")
+    assert len(read_runs(project)) == 3
+    run = find_run(project, "last")
     assert (run.state, run.exit_status) == (SUCCEEDED, 0)
     assert run.record.ledger is not None
     assert (run.record.ledger["done"], run.record.ledger["total"]) == (CLIPS - before, CLIPS)
@@ -171,4 +171,4 @@ def test_several_processes_share_the_processors_unless_told_otherwise(
 ) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: range(8))
     record: Any = SimpleNamespace(stage="train", settings={"train": {"devices": devices}}, environment=environment)
-    assert command.threads(record) == expected
+    assert command.thread_variables(record) == expected

@@ -5,7 +5,15 @@ from pathlib import Path
 import pytest
 
 from fishtui.errors import MisuseError
-from fishtui.results.checkpoints import best, checkpoint_path, choose, earliest_good, list_saved, prune, write_losses
+from fishtui.results.checkpoints import (
+    best_checkpoint,
+    checkpoint_path,
+    choose_checkpoint,
+    earliest_good_checkpoint,
+    list_checkpoints,
+    prune_checkpoints,
+    write_losses,
+)
 
 
 def fill(folder: Path, losses: dict[int, float | None]) -> None:
@@ -18,33 +26,33 @@ def fill(folder: Path, losses: dict[int, float | None]) -> None:
 
 def test_the_newest_and_the_best_are_kept(tmp_path: Path) -> None:
     fill(tmp_path, {step: abs(step - 200) / 100 + 1 for step in range(100, 1100, 100)})
-    prune(tmp_path, 5)
-    assert [saved.step for saved in list_saved(tmp_path)] == [200, 600, 700, 800, 900, 1000]
+    prune_checkpoints(tmp_path, 5)
+    assert [saved.step for saved in list_checkpoints(tmp_path)] == [200, 600, 700, 800, 900, 1000]
     assert len(list(tmp_path.glob("*.json"))) == 6
     write_losses(checkpoint_path(tmp_path, 5000), 1.0, 0.1)
-    prune(tmp_path, 5)
+    prune_checkpoints(tmp_path, 5)
     assert len(list(tmp_path.glob("*.json"))) == 6
 
 
 def test_best_is_the_earlier_of_two_alike_and_good_is_near_it(tmp_path: Path) -> None:
     fill(tmp_path, {100: 5.0, 200: 4.03, 300: 4.0, 400: 4.0, 500: None})
-    saved = list_saved(tmp_path)
-    assert best(saved).step == 300
-    assert earliest_good(saved).step == 200
-    assert best(saved[-1:]) is None
-    assert earliest_good(saved[-1:]) is None
+    saved = list_checkpoints(tmp_path)
+    assert best_checkpoint(saved).step == 300
+    assert earliest_good_checkpoint(saved).step == 200
+    assert best_checkpoint(saved[-1:]) is None
+    assert earliest_good_checkpoint(saved[-1:]) is None
 
 
 def test_choosing_by_step_or_the_best(tmp_path: Path) -> None:
     with pytest.raises(MisuseError, match="no checkpoints"):
-        choose(tmp_path, None)
+        choose_checkpoint(tmp_path, None)
     folder = tmp_path / "checkpoints"
     fill(folder, {100: 5.0, 200: 4.0, 300: 4.5})
-    assert choose(tmp_path, None).step == 200
-    assert choose(tmp_path, 300).step == 300
+    assert choose_checkpoint(tmp_path, None).step == 200
+    assert choose_checkpoint(tmp_path, 300).step == 300
     with pytest.raises(MisuseError, match="no checkpoint of step 7") as caught:
-        choose(tmp_path, 7)
+        choose_checkpoint(tmp_path, 7)
     assert "100, 200, 300" in caught.value.remedy
     for path in folder.glob("*.json"):
         path.write_text("{", encoding="utf-8")
-    assert choose(tmp_path, None).step == 300
+    assert choose_checkpoint(tmp_path, None).step == 300

@@ -10,12 +10,12 @@ import pytest
 
 from fishtui import settings
 from fishtui.project import Project
-from fishtui.results.checkpoints import Saved, checkpoint_path
+from fishtui.results.checkpoints import Checkpoint, checkpoint_path
 from fishtui.results.reference import Reference
-from fishtui.results.samples import Sample, ask, list_samples, remove_row, sample_path
+from fishtui.results.samples import Sample, list_samples, remove_group, request_sample, sample_path
 from fishtui.runs import record, scheduler
-from fishtui.runs.state import look
-from fishtui.runs.table import Board
+from fishtui.runs.state import read_run
+from fishtui.runs.table import RunTable
 from tests import builders
 
 TEXT = "-- Bread and salt."
@@ -30,20 +30,24 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
 
 
 @pytest.fixture
-def saved(project: Project) -> Saved:
+def saved(project: Project) -> Checkpoint:
     path = checkpoint_path(project.results / "voice" / "checkpoints", 20)
     path.parent.mkdir(parents=True)
     path.write_bytes(b"")
     os.utime(path, (1000, 1000))
-    return Saved(path, 20)
+    return Checkpoint(path, 20)
 
 
-def have(project: Project, saved: Saved | None, text: str = TEXT, reference: Reference | None = None) -> Sample | None:
-    return ask(project, settings.load(project.settings_file), project.results / "voice", saved, text, reference)
+def have(
+    project: Project, saved: Checkpoint | None, text: str = TEXT, reference: Reference | None = None
+) -> Sample | None:
+    return request_sample(
+        project, settings.load(project.settings_file), project.results / "voice", saved, text, reference
+    )
 
 
 def listed(project: Project) -> list[Sample]:
-    return list_samples(project.results / "voice", {row.id: row for row in Board(project).look()})
+    return list_samples(project.results / "voice", {row.id: row for row in RunTable(project).read()})
 
 
 def speak(sample: Sample, seconds: float = 0.5) -> None:
@@ -61,10 +65,10 @@ def end(project: Project, sample: Sample, state: str, error: str | None = None) 
     record.finish(kept, folder)
 
 
-def test_a_sample_is_the_command_that_one_would_type(project: Project, saved: Saved) -> None:
+def test_a_sample_is_the_command_that_one_would_type(project: Project, saved: Checkpoint) -> None:
     sample = have(project, saved, reference=Reference(project.root / "data" / "a.wav", "What is said."))
     assert sample is not None
-    kept = look(project.runs / sample.note.run).record
+    kept = read_run(project.runs / sample.note.run).record
     assert (kept.stage, kept.command) == (
         "synthesize",
         [
@@ -80,38 +84,38 @@ def test_a_sample_is_the_command_that_one_would_type(project: Project, saved: Sa
 def test_the_base_can_be_asked_too(project: Project) -> None:
     sample = have(project, None)
     assert sample is not None
-    assert "--adapter" not in look(project.runs / sample.note.run).record.command
+    assert "--adapter" not in read_run(project.runs / sample.note.run).record.command
     assert sample.path.name.startswith("base-")
 
 
-def test_its_state_is_that_of_its_run_until_it_can_be_heard(project: Project, saved: Saved) -> None:
+def test_its_state_is_that_of_its_run_until_it_is_playable(project: Project, saved: Checkpoint) -> None:
     sample = have(project, saved)
     assert sample is not None
-    assert [(each.state, each.can_be_heard) for each in listed(project)] == [("queued", False)]
+    assert [(each.state, each.is_playable) for each in listed(project)] == [("queued", False)]
     speak(sample)
-    assert [each.can_be_heard for each in listed(project)] == [False]
+    assert [each.is_playable for each in listed(project)] == [False]
     end(project, sample, "succeeded")
     assert [(each.state, each.seconds) for each in listed(project)] == [("succeeded", 0.5)]
 
 
-def test_one_whose_run_failed_says_why(project: Project, saved: Saved) -> None:
+def test_one_whose_run_failed_says_why(project: Project, saved: Checkpoint) -> None:
     sample = have(project, saved)
     assert sample is not None
     end(project, sample, "failed", "the device is out of memory\nTake another.")
     assert [(each.state, each.remark) for each in listed(project)] == [("failed", "the device is out of memory")]
 
 
-def test_one_whose_run_was_removed_can_still_be_heard(project: Project, saved: Saved) -> None:
+def test_one_whose_run_was_removed_can_still_be_heard(project: Project, saved: Checkpoint) -> None:
     sample = have(project, saved)
     assert sample is not None
     end(project, sample, "succeeded")
     (project.runs / sample.note.run).rename(project.root / "away")
     assert [each.state for each in listed(project)] == ["lost"]
     speak(sample)
-    assert [each.can_be_heard for each in listed(project)] == [True]
+    assert [each.is_playable for each in listed(project)] == [True]
 
 
-def test_what_is_under_way_or_there_is_not_asked_for_twice(project: Project, saved: Saved) -> None:
+def test_what_is_under_way_or_there_is_not_asked_for_twice(project: Project, saved: Checkpoint) -> None:
     sample = have(project, saved)
     assert sample is not None
     assert have(project, saved) is None
@@ -121,7 +125,7 @@ def test_what_is_under_way_or_there_is_not_asked_for_twice(project: Project, sav
     assert len(listed(project)) == 1
 
 
-def test_what_failed_or_is_of_an_earlier_checkpoint_is(project: Project, saved: Saved) -> None:
+def test_what_failed_or_is_of_an_earlier_checkpoint_is(project: Project, saved: Checkpoint) -> None:
     sample = have(project, saved)
     assert sample is not None
     end(project, sample, "failed")
@@ -134,7 +138,7 @@ def test_what_failed_or_is_of_an_earlier_checkpoint_is(project: Project, saved: 
     assert not again.path.exists()
 
 
-def test_samples_of_one_sentence_and_reference_and_settings_are_one_row(project: Project, saved: Saved) -> None:
+def test_samples_of_one_sentence_and_reference_and_settings_are_one_row(project: Project, saved: Checkpoint) -> None:
     rows = []
     for text, reference in ((TEXT, None), ("Other.", None), (TEXT, Reference(project.root / "a.wav", "A."))):
         for checkpoint in (saved, None):
@@ -149,13 +153,13 @@ def test_samples_of_one_sentence_and_reference_and_settings_are_one_row(project:
     assert other.note.row not in rows
 
 
-def test_a_row_is_removed_as_a_whole(project: Project, saved: Saved) -> None:
+def test_a_row_is_removed_as_a_whole(project: Project, saved: Checkpoint) -> None:
     for text in ("One.", "Two."):
         for checkpoint in (saved, None):
             sample = have(project, checkpoint, text)
             assert sample is not None
             speak(sample)
-    remove_row(project.results / "voice", listed(project)[0].note.row)
+    remove_group(project.results / "voice", listed(project)[0].note.row)
     assert [each.note.text for each in listed(project)] == ["Two.", "Two."]
     assert len(list((project.results / "voice" / "samples").iterdir())) == 4
 
@@ -168,9 +172,9 @@ def test_damaged_notes_are_passed_over(project: Project, content: bytes) -> None
     assert listed(project) == []
 
 
-def test_a_damaged_recording_can_not_be_heard(project: Project, saved: Saved) -> None:
+def test_a_damaged_recording_can_not_be_heard(project: Project, saved: Checkpoint) -> None:
     sample = have(project, saved)
     assert sample is not None
     sample.path.write_bytes(b"RIFF\x00\x00")
     end(project, sample, "succeeded")
-    assert [each.can_be_heard for each in listed(project)] == [False]
+    assert [each.is_playable for each in listed(project)] == [False]

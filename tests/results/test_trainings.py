@@ -12,10 +12,10 @@ from fishtui import settings
 from fishtui.errors import MisuseError
 from fishtui.project import Project
 from fishtui.results.checkpoints import checkpoint_path, write_losses
-from fishtui.results.trainings import Trainings, checkpoints, launch_merge
+from fishtui.results.trainings import Trainings, describe_checkpoints, launch_merge
 from fishtui.runs import record, scheduler
 from fishtui.runs.identity import this_process
-from fishtui.runs.state import look
+from fishtui.runs.state import read_run
 from tests import builders
 
 
@@ -45,7 +45,7 @@ def merge(project: Project, adapter: Path, name: str = "tiny-voice-lora") -> Pat
 
 def test_the_best_checkpoint_and_the_earliest_about_as_good_are_told(project: Project) -> None:
     folder = train(project, "voice", {10: 5.0, 20: 4.01, 30: 4.0, 40: None})
-    found = checkpoints(folder)
+    found = describe_checkpoints(folder)
     assert [(each.saved.step, each.is_best, each.is_early) for each in found] == [
         (10, False, False),
         (20, False, True),
@@ -59,7 +59,7 @@ def test_a_training_has_the_models_that_were_merged_from_it(project: Project) ->
     folder = train(project, "voice", {20: 4.0})
     train(project, "other", {20: 4.0})
     merge(project, checkpoint_path(folder / "checkpoints", 20))
-    found, _ = Trainings(project).look(project.checkpoints / "tiny")
+    found, _ = Trainings(project).read(project.checkpoints / "tiny")
     merged = {each.name: [(model.folder.name, model.step) for model in each.merged] for each in found}
     assert merged == {"voice": [("tiny-voice-lora", 20)], "other": []}
 
@@ -67,7 +67,7 @@ def test_a_training_has_the_models_that_were_merged_from_it(project: Project) ->
 def test_in_a_project_that_was_moved_it_still_has(project: Project) -> None:
     train(project, "voice", {20: 4.0})
     merge(project, Path("/elsewhere/results/voice/checkpoints/step_000000020.ckpt"))
-    (found,), _ = Trainings(project).look(project.checkpoints / "tiny")
+    (found,), _ = Trainings(project).read(project.checkpoints / "tiny")
     assert [each.folder.name for each in found.merged] == ["tiny-voice-lora"]
 
 
@@ -75,13 +75,13 @@ def test_in_a_project_that_was_moved_it_still_has(project: Project) -> None:
 def test_a_damaged_word_on_a_merge_counts_for_none(project: Project, content: str) -> None:
     train(project, "voice", {20: 4.0})
     (merge(project, Path("x")) / "merge.json").write_text(content)
-    (found,), _ = Trainings(project).look(project.checkpoints / "tiny")
+    (found,), _ = Trainings(project).read(project.checkpoints / "tiny")
     assert found.merged == ()
 
 
 def test_a_training_that_has_just_begun_is_in_the_list(project: Project) -> None:
     record.create(project, "train", ["train", "new"], settings.load(project.settings_file), {"name": "new"})
-    (found,), runs = Trainings(project).look(project.checkpoints / "tiny")
+    (found,), runs = Trainings(project).read(project.checkpoints / "tiny")
     assert (found.name, found.checkpoints) == ("new", ())
     assert found.run is not None
     assert found.run.state == "queued"
@@ -89,16 +89,16 @@ def test_a_training_that_has_just_begun_is_in_the_list(project: Project) -> None
 
 
 def test_a_project_without_results_has_none(project: Project) -> None:
-    assert Trainings(project).look(project.checkpoints / "tiny") == ([], {})
+    assert Trainings(project).read(project.checkpoints / "tiny") == ([], {})
 
 
 def test_merging_is_the_command_that_one_would_type(project: Project) -> None:
     folder = train(project, "voice", {20: 4.0, 30: 5.0})
     run = launch_merge(project, settings.load(project.settings_file), "voice", 30)
-    kept = look(run.folder).record
+    kept = read_run(run.folder).record
     assert kept.command == ["merge", "voice", "--step", "30", "--project", str(project.root)]
     assert kept.needs.locks == ("cpu", "merge")
-    (found,), _ = Trainings(project).look(project.checkpoints / "tiny")
+    (found,), _ = Trainings(project).read(project.checkpoints / "tiny")
     assert found.folder == folder
     assert found.merging is not None
     assert found.merging.id == run.id
@@ -107,5 +107,5 @@ def test_merging_is_the_command_that_one_would_type(project: Project) -> None:
     # One that was killed left no word, and is over all the same.
     kept.state, kept.process = "running", msgspec.structs.replace(this_process(), start_time=1)
     record.save(kept, run.folder)
-    assert look(run.folder).state == "lost"
+    assert read_run(run.folder).state == "lost"
     assert launch_merge(project, settings.load(project.settings_file), "voice", 20).state == "queued"

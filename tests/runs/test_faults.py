@@ -19,11 +19,11 @@ import pytest
 
 from fishtui import settings
 from fishtui.project import Project
-from fishtui.results.checkpoints import list_saved
+from fishtui.results.checkpoints import list_checkpoints
 from fishtui.runs import record
 from fishtui.runs.events import new_event, read_events
 from fishtui.runs.record import FAILED, LOST, RUNNING, SUCCEEDED, Needs
-from fishtui.runs.state import Run, find, look, look_all
+from fishtui.runs.state import Run, find_run, read_run, read_runs
 from fishtui.training.origin import read_checkpoint
 from tests.builders import SmallDisk, SmallFiles, at_work, command, fishtui, packable, time_limit, tone, write_clip
 from tests.builders import project as make_project
@@ -75,7 +75,7 @@ def succeeds(project: Project, *arguments: str, **environment: str) -> str:
 
 
 def launched(project: Project, *arguments: str, **environment: str) -> Run:
-    return find(project, json.loads(succeeds(project, *arguments, "--detach", "--json", **environment))["id"])
+    return find_run(project, json.loads(succeeds(project, *arguments, "--detach", "--json", **environment))["id"])
 
 
 def listed(project: Project) -> dict[str, str]:
@@ -100,7 +100,7 @@ def busy(project: Project) -> Run:
     run = until(project, launched(project, "normalize", "raw", "loud"), progressing)
     assert run.process is not None
     os.kill(run.process.pid, signal.SIGSTOP)
-    return look(run.folder)
+    return read_run(run.folder)
 
 
 def kill(run: Run) -> None:
@@ -165,7 +165,7 @@ def test_a_full_disk_fails_the_run_in_plain_words_and_with_space_again_it_is_don
         assert len(listed(project)) == 2
     disk.free()
     succeeds(project, "runs", "rerun")
-    again = ended(project, find(project, "last"))
+    again = ended(project, find_run(project, "last"))
     assert again.state == SUCCEEDED
     assert {*steps(run), *steps(again)} == set(range(1, STEPS + 1))
 
@@ -191,7 +191,7 @@ def test_a_training_whose_folder_is_removed_ends_well_and_nobody_waits_for_it(pr
     assert ended(project, queued).state == SUCCEEDED
     assert psutil.wait_procs([worker], timeout=60)[1] == []
     assert set(listed(project).values()) == {SUCCEEDED}
-    saved = list_saved(project.results / "voice" / "checkpoints")
+    saved = list_checkpoints(project.results / "voice" / "checkpoints")
     assert saved[-1].step == STEPS
     assert [read_checkpoint(each.path)[0].step for each in saved] == [each.step for each in saved]
 
@@ -220,7 +220,7 @@ def test_after_a_reboot_a_run_is_lost_at_once_whoever_has_its_pid_and_rerun_goes
     made = {path: path.stat().st_mtime_ns for path in codes if path.exists()}
     assert 0 < len(made) < len(codes)
     succeeds(project, "runs", "rerun")
-    again = ended(project, find(project, "last"))
+    again = ended(project, find_run(project, "last"))
     assert again.state == SUCCEEDED
     assert again.record.ledger is not None
     assert again.record.ledger["done"] == len(codes) - len(made)
@@ -266,7 +266,7 @@ def test_runs_start_in_the_order_of_their_queuing_whatever_the_clock_says(projec
 
 def test_half_written_records_are_told_and_harm_no_other_run(project: Project) -> None:
     succeeds(project, "pack")
-    done, running = find(project, "last"), busy(project)
+    done, running = find_run(project, "last"), busy(project)
     queued, sound = launched(project, "pack"), launched(project, "pack")
     torn = [done.id, running.id, queued.id]
     for share in (0.999, 0.5, 0.01, 0.0):
@@ -290,7 +290,7 @@ HOSTILE = "\x1b]0;title\x07\x1b[2J\x9b31mred"
 
 def test_torn_events_and_escapes_in_what_a_run_printed_do_a_reader_no_harm(project: Project) -> None:
     succeeds(project, "pack")
-    run = find(project, "last")
+    run = find_run(project, "last")
     with (run.folder / "output.log").open("wb") as log:
         log.write(HOSTILE.encode() + b"\n\r\xff\x00 30%\r 60%\nlast\n" + HOSTILE.encode()[:9])
     path = run.folder / "events.jsonl"
@@ -337,7 +337,7 @@ with mock.patch.object(scheduler, place, killed):
 
 @pytest.mark.parametrize(
     ("place", "when"),
-    [("start", "before"), ("note_started", "before"), ("note_started", "after")],
+    [("start", "before"), ("write_launched", "before"), ("write_launched", "after")],
     ids=["before it starts one", "before it notes that", "before it starts another"],
 )
 def test_a_kill_of_whoever_starts_runs_starts_none_twice_and_forgets_none(
@@ -347,10 +347,10 @@ def test_a_kill_of_whoever_starts_runs_starts_none_twice_and_forgets_none(
     starter = subprocess.run([sys.executable, "-c", KILLED, str(project.root), place, when], timeout=60, check=False)
     assert starter.returncode == -signal.SIGKILL
     for folder in reversed(folders):
-        assert ended(project, look(folder)).state == SUCCEEDED
+        assert ended(project, read_run(folder)).state == SUCCEEDED
     for folder in folders:
         assert [event["kind"] for event in read_events(folder / "events.jsonl")].count("end") == 1
-    assert [run.state for run in look_all(project)] == [SUCCEEDED] * 2
+    assert [run.state for run in read_runs(project)] == [SUCCEEDED] * 2
 
 
 SLOW = """
@@ -373,6 +373,6 @@ def test_a_run_that_two_processes_were_started_for_is_never_taken_for_lost(proje
     first = subprocess.Popen(command("pack", "--project", project.root), env=environment, stdout=subprocess.DEVNULL)
     while not (folder / "lock").exists():
         assert first.poll() is None
-    assert ended(project, look(folder)).state == SUCCEEDED
+    assert ended(project, read_run(folder)).state == SUCCEEDED
     assert first.wait(timeout=60) == 0
     assert [event["kind"] for event in read_events(folder / "events.jsonl")].count("end") == 1

@@ -19,7 +19,7 @@ from fishtui.runs import record, scheduler
 from fishtui.runs.events import read_events
 from fishtui.runs.follow import follow
 from fishtui.runs.record import LOST, QUEUED, RUNNING, STOPPED, SUCCEEDED
-from fishtui.runs.state import Run, find, look, look_all, look_unfinished
+from fishtui.runs.state import Run, find_run, read_run, read_runs, read_unfinished_runs
 from tests.builders import command, fishtui, packable, time_limit, tone, write_clip
 from tests.builders import project as make_project
 
@@ -47,7 +47,7 @@ def make(tmp_path: Path, checkpoint: Path) -> Callable[..., Project]:
 def launched(project: Project, *arguments: str) -> Run:
     result = fishtui(*arguments, "--detach", "--json", cwd=project.root)
     assert result.returncode == 0, result.stderr
-    return find(project, json.loads(result.stdout)["id"])
+    return find_run(project, json.loads(result.stdout)["id"])
 
 
 def occupied(project: Project) -> Run:
@@ -93,7 +93,7 @@ def test_a_killed_training_is_lost_and_rerun_goes_on_to_the_same_end(make: Calla
     project = make(steps=400)
     run = launched(project, "train", "voice")
     until_metric(project, run, 6)
-    run = look(run.folder)
+    run = read_run(run.folder)
     assert run.state == RUNNING
     assert run.process is not None
     assert os.getsid(run.process.pid) == run.process.pid
@@ -103,12 +103,12 @@ def test_a_killed_training_is_lost_and_rerun_goes_on_to_the_same_end(make: Calla
     listed = json.loads(fishtui("runs", "list", "--json", cwd=project.root).stdout)
     assert listed[-1]["state"] == LOST
     assert fishtui("runs", "rerun", run.id, cwd=project.root).returncode == 0
-    again = find(project, "last")
+    again = find_run(project, "last")
     until_metric(project, again, 8)
     steps = [event["step"] for event in read_events(again.folder / "events.jsonl") if event["kind"] == "metric"]
     assert min(steps) >= 5
     assert fishtui("runs", "stop", again.id, cwd=project.root).returncode == 0
-    stopped = look(again.folder)
+    stopped = read_run(again.folder)
     assert (stopped.state, stopped.exit_status) == (STOPPED, 143)
     saved = sorted((project.root / "results" / "voice" / "checkpoints").glob("*.ckpt"))
     assert int(saved[-1].stem[5:]) >= 8
@@ -118,17 +118,17 @@ def test_runs_on_one_processor_wait_for_each_other_and_a_stopped_one_never_start
     project = make()
     first = occupied(project)
     second, third = launched(project, "pack"), launched(project, "pack")
-    assert (look(second.folder).state, look(third.folder).state) == (QUEUED, QUEUED)
+    assert (read_run(second.folder).state, read_run(third.folder).state) == (QUEUED, QUEUED)
     shown = fishtui("runs", "list", cwd=project.root).stdout
     assert f"waits for {first.id}" in shown
     assert fishtui("runs", "stop", second.id, cwd=project.root).returncode == 0
-    assert look(second.folder).state == STOPPED
+    assert read_run(second.folder).state == STOPPED
     assert fishtui("runs", "remove", first.id, cwd=project.root).returncode == 2
     assert fishtui("runs", "stop", first.id, cwd=project.root).returncode == 0
     assert ended(project, third).state == SUCCEEDED
     assert not (second.folder / "events.jsonl").exists()
     assert fishtui("runs", "remove", "--ended", cwd=project.root).returncode == 0
-    assert look_all(project) == []
+    assert read_runs(project) == []
 
 
 def test_what_is_wrong_before_the_stage_begins_is_on_record(make: Callable[..., Project]) -> None:
@@ -183,7 +183,7 @@ def test_two_hundred_runs_queued_by_four_processes_start_once_each_and_one_at_a_
     starters = [subprocess.Popen([sys.executable, "-c", MANY, str(tmp_path), "50", str(stage)]) for _ in range(4)]
     assert [starter.wait() for starter in starters] == [0] * 4
     with time_limit(300):
-        while any(run.state in (QUEUED, RUNNING) for run in look_unfinished(project)):
+        while any(run.state in (QUEUED, RUNNING) for run in read_unfinished_runs(project)):
             scheduler.advance(project)
     said = (tmp_path / "said").read_text(encoding="utf-8").split()
     assert len(said) == 200
@@ -199,6 +199,6 @@ def test_of_two_processes_started_for_a_run_one_does_it(tmp_path: Path) -> None:
     assert [process.wait() for process in both] == [0, 0]
     ends = [event for event in read_events(folder / "events.jsonl") if event["kind"] == "end"]
     assert len(ends) == 1
-    assert look(folder).state == SUCCEEDED
-    assert look(folder).record.process is not None
-    assert len(look_all(project)) == 1
+    assert read_run(folder).state == SUCCEEDED
+    assert read_run(folder).record.process is not None
+    assert len(read_runs(project)) == 1

@@ -12,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from fishtui.runs import log as log_module
-from fishtui.runs.log import Line, Log
+from fishtui.runs.log import LogFile, LogLine
 
 ALL = 10**9
 # Small blocks, so that short examples pass over their borders.
@@ -39,12 +39,12 @@ def plainly(content: bytes, block: int) -> list[tuple[int, bytes]]:
     return lines
 
 
-def write(path: Path, content: bytes) -> Log:
+def write(path: Path, content: bytes) -> LogFile:
     path.write_bytes(content)
-    return Log(path)
+    return LogFile(path)
 
 
-def texts(lines: list[Line]) -> list[str]:
+def texts(lines: list[LogLine]) -> list[str]:
     return [line.text for line in lines]
 
 
@@ -59,35 +59,35 @@ def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_lines_end_as_on_any_system_and_empty_ones_are_kept_between_newlines(path: Path) -> None:
-    assert texts(write(path, b"one\ntwo\r\nthree\rfour\n\nfive\n").tail(9)) == [
+    assert texts(write(path, b"one\ntwo\r\nthree\rfour\n\nfive\n").read_last(9)) == [
         *("one", "two", "three", "four", "", "five")
     ]
 
 
 def test_what_progress_bars_leave_makes_no_empty_lines(path: Path) -> None:
-    assert texts(write(path, b"start\n\r 10%\r 20%\r\r\ndone\n").tail(9)) == ["start", " 10%", " 20%", "done"]
+    assert texts(write(path, b"start\n\r 10%\r 20%\r\r\ndone\n").read_last(9)) == ["start", " 10%", " 20%", "done"]
 
 
 def test_a_last_line_without_an_end_is_given_as_not_whole_and_read_again(path: Path) -> None:
     log = write(path, b"one\ntw")
-    first, last = log.tail(2)
+    first, last = log.read_last(2)
     assert (first.whole, last.whole, last.text) == (True, False, "tw")
     path.write_bytes(b"one\ntwo\nthree\n")
-    assert texts(log.after(last.offset, 9)) == ["two", "three"]
-    assert texts(log.after(first.end, 9)) == ["two", "three"]
+    assert texts(log.read_after(last.offset, 9)) == ["two", "three"]
+    assert texts(log.read_after(first.end, 9)) == ["two", "three"]
 
 
 def test_a_line_end_that_comes_in_two_writes_is_one(path: Path) -> None:
     log = write(path, b"one\r")
-    (one,) = log.tail(1)
+    (one,) = log.read_last(1)
     assert one.whole
     path.write_bytes(b"one\r\ntwo\n")
-    assert texts(log.after(one.end, 9)) == ["two"]
+    assert texts(log.read_after(one.end, 9)) == ["two"]
 
 
 def test_long_lines_are_broken_and_others_are_not(path: Path) -> None:
     whole, broken = b"x" * log_module.BLOCK, b"y" * 10 * log_module.BLOCK
-    lines = write(path, b"a\n" + whole + b"\n" + broken + b"\nz").tail(100)
+    lines = write(path, b"a\n" + whole + b"\n" + broken + b"\nz").read_last(100)
     assert lines[1].text == whole.decode()
     assert max(len(line.text) for line in lines) < 2 * log_module.BLOCK
     assert "".join(texts(lines[2:-1])) == broken.decode()
@@ -114,12 +114,12 @@ def test_long_lines_are_broken_and_others_are_not(path: Path) -> None:
     ],
 )
 def test_nothing_in_a_line_steers_the_terminal(path: Path, raw: bytes, shown: str) -> None:
-    assert texts(write(path, raw + b"\n").tail(1)) == [shown]
+    assert texts(write(path, raw + b"\n").read_last(1)) == [shown]
 
 
 @given(st.text(st.sampled_from("\x1b[]P\\?;0mA \x07\x9b(é")))
 def test_no_escape_is_left_whatever_they_are_made_of(scratch: Path, text: str) -> None:
-    assert "\x1b" not in "".join(texts(write(scratch, text.encode()).tail(9)))
+    assert "\x1b" not in "".join(texts(write(scratch, text.encode()).read_last(9)))
 
 
 @settings(deadline=None)
@@ -130,12 +130,12 @@ def test_the_tail_is_the_end_of_all_lines(scratch: Path, content: bytes, lines: 
     with mock.patch.multiple(log_module, **SMALL):
         log = write(scratch, content)
         wanted = plainly(content, log_module.BLOCK)
-        every = log.after(0, ALL)
+        every = log.read_after(0, ALL)
         assert [(line.offset, line.end - line.offset) for line in every] == [
             (offset, len(piece) or 1) for offset, piece in wanted
         ]
-        assert log.tail(ALL) == every
-        assert log.tail(lines) == every[max(len(every) - lines, 0) :]
+        assert log.read_last(ALL) == every
+        assert log.read_last(lines) == every[max(len(every) - lines, 0) :]
         assert all(line.whole for line in every[:-1])
         assert [line.whole for line in every[-1:]] == [content[-1:] in (b"\n", b"\r")] * len(every[-1:])
 
@@ -145,13 +145,13 @@ def test_the_tail_is_the_end_of_all_lines(scratch: Path, content: bytes, lines: 
 def test_what_is_before_and_after_a_place_are_all_lines(scratch: Path, content: bytes, at: int, lines: int) -> None:
     with mock.patch.multiple(log_module, **SMALL):
         log = write(scratch, content)
-        every = log.after(0, ALL)
+        every = log.read_after(0, ALL)
         before = [line for line in every if line.offset < at]
         after = [line for line in every if line.offset >= at]
-        assert log.before(at, ALL) == before
-        assert log.after(at, ALL) == after
-        assert log.before(at, lines) == before[max(len(before) - lines, 0) :]
-        assert log.after(at, lines) == after[:lines]
+        assert log.read_before(at, ALL) == before
+        assert log.read_after(at, ALL) == after
+        assert log.read_before(at, lines) == before[max(len(before) - lines, 0) :]
+        assert log.read_after(at, lines) == after[:lines]
 
 
 @settings(deadline=None)
@@ -161,15 +161,15 @@ def test_the_index_counts_the_lines_and_finds_them_also_while_the_log_grows(
 ) -> None:
     with mock.patch.multiple(log_module, **SMALL):
         log = write(scratch, content[:cut])
-        assert log.index(60)
+        assert log.count(60)
         with scratch.open("ab") as file:
             file.write(content[cut:])
         # As little at once as can be.
-        while not log.index(0):
+        while not log.count(0):
             pass
-        every = log.after(0, ALL)
+        every = log.read_after(0, ALL)
         assert log.total == len(every)
-        assert log.at(number, lines) == every[number : number + lines]
+        assert log.read_at(number, lines) == every[number : number + lines]
 
 
 @settings(deadline=None)
@@ -177,23 +177,23 @@ def test_the_index_counts_the_lines_and_finds_them_also_while_the_log_grows(
 def test_following_gives_the_same_lines_however_the_log_grows(scratch: Path, content: bytes, cuts: list[int]) -> None:
     with mock.patch.multiple(log_module, **SMALL):
         scratch.unlink(missing_ok=True)
-        log = Log(scratch)
-        came: list[Line] = []
+        log = LogFile(scratch)
+        came: list[LogLine] = []
         place = 0
         for stop in [*sorted(cuts), len(content)]:
             scratch.write_bytes(content[:stop])
-            for line in log.after(place, ALL):
+            for line in log.read_after(place, ALL):
                 if line.whole:
                     came.append(line)
                     place = line.end
-        assert texts(came) == [line.text for line in log.after(0, ALL) if line.whole]
+        assert texts(came) == [line.text for line in log.read_after(0, ALL) if line.whole]
 
 
 def test_a_log_of_a_gigabyte_without_a_newline_opens_at_its_tail_at_once(path: Path) -> None:
     with path.open("wb") as file:
         file.truncate(1 << 30)
     with mock.patch("os.pread", side_effect=os.pread) as pread:
-        lines = Log(path).tail(40)
+        lines = LogFile(path).read_last(40)
     assert len(lines) == 40
     assert sum(call.args[1] for call in pread.call_args_list) < 100 * log_module.BLOCK
 
@@ -201,13 +201,20 @@ def test_a_log_of_a_gigabyte_without_a_newline_opens_at_its_tail_at_once(path: P
 def test_carriage_returns_without_end_are_not_read_without_end(path: Path) -> None:
     path.write_bytes(b"a\n" + b"\r" * 10_000)
     with mock.patch.object(log_module, "REACH", 5000), mock.patch.object(log_module, "WINDOW", log_module.BLOCK):
-        assert Log(path).tail(1) == []
-        assert texts(Log(path).after(0, 9)) == ["a"]
+        assert LogFile(path).read_last(1) == []
+        assert texts(LogFile(path).read_after(0, 9)) == ["a"]
 
 
 def test_a_log_that_is_not_there_has_no_lines(path: Path) -> None:
-    log = Log(path)
-    assert (log.tail(5), log.after(0, 5), log.before(5, 5), log.at(0, 5), log.index(), log.total) == (
+    log = LogFile(path)
+    assert (
+        log.read_last(5),
+        log.read_after(0, 5),
+        log.read_before(5, 5),
+        log.read_at(0, 5),
+        log.count(),
+        log.total,
+    ) == (
         *([], [], [], []),
         *(True, 0),
     )
@@ -215,23 +222,23 @@ def test_a_log_that_is_not_there_has_no_lines(path: Path) -> None:
 
 def test_a_log_that_vanishes_or_is_cut_short_leads_to_what_is_there_now(path: Path) -> None:
     log = write(path, b"one\ntwo\nthree\n")
-    log.index()
-    place = log.tail(1)[0].end
+    log.count()
+    place = log.read_last(1)[0].end
     path.write_bytes(b"new\n")
-    assert log.after(place, 5) == []
-    assert texts(log.before(place, 5)) == ["new"]
-    log.index()
-    assert (log.total, texts(log.at(0, 5))) == (1, ["new"])
+    assert log.read_after(place, 5) == []
+    assert texts(log.read_before(place, 5)) == ["new"]
+    log.count()
+    assert (log.total, texts(log.read_at(0, 5))) == (1, ["new"])
     path.unlink()
-    assert (log.tail(5), log.at(0, 5), log.total) == ([], [], 0)
+    assert (log.read_last(5), log.read_at(0, 5), log.total) == ([], [], 0)
 
 
 def test_another_log_in_its_place_is_counted_from_its_start(path: Path) -> None:
     log = write(path, b"one\n")
-    log.index()
+    log.count()
     other = path.with_name("other")
     other.write_bytes(b"a\nb\nc\n")
     os.replace(other, path)
-    assert log.at(0, 5) == []
-    log.index()
-    assert texts(log.at(1, 5)) == ["b", "c"]
+    assert log.read_at(0, 5) == []
+    log.count()
+    assert texts(log.read_at(1, 5)) == ["b", "c"]

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fishtui.runs import logsearch as module
-from fishtui.runs.log import Line, Log
-from fishtui.runs.logsearch import Found, Wanted, collect, level, search
+from fishtui.runs.log import LogFile, LogLine
+from fishtui.runs.logsearch import LogFilter, SearchStep, collect_matches, detect_level, search_log
 
 
 @pytest.fixture
@@ -18,30 +18,30 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "output.log"
 
 
-def texts(path: Path, wanted: Wanted, offset: int, forward: bool) -> list[str]:
-    return [found.line.text for found in search(path, wanted, offset, forward) if found.line]
+def texts(path: Path, wanted: LogFilter, offset: int, forward: bool) -> list[str]:
+    return [found.line.text for found in search_log(path, wanted, offset, forward) if found.line]
 
 
 def test_matches_come_nearest_first_in_both_directions_and_whatever_their_case(path: Path) -> None:
     path.write_text("one Loss\ntwo\nthree loss loss\nfour LOSS")
-    assert texts(path, Wanted("loss"), 0, True) == ["one Loss", "three loss loss", "four LOSS"]
-    assert texts(path, Wanted("loss"), path.stat().st_size, False) == ["four LOSS", "three loss loss", "one Loss"]
+    assert texts(path, LogFilter("loss"), 0, True) == ["one Loss", "three loss loss", "four LOSS"]
+    assert texts(path, LogFilter("loss"), path.stat().st_size, False) == ["four LOSS", "three loss loss", "one Loss"]
 
 
 def test_a_line_counts_from_where_it_begins(path: Path) -> None:
     path.write_text("one x\ntwo x\nthree x\n")
-    assert texts(path, Wanted("x"), 1, True) == ["two x", "three x"]
-    assert texts(path, Wanted("x"), 12, False) == ["two x", "one x"]
+    assert texts(path, LogFilter("x"), 1, True) == ["two x", "three x"]
+    assert texts(path, LogFilter("x"), 12, False) == ["two x", "one x"]
 
 
 def test_only_what_shows_is_found(path: Path) -> None:
     path.write_text("\x1b[31mred\x1b[0m 31m\n\x1b[31mred\x1b[0m\n")
-    assert texts(path, Wanted("31m"), 0, True) == ["red 31m"]
+    assert texts(path, LogFilter("31m"), 0, True) == ["red 31m"]
 
 
 @pytest.mark.parametrize("forward", [True, False])
 def test_a_log_that_is_not_there_holds_nothing(path: Path, forward: bool) -> None:
-    assert texts(path, Wanted("x"), 10, forward) == []
+    assert texts(path, LogFilter("x"), 10, forward) == []
 
 
 @pytest.mark.parametrize(
@@ -59,24 +59,24 @@ def test_a_log_that_is_not_there_holds_nothing(path: Path, forward: bool) -> Non
     ],
 )
 def test_how_bad_a_line_is(text: str, expected: int) -> None:
-    assert level(text) == expected
+    assert detect_level(text) == expected
 
 
 def test_a_filter_lets_through_what_is_at_least_as_bad(path: Path) -> None:
     path.write_text("fine\nUserWarning: a\nKeyError: b\nterrors\n")
-    assert texts(path, Wanted(level=1), 0, True) == ["UserWarning: a", "KeyError: b"]
-    assert texts(path, Wanted(level=2), 0, True) == ["KeyError: b"]
-    assert texts(path, Wanted("a", level=1), 0, True) == ["UserWarning: a"]
+    assert texts(path, LogFilter(level=1), 0, True) == ["UserWarning: a", "KeyError: b"]
+    assert texts(path, LogFilter(level=2), 0, True) == ["KeyError: b"]
+    assert texts(path, LogFilter("a", level=1), 0, True) == ["UserWarning: a"]
 
 
 def test_a_search_tells_how_far_it_has_come_so_that_it_can_be_given_up(path: Path) -> None:
     path.write_text("nothing\n" * 100_000)
-    steps = search(path, Wanted("x"), 0, True)
+    steps = search_log(path, LogFilter("x"), 0, True)
     first = next(steps)
     assert first.line is None
     assert 0 < first.reached < path.stat().st_size
-    asked: list[Found] = []
-    assert collect(path, Wanted("x"), 0, True, 10, lambda found: bool(asked.append(found))) == []
+    asked: list[SearchStep] = []
+    assert collect_matches(path, LogFilter("x"), 0, True, 10, lambda found: bool(asked.append(found))) == []
     assert len(asked) == 1
 
 
@@ -89,12 +89,12 @@ def test_it_finds_what_reading_all_lines_would(
 ) -> None:
     path = tmp_path_factory.mktemp("log") / "output.log"
     path.write_text("".join(f"{line}\n" for line in lines))
-    every = Log(path).after(0, 10_000)
+    every = LogFile(path).read_after(0, 10_000)
     offset = every[number].offset if number < len(every) else path.stat().st_size
-    expected: list[Line] = [
+    expected: list[LogLine] = [
         line for line in every if "x" in line.text and (line.offset >= offset if forward else line.offset < offset)
     ]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "BLOCK", block)
         patch.setattr(module, "OVERLAP", 32)
-        assert collect(path, Wanted("x"), offset, forward, 10_000, lambda found: True) == expected
+        assert collect_matches(path, LogFilter("x"), offset, forward, 10_000, lambda found: True) == expected

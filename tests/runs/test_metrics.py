@@ -28,7 +28,7 @@ def test_curves_grow_as_events_come(tmp_path: Path) -> None:
     writer.write("metric", step=2, values={"loss": 4.0})
     writer.write("metric", step=2, values={"validation_loss": 4.5})
     read(curves)
-    assert curves.reduced(["loss", "validation_loss", "gradient_norm"], 10) == {
+    assert curves.downsample(["loss", "validation_loss", "gradient_norm"], 10) == {
         "loss": [(1, 5.0), (2, 4.0)],
         "validation_loss": [(2, 4.5)],
     }
@@ -40,7 +40,7 @@ def test_a_step_that_comes_again_replaces_what_followed(tmp_path: Path) -> None:
         writer.write("metric", step=step, values={"loss": loss})
     curves = Curves(tmp_path / "events.jsonl")
     read(curves)
-    assert curves.reduced(["loss"], 10)["loss"] == [(1, 5.0), (2, 4.2)]
+    assert curves.downsample(["loss"], 10)["loss"] == [(1, 5.0), (2, 4.2)]
     assert list(curves.curves[SMOOTHED].steps) == [1, 2]
 
 
@@ -56,7 +56,7 @@ def test_what_is_no_metric_of_ours_is_passed_over(tmp_path: Path) -> None:
     )
     curves = Curves(tmp_path / "events.jsonl")
     read(curves)
-    assert curves.reduced(["loss", "gradient_norm"], 10) == {"loss": [(1, 2.0)]}
+    assert curves.downsample(["loss", "gradient_norm"], 10) == {"loss": [(1, 2.0)]}
 
 
 @given(st.lists(st.floats(-100, 100), min_size=1, max_size=50))
@@ -73,8 +73,8 @@ def test_the_smoothed_loss_is_the_mean_weighted_towards_the_newest(losses: list[
 def test_few_points_keep_the_ends_of_the_range_and_the_order(values: list[float], columns: int) -> None:
     curve = Curve()
     for step, value in enumerate(values):
-        curve.put(step, value)
-    points = curve.reduced(columns)
+        curve.append(step, value)
+    points = curve.downsample(columns)
     assert len(points) <= 2 * columns
     assert [step for step, _ in points] == sorted({step for step, _ in points})
     assert {min(values), max(values)} <= {value for _, value in points}

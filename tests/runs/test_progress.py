@@ -13,9 +13,9 @@ from fishtui.project import Project
 from fishtui.runs import record
 from fishtui.runs.events import EventWriter
 from fishtui.runs.identity import this_process
-from fishtui.runs.progress import measured, progress, result
+from fishtui.runs.progress import describe_result, measure_progress, read_progress
 from fishtui.runs.record import RUNNING, SUCCEEDED
-from fishtui.runs.state import look
+from fishtui.runs.state import read_run
 
 
 def event(time: float, done: int, total: int = 100, unit: str = "clips") -> dict[str, Any]:
@@ -23,23 +23,23 @@ def event(time: float, done: int, total: int = 100, unit: str = "clips") -> dict
 
 
 def test_the_rate_is_that_of_what_was_done_and_the_rest_takes_as_long() -> None:
-    found = measured([event(10, 20), event(15, 30), event(20, 40)])
+    found = measure_progress([event(10, 20), event(15, 30), event(20, 40)])
     assert found is not None
     assert (found.done, found.rate, found.left) == (40, 2.0, 30.0)
 
 
 def test_an_earlier_part_of_the_work_does_not_count_for_the_rate() -> None:
-    found = measured([event(0, 90), event(10, 100), event(20, 0), event(30, 5)])
+    found = measure_progress([event(0, 90), event(10, 100), event(20, 0), event(30, 5)])
     assert found is not None
     assert found.rate == 0.5
-    other = measured([event(0, 1, unit="files"), event(10, 2), event(20, 12)])
+    other = measure_progress([event(0, 1, unit="files"), event(10, 2), event(20, 12)])
     assert other is not None
     assert other.rate == 1.0
 
 
 @pytest.mark.parametrize("events", [[event(10, 20)], [event(10, 20), event(10, 30)]])
 def test_one_moment_tells_no_rate_and_no_end(events: list[dict[str, Any]]) -> None:
-    found = measured(events)
+    found = measure_progress(events)
     assert found is not None
     assert (found.rate, found.left) == (None, None)
 
@@ -48,12 +48,12 @@ def test_only_a_run_under_way_has_progress(tmp_path: Path) -> None:
     made, folder = record.create(
         Project(tmp_path), "pack", ["pack"], settings.Loaded(settings.Settings()), {}, process=this_process()
     )
-    assert progress(look(folder)) is None
+    assert read_progress(read_run(folder)) is None
     EventWriter(folder / "events.jsonl").write("progress", done=1, total=2, unit="clips", note="loud")
-    assert str(progress(look(folder))) == "1 of 2 clips · loud"
+    assert str(read_progress(read_run(folder))) == "1 of 2 clips · loud"
     made.state = SUCCEEDED
     record.save(made, folder)
-    assert progress(look(folder)) is None
+    assert read_progress(read_run(folder)) is None
 
 
 def test_a_torn_line_of_events_is_no_progress(tmp_path: Path) -> None:
@@ -64,19 +64,19 @@ def test_a_torn_line_of_events_is_no_progress(tmp_path: Path) -> None:
     EventWriter(folder / "events.jsonl").write("progress", done=1, total=2, unit="clips", note="")
     with (folder / "events.jsonl").open("ab") as file:
         file.write(b'\x00garbage\n{"version": 1, "time": 1.0, "kind": "progress", "done": 2')
-    found = progress(look(folder))
+    found = read_progress(read_run(folder))
     assert found is not None
     assert found.done == 1
 
 
 def test_a_result_is_what_it_waits_for_or_its_error_or_its_account(tmp_path: Path) -> None:
     made, folder = record.create(Project(tmp_path), "pack", ["pack"], settings.Loaded(settings.Settings()), {})
-    assert result(look(folder), "another") == "waits for another"
+    assert describe_result(read_run(folder), "another") == "waits for another"
     made.state, made.ledger = "partial", {"done": 8, "total": 10, "unit": "clips", "failed": [{}, {}], "skipped": []}
     record.save(made, folder)
-    assert result(look(folder)) == "8 of 10 clips, 2 failed"
+    assert describe_result(read_run(folder)) == "8 of 10 clips, 2 failed"
     made.error = "no room\nFree some."
     record.save(made, folder)
-    assert result(look(folder)) == "no room"
+    assert describe_result(read_run(folder)) == "no room"
     os.remove(folder / "run.json")
-    assert "can't be read" in result(look(folder))
+    assert "can't be read" in describe_result(read_run(folder))

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from fishtui.errors import MisuseError
 from fishtui.runs import gpus
-from fishtui.runs.command import launcher
+from fishtui.runs.command import launch_prefix
 from fishtui.runs.gpus import Gpu
 from fishtui.runs.record import Needs
-from fishtui.runs.scheduler import Taken
+from fishtui.runs.scheduler import Reservations
 
 FOUR = [Gpu(f"GPU-{number}", free=number) for number in range(4)]
 needs = st.builds(
@@ -24,31 +24,31 @@ needs = st.builds(
 
 
 def test_a_run_gets_the_gpus_with_most_free_memory() -> None:
-    assert Taken().grant("1", Needs(gpus=2), FOUR) == ["GPU-3", "GPU-2"]
+    assert Reservations().grant("1", Needs(gpus=2), FOUR) == ["GPU-3", "GPU-2"]
 
 
 def test_runs_that_need_the_same_start_in_their_order() -> None:
-    taken = Taken(locks={"cpu": "0"})
+    taken = Reservations(locks={"cpu": "0"})
     assert taken.grant("1", Needs(locks=("cpu", "extract")), []) == "0"
     assert taken.grant("2", Needs(locks=("extract",)), []) == "1"
     assert taken.grant("3", Needs(locks=("train-a",)), []) == []
 
 
 def test_what_a_run_waits_for_no_later_one_takes() -> None:
-    taken = Taken(gpus={"GPU-0": "0"})
+    taken = Reservations(gpus={"GPU-0": "0"})
     assert taken.grant("1", Needs(gpus=4), FOUR) == "0"
     assert taken.grant("2", Needs(gpus=1), FOUR) == "1"
 
 
 def test_a_run_that_names_its_gpu_waits_for_that_one_only() -> None:
-    taken = Taken(gpus={"GPU-0": "0"})
+    taken = Reservations(gpus={"GPU-0": "0"})
     assert taken.grant("1", Needs(devices=("GPU-0",)), FOUR) == "0"
     assert taken.grant("2", Needs(devices=("GPU-1",)), FOUR) == ["GPU-1"]
 
 
 @given(st.lists(needs, max_size=8))
 def test_no_lock_or_gpu_is_given_twice_and_somebody_always_runs(wishes: list[Needs]) -> None:
-    taken = Taken()
+    taken = Reservations()
     granted = [taken.grant(str(number), wish, FOUR) for number, wish in enumerate(wishes)]
     running = [(wish, given) for wish, given in zip(wishes, granted, strict=True) if isinstance(given, list)]
     given = [gpu for _, chosen in running for gpu in chosen]
@@ -75,9 +75,9 @@ def test_no_lock_or_gpu_is_given_twice_and_somebody_always_runs(wishes: list[Nee
     ],
 )
 def test_visible_gpus_are_read_as_cuda_does(words: str, found: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gpus, "machine", lambda: [Gpu("GPU-a"), Gpu("GPU-b")])
-    assert [gpu.id for gpu in gpus.visible({gpus.VISIBLE: words})] == found
-    assert len(gpus.visible({})) == 2
+    monkeypatch.setattr(gpus, "list_gpus", lambda: [Gpu("GPU-a"), Gpu("GPU-b")])
+    assert [gpu.id for gpu in gpus.list_visible_gpus({gpus.VISIBLE: words})] == found
+    assert len(gpus.list_visible_gpus({})) == 2
 
 
 def test_several_processes_are_started_by_torchrun_or_srun() -> None:
@@ -85,8 +85,8 @@ def test_several_processes_are_started_by_torchrun_or_srun() -> None:
         settings = {"train": {"devices": devices, "nodes": nodes}}
         return SimpleNamespace(stage="train", settings=settings, environment=environment, python="python")
 
-    assert launcher(record(1)) == ["python"]
-    assert launcher(record(2))[:3] == ["python", "-m", "torch.distributed.run"]
-    assert launcher(record(2, 3, SLURM_JOB_ID="7"))[:3] == ["srun", "--nodes=3", "--ntasks-per-node=2"]
+    assert launch_prefix(record(1)) == ["python"]
+    assert launch_prefix(record(2))[:3] == ["python", "-m", "torch.distributed.run"]
+    assert launch_prefix(record(2, 3, SLURM_JOB_ID="7"))[:3] == ["srun", "--nodes=3", "--ntasks-per-node=2"]
     with pytest.raises(MisuseError, match="3 machines"):
-        launcher(record(1, 3))
+        launch_prefix(record(1, 3))

@@ -45,7 +45,7 @@ def submit(cluster: Cluster, tmp_path: Path) -> Submit:
 
 
 def told(number: str) -> slurm.Job:
-    found = slurm.jobs([number])
+    found = slurm.query_jobs([number])
     assert found is not None
     return found[number]
 
@@ -159,7 +159,7 @@ def test_a_job_that_has_ended_or_that_slurm_never_had_is_cancelled_without_a_wor
 
 def test_a_job_that_slurm_has_forgotten_is_unknown(submit: Submit, cluster: Cluster) -> None:
     number = submit("")
-    found = slurm.jobs([number, "999999"])
+    found = slurm.query_jobs([number, "999999"])
     assert found is not None
     assert set(found) == {number, "999999"}
     assert found["999999"] == slurm.Job("UNKNOWN")
@@ -174,7 +174,7 @@ def test_the_accounting_knows_what_the_queue_has_forgotten(
     accounting.write_text("#!/bin/sh\necho '999998|CANCELLED by 0'\necho '999999|OUT_OF_MEMORY'\n")
     accounting.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
-    assert slurm.jobs(["999997", "999998", "999999"]) == {
+    assert slurm.query_jobs(["999997", "999998", "999999"]) == {
         "999997": slurm.Job("UNKNOWN"),
         "999998": slurm.Job("CANCELLED"),
         "999999": slurm.Job("OUT_OF_MEMORY"),
@@ -266,7 +266,7 @@ def test_without_a_controller_nothing_is_known_and_nothing_can_be_done(
     # Nobody listens at the first port; the second makes up for SLURM's long patience with that.
     other.write_text(re.sub("SlurmctldPort=.*", "SlurmctldPort=1\nMessageTimeout=2", cluster.configuration.read_text()))
     monkeypatch.setenv("SLURM_CONF", str(other))
-    assert slurm.jobs(["1"]) is None
+    assert slurm.query_jobs(["1"]) is None
     with pytest.raises(FishtuiError, match="Unable to contact slurm controller"):
         slurm.submit(["true"], "a run", tmp_path / "log", str(tmp_path), ())
     with pytest.raises(FishtuiError, match="no word on job 1"):
@@ -277,7 +277,7 @@ def test_a_controller_that_hangs_is_not_waited_for_long(cluster: Cluster, monkey
     monkeypatch.setattr(slurm, "PATIENCE", 0.2)
     cluster.controller.send_signal(signal.SIGSTOP)
     try:
-        assert slurm.jobs(["1"]) is None
+        assert slurm.query_jobs(["1"]) is None
     finally:
         cluster.controller.send_signal(signal.SIGCONT)
 
@@ -287,6 +287,6 @@ def test_without_slurms_commands_nothing_is_known_and_nothing_can_be_done(
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     assert shutil.which("squeue") is None
-    assert slurm.jobs(["1"]) is None
+    assert slurm.query_jobs(["1"]) is None
     with pytest.raises(FishtuiError, match="sbatch is not here"):
         slurm.submit(["true"], "a run", tmp_path / "log", str(tmp_path), ())

@@ -16,7 +16,7 @@ from fishtui.runs import identity, record, slurm, state
 from fishtui.runs.execute import execute
 from fishtui.runs.ledger import Ledger
 from fishtui.runs.record import LOST, QUEUED, RUNNING, STOPPED, STOPPING, SUCCEEDED
-from fishtui.runs.state import Started, run_ids
+from fishtui.runs.state import Launched, list_run_ids
 from tests.builders import time_limit
 
 LOADED = settings.Loaded(settings.Settings())
@@ -37,27 +37,27 @@ def project(tmp_path: Path) -> Project:
 
 def test_a_run_is_queued_until_a_process_was_started_for_it(project: Project) -> None:
     folder = make(project)
-    assert state.look(folder).state == QUEUED
-    state.note_started(folder, Started(process=identity.this_process(), gpus=["GPU-1"]))
-    run = state.look(folder)
+    assert state.read_run(folder).state == QUEUED
+    state.write_launched(folder, Launched(process=identity.this_process(), gpus=["GPU-1"]))
+    run = state.read_run(folder)
     assert (run.state, run.gpus) == (RUNNING, ("GPU-1",))
 
 
 def test_a_run_that_was_asked_to_stop_is_stopping_as_long_as_its_process_lives(project: Project) -> None:
     folder = make(project, process=identity.this_process())
     (folder / state.STOP).touch()
-    assert state.look(folder).state == STOPPING
+    assert state.read_run(folder).state == STOPPING
 
 
 def test_a_run_whose_process_was_killed_is_lost_or_stopped_if_that_was_asked_for(project: Project) -> None:
     process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     folder = make(project, process=identity.identify(process.pid), state=RUNNING)
-    assert state.look(folder).state == RUNNING
+    assert state.read_run(folder).state == RUNNING
     process.kill()
     process.wait()
-    assert state.look(folder).state == LOST
+    assert state.read_run(folder).state == LOST
     (folder / state.STOP).touch()
-    assert state.look(folder).state == STOPPED
+    assert state.read_run(folder).state == STOPPED
 
 
 def test_a_process_that_ended_and_was_not_waited_for_does_not_live(project: Project) -> None:
@@ -82,12 +82,12 @@ def test_a_process_that_ended_and_was_not_waited_for_does_not_live(project: Proj
 )
 def test_another_process_of_that_pid_is_no_sign_of_life(project: Project, change: dict[str, object]) -> None:
     stranger = msgspec.structs.replace(identity.this_process(), **change)
-    assert state.look(make(project, process=stranger, state=RUNNING)).state == LOST
+    assert state.read_run(make(project, process=stranger, state=RUNNING)).state == LOST
 
 
 def test_another_machines_run_is_taken_at_its_word(project: Project) -> None:
     elsewhere = msgspec.structs.replace(identity.this_process(), host="gpu-7", boot_id="another", pid=1, start_time=1)
-    run = state.look(make(project, process=elsewhere, state=RUNNING))
+    run = state.read_run(make(project, process=elsewhere, state=RUNNING))
     assert (run.state, run.remark) == (RUNNING, "on gpu-7")
 
 
@@ -95,7 +95,7 @@ def test_another_machines_run_is_taken_at_its_word(project: Project) -> None:
 def test_a_damaged_record_is_told_and_hides_no_other_run(project: Project, content: bytes) -> None:
     damaged, whole = make(project), make(project, state=SUCCEEDED)
     (damaged / "run.json").write_bytes(content)
-    first, second = state.look_all(project)
+    first, second = state.read_runs(project)
     assert (first.id, first.state, first.record.stage) == (damaged.name, LOST, "pack")
     assert "run.json can't be read" in first.remark
     assert (second.id, second.state) == (whole.name, SUCCEEDED)
@@ -113,13 +113,13 @@ def test_ids_sort_in_the_order_of_their_making_also_when_the_clock_is_set_back(
 
 def test_a_part_of_an_id_names_the_newest_that_has_it(project: Project) -> None:
     older, newer, other = make(project), make(project), make(project, "train")
-    assert state.find(project, "pack").folder == newer
-    assert state.find(project, older.name).folder == older
-    assert state.find(project, "last").folder == other
+    assert state.find_run(project, "pack").folder == newer
+    assert state.find_run(project, older.name).folder == older
+    assert state.find_run(project, "last").folder == other
     with pytest.raises(MisuseError, match="no run merge"):
-        state.find(project, "merge")
+        state.find_run(project, "merge")
     with pytest.raises(MisuseError, match="empty"):
-        state.find(project, "")
+        state.find_run(project, "")
 
 
 def test_a_name_that_is_not_utf_8_comes_back_from_a_record(project: Project) -> None:
@@ -132,7 +132,7 @@ def test_a_run_leaves_no_reserve_and_tells_how_long_it_took(project: Project) ->
     assert (run.state, run.record.exit_status) == (SUCCEEDED, 0)
     assert run.record.took is not None
     assert sorted(path.name for path in run.folder.iterdir()) == ["events.jsonl", "lock", "output.log", "run.json"]
-    assert state.look(run.folder).record.took == run.record.took
+    assert state.read_run(run.folder).record.took == run.record.took
 
 
 def test_a_run_whose_folder_is_removed_goes_on_and_says_how_it_ended(project: Project) -> None:
@@ -143,7 +143,7 @@ def test_a_run_whose_folder_is_removed_goes_on_and_says_how_it_ended(project: Pr
         return Ledger(done=1)
 
     run = execute(project, "pack", ["pack"], work, LOADED, {})
-    assert state.look(run.folder).state == SUCCEEDED
+    assert state.read_run(run.folder).state == SUCCEEDED
 
 
 @pytest.mark.parametrize(
@@ -158,8 +158,8 @@ def test_a_run_whose_folder_is_removed_goes_on_and_says_how_it_ended(project: Pr
 def test_a_submitted_run_stands_as_slurm_says(
     project: Project, job: slurm.Job, expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(slurm, "jobs", lambda numbers: dict.fromkeys(numbers, job))
-    run = state.look(make(project, sbatch=(), job="12"))
+    monkeypatch.setattr(slurm, "query_jobs", lambda numbers: dict.fromkeys(numbers, job))
+    run = state.read_run(make(project, sbatch=(), job="12"))
     assert run.state == expected
     assert run.remark.startswith("job 12 ")
 
@@ -170,11 +170,11 @@ def test_a_run_is_seen_by_nobody_before_its_record_is_there(tmp_path: Path, monk
     save = record.save
 
     def looked(made: record.RunRecord, folder: Path) -> None:
-        seen.append(run_ids(project))
+        seen.append(list_run_ids(project))
         save(made, folder)
 
     monkeypatch.setattr(record, "save", looked)
     made, folder = record.create(project, "pack", ["pack"], LOADED, {})
     assert seen == [[]]
-    assert run_ids(project) == [made.id] == [folder.name]
-    assert state.look(folder).state == QUEUED
+    assert list_run_ids(project) == [made.id] == [folder.name]
+    assert state.read_run(folder).state == QUEUED

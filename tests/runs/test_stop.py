@@ -14,13 +14,13 @@ import pytest
 
 from fishtui.project import Project
 from fishtui.runs import identity, record, scheduler, state
-from fishtui.runs.again import relaunch
 from fishtui.runs.events import EventWriter
 from fishtui.runs.gpus import Gpu
 from fishtui.runs.launch import launch
 from fishtui.runs.record import QUEUED, RUNNING, STOPPED, Needs
-from fishtui.runs.scheduler import OTHERS, Taken
-from fishtui.runs.stop import ask, kill, stop_all
+from fishtui.runs.rerun import rerun
+from fishtui.runs.scheduler import OTHERS, Reservations
+from fishtui.runs.stop import kill, request_stop, stop_all
 from tests.runs.test_state import LOADED, make
 
 # Counts the signals that ask it to end; starts a process of its own, in a session of its own, and says which.
@@ -62,9 +62,9 @@ def test_a_run_is_asked_by_one_signal_however_often_it_is_stopped(
     project: Project, stubborn: tuple[subprocess.Popen[str], int]
 ) -> None:
     process, _ = stubborn
-    run = state.look(make(project, process=identity.identify(process.pid), state=RUNNING))
+    run = state.read_run(make(project, process=identity.identify(process.pid), state=RUNNING))
     for _ in range(3):
-        ask(project, run)
+        request_stop(project, run)
     assert process.stdin is not None
     assert process.stdout is not None
     process.stdin.write("done\n")
@@ -77,30 +77,30 @@ def test_killing_a_run_spares_the_runs_of_others_that_its_process_started(
 ) -> None:
     process, other = stubborn
     theirs = make(project, process=identity.identify(other), state=RUNNING)
-    run = state.look(make(project, process=identity.identify(process.pid), state=RUNNING))
+    run = state.read_run(make(project, process=identity.identify(process.pid), state=RUNNING))
     kill(project, run)
     process.wait(timeout=30)
-    assert state.look(theirs).state == RUNNING
-    kill(project, state.look(theirs))
+    assert state.read_run(theirs).state == RUNNING
+    kill(project, state.read_run(theirs))
 
 
 def test_killing_a_pipeline_ends_what_it_started(project: Project, stubborn: tuple[subprocess.Popen[str], int]) -> None:
     process, other = stubborn
-    pipeline = state.look(make(project, "run", process=identity.identify(process.pid), state=RUNNING))
+    pipeline = state.read_run(make(project, "run", process=identity.identify(process.pid), state=RUNNING))
     stage = make(project, process=identity.identify(other), state=RUNNING, parent=pipeline.id)
     waiting = make(project, parent=pipeline.id)
     kill(project, pipeline)
-    assert state.look(stage).state == STOPPED
-    assert state.look(waiting).state == STOPPED
+    assert state.read_run(stage).state == STOPPED
+    assert state.read_run(waiting).state == STOPPED
 
 
 def test_of_several_runs_the_queued_ones_are_stopped_first(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     running = make(project, process=identity.this_process(), state=RUNNING)
     queued = make(project)
     seen: list[str] = []
-    monkeypatch.setattr("fishtui.runs.stop.ask", lambda project, run, *rest: seen.append(run.id) or run)
+    monkeypatch.setattr("fishtui.runs.stop.request_stop", lambda project, run, *rest: seen.append(run.id) or run)
     monkeypatch.setattr("fishtui.runs.stop.stop", lambda project, run, patience: run)
-    stop_all(project, [state.look(running), state.look(queued)])
+    stop_all(project, [state.read_run(running), state.read_run(queued)])
     assert seen == [queued.name, running.name]
 
 
@@ -111,11 +111,11 @@ def test_a_training_is_rerun_from_its_checkpoint_and_else_as_it_was_asked_for(
     made, folder = record.create(project, "train", ["train", "voice", "--restart"], LOADED, {"name": "voice"})
     made.state = STOPPED
     record.finish(made, folder)
-    assert relaunch(project, state.look(folder)).record.command == ["train", "voice", "--restart"]
+    assert rerun(project, state.read_run(folder)).record.command == ["train", "voice", "--restart"]
     events = EventWriter(folder / "events.jsonl")
     events.write("artifact", role="checkpoint", path="step_000000010.ckpt")
     events.close()
-    assert relaunch(project, state.look(folder)).record.command == ["train", "voice", "--resume"]
+    assert rerun(project, state.read_run(folder)).record.command == ["train", "voice", "--resume"]
 
 
 def test_what_torchrun_tells_a_process_is_not_passed_on_to_the_runs_that_it_starts(
@@ -134,7 +134,7 @@ def test_what_torchrun_tells_a_process_is_not_passed_on_to_the_runs_that_it_star
 
 def test_a_gpu_whose_memory_others_use_is_waited_for_unless_one_is_in_a_hurry() -> None:
     full = [Gpu("GPU-0", free=10, total=80)]
-    assert Taken().grant("1", Needs(gpus=1), full) == OTHERS
-    assert Taken().grant("1", Needs(gpus=1, patient=False), full) == ["GPU-0"]
-    assert Taken(locks={"cpu": "0"}).grant("1", Needs(locks=("cpu",), patient=False), []) == []
-    assert Taken(locks={"pack": "0"}).grant("1", Needs(locks=("pack",), patient=False), []) == "0"
+    assert Reservations().grant("1", Needs(gpus=1), full) == OTHERS
+    assert Reservations().grant("1", Needs(gpus=1, patient=False), full) == ["GPU-0"]
+    assert Reservations(locks={"cpu": "0"}).grant("1", Needs(locks=("cpu",), patient=False), []) == []
+    assert Reservations(locks={"pack": "0"}).grant("1", Needs(locks=("pack",), patient=False), []) == "0"

@@ -15,7 +15,7 @@ import pytest
 from fishtui.project import Project
 from fishtui.runs.follow import follow
 from fishtui.runs.record import LOST, QUEUED, RUNNING, STOPPED, SUCCEEDED
-from fishtui.runs.state import Run, find, look, look_all
+from fishtui.runs.state import Run, find_run, read_run, read_runs
 from tests.builders import fishtui, tone, write_clip
 from tests.builders import project as make_project
 from tests.cluster import Cluster
@@ -54,7 +54,7 @@ def make(tmp_path: Path, checkpoint: Path, cluster: Cluster) -> Make:
 def submitted(project: Project, *arguments: str) -> Run:
     result = fishtui("run", "--slurm", "--detach", "--json", *arguments, cwd=project.root)
     assert result.returncode == 0, result.stderr
-    return find(project, json.loads(result.stdout)["id"])
+    return find_run(project, json.loads(result.stdout)["id"])
 
 
 def until(project: Project, run: Run, condition: Callable[[Any], bool]) -> None:
@@ -74,7 +74,7 @@ def is_training(event: Any) -> bool:
 
 
 def stage_of(project: Project, name: str) -> Run:
-    return next(run for run in look_all(project) if run.record.stage == name)
+    return next(run for run in read_runs(project) if run.record.stage == name)
 
 
 @contextmanager
@@ -96,7 +96,7 @@ def test_a_job_is_a_run_whose_stages_run_within_it(make: Make, cluster: Cluster)
     assert result.returncode == 0, result.stdout + result.stderr
     events = [json.loads(line) for line in result.stdout.splitlines()]
     assert (events[0]["kind"], events[-1]["kind"]) == ("run", "end")
-    run, extract = find(project, "last"), stage_of(project, "extract")
+    run, extract = find_run(project, "last"), stage_of(project, "extract")
     assert (run.state, extract.state) == (SUCCEEDED, SUCCEEDED)
     assert run.record.job == extract.record.job is not None
     assert extract.record.parent == run.id
@@ -109,22 +109,22 @@ def test_a_job_is_a_run_whose_stages_run_within_it(make: Make, cluster: Cluster)
 def test_a_job_that_waits_is_queued_and_can_be_stopped(make: Make, cluster: Cluster) -> None:
     project = make()
     run = submitted(project, "--sbatch", "--hold")
-    cluster.until(lambda: look(run.folder).remark.startswith(f"job {look(run.folder).job} pending"))
-    assert look(run.folder).state == QUEUED
+    cluster.until(lambda: read_run(run.folder).remark.startswith(f"job {read_run(run.folder).job} pending"))
+    assert read_run(run.folder).state == QUEUED
     assert fishtui("runs", "list", cwd=project.root).stdout.count("queued") == 1
     assert fishtui("runs", "stop", run.id, cwd=project.root).returncode == 0
-    assert (look(run.folder).state, look(run.folder).record.state) == (STOPPED, STOPPED)
-    assert len(look_all(project)) == 1
+    assert (read_run(run.folder).state, read_run(run.folder).record.state) == (STOPPED, STOPPED)
+    assert len(read_runs(project)) == 1
 
 
 def test_a_cancelled_job_is_lost_if_it_can_leave_no_word(make: Make, cluster: Cluster) -> None:
     project = make(steps=4000)
     run = submitted(project)
     until(project, run, is_training)
-    process = look(run.folder).process
+    process = read_run(run.folder).process
     assert process is not None
     os.kill(process.pid, signal.SIGKILL)
-    cluster.until(lambda: look(run.folder).state == LOST)
+    cluster.until(lambda: read_run(run.folder).state == LOST)
     listed = json.loads(fishtui("runs", "list", "--json", cwd=project.root).stdout)
     assert next(each for each in listed if each["id"] == run.id)["state"] == LOST
 
@@ -140,10 +140,10 @@ def test_another_machine_sees_a_job_through_slurm_and_can_stop_it(make: Make, cl
     assert refused.returncode == 2
     assert run.id in refused.stderr
     with seen_from_elsewhere(run):
-        assert look(run.folder).state == RUNNING
-        assert look(run.folder).remark == f"job {look(run.folder).job} running"
+        assert read_run(run.folder).state == RUNNING
+        assert read_run(run.folder).remark == f"job {read_run(run.folder).job} running"
         assert fishtui("runs", "stop", run.id, cwd=project.root).returncode == 0
-    assert (look(run.folder).state, look(training.folder).state) == (STOPPED, STOPPED)
+    assert (read_run(run.folder).state, read_run(training.folder).state) == (STOPPED, STOPPED)
     assert list(project.root.glob("results/voice/checkpoints/*.ckpt"))
     cluster.until(lambda: not cluster.ask("squeue", "--noheader"))
 
@@ -153,4 +153,4 @@ def test_what_sbatch_refuses_is_said(make: Make, cluster: Cluster) -> None:
     result = fishtui("run", "--slurm", "--sbatch", "--partition=nowhere", cwd=project.root)
     assert result.returncode == 1
     assert "sbatch refused the job" in result.stderr
-    assert find(project, "last").state == "failed"
+    assert find_run(project, "last").state == "failed"

@@ -12,7 +12,7 @@ from fishtui.project import Project
 from fishtui.runs import record, scheduler, table
 from fishtui.runs.identity import this_process
 from fishtui.runs.record import FAILED, LOST, QUEUED, RUNNING, SUCCEEDED, Needs
-from fishtui.runs.table import Board, nested
+from fishtui.runs.table import RunTable, nest_runs
 
 LOADED = settings.Loaded(settings.Settings())
 
@@ -31,7 +31,7 @@ def project(tmp_path: Path) -> Project:
 
 
 def test_a_project_without_runs_has_none(project: Project) -> None:
-    assert Board(project).look() == []
+    assert RunTable(project).read() == []
 
 
 def test_what_has_ended_is_read_once_and_what_goes_on_each_time(
@@ -39,30 +39,30 @@ def test_what_has_ended_is_read_once_and_what_goes_on_each_time(
 ) -> None:
     make(project)
     running = make(project, state=RUNNING)
-    watched = Board(project)
-    assert [row.state for row in watched.look()] == [SUCCEEDED, RUNNING]
+    watched = RunTable(project)
+    assert [row.state for row in watched.read()] == [SUCCEEDED, RUNNING]
     looked: list[str] = []
-    read = table.look_ids
-    monkeypatch.setattr(table, "look_ids", lambda project, ids: read(project, looked.extend(ids) or ids))
+    read = table.read_runs_by_id
+    monkeypatch.setattr(table, "read_runs_by_id", lambda project, ids: read(project, looked.extend(ids) or ids))
     running.state, running.error = FAILED, "no room"
     record.save(running, project.runs / running.id)
-    assert [(row.state, row.text) for row in watched.look()] == [(SUCCEEDED, ""), (FAILED, "no room")]
+    assert [(row.state, row.text) for row in watched.read()] == [(SUCCEEDED, ""), (FAILED, "no room")]
     assert looked == [running.id]
 
 
 def test_runs_come_and_go(project: Project) -> None:
-    watched = Board(project)
+    watched = RunTable(project)
     first = make(project)
-    assert [row.id for row in watched.look()] == [first.id]
+    assert [row.id for row in watched.read()] == [first.id]
     second = make(project)
     shutil.rmtree(project.runs / first.id)
-    assert [row.id for row in watched.look()] == [second.id]
+    assert [row.id for row in watched.read()] == [second.id]
 
 
 def test_a_folder_without_a_record_is_told_as_lost(project: Project) -> None:
     made = make(project)
     (project.runs / made.id / "run.json").write_bytes(b"{")
-    (row,) = Board(project).look()
+    (row,) = RunTable(project).read()
     assert (row.state, row.stage, row.ended) == (LOST, "pack", True)
     assert "can't be read" in row.text
 
@@ -72,13 +72,13 @@ def test_a_queued_run_names_what_it_waits_for_and_starts_when_its_turn_has_come(
 ) -> None:
     first = make(project, state=RUNNING, needs=Needs(locks=("data",)))
     made, _ = record.create(project, "train", ["train"], LOADED, {}, needs=Needs(locks=("data",)))
-    watched = Board(project)
-    assert [row.text for row in watched.look()][1] == f"waits for pack {table.short(first.id)}"
+    watched = RunTable(project)
+    assert [row.text for row in watched.read()][1] == f"waits for pack {table.short_id(first.id)}"
     started: list[str] = []
     monkeypatch.setattr(scheduler, "start", lambda run, chosen: started.append(run.id))
     first.state = SUCCEEDED
     record.save(first, project.runs / first.id)
-    assert [row.state for row in watched.look()] == [SUCCEEDED, QUEUED]
+    assert [row.state for row in watched.read()] == [SUCCEEDED, QUEUED]
     assert started == [made.id]
 
 
@@ -87,5 +87,5 @@ def test_the_newest_is_on_top_and_below_a_pipeline_its_stages_in_their_order(pro
     pipeline = make(project, "pipeline")
     parts = [make(project, stage, parent=pipeline.id).id for stage in ("extract", "pack")]
     orphan = make(project, parent="gone")
-    shown = [(depth, row.id) for depth, row in nested(Board(project).look())]
+    shown = [(depth, row.id) for depth, row in nest_runs(RunTable(project).read())]
     assert shown == [(0, orphan.id), (0, pipeline.id), (1, parts[0]), (1, parts[1]), (0, old.id)]

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from fishtui.errors import FishtuiError
 from fishtui.runs import tail
 from fishtui.runs.events import EventWriter, new_event, read_events
-from fishtui.runs.tail import EventTail, newest
+from fishtui.runs.tail import EventTail, read_newest_events
 from tests.builders import file_size_limit
 from tests.expecting import failing
 
@@ -122,7 +122,7 @@ def test_a_damaged_line_is_passed_over(path: Path, damage: bytes) -> None:
     path.write_bytes(line("a") + damage + b"\n" + line("b"))
     events = EventTail(path)
     assert messages(events.read()) == messages(list(read_events(path))) == ["a", "b"]
-    assert newest(path, ["note"])["note"]["message"] == "b"
+    assert read_newest_events(path, ["note"])["note"]["message"] == "b"
 
 
 def test_names_that_are_not_utf8_are_read_as_they_were_written(path: Path) -> None:
@@ -168,10 +168,10 @@ def test_the_newest_events_are_found_from_the_end(path: Path) -> None:
         writer.write("metric", step=step, values={"loss": 1.0})
     for done in range(500):
         writer.write("progress", done=done, total=500, unit="steps", note="")
-    found = newest(path, ["progress", "metric", "end"])
+    found = read_newest_events(path, ["progress", "metric", "end"])
     assert (found["progress"]["done"], found["metric"]["step"]) == (499, 1999)
     assert found.keys() == {"progress", "metric"}
-    assert newest(path.with_name("none"), ["metric"]) == {}
+    assert read_newest_events(path.with_name("none"), ["metric"]) == {}
 
 
 def test_looking_for_the_newest_events_reads_no_more_than_the_end(path: Path) -> None:
@@ -181,7 +181,7 @@ def test_looking_for_the_newest_events_reads_no_more_than_the_end(path: Path) ->
     with path.open("ab") as file:
         file.write(b"\n" + line("last")[:-1])
     with mock.patch("os.pread", side_effect=os.pread) as pread:
-        assert newest(path, ["note"]) == {}
+        assert read_newest_events(path, ["note"]) == {}
     assert sum(call.args[1] for call in pread.call_args_list) < 2 * tail.REACH
 
 
@@ -192,7 +192,7 @@ def test_the_newest_event_is_the_last_whole_one_whatever_is_read_at_once(
     path = tmp_path_factory.mktemp("newest") / "events.jsonl"
     path.write_bytes(b"".join(map(line, texts)) + (line("torn")[:-1] if torn else b""))
     with mock.patch.object(tail, "STEP", step):
-        found = newest(path, ["note"])
+        found = read_newest_events(path, ["note"])
     assert [event["message"] for event in found.values()] == texts[-1:]
 
 

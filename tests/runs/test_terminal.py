@@ -15,7 +15,7 @@ import pytest
 from fishtui.runs.events import read_events
 from fishtui.runs.follow import follow
 from fishtui.runs.record import RUNNING, SUCCEEDED
-from fishtui.runs.state import look, look_all
+from fishtui.runs.state import read_run, read_runs
 from tests.builders import fishtui, packable
 from tests.builders import project as make_project
 
@@ -35,7 +35,7 @@ def test_a_training_outlives_its_terminal_and_everything_in_that_session(tmp_pat
         shell = subprocess.run([*tmux, "list-panes", "-F", "#{pane_pid}"], capture_output=True, text=True, check=True)
         server = subprocess.run([*tmux, "display", "-p", "#{pid}"], capture_output=True, text=True, check=True)
         pane, keeper = psutil.Process(int(shell.stdout)), psutil.Process(int(server.stdout))
-        while len(runs := look_all(project)) < 2 or runs[-1].process is None:
+        while len(runs := read_runs(project)) < 2 or runs[-1].process is None:
             assert pane.is_running()
         session = [pane, *pane.children(recursive=True)]
         killed = [each for each in session if os.getsid(each.pid) == pane.pid]
@@ -44,10 +44,10 @@ def test_a_training_outlives_its_terminal_and_everything_in_that_session(tmp_pat
         psutil.wait_procs(killed)
     finally:
         subprocess.run([*tmux, "kill-server"], capture_output=True, check=False)
-    run = look_all(project)[-1]
+    run = read_runs(project)[-1]
     assert run.state == RUNNING
     ended = follow(project, run.folder, lambda event: None)
     assert ended.state == SUCCEEDED
-    assert look(run.folder).exit_status == 0
+    assert read_run(run.folder).exit_status == 0
     metrics = [event for event in read_events(run.folder / "events.jsonl") if event["kind"] == "metric"]
     assert [event["step"] for event in metrics if "loss" in event["values"]] == list(range(1, STEPS + 1))

@@ -18,7 +18,7 @@ import torch
 from fishtui.errors import MisuseError, Terminated
 from fishtui.load import load_model
 from fishtui.project import Project
-from fishtui.results.checkpoints import list_saved
+from fishtui.results.checkpoints import list_checkpoints
 from fishtui.runs.events import EventWriter, read_events
 from fishtui.runs.ledger import Ledger
 from fishtui.runs.reporter import Reporter
@@ -97,7 +97,7 @@ def test_a_training_reports_validates_and_saves(training: Training) -> None:
     assert all(norm > 0 for *_, norm, _ in losses.values())
     assert list(training.metrics("validation_loss")) == [0, 3, 6, 7]
     assert losses[7][0] < losses[1][0]
-    saved = list_saved(training.checkpoints())
+    saved = list_checkpoints(training.checkpoints())
     assert [each.step for each in saved] == [3, 6, 7]
     assert all(each.train_loss and each.validation_loss for each in saved)
     content = torch.load(saved[-1].path, weights_only=True)
@@ -173,12 +173,14 @@ def test_a_training_stopped_by_a_signal_resumes_as_if_uninterrupted(
         with pytest.raises(KeyboardInterrupt if number == signal.SIGINT else Terminated):
             training.run("parts", accumulate=2)
     expected = {"on_train_batch_end": 3, "on_train_batch_start": 2, "on_validation_start": 3}[where]
-    assert [saved.step for saved in list_saved(training.checkpoints("parts"))] == [expected]
+    assert [saved.step for saved in list_checkpoints(training.checkpoints("parts"))] == [expected]
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     training.run("parts", resume=True, accumulate=2)
     assert training.metrics("loss") == {step: loss for step, loss in whole.items() if step > expected}
-    assert [saved.step for saved in list_saved(training.checkpoints("parts"))] == sorted({expected, 3, 6})
-    assert all(saved.validation_loss for saved in list_saved(training.checkpoints("parts")) if saved.step in (3, 6))
+    assert [saved.step for saved in list_checkpoints(training.checkpoints("parts"))] == sorted({expected, 3, 6})
+    assert all(
+        saved.validation_loss for saved in list_checkpoints(training.checkpoints("parts")) if saved.step in (3, 6)
+    )
 
 
 def test_existing_results_are_kept_unless_resume_or_restart_is_set(training: Training) -> None:
@@ -212,7 +214,7 @@ def test_a_resumed_training_uses_a_changed_learning_rate(training: Training) -> 
 def test_a_resumed_training_reaches_max_steps_with_another_accumulation(training: Training) -> None:
     training.run(max_steps=3)
     training.run(resume=True, max_steps=6, accumulate=3)
-    newest = list_saved(training.checkpoints())[-1]
+    newest = list_checkpoints(training.checkpoints())[-1]
     assert (newest.step, newest.validation_loss is not None) == (6, True)
 
 
@@ -283,7 +285,7 @@ def test_a_loss_that_is_not_finite_stops_the_training_before_a_checkpoint(
     with failing("not-finite"):
         training.run()
     assert list(training.metrics("loss")) == [1, 2, 3, 4]
-    assert [saved.step for saved in list_saved(training.checkpoints())] == [3]
+    assert [saved.step for saved in list_checkpoints(training.checkpoints())] == [3]
 
 
 def test_running_out_of_memory_is_reported(training: Training, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -308,7 +310,7 @@ def test_a_full_disk_damages_no_existing_checkpoint(training: Training) -> None:
     assert before.items() <= after.items()
     assert not [name for name in after if name.endswith(".partial")]
     training.run(resume=True)
-    assert [saved.step for saved in list_saved(training.checkpoints())] == [3, 6]
+    assert [saved.step for saved in list_checkpoints(training.checkpoints())] == [3, 6]
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "../x"])
@@ -323,7 +325,7 @@ def test_a_name_with_a_path_is_rejected(training: Training, name: str) -> None:
 def test_a_trained_adapter_merges_with_a_proof(training: Training, settings: dict[str, str]) -> None:
     training.run(learning_rate=1e-2, **settings)
     output = training.project.checkpoints / "merged"
-    adapter = list_saved(training.checkpoints())[-1].path
+    adapter = list_checkpoints(training.checkpoints())[-1].path
     preset = parse_preset("r_8_alpha_16")
     merge(
         training.project,
@@ -351,7 +353,7 @@ def test_a_trained_adapter_merges_with_a_proof(training: Training, settings: dic
 
 def test_an_exported_adapter_reads_the_same(training: Training, tmp_path: Path) -> None:
     training.run(template="instruct")
-    adapter = list_saved(training.checkpoints())[-1].path
+    adapter = list_checkpoints(training.checkpoints())[-1].path
     preset = parse_preset("r_2_alpha_2")
     export(training.project, Reporter(), adapter=adapter, output=tmp_path / "peft", preset=preset)
     ours, exported = read_adapter(adapter, preset), read_adapter(tmp_path / "peft", preset)

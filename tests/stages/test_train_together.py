@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import torch
 
-from fishtui.results.checkpoints import list_saved
+from fishtui.results.checkpoints import list_checkpoints
 from tests.stages.test_train import TINY, Training
 from tests.stages.together import ROOT, command, together
 
@@ -64,10 +64,10 @@ class Both:
         return [self.training.metrics(*names) for names in (TRAINED, VALIDATED)]
 
     def steps(self, name: str) -> list[int]:
-        return [saved.step for saved in list_saved(self.training.checkpoints(name))]
+        return [saved.step for saved in list_checkpoints(self.training.checkpoints(name))]
 
     def newest(self, name: str) -> dict[str, Any]:
-        return torch.load(list_saved(self.training.checkpoints(name))[-1].path, weights_only=True)
+        return torch.load(list_checkpoints(self.training.checkpoints(name))[-1].path, weights_only=True)
 
 
 class Trained:

@@ -104,10 +104,10 @@ def _loss(step: int) -> float:
 
 def stand_still(patch: pytest.MonkeyPatch) -> None:
     """Let the machine, the clock and what other processes tell be the same everywhere."""
-    patch.setattr(identity, "here", lambda: ("gpu01", ""))
+    patch.setattr(identity, "this_machine", lambda: ("gpu01", ""))
     patch.setattr(overview.shutil, "disk_usage", lambda path: SimpleNamespace(free=412e9))
     patch.setattr(overview, "run_fishtui", lambda *asked, **how: (0, json.dumps(PLAN), ""))
-    patch.setattr(gpus, "machine", lambda: [Gpu("0", "H200", 78 * 10**9, 141 * 10**9, 0.91)])
+    patch.setattr(gpus, "list_gpus", lambda: [Gpu("0", "H200", 78 * 10**9, 141 * 10**9, 0.91)])
     patch.setattr(launch, "run_fishtui", lambda *asked, **how: (0, json.dumps(FORECAST), ""))
     patch.setattr(checkpoints, "time", SimpleNamespace(time=lambda: NOW + 60))
     patch.setattr(Input, "cursor_blink", False)

@@ -17,9 +17,9 @@ from textual.widgets import Input, Static
 
 from fishtui.project import Project
 from fishtui.results.checkpoints import checkpoint_path, write_losses
-from fishtui.results.samples import Note, sample_path
+from fishtui.results.samples import SampleRequest, sample_path
 from fishtui.runs import record, scheduler
-from fishtui.runs.state import look_all
+from fishtui.runs.state import read_runs
 from fishtui.tui.app import Fishtui
 from fishtui.tui.dialogs import Confirm
 from fishtui.tui.screens.models import Models
@@ -57,7 +57,7 @@ def sample(
     with wave.open(str(path), "wb") as sound:
         sound.setparams((1, 2, 44_100, 0, "NONE", ""))
         sound.writeframes(bytes(44_100))
-    note = Note(row=row, step=step, text=text, reference="data/a.wav", run="gone", asked=asked)
+    note = SampleRequest(row=row, step=step, text=text, reference="data/a.wav", run="gone", asked=asked)
     path.with_suffix(".json").write_text(json.dumps({name: getattr(note, name) for name in note.__struct_fields__}))
     return path
 
@@ -199,7 +199,7 @@ def test_marked_checkpoints_say_a_sentence_each_in_a_run_of_its_own(project: Pro
         ]
 
     drive(project, do)
-    runs = look_all(project)
+    runs = read_runs(project)
     assert [run.record.stage for run in runs] == ["synthesize", "synthesize"]
     assert [run.record.command[5] for run in runs] == ["--text=مرحبًا [b]你好"] * 2
     assert "--adapter" not in runs[0].record.command
@@ -216,7 +216,7 @@ def test_samples_under_way_are_there_when_one_comes_back(project: Project) -> No
     async def come_back(driver: Driver) -> None:
         await driver.until(lambda: driver.samples.row_count)
         assert [row[1] for row in driver.table] == ["★ 30", "◌ queued"]
-        (run,) = look_all(project)
+        (run,) = read_runs(project)
         kept = record.read(run.folder)
         kept.state, kept.error = "failed", "the device is out of memory"
         record.finish(kept, run.folder)
@@ -236,7 +236,7 @@ def test_a_reference_that_is_not_there_is_told_and_nothing_starts(project: Proje
         await driver.until(lambda: "nobody/1: no clip or file" in driver.told)
 
     drive(project, do)
-    assert look_all(project) == []
+    assert read_runs(project) == []
 
 
 def test_the_pipelines_reference_is_proposed(project: Project) -> None:
@@ -250,7 +250,7 @@ def test_the_pipelines_reference_is_proposed(project: Project) -> None:
         await driver.press("escape")
 
     drive(project, do)
-    assert look_all(project) == []
+    assert read_runs(project) == []
 
 
 def test_samples_stand_side_by_side_and_are_heard_one_by_one(project: Project) -> None:
@@ -351,7 +351,7 @@ def test_merging_starts_at_once_and_only_once_where_it_replaces_nothing(project:
         await driver.until(lambda: "already queued" in driver.told)
 
     drive(project, do)
-    assert [run.record.command[:4] for run in look_all(project)] == [["merge", NAME, "--step", "30"]]
+    assert [run.record.command[:4] for run in read_runs(project)] == [["merge", NAME, "--step", "30"]]
 
 
 def test_merging_asks_where_it_replaces_another(project: Project) -> None:
@@ -370,7 +370,7 @@ def test_merging_asks_where_it_replaces_another(project: Project) -> None:
         await driver.until(lambda: "merge of step 30 is queued" in driver.told)
 
     drive(project, do)
-    assert len(look_all(project)) == 1
+    assert len(read_runs(project)) == 1
 
 
 def test_results_that_vanish_take_nothing_along(project: Project) -> None:

@@ -20,7 +20,7 @@ from fishtui.project import Project
 from fishtui.runs import record
 from fishtui.runs.events import EventWriter
 from fishtui.runs.identity import this_process
-from fishtui.runs.state import Run, look
+from fishtui.runs.state import Run, read_run
 from fishtui.tui.app import Fishtui
 from fishtui.tui.dialogs import Confirm
 from fishtui.tui.screens import runs as module
@@ -362,7 +362,7 @@ def test_a_run_is_stopped_after_one_question_and_killed_if_asked_again(
     def stopped(project: Project, run: Run) -> Run:
         done.append("stop")
         (folder / "stop").touch()
-        return look(folder)
+        return read_run(folder)
 
     monkeypatch.setattr(module, "stop", stopped)
     monkeypatch.setattr(module, "kill", lambda project, run: done.append("kill"))
@@ -390,10 +390,10 @@ def test_a_rerun_starts_once_however_often_it_is_asked_for_and_is_gone_to(
 
     def again(project: Project, run: Run) -> Run:
         assert pressed.wait(LONGEST)
-        started.append(look(make(project, "merge")))
+        started.append(read_run(make(project, "merge")))
         return started[-1]
 
-    monkeypatch.setattr(module, "relaunch", again)
+    monkeypatch.setattr(module, "rerun", again)
 
     async def steps(pilot: Pilot[Any], screen: Runs) -> None:
         await until(pilot, lambda: screen.run)

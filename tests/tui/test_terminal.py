@@ -17,11 +17,11 @@ import pytest
 
 from fishtui.catalog.store import Catalog
 from fishtui.project import Project
-from fishtui.results.checkpoints import list_saved
+from fishtui.results.checkpoints import list_checkpoints
 from fishtui.runs.events import read_events
 from fishtui.runs.follow import follow
 from fishtui.runs.record import RUNNING, STOPPED, SUCCEEDED
-from fishtui.runs.state import look, look_all
+from fishtui.runs.state import read_run, read_runs
 from tests import builders
 
 LONGEST = 60.0
@@ -104,7 +104,7 @@ def terminal(tmp_path: Path, checkpoint: Path) -> Iterator[Terminal]:
     found = Terminal(tmp_path, project)
     yield found
     found.end()
-    for run in look_all(project):
+    for run in read_runs(project):
         if run.state == RUNNING and run.process is not None:
             os.kill(run.process.pid, signal.SIGKILL)
 
@@ -205,10 +205,10 @@ def test_a_training_started_from_the_form_outlives_the_interface_and_its_voice_i
     terminal.press("4")
     terminal.until("$ fishtui train voice")
     terminal.press("Tab", "Enter")
-    terminal.until(lambda: look_all(project)[-1].record.stage == "train")
+    terminal.until(lambda: read_runs(project)[-1].record.stage == "train")
     terminal.until("of 4,000 steps")
     terminal.kill()
-    run = look_all(project)[-1]
+    run = read_runs(project)[-1]
     assert run.state == RUNNING
     terminal.open()
     terminal.press("3")
@@ -222,13 +222,13 @@ def test_a_training_started_from_the_form_outlives_the_interface_and_its_voice_i
     terminal.press("y")
     ended = follow(project, run.folder, lambda event: None)
     assert ended.state == STOPPED
-    assert look(run.folder).exit_status == 143
+    assert read_run(run.folder).exit_status == 143
     stopped_at = max(saved_steps(project))
     terminal.until("stopped")
 
     terminal.press("R")
-    terminal.until(lambda: look_all(project)[-1].id != run.id)
-    again = look_all(project)[-1]
+    terminal.until(lambda: read_runs(project)[-1].id != run.id)
+    again = read_runs(project)[-1]
     assert again.record.command == ["train", "voice", "--resume"]
     terminal.until(lambda: any(step > stopped_at for step in steps(again.folder)))
     assert stopped_at not in steps(again.folder)
@@ -240,21 +240,21 @@ def test_a_training_started_from_the_form_outlives_the_interface_and_its_voice_i
     terminal.press("5")
     terminal.until("STEP")
     terminal.press("m")
-    terminal.until(lambda: look_all(project)[-1].record.stage == "merge")
-    merge = follow(project, look_all(project)[-1].folder, lambda event: None)
+    terminal.until(lambda: read_runs(project)[-1].record.stage == "merge")
+    merge = follow(project, read_runs(project)[-1].folder, lambda event: None)
     assert merge.state == SUCCEEDED
     terminal.until("✓ merged")
     terminal.press("y")
     terminal.until("enter synthesize")
     terminal.press("Enter")
-    terminal.until(lambda: look_all(project)[-1].record.stage == "synthesize")
-    assert follow(project, look_all(project)[-1].folder, lambda event: None).state == SUCCEEDED
+    terminal.until(lambda: read_runs(project)[-1].record.stage == "synthesize")
+    assert follow(project, read_runs(project)[-1].folder, lambda event: None).state == SUCCEEDED
     terminal.until("1 ready")
     assert list(project.results.rglob("*.wav"))
 
 
 def saved_steps(project: Project) -> list[int]:
-    return [saved.step for saved in list_saved(project.results / "voice" / "checkpoints")]
+    return [saved.step for saved in list_checkpoints(project.results / "voice" / "checkpoints")]
 
 
 def steps(folder: Path) -> list[int]:

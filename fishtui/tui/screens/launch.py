@@ -354,4 +354,4 @@ def _preview_lines(content: Any) -> list[str]:
         return [f"{SIGN[each['state']]} {each['stage']:<11} {each['reason']}" for each in content]
     from fishtui.runs import ledger
 
-    return list(ledger.told(content["ledger"], "would be done"))
+    return list(ledger.describe_ledger(content["ledger"], "would be done"))

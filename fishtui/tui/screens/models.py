@@ -16,8 +16,8 @@ from fishtui.dataset import EXTENSIONS
 from fishtui.errors import FishtuiError
 from fishtui.project import merged_folder
 from fishtui.results.reference import find_reference
-from fishtui.results.samples import Sample, ask, list_samples, remove_row
-from fishtui.results.trainings import Checkpoint, Training, Trainings, launch_merge
+from fishtui.results.samples import Sample, list_samples, remove_group, request_sample
+from fishtui.results.trainings import ListedCheckpoint, Training, Trainings, launch_merge
 from fishtui.tui.dialogs import Confirm
 from fishtui.tui.screen import MainScreen
 from fishtui.tui.widgets.checkpoints import HEADING, CheckpointId, Checkpoints
@@ -97,7 +97,7 @@ class Models(MainScreen[ModelsSnapshot]):
             self._trainings = Trainings(project)
         settings = self.fishtui.loaded.values
         base = project.path(settings.paths.checkpoint)
-        found, runs = self._trainings.look(base)
+        found, runs = self._trainings.read(base)
         samples = {each.name: list_samples(each.folder, runs) for each in found}
         return ModelsSnapshot(found, samples, base, settings.run.text)
 
@@ -235,7 +235,7 @@ class Models(MainScreen[ModelsSnapshot]):
                 if each.step is None or checkpoint is not None:
                     saved = checkpoint.saved if checkpoint else None
                     results = project.results / each.training
-                    started += ask(project, settings, results, saved, request.text, reference) is not None
+                    started += request_sample(project, settings, results, saved, request.text, reference) is not None
         except FishtuiError as error:
             self.app.call_from_thread(self.fishtui.report_error, error)
             return
@@ -245,7 +245,7 @@ class Models(MainScreen[ModelsSnapshot]):
         self.app.call_from_thread(self.fishtui.report, ", ".join(parts))
         self.app.call_from_thread(self.reload)
 
-    def _find(self, checkpoint: CheckpointId) -> Checkpoint | None:
+    def _find(self, checkpoint: CheckpointId) -> ListedCheckpoint | None:
         found = (each.checkpoints for each in self._snapshot.trainings if each.name == checkpoint.training)
         return next((each for each in next(found, ()) if each.saved.step == checkpoint.step), None)
 
@@ -259,7 +259,7 @@ class Models(MainScreen[ModelsSnapshot]):
     def _play_next(self, message: Samples.Stepped) -> None:
         """Play the sample at once if the one before was played too, to compare them."""
         sample = self._samples.table.sample
-        if message.before is not None and message.before.path == self._played and sample and sample.can_be_heard:
+        if message.before is not None and message.before.path == self._played and sample and sample.is_playable:
             self._play([sample], False)
 
     def action_listen(self, serve: bool = False) -> None:
@@ -272,7 +272,7 @@ class Models(MainScreen[ModelsSnapshot]):
             samples = [each for each in found if each.note.step == checkpoint.step][-1:]
         else:
             samples = []
-        ready = [each for each in samples if each.can_be_heard]
+        ready = [each for each in samples if each.is_playable]
         if ready:
             self._play(ready, serve)
         elif samples:
@@ -299,7 +299,7 @@ class Models(MainScreen[ModelsSnapshot]):
         if training is None or not row or not self._samples.table.has_focus:
             self.fishtui.report("choose a sentence: press tab to move to the samples")
             return
-        if any(not each.can_be_heard and each.state in UNDER_WAY for each in row):
+        if any(not each.is_playable and each.state in UNDER_WAY for each in row):
             self.fishtui.report("a sample is in progress; press 3 to stop its run")
             return
         question = f"Remove {wording.counted(len(row), 'sample')}?"
@@ -311,7 +311,7 @@ class Models(MainScreen[ModelsSnapshot]):
     @work(thread=True, group="remove", exit_on_error=False)
     def _remove(self, folder: Path, row: str) -> None:
         try:
-            remove_row(folder, row)
+            remove_group(folder, row)
         except FishtuiError as error:
             self.app.call_from_thread(self.fishtui.report_error, error)
         self.app.call_from_thread(self.reload)

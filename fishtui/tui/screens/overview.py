@@ -30,7 +30,7 @@ from fishtui.tui.widgets.steps import STEPS, Step, Steps
 if TYPE_CHECKING:
     from fishtui.catalog.summary import Summary
     from fishtui.runs.gpus import Gpu
-    from fishtui.runs.table import Board, Row
+    from fishtui.runs.table import RunSummary, RunTable
 
 # Seconds between two looks at what is up to date if nothing seems to have changed; and how many times as long as one
 # takes there is none.
@@ -52,7 +52,7 @@ class Snapshot:
 
     steps: list[Step]
     data: Summary | None
-    runs: list[Row]
+    runs: list[RunSummary]
     gpus: list[Gpu]
     free: int
     host: str
@@ -127,7 +127,7 @@ class Overview(MainScreen[Snapshot]):
         self._planned: tuple[float, object, Plans] = (float("-inf"), None, {})
         self._planning = False
         self._data: tuple[object, Summary | None] = (None, None)
-        self._board: Board | None = None
+        self._board: RunTable | None = None
 
     def compose_body(self) -> ComposeResult:
         yield Steps()
@@ -145,13 +145,13 @@ class Overview(MainScreen[Snapshot]):
         yield Static("", id="advice", markup=False)
 
     def read(self) -> Snapshot:
-        from fishtui.runs.gpus import machine
-        from fishtui.runs.identity import here
-        from fishtui.runs.table import Board
+        from fishtui.runs.gpus import list_gpus
+        from fishtui.runs.identity import this_machine
+        from fishtui.runs.table import RunTable
 
         project = self.fishtui.project
-        self._board = self._board or Board(project)
-        known = self._board.look()
+        self._board = self._board or RunTable(project)
+        known = self._board.read()
         # What goes on comes first, then what is new.
         runs = sorted(known, key=lambda each: (not each.ended, each.id), reverse=True)
         data = self._catalog()
@@ -159,7 +159,9 @@ class Overview(MainScreen[Snapshot]):
         folder = next(folder for folder in (project.root, *project.root.parents) if folder.is_dir())
         free = shutil.disk_usage(folder).free
         has_model = project.path(self.fishtui.loaded.values.paths.checkpoint).is_dir()
-        return Snapshot(steps, data, runs[:MOST_RUNS], machine(), free, here()[0], _advice(steps, data, has_model))
+        return Snapshot(
+            steps, data, runs[:MOST_RUNS], list_gpus(), free, this_machine()[0], _advice(steps, data, has_model)
+        )
 
     def _catalog(self) -> Summary | None:
         """The catalog's sums, read again only when somebody has written to it."""
@@ -176,7 +178,7 @@ class Overview(MainScreen[Snapshot]):
             self._data = (now, data)
         return self._data[1]
 
-    def _steps(self, runs: Sequence[Row]) -> list[Step]:
+    def _steps(self, runs: Sequence[RunSummary]) -> list[Step]:
         """The pipeline's steps, beside the newest run of each."""
         from fishtui.catalog.store import catalog_version
 
@@ -301,7 +303,7 @@ class Overview(MainScreen[Snapshot]):
         self.app.push_screen(CommandLine("import ", hint=IMPORT_HINT))
 
 
-def _step(name: str, run: Row | None, state: str, reason: str) -> Step:
+def _step(name: str, run: RunSummary | None, state: str, reason: str) -> Step:
     if run is not None and not run.ended:
         return Step(name, run.state, _share(run), run.state)
     if run is not None and state in DUE and run.state in ("failed", "lost"):
@@ -309,7 +311,7 @@ def _step(name: str, run: Row | None, state: str, reason: str) -> Step:
     return Step(name, state, "", reason)
 
 
-def _share(run: Row) -> str:
+def _share(run: RunSummary) -> str:
     """How much of its work a run has done, as a percentage; "" if it can't be told."""
     return f"{run.progress.done / run.progress.total:.0%}" if run.progress and run.progress.total else ""
 

@@ -12,10 +12,10 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 
 from fishtui.errors import FishtuiError
-from fishtui.runs.again import relaunch, remove
-from fishtui.runs.state import look
+from fishtui.runs.rerun import remove_run, rerun
+from fishtui.runs.state import read_run
 from fishtui.runs.stop import kill, stop
-from fishtui.runs.table import Row
+from fishtui.runs.table import RunSummary
 from fishtui.tui.dialogs import Confirm
 from fishtui.tui.screens.runview import Rows, RunView, name_of
 
@@ -82,11 +82,11 @@ class Runs(RunView):
             )
             self._confirm(f"Stop {name_of(run)}?", consequence, lambda: self._stop(run))
 
-    def _stop(self, run: Row) -> ActionResult:
-        return ActionResult(f"{name_of(run)} is {stop(self.fishtui.project, look(run.folder)).state}")
+    def _stop(self, run: RunSummary) -> ActionResult:
+        return ActionResult(f"{name_of(run)} is {stop(self.fishtui.project, read_run(run.folder)).state}")
 
-    def _kill(self, run: Row) -> ActionResult:
-        kill(self.fishtui.project, look(run.folder))
+    def _kill(self, run: RunSummary) -> ActionResult:
+        kill(self.fishtui.project, read_run(run.folder))
         return ActionResult()
 
     def action_rerun(self) -> None:
@@ -96,8 +96,8 @@ class Runs(RunView):
             self._rerunning.add(run.id)
             self._start(lambda: self._relaunch(run), run.id)
 
-    def _relaunch(self, run: Row) -> ActionResult:
-        new = relaunch(self.fishtui.project, look(run.folder))
+    def _relaunch(self, run: RunSummary) -> ActionResult:
+        new = rerun(self.fishtui.project, read_run(run.folder))
         return ActionResult(f"{new.record.stage} is {new.state}", run_id=new.id)
 
     def action_remove(self) -> None:
@@ -114,9 +114,9 @@ class Runs(RunView):
         else:
             self.fishtui.report("no run has ended")
 
-    def _remove(self, runs: Sequence[Row]) -> ActionResult:
+    def _remove(self, runs: Sequence[RunSummary]) -> ActionResult:
         for run in runs:
-            remove(look(run.folder))
+            remove_run(read_run(run.folder))
         return ActionResult(f"removed {runs[0].id}" if len(runs) == 1 else f"removed {len(runs):,} runs")
 
     def _confirm(self, question: str, consequence: str, action: Callable[[], ActionResult]) -> None:

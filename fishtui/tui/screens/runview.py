@@ -14,7 +14,7 @@ from textual.widget import Widget
 from textual.widgets import Input
 from textual.worker import get_current_worker
 
-from fishtui.runs.table import Board, Row, nested
+from fishtui.runs.table import RunSummary, RunTable, nest_runs
 from fishtui.tui.screen import MainScreen
 from fishtui.tui.widgets.exactinput import ExactInput
 from fishtui.tui.widgets.metrics import METRICS
@@ -34,7 +34,7 @@ NO_RUNS = (
 )
 
 # Each run with its depth below a pipeline.
-Rows = tuple[tuple[int, Row], ...]
+Rows = tuple[tuple[int, RunSummary], ...]
 
 
 class RunView(MainScreen[Rows]):
@@ -87,7 +87,7 @@ class RunView(MainScreen[Rows]):
         self.metric = 0
         self.detail = RunDetail("")
         self._detail_reader: RunDetailReader | None = None
-        self._board: Board | None = None
+        self._board: RunTable | None = None
         # The run to go to as soon as it is in the list; None before the first reading.
         self._target: str | None = None
 
@@ -109,8 +109,8 @@ class RunView(MainScreen[Rows]):
     # The list.
 
     def read(self) -> Rows:
-        self._board = self._board or Board(self.fishtui.project)
-        return tuple(nested(self._board.look()))
+        self._board = self._board or RunTable(self.fishtui.project)
+        return tuple(nest_runs(self._board.read()))
 
     def show(self, snapshot: Rows) -> None:
         self.rows = snapshot
@@ -140,7 +140,7 @@ class RunView(MainScreen[Rows]):
         self.reload()
 
     @property
-    def run(self) -> Row | None:
+    def run(self) -> RunSummary | None:
         """The run under the cursor."""
         return self.query_one(RunList).run
 
@@ -174,7 +174,7 @@ class RunView(MainScreen[Rows]):
         self._read_detail(run, marked)
 
     @work(thread=True, group="detail", exclusive=True, exit_on_error=False)
-    def _read_detail(self, run: Row, marked: tuple[Row, ...]) -> None:
+    def _read_detail(self, run: RunSummary, marked: tuple[RunSummary, ...]) -> None:
         worker = get_current_worker()
         self._detail_reader = self._detail_reader or RunDetailReader(self.fishtui.project)
         for detail in self._detail_reader.read(run, marked, lambda: worker.is_cancelled):
@@ -285,6 +285,6 @@ class RunView(MainScreen[Rows]):
             self.query_one(RunLog).find("")
 
 
-def name_of(run: Row) -> str:
+def name_of(run: RunSummary) -> str:
     """Return the stage, the training and the short id of a run."""
-    return " ".join(filter(None, (run.stage, run.name, run.short)))
+    return " ".join(filter(None, (run.stage, run.name, run.short_id)))

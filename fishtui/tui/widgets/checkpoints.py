@@ -10,8 +10,8 @@ from textual.binding import Binding, BindingType
 from textual.content import Content
 
 from fishtui.glyphs import SIGN
-from fishtui.results.trainings import Checkpoint, Merged, Training
-from fishtui.runs.table import Row
+from fishtui.results.trainings import ListedCheckpoint, MergedModel, Training
+from fishtui.runs.table import RunSummary
 from fishtui.tui.widgets.line import AnyText
 from fishtui.tui.widgets.lines import Lines
 from fishtui.tui.widgets.signs import style
@@ -133,7 +133,7 @@ def _columns(
 HEADING = _columns(" ", "STEP", "TRAIN", "VALID", "AGE", "SIZE").plain
 
 
-def _checkpoint(mark: str, checkpoint: Checkpoint, is_merged: bool) -> Content:
+def _checkpoint(mark: str, checkpoint: ListedCheckpoint, is_merged: bool) -> Content:
     saved = checkpoint.saved
     remarks = [(f"{BEST} best", "$text-success")] if checkpoint.is_best else []
     remarks += [(f"{EARLY} earliest good", "$text-accent")] if checkpoint.is_early else []
@@ -149,12 +149,12 @@ def _checkpoint(mark: str, checkpoint: Checkpoint, is_merged: bool) -> Content:
     )
 
 
-def _merged(merged: Merged) -> Content:
+def _merged(merged: MergedModel) -> Content:
     step = f" from step {merged.step:,}" if merged.step else ""
     return Content.assemble(f"    → {merged.folder.name}", (f"  merged{step} · {_age(merged.written)}", MUTED))
 
 
-def _merging(run: Row) -> Content:
+def _merging(run: RunSummary) -> Content:
     summary = str(run.progress) if run.progress is not None else run.text
     return Content.assemble("    ", (f"{SIGN[run.state]} merge {run.state}", style(run.state)), (f"  {summary}", MUTED))
 

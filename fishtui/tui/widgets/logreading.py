@@ -8,8 +8,8 @@ from pathlib import Path
 from time import monotonic
 from typing import Literal
 
-from fishtui.runs.log import Line, Log
-from fishtui.runs.logsearch import Found, Wanted, collect, search
+from fishtui.runs.log import LogFile, LogLine
+from fishtui.runs.logsearch import LogFilter, SearchStep, collect_matches, search_log
 
 # Lines that are read at once in addition to the visible ones, and lines that are kept.
 MORE = 300
@@ -39,15 +39,15 @@ class Excerpt:
     A filtered log was searched up to byte `seen`. None as `status` keeps the status of the pane.
     """
 
-    lines: list[Line]
+    lines: list[LogLine]
     size: int
     at_end: bool = True
-    hit: Line | None = None
+    hit: LogLine | None = None
     status: str | None = None
     seen: int = 0
 
 
-def next_offset(lines: list[Line]) -> int:
+def next_offset(lines: list[LogLine]) -> int:
     """Return the offset of the line after `lines`; an unfinished last line is read again."""
     return lines[-1].end if lines[-1].whole else lines[-1].offset
 
@@ -58,10 +58,10 @@ class LogReader:
     def __init__(self, path: Path, level: int, is_cancelled: Callable[[], bool], report: Callable[[str], None]) -> None:
         """`level` is the least level of lines to show; `report` receives the progress of a search."""
         self.path = path
-        self.wanted = Wanted(level=level)
+        self.wanted = LogFilter(level=level)
         self._is_cancelled = is_cancelled
         self._report = report
-        self.log = Log(path)
+        self.log = LogFile(path)
         self._reported = monotonic()
         self.size = self._size()
 
@@ -71,7 +71,7 @@ class LogReader:
         except OSError:
             return 0
 
-    def read(self, request: Request, known: list[Line], lines: int) -> Excerpt:
+    def read(self, request: Request, known: list[LogLine], lines: int) -> Excerpt:
         """Return the requested lines; `known` lines are shown now, and an end has at least `lines` lines."""
         if request.kind == "end":
             return self._end(request.offset, known, lines)
@@ -86,36 +86,40 @@ class LogReader:
         after = self._after(hit.offset, MORE)
         return Excerpt([*self._before(hit.offset, MORE), *after], self.size, len(after) < MORE, hit, "")
 
-    def _end(self, seen: int, known: list[Line], lines: int) -> Excerpt:
+    def _end(self, seen: int, known: list[LogLine], lines: int) -> Excerpt:
         if not self.wanted.level:
-            return Excerpt(self.log.tail(lines), self.size)
+            return Excerpt(self.log.read_last(lines), self.size)
         # New lines begin after the last finished one.
-        last = self.log.tail(1)
+        last = self.log.read_last(1)
         now = next_offset(last) if last else 0
         if not 0 < seen <= now:
             return Excerpt(self._before(self.size, MORE), self.size, status="", seen=now)
         kept = [line for line in known if line.end <= seen]
         return Excerpt([*kept, *self._after(seen, KEPT)][-KEPT:], self.size, seen=now)
 
-    def _before(self, offset: int, lines: int) -> list[Line]:
+    def _before(self, offset: int, lines: int) -> list[LogLine]:
         if not self.wanted.level:
-            return self.log.before(offset, lines)
-        return collect(self.path, self.wanted, offset, False, lines, lambda found: self._continues(found, offset))
+            return self.log.read_before(offset, lines)
+        return collect_matches(
+            self.path, self.wanted, offset, False, lines, lambda found: self._continues(found, offset)
+        )
 
-    def _after(self, offset: int, lines: int) -> list[Line]:
+    def _after(self, offset: int, lines: int) -> list[LogLine]:
         if not self.wanted.level:
-            return self.log.after(offset, lines)
-        return collect(self.path, self.wanted, offset, True, lines, lambda found: self._continues(found, offset))
+            return self.log.read_after(offset, lines)
+        return collect_matches(
+            self.path, self.wanted, offset, True, lines, lambda found: self._continues(found, offset)
+        )
 
-    def _continues(self, found: Found, offset: int) -> bool:
+    def _continues(self, found: SearchStep, offset: int) -> bool:
         return not self._is_cancelled() and abs(found.reached - offset) < REACH
 
-    def _search(self, request: Request) -> Line | None:
+    def _search(self, request: Request) -> LogLine | None:
         """Return the next line with the text; at one end of the log the search continues from the other."""
         forward = request.kind == "down"
-        wanted = Wanted(request.text, self.wanted.level)
+        wanted = LogFilter(request.text, self.wanted.level)
         for start in (request.offset, 0 if forward else self.size):
-            for found in search(self.path, wanted, start, forward):
+            for found in search_log(self.path, wanted, start, forward):
                 if found.line or self._is_cancelled():
                     return found.line
                 if monotonic() - self._reported > REPORT_INTERVAL:

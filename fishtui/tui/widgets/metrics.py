@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from fishtui.runs.metrics import SMOOTHED, Curves
-from fishtui.runs.table import Row
+from fishtui.runs.table import RunSummary
 from fishtui.tui.widgets.plots import MOST_OVERLAID, Plot
 from fishtui.tui.widgets.series import Series, short_number
 
@@ -26,7 +26,7 @@ METRICS = (
 )
 
 
-def series_of(runs: Sequence[tuple[Row, Curves]], metric: Metric, points: int) -> tuple[Series, ...]:
+def series_of(runs: Sequence[tuple[RunSummary, Curves]], metric: Metric, points: int) -> tuple[Series, ...]:
     """Return the series of a metric: all curves of a single run, or one line for each of several runs."""
     there = [(row, curves) for row, curves in runs if curves.last(metric.name) is not None][:MOST_OVERLAID]
     if len(runs) > 1:
@@ -35,7 +35,7 @@ def series_of(runs: Sequence[tuple[Row, Curves]], metric: Metric, points: int) -
         lines = [
             Series(
                 _points(curves, metric.name, points),
-                f"{row.short} {_last(curves, metric.name)}",
+                f"{row.short_id} {_last(curves, metric.name)}",
                 Plot.OTHERS[number],
                 chr(ord("a") + number),
             )
@@ -61,7 +61,7 @@ def series_of(runs: Sequence[tuple[Row, Curves]], metric: Metric, points: int) -
 
 
 def _points(curves: Curves, name: str, points: int) -> list[tuple[float, float]]:
-    return list(curves.curves[name].reduced(points))
+    return list(curves.curves[name].downsample(points))
 
 
 def _last(curves: Curves, name: str) -> str:

@@ -10,7 +10,7 @@ from time import monotonic
 
 from fishtui.project import Project
 from fishtui.runs.metrics import Curves
-from fishtui.runs.table import Row
+from fishtui.runs.table import RunSummary
 from fishtui.tui.widgets.metrics import METRICS, series_of
 from fishtui.tui.widgets.runfacts import Fact, read_facts
 from fishtui.tui.widgets.series import Series
@@ -41,7 +41,9 @@ class RunDetailReader:
         self._facts_of = "", ""
         self._facts: tuple[Fact, ...] = ()
 
-    def read(self, row: Row, marked: Sequence[Row], is_cancelled: Callable[[], bool]) -> Iterator[RunDetail]:
+    def read(
+        self, row: RunSummary, marked: Sequence[RunSummary], is_cancelled: Callable[[], bool]
+    ) -> Iterator[RunDetail]:
         """Yield the details of a run; for a long training several times, with more of its metrics each time."""
         with self._turn:
             if is_cancelled():
@@ -61,7 +63,7 @@ class RunDetailReader:
             if not is_cancelled():
                 yield self._detail(rows)
 
-    def _detail(self, rows: Sequence[Row]) -> RunDetail:
+    def _detail(self, rows: Sequence[RunSummary]) -> RunDetail:
         curves = [(row, self._curves[row.id]) for row in rows]
         plots = tuple(series_of(curves, metric, POINTS) for metric in METRICS)
         return RunDetail(rows[0].id, plots, self._facts)

@@ -15,10 +15,10 @@ from textual.screen import ModalScreen
 
 from fishtui.errors import FishtuiError
 from fishtui.project import Project
-from fishtui.runs.details import facts
-from fishtui.runs.ledger import told
-from fishtui.runs.state import look
-from fishtui.runs.table import Row
+from fishtui.runs.details import describe_run
+from fishtui.runs.ledger import describe_ledger
+from fishtui.runs.state import read_run
+from fishtui.runs.table import RunSummary
 from fishtui.tui.failures import FailureReporter
 from fishtui.tui.host import host_of
 from fishtui.tui.widgets.line import Line
@@ -40,8 +40,8 @@ class Fact(NamedTuple):
 
 def read_facts(project: Project, folder: Path, items: int = FEW_ITEMS) -> tuple[Fact, ...]:
     """Read all facts about a run, its ledger last with `items` of the items that failed. Raises FishtuiError."""
-    run = look(folder)
-    found = [Fact(name, text, name == "error") for name, text in facts(project, run)]
+    run = read_run(folder)
+    found = [Fact(name, text, name == "error") for name, text in describe_run(project, run)]
     if run.record.ledger:
         found += [Fact("", ""), *_ledger(run.record.ledger, items)]
     if items > FEW_ITEMS and run.record.traceback:
@@ -50,7 +50,7 @@ def read_facts(project: Project, folder: Path, items: int = FEW_ITEMS) -> tuple[
 
 
 def _ledger(ledger: Mapping[str, Any], items: int) -> Iterator[Fact]:
-    lines = list(told(ledger, items=items))
+    lines = list(describe_ledger(ledger, items=items))
     # The items that failed are last, and a line for those without room.
     failures = min(len(ledger["failed"]), items + 1)
     for number, line in enumerate(lines):
@@ -100,7 +100,7 @@ class RunReport(FailureReporter, ModalScreen[None]):
         Binding("c", "copy", "copy command", tooltip="copy the exact command of the run"),
     ]
 
-    def __init__(self, project: Project, row: Row) -> None:
+    def __init__(self, project: Project, row: RunSummary) -> None:
         super().__init__()
         self.project, self.row = project, row
 

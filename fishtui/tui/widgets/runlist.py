@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from rich.cells import cell_len, set_cell_size
 from textual.content import Content
 
-from fishtui.runs.table import Row
+from fishtui.runs.table import RunSummary
 from fishtui.tui.widgets.lines import Lines
 from fishtui.tui.widgets.signs import sign, style
 from fishtui.wording import duration, pace
@@ -25,17 +25,17 @@ class RunList(Lines):
 
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id)
-        self.rows: Sequence[tuple[int, Row]] = ()
+        self.rows: Sequence[tuple[int, RunSummary]] = ()
         self.marked: Collection[str] = ()
         # The text of each run by all that it depends on: most runs have ended and never change.
         self._texts: dict[tuple[object, ...], Content] = {}
 
     @property
-    def run(self) -> Row | None:
+    def run(self) -> RunSummary | None:
         """The run under the cursor."""
         return next((row for _, row in self.rows if row.id == self.key), None)
 
-    def show_runs(self, rows: Sequence[tuple[int, Row]], marked: Collection[str]) -> None:
+    def show_runs(self, rows: Sequence[tuple[int, RunSummary]], marked: Collection[str]) -> None:
         """Show runs, each with its depth below a pipeline; those whose ids are in `marked` have a sign."""
         self.rows, self.marked = rows, marked
         width = self.scrollable_content_region.width - len(self.POINTER)
@@ -47,33 +47,33 @@ class RunList(Lines):
         self.show_runs(self.rows, self.marked)
 
 
-def _text(depth: int, row: Row, is_marked: bool, width: int) -> Content:
+def _text(depth: int, row: RunSummary, is_marked: bool, width: int) -> Content:
     time = _time(row)
     room = max(width - 2 - STAGE - 1 - ID - 2 - 1 - len(time), 0)
     return Content.assemble(
         sign(row.state),
         "+" if is_marked else " ",
         set_cell_size(f"{'  ' * depth}{row.stage}", STAGE) + " ",
-        (set_cell_size(row.short, ID) + "  ", MUTED),
+        (set_cell_size(row.short_id, ID) + "  ", MUTED),
         (_fitting(_summaries(row), room) + " ", style(row.state) if row.state in ("failed", "lost") else ""),
         (time, MUTED),
     )
 
 
-def _time(row: Row) -> str:
+def _time(row: RunSummary) -> str:
     """The time that a run takes for the rest of its work, or that it has taken."""
     if row.progress and row.progress.left is not None and row.state == "running":
         return f"{duration(row.progress.left)} left"
     return "" if row.seconds is None else duration(row.seconds)
 
 
-def _summaries(row: Row) -> list[str]:
+def _summaries(row: RunSummary) -> list[str]:
     """Summaries of a run, the longest first."""
     texts = _state_summaries(row)
     return [f"{row.name}  {texts[0]}", *texts] if row.name else texts
 
 
-def _state_summaries(row: Row) -> list[str]:
+def _state_summaries(row: RunSummary) -> list[str]:
     if row.state == "stopping":
         return ["stopping; finished work is saved", "stopping"]
     found = row.progress

@@ -16,8 +16,8 @@ from textual.strip import Strip
 from textual.widget import Widget
 from textual.worker import Worker, get_current_worker
 
-from fishtui.runs.log import Line
-from fishtui.runs.logsearch import level
+from fishtui.runs.log import LogLine
+from fishtui.runs.logsearch import detect_level
 from fishtui.sanitize import harmless
 from fishtui.tui.failures import FailureReporter
 from fishtui.tui.widgets import logreading as reading
@@ -82,7 +82,7 @@ class RunLog(FailureReporter, Widget, can_focus=True):
         self._reset()
 
     def _reset(self) -> None:
-        self.lines: list[Line] = []
+        self.lines: list[LogLine] = []
         self.following = True
         self._top = self._left = 0
         # True if the lines are known to reach the start or the end of the log.
@@ -210,7 +210,7 @@ class RunLog(FailureReporter, Widget, can_focus=True):
             self._reading = self._read(self.path, request, self.level, list(self.lines), self.size.height + MARGIN)
 
     @work(thread=True, group="log", exclusive=True, exit_on_error=False)
-    def _read(self, path: Path, request: Request, level: int, known: list[Line], lines: int) -> None:
+    def _read(self, path: Path, request: Request, level: int, known: list[LogLine], lines: int) -> None:
         worker = get_current_worker()
         reader = LogReader(path, level, lambda: worker.is_cancelled, self._report_progress)
         excerpt = reader.read(request, known, lines)
@@ -255,7 +255,7 @@ class RunLog(FailureReporter, Widget, can_focus=True):
         self._from_start, self._to_end = False, True
         self._top = max(len(self.lines) - self.size.height, 0)
 
-    def _insert_above(self, lines: list[Line]) -> None:
+    def _insert_above(self, lines: list[LogLine]) -> None:
         self.lines = lines + self.lines
         self._from_start = not lines
         self._top += len(lines)
@@ -303,7 +303,7 @@ class RunLog(FailureReporter, Widget, can_focus=True):
             return Strip.blank(width, base)
         line = self.lines[number]
         style = base
-        if bad := level(line.text):
+        if bad := detect_level(line.text):
             style += self.get_component_rich_style("log--error" if bad == 2 else "log--warning", partial=True)
         if line.offset == self._hit:
             style += Style(bold=True)

@@ -10,7 +10,7 @@ from textual.containers import Vertical
 from textual.content import Content
 
 from fishtui.results.samples import Sample
-from fishtui.results.trainings import Checkpoint, Training
+from fishtui.results.trainings import ListedCheckpoint, Training
 from fishtui.runs.record import LOST
 from fishtui.tui.widgets.checkpoints import BEST, EARLY
 from fishtui.tui.widgets.line import Line
@@ -67,13 +67,13 @@ class SamplesPane(Vertical):
             line.show(text)
 
 
-def _sign(checkpoint: Checkpoint) -> str:
+def _sign(checkpoint: ListedCheckpoint) -> str:
     return f"{BEST} " if checkpoint.is_best else f"{EARLY} " if checkpoint.is_early else ""
 
 
 def _summary(samples: Sequence[Sample]) -> str:
     waiting = sum(each.state in UNDER_WAY for each in samples)
-    ready = sum(each.can_be_heard for each in samples)
+    ready = sum(each.is_playable for each in samples)
     parts = [f"{ready:,} ready"] if ready else []
     parts += [f"{waiting:,} in progress"] if waiting else []
     return " · ".join(parts)

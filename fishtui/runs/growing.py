@@ -12,7 +12,7 @@ from pathlib import Path
 HEAD = 128
 
 
-class Appended:
+class GrowingFile:
     """What is known of such a file from one look to the next.
 
     It is opened anew each time: so a network file system shows what has come, and nothing is held of a file that
@@ -26,7 +26,7 @@ class Appended:
         self._head = b""
 
     @contextmanager
-    def look(self) -> Iterator[tuple[int, int, bool]]:
+    def open(self) -> Iterator[tuple[int, int, bool]]:
         """A descriptor to read, the file's size, and whether it is another file than at the last look, or cut short.
 
         Raises OSError if it isn't there or can't be read; then whatever comes next is another file.

@@ -12,12 +12,12 @@ from fishtui.project import Project
 from fishtui.runs import record as records
 from fishtui.runs import scheduler
 from fishtui.runs.events import read_events
-from fishtui.runs.state import Run, look
+from fishtui.runs.state import Run, read_run
 from fishtui.settings import Loaded, Settings
 from fishtui.wording import cannot_remove
 
 
-def relaunch(project: Project, run: Run) -> Run:
+def rerun(project: Project, run: Run) -> Run:
     """Queue a run's command again, in its folder, environment and settings; a training goes on where it stopped.
 
     Raises MisuseError if the run has not ended, or its record can't be read.
@@ -28,7 +28,7 @@ def relaunch(project: Project, run: Run) -> Run:
     if not before.command:
         raise MisuseError(f"{run.id}: {run.remark}", "Give the stage's own command.")
     command = list(before.command)
-    if before.stage == "train" and ("--restart" not in command or _has_saved(run)):
+    if before.stage == "train" and ("--restart" not in command or _has_checkpoint(run)):
         command = [*(word for word in command if word not in ("--restart", "--resume")), "--resume"]
     settings = Loaded(msgspec.convert(before.settings, Settings), before.sources)
     _, folder = records.create(
@@ -42,10 +42,10 @@ def relaunch(project: Project, run: Run) -> Run:
         like=before,
     )
     scheduler.start_ready(project)
-    return look(folder)
+    return read_run(folder)
 
 
-def _has_saved(run: Run) -> bool:
+def _has_checkpoint(run: Run) -> bool:
     """Whether a training got as far as a checkpoint of its own."""
     try:
         events = read_events(run.folder / "events.jsonl")
@@ -54,7 +54,7 @@ def _has_saved(run: Run) -> bool:
         return False
 
 
-def remove(run: Run) -> None:
+def remove_run(run: Run) -> None:
     """Remove the folder of a run that has ended. Raises MisuseError if it has not, FishtuiError if it can't be."""
     if not run.ended:
         raise MisuseError(f"{run.id} is still {run.state}", f"Stop it first: `fishtui runs stop {run.id}`.")
