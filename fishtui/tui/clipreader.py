@@ -31,7 +31,7 @@ REST, LONGEST_REST = 3, 1.0
 class ClipList:
     """The clips that a filter selects.
 
-    `ids` is None if there is no catalog, and has only the first clips unless `whole`.
+    `ids` is None without a catalog, and has only the first clips unless `whole`.
     """
 
     filter: str
@@ -53,7 +53,7 @@ class ClipReader:
         self._rest_until = 0.0
 
     def open(self) -> tuple[Catalog, Settings]:
-        """Open the catalog; return it with the settings. Raises FishtuiError; `no-catalog` if there is none."""
+        """Open the catalog; return it with the settings. Raises FishtuiError; `no-catalog` if the project has none."""
         project = self._project()
         values = settings.load(project.settings_file).values
         if not catalog_exists(project):

@@ -42,7 +42,7 @@ class Playback:
 
     def _play(self, turn: int, offers: Sequence[Offer], serve: bool) -> None:
         with self._lock:
-            # Of several keys in quick succession, only the last counts.
+            # Only the last key of a quick sequence counts.
             if turn != self._turn or self._closed:
                 return
             missing = next((each for each in offers if not each.path.is_file()), None)

@@ -53,7 +53,7 @@ class MainScreen(FailureReporter, Screen[None], Generic[Snapshot]):
 
     @dataclass
     class SnapshotRead(Message):
-        """The result of `read`, or the reason why there is none."""
+        """The result of `read`, or the error that prevented it."""
 
         snapshot: Any
         fault: FishtuiError | None
@@ -111,7 +111,7 @@ class MainScreen(FailureReporter, Screen[None], Generic[Snapshot]):
         except OSError as error:
             fault = cannot_read(error.filename or "the project", error)
         except Exception as error:
-            # A damaged file of the project may cause any error: it is shown, and is no reason to end.
+            # A damaged file of the project may cause any error; it is shown, and the app continues.
             fault = FishtuiError(
                 f"{type(error).__name__}: {error}", "Check the files of the project.", code="unexpected"
             )

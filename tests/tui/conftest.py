@@ -1,4 +1,4 @@
-"""Fixtures that tests of the interface share."""
+"""Fixtures of the tests of the interface."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.tui import showcase
 
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The project that looks the same everywhere; only to be copied."""
+    """The project of `showcase`; tests copy it and must not change it."""
     root = tmp_path_factory.mktemp("showcase") / "myvoice"
     showcase.build(root)
     return root

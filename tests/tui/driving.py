@@ -1,4 +1,4 @@
-"""What tests of the interface share."""
+"""Helpers of the tests of the interface."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from textual.events import Key
 from textual.keys import _character_to_key
 from textual.pilot import Pilot
 
-# Seconds: far more than anything takes, on a machine however busy.
+# Seconds; far more than anything takes, even on a busy machine.
 LONGEST = 30.0
 
 
 async def until(pilot: Pilot[Any], condition: Callable[[], object]) -> None:
-    """Let the app work until `condition` holds; fails if that never comes."""
+    """Let the app work until `condition` holds; fail after LONGEST seconds."""
     end = time.monotonic() + LONGEST
     while not condition():
-        assert time.monotonic() < end, f"it never came:\n{text_of(pilot.app)}"
+        assert time.monotonic() < end, f"the condition never held:\n{text_of(pilot.app)}"
         await pilot.pause(0.02)
 
 
 async def burst(app: App[Any], *keys: str) -> None:
-    """Press keys that come all at once, as over a slow connection: none waits for the one before."""
+    """Press keys that arrive together, as over a slow connection: none waits for the one before."""
     for key in keys:
         app.post_message(Key(_character_to_key(key) if len(key) == 1 else key, key if len(key) == 1 else None))
 
 
 async def trickle(app: App[Any], *keys: str) -> None:
-    """Press keys that come one after the other, each a turn of the event loop after the one before."""
+    """Press keys that arrive one after the other, one in each turn of the event loop."""
     for key in keys:
         await burst(app, key)
         await asyncio.sleep(0)
@@ -43,5 +43,5 @@ PACES = pytest.mark.parametrize("press", [burst, trickle])
 
 
 def text_of(app: App[Any]) -> str:
-    """All that stands on the screen."""
+    """The text of the whole screen."""
     return "\n".join("".join(segment.text for segment in strip) for strip in app.screen._compositor.render_strips())

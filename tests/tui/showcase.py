@@ -1,4 +1,4 @@
-"""A project that looks the same on every machine and at any time: pictures of the interface are taken of it."""
+"""A project that looks the same on every machine at any time, for pictures of the interface."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def _loss(step: int) -> float:
 
 
 def stand_still(patch: pytest.MonkeyPatch) -> None:
-    """Let the machine, the clock and what other processes tell be the same everywhere."""
+    """Replace the machine, the clock and the answers of other processes by constants."""
     patch.setattr(identity, "this_machine", lambda: ("gpu01", ""))
     patch.setattr(overview.shutil, "disk_usage", lambda path: SimpleNamespace(free=412e9))
     patch.setattr(overview, "run_fishtui", lambda *asked, **how: (0, json.dumps(PLAN), ""))

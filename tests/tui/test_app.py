@@ -1,4 +1,4 @@
-"""The app as a whole: how it starts, goes from screen to screen, and takes commands."""
+"""Tests of the app: start, screens, dialogs and commands."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def shown(app: Fishtui, selector: str) -> str:
     return str(app.screen.query_one(selector, Static).render())
 
 
-def test_the_overview_tells_where_everything_stands_and_leads_on(project: Project) -> None:
+def test_the_overview_shows_the_state_and_leads_to_other_screens(project: Project) -> None:
     async def story(app: Fishtui, pilot: Pilot[None]) -> None:
         await until(pilot, lambda: "b[er]t" in text_of(app))
         await until(pilot, lambda: "empty-transcript" in text_of(app))
@@ -94,7 +94,7 @@ def test_every_screen_opens_on_a_tiny_terminal(project: Project) -> None:
     drive(project, story, (40, 10))
 
 
-def test_help_and_the_palette_list_what_works_where_one_is(project: Project) -> None:
+def test_help_and_the_palette_list_the_actions_of_the_screen(project: Project) -> None:
     async def story(app: Fishtui, pilot: Pilot[None]) -> None:
         await pilot.press("2")
         await until(pilot, lambda: app.current_mode == "clips")
@@ -114,7 +114,7 @@ def test_help_and_the_palette_list_what_works_where_one_is(project: Project) -> 
     drive(project, story)
 
 
-def test_a_command_is_run_and_what_it_prints_is_shown_harmlessly(project: Project) -> None:
+def test_the_output_of_a_command_is_sanitized(project: Project) -> None:
     async def story(app: Fishtui, pilot: Pilot[None]) -> None:
         await pilot.press("colon")
         await until(pilot, lambda: isinstance(app.screen, CommandLine))
@@ -128,9 +128,7 @@ def test_a_command_is_run_and_what_it_prints_is_shown_harmlessly(project: Projec
     drive(project, story)
 
 
-def test_a_command_that_runs_is_not_begun_again_by_a_second_enter(
-    project: Project, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_second_enter_does_not_run_a_command_twice(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     run: list[list[str]] = []
     monkeypatch.setattr(CommandLine, "run_command", lambda self, words: run.append(words))
 
@@ -143,7 +141,7 @@ def test_a_command_that_runs_is_not_begun_again_by_a_second_enter(
     assert run == [["scan"], ["scan", "--json"]]
 
 
-def test_an_empty_folder_gets_a_guide_that_writes_nothing_unasked(tmp_path: Path) -> None:
+def test_an_empty_folder_gets_a_guide_that_writes_nothing_by_itself(tmp_path: Path) -> None:
     async def story(app: Fishtui, pilot: Pilot[None]) -> None:
         await until(pilot, lambda: isinstance(app.screen, Guide))
         await pilot.press("escape")
@@ -178,7 +176,7 @@ def test_settings_are_changed_in_the_file_and_wrong_values_refused(project: Proj
     assert load(project.settings_file).values.paths.protos == "data/protos2"
 
 
-def test_settings_fill_the_width_that_there_is(project: Project) -> None:
+def test_settings_fill_the_width_of_the_terminal(project: Project) -> None:
     def ends(app: Fishtui) -> int:
         lines = (line.rstrip() for line in text_of(app).splitlines())
         widths = {len(line) for line in lines if line.endswith("default")}
@@ -207,14 +205,14 @@ def test_a_key_on_the_last_line_can_be_clicked(project: Project) -> None:
     drive(project, story)
 
 
-def test_keys_that_have_no_room_are_not_left_out_unseen(project: Project) -> None:
+def test_keys_without_room_on_the_last_line_leave_an_ellipsis(project: Project) -> None:
     async def story(app: Fishtui, pilot: Pilot[None]) -> None:
         await until(pilot, lambda: text_of(app).splitlines()[-1].rstrip().endswith("…"))
 
     drive(project, story, (30, 20))
 
 
-def test_a_form_says_what_is_wrong_and_starts_what_is_right(project: Project) -> None:
+def test_a_form_shows_errors_and_starts_a_valid_command(project: Project) -> None:
     async def story(app: Fishtui, pilot: Pilot[None]) -> None:
         app.go("launch", "pack")
         await until(pilot, lambda: app.current_mode == "launch" and "pack.validation" in text_of(app))
@@ -237,7 +235,7 @@ def test_a_form_says_what_is_wrong_and_starts_what_is_right(project: Project) ->
     assert len(list(project.runs.iterdir())) == 1
 
 
-def test_whoever_presses_enter_twice_or_too_early_starts_one_run_of_what_is_shown(
+def test_enter_pressed_twice_or_too_early_starts_one_run_of_the_form(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[Sequence[str]] = []
@@ -266,7 +264,7 @@ def test_whoever_presses_enter_twice_or_too_early_starts_one_run_of_what_is_show
     assert [words[0] for words in asked] == ["merge"]
 
 
-def test_an_action_of_the_palette_is_done_where_its_key_would_be(project: Project) -> None:
+def test_an_action_of_the_palette_applies_to_the_focused_widget(project: Project) -> None:
     async def story(app: Fishtui, pilot: Pilot[None]) -> None:
         await pilot.press("2")
         await until(pilot, lambda: isinstance(app.screen, Clips) and app.screen.table.row is not None)
@@ -278,7 +276,7 @@ def test_an_action_of_the_palette_is_done_where_its_key_would_be(project: Projec
     drive(project, story)
 
 
-def test_what_is_pasted_goes_where_the_key_before_it_leads(project: Project) -> None:
+def test_pasted_text_goes_where_the_key_before_it_leads(project: Project) -> None:
     async def story(app: Fishtui, pilot: Pilot[None]) -> None:
         await burst(app, "colon")
         app.post_message(Paste("stats"))
@@ -288,7 +286,7 @@ def test_what_is_pasted_goes_where_the_key_before_it_leads(project: Project) -> 
     drive(project, story)
 
 
-def test_keys_that_come_together_choose_one_action_and_end_one_dialog(
+def test_keys_that_arrive_together_choose_one_action_and_close_one_dialog(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     done: list[str] = []
@@ -319,7 +317,7 @@ def test_a_list_without_room_takes_keys(project: Project) -> None:
     drive(project, story, (40, 2))
 
 
-def test_the_interface_starts_without_what_it_does_not_need_yet(project: Project) -> None:
+def test_the_interface_starts_without_heavy_modules(project: Project) -> None:
     code = (
         "import asyncio, sys\nfrom pathlib import Path\nfrom fishtui.project import Project\n"
         "from fishtui.tui.app import Fishtui\n"
@@ -334,7 +332,7 @@ def test_the_interface_starts_without_what_it_does_not_need_yet(project: Project
     assert not {name.partition(".")[0] for name in done.stdout.split()} & HEAVY
 
 
-def test_without_a_terminal_the_command_line_is_named(tmp_path: Path) -> None:
+def test_without_a_terminal_an_error_names_the_command_line(tmp_path: Path) -> None:
     done = builders.fishtui(cwd=tmp_path)
     assert done.returncode == 2
     assert "fishtui --help" in done.stderr
@@ -352,7 +350,7 @@ def test_a_folder_opens_the_interface_and_a_command_does_not(words: list[str], w
 
 
 @PACES
-def test_a_command_that_comes_at_once_is_run(project: Project, press: Press, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_command_typed_in_one_burst_is_run(project: Project, press: Press, monkeypatch: pytest.MonkeyPatch) -> None:
     run: list[list[str]] = []
     monkeypatch.setattr(CommandLine, "run_command", lambda self, words: run.append(words))
 

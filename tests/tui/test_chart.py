@@ -1,4 +1,4 @@
-"""Numbers beside curves."""
+"""Tests of the numbers at the axes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ NUMBERS = st.floats(-1e15, 1e15)
 
 
 @given(NUMBERS, NUMBERS, st.integers(0, 40))
-def test_numbers_at_an_axis_lie_on_it_differ_and_fit(one: float, other: float, most: int) -> None:
+def test_numbers_are_on_the_axis_distinct_and_short(one: float, other: float, most: int) -> None:
     low, high = sorted((one, other))
     ticks, labels = RoundNumbers(lambda: most).get_ticks_and_labels(low, high)
     room = (high - low) * 1e-6 + abs(high) * 1e-9 + 1e-9

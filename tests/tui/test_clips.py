@@ -1,4 +1,4 @@
-"""The screen of clips, driven by keys."""
+"""Tests of the clips screen, driven by keys."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ SPOKEN = {
 @pytest.fixture(scope="module")
 def scanned(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("clips") / "project"
-    # What a tone is found to be is of no interest here.
+    # The findings of a tone do not matter here.
     made = project(root, '[checks]\nignore = ["loudness", "noisy"]\n[scan]\nworkers = 1\n')
     for number, (name, text) in enumerate(SPOKEN.items()):
         write_clip(root / "data" / f"{name}.wav", text, tone(1.2 + number / 10, pitch=150 + 20 * number))
@@ -69,7 +69,7 @@ Driven = Callable[[Pilot[Any], Clips], Awaitable[None]]
 
 
 def drive(root: Path, driven: Driven, size: tuple[int, int] = (80, 24)) -> None:
-    """Open the clips of a project, wait until they are there, and let `driven` go on."""
+    """Open the clips of a project, wait until they show, and call `driven`."""
 
     async def run() -> None:
         app = Fishtui(Project(root))
@@ -91,12 +91,12 @@ def row(root: Path, name: str) -> sqlite3.Row:
 
 
 def at(screen: Clips) -> str:
-    """The name of the clip at the cursor, "" before it is known."""
+    """The name of the clip at the cursor; "" before its row is read."""
     return screen.table.row["name"] if screen.table.row is not None else ""
 
 
 def lines(screen: Clips) -> list[str]:
-    """The rows in sight, as they are drawn."""
+    """The visible rows, as they are drawn."""
     return [screen.table.render_line(y).text for y in range(screen.table.size.height)]
 
 
@@ -116,7 +116,7 @@ async def filtered(pilot: Pilot[Any], screen: Clips, text: str) -> None:
     await until(pilot, lambda: screen.filter == text and screen.is_whole and screen._shown[0] == text)
 
 
-def test_every_line_of_the_table_is_as_wide_whatever_is_said_in_it(root: Path) -> None:
+def test_every_row_fills_the_table_whatever_its_text(root: Path) -> None:
     async def driven(pilot: Pilot[Any], screen: Clips) -> None:
         for y in range(8):
             assert screen.table.render_line(y).cell_length == screen.table.size.width
@@ -126,7 +126,7 @@ def test_every_line_of_the_table_is_as_wide_whatever_is_said_in_it(root: Path) -
 
 
 @pytest.mark.parametrize(("key", "status"), [("a", "accepted"), ("r", "rejected")])
-def test_a_decision_is_stored_and_the_cursor_goes_on(root: Path, key: str, status: str) -> None:
+def test_a_decision_is_stored_and_the_cursor_moves_to_the_next_clip(root: Path, key: str, status: str) -> None:
     async def driven(pilot: Pilot[Any], screen: Clips) -> None:
         await pilot.press(key)
         await until(pilot, lambda: row(root, "anna/00")["status"] == status)
@@ -137,7 +137,7 @@ def test_a_decision_is_stored_and_the_cursor_goes_on(root: Path, key: str, statu
     drive(root, driven)
 
 
-def test_why_a_clip_is_rejected_is_typed_and_stays_with_it(root: Path) -> None:
+def test_a_clip_is_rejected_with_a_note(root: Path) -> None:
     async def driven(pilot: Pilot[Any], screen: Clips) -> None:
         await pilot.press("R")
         await until(pilot, lambda: isinstance(pilot.app.screen, Ask))
@@ -155,7 +155,7 @@ def test_why_a_clip_is_rejected_is_typed_and_stays_with_it(root: Path) -> None:
         await pilot.press("home", "R")
         await until(pilot, lambda: isinstance(pilot.app.screen, Ask))
         assert pilot.app.screen.value == "a dog"  # type: ignore[attr-defined]
-        # Of several clips an empty line leaves the notes that they have, of one it empties its own.
+        # An empty line keeps the notes of marked clips, and clears the note of one clip.
         await pilot.press("escape", *"xxjxR", "enter")
         await until(pilot, lambda: row(root, "anna/03")["status"] == "rejected")
         assert [row(root, f"anna/0{number}")["note"] for number in range(4)] == ["a dog", "cut off", "cut off", ""]
@@ -165,7 +165,7 @@ def test_why_a_clip_is_rejected_is_typed_and_stays_with_it(root: Path) -> None:
     drive(root, driven)
 
 
-def test_a_transcript_that_can_not_be_read_in_time_is_not_replaced(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_transcript_that_was_not_read_is_not_replaced(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = root / "data" / "anna" / "00.lab"
     come = threading.Event()
     monkeypatch.setattr(typeahead, "LONG_PATIENCE", 0.05)
@@ -213,7 +213,7 @@ def test_keys_move_the_cursor_and_it_stays_within_the_list(root: Path) -> None:
 
 
 @PACES
-def test_what_is_typed_in_a_burst_stays_in_its_order(root: Path, press: Press) -> None:
+def test_keys_of_a_burst_stay_in_order(root: Path, press: Press) -> None:
     path = root / "data" / "anna" / "00.lab"
 
     async def driven(pilot: Pilot[Any], screen: Clips) -> None:
@@ -228,7 +228,7 @@ def test_what_is_typed_in_a_burst_stays_in_its_order(root: Path, press: Press) -
 
 
 @PACES
-def test_what_comes_with_the_key_that_opens_a_field_goes_into_the_field(root: Path, press: Press) -> None:
+def test_keys_that_arrive_with_the_key_that_opens_an_input_go_into_it(root: Path, press: Press) -> None:
     async def driven(pilot: Pilot[Any], screen: Clips) -> None:
         await press(pilot.app, "slash", *"rar", "enter")
         await until(pilot, lambda: screen.filter == "rar" and not screen.table.ids)
@@ -243,7 +243,7 @@ def test_what_comes_with_the_key_that_opens_a_field_goes_into_the_field(root: Pa
     assert [row(root, f"anna/0{number}")["status"] for number in range(4)] == ["open"] * 4
 
 
-def test_undo_takes_back_the_last_action_and_goes_to_its_clip(root: Path) -> None:
+def test_undo_reverts_the_last_action_and_moves_to_its_clip(root: Path) -> None:
     async def driven(pilot: Pilot[Any], screen: Clips) -> None:
         await pilot.press("a", "r", "u")
         await until(pilot, lambda: row(root, "anna/01")["status"] == "open" and screen.table.position == 1)
@@ -269,7 +269,7 @@ def test_a_transcript_is_edited_in_place_to_the_exact_text_and_back(root: Path) 
     drive(root, driven)
 
 
-def test_escape_leaves_a_transcript_as_it_was(root: Path) -> None:
+def test_escape_keeps_a_transcript_unchanged(root: Path) -> None:
     before = (root / "data" / "anna" / "00.lab").read_bytes()
 
     async def driven(pilot: Pilot[Any], screen: Clips) -> None:
@@ -282,7 +282,7 @@ def test_escape_leaves_a_transcript_as_it_was(root: Path) -> None:
     assert (root / "data" / "anna" / "00.lab").read_bytes() == before
 
 
-def test_what_is_not_seen_is_shown_by_a_sign_while_it_is_edited_and_kept(root: Path) -> None:
+def test_invisible_characters_show_as_a_replacement_while_edited_and_are_kept(root: Path) -> None:
     path = root / "data" / "anna" / "04.lab"
 
     async def driven(pilot: Pilot[Any], screen: Clips) -> None:
@@ -297,7 +297,7 @@ def test_what_is_not_seen_is_shown_by_a_sign_while_it_is_edited_and_kept(root: P
     drive(root, driven)
 
 
-def test_a_filter_shows_its_clips_and_escape_all_again(root: Path) -> None:
+def test_a_filter_shows_its_clips_and_escape_shows_all(root: Path) -> None:
     async def driven(pilot: Pilot[Any], screen: Clips) -> None:
         await filtered(pilot, screen, "speaker:bert")
         assert len(screen.table.ids) == 3
@@ -308,7 +308,7 @@ def test_a_filter_shows_its_clips_and_escape_all_again(root: Path) -> None:
     drive(root, driven)
 
 
-def test_a_filter_is_checked_as_one_types_and_left_as_it_was_with_escape(root: Path) -> None:
+def test_a_filter_is_checked_while_typed_and_restored_by_escape(root: Path) -> None:
     async def driven(pilot: Pilot[Any], screen: Clips) -> None:
         await pilot.press("ctrl+f")
         await until(pilot, lambda: screen.query_one(FilterInput).has_focus)
@@ -356,7 +356,7 @@ def test_sorting_is_written_into_the_filter(root: Path) -> None:
     drive(root, driven)
 
 
-def test_marks_are_decided_about_together_and_undone_as_one(root: Path) -> None:
+def test_marked_clips_are_reviewed_together_and_undone_together(root: Path) -> None:
     async def driven(pilot: Pilot[Any], screen: Clips) -> None:
         await pilot.press("x", "j", "x", "r")
         await until(pilot, lambda: row(root, "anna/02")["status"] == "rejected")
@@ -368,7 +368,7 @@ def test_marks_are_decided_about_together_and_undone_as_one(root: Path) -> None:
     drive(root, driven)
 
 
-def test_many_clips_are_asked_for_once_with_their_count(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_action_on_many_clips_is_confirmed_with_their_count(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fishtui.tui.screens.clips.MANY", 4)
 
     async def driven(pilot: Pilot[Any], screen: Clips) -> None:
@@ -384,7 +384,7 @@ def test_many_clips_are_asked_for_once_with_their_count(root: Path, monkeypatch:
     drive(root, driven)
 
 
-def test_tags_are_changed_in_a_line(root: Path) -> None:
+def test_tags_are_edited_as_a_line(root: Path) -> None:
     async def driven(pilot: Pilot[Any], screen: Clips) -> None:
         async def tag(typed: str, *expected: str) -> None:
             await pilot.press("t")
@@ -401,7 +401,7 @@ def test_tags_are_changed_in_a_line(root: Path) -> None:
     drive(root, driven)
 
 
-def test_f_goes_to_the_next_clip_with_a_finding_and_round(root: Path) -> None:
+def test_f_moves_to_the_next_clip_with_a_finding_and_wraps(root: Path) -> None:
     async def driven(pilot: Pilot[Any], screen: Clips) -> None:
         await filtered(pilot, screen, "-name:anna/04")
         await pilot.press("f")
@@ -412,7 +412,7 @@ def test_f_goes_to_the_next_clip_with_a_finding_and_round(root: Path) -> None:
     drive(root, driven)
 
 
-def test_the_detail_tells_of_text_picture_findings_and_history(root: Path) -> None:
+def test_the_detail_shows_text_picture_findings_and_history(root: Path) -> None:
     async def driven(pilot: Pilot[Any], screen: Clips) -> None:
         await until(pilot, lambda: screen.query_one(Waveform).picture is not None)
         assert shown(screen, "#text") == "Hello there."
@@ -426,7 +426,7 @@ def test_the_detail_tells_of_text_picture_findings_and_history(root: Path) -> No
     drive(root, driven)
 
 
-def test_a_review_walks_through_open_clips_and_leaves_them_in_sight(root: Path) -> None:
+def test_a_review_lists_open_clips_and_keeps_decided_ones(root: Path) -> None:
     async def driven(pilot: Pilot[Any], screen: Clips) -> None:
         await pilot.press("a")
         await until(pilot, lambda: row(root, "anna/00")["status"] == "accepted")
@@ -445,7 +445,7 @@ def test_a_review_walks_through_open_clips_and_leaves_them_in_sight(root: Path) 
     drive(root, driven)
 
 
-def test_what_another_process_does_appears_and_the_cursor_keeps_its_clip(root: Path) -> None:
+def test_changes_of_another_process_appear_and_the_cursor_keeps_its_clip(root: Path) -> None:
     async def driven(pilot: Pilot[Any], screen: Clips) -> None:
         await filtered(pilot, screen, "status:open")
         await pilot.press("j", "j", "j")
@@ -458,7 +458,7 @@ def test_what_another_process_does_appears_and_the_cursor_keeps_its_clip(root: P
     drive(root, driven)
 
 
-def test_a_recording_and_a_clip_that_vanish_are_told_in_place(root: Path) -> None:
+def test_a_deleted_recording_and_a_deleted_clip_are_reported_in_place(root: Path) -> None:
     (root / "data" / "anna" / "00.wav").unlink()
 
     async def driven(pilot: Pilot[Any], screen: Clips) -> None:
@@ -472,7 +472,7 @@ def test_a_recording_and_a_clip_that_vanish_are_told_in_place(root: Path) -> Non
     drive(root, driven)
 
 
-def test_a_damaged_catalog_is_told_in_place(root: Path) -> None:
+def test_a_damaged_catalog_is_reported_in_place(root: Path) -> None:
     async def driven(pilot: Pilot[Any], screen: Clips) -> None:
         for path in (root / ".fishtui").glob("catalog.db*"):
             path.write_bytes(b"no database" * 1000)
@@ -484,7 +484,7 @@ def test_a_damaged_catalog_is_told_in_place(root: Path) -> None:
     drive(root, driven)
 
 
-def test_a_change_waits_while_another_process_writes_and_the_keys_go_on(root: Path) -> None:
+def test_a_change_waits_while_another_process_writes_and_keys_still_work(root: Path) -> None:
     async def driven(pilot: Pilot[Any], screen: Clips) -> None:
         with Catalog(Project(root), root / "data") as catalog:
             with catalog.transaction():
@@ -510,7 +510,7 @@ def test_without_a_catalog_one_key_scans(tmp_path: Path) -> None:
         assert isinstance(command, CommandLine)
         await until(pilot, lambda: command.process is not None and command.process.returncode == 0)
         await pilot.press("escape")
-        await until(pilot, lambda: "There are no clips in data." in shown(screen, "#empty"))
+        await until(pilot, lambda: "No clips in data yet." in shown(screen, "#empty"))
 
     drive(made.root, driven)
 

@@ -1,4 +1,4 @@
-"""What goes wrong under the interface: told in its place on whatever screen one is, and over when it is mended."""
+"""Tests of faults below the interface: each screen shows them in place until they are fixed."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def drive(project: Project, story: Callable[[Fishtui, Pilot[Any]], Awaitable[Non
 
 
 async def visit(app: Fishtui, pilot: Pilot[Any]) -> None:
-    """Go through all screens, and press keys on each."""
+    """Open every screen, and press keys on it."""
     for name in SCREENS:
         await app.switch_mode(name)
         await until(pilot, lambda name=name: app.current_mode == name and SCREENS[name][0] in text_of(app))
@@ -72,7 +72,7 @@ def misspell(project: Project) -> None:
 @pytest.mark.parametrize(
     ("harm", "told"), [(damage, "is damaged"), (misspell, "max_steps")], ids=["catalog", "settings"]
 )
-def test_what_is_damaged_is_told_in_place_and_over_when_it_is_mended(
+def test_damage_is_reported_in_place_until_it_is_fixed(
     project: Project, harm: Callable[[Project], None], told: str
 ) -> None:
     kept = project.root.with_name("kept")
@@ -102,7 +102,7 @@ def test_a_project_that_is_removed_leaves_a_working_interface(project: Project) 
     drive(project, story)
 
 
-def test_what_nobody_expected_is_told_once_and_where_it_was_is_in_the_log(
+def test_an_unexpected_error_is_reported_once_with_its_traceback_in_the_log(
     project: Project, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     asked = 0
@@ -119,7 +119,7 @@ def test_what_nobody_expected_is_told_once_and_where_it_was_is_in_the_log(
     project.interface_log.touch()
 
     async def story(app: Fishtui, pilot: Pilot[Any]) -> None:
-        # It is tried again.
+        # The screen tries again.
         await until(pilot, lambda: asked > 2)
 
     drive(project, story)
@@ -131,7 +131,7 @@ def test_what_nobody_expected_is_told_once_and_where_it_was_is_in_the_log(
     assert "in _plan" in log
 
 
-def test_on_a_full_disk_nothing_is_decided_and_later_all_is_as_before(project: Project) -> None:
+def test_on_a_full_disk_no_decision_is_stored_and_later_all_works(project: Project) -> None:
     def decided() -> list[tuple[str, str]]:
         with Catalog(project, project.root / "data") as catalog:
             return [tuple(row) for row in catalog.query("SELECT name, status FROM clips WHERE status != 'open'")]
@@ -152,8 +152,8 @@ def test_on_a_full_disk_nothing_is_decided_and_later_all_is_as_before(project: P
     drive(project, story)
 
 
-def test_what_is_foreign_in_files_is_told_and_ends_nothing(project: Project) -> None:
-    """Records of other releases or by other hands: a check and a ledger of another form, words in place of numbers."""
+def test_unknown_content_of_files_is_shown_and_ends_nothing(project: Project) -> None:
+    """Records of other releases or programs: an unknown check, a ledger of another form, words in place of numbers."""
     with Catalog(project, project.root / "data") as catalog, catalog.transaction() as connection:
         connection.execute("UPDATE findings SET code = 'from-[the]-future\x1b[31m' WHERE code = 'noisy'")
     running, _ = record.create(project, "pack", ["pack"], LOADED, {}, process=this_process())
@@ -177,7 +177,7 @@ def test_what_is_foreign_in_files_is_told_and_ends_nothing(project: Project) -> 
     drive(project, story)
 
 
-def test_without_a_catalog_wrong_settings_are_no_end(tmp_path: Path) -> None:
+def test_without_a_catalog_wrong_settings_do_not_end_the_app(tmp_path: Path) -> None:
     project = builders.project(tmp_path / "new", "[train]\nmax_steps = 'many'\n")
 
     async def story(app: Fishtui, pilot: Pilot[Any]) -> None:
@@ -188,12 +188,12 @@ def test_without_a_catalog_wrong_settings_are_no_end(tmp_path: Path) -> None:
     drive(project, story)
 
 
-def test_a_transcript_that_can_not_be_saved_is_not_lost(project: Project) -> None:
+def test_a_transcript_that_cannot_be_saved_is_not_lost(project: Project) -> None:
     async def story(app: Fishtui, pilot: Pilot[Any]) -> None:
         await app.switch_mode("clips")
         await until(pilot, lambda: isinstance(app.screen, Clips) and app.screen.table.row is not None)
         line = app.screen.query_one(EditLine)
-        # What is typed before the transcript is there decides nothing.
+        # Keys typed before the transcript is read make no decision.
         await pilot.press("e", "r")
         await until(pilot, lambda: line.clip is not None and line.query_one(EditInput).ready.is_set())
         with builders.file_size_limit(1):

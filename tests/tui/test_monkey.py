@@ -1,4 +1,4 @@
-"""A monkey at the keys: whatever is pressed, in any order and however fast, on a terminal of any size."""
+"""A monkey test: random keys, in any order and at any speed, on a terminal of any size."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from fishtui.tui.dialogs import CommandLine
 from tests.tui import showcase
 from tests.tui.driving import burst, trickle
 
-# Of all monkeys together, each with a seed of its own.
+# Keys of all monkeys together; each has its own seed.
 PRESSES = int(os.environ.get("FISHTUI_MONKEY", "20000"))
 MONKEYS = 4
 MOST_AT_ONCE = 60
-# How many such bursts go to a terminal of one size, on average.
+# Bursts between two sizes of the terminal, on average.
 BURSTS = 4
 KEYS = [
     *string.ascii_letters, *string.digits, *"*/:?[] -.",
@@ -33,14 +33,12 @@ KEYS = [
 
 @pytest.mark.long
 @pytest.mark.parametrize("seed", range(MONKEYS))
-def test_a_monkey_at_the_keys_breaks_nothing(
-    built: Path, tmp_path: Path, seed: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_random_keys_break_nothing(built: Path, tmp_path: Path, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     project = Project(Path(shutil.copytree(built, tmp_path / "myvoice")))
     chance = random.Random(seed)
     unexpected: list[BaseException] = []
     showcase.stand_still(monkeypatch)
-    # It may ask for anything; processes of its own would outlive it, and files elsewhere too.
+    # The monkey may start anything, but processes and files outside the project would outlive it.
     monkeypatch.setattr(scheduler, "start", lambda run, chosen: None)
     monkeypatch.setattr(CommandLine, "run_command", lambda self, words: None)
     for screen in ("launch", "settings"):

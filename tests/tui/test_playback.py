@@ -1,4 +1,4 @@
-"""Playback from the interface: here, or in a browser elsewhere."""
+"""Tests of playback: on this host, or in a browser on another."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def silent(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def played(monkeypatch: pytest.MonkeyPatch) -> list[list[Path] | str]:
-    """What a host with sound plays."""
+    """The recordings that a host with sound plays."""
     told: list[list[Path] | str] = []
     monkeypatch.setattr(playback, "player_of", lambda path: ["player"])
     monkeypatch.setattr(Player, "play", lambda self, paths: told.append(list(paths)))
@@ -58,7 +58,7 @@ def fetch(url: str) -> bytes:
 
 
 @pytest.mark.usefixtures("silent")
-def test_a_host_without_sound_serves_and_tells_how_to_get_there(tmp_path: Path, clip: Path) -> None:
+def test_a_host_without_sound_serves_and_shows_the_address(tmp_path: Path, clip: Path) -> None:
     async def do(app: Fishtui, pilot: Pilot[None]) -> None:
         app.listen([clip])
         await until(pilot, lambda: isinstance(app.screen, ServerDialog))
@@ -77,7 +77,7 @@ def test_a_host_without_sound_serves_and_tells_how_to_get_there(tmp_path: Path, 
 
 
 @pytest.mark.usefixtures("silent")
-def test_the_way_there_is_told_once_and_when_it_is_asked_for(tmp_path: Path, clip: Path) -> None:
+def test_the_address_is_shown_once_and_on_request(tmp_path: Path, clip: Path) -> None:
     async def do(app: Fishtui, pilot: Pilot[None]) -> None:
         app.listen([clip])
         await until(pilot, lambda: isinstance(app.screen, ServerDialog))
@@ -95,7 +95,7 @@ def test_the_way_there_is_told_once_and_when_it_is_asked_for(tmp_path: Path, cli
 
 
 @pytest.mark.usefixtures("silent")
-def test_serving_stops_when_asked_to_and_with_the_app(tmp_path: Path, clip: Path) -> None:
+def test_serving_stops_on_request_and_with_the_app(tmp_path: Path, clip: Path) -> None:
     addresses = []
 
     async def do(app: Fishtui, pilot: Pilot[None]) -> None:
@@ -126,7 +126,7 @@ async def _until_silent(url: str) -> None:
             await asyncio.sleep(0)
 
 
-def test_a_host_with_sound_plays_and_the_same_again_is_silence(
+def test_a_host_with_sound_plays_and_the_same_key_stops(
     tmp_path: Path, clip: Path, played: list[list[Path] | str]
 ) -> None:
     async def do(app: Fishtui, pilot: Pilot[None]) -> None:
@@ -139,7 +139,7 @@ def test_a_host_with_sound_plays_and_the_same_again_is_silence(
     drive(tmp_path, do)
 
 
-def test_a_clip_that_has_gone_is_told(tmp_path: Path, played: list[list[Path] | str]) -> None:
+def test_a_deleted_recording_is_reported(tmp_path: Path, played: list[list[Path] | str]) -> None:
     async def do(app: Fishtui, pilot: Pilot[None]) -> None:
         app.listen([tmp_path / "data" / "gone.wav"])
         await until(

@@ -1,4 +1,4 @@
-"""The interface on a real terminal of 80x24: reviewed in, trained from, killed, and opened again."""
+"""Tests of the interface on a real terminal of 80x24: review, training, kill and restart."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ needs_tmux = pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is no
 
 
 class Terminal:
-    """A tmux of its own, 80 columns by 24 lines, in which the interface runs."""
+    """The interface in a tmux server of its own, 80 columns by 24 lines."""
 
     def __init__(self, folder: Path, project: Project) -> None:
         self.tmux = ["tmux", "-S", str(folder / "tmux")]
         self.project = project
 
     def open(self, wanted: str = "Overview") -> None:
-        """Start the interface, and wait until it is there."""
+        """Start the interface, and wait for its first screen."""
         line = [sys.executable, "-m", "fishtui", str(self.project.root)]
         subprocess.run([*self.tmux, "new", "-d", "-x", "80", "-y", "24", *line], check=True)
         self.until(wanted)
@@ -56,7 +56,7 @@ class Terminal:
         subprocess.run([*self.tmux, "send-keys", *keys], check=True)
 
     def leave(self) -> None:
-        """Leave the dialog. A key right after would be taken for one pressed with Alt."""
+        """Close the dialog. The terminal would combine a key right after escape into Alt+key."""
         self.press("Escape")
         self.until(lambda: "esc back" not in self.screen)
 
@@ -67,7 +67,7 @@ class Terminal:
 
     @property
     def loss(self) -> float | None:
-        """The smoothed loss that stands above the plot."""
+        """The smoothed loss above the plot."""
         found = re.search(r"loss \S+ \(~(\d+\.\d+)\)", self.screen)
         return float(found[1]) if found else None
 
@@ -78,7 +78,7 @@ class Terminal:
             assert time.monotonic() < end, f"{wanted} never came:\n{self.screen}"
 
     def kill(self) -> None:
-        """`kill -9` the interface, and its terminal with it."""
+        """`kill -9` the interface and its terminal."""
         pane = subprocess.run([*self.tmux, "list-panes", "-F", "#{pane_pid}"], capture_output=True, text=True)
         for pid in pane.stdout.split():
             os.kill(int(pid), signal.SIGKILL)
@@ -126,7 +126,7 @@ def test_clips_are_reviewed_edited_and_undone_on_a_terminal(terminal: Terminal) 
     terminal.until(lambda: status_of(project, "anna/1").startswith("rejected"))
     terminal.press("u")
     terminal.until(lambda: status_of(project, "anna/1").startswith("open"))
-    # The cursor goes to what was undone.
+    # The cursor moves to the undone clip.
     terminal.until("▶ · anna    1")
     terminal.press("g", "e")
     terminal.until("e This is sentence 0.")
@@ -144,7 +144,7 @@ def test_clips_are_reviewed_edited_and_undone_on_a_terminal(terminal: Terminal) 
 
 
 @needs_tmux
-def test_what_the_screen_shows_as_decided_outlives_a_kill_at_any_moment(terminal: Terminal) -> None:
+def test_decisions_on_the_screen_survive_a_kill_at_any_moment(terminal: Terminal) -> None:
     project, most = terminal.project, 0
     for wanted in (1, 3, 5):
         terminal.open()
@@ -164,7 +164,7 @@ def accepted(screen: str) -> set[str]:
 
 
 @needs_tmux
-def test_recordings_are_imported_scanned_and_found_by_what_the_guide_says(tmp_path: Path) -> None:
+def test_recordings_are_imported_and_scanned_as_the_guide_describes(tmp_path: Path) -> None:
     for number in range(3):
         builders.write_clip(
             tmp_path / "recordings" / "carla" / f"{number}.wav", f"Imported {number}.", builders.tone(0.6)
@@ -198,7 +198,7 @@ def test_recordings_are_imported_scanned_and_found_by_what_the_guide_says(tmp_pa
 
 @pytest.mark.long
 @needs_tmux
-def test_a_training_started_from_the_form_outlives_the_interface_and_its_voice_is_heard(terminal: Terminal) -> None:
+def test_a_training_started_from_the_form_outlives_the_interface_and_its_voice_is_played(terminal: Terminal) -> None:
     project = terminal.project
     assert builders.fishtui("pack", cwd=project.root).returncode in (0, 3)
     terminal.open()
@@ -258,7 +258,7 @@ def saved_steps(project: Project) -> list[int]:
 
 
 def steps(folder: Path) -> list[int]:
-    """The steps that a training told of so far."""
+    """The steps that a training has reported so far."""
     try:
         events = list(read_events(folder / "events.jsonl"))
     except FileNotFoundError:

@@ -139,13 +139,13 @@ class Clips(ClipView):
 
         def answered(note: str | None) -> None:
             if note is not None:
-                # The dialog did not show the notes of several clips: an empty answer keeps them.
+                # The dialog does not show the notes of marked clips, so an empty answer keeps them.
                 self._review(count, chosen, "rejected", note.strip() or (None if marks else ""))
 
         if marks or row is None:
-            self.app.push_screen(Ask(f"Note on {wording.counted(count, 'rejected clip')}"), answered)
+            self.app.push_screen(Ask(f"Reject {wording.counted(count, 'clip')}. Note (optional):"), answered)
         else:
-            self.app.push_screen(Ask(f"Note on rejecting {row['name']}", row["note"]), answered)
+            self.app.push_screen(Ask(f"Reject {row['name']}. Note (optional):", row["note"]), answered)
 
     def _review(self, count: int, chosen: Callable[[], list[int]], status: str, note: str | None = None) -> None:
         if self.table.marks:
@@ -268,7 +268,7 @@ class Clips(ClipView):
             self.app.call_from_thread(self.fishtui.report_error, error)
             return
         if not found:
-            self.app.call_from_thread(self.fishtui.report, "there is no recording to play")
+            self.app.call_from_thread(self.fishtui.report, "no recording to play")
         else:
             names = list(found)
             self.app.call_from_thread(self.fishtui.listen, list(found.values()), serve, names)

@@ -76,7 +76,7 @@ class ClipView(MainScreen[ClipList | None]):
 
     @dataclass
     class ClipFound(Message):
-        """The result of a search: a clip and its position in the list; None if there is none."""
+        """The result of a search: a clip and its position in the list; None if no clip was found."""
 
         clip: int | None
         position: int
@@ -182,7 +182,7 @@ class ClipView(MainScreen[ClipList | None]):
             except MisuseError:
                 # The command that needs the settings reports what is wrong with them.
                 data = "paths.data"
-            state = f"There are no clips in {data}." if self.has_catalog else "The dataset has not been scanned yet."
+            state = f"No clips in {data} yet." if self.has_catalog else "The dataset has not been scanned yet."
             return (
                 f"{state}\n\nPut recordings into {data} as SPEAKER/clip.wav, with the spoken words in\n"
                 "SPEAKER/clip.lab; or import another layout with  :import\n\ns  scan the dataset"

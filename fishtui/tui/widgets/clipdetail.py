@@ -67,7 +67,7 @@ class ClipDetail(FailureReporter, VerticalScroll, can_focus=True):
 
     @dataclass
     class PictureDrawn(Message):
-        """The picture of a recording, or the reason why there is none; `key` changes with the file."""
+        """The picture of a recording, or the problem that prevented it; `key` changes with the file."""
 
         path: Path
         key: tuple

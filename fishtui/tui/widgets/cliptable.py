@@ -113,7 +113,7 @@ class ClipTable(FailureReporter, Late, ScrollView, can_focus=True, inherit_bindi
 
     @dataclass
     class Moved(Message):
-        """The cursor is on another clip; `clip` is its number, None if there is no clip."""
+        """The cursor is on another clip; `clip` is its number; None if the list is empty."""
 
         clip: int | None
 

@@ -42,7 +42,7 @@ class KeyLine(Widget, can_focus=False):
     def _update_keys(self, screen: Screen[object]) -> None:
         if not self.is_attached or screen is not self.screen or not self.app.app_focus:
             return
-        # Of several keys with the same action, the first is shown.
+        # Only the first of the keys with the same action is shown.
         first: dict[str, tuple[str, str, str, bool]] = {}
         for _, binding, enabled, _ in screen.active_bindings.values():
             if binding.show:

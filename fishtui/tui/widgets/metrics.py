@@ -27,10 +27,10 @@ METRICS = (
 
 
 def series_of(runs: Sequence[tuple[RunSummary, Curves]], metric: Metric, points: int) -> tuple[Series, ...]:
-    """Return the series of a metric: all curves of a single run, or one line for each of several runs."""
+    """Return the series of a metric: all curves of a single run, or one line for each run."""
     there = [(row, curves) for row, curves in runs if curves.last(metric.name) is not None][:MOST_OVERLAID]
     if len(runs) > 1:
-        # In the order of ids, so that a run keeps its color and letter whichever run is selected.
+        # In the order of ids, so that a run keeps its color and letter when another is selected.
         there.sort(key=lambda each: each[0].id)
         lines = [
             Series(

@@ -19,7 +19,7 @@ MOST_OVERLAID = 5
 
 
 class Plot(Vertical):
-    """Series below a legend, or a text if there are none. The first series is on top."""
+    """Series below a legend, or a text in their place. The first series is on top."""
 
     OTHERS: ClassVar[tuple[str, ...]] = tuple(f"plot--{number}" for number in range(MOST_OVERLAID))
     COMPONENT_CLASSES: ClassVar[set[str]] = {"plot--heading", "plot--line", "plot--raw", "plot--validation", *OTHERS}

@@ -22,7 +22,7 @@ FULL_SCALE = 0.9997
 
 
 class Waveform(Widget):
-    """The picture of one recording, or the reason why there is none."""
+    """The picture of one recording, or the problem that prevented it."""
 
     DEFAULT_CSS = """
     Waveform {
@@ -44,7 +44,7 @@ class Waveform(Widget):
         self.problem = ""
 
     def show(self, picture: Picture | None, problem: str = "") -> None:
-        """Draw another picture, or show why there is none."""
+        """Draw another picture, or show the problem that prevented it."""
         self.picture, self.problem = picture, problem
         self.refresh()
 
