@@ -46,6 +46,27 @@ LIGHT = [
     "workers.py",
 ]
 
+# The parts of the package from bottom to top: each may import only those before it.
+ORDER = [
+    *("errors", "glyphs", "sanitize", "nn", "codehash"),
+    *("wording", "workers", "files", "project", "settings", "settings_file", "devices"),
+    *("weights", "dataset", "shards", "audio", "codec", "codes", "lm"),
+    *("families", "checkpoint", "load", "speech"),
+    "runs",
+    *("checks", "catalog"),
+    *("distributed", "results", "training"),
+    "stages",
+    *("importers", "listen", "pipeline"),
+    "demo",
+    "cli",
+    "tui",
+    "__main__",
+]
+# Imports that break a rule until they are removed. The tests fail if one of these no longer occurs.
+KNOWN_CIRCLES = {frozenset({"fishtui.cli.options", "fishtui.cli.watch"})}
+KNOWN_UPWARD: set[tuple[str, str]] = set()
+KNOWN_KEYS = {("fishtui/listen/player.py", "L serves")}
+
 
 def imports(path: Path, top_level: bool = False) -> Iterator[str]:
     """Modules that a file imports; with `top_level` only those that importing it imports."""
@@ -56,6 +77,62 @@ def imports(path: Path, top_level: bool = False) -> Iterator[str]:
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
             yield node.module
+
+
+def module_name(path: Path) -> str:
+    """Return the dotted name of a module or package."""
+    name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    return name.removesuffix(".__init__")
+
+
+def part_of(module: str) -> str:
+    """Return the top-level part that a module belongs to; the package itself is a part without a name."""
+    return [*module.split("."), ""][1]
+
+
+def at_run_time(tree: ast.AST) -> Iterator[ast.AST]:
+    """All nodes of a tree except those that only a type checker reads."""
+    waiting = [tree]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        only_types = isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+        waiting += node.orelse if only_types and isinstance(node, ast.If) else ast.iter_child_nodes(node)
+
+
+def import_graph() -> dict[str, set[str]]:
+    """Return the modules of the package that each module imports, at its top or inside a function."""
+    names = {module_name(path): path for path in MODULES}
+    graph: dict[str, set[str]] = {}
+    for name, path in names.items():
+        targets = graph.setdefault(name, set())
+        for node in at_run_time(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom):
+                assert node.level == 0, f"{name}:{node.lineno}: relative import"
+                members = {f"{node.module}.{alias.name}" for alias in node.names}
+                targets |= {member if member in names else str(node.module) for member in members} & names.keys()
+            elif isinstance(node, ast.Import):
+                targets |= {alias.name for alias in node.names} & names.keys()
+        targets.discard(name)
+    return graph
+
+
+def circles(graph: dict[str, set[str]]) -> set[frozenset[str]]:
+    """Return the groups of nodes that lead to each other."""
+    reached: dict[str, set[str]] = {}
+    for start in graph:
+        seen: set[str] = set()
+        waiting = [start]
+        while waiting:
+            new = graph[waiting.pop()] - seen
+            seen |= new
+            waiting += new
+        reached[start] = seen
+    return {
+        frozenset(other for other in graph if other in reached[node] and node in reached[other])
+        for node in graph
+        if node in reached[node]
+    }
 
 
 def below(*names: str) -> list[Path]:
@@ -90,6 +167,76 @@ def test_families_know_nothing_of_projects_runs_or_settings() -> None:
     allowed = {"families", "lm", "errors", "files", "nn", "weights", "wording"}
     for path in below("families"):
         assert {name.split(".")[1] for name in imports(path) if name.startswith("fishtui.")} <= allowed
+
+
+def test_modules_do_not_import_each_other_in_a_circle() -> None:
+    assert circles(import_graph()) == KNOWN_CIRCLES
+
+
+def test_parts_do_not_import_each_other_in_a_circle() -> None:
+    graph: dict[str, set[str]] = {}
+    for name, targets in import_graph().items():
+        part = part_of(name)
+        graph.setdefault(part, set()).update({part_of(target) for target in targets} - {part})
+    assert circles(graph) == set()
+
+
+def test_every_part_has_a_place_in_the_order() -> None:
+    parts = [part_of(module_name(path)) for path in MODULES]
+    assert sorted(ORDER) == sorted(set(parts) - {""})
+
+
+def test_imports_point_downwards() -> None:
+    height = {part: number for number, part in enumerate(["", *ORDER])}
+    upward = {
+        (name, target)
+        for name, targets in import_graph().items()
+        for target in targets
+        if part_of(name) != part_of(target) and height[part_of(target)] >= height[part_of(name)]
+    }
+    assert upward == KNOWN_UPWARD
+
+
+def test_training_knows_only_the_reporter_of_runs() -> None:
+    found = {
+        target
+        for name, targets in import_graph().items()
+        if part_of(name) == "training"
+        for target in targets
+        if part_of(target) == "runs"
+    }
+    assert found == {"fishtui.runs.reporter"}
+
+
+# A key that does something (`press x`, `y asks for it`), or a screen and its number (`Clips (2)`).
+KEYS = re.compile(
+    r"\b[Pp]ress(es)? (\w|[?:/]|ctrl\+\w|space|enter|tab)(?![\w-])"
+    r"|(?<![\w`'<./-])[b-zB-HJ-Z?] (asks|edits|filters|hears|launches|marks|opens|plays|serves|shows|stops|types)\b"
+    r"|\b(Overview|Clips|Runs|Launch|Models|Settings) \(\d\)"
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_key"),
+    [
+        *[("press y to hear it", True), ("L serves it", True), ("as Clips (2) shows it", True), ("press ctrl+c", True)],
+        *[("a filter shows", False), ("press release", False), ("2 clips (2)", False), ("`t` stops", False)],
+    ],
+)
+def test_keys_and_screens_are_recognized(text: str, is_key: bool) -> None:
+    assert bool(KEYS.search(text)) is is_key
+
+
+def test_only_the_interface_names_its_keys_and_screens() -> None:
+    found = {
+        (path.relative_to(ROOT).as_posix(), match[0])
+        for path in MODULES
+        if not path.is_relative_to(PACKAGE / "tui")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        for match in KEYS.finditer(node.value)
+    }
+    assert found == KNOWN_KEYS
 
 
 READ = """
