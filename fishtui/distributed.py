@@ -18,6 +18,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from fishtui.errors import FishtuiError, MisuseError, Terminated
+from fishtui.wording import reason_of
 
 if TYPE_CHECKING:
     import torch
@@ -197,7 +198,7 @@ def join_group(place: Place, cuda: bool = False) -> Iterator[Group]:
         _met.append(place)
     except RuntimeError as error:
         raise FishtuiError(
-            f"the {place.world} processes can't reach each other: {_first_line(error)}",
+            f"the {place.world} processes can't reach each other: {reason_of(error)}",
             "Check that the machines see each other, and MASTER_ADDR and MASTER_PORT.",
         ) from error
     try:
@@ -249,7 +250,7 @@ def _describe_error(place: Place, error: BaseException) -> dict[str, Any]:
     stopped = isinstance(error, (Terminated, KeyboardInterrupt))
     if isinstance(error, FishtuiError):
         return {"where": where, "stopped": stopped, "problem": error.problem, "remedy": error.remedy}
-    problem = f"{type(error).__name__}: {_first_line(error)}"
+    problem = f"{type(error).__name__}: {reason_of(error)}"
     return {"where": where, "stopped": stopped, "problem": problem, "remedy": "The output of the run tells more."}
 
 
@@ -266,10 +267,6 @@ def _is_lost_connection(error: BaseException) -> bool:
     if isinstance(error, distributed.DistError):
         return True
     return isinstance(error, RuntimeError) and "connection" in text and ("gloo" in text or "peer" in text)
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def _meeting_point(environment: Mapping[str, str]) -> str:

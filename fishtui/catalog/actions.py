@@ -22,6 +22,7 @@ from fishtui.files import read_if_present
 from fishtui.runs.ledger import Ledger
 from fishtui.runs.reporter import Reporter
 from fishtui.settings import Settings
+from fishtui.wording import reason_of
 
 STATUSES = ("open", "accepted", "rejected")
 STATUS = "status"
@@ -120,7 +121,7 @@ def fix(
             except FishtuiError as error:
                 ledger.fail(row["name"], error.problem)
             except (ValueError, RuntimeError, MemoryError) as error:
-                ledger.fail(row["name"], f"cannot be repaired: {error or type(error).__name__}")
+                ledger.fail(row["name"], f"cannot be repaired: {reason_of(error)}")
             else:
                 ledger.done += 1
             reporter.progress(number + 1, len(clips))

@@ -13,7 +13,7 @@ from fishtui.catalog.store import stored
 from fishtui.checks.registry import CHECKS, Check, Severity
 from fishtui.errors import MisuseError
 from fishtui.sanitize import harmless
-from fishtui.wording import suggest
+from fishtui.wording import shortened, suggest
 
 # A part of SQL that holds or doesn't for a clip, and the values of its question marks.
 Condition = tuple[str, tuple[Any, ...]]
@@ -206,7 +206,7 @@ def _phrase(folded: str) -> str:
 
 def shown(text: str) -> str:
     """`text` for an error message: harmless, and not endless."""
-    return harmless(text if len(text) <= 40 else text[:39] + "…")
+    return harmless(shortened(text, 40))
 
 
 def _digits(number: float) -> str:

@@ -25,6 +25,7 @@ from fishtui.files import hash_file
 from fishtui.project import Project
 from fishtui.runs.ledger import Ledger
 from fishtui.runs.reporter import Reporter
+from fishtui.wording import reason_of
 
 
 @dataclass(frozen=True)
@@ -143,8 +144,7 @@ def _explained(error: Exception, repository: str) -> FishtuiError:
         )
     if isinstance(error, RevisionNotFoundError):
         return FishtuiError(f"{repository} has no such revision", "Leave --revision out for the newest.")
-    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     return FishtuiError(
-        f"the hub could not be reached, or broke off: {reason}",
+        f"the hub could not be reached, or broke off: {reason_of(error)}",
         "Check the network and run it again: it goes on where it stopped.",
     )
