@@ -25,6 +25,7 @@ from fishtui.checks.registry import CHECKS
 from fishtui.errors import FishtuiError
 from fishtui.sanitize import harmless
 from fishtui.tui.failures import FailureReporter
+from fishtui.tui.widgets import signs
 from fishtui.tui.widgets.line import Line
 
 # Seconds that the cursor must rest on a clip before its details are read.
@@ -208,7 +209,7 @@ def _facts_of(details: ClipDetails) -> Content:
     for each in sorted(details.findings, key=lambda found: -found.severity):
         # Another release of fishtui may have other checks.
         check = CHECKS.get(each.code)
-        parts.append((f"{glyphs.SIGN[each.severity]} {harmless(each.code)}", f"$text-{glyphs.TONE[each.severity]}"))
+        parts.append((f"{glyphs.SIGN[each.severity]} {harmless(each.code)}", signs.style(each.severity)))
         subject = "" if each.id is not None else "the speaker: "
         parts.append((f"  {subject}{harmless(each.detail)}\n", ""))
         if check is not None:

@@ -15,12 +15,13 @@ from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 from fishtui.tui.widgets.line import AnyText, safe
+from fishtui.tui.widgets.optionlist import SafeOptionList
 
 # A line with the key None is a heading: the cursor passes over it.
 KeyedText: TypeAlias = tuple[Hashable, AnyText]
 
 
-class Lines(OptionList, inherit_bindings=False):
+class Lines(SafeOptionList, inherit_bindings=False):
     """Lines of text, each with a key of its own."""
 
     # A character at the left of the cursor's line, for terminals without colors.
