@@ -173,7 +173,7 @@ def test_recordings_are_imported_and_scanned_as_the_guide_describes(tmp_path: Pa
     project.root.mkdir()
     terminal = Terminal(tmp_path, project)
     try:
-        terminal.open("make it a project")
+        terminal.open("create a project here")
         terminal.press("Enter")
         terminal.until("exit status 0")
         terminal.leave()
