@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 
 import pytest
 
 from fishtui.errors import FishtuiError
+from fishtui.runs.ledger import Ledger
 
 
 def failing(code: str, kind: type[FishtuiError] = FishtuiError) -> pytest.RaisesExc[FishtuiError]:
@@ -20,3 +22,8 @@ def error_in(stdout: str) -> dict[str, str]:
     assert error["kind"] == "error"
     assert set(error) == {"kind", "code", "problem", "remedy"}
     return error
+
+
+def skipped_by_reason(ledger: Ledger) -> Counter[str]:
+    """Return the number of skipped items for each reason."""
+    return Counter(entry.reason for entry in ledger.skipped)

@@ -1,4 +1,4 @@
-"""The account that every stage gives of its items: total = done + skipped + failed."""
+"""The ledger of a stage: the outcome of every item, so that total = done + skipped + failed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Entry:
-    """One item that was not done, and why."""
+    """One item that was not done, and the reason."""
 
     item: str
     reason: str
@@ -18,10 +18,10 @@ class Entry:
 
 @dataclass
 class Ledger:
-    """What became of each item of a stage.
+    """The outcome of each item of a stage.
 
-    `skipped` items needed nothing, were left out on purpose or not come to; `failed` ones should have been done and
-    could not be. `counts` holds further figures of the stage, such as seconds of audio.
+    `skipped` items needed nothing, were excluded, or were not reached; `failed` items should have been done.
+    `counts` holds further figures of the stage, such as seconds of audio.
     """
 
     unit: str = "clips"
@@ -35,24 +35,23 @@ class Ledger:
         return self.done + len(self.skipped) + len(self.failed)
 
     def skip(self, item: str, reason: str) -> None:
-        """Count `item` as one that is not done, for a reason that is no fault."""
+        """Count `item` as not done for a reason that is not an error."""
         self.skipped.append(Entry(item, reason))
 
     def fail(self, item: str, reason: str) -> None:
-        """Count `item` as one that should have been done and could not be."""
+        """Count `item` as one that should have been done."""
         self.failed.append(Entry(item, reason))
 
-    def skipped_by_reason(self) -> Counter[str]:
-        """How many items each reason left out."""
-        return Counter(entry.reason for entry in self.skipped)
-
     def as_dict(self) -> dict[str, Any]:
-        """The ledger as JSON-ready data, its total included."""
+        """Return the ledger and its total as JSON-ready data."""
         return {"total": self.total, **asdict(self)}
 
 
 def describe_ledger(content: Mapping[str, Any], verb: str = "done", reasons: int = 6, items: int = 10) -> Iterator[str]:
-    """A ledger as data in lines: its totals and figures, why items were skipped, and the first of those that failed."""
+    """Yield lines of text for a ledger (see `Ledger.as_dict`): totals, figures, and reasons for skipped and failed items.
+
+    At most `reasons` reasons for skipped items and `items` failed items are listed. `verb` describes the items done.
+    """
     skipped, failed = content["skipped"], content["failed"]
     parts = [f"{content['done']:,} {verb}"]
     parts += [f"{len(skipped):,} skipped"] if skipped else []

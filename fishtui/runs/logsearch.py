@@ -1,4 +1,4 @@
-"""Lines of a log that hold something, found without counting or keeping the others."""
+"""Search of a log for text or a level, without counting or keeping the other lines."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from pathlib import Path
 from fishtui.runs.growing import GrowingFile
 from fishtui.runs.log import LogFile, LogLine
 
-# What is read at once, in bytes, and how much of it is read twice, so that nothing is missed between two blocks.
+# Bytes read at once, and bytes read twice, so that a match across two blocks is found.
 BLOCK = 1 << 18
 OVERLAP = 1 << 10
 
-# How bad a line is: what libraries print as well as our own warnings and errors.
+# Marks of warnings and errors: fishtui's own and those of common libraries.
 ERROR = re.compile(r"✗|\b(?:error|critical|fatal|traceback|exception)\b|\w(?:error|exception)\b")
 WARNING = re.compile(r"▲|\bwarn(?:ing)?s?\b|\wwarning\b")
-# What is in the bytes of each such line, in lower case.
+# Every such line contains one of these, in lower case.
 ERRORS = ("✗", "error", "critical", "fatal", "traceback", "exception")
 WARNINGS = (*ERRORS, "▲", "warn")
 
 
 def detect_level(text: str) -> int:
-    """0 of a plain line, 1 of a warning, 2 of an error."""
+    """Return 0 for a plain line, 1 for a warning, 2 for an error."""
     lower = text.lower()
     return 2 if ERROR.search(lower) else 1 if WARNING.search(lower) else 0
 
 
 @dataclass(frozen=True)
 class LogFilter:
-    """Lines that hold `text` in whatever case, and are at least as bad as `level`."""
+    """A filter for lines that contain `text` in any case and have at least this `level` (see `detect_level`)."""
 
     text: str = ""
     level: int = 0
@@ -42,14 +42,17 @@ class LogFilter:
         )
 
     def hints(self) -> list[bytes]:
-        """One of these is in the bytes of each such line, in lower case as far as ASCII goes."""
+        """Return byte strings of which every matching line contains one, in lower case as far as ASCII goes."""
         words = (self.text.lower(),) if not self.level else WARNINGS if self.level == 1 else ERRORS
         return [word.encode() for word in words]
 
 
 @dataclass(frozen=True)
 class SearchStep:
-    """A line, or only how far was looked: up to byte `reached`; `ended` once nothing is left that way."""
+    """A matching line or, with None, only the progress of a search: it has reached byte `reached`.
+
+    `ended` is true once it has reached the end of the log in its direction.
+    """
 
     line: LogLine | None
     reached: int
@@ -57,26 +60,17 @@ class SearchStep:
 
 
 def search_log(path: Path, wanted: LogFilter, offset: int, forward: bool) -> Iterator[SearchStep]:
-    """The wanted lines of a log that begin from `offset` on, or going backward, before it; the nearest first.
+    """Yield the matching lines of a log that begin at byte `offset` or later, or before it if not `forward`.
 
-    Between them it tells how far it has come, so that whoever asks may stop. Of a log that isn't there, none.
+    The nearest line comes first. Steps without a line report the progress, so that the caller can stop between them.
+    A log that cannot be read has no lines.
     """
     log, hints = LogFile(path), wanted.hints()
-    pattern = re.compile(b"|".join(map(re.escape, hints)))
     last = position = offset
     while True:
         start = position if forward else max(position - BLOCK, 0)
         content, size = _read(path, start, position + BLOCK if forward else position)
-        lower = content.lower()
-        # To look for each is quicker than for all of them at once, and most often there is none.
-        there = any(hint in lower for hint in hints)
-        matches = [start + match.start() for match in pattern.finditer(lower)] if there else []
-        for place in matches if forward else reversed(matches):
-            if place < last if forward else place >= last:
-                continue
-            line = _line_at(log, place)
-            if line is None or (forward and line.offset < last):
-                continue
+        for line in _hinted_lines(log, _find_hints(content, hints, start, forward), last, forward):
             last = line.end if forward else line.offset
             yield SearchStep(line if wanted.matches(line.text) else None, last)
         reached = start + len(content) if forward else start
@@ -87,13 +81,36 @@ def search_log(path: Path, wanted: LogFilter, offset: int, forward: bool) -> Ite
         position = reached - OVERLAP if forward else reached + OVERLAP
 
 
+def _find_hints(content: bytes, hints: list[bytes], start: int, forward: bool) -> list[int]:
+    """Return the offsets in the log of all hints in `content`, which begins at `start`, the nearest first."""
+    lower = content.lower()
+    # Searching for each hint is faster than one pattern for all of them, and most blocks contain none.
+    if not any(hint in lower for hint in hints):
+        return []
+    pattern = re.compile(b"|".join(map(re.escape, hints)))
+    found = [start + match.start() for match in pattern.finditer(lower)]
+    return found if forward else found[::-1]
+
+
+def _hinted_lines(log: LogFile, places: list[int], last: int, forward: bool) -> Iterator[LogLine]:
+    """Yield each line that contains one of these offsets once: only lines beyond `last` in the direction of search."""
+    for place in places:
+        if place < last if forward else place >= last:
+            continue
+        line = _line_at(log, place)
+        if line is None or (forward and line.offset < last):
+            continue
+        last = line.end if forward else line.offset
+        yield line
+
+
 def _line_at(log: LogFile, place: int) -> LogLine | None:
     found = log.read_before(place + 1, 1)
     return found[0] if found else None
 
 
 def _read(path: Path, start: int, stop: int) -> tuple[bytes, int]:
-    """What the log holds between, and its size; nothing if it can't be read."""
+    """Return the bytes from `start` to `stop` and the size of the log; no bytes if it cannot be read."""
     try:
         with GrowingFile(path).open() as (descriptor, size, _):
             return os.pread(descriptor, max(min(stop, size) - start, 0), start), size
@@ -102,12 +119,12 @@ def _read(path: Path, start: int, stop: int) -> tuple[bytes, int]:
 
 
 def collect_matches(
-    path: Path, wanted: LogFilter, offset: int, forward: bool, most: int, goes_on: Callable[[SearchStep], bool]
+    path: Path, wanted: LogFilter, offset: int, forward: bool, most: int, continues: Callable[[SearchStep], bool]
 ) -> list[LogLine]:
-    """At most so many of those lines, in their order; `goes_on` is asked again and again."""
+    """Return up to `most` matching lines, in the order of the log; stop early when `continues` returns false."""
     lines: list[LogLine] = []
     for found in search_log(path, wanted, offset, forward):
         lines += [found.line] if found.line else []
-        if len(lines) >= most or not goes_on(found):
+        if len(lines) >= most or not continues(found):
             break
     return lines if forward else lines[::-1]

@@ -1,4 +1,4 @@
-"""Which queued run may start now. No daemon: whoever looks at the runs of a project starts what can start."""
+"""The queue of runs. There is no daemon: every process that reads the runs of a project starts those that can start."""
 
 from __future__ import annotations
 
@@ -20,64 +20,79 @@ from fishtui.runs.record import ALLOCATION, CARRIED, PROCESSOR, QUEUED, Needs
 from fishtui.runs.state import Launched, Run, read_run, read_unfinished_runs, write_launched
 from fishtui.wording import reason_of
 
-# A folder of the user's may hold modules named like Python's own: they are data, and not to be run.
+# Keeps Python from importing modules from the working folder, where the user's files may have the names of modules.
 SAFE = "PYTHONSAFEPATH"
-# The share of a GPU's memory that has to be free for a run.
+# The share of a GPU's memory that must be free for a run.
 ROOM = 1 / 3
 OTHERS = "other programs on the GPU"
-# What torchrun tells its processes of their place, which is none of what they start.
+# Variables that torchrun sets for its own processes: a run that one of these starts must not inherit them.
 PLACE = re.compile("(RANK|WORLD_SIZE|MASTER_ADDR|MASTER_PORT|(LOCAL|GROUP|ROLE)_[A-Z_]+|TORCHELASTIC_[A-Z_]+)$")
 
 
 @dataclass
 class Reservations:
-    """What runs hold, or wait for before others: each lock and GPU, with the run.
+    """The locks and GPUs that runs hold or wait for, each with the id of the run.
 
-    A GPU most of whose memory is in use counts as taken, by others where it is by none of our runs.
+    A GPU with too little free memory counts as taken: by OTHERS if none of our runs holds it.
     """
 
     locks: dict[str, str] = field(default_factory=dict)
     gpus: dict[str, str] = field(default_factory=dict)
 
     def grant(self, run_id: str, needs: Needs, visible: Sequence[Gpu]) -> list[str] | str:
-        """The GPUs that the run gets now, or the run that it has to wait for. Either way they are its from now on.
+        """Return the GPUs that the run gets now, or the id of the run that it must wait for, and reserve its needs.
 
-        What an earlier run waits for, no later one may take: so runs that share a need start in their order.
+        Later runs cannot take what an earlier one waits for: runs that share a need start in the order of their ids.
         """
         candidates = list(needs.devices) or [gpu.id for gpu in sorted(visible, key=lambda gpu: -gpu.free)]
         wanted = len(needs.devices) or needs.gpus
-        full = {gpu.id for gpu in visible if gpu.free < ROOM * gpu.total}
-        taken = {gpu: self.gpus.get(gpu, OTHERS) for gpu in candidates if gpu in self.gpus or gpu in full}
+        taken = self._taken(candidates, visible)
         free = [gpu for gpu in candidates if gpu not in taken]
-        awaited = needs.locks if needs.patient else [lock for lock in needs.locks if lock != PROCESSOR]
-        blockers = [self.locks[lock] for lock in awaited if lock in self.locks]
-        # More than there are is for the run itself to complain about.
+        blockers = self._lock_holders(needs)
+        # A run that wants more GPUs than exist starts and reports that itself.
         if needs.patient and len(free) < min(wanted, len(candidates)):
             blockers += taken.values()
         chosen = (free if needs.patient else [*free, *taken])[:wanted]
+        if blockers:
+            self._reserve(run_id, needs, free if wanted else [])
+            return max(blockers)
+        self._reserve(run_id, needs, chosen)
+        return chosen
+
+    def _taken(self, candidates: Sequence[str], visible: Sequence[Gpu]) -> dict[str, str]:
+        """Return the candidates that are reserved or have too little free memory, each with the run that holds it."""
+        full = {gpu.id for gpu in visible if gpu.free < ROOM * gpu.total}
+        return {gpu: self.gpus.get(gpu, OTHERS) for gpu in candidates if gpu in self.gpus or gpu in full}
+
+    def _lock_holders(self, needs: Needs) -> list[str]:
+        """Return the runs that hold a lock that these needs wait for."""
+        awaited = (lock for lock in needs.locks if needs.patient or lock != PROCESSOR)
+        return [self.locks[lock] for lock in awaited if lock in self.locks]
+
+    def _reserve(self, run_id: str, needs: Needs, chosen: Sequence[str]) -> None:
+        """Reserve the locks of `needs` and the chosen GPUs that no earlier run holds or waits for."""
         for lock in needs.locks:
             self.locks.setdefault(lock, run_id)
-        for gpu in chosen if not blockers else free if wanted else []:
+        for gpu in chosen:
             self.gpus.setdefault(gpu, run_id)
-        return max(blockers) if blockers else chosen
 
 
 def find_blockers(runs: Sequence[Run]) -> dict[str, str]:
-    """Of each run of this machine that has to wait: the run, or what else, it waits for."""
+    """Return, for each run of this machine that must wait, the id of the run that it waits for, or OTHERS."""
     return {run_id: found for run_id, found in _granted(runs).items() if isinstance(found, str)}
 
 
 def advance(project: Project) -> list[str]:
-    """Start each queued run of this machine whose turn it is; their ids. Raises FishtuiError.
+    """Start each queued run of this machine that can start, and return their ids. Raises FishtuiError.
 
-    Only one process does so at a time, and none starts a run twice: before the lock is released, each run's folder
-    says which process was started for it, and the run itself begins only if it is the first to claim its folder.
+    Only one process does this at a time, and no run starts twice: before the lock is released, each run's folder names
+    the process that was started for it, and that process works only if it is the first to lock its folder.
     """
     return start_ready(project) if any(map(_is_ours, read_unfinished_runs(project))) else []
 
 
 def start_ready(project: Project) -> list[str]:
-    """As `advance`, for whoever knows that there is something to start: nothing is looked at twice."""
+    """Do as `advance` without first checking that a run is queued: for callers that have just queued one."""
     with exclusive(project.lock("queue"), "starting runs", wait=True):
         runs = read_unfinished_runs(project)
         by_id = {run.id: run for run in runs}
@@ -88,9 +103,9 @@ def start_ready(project: Project) -> list[str]:
 
 
 def start(run: Run, chosen: Sequence[str]) -> None:
-    """Start a queued run's process, in a session of its own, or hand it to SLURM; what fails is written to its record.
+    """Start a queued run's process in a new session, or submit it to SLURM; record a failure to do so.
 
-    The caller holds the queue's lock.
+    The caller holds the lock of the queue.
     """
     try:
         if run.record.sbatch is not None:
@@ -119,9 +134,9 @@ def start(run: Run, chosen: Sequence[str]) -> None:
 
 
 def _submit(run: Run, options: Sequence[str]) -> str:
-    """Hand a run to SLURM; its job. Raises FishtuiError."""
+    """Submit a run to SLURM and return the number of its job. Raises FishtuiError."""
     environment = _environment(run, [])
-    # Said once more, for where a cluster's users have jobs begin with an environment of their own.
+    # Clusters may be configured to give jobs another environment: these variables must arrive in any case.
     ours = [f"{name}={environment[name]}" for name in (ADOPT, SAFE)]
     command = ["env", *ours, run.record.python, "-m", "fishtui", *run.record.command]
     log = run.folder / "output.log"
@@ -135,7 +150,7 @@ def _cannot_start(error: OSError) -> FishtuiError:
 def _record_failure(run: Run, error: FishtuiError) -> None:
     run.record.state, run.record.exit_status = records.FAILED, FAILED
     run.record.error, run.record.error_code = str(error), error.code
-    # A folder that has gone in the meantime takes its run with it.
+    # The folder may have been removed meanwhile, and the run with it.
     with suppress(FishtuiError):
         records.finish(run.record, run.folder)
 
@@ -151,14 +166,14 @@ def _environment(run: Run, chosen: Sequence[str]) -> dict[str, str]:
 
 
 def _is_ours(run: Run) -> bool:
-    """Whether it is for us to start: on this machine, and what was launched within a job of SLURM, within that."""
+    """Return true if this process may start the run: it is queued on this machine, in the same SLURM job if in any."""
     if run.state != QUEUED or not run.is_here:
         return False
     return run.job == (None if run.record.sbatch is not None else os.environ.get(ALLOCATION))
 
 
 def _granted(runs: Sequence[Run]) -> dict[str, list[str] | str]:
-    """What each queued run of this machine gets now, or the run that it waits for."""
+    """Return, for each queued run of this machine, the GPUs that it gets now or the id of the run that it waits for."""
     taken = Reservations()
     there = gpus.list_gpus() if any(run.record.needs.gpus or run.record.needs.devices for run in runs) else []
     for run in runs:

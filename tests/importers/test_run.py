@@ -13,7 +13,7 @@ from fishtui.errors import DataError, FishtuiError, MisuseError
 from fishtui.files import hash_file, write_bytes
 from fishtui.importers import destination
 from tests.builders import project, snapshot
-from tests.expecting import failing
+from tests.expecting import failing, skipped_by_reason
 from tests.importers.builders import failures, imported, recording, run, table
 
 
@@ -51,7 +51,7 @@ def test_clips_are_imported_once_in_every_mode(tmp_path: Path, mode: str) -> Non
     for again in ("auto", "link", "symlink", "copy"):
         ledger = run(tmp_path, source, mode=again)
         assert (ledger.total, ledger.done) == (5, 0)
-        assert ledger.skipped_by_reason() == {"already imported": 5}
+        assert skipped_by_reason(ledger) == {"already imported": 5}
     assert imported(tmp_path) == WHOLE
     assert snapshot(tmp_path / "in") == before
 
@@ -142,7 +142,7 @@ def test_a_changed_transcript_stays_and_a_lost_one_is_restored(tmp_path: Path) -
     (tmp_path / "data" / "anna" / "x-2.lab").unlink()
     ledger = run(tmp_path, source)
     assert ledger.counts == {"completed": 1}
-    assert ledger.skipped_by_reason() == {"already imported": 3, "already imported, with another transcript": 1}
+    assert skipped_by_reason(ledger) == {"already imported": 3, "already imported, with another transcript": 1}
     assert imported(tmp_path) == WHOLE | {"anna/x.wav": "Corrected. <recording 1>"}
 
 
@@ -158,7 +158,7 @@ def test_a_clip_with_an_edited_recording_is_not_imported_again(tmp_path: Path) -
             (hash_file(edited),),
         )
     write_bytes(edited, b"edited")
-    assert run(tmp_path, source).skipped_by_reason() == {"already imported": 1}
+    assert skipped_by_reason(run(tmp_path, source)) == {"already imported": 1}
     recording(tmp_path / "in" / "0" / "x.wav", "a new recording")
     assert run(tmp_path, source).done == 1
     assert list(imported(tmp_path)) == ["bert/x-2.wav", "bert/x.wav"]

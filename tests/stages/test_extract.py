@@ -26,7 +26,7 @@ from fishtui.stages import extract as module
 from fishtui.stages.encoding import CODE, plan_batches
 from fishtui.stages.extract import extract
 from tests.builders import project, snapshot, tone, write_clip, write_codes
-from tests.expecting import failing
+from tests.expecting import failing, skipped_by_reason
 from tests.source import copied_source, edit_source, forget
 
 
@@ -73,7 +73,7 @@ def test_only_new_stale_or_damaged_codes_are_made(tmp_path: Path, checkpoint: Pa
     write_clip(data / "foreign.wav")
     write_codes(data / "foreign.npy")
     first = run(tmp_path, checkpoint)
-    assert (first.done, first.skipped_by_reason()) == (4, {"up to date": 1})
+    assert (first.done, skipped_by_reason(first)) == (4, {"up to date": 1})
     made = codes_of(data)
     assert run(tmp_path, checkpoint).done == 0
     write_clip(data / "0.wav", samples=tone(0.4, pitch=500))

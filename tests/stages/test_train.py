@@ -33,7 +33,7 @@ from fishtui.training.adapter import read_adapter
 from fishtui.training.lora import parse_preset
 from fishtui.training.origin import read_checkpoint
 from tests.builders import file_size_limit, packable, project, snapshot, write_codes
-from tests.expecting import failing
+from tests.expecting import failing, skipped_by_reason
 
 TINY = {
     "batch_size": 2,
@@ -87,7 +87,7 @@ def training(tmp_path: Path, checkpoint: Path) -> Training:
 def test_a_training_reports_validates_and_saves(training: Training) -> None:
     ledger = training.run(max_steps=7)
     assert ledger.total == 24
-    assert ledger.skipped_by_reason() == {"held out for validation": 24 - ledger.done}
+    assert skipped_by_reason(ledger) == {"held out for validation": 24 - ledger.done}
     losses = training.metrics("loss", "base", "semantic", "learning_rate", "gradient_norm", "epoch")
     assert list(losses) == [1, 2, 3, 4, 5, 6, 7]
     for loss, base, semantic, *_ in losses.values():
@@ -112,14 +112,13 @@ def test_clips_that_a_short_training_does_not_reach_are_skipped(training: Traini
     assert ledger.total == 24
     assert 0 < ledger.done < 12
     assert (
-        ledger.skipped_by_reason()[unreached]
-        == 24 - ledger.done - ledger.skipped_by_reason()["held out for validation"]
+        skipped_by_reason(ledger)[unreached] == 24 - ledger.done - skipped_by_reason(ledger)["held out for validation"]
     )
     # The same holds if the order changes and the training ends in the epoch that begins then.
     ledger = training.run(max_steps=2, resume=True, clips_per_sequence=1, max_length=64, seed=7)
     assert 0 < ledger.done < 12
     ledger = training.run(max_steps=30, resume=True, clips_per_sequence=1, max_length=64, seed=7)
-    assert unreached not in ledger.skipped_by_reason()
+    assert unreached not in skipped_by_reason(ledger)
 
 
 @pytest.mark.parametrize("method", ["lora", "full"])
