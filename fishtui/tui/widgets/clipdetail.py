@@ -33,7 +33,7 @@ DELAY = 0.05
 MOST_PICTURES = 32
 # The measurements above the picture, and the silences among the other details.
 LEVELS = {"loudness": "{:.1f} LUFS", "peak": "peak {:.1f}", "snr": "SNR {:.0f}"}
-SILENCE = {"lead": "at the start", "trail": "at the end", "gap": "longest inside"}
+SILENCE = {"lead": "start", "trail": "end", "gap": "longest gap"}
 MUTED = "dim"
 
 
@@ -227,8 +227,8 @@ def _facts_of(details: ClipDetails) -> Content:
     if row["frames"]:
         parts.append((f"codes {row['codes']}, {row['frames']:,} frames\n", MUTED))
     if "lead" in details.measured:
-        silence = ", ".join(f"{details.measured[name]:.2f} s {place}" for name, place in SILENCE.items())
-        parts.append((f"silence {silence}\n", MUTED))
+        silence = ", ".join(f"{place} {details.measured[name]:.2f} s" for name, place in SILENCE.items())
+        parts.append((f"silence: {silence}\n", MUTED))
     parts += [(f"{harmless(line)}\n", MUTED) for line in reversed(details.history)]
     return Content.assemble(*parts).rstrip()
 
