@@ -20,9 +20,9 @@ Result = TypeVar("Result")
 
 def worker_count(setting: int) -> int:
     """The number of processes for a `workers` setting; 0 is one per core that this process may use."""
-    return (
-        setting or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else setting or os.cpu_count() or 1
-    )
+    if setting:
+        return setting
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @functools.cache

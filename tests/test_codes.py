@@ -78,7 +78,7 @@ def test_no_bytes_crash_the_reader(content: bytes) -> None:
 
 
 @pytest.mark.parametrize("dtype", ["int16", "uint16", "int32", "int64"])
-def test_codes_of_any_integers_are_taken(dtype: str) -> None:
+def test_codes_of_any_integer_type_are_read(dtype: str) -> None:
     codes = array(value=1023, dtype=dtype)
     np.testing.assert_array_equal(parse_codes(encode_codes(codes)), codes)
 
@@ -107,7 +107,7 @@ def test_codes_are_current_until_audio_codec_or_recipe_change(tmp_path: Path) ->
     assert not is_current(journal, "a/1", audio, codes, "c", "r")
 
 
-def test_codes_of_another_tool_are_taken_if_they_are_valid(tmp_path: Path) -> None:
+def test_valid_codes_of_another_tool_are_current(tmp_path: Path) -> None:
     audio, codes = write_clip(tmp_path / "1.wav"), write_codes(tmp_path / "1.npy")
     journal = Journal(tmp_path / "codes.jsonl")
     assert is_current(journal, "1", audio, codes, "c", "r")
@@ -115,18 +115,18 @@ def test_codes_of_another_tool_are_taken_if_they_are_valid(tmp_path: Path) -> No
     assert not is_current(journal, "1", audio, codes, "c", "r")
 
 
-def test_being_killed_between_journal_and_codes_leaves_nothing_false(tmp_path: Path) -> None:
+def test_a_kill_between_journal_and_codes_leaves_no_false_entry(tmp_path: Path) -> None:
     audio, codes, path = write_clip(tmp_path / "1.wav"), tmp_path / "1.npy", tmp_path / "codes.jsonl"
     store(Journal(path), source(audio), codes, array())
     old = codes.read_bytes()
     write_clip(audio, samples=np.zeros(100, np.float32))
     store(Journal(path), source(audio), codes, array(value=8))
-    # As if the rename of the new codes had not come about.
+    # The same as a kill before the new codes are renamed.
     codes.write_bytes(old)
     assert not is_current(Journal(path), "a/1", audio, codes, "c", "r")
 
 
-def test_a_torn_or_foreign_line_costs_only_itself(tmp_path: Path) -> None:
+def test_a_torn_or_foreign_line_loses_only_itself(tmp_path: Path) -> None:
     audio, codes, path = write_clip(tmp_path / "1.wav"), tmp_path / "1.npy", tmp_path / "codes.jsonl"
     store(Journal(path), source(audio), codes, array())
     whole = path.read_text(encoding="utf-8")
@@ -138,13 +138,13 @@ def test_a_torn_or_foreign_line_costs_only_itself(tmp_path: Path) -> None:
     assert all(json.loads(line) for line in lines)
 
 
-def test_what_several_processes_wrote_down_is_read_as_one_and_taken_in(tmp_path: Path) -> None:
+def test_the_parts_of_several_processes_are_read_and_merged(tmp_path: Path) -> None:
     path = tmp_path / "state" / "codes.jsonl"
     audio = [write_clip(tmp_path / f"{rank}.wav") for rank in range(3)]
     codes = [tmp_path / f"{rank}.npy" for rank in range(3)]
     for rank in range(3):
         store(Journal(part_of(path, rank)), source(audio[rank]), codes[rank], array(value=rank))
-    # The newest of a process that is killed later.
+    # A newer entry of a process that is killed later.
     store(Journal(part_of(path, 1)), source(audio[0], recipe="s"), codes[0], array(value=0))
     with part_of(path, 2).open("a", encoding="utf-8") as file:
         file.write('{"torn')

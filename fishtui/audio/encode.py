@@ -11,7 +11,7 @@ import soundfile
 
 from fishtui.errors import DataError
 from fishtui.files import replacing
-from fishtui.wording import cannot_write
+from fishtui.wording import cannot_write, reason_of
 
 # libsndfile's Vorbis encoder overflows its stack on minutes of audio in one call.
 BLOCK_FRAMES = 65_536
@@ -37,7 +37,7 @@ def encode_audio(samples: np.ndarray, rate: int, kind: str, subtype: str) -> byt
         _write(content, samples, rate, kind, subtype)
     except (soundfile.LibsndfileError, ValueError) as error:
         raise DataError(
-            f"cannot encode as {kind}: {error}", "Convert it to wav or flac.", code="cannot-encode"
+            f"cannot encode as {kind}: {reason_of(error)}", "Convert it to wav or flac.", code="cannot-encode"
         ) from error
     return content.getvalue()
 

@@ -66,7 +66,7 @@ def import_clips(
     columns = columns or {}
     if unknown := set(columns) - set(KNOWN):
         raise MisuseError(
-            f"--column {min(unknown)}: unknown column", suggest(min(unknown), KNOWN), code="unknown-column"
+            f"--column {min(unknown)}: not a kind of column", suggest(min(unknown), KNOWN), code="unknown-column"
         )
     chosen, path = choose(source, layout, columns)
     is_folder = isinstance(chosen, FolderLayout)

@@ -116,7 +116,7 @@ def _unnamed(path: Path, line: str, columns: Columns) -> MisuseError:
     return MisuseError(
         f"{path}: no column for {' and '.join(missing)}: {beginning(line)}",
         f"Name the columns: {' '.join(f'--column {meaning}=NAME' for meaning in missing)}.",
-        code="unknown-columns",
+        code="no-column",
     )
 
 

@@ -146,7 +146,7 @@ def test_levels_are_those_of_the_standards() -> None:
     assert found.dc == pytest.approx(0.02, abs=1e-4)
 
 
-def test_a_thump_is_no_offset() -> None:
+def test_a_thump_is_not_an_offset() -> None:
     samples = speech(1.0)
     samples[:2000] += 0.5
     assert abs(measured(samples).dc) < 1e-3

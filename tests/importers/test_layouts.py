@@ -86,7 +86,7 @@ def test_columns_may_have_any_name(tmp_path: Path) -> None:
     source = table(tmp_path / "in" / "x.csv", "wav,was gesagt wird,wer,text", "a,Hallo,Anna,nein")
     assert run(tmp_path, source, columns={"text": "was gesagt wird", "speaker": "wer"}).done == 1
     assert imported(tmp_path) == {"Anna/a.wav": "Hallo <a.wav>"}
-    with failing("unknown-columns", MisuseError) as caught:
+    with failing("no-column", MisuseError) as caught:
         run(tmp_path, source, columns={"audio": "klang"})
     assert "'wav,was" in caught.value.problem
     assert "--column audio=NAME" in caught.value.remedy
