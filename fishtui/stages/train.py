@@ -41,7 +41,7 @@ from fishtui.training.dataset import Batches, Example, Examples, load_examples
 from fishtui.training.forecast import forecast
 from fishtui.training.lora import LoraSpec, attach, parse_preset
 from fishtui.training.module import FineTuning
-from fishtui.training.origin import Origin, Position, read_checkpoint
+from fishtui.training.origin import DataPosition, Origin, read_checkpoint
 from fishtui.training.trainer import Trainer, lightning_trainer
 
 # Settings that the order of the data depends on; batch_size is recorded for all processes together.
@@ -148,7 +148,7 @@ class TrainingInputs:
     base_sha256: str
     examples: Examples
     excluded: dict[str, Excluded]
-    data: Position
+    data: DataPosition
 
 
 def _dry_run(project: Project, settings: Settings) -> Ledger:
@@ -218,7 +218,7 @@ def _load(job: TrainingJob) -> TrainingInputs:
     without = group.share(_excluded(project, settings) if group.first else {})
     examples = _load_examples(project, settings, prompts, model.config, without)
     order = {key: getattr(job.wanted, key) for key in ORDER} | {"batch_size": job.batch_size}
-    data = Position(data=examples.fingerprint(), order=order)
+    data = DataPosition(data=examples.fingerprint(), order=order)
     if group.share(data) != data:
         raise DataError(
             f"{project.path(settings.paths.protos)}: the shards are not the same in all processes",
@@ -249,7 +249,7 @@ def _load_examples(
     )
 
 
-def _resume_position(job: TrainingJob, inputs: TrainingInputs, newest: Path) -> Position:
+def _resume_position(job: TrainingJob, inputs: TrainingInputs, newest: Path) -> DataPosition:
     """Return the position in the data after the checkpoint `newest`, the next epoch if the data has changed.
 
     Raises MisuseError if the checkpoint belongs to another kind of training.
@@ -272,10 +272,10 @@ def _resume_position(job: TrainingJob, inputs: TrainingInputs, newest: Path) -> 
         return before
     job.reporter.warning("the clips or their order changed since the checkpoint: continuing with the next epoch")
     all_seen = before.data == now.data and before.epoch > before.first
-    return Position(before.epoch + 1, 0, now.data, now.order, before.first if all_seen else before.epoch + 1)
+    return DataPosition(before.epoch + 1, 0, now.data, now.order, before.first if all_seen else before.epoch + 1)
 
 
-def _build_trainer(job: TrainingJob, inputs: TrainingInputs, start: Position) -> Trainer:
+def _build_trainer(job: TrainingJob, inputs: TrainingInputs, start: DataPosition) -> Trainer:
     """Prepare the model for training and build the trainer, whose data begins at `start`."""
     wanted, group, model, examples = job.wanted, job.group, inputs.model, inputs.examples
     torch.manual_seed(wanted.seed)
@@ -332,7 +332,7 @@ def _account(job: TrainingJob, trainer: Trainer, clips: list[Example], ledger: L
         _recommend(job)
 
 
-def _skip_unreached(ledger: Ledger, plan: Plan, clips: list[Example], position: Position) -> None:
+def _skip_unreached(ledger: Ledger, plan: Plan, clips: list[Example], position: DataPosition) -> None:
     """Count the clips that come after `position` in its epoch as skipped instead of done."""
     rows = [row for batch in plan.epoch(clips, position.epoch)[: position.index] for row in batch]
     reached = {clip for row in rows for sequence in row for clip in sequence}

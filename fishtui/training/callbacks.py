@@ -25,7 +25,7 @@ from fishtui.results.checkpoints import checkpoint_path, list_checkpoints, prune
 from fishtui.runs.reporter import Reporter
 from fishtui.training.dataset import Batch
 from fishtui.training.module import FineTuning
-from fishtui.training.origin import Position
+from fishtui.training.origin import DataPosition
 from fishtui.wording import reason_of
 
 RETRY = "Lower train.learning_rate, then continue from the last checkpoint with --resume."
@@ -192,7 +192,7 @@ class CheckpointSaver(lightning.Callback):
         metrics: MetricsReporter,
         stop: StopRequest,
         group: Group,
-        start: Position,
+        start: DataPosition,
         validates: bool,
     ) -> None:
         self.position = start

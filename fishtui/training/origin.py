@@ -16,11 +16,11 @@ KEY = "fishtui"
 VERSION = 1
 
 
-class Position(msgspec.Struct, frozen=True):
+class DataPosition(msgspec.Struct, frozen=True):
     """The next batch: `index` of `epoch`, both from 0, in the data of this fingerprint with this order.
 
-    `first` is the epoch from which on the clips trained on are counted: the epoch in which the data was new, or in
-    which its order changed before every clip had been trained on.
+    `first` is the epoch from which the clips that were trained on are counted: the epoch in which this data was new,
+    or in which its order changed before every clip had been trained on.
     """
 
     epoch: int = 0
@@ -39,7 +39,7 @@ class Origin(msgspec.Struct, frozen=True):
     template: str
     lora: LoraSpec | None
     step: int
-    position: Position
+    position: DataPosition
     version: int = VERSION
 
 
