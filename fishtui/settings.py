@@ -1,4 +1,4 @@
-"""Typed settings, and where each value came from: defaults < fishtui.toml < environment < command line."""
+"""Typed settings and the source of each value: defaults < fishtui.toml < environment < command line."""
 
 from __future__ import annotations
 
@@ -22,7 +22,14 @@ from fishtui.wording import did_you_mean, reason_of
 ENVIRONMENT_PREFIX = "FISHTUI_"
 REPAIR = "Fix the file in an editor, or compare it with a new one from `fishtui init`."
 
-Device = Annotated[str, Meta(pattern=r"^(auto|cpu|cuda(:\d+)?)$")]
+Device = Annotated[
+    str,
+    Meta(
+        pattern=r"^(auto|cpu|cuda(:\d+)?)$",
+        description="device to compute on; auto takes a GPU if there is one",
+        extra={"metavar": "auto|cpu|cuda|cuda:N"},
+    ),
+]
 AtLeastOne = Annotated[int, Meta(ge=1)]
 NotNegative = Annotated[int, Meta(ge=0)]
 Share = Annotated[float, Meta(ge=0, le=1)]
@@ -34,180 +41,189 @@ class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """A table of the settings file."""
 
 
-# All numbers are smaller: libraries that get them count in 64 bits. Infinity, and what is no number, can't be written
-# as JSON either.
+# Every number is below this limit, since libraries count in 64 bits; JSON has no infinity and no NaN.
 LIMIT = 2**63
 
 
 class PathSettings(Section, frozen=True):
-    """Where things lie; relative paths start at the project folder."""
+    """Folders; relative paths start at the project folder."""
 
-    data: Annotated[str, Meta(description="the dataset: SPEAKER/clip.wav with clip.lab")] = "data"
-    protos: Annotated[str, Meta(description="the packed shards")] = "data/protos"
-    checkpoint: Annotated[str, Meta(description="the pretrained model")] = "checkpoints/openaudio-s1-mini"
+    data: Annotated[str, Meta(description="dataset folder, with SPEAKER/clip.wav and clip.lab")] = "data"
+    protos: Annotated[str, Meta(description="folder of packed shards")] = "data/protos"
+    checkpoint: Annotated[str, Meta(description="folder of the pretrained model")] = "checkpoints/openaudio-s1-mini"
 
 
 class NormalizeSettings(Section, frozen=True):
-    """Loudness of the recordings."""
+    """Loudness normalization."""
 
     loudness: Annotated[float, Meta(ge=-70, le=0, description="target loudness in LUFS")] = -23.0
-    peak: Annotated[float, Meta(ge=-40, le=0, description="highest sample peak in dBFS")] = -1.0
-    workers: Annotated[NotNegative, Meta(description="processes; 0 takes one per core")] = 0
+    peak: Annotated[float, Meta(ge=-40, le=0, description="peak limit in dBFS")] = -1.0
+    workers: Annotated[NotNegative, Meta(description="worker processes; 0 for one per core")] = 0
 
 
 class ScanSettings(Section, frozen=True):
-    """Following the dataset on disk."""
+    """Scanning the dataset."""
 
-    workers: Annotated[NotNegative, Meta(description="processes that read and measure; 0 takes one per core")] = 0
-    poll: Annotated[bool, Meta(description="look every two seconds, on a file system that tells of no changes")] = False
+    workers: Annotated[
+        NotNegative, Meta(description="worker processes that read and measure clips; 0 for one per core")
+    ] = 0
+    poll: Annotated[
+        bool, Meta(description="check for changes every 2 seconds, for file systems without change events")
+    ] = False
 
 
 class CheckSettings(Section, frozen=True):
-    """Limits of the checks: what lies beyond is found by `fishtui validate`."""
+    """Limits of the checks; `fishtui validate` reports clips beyond them."""
 
-    ignore: Annotated[tuple[str, ...], Meta(description="codes of checks that are left out")] = ()
-    min_seconds: Annotated[NotBelowZero, Meta(description="shortest clip")] = 0.5
-    max_seconds: Annotated[Positive, Meta(description="longest clip")] = 30.0
+    ignore: Annotated[tuple[str, ...], Meta(description="codes of checks to skip")] = ()
+    min_seconds: Annotated[NotBelowZero, Meta(description="shortest clip in seconds")] = 0.5
+    max_seconds: Annotated[Positive, Meta(description="longest clip in seconds")] = 30.0
     min_sample_rate: Annotated[NotNegative, Meta(description="lowest sample rate in Hz")] = 22_050
     loudness_tolerance: Annotated[
-        NotBelowZero, Meta(description="furthest from normalize.loudness, in LU, either way")
+        NotBelowZero, Meta(description="largest difference from normalize.loudness in LU")
     ] = 6.0
-    max_clipped_runs: Annotated[NotNegative, Meta(description="places where the waveform is cut off, at most")] = 2
+    max_clipped_runs: Annotated[NotNegative, Meta(description="most places where the waveform is clipped")] = 2
     min_high_band: Annotated[
-        float, Meta(le=0, description="least energy above 8 kHz, in dB relative to that below")
+        float, Meta(le=0, description="least energy above 8 kHz in dB, relative to the energy below")
     ] = -60.0
     max_channel_difference: Annotated[
-        Share, Meta(description="furthest that a channel may be from the mean of all, as a share")
+        Share, Meta(description="largest difference of a channel from the mean of all channels, as a share")
     ] = 0.1
-    max_dc_offset: Annotated[Share, Meta(description="largest offset from zero, as a share of full scale")] = 0.005
-    max_end_silence: Annotated[NotBelowZero, Meta(description="longest silence before or after speech, in seconds")] = (
+    max_dc_offset: Annotated[Share, Meta(description="largest DC offset as a share of full scale")] = 0.005
+    max_end_silence: Annotated[NotBelowZero, Meta(description="longest silence before or after speech in seconds")] = (
         0.75
     )
-    max_silence: Annotated[NotBelowZero, Meta(description="longest pause inside, in seconds")] = 1.5
-    min_snr: Annotated[float, Meta(description="lowest ratio of speech to noise, in dB")] = 15.0
+    max_silence: Annotated[NotBelowZero, Meta(description="longest pause within a clip in seconds")] = 1.5
+    min_snr: Annotated[float, Meta(description="lowest signal-to-noise ratio in dB")] = 15.0
     rate_ratio: Annotated[
-        float, Meta(ge=1, description="furthest from the speaker's median rate of speech, as a factor")
+        float, Meta(ge=1, description="largest factor between a clip's speaking rate and the speaker's median")
     ] = 1.4
     rate_spread: Annotated[
-        NotBelowZero, Meta(description="the same, in robust standard deviations: both must be passed")
+        NotBelowZero, Meta(description="the same limit in robust standard deviations; a clip must exceed both")
     ] = 4.0
     min_clips: Annotated[
-        AtLeastOne, Meta(description="fewest clips of a speaker that rate and script of one are compared with")
+        AtLeastOne, Meta(description="fewest clips of a speaker for comparisons of speaking rate and script")
     ] = 8
     script_share: Annotated[
-        Share, Meta(description="share of a speaker's clips in one script, from which on others are foreign")
+        Share, Meta(description="share of a speaker's clips in one script that makes other scripts foreign")
     ] = 0.8
-    similar_words: Annotated[AtLeastOne, Meta(description="shortest transcripts that are compared, in words")] = 5
-    min_speaker_minutes: Annotated[NotBelowZero, Meta(description="least audio of a speaker, in minutes")] = 1.0
+    similar_words: Annotated[
+        AtLeastOne, Meta(description="shortest transcript to compare for similarity, in words")
+    ] = 5
+    min_speaker_minutes: Annotated[NotBelowZero, Meta(description="least audio per speaker in minutes")] = 1.0
 
 
 class ExtractSettings(Section, frozen=True):
-    """Codec tokens of each clip."""
+    """Extraction of codes."""
 
-    batch_size: Annotated[AtLeastOne, Meta(description="clips in a batch, at most")] = 16
-    batch_seconds: Annotated[Positive, Meta(description="audio in a batch, padding included, in seconds, at most")] = (
-        120.0
-    )
-    workers: Annotated[AtLeastOne, Meta(description="processes that decode audio ahead of the model")] = 1
-    device: Annotated[Device, Meta(description="auto, cpu, cuda or cuda:N")] = "auto"
+    batch_size: Annotated[AtLeastOne, Meta(description="largest batch in clips")] = 16
+    batch_seconds: Annotated[Positive, Meta(description="largest batch in seconds of audio, including padding")] = 120.0
+    workers: Annotated[AtLeastOne, Meta(description="processes that decode audio")] = 1
+    device: Device = "auto"
     precision: Annotated[
         Literal["float32", "tf32", "bfloat16"],
-        Meta(description="float32 gives the published codes; the others are quicker and change some"),
+        Meta(description="precision; float32 gives the published codes, the others are faster and change some codes"),
     ] = "float32"
     resampler: Annotated[
         Literal["best", "published"],
-        Meta(description="best: Kaiser window; published: the filter that published codes were made with"),
+        Meta(description="resampling filter; best is more exact, published is the one used for published codes"),
     ] = "best"
-    devices: Annotated[AtLeastOne, Meta(description="processes on each machine, each with a GPU of its own")] = 1
-    nodes: Annotated[AtLeastOne, Meta(description="machines that work together")] = 1
+    devices: Annotated[AtLeastOne, Meta(description="processes per machine, one GPU each")] = 1
+    nodes: Annotated[AtLeastOne, Meta(description="number of machines")] = 1
 
 
 class PackSettings(Section, frozen=True):
-    """Shards of transcripts and codes, and the part that is held out."""
+    """Packing into shards."""
 
-    text_extension: Annotated[str, Meta(pattern=r"^\.[^./\\]+$", description="ending of a transcript's file name")] = (
-        ".lab"
-    )
-    shard_size: Annotated[Positive, Meta(description="a shard is closed once it passes this, in MB")] = 10.0
-    workers: Annotated[NotNegative, Meta(description="processes; 0 takes one per core")] = 0
-    validation: Annotated[Share, Meta(description="share of the clips held out from training")] = 0.05
+    text_extension: Annotated[str, Meta(pattern=r"^\.[^./\\]+$", description="file extension of transcripts")] = ".lab"
+    shard_size: Annotated[Positive, Meta(description="size in MB after which a new shard is started")] = 10.0
+    workers: Annotated[NotNegative, Meta(description="worker processes; 0 for one per core")] = 0
+    validation: Annotated[Share, Meta(description="share of the clips held out for validation")] = 0.05
 
 
 class TrainSettings(Section, frozen=True):
-    """Fine-tuning."""
+    """Training."""
 
-    method: Annotated[Literal["lora", "full"], Meta(description="adapt by LoRA, or train every weight")] = "lora"
+    method: Annotated[Literal["lora", "full"], Meta(description="train LoRA adapters, or every weight")] = "lora"
     lora: Annotated[
         str,
-        Meta(pattern=r"^r_\d+_alpha_\d+(_fast)?$", description="r_R_alpha_A, with _fast for the fast transformer only"),
+        Meta(
+            pattern=r"^r_\d+_alpha_\d+(_fast)?$",
+            description="LoRA rank R and scale A; _fast adapts the fast transformer only",
+            extra={"metavar": "r_R_alpha_A[_fast]"},
+        ),
     ] = "r_8_alpha_16"
     targets: Annotated[
         tuple[str, ...],
-        Meta(description="what LoRA adapts, in place of the preset's: attention mlp embeddings output, fast_…"),
+        Meta(
+            description="modules to adapt instead of the preset: attention, mlp, embeddings, output; also fast_attention …"
+        ),
     ] = ()
-    dropout: Annotated[float, Meta(ge=0, lt=1, description="dropout before the adapters")] = 0.01
+    dropout: Annotated[float, Meta(ge=0, lt=1, description="dropout of the adapter inputs")] = 0.01
     template: Annotated[
         Literal["interleave", "instruct"],
-        Meta(description="the prompt, in training and in synthesis; instruct is for compatibility"),
+        Meta(description="prompt for training and synthesis; instruct is for compatibility"),
     ] = "interleave"
-    learning_rate: Annotated[Positive, Meta(description="after the warm-up")] = 1e-4
-    warmup: Annotated[NotNegative, Meta(description="steps until the full learning rate")] = 10
-    weight_decay: Annotated[float, Meta(ge=0, description="AdamW's weight decay")] = 0.0
-    clip_norm: Annotated[Positive, Meta(description="gradient norm is clipped at this")] = 1.0
-    batch_size: Annotated[AtLeastOne, Meta(description="rows in a batch of each process")] = 4
+    learning_rate: Annotated[Positive, Meta(description="learning rate after warm-up")] = 1e-4
+    warmup: Annotated[NotNegative, Meta(description="warm-up steps")] = 10
+    weight_decay: Annotated[float, Meta(ge=0, description="weight decay of AdamW")] = 0.0
+    clip_norm: Annotated[Positive, Meta(description="gradient norm to clip at")] = 1.0
+    batch_size: Annotated[AtLeastOne, Meta(description="rows per batch in each process")] = 4
     accumulate: Annotated[AtLeastOne, Meta(description="batches per optimizer step")] = 1
-    max_length: Annotated[int, Meta(ge=16, description="tokens in a row; a longer clip is left out and named")] = 4096
-    clips_per_sequence: Annotated[
-        AtLeastOne, Meta(description="clips of one speaker that follow each other, at most")
-    ] = 4
-    max_steps: Annotated[AtLeastOne, Meta(description="optimizer steps in all")] = 10_000
-    validate_every: Annotated[AtLeastOne, Meta(description="steps between validations, and checkpoints")] = 100
-    keep: Annotated[AtLeastOne, Meta(description="newest checkpoints kept, beside the best")] = 5
-    seed: Annotated[NotNegative, Meta(description="of data order, adapters and dropout")] = 42
-    device: Annotated[Device, Meta(description="auto, cpu, cuda or cuda:N")] = "auto"
+    max_length: Annotated[int, Meta(ge=16, description="tokens per row; longer clips are skipped and reported")] = 4096
+    clips_per_sequence: Annotated[AtLeastOne, Meta(description="most clips of one speaker in a sequence")] = 4
+    max_steps: Annotated[AtLeastOne, Meta(description="optimizer steps")] = 10_000
+    validate_every: Annotated[AtLeastOne, Meta(description="steps between validations and checkpoints")] = 100
+    keep: Annotated[AtLeastOne, Meta(description="newest checkpoints to keep, besides the best")] = 5
+    seed: Annotated[NotNegative, Meta(description="random seed of data order, adapters and dropout")] = 42
+    device: Device = "auto"
     precision: Annotated[
-        Literal["auto", "float32", "bfloat16"], Meta(description="auto: bfloat16 on a GPU that has it, else float32")
+        Literal["auto", "float32", "bfloat16"],
+        Meta(description="precision; auto is bfloat16 on GPUs that support it, otherwise float32"),
     ] = "auto"
     gradient_checkpointing: Annotated[
         Literal["auto", "on", "off"],
-        Meta(description="less memory for a third more time; auto: only when memory asks for it"),
+        Meta(description="recompute activations to save memory, a third slower; auto decides by the free memory"),
     ] = "auto"
-    devices: Annotated[AtLeastOne, Meta(description="processes on each machine, each with a GPU of its own")] = 1
-    nodes: Annotated[AtLeastOne, Meta(description="machines that train together")] = 1
+    devices: Annotated[AtLeastOne, Meta(description="processes per machine, one GPU each")] = 1
+    nodes: Annotated[AtLeastOne, Meta(description="number of machines")] = 1
     strategy: Annotated[
         Literal["ddp", "fsdp"],
-        Meta(description="of several processes: ddp, each holds the whole model; fsdp, they share its blocks out"),
+        Meta(description="parallel training: ddp copies the model to every process, fsdp shards it"),
     ] = "ddp"
 
 
 class SynthesizeSettings(Section, frozen=True):
-    """Speech from text."""
+    """Synthesis."""
 
-    temperature: Annotated[float, Meta(ge=0, le=2, description="0 takes the likeliest")] = 0.7
-    top_p: Annotated[float, Meta(gt=0, le=1, description="share of probability that is sampled from")] = 0.7
-    repetition_penalty: Annotated[float, Meta(ge=1, le=2, description="1 is none")] = 1.5
-    max_seconds: Annotated[Positive, Meta(description="longest speech for one text")] = 60.0
-    seed: Annotated[NotNegative, Meta(description="of sampling")] = 42
-    device: Annotated[Device, Meta(description="auto, cpu, cuda or cuda:N")] = "auto"
+    temperature: Annotated[float, Meta(ge=0, le=2, description="sampling temperature; 0 is greedy")] = 0.7
+    top_p: Annotated[float, Meta(gt=0, le=1, description="probability mass to sample from")] = 0.7
+    repetition_penalty: Annotated[float, Meta(ge=1, le=2, description="repetition penalty; 1 disables it")] = 1.5
+    max_seconds: Annotated[Positive, Meta(description="longest speech per text in seconds")] = 60.0
+    seed: Annotated[NotNegative, Meta(description="random seed")] = 42
+    device: Device = "auto"
     precision: Annotated[
-        Literal["auto", "float32", "bfloat16"], Meta(description="auto: bfloat16 on a GPU that has it, else float32")
+        Literal["auto", "float32", "bfloat16"],
+        Meta(description="precision; auto is bfloat16 on GPUs that support it, otherwise float32"),
     ] = "auto"
-    compile: Annotated[bool, Meta(description="compile the model first: slow to start, then quicker (GPU)")] = False
+    compile: Annotated[bool, Meta(description="compile the model (GPU only): slower start, faster generation")] = False
 
 
 class RunSettings(Section, frozen=True):
-    """The pipeline: what `fishtui run` makes of the recordings, and how it is submitted to a cluster."""
+    """The pipeline, `fishtui run`, and its submission to SLURM."""
 
     source: Annotated[
-        str, Meta(description="recordings that normalize brings into paths.data; empty leaves normalize out")
+        str, Meta(description="folder of recordings to normalize into paths.data; empty skips normalize")
     ] = ""
     name: Annotated[
-        str, Meta(pattern=r"^(?!\.{1,2}$)[^/\x00]+$", description="the training's name, without slashes")
+        str, Meta(pattern=r"^(?!\.{1,2}$)[^/\x00]+$", description="name of the training, without slashes")
     ] = "voice"
-    text: Annotated[str, Meta(description="what synthesize says at the end")] = "Good morning. It is nice to hear you."
-    reference: Annotated[str, Meta(description="a recording of the voice; empty takes a clip that was held out")] = ""
+    text: Annotated[str, Meta(description="text to synthesize")] = "Good morning. It is nice to hear you."
+    reference: Annotated[
+        str, Meta(description="reference recording of the voice; empty takes a clip held out for validation")
+    ] = ""
     sbatch: Annotated[
-        tuple[str, ...], Meta(description="options for sbatch, such as --partition=gpu --time=8:00:00")
+        tuple[str, ...], Meta(description="options of sbatch, such as --partition=gpu --time=8:00:00")
     ] = ()
 
 
@@ -227,7 +243,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
 @dataclass(frozen=True)
 class Setting:
-    """One setting: its dotted name, default, type and one line of help."""
+    """One setting: dotted name, default, annotated type and one line of help."""
 
     name: str
     default: Any
@@ -236,9 +252,9 @@ class Setting:
 
 
 class SettingError(MisuseError):
-    """A setting that does not exist, or a value that it cannot have.
+    """An unknown setting, or a value that a setting does not accept.
 
-    `name` is the setting, `value` what was given for it, `reason` why that is wrong, without the other two.
+    `name` is the setting, `value` the rejected value, and `reason` the explanation without name and value.
     """
 
     def __init__(self, source: str, name: str, value: Any, reason: str, remedy: str, *, code: str) -> None:
@@ -251,7 +267,7 @@ class SettingError(MisuseError):
 
 @dataclass(frozen=True)
 class Loaded:
-    """The settings in force, and for each dotted name that isn't a default's where its value came from."""
+    """The effective settings, and the source of each one that is not at its default, by dotted name."""
 
     values: Settings
     sources: Mapping[str, str] = field(default_factory=dict)
@@ -259,7 +275,7 @@ class Loaded:
 
 @cache
 def known() -> Mapping[str, Setting]:
-    """Every setting there is by its name, section by section."""
+    """Return every setting by its dotted name, section by section."""
     return {
         (name := f"{section.name}.{item.name}"): Setting(name, item.default, item.type, _description(item.type))
         for section in msgspec.structs.fields(Settings)
@@ -268,9 +284,9 @@ def known() -> Mapping[str, Setting]:
 
 
 def load(settings_file: Path, environment: Mapping[str, str] | None = None, overrides: Iterable[str] = ()) -> Loaded:
-    """Settings from all their sources; `overrides` are `section.key=value`, the last one wins.
+    """Return the settings of all sources; `overrides` are `section.key=value`, and the last one wins.
 
-    Raises MisuseError that names the file or variable, the key, the nearest known key, and what is wrong.
+    Raises MisuseError if the file cannot be read, SettingError for an unknown setting or a rejected value.
     """
     catalog = known()
     values: dict[str, Any] = {}
@@ -345,7 +361,7 @@ def _convert(setting: Setting, value: Any, source: str) -> Any:
 
 
 def _listed(text: str) -> tuple[Any, ...]:
-    """The words of a list, as it stands in the file (`["a", "b"]`) or with nothing but blanks or commas between."""
+    """Return the items of a list, written as in the file (`["a", "b"]`) or separated by spaces or commas."""
     if text.lstrip().startswith("["):
         with suppress(ValueError):
             return tuple(json.loads(text))
@@ -362,7 +378,7 @@ def _build(values: Mapping[str, Any]) -> Settings:
 
 
 def _description(annotated: Any) -> str:
-    """The outermost description in nested Annotated types."""
+    """Return the outermost description of nested Annotated types."""
     described = [
         meta.description for meta in getattr(annotated, "__metadata__", ()) if getattr(meta, "description", None)
     ]
@@ -370,8 +386,8 @@ def _description(annotated: Any) -> str:
 
 
 def template() -> str:
-    """A commented settings file with every key at its default."""
-    lines = ["# Settings of this project. Every key is optional; those commented out stand at their defaults.", ""]
+    """Return a settings file with a comment for every key, all at their defaults."""
+    lines = ["# Settings of this project. Every key is optional; commented lines show the defaults.", ""]
     for section in msgspec.structs.fields(Settings):
         lines += [f"# {section.type.__doc__}", f"[{section.name}]"]
         for item in msgspec.structs.fields(section.type):
@@ -381,7 +397,7 @@ def template() -> str:
 
 
 def written(setting: Setting, value: Any = None) -> str:
-    """The setting's line in a commented settings file: with a value; or with its default, and commented out."""
+    """Return the setting's line of a settings file: with `value`, or commented out with its default."""
     # A JSON scalar or list of them is also a TOML value.
     content = msgspec.json.encode(setting.default if value is None else value).decode()
     line = f"{'# ' if value is None else ''}{setting.name.partition('.')[2]} = {content}"
@@ -389,5 +405,5 @@ def written(setting: Setting, value: Any = None) -> str:
 
 
 def schema() -> dict[str, Any]:
-    """The JSON schema of the settings, as published in `schemas/settings.schema.json`."""
+    """Return the JSON schema of the settings, as in `schemas/settings.schema.json`."""
     return msgspec.json.schema(Settings)

@@ -1,4 +1,4 @@
-"""Changing single settings in `fishtui.toml`; its comments, and all that isn't changed, stay as they are."""
+"""Change single settings in `fishtui.toml`, and keep its comments and all other lines."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from fishtui.files import write_text
 from fishtui.settings import Loaded
 from fishtui.wording import reason_of
 
-# Whoever changes a setting reads all of them first.
+# A change reads the whole file first, so only one thread may change it at a time.
 _turn = threading.Lock()
 
 
 def check(overrides: Sequence[str]) -> Loaded:
-    """What these settings are by themselves. Raises MisuseError if one of them can't be."""
+    """Return these settings without any file or environment. Raises MisuseError if one is rejected."""
     return settings.load(Path(os.devnull), {}, overrides)
 
 
 def apply(file: Path, overrides: Sequence[str]) -> None:
-    """Give settings the values of `section.key=value` words, as --set takes them; none if one of them can't be.
+    """Set settings from `section.key=value` words, as --set takes them; if one is rejected, change none.
 
     Raises MisuseError and FishtuiError as `change` does.
     """
@@ -40,10 +40,10 @@ def apply(file: Path, overrides: Sequence[str]) -> None:
 
 
 def change(file: Path, name: str, text: str | None) -> None:
-    """Give the setting `name` the value that `text` writes, or with None its default again.
+    """Set the setting `name` to the value written in `text`, or reset it to its default if `text` is None.
 
-    Raises MisuseError, and leaves the file alone, if there is no such setting, it can't have that value, or the file
-    can't be read; FishtuiError if it can't be written.
+    Raises MisuseError and keeps the file if the setting is unknown, the value is rejected, or the file cannot be
+    read; FishtuiError if it cannot be written.
     """
     with _turn:
         _change(file, name, text)
@@ -77,7 +77,10 @@ def _change(file: Path, name: str, text: str | None) -> None:
 
 
 def _in_its_line(text: str, name: str, value: Any) -> str | None:
-    """The file with the setting put into its commented line, or with None taken out again; None if there is none."""
+    """Return the file with the value in the setting's commented line, or commented out again if `value` is None.
+
+    Returns None if the file has no such line.
+    """
     setting = settings.known()[name]
     section, _, key = name.partition(".")
     line = rf"# {key} = .*" if value is not None else rf"{key} = .*  # {re.escape(setting.help)}"
@@ -86,8 +89,8 @@ def _in_its_line(text: str, name: str, value: Any) -> str | None:
 
 
 def _value(name: str, text: str) -> Any:
-    """The value as TOML has it. Raises MisuseError."""
-    # By itself: what else the file says wrong is no reason to refuse this.
+    """Return the value as a TOML type. Raises MisuseError."""
+    # Other errors in the file must not block this change.
     loaded = check([f"{name}={text}"])
     section, _, key = name.partition(".")
     return msgspec.to_builtins(getattr(getattr(loaded.values, section), key))
