@@ -156,7 +156,7 @@ class TrainSettings(Section, frozen=True):
     targets: Annotated[
         tuple[str, ...],
         Meta(
-            description="modules to adapt instead of the preset: attention, mlp, embeddings, output; also fast_attention …"
+            description="modules to adapt instead of the preset: attention, mlp, embeddings, output, fast_attention …"
         ),
     ] = ()
     dropout: Annotated[float, Meta(ge=0, lt=1, description="dropout of the adapter inputs")] = 0.01
@@ -383,25 +383,6 @@ def _description(annotated: Any) -> str:
         meta.description for meta in getattr(annotated, "__metadata__", ()) if getattr(meta, "description", None)
     ]
     return described[-1] if described else ""
-
-
-def template() -> str:
-    """Return a settings file with a comment for every key, all at their defaults."""
-    lines = ["# Settings of this project. Every key is optional; commented lines show the defaults.", ""]
-    for section in msgspec.structs.fields(Settings):
-        lines += [f"# {section.type.__doc__}", f"[{section.name}]"]
-        for item in msgspec.structs.fields(section.type):
-            lines.append(written(known()[f"{section.name}.{item.name}"]))
-        lines.append("")
-    return "\n".join(lines)
-
-
-def written(setting: Setting, value: Any = None) -> str:
-    """Return the setting's line of a settings file: with `value`, or commented out with its default."""
-    # A JSON scalar or list of them is also a TOML value.
-    content = msgspec.json.encode(setting.default if value is None else value).decode()
-    line = f"{'# ' if value is None else ''}{setting.name.partition('.')[2]} = {content}"
-    return f"{line:<44}  # {setting.help}"
 
 
 def schema() -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Change single settings in `fishtui.toml`, and keep its comments and all other lines."""
+"""The settings file: a commented template, and changes that keep its comments and all other lines."""
 
 from __future__ import annotations
 
@@ -21,6 +21,25 @@ from fishtui.wording import reason_of
 
 # A change reads the whole file first, so only one thread may change it at a time.
 _turn = threading.Lock()
+
+
+def template() -> str:
+    """Return a settings file with a comment for every key, all at their defaults."""
+    lines = ["# Settings of this project. Every key is optional; commented lines show the defaults.", ""]
+    for section in msgspec.structs.fields(settings.Settings):
+        lines += [f"# {section.type.__doc__}", f"[{section.name}]"]
+        for item in msgspec.structs.fields(section.type):
+            lines.append(written(settings.known()[f"{section.name}.{item.name}"]))
+        lines.append("")
+    return "\n".join(lines)
+
+
+def written(setting: settings.Setting, value: Any = None) -> str:
+    """Return the setting's line of a settings file: with `value`, or commented out with its default."""
+    # A JSON scalar or list of them is also a TOML value.
+    content = msgspec.json.encode(setting.default if value is None else value).decode()
+    line = f"{'# ' if value is None else ''}{setting.name.partition('.')[2]} = {content}"
+    return f"{line:<44}  # {setting.help}"
 
 
 def check(overrides: Sequence[str]) -> Loaded:
@@ -85,7 +104,7 @@ def _in_its_line(text: str, name: str, value: Any) -> str | None:
     section, _, key = name.partition(".")
     line = rf"# {key} = .*" if value is not None else rf"{key} = .*  # {re.escape(setting.help)}"
     found = re.search(rf"^\[{section}\]$(?:\n(?!\[).*)*?\n({line})$", text, re.MULTILINE)
-    return found and f"{text[: found.start(1)]}{settings.written(setting, value)}{text[found.end(1) :]}"
+    return found and f"{text[: found.start(1)]}{written(setting, value)}{text[found.end(1) :]}"
 
 
 def _value(name: str, text: str) -> Any:

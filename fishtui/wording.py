@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from fishtui.errors import FishtuiError
 
@@ -104,3 +105,10 @@ def cannot_remove(path: Path | str, error: Exception) -> FishtuiError:
     """An error for a file or folder that cannot be removed; code `cannot-remove`."""
     remedy = "Check that you have permission to write to its folder."
     return FishtuiError(f"{path}: cannot remove: {reason_of(error)}", remedy, code="cannot-remove")
+
+
+def format_value(value: Any) -> str:
+    """Return a setting's value as a person types it; the items of a list are separated by spaces."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return " ".join(map(str, value)) if isinstance(value, tuple | list) else str(value)

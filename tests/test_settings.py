@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from fishtui.errors import MisuseError
-from fishtui.settings import SettingError, Settings, known, load, schema, template
+from fishtui.settings import SettingError, Settings, known, load, schema
+from fishtui.settings_file import template
 from tests.expecting import failing
 
 

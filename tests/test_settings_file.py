@@ -7,8 +7,8 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fishtui.settings import known, load, template
-from fishtui.settings_file import change
+from fishtui.settings import known, load
+from fishtui.settings_file import change, template
 
 
 def test_a_setting_takes_its_commented_line_and_leaves_it_again(tmp_path: Path) -> None:

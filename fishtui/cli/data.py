@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from fishtui.checkpoint import CheckpointFolder
-from fishtui.cli.options import Session, setting, shared
+from fishtui.cli.options import Session, shared
+from fishtui.cli.settingoptions import setting
 
 if TYPE_CHECKING:
     from fishtui.runs.ledger import Ledger

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin
 
 import click
 
 from fishtui import settings
 from fishtui.cli.commands import COMMANDS
-from fishtui.cli.options import SETTING_PREFIX
+from fishtui.cli.settingoptions import choices, sentence, setting_name
 from fishtui.errors import MisuseError
 
 STAGES = ("normalize", "extract", "pack", "train", "merge", "synthesize", "run", "export", "download")
@@ -61,6 +60,8 @@ class Field:
     required: bool = False
     flag: bool = False
     choices: tuple[str, ...] = ()
+    # Of an option for a boolean setting: how to switch it off.
+    negative: str = ""
 
     def words(self, value: str) -> list[str]:
         """The words of the command line that give it this value, none for an empty one."""
@@ -68,6 +69,8 @@ class Field:
             return []
         if self.flag:
             return [self.option]
+        if self.negative:
+            return [self.option if value == "true" else self.negative]
         if self.option.startswith("--set "):
             return ["--set", f"{self.setting}={value}"]
         return [self.option, value] if self.option else [value]
@@ -80,7 +83,7 @@ def fields(stage: str) -> Sequence[Field]:
     given = [_field(stage, parameter) for parameter in command.params if parameter.name not in HIDDEN]
     taken = {each.default for each in given}
     others = [
-        Field(each.name, _sentence(each.help), f"--set {each.name}", each.name, each.name, choices=_choices(each.name))
+        Field(each.name, sentence(each.help), f"--set {each.name}", each.name, each.name, choices=choices(each.name))
         for each in settings.known().values()
         if (each.name.startswith(f"{stage}.") or each.name in BESIDE.get(stage, ())) and each.name not in taken
     ]
@@ -112,35 +115,17 @@ def problems(stage: str, values: Mapping[str, str], file: Path) -> Iterator[tupl
 
 def _field(stage: str, parameter: click.Parameter) -> Field:
     name = parameter.name or ""
-    setting = name.removeprefix(SETTING_PREFIX).replace("__", ".") if name.startswith(SETTING_PREFIX) else ""
+    setting = setting_name(name)
     is_argument = isinstance(parameter, click.Argument)
     help = getattr(parameter, "help", None) or ""
     return Field(
         name=setting or name,
-        help=_sentence(help.rpartition(" [")[0] if setting else help) or ARGUMENTS.get(name, name),
+        help=sentence(settings.known()[setting].help if setting else help) or ARGUMENTS.get(name, name),
         option="" if is_argument else max(parameter.opts, key=len),
         setting=setting,
         default=setting or INSTEAD.get((stage, name), ""),
         required=parameter.required,
-        flag=bool(getattr(parameter, "is_flag", False)),
-        choices=tuple(parameter.type.choices) if isinstance(parameter.type, click.Choice) else _choices(setting),
+        flag=bool(getattr(parameter, "is_flag", False)) and not parameter.secondary_opts,
+        negative=next(iter(parameter.secondary_opts), ""),
+        choices=tuple(parameter.type.choices) if isinstance(parameter.type, click.Choice) else choices(setting),
     )
-
-
-def _choices(setting: str) -> tuple[str, ...]:
-    """The values that a setting may have, if they are few words."""
-    known = settings.known().get(setting)
-    kind = known.type if known else None
-    inner = get_args(kind)[0] if get_origin(kind) is Annotated else kind
-    return tuple(get_args(inner)) if get_origin(inner) is Literal else ()
-
-
-def _sentence(help: str) -> str:
-    return f"{help[:1].upper()}{help[1:]}".rstrip(".")
-
-
-def shown(value: Any) -> str:
-    """A setting's value as one types it."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    return " ".join(map(str, value)) if isinstance(value, Sequence) and not isinstance(value, str) else str(value)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
+from fishtui.cli.settingoptions import setting_name
 from fishtui.project import Project, working_folder
 
 if TYPE_CHECKING:
@@ -228,32 +229,12 @@ def shared(dry_run: bool = True, stage: bool = False) -> Callable[[Command], Com
     return decorate
 
 
-SETTING_PREFIX = "setting__"
-
-
-def setting(option: str, name: str, **attributes: Any) -> Callable[[Command], Command]:
-    """An option that stands for the setting `name`; checked, and described, as the setting is."""
-    from fishtui.settings import known
-
-    described = known()[name]
-    help = f"{described.help[:1].upper()}{described.help[1:]} [{_shown(described.default)}]"
-    return click.option(option, SETTING_PREFIX + name.replace(".", "__"), help=help, metavar="VALUE", **attributes)
-
-
-def _shown(default: Any) -> str:
-    return " ".join(default) if isinstance(default, tuple) else str(default)
-
-
 def _take_settings(options: dict[str, Any]) -> list[tuple[str, Any]]:
-    """Remove the options that stand for settings; those that were given, by name."""
-    taken = [(name, options.pop(name)) for name in list(options) if name.startswith(SETTING_PREFIX)]
-    return [
-        (name.removeprefix(SETTING_PREFIX).replace("__", "."), value)
-        for name, value in taken
-        if value not in (None, ())
-    ]
+    """Remove the options of settings from `options`; return those that were given, by the setting's name."""
+    taken = [(name, options.pop(parameter)) for parameter in list(options) if (name := setting_name(parameter))]
+    return [(name, value) for name, value in taken if value not in (None, ())]
 
 
 def _typed(value: Any) -> str:
-    """A value as --set takes it; one that may be given several times as a list."""
-    return json.dumps(value) if isinstance(value, tuple) else str(value)
+    """Return a value as --set accepts it; a repeated option becomes a list."""
+    return json.dumps(value) if isinstance(value, tuple | bool) else str(value)

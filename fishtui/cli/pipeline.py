@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fishtui.cli.options import Session, setting, shared
+from fishtui.cli.options import Session, shared
+from fishtui.cli.settingoptions import setting
 from fishtui.errors import MisuseError
 
 if TYPE_CHECKING:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 import click
 
 from fishtui.settings import Setting, known
+from fishtui.wording import format_value
 
 # Options of settings have parameter names that no other option has.
 PREFIX = "setting__"
@@ -32,20 +33,17 @@ def setting_name(parameter: str | None) -> str:
 
 def help_of(described: Setting) -> str:
     """Return the help of an option: the setting's help, its range and its default."""
-    notes = [*_range(described), *([f"default: {default}"] if (default := written(described.default)) else [])]
-    return f"{sentence(described.help)}.{f'  [{'; '.join(notes)}]' if notes else ''}"
+    notes = list(_range(described))
+    if isinstance(described.default, bool):
+        notes.append(f"default: {'on' if described.default else 'off'}")
+    elif default := format_value(described.default):
+        notes.append(f"default: {default}")
+    return sentence(described.help) + (f". [{'; '.join(notes)}]" if notes else ".")
 
 
 def sentence(help: str) -> str:
     """Return a help text with a capital letter, without a full stop at its end."""
     return f"{help[:1].upper()}{help[1:]}".rstrip(".")
-
-
-def written(value: Any) -> str:
-    """Return a setting's value as it is typed on the command line; a list's items are separated by spaces."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    return " ".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
 
 
 def choices(name: str) -> tuple[str, ...]:
@@ -70,7 +68,9 @@ def click_type(described: Setting) -> click.ParamType:
     kind = base_type(described)
     if get_origin(kind) is Literal:
         return click.Choice(get_args(kind))
-    return {int: click.INT, float: click.FLOAT}.get(kind, click.STRING)
+    if kind is int:
+        return click.INT
+    return click.FLOAT if kind is float else click.STRING
 
 
 def metavar(described: Setting) -> str:

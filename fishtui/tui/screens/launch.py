@@ -25,6 +25,7 @@ from fishtui.tui.commands import document_of, run_fishtui
 from fishtui.tui.screen import MainScreen, color_sign
 from fishtui.tui.widgets.exactinput import ExactInput
 from fishtui.tui.widgets.panetitle import PaneTitle
+from fishtui.wording import format_value
 
 # Seconds without a key until what would happen is worked out.
 PAUSE = 0.6
@@ -202,7 +203,7 @@ class Launch(MainScreen[Snapshot]):
         loaded = self.fishtui.loaded
         tables: dict[str, dict[str, Any]] = msgspec.to_builtins(loaded.values)
         values = {
-            f"{section}.{key}": forms.shown(value) for section, table in tables.items() for key, value in table.items()
+            f"{section}.{key}": format_value(value) for section, table in tables.items() for key, value in table.items()
         }
         return Snapshot(values, dict(loaded.sources))
 

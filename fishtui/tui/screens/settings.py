@@ -17,7 +17,6 @@ from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from fishtui import settings
-from fishtui.cli.forms import shown
 from fishtui.errors import FishtuiError
 from fishtui.sanitize import harmless
 from fishtui.settings import SettingError
@@ -25,6 +24,7 @@ from fishtui.tui.commands import document_of, run_fishtui
 from fishtui.tui.dialogs import Ask
 from fishtui.tui.screen import MainScreen
 from fishtui.tui.widgets.panetitle import PaneTitle
+from fishtui.wording import format_value
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class Settings(MainScreen[Snapshot]):
         for each in settings.known().values():
             section, _, key = each.name.partition(".")
             source = loaded.sources.get(each.name, "default")
-            rows.append((each.name, shown(tables[section][key]), source, each.help))
+            rows.append((each.name, format_value(tables[section][key]), source, each.help))
         return Snapshot(rows)
 
     def show(self, snapshot: Snapshot) -> None:

@@ -1,0 +1,56 @@
+"""Options of settings: their help is built from the settings' types, and what it shows is what they accept."""
+
+from __future__ import annotations
+
+import re
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from fishtui.cli.main import fishtui
+from fishtui.cli.settingoptions import choices, help_of, metavar
+from fishtui.settings import known
+
+
+def help_text(command: str) -> str:
+    """The help of a command on one line."""
+    return " ".join(CliRunner().invoke(fishtui, [command, "--help"]).output.split())
+
+
+def test_choices_are_shown_as_they_are_typed() -> None:
+    shown = help_text("train")
+    assert "--method lora|full" in shown
+    assert "--lora r_R_alpha_A[_fast]" in shown
+    assert "--device auto|cpu|cuda|cuda:N" in shown
+
+
+def test_a_boolean_setting_is_a_pair_of_flags() -> None:
+    assert "--compile / --no-compile" in help_text("synthesize")
+
+
+@pytest.mark.parametrize("name", sorted(known()))
+def test_a_default_is_shown_once_and_an_empty_one_not_at_all(name: str) -> None:
+    described = known()[name]
+    shown = help_of(described)
+    assert shown.count("default:") == (described.default not in ("", ()))
+    assert shown[0] == shown[0].upper()
+    assert metavar(described)
+
+
+def test_numbers_show_their_range() -> None:
+    assert re.search(r"--temperature NUMBER [^-]*at least 0; at most 2; default: 0\.7", help_text("synthesize"))
+
+
+@pytest.mark.parametrize("command", ["train", "extract", "synthesize", "pack", "normalize", "run"])
+def test_every_choice_of_an_option_is_accepted(command: str) -> None:
+    found = fishtui.get_command(click.Context(fishtui), command)
+    assert found is not None
+    for parameter in found.params:
+        if isinstance(parameter.type, click.Choice):
+            for value in parameter.type.choices:
+                assert parameter.type.convert(value, parameter, None) == value
+
+
+def test_boolean_settings_have_two_values_to_choose_from() -> None:
+    assert choices("synthesize.compile") == choices("scan.poll") == ("true", "false")
