@@ -168,8 +168,8 @@ def codec_files(codec: Path) -> list[Path]:
     return [codec, sizes_file(codec)]
 
 
-def files_to_download(available: Collection[str]) -> list[str]:
-    """Return the names of the files of a repository that make up a checkpoint.
+def files_to_download(repository: str, available: Collection[str]) -> list[str]:
+    """Return those of the `available` file names of a repository that make up a checkpoint.
 
     Raises CheckpointError if the repository is not a checkpoint of any family.
     """
@@ -182,8 +182,8 @@ def files_to_download(available: Collection[str]) -> list[str]:
             ]
     needed = (CONFIG, *DEFAULT.weight_names(available), CODEC, *DEFAULT.tokenizer_names)
     raise CheckpointError(
-        f"no {', '.join(name for name in needed if name not in available)}",
-        f"The published checkpoint is {DEFAULT.repository}.",
+        f"{repository}: not a checkpoint: no {', '.join(name for name in needed if name not in available)}",
+        f"Download the published checkpoint, {DEFAULT.repository}.",
         code="not-a-checkpoint",
     )
 

@@ -1,4 +1,4 @@
-"""The pieces that the codec's transformers and the language model share."""
+"""Modules that the codec's transformers and the language model share."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ class FeedForward(nn.Module):
 
 
 def rotary_table(length: int, head_dim: int, base: float, device: torch.device | str | None = None) -> Tensor:
-    """Cosines and sines of the rotary embedding (Su et al. 2021), float32 of shape (length, head_dim / 2, 2).
+    """Return cosines and sines of the rotary embedding (Su et al. 2021), float32 of shape (length, head_dim / 2, 2).
 
-    The published weights were trained with a table rounded to bfloat16, its angles computed in float32;
-    a more exact one is a different network.
+    The published weights were trained with a table that is rounded to bfloat16, its angles computed in float32;
+    a more exact table makes a different network.
     """
     exponents = torch.arange(0, head_dim, 2, dtype=torch.float32, device=device) / head_dim
     frequencies = 1.0 / (base**exponents)
@@ -49,8 +49,8 @@ def rotary_table(length: int, head_dim: int, base: float, device: torch.device |
 def rotate(x: Tensor, table: Tensor) -> Tensor:
     """Rotate the pairs (2m, 2m+1) of the last axis by their position's angles, in float32.
 
-    `x` is (B, S, heads, head_dim); `table` is (S, head_dim / 2, 2), or (B, S, head_dim / 2, 2) where rows
-    have positions of their own. Returns x's shape and dtype.
+    `x` is (B, S, heads, head_dim); `table` is (S, head_dim / 2, 2), or (B, S, head_dim / 2, 2) if rows have different
+    positions. Returns x's shape and dtype.
     """
     pairs = x.float().unflatten(-1, (-1, 2))
     cos, sin = table.unsqueeze(-3).unbind(-1)

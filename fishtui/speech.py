@@ -92,7 +92,7 @@ class Voice:
                     return read_codes(path)
                 audio = read_audio(path)
             except DataError as error:
-                raise DataError(f"{path}: {error.problem}", error.remedy, code=error.code) from error
+                raise DataError(f"{path}: {error.problem}", error.remedy, code="bad-recording") from error
             samples = resample(audio.mono(), audio.rate, self.sample_rate, self.resampler)
         elif np.issubdtype(recording.dtype, np.integer) and recording.ndim == 2:
             return cast(Codes, recording)

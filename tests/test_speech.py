@@ -110,7 +110,7 @@ def test_other_arrays_and_files_are_errors(voice: Voice, tmp_path: Path) -> None
         with failing("not-a-recording", MisuseError):
             voice.encode(array)
     (tmp_path / "broken.wav").write_bytes(b"nothing")
-    with pytest.raises(DataError) as caught:
+    with failing("bad-recording", DataError) as caught:
         voice.encode(tmp_path / "broken.wav")
     assert str(tmp_path / "broken.wav") in caught.value.problem
 

@@ -1,4 +1,4 @@
-"""Sizes of the codec: the published ones, or those of a `codec.json` beside the weights."""
+"""Sizes of the codec: the published ones, or those in a file next to the weights."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import msgspec
 from fishtui.errors import CheckpointError
 from fishtui.wording import cannot_read
 
-# Far above any codec that there is, and few enough that building one ends.
+# Far above the sizes of any real codec, and small enough to build one.
 Size = Annotated[int, msgspec.Meta(gt=0, le=1 << 20)]
 Count = Annotated[int, msgspec.Meta(gt=0, le=256)]
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 
 
 class TransformerSizes(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What all transformers of the codec are told; `window` counts positions, the current one included."""
+    """Sizes of every transformer of the codec; `window` counts positions, the current one included."""
 
     heads: Size
     head_dim: Size
@@ -29,7 +29,7 @@ class TransformerSizes(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
 
 
 class EncoderTransformer(TransformerSizes, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The transformers that end an encoder block, as wide as that block's output; `layers` per block, 0 for none."""
+    """The transformers at the end of encoder blocks, as wide as the block's output; `layers` per block."""
 
     layers: tuple[Annotated[int, msgspec.Meta(ge=0, le=256)], ...]
 
@@ -42,7 +42,10 @@ class QuantizerTransformer(TransformerSizes, frozen=True, forbid_unknown_fields=
 
 
 class CodecConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Every size of the codec, by the names that `codec.json` has for them."""
+    """Every size of the codec, under the names in the file of sizes.
+
+    Raises ValueError for sizes that contradict each other.
+    """
 
     sample_rate: Size
     encoder_dim: Size
@@ -116,7 +119,10 @@ def sizes_file(codec: Path) -> Path:
 
 
 def read_config(path: Path) -> CodecConfig:
-    """The sizes in the file at `path`; the published ones if there is none. Raises CheckpointError naming a bad key."""
+    """Return the sizes in the file at `path`, or the published ones if it does not exist.
+
+    Raises CheckpointError that names a wrong key.
+    """
     try:
         content = path.read_bytes()
     except FileNotFoundError:
@@ -127,6 +133,7 @@ def read_config(path: Path) -> CodecConfig:
         return msgspec.json.decode(content, type=CodecConfig)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise CheckpointError(
-            f"{path} does not describe a codec: {error}",
-            "Get it from where the codec.pth beside it came from; the published codec has none.",
+            f"{path}: not the sizes of a codec: {error}",
+            "Get the file from the source of the codec; for the published codec, remove it.",
+            code="wrong-codec-sizes",
         ) from error

@@ -1,7 +1,7 @@
 """The codec's causal layers. Signals are (B, T, C) throughout, so that convolutions and linear layers share one layout.
 
-A causal layer needs only what came before, so a signal can be run in pieces: `Past` carries from one piece to the
-next what each layer still needs, and the pieces' outputs joined are the output for the whole signal.
+A causal layer needs only earlier positions, so a signal can be processed in pieces: `Past` carries the positions that
+each layer still needs from one piece to the next, and the joined outputs equal the output for the whole signal.
 """
 
 from __future__ import annotations
@@ -12,28 +12,28 @@ from torch.nn import functional
 
 
 class Past:
-    """What causal layers keep of a signal's earlier pieces. Start each signal (or batch of signals) with a new one."""
+    """The earlier positions that causal layers need. Start each signal (or batch of signals) with a new one."""
 
     def __init__(self) -> None:
         self._tails: dict[nn.Module, Tensor] = {}
         self._lengths: dict[nn.Module, int] = {}
 
     def tail(self, layer: nn.Module) -> Tensor | None:
-        """What `layer` kept, or None on the first piece."""
+        """Return the positions that `layer` stored, or None on the first piece."""
         return self._tails.get(layer)
 
     def keep(self, layer: nn.Module, tail: Tensor) -> None:
-        """Remember `tail` for `layer`'s next piece; a copy, so that the tensor it is cut from can be freed."""
+        """Store a copy of `tail` for `layer`'s next piece, so that the tensor it is cut from can be freed."""
         self._tails[layer] = tail.clone()
 
     def advance(self, layer: nn.Module, length: int) -> int:
-        """How many positions `layer` had seen before this piece of `length`."""
+        """Count `length` more positions of `layer`; return their number before this piece."""
         start = self._lengths.get(layer, 0)
         self._lengths[layer] = start + length
         return start
 
     def extend(self, layer: nn.Module, x: Tensor, context: int) -> Tensor:
-        """`x` (B, T, C) with the `context` positions before it in front, zeros before the signal's start."""
+        """Return `x` (B, T, C) with the `context` positions before it prepended, zeros before the signal's start."""
         if context == 0:
             return x
         before = self.tail(layer)
@@ -55,14 +55,14 @@ class CausalConv(nn.Module):
         self.context = (kernel - 1) * dilation + 1 - stride
 
     def arrange(self) -> None:
-        """Lay the weights out as the convolution wants them: channels last."""
+        """Store the weights in the layout that the convolution needs: channels last."""
         weight = self.conv.weight
         weight.data = weight.data.transpose(1, 2).contiguous().transpose(1, 2)
 
     def forward(self, x: Tensor, past: Past) -> Tensor:
         conv = self.conv
         image = past.extend(self, x, self.context).transpose(1, 2).unsqueeze(2)
-        # As a picture one pixel high, since torch would rearrange conv1d's operands but takes these channels-last.
+        # As an image one pixel high: torch rearranges conv1d's operands, but takes these channels-last.
         image = functional.conv2d(
             image,
             conv.weight.unsqueeze(2),
@@ -103,7 +103,7 @@ class Snake(nn.Module):
 
 
 class Chain(nn.ModuleList):
-    """Layers run one after the other."""
+    """Layers that run one after the other."""
 
     def forward(self, x: Tensor, past: Past) -> Tensor:
         for layer in self:
@@ -112,7 +112,7 @@ class Chain(nn.ModuleList):
 
 
 class ResidualUnit(nn.Module):
-    """Two convolutions, the first one dilated, beside a skip connection."""
+    """Two convolutions, the first one dilated, with a skip connection."""
 
     def __init__(self, channels: int, dilation: int) -> None:
         super().__init__()
@@ -130,12 +130,12 @@ class ResidualUnit(nn.Module):
 
 
 def residual_units(channels: int) -> list[nn.Module]:
-    """The three residual units of every encoder and decoder block."""
+    """Return the three residual units of an encoder or decoder block."""
     return [ResidualUnit(channels, dilation) for dilation in (1, 3, 9)]
 
 
 class ConvNeXtBlock(nn.Module):
-    """A depthwise convolution and a wide two-layer perceptron beside a skip connection (Liu et al. 2022)."""
+    """A depthwise convolution and a wide two-layer perceptron with a skip connection (Liu et al. 2022)."""
 
     def __init__(self, dim: int) -> None:
         super().__init__()

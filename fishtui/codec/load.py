@@ -1,4 +1,4 @@
-"""Read a `codec.pth`."""
+"""Load a codec's file."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from fishtui.codec.model import Codec
 from fishtui.weights import assign_tensors, check_tensors, read_tensors
 
 
-def load_codec(path: Path, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32) -> Codec:
-    """The codec in the file at `path`, of the sizes in the `codec.json` beside it, else of the published ones.
+def load_codec(path: Path | str, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32) -> Codec:
+    """Load the codec in the file at `path`, of the sizes in the file next to it, or else of the published sizes.
 
-    `dtype` is that of the large layers, float32 or bfloat16; the search in the codebooks is always in float32.
-    Raises CheckpointError naming what is missing, unexpected or of another shape.
+    `dtype` is the type of the large layers, float32 or bfloat16; the search in the codebooks is always in float32.
+    Raises CheckpointError that names each tensor that is missing, unexpected or of another shape.
     """
+    path = Path(path)
     with torch.device("meta"):
         codec = Codec(read_config(sizes_file(path)))
     tensors = read_tensors(path, prefix="generator.")
@@ -28,12 +29,12 @@ def load_codec(path: Path, device: torch.device | str = "cpu", dtype: torch.dtyp
 
 
 def is_table(name: str) -> bool:
-    """Whether a stored tensor is one that the transformers compute for the length at hand."""
+    """Return True if a stored tensor is a table that the transformers compute themselves."""
     return name.endswith((".freqs_cis", ".causal_mask"))
 
 
 def stored_shapes(codec: Codec) -> dict[str, torch.Size]:
-    """Names and shapes of the tensors that a `codec.pth` of this codec's sizes holds, tables left out."""
+    """Return names and shapes of the tensors in the file of a codec of these sizes, without tables."""
     shapes = {}
     for name, value in codec.state_dict().items():
         if parts := weight_norm_parts(name):
@@ -46,7 +47,7 @@ def stored_shapes(codec: Codec) -> dict[str, torch.Size]:
 
 
 def weight_norm_parts(name: str) -> tuple[str, str] | None:
-    """The names that a weight-normalised tensor's magnitude and direction are stored under; None for a plain tensor."""
+    """Return the stored names of a weight-normalised tensor's magnitude and direction; None for a plain tensor."""
     if name.startswith(("encoder.", "decoder.")) and name.endswith(".conv.weight"):
         stem = name.removesuffix("weight") + "parametrizations.weight.original"
         return f"{stem}0", f"{stem}1"
@@ -56,7 +57,7 @@ def weight_norm_parts(name: str) -> tuple[str, str] | None:
 
 
 def folded(name: str, tensors: Mapping[str, Tensor]) -> Tensor:
-    """The plain tensor `name`: weight normalisation over the first axis applied (Salimans & Kingma 2016)."""
+    """Return the tensor `name` with weight normalisation over the first axis applied (Salimans & Kingma 2016)."""
     parts = weight_norm_parts(name)
     if parts is None:
         return tensors[name]

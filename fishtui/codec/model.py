@@ -12,11 +12,11 @@ from fishtui.codec.layers import CausalConv, CausalTransposedConv, Chain, Past, 
 from fishtui.codec.quantizer import Quantizer, VectorQuantizer
 from fishtui.codec.transformer import WindowTransformer
 
-# Frames that go through the layers of audio-like rates at once: few enough on the CPU that their outputs stay in the
-# cache, and on a GPU (in all clips together) that they take a few GB.
+# Frames that the layers of audio-like rates process at once: few enough that their outputs stay in the cache of a CPU,
+# and take a few GB (for all clips together) on a GPU.
 CPU_PIECE = 8
 GPU_PIECE = 2048
-# Frames that go through the transformers at once: enough that reading the weights costs little beside using them.
+# Frames that the transformers process at once: enough that reading the weights takes little of the time.
 SPAN = 256
 
 
@@ -34,7 +34,7 @@ class Encoder(nn.Module):
         self.block.extend([Snake(channels), CausalConv(channels, config.latent_dim, 3)])
 
     def forward(self, x: Tensor, past: Past, piece: int) -> Tensor:
-        """The wide layers of all blocks but the last run on `piece` samples at a time, the rest on all of `x`."""
+        """Run the wide layers of all blocks except the last on `piece` samples at a time, the rest on all of `x`."""
         wide, narrow = self.block[:-3], self.block[-3:]
         x = torch.cat([wide(part, past) for part in x.split(piece, dim=1)], dim=1)
         return narrow(x, past)
@@ -100,9 +100,9 @@ class Codec(nn.Module):
         self.decoder = Decoder(config)
 
     def prepare(self, dtype: torch.dtype = torch.float32) -> Codec:
-        """Arrange the weights for inference, the large layers' in `dtype`; call it once they have their values.
+        """Arrange the weights for inference, those of large layers in `dtype`; call this after they have their values.
 
-        Snake and the vector quantizers stay in float32, and so do the norms inside.
+        Snake and the vector quantizers stay in float32, and the norms compute in it.
         """
         exact = {p for m in self.modules() if isinstance(m, Snake | VectorQuantizer) for p in m.parameters()}
         for parameter in self.parameters():
@@ -115,7 +115,7 @@ class Codec(nn.Module):
 
     @property
     def dtype(self) -> torch.dtype:
-        """Of the large layers."""
+        """The type of the large layers."""
         return self.quantizer.pre_module.norm.weight.dtype
 
     @property
@@ -127,15 +127,15 @@ class Codec(nn.Module):
         return self.config.frame_length
 
     def frames(self, samples: int) -> int:
-        """Frames of a clip of so many samples; the last one may be filled up with silence."""
+        """Return the number of frames of a clip of `samples` samples; the last one may be padded with silence."""
         return -(-samples // self.frame_length)
 
     @torch.inference_mode()
     def encode(self, audio: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """Audio, float32 (B, 1, samples), to codes, int64 (B, codebooks, frames).
+        """Encode audio, float32 (B, 1, samples), to codes, int64 (B, codebooks, frames).
 
-        `lengths` (B,) are the clips' samples where they are padded on the right; what stands in the padding does
-        not matter, and the codes of frames beyond a clip's own are 0. A clip's codes are the same in any batch.
+        `lengths` (B,) are the numbers of samples of clips that are padded on the right. The values in the padding do
+        not matter, and the codes of frames in it are 0. A clip's codes are the same in any batch.
         """
         batch, _, samples = audio.shape
         counts = [samples] * batch if lengths is None else lengths.tolist()
@@ -156,9 +156,9 @@ class Codec(nn.Module):
 
     @torch.inference_mode()
     def decode(self, codes: Tensor) -> Tensor:
-        """Codes (B, codebooks, frames) to audio, float32 (B, 1, frames · frame_length).
+        """Decode codes (B, codebooks, frames) to audio, float32 (B, 1, frames · frame_length).
 
-        A code beyond its codebook means the last entry.
+        A code beyond its codebook is read as the last entry.
         """
         past = Past()
         piece = piece_frames(len(codes), codes.device) * self.frame_length // self.config.hop_length
@@ -169,7 +169,7 @@ class Codec(nn.Module):
         return torch.cat(audio, dim=1).transpose(1, 2).float()
 
     def _encode(self, audio: Tensor) -> Tensor:
-        """Whole frames of audio (B, samples, 1) → codes (B, codebooks, frames)."""
+        """Encode whole frames of audio (B, samples, 1) to codes (B, codebooks, frames)."""
         past = Past()
         piece = piece_frames(len(audio), audio.device) * self.frame_length
         codes = []
@@ -180,11 +180,11 @@ class Codec(nn.Module):
 
 
 def rows_together(batch: int, device: torch.device) -> int:
-    """How many clips of a batch run side by side."""
-    # On the CPU one clip keeps the cores busy, and clips that run one by one need no padding.
+    """Return the number of clips of a batch that are encoded together."""
+    # On a CPU one clip keeps the cores busy, and clips that are encoded one by one need no padding.
     return 1 if device.type == "cpu" else batch
 
 
 def piece_frames(batch: int, device: torch.device) -> int:
-    """How many frames of `batch` clips the wide layers take at once."""
+    """Return the number of frames per clip that the wide layers process at once, for `batch` clips."""
     return CPU_PIECE if device.type == "cpu" else max(1, GPU_PIECE // batch)

@@ -30,20 +30,20 @@ class VectorQuantizer(nn.Module):
         return (functional.normalize(point, dim=-1) @ entries.T).argmax(-1)
 
     def decode(self, codes: Tensor) -> Tensor:
-        """Codes (B, T) → (B, T, dim); a code beyond the codebook means its last entry."""
+        """Codes (B, T) → (B, T, dim); a code beyond the codebook is read as its last entry."""
         entry = self.codebook(codes.clamp(max=self.codebook.num_embeddings - 1))
         return functional.linear(entry, self.out_proj.weight.squeeze(-1), self.out_proj.bias)
 
 
 class ResidualQuantizer(nn.Module):
-    """Vector quantizers in a row, each given what the ones before it left."""
+    """A sequence of vector quantizers, each of which encodes the residual of the ones before it."""
 
     def __init__(self, dim: int, codebooks: int, codebook_size: int, codebook_dim: int) -> None:
         super().__init__()
         self.quantizers = nn.ModuleList(VectorQuantizer(dim, codebook_size, codebook_dim) for _ in range(codebooks))
 
     def encode(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, T, dim) → codes (B, codebooks, T), and what they leave of z."""
+        """(B, T, dim) → codes (B, codebooks, T), and the residual."""
         rows = []
         for quantizer in self._stages():
             codes = quantizer.encode(z)
@@ -61,7 +61,7 @@ class ResidualQuantizer(nn.Module):
 
 
 class Quantizer(nn.Module):
-    """Between the encoder's steps and frames of codes: the semantic codebook first, residual ones for the rest."""
+    """From the encoder's steps to frames of codes and back: the semantic codebook first, then the residual ones."""
 
     def __init__(self, config: CodecConfig) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The codec's transformer: causal, and looking back no further than its window."""
+"""The codec's transformer: causal, with attention limited to a window."""
 
 from __future__ import annotations
 
@@ -32,7 +32,10 @@ class WindowTransformer(nn.Module):
 
 
 def window_mask(seen: int, length: int, window: int, device: torch.device | str | None = None) -> Tensor:
-    """Which of `seen` + `length` keys each of the last `length` positions attends to: bool (length, seen + length)."""
+    """Return True for each of `seen` + `length` keys that each of the last `length` positions attends to.
+
+    The result is bool (length, seen + length).
+    """
     query = torch.arange(seen, seen + length, device=device)[:, None]
     key = torch.arange(seen + length, device=device)
     return (query - window < key) & (key <= query)

@@ -1,7 +1,7 @@
-"""Grouped-query attention, and the ways in which positions may see each other.
+"""Grouped-query attention, and the rules for which positions attend to which.
 
-A block asks an `Attend` for the attention itself, so that training on packed rows and generation with a
-cache run through the same weights and the same code.
+A block calls an `Attend` for the attention itself, so that training on packed rows and generation with a cache share
+the same weights and code.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ Attend = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 def causal(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """Each position sees itself and all before it in its row."""
+    """Let each position attend to itself and all positions before it in its row."""
     groups = q.shape[2] // k.shape[2]
-    # Not `enable_gqa`: with it some devices and types fall back to a kernel that stores all S × S scores.
+    # With `enable_gqa`, some devices and types fall back to a kernel that stores all S × S scores.
     k, v = (x.repeat_interleave(groups, dim=2) if groups > 1 else x for x in (k, v))
     q, k, v = (x.transpose(1, 2) for x in (q, k, v))
     return functional.scaled_dot_product_attention(q, k, v, is_causal=True).transpose(1, 2)
 
 
 class Packing:
-    """Several sequences in a row: each position sees itself and those before it in its own sequence.
+    """Several sequences in a row: each position attends to itself and those before it in its own sequence.
 
-    `segments` is (B, S): 0 at padding, else a number that changes where the next sequence of the row begins.
-    The sequences of all rows are gathered into batches of like length, so attention is exact, needs no mask,
-    and computes less than twice the scores that it needs.
+    `segments` is (B, S): 0 at padding, otherwise a number that changes where the next sequence of the row begins.
+    The sequences of all rows are gathered into batches of similar length. Attention is therefore exact, needs no mask,
+    and computes fewer than twice the scores that it needs.
     """
 
     def __init__(self, segments: Tensor, device: torch.device) -> None:
@@ -53,7 +53,7 @@ class Packing:
             steps = torch.arange(int(lengths[members].max()))
             slots = starts[members, None] + steps
             real = steps < lengths[members, None]
-            # A slot past its sequence's end repeats the start: later than every real slot, so none of them sees it.
+            # A slot past its sequence's end repeats the start; it comes after every real slot, so none attends to it.
             batches.append(torch.where(real, slots, starts[members, None]).to(device))
             back[slots[real]] = taken + torch.arange(slots.numel()).view_as(slots)[real]
             taken += slots.numel()
@@ -68,7 +68,7 @@ class Packing:
 
 
 def is_packed(segments: Tensor) -> bool:
-    """Whether a row of `segments` holds anything else than one sequence from its start, padded on the right."""
+    """Return True unless each row of `segments` is one sequence from its start, padded on the right."""
     present = (segments != 0).int()
     later_begin = (present.diff(dim=1) > 0).any() | (segments.diff(dim=1).ne(0) & (segments[:, 1:] != 0)).any()
     return bool(later_begin)
@@ -89,7 +89,7 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor, table: Tensor, attend: Attend) -> Tensor:
         q, k, v = self.wqkv(x).unflatten(-1, (-1, self.head_dim)).split(self.split, dim=-2)
-        # Under autocast the norms' float32 weights widen what they multiply; attention keeps the narrow type.
+        # Under autocast the norms' float32 weights widen their product; attention keeps the narrow type.
         q = rotate(self.q_norm(q), table).type_as(v)
         k = rotate(self.k_norm(k), table).type_as(v)
         return self.wo(attend(q, k, v).flatten(-2))

@@ -71,7 +71,7 @@ class ModelConfig(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def slow(self) -> BlockConfig:
-        """The blocks that run once for each position."""
+        """Blocks that run once per position."""
         return BlockConfig(
             self.dim,
             self.n_head,
@@ -86,7 +86,7 @@ class ModelConfig(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def fast(self) -> BlockConfig:
-        """The blocks that run over the codebooks of one frame."""
+        """Blocks that run over the codebooks of one frame."""
         return BlockConfig(
             self.fast_dim,
             self.fast_n_head,

@@ -1,4 +1,4 @@
-"""Generation: one frame after the other, with caches of fixed size."""
+"""Generation frame by frame, with caches of fixed size."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ class Sampling:
     def draw(self, scores: Tensor, recent: Tensor, noise: Tensor) -> Tensor:
         """Draw one of the classes whose logits are `scores` (classes,); int64 (1,).
 
-        `recent` holds the classes to penalise, -1 for none. `noise` (classes,) is exponentially distributed: the
-        class with the largest probability / noise is a draw from the probabilities, and needs no synchronisation.
+        `recent` holds the classes to penalise, and -1 in empty places. `noise` (classes,) is exponentially distributed:
+        the class with the largest probability / noise is a draw from the probabilities, without synchronisation.
         """
         scores = scores.float()
         # One more element than there are classes, for the -1s.
@@ -71,7 +71,7 @@ class Sampling:
 
 
 class Cache:
-    """Keys and values of a stack of layers, preallocated so that a step always does the same work."""
+    """Keys and values of a stack of layers, preallocated so that every step does the same work."""
 
     def __init__(self, config: BlockConfig, layers: int, length: int, like: Tensor) -> None:
         shape = (layers, config.n_local_heads, length, config.head_dim)
@@ -80,7 +80,7 @@ class Cache:
         self.places = torch.arange(length, device=like.device)
 
     def fill(self, layer: int) -> Attend:
-        """Causal attention over positions from 0, which are kept."""
+        """Return causal attention over positions from 0, which stores their keys and values."""
 
         def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
             self.keys[layer, :, : k.shape[1]] = k[0].transpose(0, 1)
@@ -90,13 +90,13 @@ class Cache:
         return attend
 
     def extend(self, layer: int, position: Tensor) -> Attend:
-        """Attention of one position (int64 of shape (1,)), which is kept, to itself and all kept before it."""
+        """Return attention of one position, int64 (1,), which it stores, to itself and all stored positions."""
 
         def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
             keys, values = self.keys[layer], self.values[layer]
             keys.index_copy_(1, position, k[0].transpose(0, 1).type_as(keys))
             values.index_copy_(1, position, v[0].transpose(0, 1).type_as(values))
-            # With one position, the query heads of a key head can stand where positions do.
+            # With one position, the query heads of a key head can take the axis of positions.
             grouped = q.view(1, len(keys), -1, q.shape[-1])
             seen = (self.places <= position).expand(1, 1, grouped.shape[2], -1)
             return functional.scaled_dot_product_attention(grouped, keys[None], values[None], seen).view_as(q)
@@ -121,14 +121,14 @@ class Decoder:
         self.candidates = functional.pad(semantic, (0, 1), value=model.im_end)
 
     def prefill(self, prompt: Tensor) -> Tensor:
-        """Run `prompt` (rows, S) from position 0; the last position's hidden state (1, dim)."""
+        """Run `prompt` (rows, S) from position 0; return the last position's hidden state (1, dim)."""
         x = self.model.embed(prompt[None])
         for i, layer in enumerate(self.model.layers):
             x = layer(x, self.table[: x.shape[1]], self.cache.fill(i))
         return x[:, -1]
 
     def extend(self, frame: Tensor, position: Tensor) -> Tensor:
-        """Run one more `frame` (rows,) at `position` (1,); its hidden state (1, dim)."""
+        """Run one more `frame` (rows,) at `position` (1,); return its hidden state (1, dim)."""
         x = self.model.embed(frame[None, :, None])
         table = self.table[position]
         for i, layer in enumerate(self.model.layers):
@@ -138,15 +138,15 @@ class Decoder:
     def choose(self, hidden: Tensor, recent: Tensor, noise: Tensor) -> Tensor:
         """Draw the frame (rows,) that follows `hidden` (1, dim).
 
-        `recent` (rows, sampling.penalty_window) holds the last frames, -1 where there are none yet; `noise` is that of
-        `Sampling.draw` in each row's first places.
+        `recent` (rows, sampling.penalty_window) holds the last frames, and -1 in empty places; the first places of each
+        row of `noise` are the noise for `Sampling.draw`.
         """
         config = self.model.config
         draw = self.sampling.draw
         scores = self.model.token_logits(hidden)[0, self.candidates]
-        # Row 1 says the same as row 0, as an index of the candidates.
+        # Row 1 is the same as row 0, as an index of the candidates.
         choice = draw(scores, recent[1], noise[0, : len(scores)])
-        # After <|im_end|> the codes are drawn all the same, from some code, so that a step has no branches.
+        # After <|im_end|> codes are drawn from an arbitrary code, so that a step has no branches.
         codes = [choice.clamp(max=config.codebook_size - 1)]
         self._fast(self.model.fast_input(hidden), 0)
         for i in range(1, config.num_codebooks):
@@ -156,7 +156,7 @@ class Decoder:
         return torch.cat([self.candidates[choice], *codes])
 
     def advance(self, frame: Tensor, position: Tensor, recent: Tensor, noise: Tensor) -> Tensor:
-        """The frame after `frame`, which is at `position`."""
+        """Return the frame after `frame`, which is at `position`."""
         return self.choose(self.extend(frame, position), recent, noise)
 
     def _fast(self, x: Tensor, place: int) -> Tensor:
@@ -224,13 +224,13 @@ def _frames(
 
 
 def _captured(decoder: Decoder, recent: Tensor, noise: Tensor) -> Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]:
-    """`decoder.advance` as a CUDA graph, which reads `recent` and `noise` where they lie.
+    """Capture `decoder.advance` as a CUDA graph, which reads `recent` and `noise` in place.
 
-    One launch replaces some two thousand, which would otherwise take longer than the work itself.
+    One launch replaces some two thousand, which take longer than the work itself.
     """
     frame = torch.zeros(len(recent), dtype=torch.long, device=recent.device)
     position = torch.zeros(1, dtype=torch.long, device=recent.device)
-    # Libraries allocate their workspaces in the first calls, which may not happen during capture.
+    # Libraries allocate their workspaces in the first calls, which is not allowed during capture.
     side = torch.cuda.Stream()
     side.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(side):

@@ -1,8 +1,8 @@
-"""The training loss, with bounded memory: neither all logits nor the fast transformer's activations exist at once.
+"""The training loss, with bounded memory: the logits and the fast transformer's activations exist for a part at a time.
 
 A batch of 16,384 positions has 2.5 billion token logits, and each of its frames ten positions in the fast
-transformer. Both parts of the loss are sums over positions that don't see each other, so the loss walks over a few
-at a time and takes their gradients on the spot: one forward and one backward pass, nothing computed twice.
+transformer. Both parts of the loss are sums over independent positions, so the loss takes a few positions at a time
+and computes their gradients right away: one forward and one backward pass, and nothing is computed twice.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from fishtui.lm.config import IGNORED
 from fishtui.lm.model import DualAR
 
 TOP = 5
-# Logits held at once: 64 MiB in float32. On a CPU twice as much is a tenth faster; a GPU wants more to be busy.
+# Logits that exist at once: 64 MiB in float32. On a CPU twice as many are a tenth faster; a GPU needs more to be busy.
 BLOCK = 1 << 24
 GPU_BLOCK = 1 << 26
 
@@ -32,36 +32,36 @@ Weigh = Callable[[int, int], tuple[float, float]]
 
 @dataclass(frozen=True)
 class Losses:
-    """Scalar tensors: what to minimise, its parts, and the counts from which averages over batches can be made."""
+    """Scalar tensors: the loss to minimise, its parts, and the counts that averages over batches need."""
 
     total: Tensor
-    """base + semantic, weighed if asked for; the only one to call `backward` on."""
+    """base + semantic, weighted on request; call `backward` on this one only."""
     base: Tensor
     """Mean cross-entropy, in nats, of the token logits over the labels of row 0 that are not -100."""
     semantic: Tensor
     """Mean cross-entropy, in nats, of the codebook logits over the labels of all frames."""
     tokens: Tensor
-    """Labels that `base` is the mean over."""
+    """Number of labels that `base` is the mean over."""
     codes: Tensor
-    """Labels that `semantic` is the mean over."""
+    """Number of labels that `semantic` is the mean over."""
     top5_hits: Tensor
-    """Codes other than 0 that are among the five likeliest."""
+    """Number of codes other than 0 that are among the five most likely."""
     top5_codes: Tensor
-    """Codes other than 0."""
+    """Number of codes other than 0."""
 
 
 def block_logits(device: torch.device) -> int:
-    """How many logits exist at once on this device."""
+    """Return the number of logits that exist at once on this device."""
     return BLOCK if device.type == "cpu" else GPU_BLOCK
 
 
 def losses(
     model: DualAR, tokens: Tensor, labels: Tensor, segments: Tensor | None = None, weigh: Weigh | None = None
 ) -> Losses:
-    """The losses of a batch: `tokens` and `labels` int64 (B, 1 + num_codebooks, S), `segments` as in `DualAR.slow`.
+    """Return the losses of a batch: `tokens` and `labels` int64 (B, 1 + num_codebooks, S).
 
-    A part without labels is 0. `weigh`, asked once the parts are computed, is for a batch that is part of a larger
-    one: it changes what is minimised, not the means that are returned.
+    `segments` is as in `DualAR.slow`. A part without labels is 0. `weigh`, called after the parts are computed, is for
+    a batch that is part of a larger one: it changes `total`, not the means.
     """
     config = model.config
     hidden = model.slow(tokens, segments).flatten(0, 1)
@@ -109,11 +109,11 @@ def losses(
 def summed_cross_entropy(
     predict: Predict, modules: Iterable[nn.Module], states: Tensor, targets: Tensor, *, rows: int, top: int = 0
 ) -> tuple[Tensor, Tensor]:
-    """Sum of the cross-entropies of `predict(states, targets)`, and which targets are among the `top` likeliest.
+    """Return the sum of the cross-entropies of `predict(states, targets)`, and the targets among the `top` most likely.
 
-    `states` is (N, dim) and `targets` int64 (N, k), each a class. `predict` sees at most `rows` rows at once (but
-    one at least), treats each alone, and uses no trainable parameters but those of `modules`. The sum, a float32
-    scalar, has gradients for `states` and these parameters, once; the second result is bool (N, k).
+    `states` is (N, dim) and `targets` int64 (N, k), each a class. `predict` gets at most `rows` rows at once (at
+    least one), treats each independently, and uses no trainable parameters except those of `modules`. The sum, a
+    float32 scalar, has gradients for `states` and these parameters, once; the second result is bool (N, k).
     """
     learning = torch.is_grad_enabled()
     parameters = [value for module in modules for value in module.parameters() if learning and value.requires_grad]
@@ -146,7 +146,7 @@ class _SummedCrossEntropy(torch.autograd.Function):
                 hits[part] = (scores > score).sum(-1) < top
             highest, place = scores.max(-1, keepdim=True)
             probabilities = scores.softmax(-1)
-            # log Σ exp from the likeliest class, whose probability never vanishes: spares passes over all classes.
+            # log Σ exp from the most likely class, whose probability is never 0: saves passes over all classes.
             log_mass = highest - probabilities.gather(-1, place).log()
             values[part] = (log_mass - score).squeeze(-1)
             if not inputs:

@@ -19,7 +19,7 @@ class DualAR(nn.Module):
 
     `semantic_begin` is the token id of code 0 = 0 (`codebook_size` ids from there on are semantic tokens),
     `im_end` the id at which generation stops. Set `gradient_checkpointing` to compute the slow blocks'
-    activations again in the backward pass instead of keeping them.
+    activations again in the backward pass instead of storing them.
     """
 
     def __init__(self, config: ModelConfig, *, semantic_begin: int, im_end: int) -> None:
@@ -44,18 +44,18 @@ class DualAR(nn.Module):
         self.fast_output = nn.Linear(config.fast_dim, config.codebook_size, bias=False)
 
     def is_semantic(self, tokens: Tensor) -> Tensor:
-        """Which token ids stand for a frame; bool of the same shape."""
+        """Return True for each token id that is a frame; bool of the same shape."""
         return (tokens >= self.semantic_begin) & (tokens < self.semantic_begin + self.config.codebook_size)
 
     def embed(self, tokens: Tensor) -> Tensor:
-        """Embeddings (B, S, dim) of `tokens` (B, 1 + num_codebooks, S): ids in row 0, below them codes, or 0 at text.
+        """Return embeddings (B, S, dim) of `tokens` (B, 1 + num_codebooks, S): ids in row 0, then codes, or 0 at text.
 
-        Training and generation both come through here: the scale at semantic positions is part of the model.
+        Training and generation both use this method: the scale at semantic positions is part of the model.
         """
         config = self.config
         text = self.embeddings(tokens[:, 0])
         frames = text
-        # One codebook at a time: all ten at once would hold ten times the sequence.
+        # One codebook at a time: all ten at once take ten times the memory.
         for i in range(config.num_codebooks):
             frames = frames + self.codebook_embeddings(tokens[:, i + 1] + i * config.codebook_size)
         if config.scale_codebook_embeddings:
@@ -63,11 +63,11 @@ class DualAR(nn.Module):
         return torch.where(self.is_semantic(tokens[:, 0]).unsqueeze(-1), frames, text)
 
     def slow(self, tokens: Tensor, segments: Tensor | None = None) -> Tensor:
-        """Hidden states (B, S, dim), before the final norm, of `tokens` (B, 1 + num_codebooks, S).
+        """Return hidden states (B, S, dim), before the final norm, of `tokens` (B, 1 + num_codebooks, S).
 
-        `segments` (B, S) tells sequences in one row apart: 0 is padding, and each run of another number is a
-        sequence that sees nothing of the others and whose positions count from 0. Without it each row is one
-        sequence. States at padding are arbitrary.
+        `segments` (B, S) separates sequences in one row: 0 is padding, and each run of another number is a sequence
+        that does not attend to the others and whose positions count from 0. Without it each row is one sequence.
+        States at padding are arbitrary.
         """
         x = self.embed(tokens)
         table = rotary_table(x.shape[1], self.config.head_dim, self.config.rope_base, x.device)
@@ -83,13 +83,13 @@ class DualAR(nn.Module):
         return x
 
     def token_logits(self, hidden: Tensor) -> Tensor:
-        """Logits (…, vocab_size) of the next token, from the slow transformer's `hidden` (…, dim)."""
+        """Return logits (…, vocab_size) of the next token, from the slow transformer's `hidden` (…, dim)."""
         return self.head(self.norm(hidden))
 
     def head(self, normed: Tensor) -> Tensor:
-        """Logits (…, vocab_size) from normed hidden states (…, dim).
+        """Return logits (…, vocab_size) from normed hidden states (…, dim).
 
-        An adapter on tied embeddings replaces this method, since the embedding's weight doesn't show its delta.
+        An adapter on tied embeddings replaces this method, because its delta is not in the embedding's weight.
         """
         if self.config.tie_word_embeddings:
             return functional.linear(normed, self.embeddings.weight)
@@ -101,11 +101,11 @@ class DualAR(nn.Module):
         return [self.norm, self.embeddings if self.config.tie_word_embeddings else self.output]
 
     def fast_input(self, hidden: Tensor) -> Tensor:
-        """What the fast transformer sees at position 0, (…, fast_dim), from the slow one's `hidden` (…, dim)."""
+        """Return the fast transformer's input at position 0, (…, fast_dim), from the slow one's `hidden` (…, dim)."""
         return self.fast_project_in(self.norm(hidden) if self.config.norm_fastlayer_input else hidden)
 
     def codebook_logits(self, hidden: Tensor, codes: Tensor) -> Tensor:
-        """Logits (N, num_codebooks, codebook_size) of N frames with `codes` (N, num_codebooks).
+        """Return logits (N, num_codebooks, codebook_size) of N frames with `codes` (N, num_codebooks).
 
         `hidden` (N, dim) is the slow transformer's at the positions that predict these frames. The logits of code
         i depend on codes 0 … i-1.

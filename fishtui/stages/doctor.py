@@ -1,4 +1,4 @@
-"""doctor: what of this machine and project would get in the way, and what to do about it."""
+"""doctor: check this machine and project for problems, and how to fix each."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from fishtui.wording import size
 
 State = Literal["ok", "warning", "error"]
 GIGABYTE = 1e9
-# A merged checkpoint is about 4 GB, and a training keeps six adapters beside it.
+# A merged checkpoint takes about 4 GB, and a training keeps six adapters.
 DISK_WANTED = 10 * GIGABYTE
 GPU_WANTED = 8 * GIGABYTE
-# The last two that were made for each other.
+# The last releases that fit each other.
 PAIR = "pip install torch==2.11.0 torchaudio==2.11.0"
 
 
 @dataclass(frozen=True)
-class Finding:
-    """What was looked at, how it stands, what was found, and what to do about it."""
+class Diagnosis:
+    """The result of one check: its name and state, the facts found, and the remedy for a problem."""
 
     name: str
     state: State
@@ -43,14 +43,14 @@ class Finding:
         return SIGN[self.state]
 
     def as_dict(self) -> dict[str, Any]:
-        """The finding as JSON-ready data."""
+        """Return the diagnosis as JSON-ready data."""
         return asdict(self)
 
 
-def examine(project: Project, settings: Settings) -> list[Finding]:
-    """All findings, also those that are well. Nothing is written."""
+def examine(project: Project, settings: Settings) -> list[Diagnosis]:
+    """Return the results of all checks, the good ones too. Nothing is written."""
     checkpoint = project.path(settings.paths.checkpoint)
-    looks: list[Callable[[], Iterator[Finding]]] = [
+    checks: list[Callable[[], Iterator[Diagnosis]]] = [
         _python,
         _torch,
         _gpu,
@@ -59,14 +59,14 @@ def examine(project: Project, settings: Settings) -> list[Finding]:
         lambda: _checkpoint(checkpoint),
         _terminal,
     ]
-    return [finding for look in looks for finding in look()]
+    return [diagnosis for check in checks for diagnosis in check()]
 
 
-def _python() -> Iterator[Finding]:
-    yield Finding("python", "ok", f"{platform.python_version()} at {sys.executable}")
+def _python() -> Iterator[Diagnosis]:
+    yield Diagnosis("python", "ok", f"{platform.python_version()} at {sys.executable}")
 
 
-def _torch() -> Iterator[Finding]:
+def _torch() -> Iterator[Diagnosis]:
     versions = {name: metadata.version(name) for name in ("torch", "torchaudio")}
     shown = ", ".join(f"{name} {version}" for name, version in versions.items())
     try:
@@ -74,17 +74,17 @@ def _torch() -> Iterator[Finding]:
             import torch
             import torchaudio
     except FishtuiError as error:
-        yield Finding(
-            "torch", "error", error.problem, f"torchaudio needs the torch of its own release and CUDA: {PAIR}"
+        yield Diagnosis(
+            "torch", "error", error.problem, f"Install a torch and torchaudio of the same release and CUDA: {PAIR}"
         )
         return
     if torch.__version__.split(".")[:2] != torchaudio.__version__.split(".")[:2]:
-        yield Finding("torch", "warning", shown, f"Take one release of both: {PAIR}")
+        yield Diagnosis("torch", "warning", shown, f"Install the same release of both: {PAIR}")
     else:
-        yield Finding("torch", "ok", shown)
+        yield Diagnosis("torch", "ok", shown)
 
 
-def _gpu() -> Iterator[Finding]:
+def _gpu() -> Iterator[Diagnosis]:
     try:
         import torch
     except (ImportError, OSError):
@@ -92,33 +92,35 @@ def _gpu() -> Iterator[Finding]:
     if not torch.cuda.is_available():
         driver = _driver()
         if driver:
-            yield Finding(
+            yield Diagnosis(
                 "GPU",
                 "error",
-                f"driver {driver} is there, but torch {torch.__version__} can't use it",
-                "Update the driver, or install a torch built for its CUDA; torch.cuda.init() tells the reason.",
+                f"torch {torch.__version__} cannot use driver {driver}",
+                "Update the driver, or install a torch built for its CUDA; torch.cuda.init() shows the reason.",
             )
         else:
-            yield Finding("GPU", "warning", "none: everything runs on the CPU", "Training the real model wants a GPU.")
+            yield Diagnosis(
+                "GPU", "warning", "none: everything runs on the CPU", "Use a GPU to train the published model."
+            )
         return
     for index in range(torch.cuda.device_count()):
         free, total = torch.cuda.mem_get_info(index)
         name = torch.cuda.get_device_name(index)
         found = f"{index}: {name}, {size(free)} of {size(total)} free"
         if free < GPU_WANTED:
-            yield Finding("GPU", "warning", found, "Another process may hold its memory: see nvidia-smi.")
+            yield Diagnosis("GPU", "warning", found, "Check with nvidia-smi whether another process uses its memory.")
         else:
-            yield Finding("GPU", "ok", found)
+            yield Diagnosis("GPU", "ok", found)
 
 
 def _driver() -> str:
-    """The version of the NVIDIA driver, empty without one."""
-    said = _told("nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader").splitlines()
-    return said[0] if said else ""
+    """Return the version of the NVIDIA driver, empty without one."""
+    lines = _output_of("nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader").splitlines()
+    return lines[0] if lines else ""
 
 
-def _told(*command: str) -> str:
-    """What a program prints; empty if it isn't here, fails, or gives no answer."""
+def _output_of(*command: str) -> str:
+    """Return the output of a program; empty if it is not installed, fails, or does not finish."""
     try:
         answer = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
     except (OSError, subprocess.TimeoutExpired):
@@ -126,48 +128,53 @@ def _told(*command: str) -> str:
     return answer.stdout.strip() if answer.returncode == 0 else ""
 
 
-def _disk(project: Project) -> Iterator[Finding]:
+def _disk(project: Project) -> Iterator[Diagnosis]:
     folder = next(folder for folder in (project.root, *project.root.parents) if folder.is_dir())
     free = shutil.disk_usage(folder).free
     found = f"{size(free)} free in {project.root}"
     if free < DISK_WANTED:
-        yield Finding(
-            "disk", "warning", found, "A merged checkpoint takes 4 GB, a training's checkpoints 1 GB: make room."
+        yield Diagnosis(
+            "disk",
+            "warning",
+            found,
+            "Free some space: a merged checkpoint takes 4 GB, the checkpoints of a training 1 GB.",
         )
     else:
-        yield Finding("disk", "ok", found)
+        yield Diagnosis("disk", "ok", found)
     if not os.access(folder, os.W_OK):
-        yield Finding("disk", "error", f"{folder} can't be written", "Check who owns it, or take another folder.")
+        yield Diagnosis(
+            "disk", "error", f"no permission to write to {folder}", "Change its permissions, or use another folder."
+        )
 
 
-def _logout() -> Iterator[Finding]:
-    """Whether systemd, where that keeps the users' sessions, ends what they have running when they log out."""
+def _logout() -> Iterator[Diagnosis]:
+    """Check whether systemd ends the processes of users who log out."""
     manager = ("org.freedesktop.login1", "/org/freedesktop/login1", "org.freedesktop.login1.Manager")
-    match _told("busctl", "get-property", *manager, "KillUserProcesses"):
+    match _output_of("busctl", "get-property", *manager, "KillUserProcesses"):
         case "b true":
-            yield Finding(
+            yield Diagnosis(
                 "logout",
                 "warning",
                 "systemd ends your runs when you log out (KillUserProcesses)",
-                "Run `loginctl enable-linger` once, and begin with `systemd-run --user --scope bash` after each login.",
+                "Run `loginctl enable-linger` once, and start with `systemd-run --user --scope bash` after each login.",
             )
         case "b false":
-            yield Finding("logout", "ok", "runs go on when you log out")
+            yield Diagnosis("logout", "ok", "runs continue when you log out")
 
 
-def _checkpoint(folder: Path) -> Iterator[Finding]:
+def _checkpoint(folder: Path) -> Iterator[Diagnosis]:
     if not folder.is_dir():
-        yield Finding("checkpoint", "error", f"{folder} is not there", "Fetch it with `fishtui download`.")
+        yield Diagnosis("checkpoint", "error", f"no folder {folder}", "Download it with `fishtui download`.")
         return
     for name, load in (("model", _load_model), ("codec", _load_codec)):
         try:
             found = load(folder)
         except CheckpointError as error:
-            yield Finding(name, "error", error.problem, error.remedy)
+            yield Diagnosis(name, "error", error.problem, error.remedy)
         except (ImportError, OSError) as error:
-            yield Finding(name, "error", f"can't be examined: {error}", "Mend torch first.")
+            yield Diagnosis(name, "error", f"not checked: {error}", "Fix the torch installation first.")
         else:
-            yield Finding(name, "ok", found)
+            yield Diagnosis(name, "ok", found)
 
 
 def _load_model(folder: Path) -> str:
@@ -184,14 +191,14 @@ def _load_codec(folder: Path) -> str:
     return f"{sum(parameter.numel() for parameter in codec.parameters()) / 1e6:,.0f} million parameters"
 
 
-def _terminal() -> Iterator[Finding]:
+def _terminal() -> Iterator[Diagnosis]:
     term = os.environ.get("TERM", "")
     size = shutil.get_terminal_size()
     encoding = (sys.stdout.encoding or "").lower()
     found = f"{term or 'no TERM'}, {size.columns}x{size.lines}, {encoding or 'no encoding'}"
     if encoding not in ("utf-8", "utf8"):
-        yield Finding("terminal", "warning", found, "Set a UTF-8 locale: export LANG=C.UTF-8.")
+        yield Diagnosis("terminal", "warning", found, "Set a UTF-8 locale: export LANG=C.UTF-8.")
     elif term in ("", "dumb"):
-        yield Finding("terminal", "warning", found, "Without a terminal use the headless commands.")
+        yield Diagnosis("terminal", "warning", found, "Use the commands instead of the interface, or a real terminal.")
     else:
-        yield Finding("terminal", "ok", found)
+        yield Diagnosis("terminal", "ok", found)

@@ -1,4 +1,4 @@
-"""download: a checkpoint from the Hugging Face hub, every file's size and hash checked."""
+"""download: get a checkpoint from the Hugging Face hub, and check the size and hash of every file."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from huggingface_hub.errors import (
 from huggingface_hub.utils import tqdm
 
 from fishtui.checkpoint import files_to_download
-from fishtui.errors import CheckpointError, FishtuiError, MisuseError
+from fishtui.errors import FishtuiError, MisuseError
 from fishtui.files import hash_file
 from fishtui.project import Project
 from fishtui.runs.ledger import Ledger
@@ -30,7 +30,7 @@ from fishtui.wording import reason_of
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """A file of the hub: its size in bytes, and its SHA-256, or where it is no LFS file, its git blob id."""
+    """A file on the hub: its size in bytes, and its SHA-256, or its git blob id if it is not an LFS file."""
 
     name: str
     size: int
@@ -41,17 +41,17 @@ class RemoteFile:
 def download(
     project: Project, reporter: Reporter, *, repository: str, revision: str, target: Path, dry_run: bool = False
 ) -> Ledger:
-    """Fetch the files of a checkpoint that are missing or damaged in `target`.
+    """Download the files of a checkpoint that are missing or damaged in `target`.
 
-    An interrupted file goes on where it stopped. Raises FishtuiError without network or access, and if the
-    repository is not a checkpoint of this model.
+    An interrupted download of a file is resumed. Raises FishtuiError without network or access, CheckpointError if the
+    repository is not a checkpoint.
     """
     files = _remote_files(repository, revision)
     ledger = Ledger(unit="files")
     wanted = []
     for file in files:
         if is_complete(target / file.name, file):
-            ledger.skip(file.name, "complete already")
+            ledger.skip(file.name, "already complete")
         else:
             wanted.append(file)
     if dry_run:
@@ -63,7 +63,7 @@ def download(
         reporter.progress(fetched, total, unit="bytes", note=file.name)
         path = target / file.name
         try:
-            # A file of the right name that failed the check would count as there.
+            # Without force_download, the hub's client keeps a damaged file of the right name.
             hf_hub_download(
                 repository,
                 file.name,
@@ -73,19 +73,19 @@ def download(
                 tqdm_class=_meter(reporter, file.name, fetched, total),
             )
         except (HfHubHTTPError, httpx.HTTPError, LocalEntryNotFoundError, OSError) as error:
-            raise _explained(error, repository) from error
+            raise _hub_error(error, repository) from error
         if is_complete(path, file):
             ledger.done += 1
             reporter.artifact("checkpoint file", path)
         else:
-            ledger.fail(file.name, "its content is not what the hub says: download again")
+            ledger.fail(file.name, "the content differs from the hub's: download again")
         fetched += file.size
     reporter.progress(total, total, unit="bytes")
     return ledger
 
 
 def _meter(reporter: Reporter, name: str, before: int, total: int) -> type[tqdm]:
-    """A tqdm that tells `reporter` how many of `total` bytes are there; the hub's client wants a class."""
+    """Return a class of progress bars for the hub's client that reports the bytes so far, of `total`, to `reporter`."""
 
     class Meter(tqdm):
         def update(self, n: float | None = 1) -> bool | None:
@@ -97,7 +97,7 @@ def _meter(reporter: Reporter, name: str, before: int, total: int) -> type[tqdm]
 
 
 def is_complete(path: Path, file: RemoteFile) -> bool:
-    """Whether the file at `path` has the size and hash that the hub says."""
+    """Return True if the file at `path` has the size and hash of the file on the hub."""
     if not path.is_file() or path.stat().st_size != file.size:
         return False
     if file.sha256 is not None:
@@ -106,7 +106,7 @@ def is_complete(path: Path, file: RemoteFile) -> bool:
 
 
 def _git_blob_id(path: Path) -> str:
-    """SHA-1 of a file as git names its content (git's "Git Objects", blob header and content)."""
+    """Return the id that git gives a file's content: the SHA-1 of blob header and content (Pro Git, "Git Objects")."""
     content = path.read_bytes()
     return hashlib.sha1(b"blob %d\x00" % len(content) + content, usedforsecurity=False).hexdigest()
 
@@ -115,36 +115,38 @@ def _remote_files(repository: str, revision: str) -> list[RemoteFile]:
     try:
         info = HfApi().model_info(repository, revision=revision, files_metadata=True)
     except (HfHubHTTPError, httpx.HTTPError, HFValidationError, OfflineModeIsEnabled, OSError) as error:
-        raise _explained(error, repository) from error
+        raise _hub_error(error, repository) from error
     files = {
         sibling.rfilename: RemoteFile(
             sibling.rfilename, sibling.size or 0, sibling.lfs.sha256 if sibling.lfs else None, sibling.blob_id
         )
         for sibling in info.siblings or []
     }
-    try:
-        names = files_to_download(files)
-    except CheckpointError as error:
-        raise CheckpointError(f"{repository}: {error.problem}", error.remedy, code=error.code) from error
-    return [files[name] for name in names]
+    return [files[name] for name in files_to_download(repository, files)]
 
 
-def _explained(error: Exception, repository: str) -> FishtuiError:
+def _hub_error(error: Exception, repository: str) -> FishtuiError:
+    """Return the error for a failed request to the hub."""
     if isinstance(error, HFValidationError):
-        return MisuseError(f"{repository!r} is no name of a repository", "Write it as OWNER/NAME.")
+        return MisuseError(f"{repository!r}: not a repository", "Write it as OWNER/NAME.", code="not-a-repository")
     if isinstance(error, GatedRepoError):
         return FishtuiError(
-            f"{repository} asks for your consent first",
-            f"Accept its terms at huggingface.co/{repository}, then set HF_TOKEN or run `hf auth login`.",
+            f"{repository}: its terms are not accepted",
+            f"Accept them at huggingface.co/{repository}, then set HF_TOKEN or run `hf auth login`.",
+            code="terms-not-accepted",
         )
     if isinstance(error, RepositoryNotFoundError):
         return FishtuiError(
-            f"there is no {repository} on the hub, or it needs a token",
-            "Check the name; set HF_TOKEN or run `hf auth login`.",
+            f"{repository}: not found on the hub, or private",
+            "Check the name; for a private repository set HF_TOKEN or run `hf auth login`.",
+            code="no-such-repository",
         )
     if isinstance(error, RevisionNotFoundError):
-        return FishtuiError(f"{repository} has no such revision", "Leave --revision out for the newest.")
+        return FishtuiError(
+            f"{repository}: no such revision", "Omit --revision for the newest one.", code="no-such-revision"
+        )
     return FishtuiError(
-        f"the hub could not be reached, or broke off: {reason_of(error)}",
-        "Check the network and run it again: it goes on where it stopped.",
+        f"{repository}: the request to the hub failed: {reason_of(error)}",
+        "Check the network and run the command again; finished parts are kept.",
+        code="hub-unreachable",
     )

@@ -105,7 +105,7 @@ def _record(base: Path, adapter: Path, change: Adapter, template: str | None, pr
 def export(
     project: Project, reporter: Reporter, *, adapter: Path, output: Path, preset: LoraSpec, dry_run: bool = False
 ) -> Ledger:
-    """Write an adapter as a peft folder. Raises CheckpointError if there is none, MisuseError if `output` is in use."""
+    """Write an adapter as a peft folder. Raises MisuseError if `output` is in use."""
     if output.exists() and any(output.iterdir()) and not is_peft_folder(output):
         raise MisuseError(f"{output}: not empty, and not a peft adapter", "Use a new folder.", code="output-in-use")
     change = read_adapter(adapter, preset)

@@ -1,4 +1,4 @@
-"""LoRA (Hu et al. 2021) by peft: presets, targets, and adapters on the dual-AR model."""
+"""LoRA (Hu et al. 2021) with peft: presets, targets, and adapters on the dual-AR model."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ GROUPS = {
 
 
 class LoraSpec(msgspec.Struct, frozen=True):
-    """Rank, alpha (the scale is alpha / rank) and the groups of modules that are adapted."""
+    """Rank, alpha (the scale is alpha / rank) and the groups of modules that get adapters."""
 
     r: int
     alpha: float
@@ -39,23 +39,29 @@ class LoraSpec(msgspec.Struct, frozen=True):
 
 
 def parse_preset(name: str, targets: Iterable[str] = (), dropout: float = 0.0) -> LoraSpec:
-    """The spec that a preset's name stands for: `r_8_alpha_16`, or `r_32_alpha_16_fast` for the fast transformer only.
+    """Parse a preset's name: `r_8_alpha_16`, or `r_32_alpha_16_fast` for the fast transformer only.
 
-    `targets` takes the place of the preset's own. Raises MisuseError.
+    `targets` replaces the preset's own targets. Raises MisuseError.
     """
     match = re.fullmatch(r"r_([1-9]\d*)_alpha_([1-9]\d*)(_fast)?", name)
     if not match:
-        raise MisuseError(f"there is no LoRA preset {name}", "Write it as r_8_alpha_16 or r_32_alpha_16_fast.")
+        raise MisuseError(
+            f"{name!r}: not a LoRA preset",
+            "Write it like r_8_alpha_16, or r_32_alpha_16_fast.",
+            code="not-a-preset",
+        )
     chosen = tuple(targets) or tuple(f"fast_{group}" if match[3] else group for group in GROUPS)
     known = [*GROUPS, *(f"fast_{group}" for group in GROUPS)]
     for group in chosen:
         if group not in known:
-            raise MisuseError(f"there is no LoRA target {group}", f"Targets are {' '.join(known)}.")
+            raise MisuseError(
+                f"{group!r}: not a LoRA target", f"Use some of {' '.join(known)}.", code="not-a-lora-target"
+            )
     return LoraSpec(int(match[1]), int(match[2]), chosen, dropout)
 
 
 def target_modules(model: DualAR, targets: Iterable[str]) -> list[str]:
-    """Names of the modules that the target groups mean; groups without `fast_` touch both transformers."""
+    """Return the names of the modules of the target groups; groups without `fast_` are in both transformers."""
     patterns = []
     for group in targets:
         fast = group.startswith("fast_")
@@ -70,17 +76,19 @@ def target_modules(model: DualAR, targets: Iterable[str]) -> list[str]:
 
 
 def attach(model: DualAR, spec: LoraSpec, modules: Iterable[str] | None = None) -> None:
-    """Freeze `model` and put adapters, in float32, on the modules of the spec's targets, or on `modules`.
+    """Freeze `model` and add adapters, in float32, to the modules of the spec's targets, or to `modules`.
 
-    Raises MisuseError if there is nothing to adapt.
+    Raises MisuseError if no module matches.
     """
-    # Here, for it loads transformers, and that torchaudio: longer than all that a merged checkpoint needs to speak.
+    # Imported here: peft loads transformers and torchaudio, which takes longer than speaking with a merged checkpoint.
     with loading("peft"):
         from peft import LoraConfig, inject_adapter_in_model
 
     names = list(modules) if modules is not None else target_modules(model, spec.targets)
     if not names:
-        raise MisuseError("the LoRA targets match nothing in this model", "Look at train.targets.")
+        raise MisuseError(
+            "train.targets: no module of this model matches", "Change train.targets.", code="no-lora-targets"
+        )
     model.requires_grad_(False)
     config = LoraConfig(
         r=spec.r,
@@ -92,7 +100,7 @@ def attach(model: DualAR, spec: LoraSpec, modules: Iterable[str] | None = None) 
     inject_adapter_in_model(config, model, adapter_name=ADAPTER)
     adapted = {name for name, module in model.named_modules() if hasattr(module, "lora_A")}
     if adapted != set(names):
-        raise RuntimeError(f"peft adapted {len(adapted)} modules in place of {len(names)}")
+        raise RuntimeError(f"peft adapted {len(adapted)} modules instead of {len(names)}")
     for parameter in trainable(model).values():
         parameter.data = parameter.data.float()
     for name in adapted:
@@ -104,17 +112,17 @@ def attach(model: DualAR, spec: LoraSpec, modules: Iterable[str] | None = None) 
 
 
 def trainable(model: torch.nn.Module) -> dict[str, torch.nn.Parameter]:
-    """The parameters that training changes, by name."""
+    """Return the parameters that training changes, by name."""
     return {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
 
 
 def lean_forward(module: Any, x: Tensor) -> Tensor:
-    """What a peft linear layer computes, base(x) + scaling · B(A(dropout(x))), with fewer passes over the output.
+    """Return the output of a peft linear layer, base(x) + scaling · B(A(dropout(x))), in fewer passes over it.
 
-    peft scales and adds tensors of the output's size; over 155,776 logits that takes longer than the products.
+    peft scales and adds tensors of the output's size; for 155,776 logits that takes longer than the products.
     """
     base, up = module.base_layer, module.lora_B[ADAPTER].weight
-    # Autocast doesn't reach into an autograd function of ours: give it one type.
+    # Autocast has no effect inside a custom autograd function, so all operands get one type here.
     dtype = torch.get_autocast_dtype(x.device.type) if torch.is_autocast_enabled(x.device.type) else x.dtype
     down = module.lora_A[ADAPTER].weight.to(dtype)
     reduced = functional.linear(module.lora_dropout[ADAPTER](x).to(dtype), down) * module.scaling[ADAPTER]
@@ -126,7 +134,7 @@ def lean_forward(module: Any, x: Tensor) -> Tensor:
 
 
 class _LowRankSum(torch.autograd.Function):
-    """x Wᵀ + a Bᵀ for x (N, in), a (N, r), frozen W (out, in) and B (out, r), added in the product's own pass."""
+    """x Wᵀ + a Bᵀ for x (N, in), a (N, r), frozen W (out, in) and B (out, r), added in place."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, a: Tensor, weight: Tensor, up: Tensor) -> Tensor:
@@ -142,7 +150,7 @@ class _LowRankSum(torch.autograd.Function):
 
 
 def _tied_head(embeddings: Any, normed: Tensor) -> Tensor:
-    """Logits from embeddings that have an adapter: peft changes what the embedding returns, not its weight."""
+    """Return logits from embeddings with an adapter: peft changes the output of the embedding, not its weight."""
     sides = embeddings.lora_embedding_A[ADAPTER], embeddings.lora_embedding_B[ADAPTER]
     a, b = (side.to(normed.dtype) for side in sides)
     base = functional.linear(normed, embeddings.base_layer.weight.to(normed.dtype))

@@ -1,4 +1,4 @@
-"""Proof that a merged model is the network that was trained: their logits on random prompts."""
+"""The comparison of a merged model with base + adapter: their logits on random prompts."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ SEED = 20_480
 
 @torch.inference_mode()
 def proof_logits(model: DualAR) -> Tensor:
-    """Token and codebook logits of `model` on fixed random prompts, flat float32, computed in float32 throughout.
+    """Return token and codebook logits of `model` on fixed random prompts, flat, computed in float32 throughout.
 
-    Weights may rest in bfloat16: each module's are widened while it runs, so that a model larger than memory in
-    float32 can be compared.
+    Weights may be stored in bfloat16: those of each module are widened while it runs, so that a model that does not fit
+    into memory in float32 can be compared.
     """
     tokens, codes = _prompts(model)
     with _in_float32(model):
@@ -36,13 +36,13 @@ def proof_logits(model: DualAR) -> Tensor:
 
 
 def _prompts(model: DualAR) -> tuple[Tensor, Tensor]:
-    """Prompts (B, rows, S), half text and half frames, and codes (N, num_codebooks) of N frames that might follow."""
+    """Return prompts (B, rows, S), half text and half frames, and codes (N, num_codebooks) of next frames."""
     config = model.config
     random = torch.Generator().manual_seed(SEED)
     tokens = torch.zeros(PROMPTS, 1 + config.num_codebooks, LENGTH, dtype=torch.long)
     half = LENGTH // 2
     tokens[:, 0, :half] = torch.randint(model.semantic_begin, (PROMPTS, half), generator=random)
-    # The residual codebooks' embeddings have codebook_size rows too, and all of them are merged.
+    # The embeddings of residual codebooks have codebook_size rows too, and all of them are merged.
     tokens[:, 1:, half:] = torch.randint(config.codebook_size, (PROMPTS, config.num_codebooks, half), generator=random)
     tokens[:, 0, half:] = tokens[:, 1, half:] + model.semantic_begin
     codes = torch.randint(config.codebook_size, (PROMPTS * 4, config.num_codebooks), generator=random)
@@ -73,24 +73,24 @@ def _tied_head(embeddings: nn.Embedding, normed: Tensor) -> Tensor:
 
 
 def _widen(module: Any, inputs: Any) -> None:
-    module.resting = [parameter.data for parameter in module.parameters(recurse=False)]
+    module.stored = [parameter.data for parameter in module.parameters(recurse=False)]
     for parameter in module.parameters(recurse=False):
         parameter.data = parameter.data.float()
 
 
 def _restore(module: Any, inputs: Any, output: Any) -> None:
-    for parameter, resting in zip(module.parameters(recurse=False), module.resting, strict=True):
-        parameter.data = resting
-    del module.resting
+    for parameter, stored in zip(module.parameters(recurse=False), module.stored, strict=True):
+        parameter.data = stored
+    del module.stored
 
 
 @torch.no_grad()
 def apply_adapter(model: DualAR, adapter: Adapter) -> None:
-    """Make `model` base + adapter: low-rank changes beside the frozen weights, or whole weights in their place."""
+    """Turn the base `model` into base + adapter: add low-rank layers to frozen weights, or replace weights."""
     if adapter.low_rank:
         change = next(iter(adapter.low_rank.values()))
         rank = len(change.a)
-        # Only the scaling counts here, so the alpha may be a fraction.
+        # Only the scaling matters here, so the alpha may be a fraction.
         attach(model, LoraSpec(rank, change.scaling * rank, ()), adapter.low_rank)
     for name, change in adapter.low_rank.items():
         module: Any = model.get_submodule(name)

@@ -1,4 +1,4 @@
-"""A codec with every part of the real one, small enough for a test, and files of it."""
+"""A small codec with every part of the real one, and its files."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ TINY = CodecConfig(
 
 
 def tiny_codec() -> Codec:
-    """A codec with random weights, the same ones each time."""
+    """Return a codec with random weights, the same on every call."""
     codec = Codec(TINY)
     for name, parameter in codec.named_parameters():
         parameter.data = random_tensor(name, parameter.shape)
@@ -44,7 +44,7 @@ def tiny_codec() -> Codec:
 
 
 def random_tensor(name: str, shape: torch.Size) -> Tensor:
-    """Values of a size that lets every layer matter, each name's own ones."""
+    """Return random values of a size at which every layer has an effect; they depend on the name."""
     fan_in = shape[1:].numel() if len(shape) > 1 else 100
     values = noise(*shape, seed=crc32(name.encode())) * fan_in**-0.5
     return values.abs() + 0.5 if name.endswith(("alpha", "gamma", "norm.weight", "_g", "original0")) else values
@@ -55,7 +55,7 @@ def noise(*shape: int, seed: int = 0) -> Tensor:
 
 
 def stored_tensors() -> dict[str, Tensor]:
-    """The tensors of a `codec.pth` of the tiny codec, the transformers' tables included."""
+    """Return the tensors in the file of the tiny codec, including the transformers' tables."""
     with torch.device("meta"):
         shapes = stored_shapes(Codec(TINY))
     tensors = {name: random_tensor(name, shape) for name, shape in shapes.items()}
@@ -67,7 +67,7 @@ def stored_tensors() -> dict[str, Tensor]:
 
 
 def write_codec(folder: Path, content: dict) -> Path:
-    """A checkpoint folder's codec: sizes, and `content` as its `codec.pth`, whose path it returns."""
+    """Write the sizes and the `content` of a codec's file, and return the path of the file."""
     (folder / "codec.json").write_bytes(msgspec.json.encode(TINY))
     path = folder / "codec.pth"
     torch.save(content, path)

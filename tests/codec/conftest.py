@@ -1,4 +1,4 @@
-"""Tiny networks run fastest on one thread, and two threads wait for each other when the machine is busy."""
+"""One thread per test: tiny networks run fastest on one, and two wait for each other on a busy machine."""
 
 from __future__ import annotations
 

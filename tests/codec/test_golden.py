@@ -1,4 +1,4 @@
-"""The codec against the published model's numbers."""
+"""Tests of the codec against values of the published model."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ CASES = sorted(json.loads((GOLDEN / "codec_io.json").read_text())["cases"])
 
 
 def inputs(golden: dict[str, Tensor], case: str) -> tuple[Tensor, Tensor]:
-    """Audio (B, 1, samples) and the clips' lengths."""
+    """Return audio (B, 1, samples) and the clips' lengths."""
     wave = golden[f"{case}.wav_int16" if f"{case}.wav_int16" in golden else f"{case}.wav_int16_padded"]
     audio = (wave.float() / 32768).reshape(-1, 1, wave.shape[-1])
     return audio, golden.get(f"{case}.audio_lengths", torch.full((len(audio),), wave.shape[-1]))
 
 
 def latents(codec: Codec, audio: Tensor) -> tuple[Tensor, Tensor]:
-    """The encoder's output and the quantizers' input, channels first as in the golden data."""
+    """Return the encoder's output and the quantizers' input, channels first as in the golden data."""
     past = Past()
     samples = codec.frames(audio.shape[-1]) * codec.frame_length
     padded = torch.nn.functional.pad(audio, (0, samples - audio.shape[-1])).transpose(1, 2)
@@ -62,7 +62,7 @@ def test_codes(codec: Codec, golden: dict[str, Tensor], case: str) -> None:
     assert codes.dtype == torch.int64
     assert codes.shape == expected.shape
     for clip, want, gap, count in zip(codes, expected, margin, counts, strict=True):
-        # After a near tie the residual codes of that frame may rightly differ.
+        # After a near tie the residual codes of that frame may differ correctly.
         sure = gap[:, :count].cummin(0).values > TIE
         assert sure.float().mean() > 0.9
         assert torch.equal(clip[:, :count][sure], want[:, :count][sure])

@@ -1,4 +1,4 @@
-"""The codec's layers, each against the formula that the checkpoint's authors trained with."""
+"""Tests of the codec's layers against the formulas of the published model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading a codec's files: names, both forms of weight norm, and every fault named."""
+"""Tests of loading a codec: names, both forms of weight norm, and errors that name every fault."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from fishtui.codec.load import load_codec, stored_shapes
 from fishtui.codec.model import Codec
 from fishtui.errors import CheckpointError
 from tests.codec.builders import TINY, noise, stored_tensors, write_codec
+from tests.expecting import failing
 from tests.golden_data import GOLDEN
 
 NORMED = "encoder.block.1.block.0.block.1.conv"
@@ -47,7 +48,7 @@ def test_weight_norm_is_folded_as_torch_computes_it(tmp_path, weight, magnitude,
     torch.testing.assert_close(layer.weight, reference.weight.detach(), rtol=1e-6, atol=1e-7)
 
 
-def test_nothing_is_left_to_train(tmp_path):
+def test_no_parameter_is_trainable(tmp_path):
     codec = load_codec(write_codec(tmp_path, stored_tensors()))
     assert not codec.training
     assert not any(parameter.requires_grad for parameter in codec.parameters())
@@ -72,26 +73,28 @@ def test_wrapped_and_prefixed_files_hold_the_same_codec(tmp_path, wrap):
 def test_missing_and_misshapen_tensors_are_named(tmp_path, name):
     tensors = stored_tensors()
     value = tensors.pop(name)
-    with pytest.raises(CheckpointError) as fault:
+    with failing("wrong-tensors", CheckpointError) as fault:
         load_codec(write_codec(tmp_path, tensors))
     assert f"missing: {name}" in fault.value.problem
     tensors[name] = torch.cat([value, value])
-    with pytest.raises(CheckpointError) as fault:
+    with failing("wrong-tensors", CheckpointError) as fault:
         load_codec(write_codec(tmp_path, tensors))
     assert f"of another shape: {name}" in fault.value.problem
 
 
 def test_unexpected_tensors_are_named(tmp_path):
-    with pytest.raises(CheckpointError, match=r"unexpected: decoder\.model\.9\.bias"):
+    with failing("wrong-tensors", CheckpointError) as fault:
         load_codec(write_codec(tmp_path, stored_tensors() | {"decoder.model.9.bias": torch.zeros(1)}))
+    assert "unexpected: decoder.model.9.bias" in fault.value.problem
 
 
-def test_without_a_config_the_published_sizes_hold(tmp_path):
+def test_without_a_file_of_sizes_the_published_ones_apply(tmp_path):
     path = write_codec(tmp_path, stored_tensors())
     (tmp_path / "codec.json").unlink()
     assert read_config(tmp_path / "codec.json") == OFFICIAL
-    with pytest.raises(CheckpointError, match="of another shape"):
+    with failing("wrong-tensors", CheckpointError) as fault:
         load_codec(path)
+    assert "of another shape" in fault.value.problem
 
 
 def sizes(**changes) -> dict:
@@ -114,7 +117,7 @@ def sizes(**changes) -> dict:
 def test_faults_of_a_config_are_named(tmp_path, content, named):
     path = tmp_path / "codec.json"
     path.write_text(content)
-    with pytest.raises(CheckpointError) as fault:
+    with failing("wrong-codec-sizes", CheckpointError) as fault:
         read_config(path)
     assert named in fault.value.problem.replace(str(tmp_path), "")
     assert "\n" not in fault.value.problem

@@ -1,4 +1,4 @@
-"""The codec as a whole: batches, pieces, lengths, precision."""
+"""Tests of the whole codec: batches, pieces, lengths, precision."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FRAME = TINY.frame_length
 @given(lengths=st.lists(st.integers(0, 9 * FRAME), min_size=1, max_size=5), together=st.booleans())
 def test_a_clips_codes_are_the_same_alone_and_in_any_batch(lengths, together):
     clips = [noise(1, 1, length, seed=length) for length in lengths]
-    # What stands in the padding must not matter either, so it is noise too.
+    # The padding is noise too, because its values must not matter.
     batch = noise(len(clips), 1, max(lengths), seed=99)
     for row, clip in zip(batch, clips, strict=True):
         row[:, : clip.shape[-1]] = clip[0]
@@ -36,7 +36,7 @@ def test_a_clips_codes_are_the_same_alone_and_in_any_batch(lengths, together):
 
 @settings(deadline=None, max_examples=20)
 @given(frames=st.integers(1, 40), piece=st.integers(1, 9), span=st.integers(1, 12))
-def test_pieces_do_not_show(frames, piece, span):
+def test_codes_and_audio_do_not_depend_on_the_pieces(frames, piece, span):
     audio = noise(1, 1, frames * FRAME, seed=frames)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(model, "CPU_PIECE", frames)
@@ -53,7 +53,7 @@ def test_frames_round_up():
     assert [CODEC.frames(n) for n in (0, 1, FRAME, FRAME + 1)] == [0, 1, 1, 2]
 
 
-def test_codes_lie_in_their_codebooks_and_differ():
+def test_codes_are_in_their_codebooks_and_differ():
     codes = CODEC.encode(noise(1, 1, 200 * FRAME))
     for row, size in zip(codes[0], TINY.codebook_sizes, strict=True):
         assert row.min() >= 0
@@ -61,7 +61,7 @@ def test_codes_lie_in_their_codebooks_and_differ():
         assert len(row.unique()) > size / 4
 
 
-def test_decode_takes_a_code_beyond_its_codebook_as_the_last_entry():
+def test_decode_reads_a_code_beyond_its_codebook_as_the_last_entry():
     sizes = torch.tensor(TINY.codebook_sizes)[None, :, None]
     last = (sizes - 1).expand(1, -1, 5)
     assert torch.equal(CODEC.decode(last + 7), CODEC.decode(last))
@@ -73,7 +73,7 @@ def test_the_nearest_entry_is_the_first_one_on_a_tie():
     entries[9], entries[20] = entries[4] * 2, entries[4]
     z = noise(1, 300, TINY.latent_dim)
     codes = quantizer.encode(z)
-    # Lengths do not count, only directions: 4, 9 and 20 are one and the same.
+    # Only directions matter, not lengths: entries 4, 9 and 20 have the same direction.
     assert not torch.isin(codes, torch.tensor([9, 20])).any()
     point = torch.nn.functional.normalize(z @ quantizer.in_proj.weight[..., 0].T + quantizer.in_proj.bias, dim=-1)
     distance = torch.cdist(point, torch.nn.functional.normalize(entries, dim=-1)[None])

@@ -1,4 +1,4 @@
-"""The codec's transformer alone, against the formulas written out position by position."""
+"""Tests of the codec's transformer against its formulas, computed position by position."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def normed(x: Tensor, weight: Tensor, eps: float) -> Tensor:
 
 
 def turned(vector: Tensor, position: int, base: float) -> Tensor:
-    """A head's vector (head_dim,), its pairs turned as complex numbers that are rounded to bfloat16."""
+    """Rotate the pairs of a head's vector (head_dim,) as complex numbers rounded to bfloat16."""
     half = len(vector) // 2
     angles = position * (1.0 / base ** (torch.arange(half, dtype=torch.float32) * 2 / len(vector)))
     turn = torch.complex(angles.cos().bfloat16().float(), angles.sin().bfloat16().float())
@@ -36,7 +36,7 @@ def turned(vector: Tensor, position: int, base: float) -> Tensor:
 
 
 def by_hand(model: WindowTransformer, x: Tensor, start: int = 0) -> Tensor:
-    """One signal (T, dim), whose first position is `start`, through the model."""
+    """Run one signal (T, dim), whose first position is `start`, through the model."""
     sizes = model.sizes
     for layer in model.layers:
         qkv = normed(x, layer.attention_norm.weight, sizes.norm_eps) @ layer.attention.wqkv.weight.T
@@ -67,7 +67,7 @@ def test_equals_the_formulas(scale):
     torch.testing.assert_close(model(x, Past()), expected, rtol=1e-4, atol=1e-5)
 
 
-def test_sees_the_window_and_nothing_before_it():
+def test_attention_ends_at_the_window():
     model = transformer(msgspec.structs.replace(SIZES, layers=1))
     x = noise(1, 12, SIZES.dim)
     changed = x.clone()
@@ -80,11 +80,11 @@ def test_mask_counts_the_position_itself():
     assert window_mask(seen=2, length=2, window=2).tolist() == [[False, True, True, False], [False, False, True, True]]
 
 
-def test_runs_past_the_end_of_any_stored_table():
+def test_runs_beyond_the_length_of_stored_tables():
     model = transformer(msgspec.structs.replace(SIZES, layers=1))
     x = noise(1, 20_000, SIZES.dim)
     past = Past()
     joined = torch.cat([model(part, past) for part in x.split(1_000, dim=1)], dim=1)
-    # One layer looks back one window, so the last position needs no more than that computed by hand.
+    # One layer attends to one window, so the reference of the last position needs only that.
     start = x.shape[1] - SIZES.window
     torch.testing.assert_close(joined[0, -1], by_hand(model, x[0, start:], start)[-1], rtol=1e-4, atol=1e-5)

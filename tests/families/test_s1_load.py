@@ -63,7 +63,7 @@ def test_other_forms_of_the_file_are_read(tmp_path, model, form):
     assert same(tmp_path, model)
 
 
-def test_an_output_layer_beside_tied_embeddings_is_ignored(tmp_path):
+def test_an_output_layer_next_to_tied_embeddings_is_ignored(tmp_path):
     model = tiny_model("tied")
     write_checkpoint(tmp_path, model)
     extra = torch.randn(model.config.vocab_size, model.config.dim)
@@ -71,7 +71,7 @@ def test_an_output_layer_beside_tied_embeddings_is_ignored(tmp_path):
     assert same(tmp_path, model)
 
 
-def test_weights_take_the_type_asked_for(tmp_path):
+def test_weights_are_converted_to_the_requested_type(tmp_path):
     write_checkpoint(tmp_path, tiny_model())
     assert {value.dtype for value in load_model(tmp_path, dtype=torch.bfloat16).parameters()} == {torch.bfloat16}
 

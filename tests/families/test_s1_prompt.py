@@ -59,7 +59,7 @@ def test_golden_training_sequence_of_several_clips():
 
 
 def clips_in(tokens: np.ndarray) -> list[tuple[str, np.ndarray]]:
-    """The texts and codes of a concatenated instruct sequence, for golden data that keeps them nowhere else."""
+    """Return texts and codes of a concatenated instruct sequence, which the golden data has in no other form."""
     words = {rank: token for token, rank in TOKENIZER._encoding._mergeable_ranks.items()}
     opening = TOKENIZER.encode("Speak out the provided text.") + TOKENIZER.encode("<|speaker:user|>")
     ids = tokens[0].tolist()

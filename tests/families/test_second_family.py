@@ -58,9 +58,9 @@ def test_a_folder_is_of_the_family_that_its_config_names(toy: CheckpointFolder, 
 
 def test_files_to_download_are_those_of_the_family(toy: CheckpointFolder) -> None:
     names = [path.name for path in toy.path.iterdir()]
-    assert set(files_to_download([*names, "README.md"])) == set(names)
+    assert set(files_to_download("a/b", [*names, "README.md"])) == set(names)
     with failing("not-a-checkpoint", CheckpointError):
-        files_to_download([name for name in names if name != WEIGHTS])
+        files_to_download("a/b", [name for name in names if name != WEIGHTS])
 
 
 def test_every_stage_runs_on_a_checkpoint_of_another_family(toy: CheckpointFolder, tmp_path: Path) -> None:

@@ -1,5 +1,5 @@
-"""The network written down a second time, as literally as its description reads: one sequence, one head and one
-position at a time, in float64. It shares nothing with the product but the names of tensors."""
+"""A second implementation of the network, as literal as its description: one sequence, one head and one position at a
+time, in float64. It shares only the names of tensors with the package."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ Tensors = dict[str, Tensor]
 def token_and_codebook_logits(
     tensors: Tensors, config: ModelConfig, semantic_begin: int, tokens: Tensor, targets: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Of one sequence `tokens` (rows, S): logits (S, vocab_size), and (S, num_codebooks, codebook_size) for the
-    codes `targets` (S, num_codebooks) that are to follow each position."""
+    """Return for one sequence `tokens` (rows, S): logits (S, vocab_size), and (S, num_codebooks, codebook_size) for the
+    codes `targets` (S, num_codebooks) that follow each position."""
     tensors = {name: value.detach().double() for name, value in tensors.items()}
     rows = []
     for column in tokens.T.tolist():

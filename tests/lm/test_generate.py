@@ -13,6 +13,7 @@ from fishtui.families.s1_mini.prompt import synthesis_prompt
 from fishtui.lm.generate import Decoder, Sampling, _frames
 from fishtui.lm.generate import generate as generate_with
 from fishtui.load import load_model
+from tests.expecting import failing
 from tests.families.s1 import read_tokenizer
 from tests.golden_data import GOLDEN
 from tests.lm.tiny import IM_END, KINDS, SEMANTIC_BEGIN, tiny_model, tiny_tokens
@@ -28,7 +29,7 @@ def sampling(**values: float) -> Sampling:
 
 
 def generate(model, prompt, *, max_frames, generator=None, compile=False, **values):
-    """Generate with the published sampling, some values of it changed."""
+    """Generate with the published sampling parameters, except `values`."""
     return generate_with(model, prompt, sampling(**values), max_frames=max_frames, generator=generator, compile=compile)
 
 
@@ -77,7 +78,7 @@ def test_it_stops_at_im_end():
     prompt = tiny_tokens(model.config, 7)
     frames = list(generate(model, prompt, max_frames=8, temperature=0, repetition_penalty=1.5))
     with torch.no_grad():
-        # <|im_end|> wins where the logit of the third frame's token did, and not before.
+        # <|im_end|> gets a larger logit than the third frame's token, and the largest one only there.
         model.output.weight[IM_END] = model.output.weight[frames[2][0]] * 1.001
     stopped = list(generate(model, prompt, max_frames=8, temperature=0, repetition_penalty=1.5))
     earlier = {int(frame[0]) for frame in frames[:2]}
@@ -85,7 +86,7 @@ def test_it_stops_at_im_end():
     assert [frame.tolist() for frame in stopped] == [frame.tolist() for frame in frames[:2]]
 
 
-def test_ids_that_are_no_frames_are_never_drawn():
+def test_ids_of_text_are_never_drawn():
     model = tiny_model()
     with torch.no_grad():
         model.output.weight[:IM_END] *= 100
@@ -106,7 +107,7 @@ def test_a_seed_repeats_itself():
 
 
 @pytest.mark.parametrize("settings", [{"temperature": 0}, {"top_p": 0}, {"temperature": 1e-30, "top_p": 1}])
-def test_the_ends_of_the_settings_take_the_likeliest(settings):
+def test_the_limits_of_the_sampling_values_are_greedy(settings):
     model = tiny_model()
     prompt = tiny_tokens(model.config, 5)
     greedy = list(generate(model, prompt, max_frames=6, temperature=0))
@@ -115,21 +116,27 @@ def test_the_ends_of_the_settings_take_the_likeliest(settings):
 
 
 @pytest.mark.parametrize(
-    "settings",
-    [{"temperature": -1}, {"temperature": float("nan")}, {"top_p": 1.1}, {"top_p": -0.1}, {"repetition_penalty": 0}],
+    ("values", "code"),
+    [
+        ({"temperature": -1}, "bad-temperature"),
+        ({"temperature": float("nan")}, "bad-temperature"),
+        ({"top_p": 1.1}, "bad-top-p"),
+        ({"top_p": -0.1}, "bad-top-p"),
+        ({"repetition_penalty": 0}, "bad-repetition-penalty"),
+    ],
 )
-def test_impossible_settings_are_an_error(settings):
-    model = tiny_model()
-    with pytest.raises(MisuseError):
-        generate(model, tiny_tokens(model.config, 5), max_frames=6, **settings)
+def test_sampling_values_out_of_range_are_an_error(values, code):
+    with failing(code, MisuseError):
+        sampling(**values)
 
 
 def test_more_than_the_model_holds_is_an_error():
     model = tiny_model()
     prompt = tiny_tokens(model.config, 100)
     assert len(list(generate(model, prompt, max_frames=28, temperature=0, repetition_penalty=1))) > 0
-    with pytest.raises(MisuseError, match="100 positions"):
+    with failing("prompt-too-long", MisuseError) as caught:
         generate(model, prompt, max_frames=29)
+    assert "100 positions" in caught.value.problem
 
 
 def chances(rule: Sampling, scores: torch.Tensor, recent: torch.Tensor, draws: int = 4000) -> torch.Tensor:

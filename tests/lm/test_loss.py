@@ -112,7 +112,7 @@ def test_equals_plain_cross_entropy(make_head, rows):
             torch.testing.assert_close(value, plain_gradients[name])
 
 
-def test_the_value_does_not_depend_on_the_rows_seen_at_once():
+def test_the_value_does_not_depend_on_the_rows_in_a_block():
     head = plain_head()
     states = torch.randn(64, 8)
     targets = torch.randint(0, 50, (64, 1))
@@ -157,9 +157,9 @@ def test_losses_equal_the_definition(kind, autocast, monkeypatch):
         assert (a - b).norm() <= tolerance * b.norm(), name
 
 
-def test_parts_of_a_batch_that_are_weighed_have_the_gradients_of_the_whole():
+def test_weighted_parts_of_a_batch_have_the_gradients_of_the_whole():
     model = tiny_model()
-    # The first part has more text than frames, so that the two losses want other weights.
+    # The first part has more text than frames, so that the two losses need different weights.
     tokens = torch.stack([tiny_tokens(model.config, 20, seed) for seed in range(3)])
     labels = tiny_labels(tokens)
     labels[0, 0, :9] = 7

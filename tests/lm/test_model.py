@@ -26,7 +26,7 @@ def golden_model():
 
 
 def agree(found: torch.Tensor, wanted: torch.Tensor, tolerance: float = 1e-4) -> None:
-    """Within `tolerance` of the largest value."""
+    """Assert that values differ by at most `tolerance` of the largest one."""
     torch.testing.assert_close(found.double(), wanted.double(), rtol=0, atol=tolerance * wanted.abs().max().item())
 
 
@@ -70,7 +70,7 @@ def test_golden_prefill(golden_model):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_flag_does_what_the_description_says(kind):
+def test_every_flag_agrees_with_the_reference(kind):
     model = tiny_model(kind)
     tokens = tiny_tokens(model.config, 6)
     targets = torch.randint(0, model.config.codebook_size, (6, model.config.num_codebooks))
@@ -83,7 +83,7 @@ def test_every_flag_does_what_the_description_says(kind):
 
 
 @pytest.mark.parametrize("first", [SEMANTIC_BEGIN - 1, SEMANTIC_BEGIN + 32])
-def test_codes_below_other_tokens_do_not_count(first):
+def test_codes_below_text_have_no_effect(first):
     model = tiny_model()
     tokens = torch.full((1, 5, 1), 3)
     tokens[:, 0] = first
@@ -91,7 +91,7 @@ def test_codes_below_other_tokens_do_not_count(first):
 
 
 def packed_example(lengths: list[list[int]], width: int, seed: int = 0):
-    """Rows of sequences of these lengths, and the sequences alone as (row, start, tokens)."""
+    """Return rows of sequences of these lengths, and each sequence as (row, start, tokens)."""
     config = tiny_model().config
     rows = torch.zeros(len(lengths), 1 + config.num_codebooks, width, dtype=torch.long)
     labels = torch.full_like(rows, -100)
@@ -112,7 +112,7 @@ def packed_example(lengths: list[list[int]], width: int, seed: int = 0):
 @pytest.mark.parametrize(
     "lengths", [[[5, 9], [14]], [[1, 1, 12], [3]], [[14], [2, 3, 4, 5]], [[7], [14]], [[], [6, 2]]]
 )
-def test_sequences_in_one_row_do_not_see_each_other(lengths):
+def test_sequences_in_one_row_are_independent(lengths):
     model = tiny_model()
     rows, _, segments, alone = packed_example(lengths, 14)
     with torch.no_grad():
@@ -162,7 +162,7 @@ def test_packing_wastes_less_than_half():
         ([[2, 1, 0]], True),
     ],
 )
-def test_only_rows_of_one_sequence_take_the_short_way(segments, packed):
+def test_only_rows_with_several_sequences_are_packed(segments, packed):
     assert is_packed(torch.tensor(segments)) is packed
 
 

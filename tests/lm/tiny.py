@@ -1,4 +1,4 @@
-"""Tiny random models and checkpoint folders, in the sizes and flags that a test asks for."""
+"""Tiny random models and checkpoint folders, of any sizes and flags."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ KINDS: dict[str, dict[str, Any]] = {
 
 
 def tiny_model(kind: str = "plain", seed: int = 0, **changes: Any) -> DualAR:
-    """A random model of one of the KINDS; norms and biases are random too, so that a forgotten one shows."""
+    """Return a random model of one of the KINDS; norms and biases are random too, so that each has an effect."""
     torch.manual_seed(seed)
     config = ModelConfig(**PLAIN | KINDS[kind] | changes)
     model = DualAR(config, semantic_begin=SEMANTIC_BEGIN, im_end=IM_END)
@@ -73,7 +73,7 @@ def tiny_model(kind: str = "plain", seed: int = 0, **changes: Any) -> DualAR:
 
 
 def tiny_tokens(config: ModelConfig, length: int, seed: int = 0) -> Tensor:
-    """Random tokens (1 + num_codebooks, length): text and frames in turns, codes at frames only."""
+    """Return random tokens (1 + num_codebooks, length): text and frames mixed, codes at frames only."""
     random = torch.Generator().manual_seed(seed)
     text = torch.randint(0, SEMANTIC_BEGIN, (length,), generator=random)
     codes = torch.randint(0, config.codebook_size, (config.num_codebooks, length), generator=random)
@@ -83,7 +83,7 @@ def tiny_tokens(config: ModelConfig, length: int, seed: int = 0) -> Tensor:
 
 
 def tiny_labels(tokens: Tensor) -> Tensor:
-    """Labels that ask for every frame of `tokens` (…, rows, S) at the position before it."""
+    """Return labels for every frame of `tokens` (…, rows, S), each at the position before it."""
     is_frame = tokens[..., :1, 1:] >= SEMANTIC_BEGIN
     labels = torch.full_like(tokens, -100)
     labels[..., :-1] = torch.where(is_frame, tokens[..., 1:], -100)
@@ -91,7 +91,7 @@ def tiny_labels(tokens: Tensor) -> Tensor:
 
 
 def write_tokenizer(folder: Path, codebook_size: int = PLAIN["codebook_size"]) -> None:
-    """A tokenizer with one token for each byte."""
+    """Write a tokenizer with one token for each byte."""
     lines = [f"{base64.b64encode(bytes([byte])).decode()} {byte}" for byte in range(256)]
     (folder / "tokenizer.tiktoken").write_text("\n".join(lines) + "\n")
     names = SPECIALS + [f"<|semantic:{code}|>" for code in range(codebook_size)]
@@ -99,7 +99,7 @@ def write_tokenizer(folder: Path, codebook_size: int = PLAIN["codebook_size"]) -
 
 
 def write_checkpoint(folder: Path, model: DualAR) -> None:
-    """A checkpoint folder in the published layout, codec left out."""
+    """Write a checkpoint folder in the published layout, without a codec."""
     folder.mkdir(parents=True, exist_ok=True)
     write_config(model.config, folder / "config.json")
     write_tokenizer(folder, model.config.codebook_size)

@@ -15,13 +15,13 @@ from fishtui.stages import doctor
 from tests.builders import fishtui, snapshot
 
 
-def findings(root: Path, checkpoint: Path) -> dict[str, doctor.Finding]:
+def diagnoses(root: Path, checkpoint: Path) -> dict[str, doctor.Diagnosis]:
     settings = Settings(paths=PathSettings(checkpoint=str(checkpoint)))
     return {finding.name: finding for finding in doctor.examine(Project(root), settings)}
 
 
-def test_a_good_checkpoint_is_well(tmp_path: Path, checkpoint: Path) -> None:
-    found = findings(tmp_path, checkpoint)
+def test_a_good_checkpoint_has_no_problems(tmp_path: Path, checkpoint: Path) -> None:
+    found = diagnoses(tmp_path, checkpoint)
     assert {found[name].state for name in ("python", "torch", "model", "codec")} == {"ok"}
     assert "million parameters" in found["model"].found
     assert all(each.remedy for each in found.values() if each.state != "ok")
@@ -39,13 +39,13 @@ def test_a_good_checkpoint_is_well(tmp_path: Path, checkpoint: Path) -> None:
         (lambda folder: drop(folder / "codec.pth", "decoder.model.0.conv.bias"), "codec", "decoder.model.0.conv.bias"),
     ],
 )
-def test_a_faulty_checkpoint_is_told_with_what_to_do(
+def test_a_faulty_checkpoint_is_reported_with_a_remedy(
     tmp_path: Path, checkpoint: Path, spoil, name: str, named: str
 ) -> None:
     folder = tmp_path / "checkpoint"
     shutil.copytree(checkpoint, folder)
     spoil(folder)
-    finding = findings(tmp_path, folder)[name]
+    finding = diagnoses(tmp_path, folder)[name]
     assert finding.state == "error"
     assert named in finding.found
     assert finding.remedy
@@ -71,20 +71,20 @@ def test_a_torchaudio_that_cannot_be_imported_is_explained(
     tmp_path: Path, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "torchaudio", None)
-    finding = findings(tmp_path, checkpoint)["torch"]
+    finding = diagnoses(tmp_path, checkpoint)["torch"]
     assert finding.state == "error"
     assert "pip install" in finding.remedy
 
 
 @pytest.mark.parametrize(("answer", "state"), [("b true", "warning"), ("b false", "ok")])
-def test_a_machine_that_ends_runs_at_logout_is_told(
+def test_a_machine_that_ends_runs_at_logout_is_reported(
     tmp_path: Path, answer: str, state: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     busctl = tmp_path / "busctl"
     busctl.write_text(f"#!/bin/sh\necho {answer}\n")
     busctl.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    assert findings(tmp_path, tmp_path / "none")["logout"].state == state
+    assert diagnoses(tmp_path, tmp_path / "none")["logout"].state == state
 
 
 def test_the_command_exits_with_3_on_an_error_and_writes_nothing(tmp_path: Path) -> None:

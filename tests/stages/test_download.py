@@ -1,4 +1,4 @@
-"""Downloading from a hub of our own, which speaks as much of the protocol as the client asks."""
+"""Downloads from a local hub, which implements the part of the protocol that the client uses."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.builders import command, project
+from tests.expecting import error_in
 
 COMMIT = "c" * 40
 FILES = {
@@ -29,7 +30,7 @@ LARGE = {"model.pth", "codec.pth"}
 
 
 class Hub:
-    """A repository's files, how often each was fetched, and faults to answer with."""
+    """A repository's files, how often each was downloaded, and an error status to answer with."""
 
     def __init__(self) -> None:
         self.files = dict(FILES)
@@ -110,14 +111,14 @@ def download(root: Path, url: str, *more: str) -> subprocess.CompletedProcess[st
     )  # fmt: skip
 
 
-def test_what_is_needed_is_fetched_once_and_damage_is_mended(tmp_path: Path, hub: Hub) -> None:
+def test_files_are_downloaded_once_and_damaged_ones_again(tmp_path: Path, hub: Hub) -> None:
     result = download(tmp_path, hub.url)
     assert result.returncode == 0, result.stderr
     target = tmp_path / "checkpoints" / "tiny"
     needed = {name: content for name, content in FILES.items() if name != "README.md"}
     assert {path.name: path.read_bytes() for path in target.iterdir() if path.is_file()} == needed
     again = download(tmp_path, hub.url)
-    assert "5 skipped: complete already" in again.stdout
+    assert "5 skipped: already complete" in again.stdout
     assert hub.fetched == Counter(needed.keys())
     (target / "model.pth").write_bytes(b"x" + FILES["model.pth"][1:])
     (target / "config.json").unlink()
@@ -127,31 +128,33 @@ def test_what_is_needed_is_fetched_once_and_damage_is_mended(tmp_path: Path, hub
     assert hub.fetched["codec.pth"] == 1
 
 
-def test_content_that_is_not_what_the_hub_says_fails(tmp_path: Path, hub: Hub) -> None:
+def test_content_that_differs_from_the_hub_fails(tmp_path: Path, hub: Hub) -> None:
     honest = hub.info()
     hub.info = lambda: honest  # type: ignore[method-assign]
     hub.files["config.json"] = FILES["config.json"].replace(b"dual", b"evil")
     result = download(tmp_path, hub.url)
     assert result.returncode == 3
-    assert "config.json: its content is not what the hub says" in result.stdout
+    assert "config.json: the content differs" in result.stdout
 
 
-@pytest.mark.parametrize(("status", "named"), [(401, "there is no owner/tiny"), (403, "asks for your consent")])
-def test_a_refusal_is_said_in_words(tmp_path: Path, hub: Hub, status: int, named: str) -> None:
+@pytest.mark.parametrize(("status", "code"), [(401, "no-such-repository"), (403, "terms-not-accepted")])
+def test_a_refusal_is_a_clear_error(tmp_path: Path, hub: Hub, status: int, code: str) -> None:
     hub.status = status
-    result = download(tmp_path, hub.url)
+    result = download(tmp_path, hub.url, "owner/tiny", "--json")
     assert result.returncode == 1
-    assert named in result.stderr
-    assert "HF_TOKEN" in result.stderr
+    error = error_in(result.stdout)
+    assert error["code"] == code
+    assert "HF_TOKEN" in error["remedy"]
     assert "Traceback" not in result.stderr
 
 
-def test_another_model_no_network_and_a_wrong_name_are_told(tmp_path: Path, hub: Hub) -> None:
+def test_another_model_no_network_and_a_wrong_name_are_errors(tmp_path: Path, hub: Hub) -> None:
     del hub.files["codec.pth"]
-    result = download(tmp_path, hub.url)
-    assert (result.returncode, "no codec.pth" in result.stderr) == (1, True)
-    result = download(tmp_path, "http://127.0.0.1:9")
-    assert (result.returncode, "could not be reached" in result.stderr) == (1, True)
+    result = download(tmp_path, hub.url, "owner/tiny", "--json")
+    assert (result.returncode, error_in(result.stdout)["code"]) == (1, "not-a-checkpoint")
+    assert "codec.pth" in error_in(result.stdout)["problem"]
+    result = download(tmp_path, "http://127.0.0.1:9", "owner/tiny", "--json")
+    assert (result.returncode, error_in(result.stdout)["code"]) == (1, "hub-unreachable")
     assert "Traceback" not in result.stderr
-    result = download(tmp_path, hub.url, "no/such/name")
-    assert (result.returncode, "OWNER/NAME" in result.stderr) == (2, True)
+    result = download(tmp_path, hub.url, "no/such/name", "--json")
+    assert (result.returncode, error_in(result.stdout)["code"]) == (2, "not-a-repository")

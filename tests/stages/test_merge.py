@@ -44,7 +44,7 @@ def test_a_foreign_adapter_merges_to_the_golden_tensors_rounded_once(tmp_path: P
     for name, each in described.items():
         assert merged[name].dtype == base[name].dtype
         assert torch.equal(merged[name], base[name]) or each["changed"]
-        # Half a unit in the last place of bfloat16 each; their errors have both signs.
+        # Each error is at most half a unit in the last place of bfloat16, of either sign.
         assert merged[name].double().sum().item() == pytest.approx(each["sum"], abs=4e-3 * each["abs_sum"])
     assert ledger.done == sum(each["changed"] for each in described.values())
     record = json.loads((tmp_path / "merged" / "merge.json").read_text(encoding="utf-8"))
@@ -55,7 +55,7 @@ def test_a_foreign_adapter_merges_to_the_golden_tensors_rounded_once(tmp_path: P
     assert names >= {"config.json", "model.pth", "codec.pth", "tokenizer.tiktoken", "special_tokens.json", "merge.json"}
 
 
-def test_an_earlier_merge_is_replaced_and_nothing_else(tmp_path: Path) -> None:
+def test_only_an_earlier_merge_is_replaced(tmp_path: Path) -> None:
     run(tmp_path)
     (tmp_path / "merged" / "stale").write_bytes(b"")
     run(tmp_path, template="interleave")

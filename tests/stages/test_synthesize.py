@@ -38,7 +38,7 @@ def run(root: Path, checkpoint: Path, settings: SynthesizeSettings = SETTINGS, *
 
 
 def expected(checkpoint: Path, template: str, text: str, references, seed: int = 42) -> np.ndarray:
-    """The same speech, made of the parts."""
+    """Return the speech that prompt, model and codec make."""
     tokenizer, model = read_tokenizer(checkpoint), load_model(checkpoint)
     prompt = torch.from_numpy(synthesis_prompt(template, tokenizer, text, references))
     random = torch.Generator().manual_seed(seed)
@@ -60,7 +60,9 @@ def test_speech_is_what_prompt_model_and_codec_make(tmp_path: Path, checkpoint: 
 
 
 @pytest.mark.parametrize("resampler", ["best", "published"])
-def test_references_come_through_the_filter_of_the_clips(tmp_path: Path, checkpoint: Path, resampler: Filter) -> None:
+def test_references_are_resampled_with_the_filter_of_the_clips(
+    tmp_path: Path, checkpoint: Path, resampler: Filter
+) -> None:
     reference = write_clip(tmp_path / "voice.wav", samples=tone(0.5, 16_000), rate=16_000)
     run(tmp_path, checkpoint, references=[(reference, "A reference.")], resampler=resampler)
     samples = resample(read_audio(reference).mono(), 16_000, 44_100, resampler)
@@ -83,7 +85,7 @@ def test_seeds_texts_and_templates(tmp_path: Path, checkpoint: Path) -> None:
     )
 
 
-def test_a_merged_checkpoint_speaks_with_the_template_it_was_trained_with(tmp_path: Path, checkpoint: Path) -> None:
+def test_a_merged_checkpoint_uses_the_template_of_its_training(tmp_path: Path, checkpoint: Path) -> None:
     merged = tmp_path / "merged"
     shutil.copytree(checkpoint, merged)
     (merged / "merge.json").write_text(json.dumps({"template": "instruct"}), encoding="utf-8")
@@ -97,7 +99,7 @@ def test_a_merged_checkpoint_speaks_with_the_template_it_was_trained_with(tmp_pa
 
 
 def test_an_adapter_speaks_as_its_merge_does(tmp_path: Path) -> None:
-    """In float32, where merging rounds nothing that counts."""
+    """In float32, where rounding has no effect."""
     base = tmp_path / "base"
     shutil.copytree(GOLDEN / "checkpoint", base)
     tensors = read_tensors(base / "model.pth")
@@ -120,15 +122,16 @@ def test_an_adapter_speaks_in_bfloat16_too(tmp_path: Path) -> None:
     assert run(tmp_path, GOLDEN / "checkpoint", settings, adapter=adapter).done == 1
 
 
-def test_references_may_be_codes_and_bad_ones_are_told(tmp_path: Path, checkpoint: Path) -> None:
+def test_references_may_be_codes_and_bad_ones_are_errors(tmp_path: Path, checkpoint: Path) -> None:
     codes = write_codes(tmp_path / "voice.npy")
     assert run(tmp_path, checkpoint, references=[(codes, "A reference.")]).done == 1
     (tmp_path / "broken.wav").write_bytes(b"nothing")
-    with pytest.raises(DataError, match=r"broken\.wav: not audio"):
+    with failing("bad-recording", DataError) as caught:
         run(tmp_path, checkpoint, references=[(tmp_path / "broken.wav", "x")])
+    assert "broken.wav: not audio" in caught.value.problem
 
 
-def test_a_text_that_cannot_be_spoken_fails_alone(tmp_path: Path, checkpoint: Path) -> None:
+def test_a_text_that_is_too_long_fails_alone(tmp_path: Path, checkpoint: Path) -> None:
     ledger = run(tmp_path, checkpoint, texts=["Short.", "Long. " * 2000])
     assert ledger.done == 1
     assert [entry.item[:5] for entry in ledger.failed] == ["Long."]

@@ -1,4 +1,4 @@
-"""The golden adapter of the older public tool: merged tensors, and logits of base + adapter and of the merged model."""
+"""Tests of adapters; the golden one of the older public tool has merged tensors and logits before and after merging."""
 
 from __future__ import annotations
 

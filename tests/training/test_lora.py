@@ -8,10 +8,11 @@ import torch
 from fishtui.errors import MisuseError
 from fishtui.load import load_model
 from fishtui.training.lora import attach, parse_preset, target_modules, trainable
+from tests.expecting import failing
 from tests.lm.tiny import KINDS, tiny_model
 
 
-def test_presets_say_rank_alpha_and_targets() -> None:
+def test_a_preset_names_rank_alpha_and_targets() -> None:
     spec = parse_preset("r_8_alpha_16")
     assert (spec.r, spec.alpha, spec.scaling) == (8, 16, 2.0)
     assert spec.targets == ("attention", "mlp", "embeddings", "output")
@@ -21,10 +22,18 @@ def test_presets_say_rank_alpha_and_targets() -> None:
     assert parse_preset("r_4_alpha_4", ["fast_mlp"]).targets == ("fast_mlp",)
 
 
-@pytest.mark.parametrize(("preset", "targets"), [("r_0_alpha_1", ()), ("r8", ()), ("r_8_alpha_16", ("atention",))])
-def test_a_wrong_preset_or_target_is_named(preset: str, targets: tuple[str, ...]) -> None:
-    with pytest.raises(MisuseError, match="there is no LoRA"):
+@pytest.mark.parametrize(
+    ("preset", "targets", "code"),
+    [
+        ("r_0_alpha_1", (), "not-a-preset"),
+        ("r8", (), "not-a-preset"),
+        ("r_8_alpha_16", ("atention",), "not-a-lora-target"),
+    ],
+)
+def test_a_wrong_preset_or_target_is_an_error(preset: str, targets: tuple[str, ...], code: str) -> None:
+    with failing(code, MisuseError) as caught:
         parse_preset(preset, targets)
+    assert repr(targets[0] if targets else preset) in caught.value.problem
 
 
 def test_targets_name_exactly_their_modules(checkpoint: Path) -> None:
@@ -40,7 +49,7 @@ def test_targets_name_exactly_their_modules(checkpoint: Path) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 @torch.no_grad()
-def test_a_fresh_adapter_changes_nothing_and_a_trained_one_what_it_says(kind: str) -> None:
+def test_a_new_adapter_changes_nothing_and_a_trained_one_adds_its_delta(kind: str) -> None:
     torch.manual_seed(0)
     model = tiny_model(kind)
     config = model.config
@@ -71,9 +80,9 @@ def test_a_fresh_adapter_changes_nothing_and_a_trained_one_what_it_says(kind: st
     assert (wanted - got).abs().max() < 1e-4 * wanted.abs().max()
 
 
-def test_targets_that_match_nothing_are_refused() -> None:
+def test_targets_without_a_module_are_an_error() -> None:
     model = tiny_model("tied")
     assert target_modules(model, ["output"]) == ["fast_output"]
     model.fast_output = torch.nn.Identity()
-    with pytest.raises(MisuseError, match="match nothing"):
+    with failing("no-lora-targets", MisuseError):
         attach(model, parse_preset("r_2_alpha_2", ["output"]))
