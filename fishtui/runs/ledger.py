@@ -48,7 +48,7 @@ class Ledger:
 
 
 def describe_ledger(content: Mapping[str, Any], verb: str = "done", reasons: int = 6, items: int = 10) -> Iterator[str]:
-    """Yield lines of text for a ledger (see `Ledger.as_dict`): totals, figures, and reasons for skipped and failed items.
+    """Yield lines of text for a ledger (see `Ledger.as_dict`): totals, figures, reasons for skipped and failed items.
 
     At most `reasons` reasons for skipped items and `items` failed items are listed. `verb` describes the items done.
     """
