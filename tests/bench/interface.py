@@ -186,7 +186,7 @@ async def _clips() -> None:
         show("clips: start, to the first paint of the table", 1000 * (time.perf_counter() - started), 1000)
         screen = app.screen
         assert isinstance(screen, Clips)
-        await _timed(_nothing, lambda: screen.whole and screen.totals)
+        await _timed(_nothing, lambda: screen.is_whole and screen.totals)
         show_gap("clips: longest gap until all numbers are read", gaps.taken())
         worst: dict[str, tuple[float, float]] = {}
         for key in KEYS:
@@ -203,7 +203,7 @@ async def _clips() -> None:
 
             took = await _timed(apply, lambda before=before: screen.table.ids is not before and painted())  # type: ignore[misc]
             show(f"clips: results of {text or 'no filter'}", took, 300)
-            took += await _timed(_nothing, lambda: screen.whole)
+            took += await _timed(_nothing, lambda: screen.is_whole)
             show(f"clips:   and all {len(screen.table.ids):,} numbers", took, 5000)
         show_gap("clips: longest gap meanwhile", gaps.taken())
         show("memory in MB", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000, 250)
