@@ -290,6 +290,16 @@ def test_the_interface_shows_text_only_through_the_widget_that_sanitizes_it() ->
     assert using - UNSAFE == {"line"}
 
 
+def test_only_the_app_shows_notifications_which_it_sanitizes() -> None:
+    using = {
+        path.stem
+        for path in below("tui")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute) and node.attr == "notify"
+    }
+    assert using == {"app"}
+
+
 def test_modules_hold_one_idea() -> None:
     lengths = {path.name: len(path.read_text(encoding="utf-8").splitlines()) for path in MODULES}
     assert {name: lines for name, lines in lengths.items() if lines > 400} == {}

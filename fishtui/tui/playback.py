@@ -134,7 +134,7 @@ class ServerDialog(ModalScreen[None]):
 
     def action_copy(self, text: str) -> None:
         self.app.copy_to_clipboard(self.line if text == "line" else self.address)
-        self.app.notify("copied, if your terminal supports it", timeout=3)
+        self.playback.host.report("copied, if your terminal supports it")
 
     def action_stop(self) -> None:
         self.playback.silence()

@@ -6,7 +6,7 @@ import pytest
 from rich.text import Text
 from textual.content import Content
 
-from fishtui.tui.widgets.line import safe
+from fishtui.tui.widgets.line import Line, safe
 
 STEERING = "\x1b[2J\u202e"
 SPELLED = "\\x1b[2J\\u202e"
@@ -26,6 +26,15 @@ def test_styled_text_keeps_its_styles_and_line_breaks(make) -> None:
         (f"{SPELLED}a", "bold"),
         ("b", "red"),
     ]
+
+
+def test_every_way_to_change_a_line_sanitizes() -> None:
+    line = Line(STEERING)
+    assert str(line.content) == SPELLED
+    line.show(f"a{STEERING}")
+    assert str(line.content) == f"a{SPELLED}"
+    line.update(f"b{STEERING}")
+    assert str(line.content) == f"b{SPELLED}"
 
 
 def test_styled_text_without_harm_is_kept() -> None:

@@ -22,7 +22,11 @@ class Line(Static):
 
     def show(self, text: AnyText) -> None:
         """Show another text."""
-        self.update(safe(text))
+        self.update(text)
+
+    def update(self, content: AnyText = "", *, layout: bool = True) -> None:  # type: ignore[override]
+        """Show another text; `layout` is False if its size is the same."""
+        super().update(safe(content), layout=layout)
 
 
 def safe(text: AnyText) -> AnyText:
