@@ -1,17 +1,21 @@
-"""The `fishtui` command: the interface without a command, else the command line."""
+"""The `fishtui` command: the command line, or the interface if no command is given."""
 
 from __future__ import annotations
 
+import os
 import sys
+
+# Set by a shell that asks for completions, by click's convention.
+COMPLETION = "_FISHTUI_COMPLETE"
 
 
 def main() -> None:
-    """Run what the command line asks for, and exit with its status. Neither front end is loaded for the other."""
+    """Run the command line or the interface, and exit with its status. Only the one that runs is loaded."""
     from fishtui.cli.commands import COMMANDS
     from fishtui.tui import main as interface
 
     words = sys.argv[1:]
-    if interface.is_wanted(words, list(COMMANDS)):
+    if COMPLETION not in os.environ and interface.is_wanted(words, list(COMMANDS)):
         sys.exit(interface.run(words))
     from fishtui.cli.main import run
 
