@@ -1,6 +1,6 @@
-"""Several processes that work as one: which of them this is, and what they tell each other.
+"""Processes that work on one stage together: their ranks and the data that they exchange.
 
-torchrun or `srun` starts them; here they only find each other, by the variables that these set.
+torchrun or `srun` starts them; this module connects them, from the variables that these set.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ Value = TypeVar("Value")
 
 TORCHRUN = ("RANK", "WORLD_SIZE", "LOCAL_RANK")
 SRUN = ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID")
-# For all to be there. After that one may wait for another as long as it takes to measure a large dataset.
+# Time for all to connect, and for one to wait for another: measuring a large dataset takes long.
 MEETING = timedelta(minutes=10)
 PATIENCE = timedelta(days=30)
 # From Linux's prctl.h.
 PR_SET_PDEATHSIG = 1
-# Where the first process that breaks off leaves the reason.
+# The key under which the first process that fails stores the reason.
 ENDED = "ended"
-# A store keeps what an earlier group of the same processes left there: each has names of its own.
+# Numbers the groups: a store keeps the keys of earlier groups of the same processes.
 _meetings = itertools.count()
 # One entry for each group that this process was part of.
 _met: list[Place] = []
@@ -42,7 +42,7 @@ _met: list[Place] = []
 
 @dataclass(frozen=True)
 class Place:
-    """Which of `world` processes this is, counted from 0 over all machines and, as `local_rank`, on this one."""
+    """The rank of a process among `world` processes, counted from 0 over all machines; `local_rank` on this machine."""
 
     rank: int = 0
     world: int = 1
@@ -50,12 +50,12 @@ class Place:
 
 
 def read_place(environment: Mapping[str, str] = os.environ) -> Place:
-    """This process's place as torchrun or an srun step tells it; alone without either.
+    """Return this process's place from the variables of torchrun or an srun step; alone without either.
 
-    An sbatch script has SLURM's variables too, but is not a step: it runs once, whatever the number of tasks. Raises
-    MisuseError if the variables don't fit together.
+    An sbatch script has SLURM's variables too, but is not a step: it runs once for any number of tasks. Raises
+    MisuseError, code `launcher-variables`, if the variables contradict each other.
     """
-    # torchrun goes first: it may run inside a step.
+    # torchrun comes first: it may run inside a step.
     if "LOCAL_RANK" in environment:
         names = TORCHRUN
     elif "SLURM_STEP_ID" in environment and "SLURM_STEP_NUM_TASKS" in environment:
@@ -65,38 +65,42 @@ def read_place(environment: Mapping[str, str] = os.environ) -> Place:
     values = [environment.get(name, "") for name in names]
     rank, world, local_rank = (int(value) if value.isascii() and value.isdigit() else -1 for value in values)
     if not (0 <= rank < world and 0 <= local_rank <= rank):
-        said = " ".join(f"{name}={value}" for name, value in zip(names, values, strict=True))
+        shown = " ".join(f"{name}={value}" for name, value in zip(names, values, strict=True))
         raise MisuseError(
-            f"the launcher's variables make no sense: {said}", "Start with torchrun or srun, or unset these variables."
+            f"invalid variables of the launcher: {shown}",
+            "Start with torchrun or srun, or unset these variables.",
+            code="launcher-variables",
         )
     return Place(rank, world, local_rank)
 
 
 def is_launched(environment: Mapping[str, str] = os.environ) -> bool:
-    """Whether torchrun started this process, or srun as one of several."""
+    """Return true if torchrun started this process, or srun with others."""
     return "LOCAL_RANK" in environment or read_place(environment).world > 1
 
 
 def check_processes(place: Place, stage: str, devices: int, nodes: int) -> None:
-    """Raise MisuseError unless as many processes run as the stage's settings ask for."""
+    """Raise MisuseError, code `one-process` or `process-count`, unless the stage's settings match the processes."""
     if place.world == devices * nodes:
         return
     if place.world == 1:
         raise MisuseError(
-            f"{stage} is set to {nodes} x {devices} processes, and this is one alone",
+            f"{stage} is set to {nodes} x {devices} processes, but only this one was started",
             f"Start it with torchrun --nnodes {nodes} --nproc-per-node {devices} -m fishtui {stage}, "
             "or with srun inside SLURM.",
+            code="one-process",
         )
     raise MisuseError(
         f"{place.world} processes were started, but {stage}.devices={devices} and {stage}.nodes={nodes}",
         f"Set {stage}.devices and {stage}.nodes so that their product is {place.world}.",
+        code="process-count",
     )
 
 
 def choose_own_device(setting: str, place: Place) -> torch.device:
-    """The device that `auto`, `cpu`, `cuda` or `cuda:N` stands for in this process. Raises MisuseError.
+    """Return the device for this process for the setting `auto`, `cpu`, `cuda` or `cuda:N`. Raises MisuseError.
 
-    Of several processes on a machine each takes a GPU of its own.
+    Several processes on a machine each get their own GPU; code `shared-device` if the setting names one for all.
     """
     import torch
 
@@ -105,14 +109,18 @@ def choose_own_device(setting: str, place: Place) -> torch.device:
     if place.world == 1 or setting == "cpu" or (setting == "auto" and not torch.cuda.is_available()):
         return choose_device(setting)
     if ":" in setting:
-        raise MisuseError(f"{place.world} processes can't share {setting}", "Set the device to cuda or auto.")
-    # SLURM may show each task nothing but its own GPU.
+        raise MisuseError(
+            f"{setting}: {place.world} processes need a GPU each",
+            "Set the device to cuda or auto.",
+            code="shared-device",
+        )
+    # SLURM may show each task only its own GPU.
     bound = "LOCAL_RANK" not in os.environ and torch.cuda.device_count() == 1
     return choose_device(f"cuda:{0 if bound else place.local_rank}")
 
 
 class Group:
-    """The processes of a stage. Each calls the same methods in the same order; alone, they cost nothing."""
+    """The processes of a stage. Each must call the same methods in the same order; with one process they are free."""
 
     def __init__(self, place: Place, store: Any = None) -> None:
         self.place = place
@@ -121,11 +129,11 @@ class Group:
 
     @property
     def first(self) -> bool:
-        """Whether this process is the one that decides, records and reports."""
+        """True in the process that decides, records and reports."""
         return self.place.rank == 0
 
     def share(self, value: Value) -> Value:
-        """The first process's value, in every process."""
+        """Return the first process's value in every process."""
         if self.place.world == 1:
             return value
         from torch import distributed
@@ -135,7 +143,7 @@ class Group:
         return values[0]
 
     def gather(self, value: Value) -> list[Value]:
-        """The values of all processes, by rank, in every process."""
+        """Return the values of all processes, by rank, in every process."""
         if self.place.world == 1:
             return [value]
         from torch import distributed
@@ -145,11 +153,11 @@ class Group:
         return values
 
     def sum(self, values: Sequence[float]) -> list[float]:
-        """For each position the sum over the processes, the same to the last bit in all of them."""
+        """Return the sums over the processes for each position, bit-identical in every process."""
         return self._reduce(values, "SUM")
 
     def max(self, values: Sequence[float]) -> list[float]:
-        """For each position the highest of the processes' values."""
+        """Return the maximum over the processes for each position."""
         return self._reduce(values, "MAX")
 
     def _reduce(self, values: Sequence[float], operation: str) -> list[float]:
@@ -163,7 +171,7 @@ class Group:
         return tensor.tolist()
 
     def count(self, name: str, amount: int) -> int:
-        """Add to a counter of all processes and return where it stands; the only method that waits for nobody."""
+        """Add to a counter of all processes and return its value; this method does not wait for other processes."""
         if self._store is None:
             self._counters[name] = self._counters.get(name, 0) + amount
             return self._counters[name]
@@ -172,11 +180,12 @@ class Group:
 
 @contextmanager
 def join_group(place: Place, cuda: bool = False) -> Iterator[Group]:
-    """Let the processes find each other for the body, and leave it together.
+    """Connect the processes for the body, and wait for all of them at its end.
 
-    With `cuda` tensors on GPUs can be reduced too. If the body fails in one process, it fails in all: with
-    FishtuiError in the others, which says where and why, or with Terminated if that one was asked to stop. They learn
-    of it when next they wait for that one, and it has left the group or at the latest ended.
+    With `cuda` tensors on GPUs can be reduced too. If the body fails in one process, it fails in all: the others raise
+    FishtuiError, code `process-failed`, with the reason, or Terminated if that process was stopped. They notice it when
+    they next wait for that process, at the latest when it has ended. Raises FishtuiError, code `no-connection`, if the
+    processes do not reach each other, and `process-lost` if one exits without a reason.
     """
     if place.world == 1:
         yield Group(place)
@@ -185,7 +194,7 @@ def join_group(place: Place, cuda: bool = False) -> Iterator[Group]:
 
     end_with_launcher()
     try:
-        # Not through init_process_group: the store is to outlive the group, to tell why it ended.
+        # Not by init_process_group: the store must outlive the group, to hold the reason of its end.
         store, _, _ = next(distributed.rendezvous(_meeting_point(os.environ), place.rank, place.world, timeout=MEETING))
         store = distributed.PrefixStore(f"fishtui/{next(_meetings)}", store)
         distributed.init_process_group(
@@ -198,15 +207,16 @@ def join_group(place: Place, cuda: bool = False) -> Iterator[Group]:
         _met.append(place)
     except RuntimeError as error:
         raise FishtuiError(
-            f"the {place.world} processes can't reach each other: {reason_of(error)}",
-            "Check that the machines see each other, and MASTER_ADDR and MASTER_PORT.",
+            f"the {place.world} processes do not reach each other: {reason_of(error)}",
+            "Check the network between the machines, MASTER_ADDR and MASTER_PORT.",
+            code="no-connection",
         ) from error
     try:
         yield Group(place, store)
         distributed.barrier()
     except BaseException as error:
         reason = _share_reason(place, store, error)
-        # What a GPU still waits for would hold us up here; there the group ends with the process.
+        # Pending operations on a GPU would block here; with GPUs the group ends with the process.
         if not cuda:
             distributed.destroy_process_group()
         if reason is error:
@@ -216,12 +226,12 @@ def join_group(place: Place, cuda: bool = False) -> Iterator[Group]:
 
 
 def has_met() -> bool:
-    """Whether this process has ever found the others: before, only its exit status tells them of its end."""
+    """Return true if this process has ever connected to the others: before, they learn of its end from its exit."""
     return bool(_met)
 
 
 def end_with_launcher() -> None:
-    """If torchrun started this process, have SIGTERM sent to it when that dies: each is in a session of its own."""
+    """Have SIGTERM sent to this process when torchrun, its parent, ends: each is in a session of its own."""
     if "LOCAL_RANK" not in os.environ:
         return
     prctl = getattr(ctypes.CDLL(None), "prctl", None)
@@ -230,7 +240,7 @@ def end_with_launcher() -> None:
 
 
 def _share_reason(place: Place, store: Any, error: BaseException) -> BaseException:
-    """Tell the others of an error here, unless one of them broke off before: then why it did."""
+    """Share an error with the other processes and return it; if another process failed before, return its error."""
     ours = _describe_error(place, error)
     with suppress(RuntimeError):
         first = json.loads(store.compare_set(ENDED, "", json.dumps(ours)))
@@ -238,26 +248,27 @@ def _share_reason(place: Place, store: Any, error: BaseException) -> BaseExcepti
             return _error_from(first)
     if _is_lost_connection(error):
         return FishtuiError(
-            "another of the processes ended without a word",
-            "The output of the run may tell why; it may have been killed for want of memory. Start again.",
+            "another process exited unexpectedly",
+            "Check the output of the run (a lack of memory is a common cause) and start again.",
+            code="process-lost",
         )
     return error
 
 
 def _describe_error(place: Place, error: BaseException) -> dict[str, Any]:
-    """What the other processes are told of an error."""
+    """Return a description of an error for the other processes."""
     where = f"process {place.rank} on {platform.node()}"
     stopped = isinstance(error, (Terminated, KeyboardInterrupt))
     if isinstance(error, FishtuiError):
         return {"where": where, "stopped": stopped, "problem": error.problem, "remedy": error.remedy}
     problem = f"{type(error).__name__}: {reason_of(error)}"
-    return {"where": where, "stopped": stopped, "problem": problem, "remedy": "The output of the run tells more."}
+    return {"where": where, "stopped": stopped, "problem": problem, "remedy": "Check the output of the run."}
 
 
 def _error_from(account: dict[str, Any]) -> BaseException:
     if account["stopped"]:
         return Terminated()
-    return FishtuiError(f"{account['where']} failed: {account['problem']}", account["remedy"])
+    return FishtuiError(f"{account['where']} failed: {account['problem']}", account["remedy"], code="process-failed")
 
 
 def _is_lost_connection(error: BaseException) -> bool:
@@ -270,7 +281,7 @@ def _is_lost_connection(error: BaseException) -> bool:
 
 
 def _meeting_point(environment: Mapping[str, str]) -> str:
-    """Where the processes meet, as a URL for torch."""
+    """Return the URL at which the processes connect, for torch."""
     if "LOCAL_RANK" in environment or {"MASTER_ADDR", "MASTER_PORT"} <= environment.keys():
         return "env://"
     if environment.get("SLURM_STEP_NUM_NODES") == "1":
@@ -279,6 +290,6 @@ def _meeting_point(environment: Mapping[str, str]) -> str:
         from lightning.fabric.plugins.environments import SLURMEnvironment
 
         address = SLURMEnvironment.resolve_root_node_address(environment["SLURM_STEP_NODELIST"])
-    # Jobs and steps that share a machine take ports of their own.
+    # Jobs and steps that share a machine need different ports.
     number = int(environment.get("SLURM_JOB_ID", "0")) + 997 * int(environment["SLURM_STEP_ID"])
     return f"tcp://{address}:{15_000 + number % 10_000}"

@@ -25,8 +25,6 @@ PENDING = {
     #
     "demo",
     #
-    "distributed.py",
-    #
     "errors.py",
     #
     "glyphs.py",
@@ -34,10 +32,6 @@ PENDING = {
     "listen",
     #
     "pipeline",
-    #
-    "results",
-    #
-    "runs",
     #
     "stages",
     #

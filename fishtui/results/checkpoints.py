@@ -1,4 +1,4 @@
-"""The checkpoints of a training run on disk: found, compared and thinned without loading any."""
+"""The checkpoints of a training on disk: listed, compared and pruned without loading them."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from fishtui.errors import MisuseError
 from fishtui.files import discard, write_text
 
 NAME = re.compile(r"step_(\d{9})\.ckpt")
-# A validation loss this much above the best, as a share of it, is as good: the earlier checkpoint generalises better.
+# A validation loss within this share of the best counts as equal: the earlier checkpoint generalizes better.
 TOLERANCE = 0.01
 LOSSES = ("train_loss", "validation_loss")
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """One checkpoint; the losses are None where they were not measured."""
+    """One checkpoint; a loss is None if it was not measured."""
 
     path: Path
     step: int
@@ -29,18 +29,18 @@ class Checkpoint:
 
 
 def checkpoint_path(folder: Path, step: int) -> Path:
-    """Where the checkpoint of `step` lies in `folder`."""
+    """Return the path of the checkpoint of `step` in `folder`."""
     return folder / f"step_{step:09d}.ckpt"
 
 
 def write_losses(path: Path, train_loss: float | None, validation_loss: float | None) -> None:
-    """Note a checkpoint's losses in a small file beside it. Raises FishtuiError."""
+    """Write a checkpoint's losses to a small file next to it. Raises FishtuiError."""
     losses = {"train_loss": train_loss, "validation_loss": validation_loss}
     write_text(path.with_suffix(".json"), json.dumps(losses) + "\n")
 
 
 def list_checkpoints(folder: Path) -> list[Checkpoint]:
-    """The checkpoints in `folder`, by step."""
+    """Return the checkpoints in `folder`, by step."""
     found = []
     for path in folder.glob("step_*.ckpt"):
         if match := NAME.fullmatch(path.name):
@@ -53,28 +53,29 @@ def _read_losses(path: Path) -> dict[str, float | None]:
         losses = json.loads(path.read_text(encoding="utf-8"))
         return {name: None if losses[name] is None else float(losses[name]) for name in LOSSES}
     except (OSError, ValueError, KeyError, TypeError):
-        # A checkpoint copied from elsewhere comes without; it is usable all the same.
+        # A checkpoint copied from another place has no such file and is usable.
         return {}
 
 
 def check_no_checkpoints(results: Path, resume: bool, restart: bool) -> None:
-    """Raise MisuseError if a training of that folder would have to know what is to become of its checkpoints."""
+    """Raise MisuseError, code `has-checkpoints`, if the folder has checkpoints and neither option is given."""
     saved = list_checkpoints(results / "checkpoints")
     if saved and not (resume or restart):
         raise MisuseError(
-            f"{results} holds checkpoints up to step {saved[-1].step}",
-            "Go on from there with --resume, or begin anew with --restart, which moves them aside.",
+            f"{results}: has checkpoints up to step {saved[-1].step}",
+            "Continue with --resume, or start again with --restart, which moves them to another folder.",
+            code="has-checkpoints",
         )
 
 
 def best_checkpoint(saved: Sequence[Checkpoint]) -> Checkpoint | None:
-    """The checkpoint of lowest validation loss, the earlier of two alike; None if none was validated."""
+    """Return the checkpoint with the lowest validation loss, the earliest of equal ones; None if none was validated."""
     validated = [each for each in saved if each.validation_loss is not None and math.isfinite(each.validation_loss)]
     return min(validated, key=lambda each: (each.validation_loss, each.step), default=None)
 
 
 def earliest_good_checkpoint(saved: Sequence[Checkpoint], tolerance: float = TOLERANCE) -> Checkpoint | None:
-    """The earliest checkpoint whose validation loss is within `tolerance` of the best; None if none was validated."""
+    """Return the earliest checkpoint with a validation loss within `tolerance` of the best; None without any."""
     lowest = best_checkpoint(saved)
     if lowest is None or lowest.validation_loss is None:
         return None
@@ -83,24 +84,26 @@ def earliest_good_checkpoint(saved: Sequence[Checkpoint], tolerance: float = TOL
 
 
 def choose_checkpoint(results: Path, step: int | None) -> Checkpoint:
-    """The checkpoint of `step` in a training's results; without a step the best, or the newest if none was validated.
+    """Return the checkpoint of `step` in a training's results; by default the best, or the newest if none is validated.
 
-    Raises MisuseError if there is no such checkpoint.
+    Raises MisuseError, code `no-checkpoints` or `no-such-step`.
     """
     saved = list_checkpoints(results / "checkpoints")
     if not saved:
-        raise MisuseError(f"{results} holds no checkpoints", f"Train first with `fishtui train {results.name}`.")
+        raise MisuseError(
+            f"{results}: no checkpoints", f"Run `fishtui train {results.name}` first.", code="no-checkpoints"
+        )
     if step is None:
         return best_checkpoint(saved) or saved[-1]
     for each in saved:
         if each.step == step:
             return each
     steps = ", ".join(str(each.step) for each in saved)
-    raise MisuseError(f"{results} has no checkpoint of step {step}", f"There are those of steps {steps}.")
+    raise MisuseError(f"{results}: no checkpoint of step {step}", f"Use one of {steps}.", code="no-such-step")
 
 
 def prune_checkpoints(folder: Path, keep: int) -> None:
-    """Remove all checkpoints but the newest `keep` and the best."""
+    """Remove all checkpoints except the newest `keep` and the best."""
     saved = list_checkpoints(folder)
     kept = {*saved[-keep:], best_checkpoint(saved)}
     for each in saved:

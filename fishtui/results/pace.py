@@ -12,7 +12,7 @@ RECENT = 50
 
 
 def last_pace(project: Project) -> float | None:
-    """Return the tokens per second of the newest training that recorded them; None if there is none.
+    """Return the tokens per second of the newest training that recorded them; None without one.
 
     Raises FishtuiError if the folder of runs cannot be read.
     """

@@ -21,7 +21,7 @@ class Reference(NamedTuple):
 def find_reference(project: Project, settings: Settings, name: str) -> Reference | None:
     """Return the clip of the dataset, or the file, called `name`; None if `name` is empty.
 
-    Raises MisuseError if there is no such clip or file, or it has no transcript.
+    Raises MisuseError, code `no-reference` if no such clip or file exists, `unusable-reference` without a transcript.
     """
     name = name.strip()
     if not name:

@@ -1,6 +1,6 @@
 """Samples: the same sentence, with the same reference and settings, from several checkpoints of a training.
 
-Each is a recording in `results/NAME/samples` with a note beside it that says what was asked for, and of which run.
+Each is a recording in `results/NAME/samples`, next to a JSON file with its request and the run that makes it.
 """
 
 from __future__ import annotations
@@ -34,7 +34,10 @@ BASE = "base"
 
 
 class SampleRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """What was asked for; `step` is None for the base alone. `row` is the same for what is to be compared."""
+    """The request for a sample: `step` is None for the base model; samples with the same `row` can be compared.
+
+    `asked` is the time of the request in seconds since 1970, `run` the id of the run that makes the sample.
+    """
 
     row: Annotated[str, msgspec.Meta(pattern="^[0-9a-z]+$")]
     step: int | None
@@ -46,7 +49,7 @@ class SampleRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class Sample:
-    """A sample as it stands: `state` is its run's, `seconds` how long it speaks once it is there."""
+    """A sample: `state` is that of its run, `seconds` the length of the recording, None until it exists."""
 
     path: Path
     note: SampleRequest
@@ -60,10 +63,10 @@ class Sample:
 
 
 def list_samples(results: Path, runs: Mapping[str, RunSummary]) -> list[Sample]:
-    """The samples in a training's results, in the order in which they were asked for."""
+    """Return the samples in a training's results, in the order of their requests."""
     found = []
     for path in (results / FOLDER).glob("*.json"):
-        # It may be removed as we look, and be anybody's.
+        # The file may be removed meanwhile, and other programs may write such files.
         with suppress(OSError, ValueError, msgspec.ValidationError):
             note = msgspec.json.decode(path.read_bytes(), type=SampleRequest)
             found.append(_sample(path.with_suffix(".wav"), note, runs.get(note.run)))
@@ -78,12 +81,12 @@ def _sample(path: Path, note: SampleRequest, run: RunSummary | None) -> Sample:
         return Sample(path, note, SUCCEEDED, seconds=seconds)
     if run is None:
         return Sample(path, note, LOST, "its run was removed before the sample was finished")
-    # A text that could not be spoken is in the ledger of a run that did all else.
+    # A text that failed is in the ledger of a run that succeeded otherwise.
     return Sample(path, note, run.state if run.state != SUCCEEDED else LOST, run.text)
 
 
 def _seconds(path: Path) -> float | None:
-    """How long a recording of ours lasts; None if there is none."""
+    """Return the length of a recording in seconds; None if it is missing or damaged."""
     try:
         with path.open("rb") as file, wave.open(file) as sound:
             return sound.getnframes() / sound.getframerate()
@@ -92,19 +95,19 @@ def _seconds(path: Path) -> float | None:
 
 
 def sample_path(results: Path, row: str, step: int | None) -> Path:
-    """Where the sample of a step, or of the base, lies."""
+    """Return the path of the sample of a step, or of the base model."""
     return results / FOLDER / f"{f'step_{step:09d}' if step is not None else BASE}-{row}.wav"
 
 
 def request_sample(
     project: Project, settings: Loaded, results: Path, saved: Checkpoint | None, text: str, reference: Reference | None
 ) -> Sample | None:
-    """Have a checkpoint, or the base, speak `text`, in a run of its own; None if it has already, or is about to.
+    """Launch a run in which a checkpoint, or the base model, speaks `text`; return the sample.
 
-    Raises FishtuiError.
+    Returns None if the sample exists or is being made. Raises FishtuiError.
     """
     values = settings.values
-    row = group_of(values, text, reference)
+    row = row_id(values, text, reference)
     output = sample_path(results, row, saved.step if saved else None)
     base = project.path(values.paths.checkpoint)
     adapter = saved.path if saved else None
@@ -116,7 +119,7 @@ def request_sample(
     arguments = {"checkpoint": base, "adapter": adapter, "texts": [text], "output": output}
     if _is_there(project, output, [adapter] if adapter else CheckpointFolder(base).weight_files):
         return None
-    # What is there from an earlier checkpoint would be taken for the answer.
+    # A recording by an earlier checkpoint must not be taken for the new sample.
     discard(output)
     run = launch(project, "synthesize", command, settings, arguments)
     note = SampleRequest(
@@ -141,16 +144,16 @@ def _is_there(project: Project, output: Path, weights: list[Path]) -> bool:
     return False
 
 
-def group_of(settings: Settings, text: str, reference: Reference | None) -> str:
-    """Names what a sample follows from beside its checkpoint: those of one row can be compared."""
-    ways = settings.synthesize
-    spoken = [ways.temperature, ways.top_p, ways.repetition_penalty, ways.max_seconds, ways.seed, ways.precision]
-    said = [text, *map(str, reference or ()), *spoken]
-    return hashlib.sha256(json.dumps(said).encode()).hexdigest()[:8]
+def row_id(settings: Settings, text: str, reference: Reference | None) -> str:
+    """Return an id of all inputs of a sample except the checkpoint: samples of one row can be compared."""
+    use = settings.synthesize
+    sampling = [use.temperature, use.top_p, use.repetition_penalty, use.max_seconds, use.seed, use.precision]
+    inputs = [text, *map(str, reference or ()), *sampling]
+    return hashlib.sha256(json.dumps(inputs).encode()).hexdigest()[:8]
 
 
-def remove_group(results: Path, row: str) -> None:
-    """Remove the samples of one row. Raises FishtuiError if they stay."""
+def remove_row(results: Path, row: str) -> None:
+    """Remove the samples of one row. Raises FishtuiError, code `cannot-remove`."""
     for path in (results / FOLDER).glob(f"*-{row}.*"):
         try:
             path.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""The trainings of a project: their checkpoints with what tells them apart, and the models merged from them."""
+"""The trainings of a project: their checkpoints, and the models merged from them."""
 
 from __future__ import annotations
 
@@ -25,12 +25,15 @@ from fishtui.runs.state import Run, read_unfinished_runs
 from fishtui.runs.table import RunSummary, RunTable
 from fishtui.settings import Loaded
 
-# What a merge leaves in the folder that it makes.
+# The file that a merge writes to its folder.
 
 
 @dataclass(frozen=True)
 class ListedCheckpoint:
-    """A checkpoint on disk: `size` in bytes, `written` in seconds since 1970."""
+    """A checkpoint on disk: `size` in bytes, `written` in seconds since 1970.
+
+    `is_best` marks the lowest validation loss, `is_early` the earliest checkpoint that is about as good.
+    """
 
     saved: Checkpoint
     size: int
@@ -41,7 +44,7 @@ class ListedCheckpoint:
 
 @dataclass(frozen=True)
 class MergedModel:
-    """A model folder that a merge made; `step` is the checkpoint's, 0 where that is not known."""
+    """A model folder that a merge wrote; `step` is that of the checkpoint, 0 if unknown."""
 
     folder: Path
     adapter: Path
@@ -51,7 +54,7 @@ class MergedModel:
 
 @dataclass(frozen=True)
 class Training:
-    """What is in `results/NAME`; `run` is the newest run that trained it, `merging` the newest that merged from it."""
+    """The content of `results/NAME`; `run` is the newest run that trained it, `merging` the newest that merged it."""
 
     name: str
     folder: Path
@@ -62,12 +65,12 @@ class Training:
 
     @property
     def size(self) -> int:
-        """Bytes of all checkpoints."""
+        """The size of all checkpoints in bytes."""
         return sum(each.size for each in self.checkpoints)
 
 
 class Trainings:
-    """Looks at a project's trainings again and again, each run's record once. For one thread at a time."""
+    """Reads a project's trainings repeatedly, and each run's record once. For one thread at a time."""
 
     def __init__(self, project: Project) -> None:
         self.project = project
@@ -75,9 +78,9 @@ class Trainings:
         self._arguments: dict[str, Mapping[str, Any]] = {}
 
     def read(self, base: Path) -> tuple[list[Training], dict[str, RunSummary]]:
-        """The trainings, the newest first, and all runs by id. Raises FishtuiError.
+        """Return the trainings, newest first, and all runs by id. Raises FishtuiError.
 
-        Merged models are looked for beside `base`. Queued runs whose turn it is are started.
+        Merged models are searched in the project's checkpoints and next to `base`. Starts queued runs that can start.
         """
         runs = {row.id: row for row in self._board.read()}
         trained = self._by_folder(runs.values(), "train", self._trained)
@@ -100,13 +103,13 @@ class Trainings:
     def _by_folder(
         self, rows: Iterable[RunSummary], stage: str, folder_of: Callable[[Mapping[str, Any]], Path | None]
     ) -> dict[Path, RunSummary]:
-        """The newest run of a stage for each results folder."""
+        """Return the newest run of a stage for each results folder."""
         return {folder: row for row in rows if row.stage == stage and (folder := folder_of(self._of(row))) is not None}
 
     def _of(self, row: RunSummary) -> Mapping[str, Any]:
         if row.id not in self._arguments:
             self._arguments[row.id] = {}
-            # One that can't be read has none.
+            # An unreadable record has no arguments.
             with suppress(FishtuiError):
                 self._arguments[row.id] = records.read(row.folder).arguments
         return self._arguments[row.id]
@@ -124,7 +127,7 @@ class Trainings:
 
 
 def describe_checkpoints(folder: Path) -> tuple[ListedCheckpoint, ...]:
-    """The checkpoints in a results folder, by step; those that vanish meanwhile are left out."""
+    """Return the checkpoints in a results folder, by step; those removed meanwhile are left out."""
     saved = list_checkpoints(folder / "checkpoints")
     lowest, early = best_checkpoint(saved), earliest_good_checkpoint(saved)
     found = []
@@ -143,7 +146,7 @@ def _folders(results: Path) -> Iterator[Path]:
 def _merged(folders: Iterable[Path]) -> Iterator[MergedModel]:
     for folder in sorted(folders):
         for path in sorted(folder.glob(f"*/{RECORD}")):
-            # A folder may go while we look, and a file may hold anything.
+            # The folder may be removed meanwhile, and the file may have any content.
             with suppress(OSError, ValueError, KeyError, TypeError):
                 content = json.loads(path.read_bytes())
                 yield MergedModel(
@@ -152,7 +155,7 @@ def _merged(folders: Iterable[Path]) -> Iterator[MergedModel]:
 
 
 def _is_from(adapter: Path, folder: Path) -> bool:
-    """Whether an adapter lies in a results folder, or, where the project was moved, lay in one of that name."""
+    """Return true if an adapter is in a results folder, or was in one of that name before the project was moved."""
     if adapter.exists():
         return adapter.parent.parent.resolve() == folder.resolve()
     return adapter.parent.parent.parts[-2:] == folder.parts[-2:]
@@ -164,9 +167,9 @@ def _age(training: Training) -> tuple[float, str]:
 
 
 def launch_merge(project: Project, settings: Loaded, training: str, step: int) -> Run:
-    """Merge a training's checkpoint of `step` into the base, in a run of its own.
+    """Launch a run that merges a training's checkpoint of `step` into the base, and return it.
 
-    Raises FishtuiError, also while another merge into the same folder has not ended.
+    Raises FishtuiError, code `already-merging` while another merge into the same folder has not ended.
     """
     base = project.path(settings.values.paths.checkpoint)
     adapter = choose_checkpoint(project.results / training, step).path
@@ -175,7 +178,9 @@ def launch_merge(project: Project, settings: Loaded, training: str, step: int) -
     for run in read_unfinished_runs(project):
         if not run.ended and run.record.stage == "merge" and run.record.arguments.get("output") == str(output):
             raise MisuseError(
-                f"a merge of {training} is already {run.state}", f"`fishtui runs show {run.id}` tells how it goes."
+                f"{training}: a merge is already {run.state}",
+                f"Wait for it: `fishtui runs show {run.id}`.",
+                code="already-merging",
             )
     arguments = {"base": base, "adapter": adapter, "output": output, "template": None}
     return launch(project, "merge", command, settings, arguments)

@@ -1,4 +1,4 @@
-"""All that is known about a run, in words."""
+"""The facts about a run, as text."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fishtui.wording import clock
 
 
 def describe_run(project: Project, run: Run) -> Iterator[tuple[str, str]]:
-    """Names and what there is to say of each; an error takes several lines. What isn't known is left out."""
+    """Yield a name and a text for each known fact; an error is several facts, a line each."""
     record = run.record
     seconds = seconds_taken(run)
     on = f"{record.host}, process {run.process.pid}" if run.process else record.host

@@ -14,7 +14,7 @@ import msgspec
 from fishtui.wording import cannot_write
 
 VERSION = 1
-# What each kind of event says, beside its version, time and kind.
+# The fields of each kind of event, besides its version, time and kind.
 FIELDS = {
     "progress": {"done", "total", "unit", "note"},
     "metric": {"step", "values"},
@@ -24,31 +24,31 @@ FIELDS = {
     "end": {"state", "exit_status", "error", "ledger"},
 }
 
-# Of what kind the parts of the event are that is read most often, by programs that compute with it.
+# The types of a progress event: readers compute with its fields.
 PROGRESS = {"done": int | float, "total": int | float, "unit": str, "note": str}
 
 _decoder = msgspec.json.Decoder()
 
 
 def new_event(kind: str, **fields: Any) -> dict[str, Any]:
-    """An event of this moment."""
+    """Return an event with the current time."""
     return {"version": VERSION, "time": round(time.time(), 3), "kind": kind, **fields}
 
 
 class EventWriter:
     """Appends events to a file, each in one write, so that a reader sees whole events or a torn last line.
 
-    One process writes a file at a time; where an earlier one left a torn line, a new line is begun after it.
+    Only one process may write to a file at a time. After a torn line of an earlier writer, a new line is started.
     """
 
     def __init__(self, path: Path) -> None:
-        """Open `path`, or make it. Raises OSError."""
+        """Open or create `path`. Raises OSError."""
         self._file = path.open("a+b", buffering=0)
         size = os.fstat(self._file.fileno()).st_size
         self._torn = size > 0 and os.pread(self._file.fileno(), 1, size - 1) != b"\n"
 
     def write(self, kind: str, **fields: Any) -> dict[str, Any]:
-        """Append one event and return it. Raises FishtuiError, and leaves no part of it, if the disk is full."""
+        """Append one event and return it. Raises FishtuiError if the disk is full, and leaves no part of the event."""
         event = new_event(kind, **fields)
         line = json.dumps(event, allow_nan=False).encode() + b"\n"
         try:
@@ -64,7 +64,7 @@ class EventWriter:
     def _append(self, line: bytes) -> None:
         torn, written = self._torn, 0
         try:
-            # A disk that fills up takes a part and refuses the rest.
+            # A disk that fills up takes only part of a write.
             while written < len(line):
                 written += self._file.write(line[written:])
                 self._torn = written < len(line)
@@ -75,7 +75,7 @@ class EventWriter:
 
 
 def parse_event(line: bytes) -> dict[str, Any] | None:
-    """The event that a whole line holds; None if it holds none, because a crash tore it or something else wrote it."""
+    """Return the event in a line; None if the line is torn, not an event, or of another version."""
     try:
         event = _decoder.decode(line)
     except msgspec.DecodeError:
@@ -94,7 +94,7 @@ def parse_event(line: bytes) -> dict[str, Any] | None:
 
 
 def _decode_surrogates(line: bytes) -> Any:
-    """What a line holds with names of files that aren't UTF-8: their lone surrogates are refused by quicker parsers."""
+    """Decode a line with file names that are not UTF-8: msgspec rejects their surrogates. None if it is not JSON."""
     if b"\\u" not in line:
         return None
     try:
@@ -104,7 +104,7 @@ def _decode_surrogates(line: bytes) -> Any:
 
 
 def read_events(path: Path) -> Iterator[dict[str, Any]]:
-    """All events of a file, oldest first; a half-written last line counts as the end. Raises OSError."""
+    """Yield the events of a file, oldest first, up to a torn last line. Raises OSError."""
     with path.open("rb") as file:
         for line in file:
             if line.endswith(b"\n") and (event := parse_event(line)) is not None:

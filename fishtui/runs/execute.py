@@ -1,4 +1,4 @@
-"""Run one stage in this process, on record: events, log, ledger, final state."""
+"""Run one stage in this process and record it: events, log, ledger, final state."""
 
 from __future__ import annotations
 
@@ -45,15 +45,15 @@ def execute(
     listen: Callable[[Run, TextIO, TextIO], Listener] | None = None,
     alone: bool = True,
 ) -> Run:
-    """Run `work`, which is what `fishtui COMMAND` does, as a run of `stage`; returns it as it ended, however that was.
+    """Run `work`, the work of `fishtui COMMAND`, as a run of `stage`; return the ended run, also if it failed.
 
-    While it runs, stdout and stderr of this process and its children go to the run's `output.log`. `listen` is
-    given the run and the real stdout and stderr, and returns what is told each event. Unless `alone` is false, no
-    other process may run that stage in this project. Raises FishtuiError only if the run can't be recorded at all, or
-    isn't alone.
+    While it runs, stdout and stderr of this process and its children go to the run's `output.log`. `listen` receives
+    the run and the real stdout and stderr, and returns the listener of its events. Unless `alone` is false, no other
+    process may run that stage in this project. Raises FishtuiError only if the run cannot be recorded, or another
+    process runs the stage.
     """
     lock = project.lock(stage)
-    # A run that was queued waits: the one before it may just be ending.
+    # A queued run waits: the run before it may still be ending.
     waits = _adopted is not None
     with exclusive(lock, f"at {stage} in {project.root}", wait=waits) if alone else nullcontext():
         if _adopted is not None:
@@ -78,27 +78,27 @@ def execute(
 
 
 def adopted_run() -> RunRecord | None:
-    """The run that this process was started for, if it was."""
+    """Return the run that this process was started for, or None."""
     return _adopted and _adopted[0]
 
 
 def adopt(folder: Path, command: Callable[[], Any]) -> int:
-    """Be the process of the queued run in `folder`: `command` is to end in `execute`. Returns the run's exit status.
+    """Work as the process of the queued run in `folder`: `command` must call `execute`. Return the run's exit status.
 
-    Does nothing if another process has done the run, or it was stopped before it began. At the end the next runs are
-    started. Raises FishtuiError if the record can't be read or written.
+    Does nothing if another process has done the run, or it was stopped before it began. Starts the next queued runs at
+    the end. Raises FishtuiError if the record cannot be read or written.
     """
     try:
         with (folder / "lock").open("a") as lock:
-            # Waits for another process that has the run: until that is on record, this one may be taken for the run's.
-            # The lock is held to the end: it tells whoever can't see this process that it lives.
+            # Waits for a process that already has the run: until that is recorded, this one may be taken for it.
+            # Held to the end: for containers that cannot see this process, the lock shows that it is alive.
             fcntl.flock(lock, fcntl.LOCK_EX)
-            # What is started in the background is to be interruptible all the same.
+            # Shells start background processes with SIGINT ignored.
             signal.signal(signal.SIGINT, signal.default_int_handler)
             with terminable():
                 return _adopt(folder, command)
     finally:
-        # Within a step of SLURM's, what is started would end with that.
+        # Processes started within a SLURM step would end with the step.
         if "SLURM_STEP_ID" not in os.environ:
             scheduler.advance(Project(folder.parents[2]))
 
@@ -106,7 +106,7 @@ def adopt(folder: Path, command: Callable[[], Any]) -> int:
 def _adopt(folder: Path, command: Callable[[], Any]) -> int:
     global _adopted
     record = records.read(folder)
-    # Whoever asks it to stop leaves the marker first: a signal that came before our handlers is not missed.
+    # A request to stop leaves its marker before the signal, so one that came before our handlers is not missed.
     if record.state != records.QUEUED or (folder / STOP).exists():
         return errors.TERMINATED if record.exit_status is None else record.exit_status
     record.gpus = [gpu for gpu in os.environ.get(GPUS, "").split(",") if gpu]
@@ -114,13 +114,15 @@ def _adopt(folder: Path, command: Callable[[], Any]) -> int:
     try:
         mark_running(record, folder)
     except FishtuiError as error:
-        # On a full disk, say: there is room for this much.
+        # On a full disk, for example; the reserve has room for the final record.
         _fail(record, folder, error, error.exit_status)
         records.finish(record, folder)
         return error.exit_status
     try:
         command()
-        problem: BaseException = FishtuiError(f"`{record.shown_command}` is no stage", "Run it in a terminal.")
+        problem: BaseException = FishtuiError(
+            f"{record.shown_command}: this command does not run a stage", "Run it in a terminal.", code="not-a-stage"
+        )
     except BaseException as error:
         problem = error
     if record.state == records.RUNNING:
@@ -129,12 +131,12 @@ def _adopt(folder: Path, command: Callable[[], Any]) -> int:
 
 
 def _refuse(problem: BaseException, reporter: Reporter) -> Ledger:
-    """The work of a run that ended before its stage began."""
+    """Raise `problem`: the work of a run that ended before its stage began."""
     raise problem
 
 
 def mark_running(record: RunRecord, folder: Path) -> None:
-    """Note that this process is the run from now on. Raises FishtuiError."""
+    """Record that this process is the run from now on. Raises FishtuiError."""
     record.process = this_process()
     record.job = os.environ.get(records.ALLOCATION)
     record.versions = records.installed_versions()
@@ -144,7 +146,7 @@ def mark_running(record: RunRecord, folder: Path) -> None:
 
 
 def run_work(record: RunRecord, folder: Path, work: Work, listeners: tuple[Listener, ...] = ()) -> None:
-    """Do the run's work in this process, and write down how it ended. Raises FishtuiError if that can't be written."""
+    """Do the run's work in this process and record its outcome. Raises FishtuiError if that cannot be written."""
     started = time.monotonic()
     events = EventWriter(folder / "events.jsonl")
     reporter = Reporter(events, listeners)
@@ -152,15 +154,15 @@ def run_work(record: RunRecord, folder: Path, work: Work, listeners: tuple[Liste
     try:
         _do(record, folder, work, reporter)
     finally:
-        # What asks us to end now has come too late to change how the run ended.
+        # A request to stop comes too late from here on.
         for number, _ in before:
             signal.signal(number, signal.SIG_IGN)
         record.took = time.monotonic() - started
         if record.state == records.RUNNING:
-            # It was asked to end while it wrote down how it had.
+            # It was stopped while it recorded its outcome.
             record.state, record.exit_status = records.STOPPED, errors.TERMINATED
         records.free_reserve(folder)
-        # If the disk is full even so, run.json tells it, or nothing can.
+        # If the disk is still full, the state is in run.json.
         with suppress(FishtuiError):
             reporter.end(record.state, record.exit_status, record.error, record.ledger)
         events.close()
@@ -186,7 +188,7 @@ def _do(record: RunRecord, folder: Path, work: Work, reporter: Reporter) -> None
         problem = errors.unforeseen(error, record.stage, f"{folder / 'output.log'} has the details")
         _fail(record, folder, problem, errors.FAILED)
         if (folder / STOP).exists():
-            # Code in C may lose what a signal raises, and then break off for the lack of what was interrupted.
+            # Code in C may lose the exception of a signal and then fail for another reason.
             record.state, record.exit_status = records.STOPPED, errors.TERMINATED
             record.error, record.error_code = None, ""
     else:
@@ -197,7 +199,7 @@ def _do(record: RunRecord, folder: Path, work: Work, reporter: Reporter) -> None
 
 def _fail(record: RunRecord, folder: Path, error: FishtuiError, exit_status: int) -> None:
     record.traceback = traceback.format_exc()
-    # On a full disk the error itself is what there is to tell.
+    # On a full disk the error without its traceback must do.
     with suppress(OSError), (folder / "output.log").open("a", encoding="utf-8", errors="backslashreplace") as log:
         log.write(record.traceback)
     record.state, record.exit_status = records.FAILED, exit_status
@@ -206,7 +208,7 @@ def _fail(record: RunRecord, folder: Path, error: FishtuiError, exit_status: int
 
 @contextmanager
 def _output_to(log: Path) -> Iterator[tuple[TextIO, TextIO]]:
-    """Send file descriptors 1 and 2 to `log`; yields streams on what they were."""
+    """Redirect file descriptors 1 and 2 to `log`; yield streams to their former targets."""
     sys.stdout.flush()
     sys.stderr.flush()
     kept = [os.dup(1), os.dup(2)]

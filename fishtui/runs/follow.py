@@ -1,4 +1,4 @@
-"""Watch a run from outside, as its events come, until it has ended."""
+"""Follow the events of a run in another process until the run has ended."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fishtui.runs.record import QUEUED
 from fishtui.runs.state import Run, read_run, read_unfinished_runs
 from fishtui.runs.tail import EventTail
 
-# Seconds between two looks for events, between two looks at the run itself, and where SLURM is asked for it.
+# Seconds between two reads of the events, of the run's state, and of its state from SLURM.
 EVENT_INTERVAL = 0.1
 STATE_INTERVAL = 0.5
 JOB_INTERVAL = 5.0
@@ -26,27 +26,27 @@ def follow(
     waits: Callable[[str], None] = lambda blocker: None,
     between: Callable[[], None] = lambda: None,
 ) -> Run:
-    """Hand each event of the run in `folder` to `listen` until the run has ended; returns it as it ended.
+    """Pass each event of the run in `folder` to `listen` until the run has ended; return the ended run.
 
-    While it is queued, starts what can start, and tells `waits` the run that it waits for whenever that changes.
-    Calls `between` ten times a second. Raises FishtuiError if the queue can't be advanced.
+    While it is queued, start queued runs that can start, and call `waits` with the run that it waits for whenever that
+    changes. Call `between` ten times a second. Raises FishtuiError if a run cannot be started.
     """
     tail = EventTail(folder / "events.jsonl")
-    blocker, next_look = "", float("-inf")
+    blocker, next_read = "", float("-inf")
     while True:
         between()
-        # The run is looked at before its events are read: those of one that has ended are all there.
+        # The state is read before the events: once a run has ended, all its events are written.
         run = None
-        if time.monotonic() >= next_look:
+        if time.monotonic() >= next_read:
             run = read_run(folder)
-            next_look = time.monotonic() + (JOB_INTERVAL if run.is_elsewhere else STATE_INTERVAL)
+            next_read = time.monotonic() + (JOB_INTERVAL if run.is_elsewhere else STATE_INTERVAL)
         while (events := tail.read()) or tail.more:
             for event in events:
                 listen(event)
                 if event["kind"] == "end":
-                    next_look = float("-inf")
+                    next_read = float("-inf")
         if run is not None and run.ended:
-            # One that was killed has started none after it.
+            # A run that was killed has not started the next ones.
             scheduler.advance(project)
             return run
         if run is not None and run.state == QUEUED:

@@ -1,4 +1,4 @@
-"""The machine's GPUs as NVML tells of them, by names that CUDA understands too."""
+"""The machine's GPUs, from NVML, with ids that CUDA accepts."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
-# By which CUDA numbers GPUs; NVML does so by their place on the bus.
+# The order in which CUDA numbers GPUs; NVML numbers them by PCI bus id.
 NUMBERED = "CUDA_DEVICE_ORDER"
 
 
 @dataclass(frozen=True)
 class Gpu:
-    """A GPU: `id` as CUDA_VISIBLE_DEVICES takes it, `free` and `total` memory in bytes, `busy` the share of time."""
+    """A GPU: `id` for CUDA_VISIBLE_DEVICES, `free` and `total` memory in bytes, `busy` the share of time in use."""
 
     id: str
     name: str = ""
@@ -24,9 +24,9 @@ class Gpu:
 
 
 def list_visible_gpus(environment: Mapping[str, str], there: list[Gpu] | None = None) -> list[Gpu]:
-    """The GPUs that a process of this environment may use, in its order; of the machine's, or those `there`.
+    """Return the GPUs that a process with this environment may use, in its order, of the machine's or those `there`.
 
-    There are none without a driver.
+    The list is empty without a driver.
     """
     there = list_gpus() if there is None else there
     if VISIBLE not in environment:
@@ -35,7 +35,7 @@ def list_visible_gpus(environment: Mapping[str, str], there: list[Gpu] | None = 
     for word in (word.strip() for word in environment[VISIBLE].split(",")):
         gpu = _named(word, there)
         if gpu is None:
-            # As CUDA has it: what follows a name that is none doesn't count.
+            # CUDA ignores everything after an invalid name.
             break
         found.append(gpu)
     return found
@@ -45,13 +45,13 @@ def _named(word: str, there: list[Gpu]) -> Gpu | None:
     if word.isdecimal():
         return there[int(word)] if int(word) < len(there) else None
     if word.startswith("MIG-"):
-        # A slice of a GPU, of which NVML's list of whole ones knows nothing.
+        # A slice of a GPU: NVML lists whole ones only.
         return Gpu(word) if there else None
     return next((gpu for gpu in there if word and gpu.id.startswith(word)), None)
 
 
 def list_gpus() -> list[Gpu]:
-    """All GPUs of this machine; none where there is no driver."""
+    """Return all GPUs of this machine; an empty list without a driver."""
     with _nvml() as nvml:
         if nvml is None:
             return []
@@ -63,14 +63,14 @@ def _describe(nvml: Any, handle: Any) -> Gpu:
     try:
         busy = nvml.nvmlDeviceGetUtilizationRates(handle).gpu / 100
     except nvml.NVMLError:
-        # Where the GPU is sliced.
+        # Not available for a GPU that is divided by MIG.
         busy = None
     return Gpu(nvml.nvmlDeviceGetUUID(handle), nvml.nvmlDeviceGetName(handle), memory.free, memory.total, busy)
 
 
 @contextmanager
 def _nvml() -> Iterator[Any]:
-    """NVML, ready to be asked; None without a driver."""
+    """Yield NVML, initialized; None without a driver."""
     import pynvml
 
     try:

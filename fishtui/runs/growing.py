@@ -1,4 +1,4 @@
-"""A file that another process appends to, be it on another machine, looked at again and again."""
+"""A file that another process, perhaps on another machine, appends to."""
 
 from __future__ import annotations
 
@@ -8,16 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-# Bytes at the start of a file by which it is told from another one of the same name and number.
+# Bytes at the start of a file that distinguish it from another file with the same name and inode.
 HEAD = 128
 
 
 class GrowingFile:
-    """What is known of such a file from one look to the next.
-
-    It is opened anew each time: so a network file system shows what has come, and nothing is held of a file that
-    was removed.
-    """
+    """A file that is opened again for each read: network file systems then show new data, removed files are freed."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -27,12 +23,12 @@ class GrowingFile:
 
     @contextmanager
     def open(self) -> Iterator[tuple[int, int, bool]]:
-        """A descriptor to read, the file's size, and whether it is another file than at the last look, or cut short.
+        """Yield a descriptor, the size, and true if the file was replaced or truncated since the last read.
 
-        Raises OSError if it isn't there or can't be read; then whatever comes next is another file.
+        Raises OSError if the file cannot be read; the next file then counts as replaced.
         """
         try:
-            # Without waiting, should it be a pipe.
+            # Opening a pipe would wait for its writer.
             descriptor = os.open(self.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError:
             self._identity = None
@@ -42,8 +38,8 @@ class GrowingFile:
             size = status.st_size if stat.S_ISREG(status.st_mode) else 0
             identity = (status.st_dev, status.st_ino)
             head = os.pread(descriptor, HEAD, 0) if size else b""
-            anew = identity != self._identity or size < self._size or not head.startswith(self._head)
+            replaced = identity != self._identity or size < self._size or not head.startswith(self._head)
             self._identity, self._size, self._head = identity, size, head
-            yield descriptor, size, anew
+            yield descriptor, size, replaced
         finally:
             os.close(descriptor)

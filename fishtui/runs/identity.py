@@ -1,4 +1,4 @@
-"""Which process a run is, told apart from any other that ever has its pid, here or on another machine."""
+"""Identities of processes that differ from those of all later processes with the same pid, on any machine."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import msgspec
 PROC = Path("/proc")
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 MACHINE_ID = Path("/etc/machine-id")
-# States of a process that has ended and only waits for its parent to take note: see proc(5).
+# States of a process that has ended and is not yet reaped: see proc(5).
 ENDED = "ZXx"
 
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True):
-    """A process: its pid and start time (in clock ticks after the boot) on a machine between two boots.
+    """A process: its pid and start time (in clock ticks after the boot) on one boot of a machine.
 
-    `space` is its pid namespace: a container that starts again has the same boot, and other processes.
+    `space` is its pid namespace: a container that is restarted has the same boot and other processes.
     """
 
     pid: int
@@ -31,14 +31,14 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def this_process() -> Identity:
-    """Who we are."""
+    """Return the identity of this process."""
     found = identify(os.getpid())
-    assert found is not None, "a process that asks is alive"
+    assert found is not None, "this process is alive"
     return found
 
 
 def identify(pid: int) -> Identity | None:
-    """The process that has this pid now; None if there is none, or it has ended."""
+    """Return the identity of the process with this pid; None if it has ended or does not exist."""
     started = _start_time(pid)
     if started is None:
         return None
@@ -47,12 +47,12 @@ def identify(pid: int) -> Identity | None:
 
 
 def is_here(process: Identity) -> bool:
-    """Whether the process is of this machine, whatever that was called then, so that we can know whether it lives."""
+    """Return true if the process is on this machine, even if the machine had another name then."""
     return process.boot_id == _boot() or (process.host, process.machine) == this_machine()
 
 
 def is_alive(process: Identity) -> bool | None:
-    """Whether the process runs; None if it is of another machine or container, whose pids mean nothing here."""
+    """Return true if the process is alive; None if it is on another machine or in another container."""
     if not is_here(process):
         return None
     if process.boot_id != _boot():
@@ -64,7 +64,7 @@ def is_alive(process: Identity) -> bool | None:
 
 @functools.cache
 def this_machine() -> tuple[str, str]:
-    """This machine's name, and the id that tells it from another one of that name."""
+    """Return this machine's name and an id that distinguishes it from others of that name."""
     try:
         machine = MACHINE_ID.read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError):
@@ -85,6 +85,6 @@ def _start_time(pid: int) -> int | None:
         status = (PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace")
     except (FileNotFoundError, ProcessLookupError):
         return None
-    # The command's name, in parentheses, may hold anything: the fields after it begin with the third, the state.
+    # The command's name in parentheses may contain any character: the third field, the state, follows it.
     fields = status.rpartition(")")[2].split()
     return None if fields[0] in ENDED else int(fields[19])

@@ -1,4 +1,4 @@
-"""Start a stage as a process that outlives whoever launched it."""
+"""Launch a stage as a process that outlives its launcher."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ def launch(
     waits: bool = True,
     sbatch: tuple[str, ...] | None = None,
 ) -> Run:
-    """Queue `fishtui COMMAND` as a run of `stage`, and start it if it is its turn. Raises FishtuiError.
+    """Queue `fishtui COMMAND` as a run of `stage`, start it if it can start, and return it. Raises FishtuiError.
 
-    It runs in the present folder and environment, with the settings as they are now. Unless it `waits` for a processor
-    or GPUs, it is its turn as soon as no other run makes the same outputs. Given options for `sbatch`, even none, SLURM
-    is to run it as a job, when what it needs is free there. The launcher may end at once.
+    It runs in the current folder and environment, with these settings. Unless it `waits` for the processor or GPUs, it
+    starts as soon as no other run writes the same outputs. With `sbatch` options, even an empty tuple, SLURM runs it as
+    a job. The calling process may end at once.
     """
     needs = Needs() if sbatch is not None else needs_of(stage, settings.values, arguments, os.environ)
     needs = msgspec.structs.replace(needs, patient=waits)
@@ -46,7 +46,7 @@ def launch(
 
 
 def needs_of(stage: str, settings: Settings, arguments: Mapping[str, Any], environment: Mapping[str, str]) -> Needs:
-    """What a run of `stage` has to have to itself: its outputs, and the processor or the GPUs that it works on."""
+    """Return the needs of a run of `stage`: its outputs, and the processor or the GPUs that it works on."""
     if stage == "train":
         locks: tuple[str, ...] = (f"train-{arguments.get('name', '')}",)
     else:

@@ -1,9 +1,9 @@
-"""A log of any size, read by lines from wherever it is wanted, and never held.
+"""Lines of a log of any size, read from any place without holding the log in memory.
 
-Where a line begins follows from the bytes close before it alone, so that a reader may start anywhere and what has
-been said of a growing log stays true. Lines end at `\\n`, `\\r\\n` or `\\r`; an empty line counts only where one `\\n`
-follows another, so that what progress bars and `\\r\\r\\n` leave is dropped. A line is broken where it fills a whole
-block of 4,096 bytes, counted from the start of the log: shorter ones stay whole, and no piece reaches two blocks.
+The bytes just before a position determine if a line begins there, so reading can start anywhere, and lines already
+read stay valid while the log grows. Lines end at `\\n`, `\\r\\n` or `\\r`; an empty line counts only where one `\\n`
+follows another, so that what progress bars and `\\r\\r\\n` leave is dropped. A line that fills a whole block of 4,096
+bytes, counted from the start of the log, is broken there: shorter lines stay whole, no piece reaches two blocks.
 """
 
 from __future__ import annotations
@@ -21,31 +21,31 @@ from fishtui.runs.growing import GrowingFile
 from fishtui.sanitize import harmless
 
 BLOCK = 1 << 12
-# What is read at once: whole blocks.
+# Bytes read at once: whole blocks.
 WINDOW = 16 * BLOCK
-# How far, in bytes, one call looks for lines: only carriage returns without end hold fewer than are wanted.
+# Bytes that one call searches for lines: only endless carriage returns contain too few lines in them.
 REACH = 1 << 26
-# Lines from one remembered place to the next.
+# Lines from one remembered offset to the next.
 MARKED = 1000
 
-# What stands between line ends, and each line end that makes an empty line.
+# The text between line ends, and each line end that makes an empty line.
 PIECES = re.compile(rb"[^\r\n]+|(?<![^\n])\n")
 NEWLINE = re.compile(rb"\n")
-# Control sequences, strings (titles, links; one without an end takes the rest of the line), and all shorter escapes;
-# also those that are cut off.
+# Control sequences, strings (titles, links; an unterminated one takes the rest of the line) and all shorter escapes,
+# also truncated ones.
 ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]?|[\]PX^_].*?(?:\x07|\x1b\\|$)|[ -/]*[0-~]?)", re.DOTALL)
 TAB = 8
 
-# Where it begins and ends, what it holds, and whether its end has come.
+# Start and end offset, content, and true if its end has been written.
 _Piece = tuple[int, int, bytes, bool]
 
 
 @dataclass(frozen=True, slots=True)
 class LogLine:
-    """A line, harmless to show; in the log it begins at byte `offset` and ends before `end`.
+    """A sanitized line, which occupies the bytes from `offset` to before `end` in the log.
 
-    `whole` is false for the last line while its end hasn't come: ask for it again at its offset, and for what follows
-    a whole one at its end.
+    `whole` is false for the last line until its end is written: read it again from `offset`. The line after a whole
+    one begins at `end` or later.
     """
 
     offset: int
@@ -55,10 +55,10 @@ class LogLine:
 
 
 class LogFile:
-    """The lines of a log, also while it grows; one that isn't there, or can't be read, has none.
+    """The lines of a log that may grow; a log that cannot be read has none.
 
-    `total` is how many lines have been counted so far; see `index`. If the log is cut short or replaced by another
-    one, offsets lead to what is there now, and counting begins again.
+    `total` is the number of lines counted so far; see `count`. If the log is truncated or replaced, offsets refer to
+    the new content, and counting starts again.
     """
 
     def __init__(self, path: Path) -> None:
@@ -67,18 +67,18 @@ class LogFile:
 
     def _recount(self) -> None:
         self.total = 0
-        # Where lines number 0, MARKED, 2 * MARKED, … begin, and how many bytes have been looked at.
+        # The offsets of lines 0, MARKED, 2 * MARKED, …, and the number of bytes in which lines have been counted.
         self._marks: list[int] = []
         self._counted = 0
 
     def read_last(self, lines: int) -> list[LogLine]:
-        """The last `lines` lines."""
+        """Return the last `lines` lines."""
         return self.read_before(None, lines)
 
     def read_before(self, offset: int | None, lines: int) -> list[LogLine]:
-        """The last `lines` lines that begin before `offset`, or with None before the log's end, in their order."""
+        """Return the last `lines` lines that begin before `offset`, or before the end of the log if it is None."""
         found: deque[_Piece] = deque()
-        with self._look() as (descriptor, size):
+        with self._open() as (descriptor, size):
             stop = size if offset is None else min(offset, size)
             least = max(stop - REACH, 0)
             while stop > least and len(found) < lines:
@@ -88,13 +88,13 @@ class LogFile:
         return [_line(piece) for piece in list(found)[max(len(found) - lines, 0) :]]
 
     def read_after(self, offset: int, lines: int) -> list[LogLine]:
-        """The first `lines` lines that begin at `offset` or later; the last of them may not be whole."""
-        with self._look() as (descriptor, size):
+        """Return the first `lines` lines that begin at `offset` or later; the last of them may not be whole."""
+        with self._open() as (descriptor, size):
             return [_line(piece) for piece in _first(descriptor, size, offset, lines)]
 
     def read_at(self, number: int, lines: int) -> list[LogLine]:
-        """The first `lines` lines from that `number` on, from 0; none of those that aren't counted yet."""
-        with self._look() as (descriptor, size):
+        """Return up to `lines` lines from line `number` on, counted from 0, as far as lines have been counted."""
+        with self._open() as (descriptor, size):
             if not 0 <= number < self.total:
                 return []
             beyond = number % MARKED
@@ -102,9 +102,9 @@ class LogFile:
             return [_line(piece) for piece in _first(descriptor, size, self._marks[number // MARKED], wanted)[beyond:]]
 
     def count(self, seconds: float = 0.05) -> bool:
-        """Go on counting lines for so many `seconds`; whether all that the log holds by now are counted."""
+        """Continue counting lines for up to `seconds`; return true if all lines are counted."""
         deadline = monotonic() + seconds
-        with self._look() as (descriptor, size):
+        with self._open() as (descriptor, size):
             while self._counted < size:
                 stop = min((self._counted // WINDOW + 1) * WINDOW, size)
                 starts = _starts(*_around(descriptor, size, self._counted, stop), self._counted, stop)
@@ -116,20 +116,20 @@ class LogFile:
             return self._counted >= size
 
     @contextmanager
-    def _look(self) -> Iterator[tuple[int, int]]:
-        """A descriptor to read, and the log's size; 0 if it isn't there, or can't be read."""
+    def _open(self) -> Iterator[tuple[int, int]]:
+        """Yield a descriptor and the size of the log; size 0 if it cannot be read."""
         with ExitStack() as stack:
             try:
-                descriptor, size, anew = stack.enter_context(self._file.open())
+                descriptor, size, replaced = stack.enter_context(self._file.open())
             except OSError:
-                descriptor, size, anew = -1, 0, True
-            if anew:
+                descriptor, size, replaced = -1, 0, True
+            if replaced:
                 self._recount()
             yield descriptor, size
 
 
 def _first(descriptor: int, size: int, start: int, lines: int) -> list[_Piece]:
-    """The first `lines` pieces that begin at `start` or later."""
+    """Return the first `lines` pieces that begin at `start` or later."""
     found: list[_Piece] = []
     end = min(size, start + REACH)
     while start < end and len(found) < lines:
@@ -140,7 +140,7 @@ def _first(descriptor: int, size: int, start: int, lines: int) -> list[_Piece]:
 
 
 def _pieces(descriptor: int, size: int, start: int, stop: int) -> Iterator[_Piece]:
-    """The pieces that begin from `start` to before `stop`."""
+    """Yield the pieces that begin from `start` to before `stop`."""
     content, base = _around(descriptor, size, start, stop)
     for begin, end in _spans(content, base, start, stop):
         piece = content[begin - base : end - base]
@@ -148,23 +148,23 @@ def _pieces(descriptor: int, size: int, start: int, stop: int) -> Iterator[_Piec
 
 
 def _around(descriptor: int, size: int, start: int, stop: int) -> tuple[bytes, int]:
-    """What the log holds from `start` to `stop`, with the blocks before and after; and where that begins."""
+    """Return the bytes from `start` to `stop` with the blocks before and after, and the offset where they begin."""
     base = max(start // BLOCK - 1, 0) * BLOCK
     end = min((stop // BLOCK + 2) * BLOCK, size)
     try:
         return os.pread(descriptor, end - base, base), base
     except OSError:
-        # As if it had been cut short: lines beyond are there again when it can be read again.
+        # Treated as truncated: the lines reappear when the log can be read again.
         return b"", base
 
 
 def _spans(content: bytes, base: int, start: int, stop: int) -> Iterator[tuple[int, int]]:
-    """Where the pieces begin and end that begin from `start` to before `stop`; `content` begins at `base`."""
+    """Yield start and end of each piece that begins from `start` to before `stop`; `content` begins at `base`."""
     for match in PIECES.finditer(content):
         begin, end = base + match.start(), base + match.end()
         if begin >= stop:
             return
-        # The first block that lies wholly in it ends a piece, and so does each one after that.
+        # Each block that is completely inside the line ends a piece.
         brk = (begin + BLOCK - 1) // BLOCK * BLOCK + BLOCK
         while begin < stop:
             cut = min(brk, end)
@@ -176,7 +176,7 @@ def _spans(content: bytes, base: int, start: int, stop: int) -> Iterator[tuple[i
 
 
 def _starts(content: bytes, base: int, start: int, stop: int) -> list[int]:
-    """Where the pieces begin that `_spans` gives; quicker, where just `\\n` ends lines and none is broken."""
+    """Return the starts of the pieces of `_spans`; faster if only `\\n` ends lines and no line is broken."""
     blocks = range(0, len(content), BLOCK)
     if b"\r" in content or not all(content.find(b"\n", block, block + BLOCK) >= 0 for block in blocks):
         return [begin for begin, _ in _spans(content, base, start, stop)]

@@ -1,4 +1,4 @@
-"""The metrics of a run as curves that grow while it goes on, and few enough points of them to draw."""
+"""The metrics of a run as curves that grow while it runs, downsampled for drawing."""
 
 from __future__ import annotations
 
@@ -13,34 +13,34 @@ from typing import Any, TypeGuard
 from fishtui.runs.tail import EventTail
 
 SMOOTHED = "smoothed_loss"
-# What curves are kept of: the others no one looks at in a terminal.
+# The metrics that are kept; others are not shown in a terminal.
 KEPT = ("loss", SMOOTHED, "validation_loss", "learning_rate", "gradient_norm", "tokens_per_second")
-# Beyond what is stored; JSON allows any.
+# Larger values than an array stores are ignored; JSON allows any.
 ENDLESS = 2**63
-# How much of a smoothed value comes from the one before it: the mean is over some 20 steps.
+# The weight of the previous smoothed value in the next one: the mean covers about 20 steps.
 WEIGHT = 0.95
 
 
 @dataclass
 class Curve:
-    """Values at steps that only grow."""
+    """Values at increasing steps."""
 
     steps: array[int] = field(default_factory=lambda: array("q"))
     values: array[float] = field(default_factory=lambda: array("d"))
 
     def append(self, step: int, value: float) -> None:
-        """Add a point. A step that was passed already begins a new try, which replaces what followed."""
+        """Add a point. An earlier step than the last one replaces all points from that step on: a training resumed."""
         if self.steps and step <= self.steps[-1]:
             self.cut(bisect_left(self.steps, step))
         self.steps.append(step)
         self.values.append(value)
 
     def cut(self, points: int) -> None:
-        """Keep only so many of the first points."""
+        """Keep only the first `points` points."""
         del self.steps[points:], self.values[points:]
 
     def downsample(self, columns: int) -> list[tuple[int, float]]:
-        """At most two points a column, the least and the greatest of it, in their order."""
+        """Return at most two points per column, its minimum and maximum, in the order of their steps."""
         if len(self.steps) <= 2 * columns:
             return list(zip(self.steps, self.values, strict=True))
         found: list[tuple[int, float]] = []
@@ -55,7 +55,7 @@ class Curve:
 
 
 def _is_drawable(value: Any) -> TypeGuard[float]:
-    """Whether it is a number that can be stored and drawn."""
+    """Return true for a number that can be stored and drawn."""
     return isinstance(value, int | float) and abs(value) < ENDLESS
 
 
@@ -67,14 +67,14 @@ class Curves:
         self._tail = EventTail(events)
 
     def read(self) -> bool:
-        """Take in what has come, for at most a twentieth of a second; whether there is more at once."""
+        """Read new metrics for up to 0.05 s; return true if more can be read at once."""
         for event in self._tail.read():
             if event["kind"] == "metric":
                 self._take(event["step"], event["values"])
         return self._tail.more
 
     def _take(self, step: Any, values: Any) -> None:
-        # Whatever else wrote into the file.
+        # Other programs may write to the file.
         if not isinstance(step, int) or abs(step) >= ENDLESS or not isinstance(values, Mapping):
             return
         for name, curve in self.curves.items():
@@ -87,16 +87,16 @@ class Curves:
         loss, smoothed = self.curves["loss"], self.curves[SMOOTHED]
         smoothed.cut(len(loss.steps) - 1)
         before, points = (smoothed.values[-1], len(smoothed.steps)) if smoothed.steps else (0.0, 0)
-        # The weights of the values so far add up to less than 1 in the beginning: each mean is over those there are.
+        # At first the weights add up to less than 1, so each mean is divided by their sum, as Adam does.
         earlier = WEIGHT - WEIGHT ** (points + 1)
         mean = (before * earlier + loss.values[-1] * (1 - WEIGHT)) / (earlier + 1 - WEIGHT)
         smoothed.append(loss.steps[-1], mean)
 
     def last(self, name: str) -> float | None:
-        """The newest value of a metric."""
+        """Return the newest value of a metric; None without one."""
         values = self.curves[name].values
         return values[-1] if values else None
 
     def downsample(self, names: Sequence[str], columns: int) -> dict[str, list[tuple[int, float]]]:
-        """Points to draw of those metrics that there are."""
+        """Return the points to draw for each of these metrics that has any."""
         return {name: points for name in names if (points := self.curves[name].downsample(columns))}

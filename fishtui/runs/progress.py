@@ -1,4 +1,4 @@
-"""How far a run has come, how fast, and what a list says of it in a line."""
+"""The progress and speed of a run, and its result in one line."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fishtui.runs.tail import read_recent_events
 
 @dataclass(frozen=True)
 class Progress:
-    """`done` of `total` units at `time`; `rate` is in units a second, None while it can't be told."""
+    """Progress at `time`: `done` of `total` units; `rate` in units per second, None while it is unknown."""
 
     done: int
     total: int
@@ -25,7 +25,7 @@ class Progress:
 
     @property
     def left(self) -> float | None:
-        """Seconds that the rest takes at this rate."""
+        """The seconds that the rest takes at this rate; None while the rate is unknown or zero."""
         return (self.total - self.done) / self.rate if self.rate else None
 
     def __str__(self) -> str:
@@ -33,21 +33,21 @@ class Progress:
 
 
 def read_progress(run: Run) -> Progress | None:
-    """How far a run has come that is under way; None of others, and before it said so."""
+    """Return the progress of a running run; None for others, and before the first report."""
     if run.state not in (RUNNING, STOPPING):
         return None
     return measure_progress(read_recent_events(run.folder / "events.jsonl", ["progress"]))
 
 
 def measure_progress(events: Sequence[dict[str, Any]]) -> Progress | None:
-    """The newest of these progress events, at the rate of as many before it as count the same work."""
+    """Return the newest of these progress events, with the rate over all events before it that count the same work."""
     if not events:
         return None
     newest = events[-1]
     first = newest
     for event in reversed(events):
         if (event["total"], event["unit"]) != (first["total"], first["unit"]) or event["done"] > first["done"]:
-            # An earlier part of the work, which was counted for itself.
+            # An earlier part of the work has a count of its own.
             break
         first = event
     seconds = newest["time"] - first["time"]
@@ -56,13 +56,13 @@ def measure_progress(events: Sequence[dict[str, Any]]) -> Progress | None:
 
 
 def seconds_taken(run: Run) -> float | None:
-    """Seconds that a run took, or has taken so far; None if it never began, or nobody knows when it ended."""
-    told = run.record.took is not None or not run.ended
-    return run.record.seconds if told and run.record.started is not None else None
+    """Return the seconds that a run took, or since it began; None if it never began or its end is unknown."""
+    known = run.record.took is not None or not run.ended
+    return run.record.seconds if known and run.record.started is not None else None
 
 
 def describe_result(run: Run, blocker: str | None = None) -> str:
-    """What a list says of a run beside its state: what it waits for, how far it has come, or how it ended."""
+    """Return a line about a run for a list: the run that it waits for, its progress, or its outcome."""
     if blocker:
         return f"waits for {blocker}"
     if run.record.error:

@@ -26,10 +26,10 @@ from fishtui.project import Project
 from fishtui.runs import identity
 from fishtui.runs.identity import Identity
 from fishtui.settings import ENVIRONMENT_PREFIX, Loaded
-from fishtui.wording import cannot_write
+from fishtui.wording import cannot_write, reason_of
 
 VERSION = 2
-# Where SLURM says in which job a process runs.
+# SLURM sets this to the number of the job in which a process runs.
 ALLOCATION = "SLURM_JOB_ID"
 LIBRARIES = ("torch", "torchaudio", "lightning", "peft", "numpy", "soundfile")
 
@@ -42,27 +42,27 @@ FAILED = "failed"
 STOPPED = "stopped"
 LOST = "lost"
 ID = re.compile(r"(\d{8}-\d{6}-\d{3})-([a-z]+)")
-# In run.json these stay; `stopping` and `lost` never stand there, they follow from the run's process.
+# Final states in run.json; `stopping` and `lost` are never written, they follow from the run's process.
 FINAL = (SUCCEEDED, PARTIAL, FAILED, STOPPED)
 
-# Variables that a run takes from where it was launched, whoever starts it later. No others: they may hold secrets.
+# Variables that a run takes from the environment of its launch. Others are not recorded: they may hold secrets.
 CARRIED = re.compile(
     f"({ENVIRONMENT_PREFIX}|CUDA_|NVIDIA_|NCCL_|GLOO_|OMP_|MKL_|TORCH|PYTORCH_|PYTHON|HF_HOME|HF_ENDPOINT|HF_HUB_|LC_|SLURM_(?!JWT))"
     "|(PATH|LD_LIBRARY_PATH|LD_PRELOAD|VIRTUAL_ENV|CONDA_PREFIX|LANG|TZ|TMPDIR|HOME)$"
 )
-# Begins the name of a run's folder until its record is there. Nobody lists such a folder.
+# Prefix of a run's folder until its record is written. Such folders are not listed.
 HIDDEN = "."
-# Bytes that a run frees at its end, so that the word on how it ended finds room even on a full disk.
+# Bytes that a run frees at its end, so that its final record can be written even on a full disk.
 RESERVE = 65_536
-# The lock of what works on the processor.
+# The lock of runs that compute on the processor.
 PROCESSOR = "cpu"
 
 
 class Needs(msgspec.Struct, frozen=True, kw_only=True):
-    """What a run must have before it starts: `locks` that one run holds at a time, and GPUs.
+    """The needs of a run before it starts: `locks`, each held by one run at a time, and GPUs.
 
-    `gpus` is how many of the machine's it takes, any of them; `devices` names those that it takes, where it says. One
-    that isn't `patient` waits for no processor and no GPU, but only for what makes the same outputs.
+    `gpus` is a number of GPUs, any of the machine's; `devices` names specific ones instead. A run that is not `patient`
+    waits only for runs that write the same outputs, not for the processor or GPUs.
     """
 
     locks: tuple[str, ...] = ()
@@ -74,10 +74,10 @@ class Needs(msgspec.Struct, frozen=True, kw_only=True):
 class RunRecord(msgspec.Struct, kw_only=True):
     """One run of a stage.
 
-    Times are seconds since 1970 by the machine's clock, which may be set; `took` is by one that isn't. `command` are
-    the arguments of `fishtui`, given in `directory`. `process` is there from the moment the run began; `gpus` are those
-    that it was given, `parent` is the pipeline's run that started it. `sbatch` are options for SLURM where that is to
-    start it, and `job` is the number of the SLURM job within which it runs.
+    Times are seconds since 1970 by the machine's clock, which may be set; `took` is measured by a monotonic clock.
+    `command` holds the arguments of `fishtui`, given in `directory`. `process` is set when the run begins. `gpus` are
+    the GPUs that the run was given, `parent` is the run of the pipeline that started it. `sbatch` holds options for
+    SLURM if SLURM starts the run; `job` is the number of its SLURM job.
     """
 
     id: str
@@ -112,7 +112,7 @@ class RunRecord(msgspec.Struct, kw_only=True):
 
     @property
     def name(self) -> str:
-        """What tells it from other runs of its stage: the training's name; empty for stages that have none."""
+        """The name of the training; empty for stages without one."""
         name = self.arguments.get("name")
         return name if isinstance(name, str) else ""
 
@@ -124,12 +124,12 @@ class RunRecord(msgspec.Struct, kw_only=True):
 
     @property
     def shown_command(self) -> str:
-        """The command as one would type it."""
+        """The command as typed in a shell."""
         return shlex.join(["fishtui", *self.command])
 
     @property
     def seconds(self) -> float:
-        """How long the run took, or has taken so far; 0 before it begins."""
+        """The duration of the run in seconds, or the time since it began; 0 before that."""
         if self.took is not None:
             return self.took
         return max((self.finished or time.time()) - self.started, 0.0) if self.started else 0.0
@@ -141,18 +141,20 @@ def save(record: RunRecord, folder: Path) -> None:
 
 
 def read(folder: Path) -> RunRecord:
-    """The record in `folder`. Raises FishtuiError if it is missing, torn, or of another version."""
+    """Return the record in `folder`. Raises FishtuiError, code `no-record`, if it is missing or damaged."""
     path = folder / "run.json"
     try:
         content = path.read_bytes()
         try:
             return msgspec.json.decode(content, type=RunRecord)
         except msgspec.DecodeError:
-            # Names that aren't UTF-8 stand in JSON as lone surrogates, which msgspec refuses and json does not.
+            # File names that are not UTF-8 are lone surrogates in JSON, which msgspec rejects and json accepts.
             return msgspec.convert(json.loads(content), RunRecord)
     except (OSError, ValueError, msgspec.ValidationError) as error:
         raise FishtuiError(
-            f"{path} can't be read: {error}", f"Remove it with `fishtui runs remove {folder.name}`."
+            f"{path}: cannot read: {reason_of(error)}",
+            f"Remove it with `fishtui runs remove {folder.name}`.",
+            code="no-record",
         ) from error
 
 
@@ -169,9 +171,9 @@ def create(
     like: RunRecord | None = None,
     process: Identity | None = None,
 ) -> tuple[RunRecord, Path]:
-    """A new run with a folder of its own, on disk: queued, or running in `process`. Raises FishtuiError.
+    """Create a run and its folder on disk: queued, or running in `process`. Raises FishtuiError.
 
-    It will run in the present folder and environment by the present Python, or in those of the run that it is `like`.
+    It runs in the current folder and environment with the current Python, or in those of the run `like`.
     """
     hidden = _new_folder(project, stage)
     folder = hidden.with_name(hidden.name.removeprefix(HIDDEN))
@@ -199,7 +201,7 @@ def create(
     try:
         write_bytes(hidden / "reserve", os.urandom(RESERVE))
         save(record, hidden)
-        # Only now: a folder without a record would be taken for a run that was lost.
+        # Only now: a folder without a record would be shown as a lost run.
         hidden.rename(folder)
     except BaseException as error:
         shutil.rmtree(hidden, ignore_errors=True)
@@ -219,24 +221,24 @@ def _carried(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def free_reserve(folder: Path) -> None:
-    """Free the bytes that were kept for the run's last word."""
+    """Free the bytes that were kept for the final record."""
     discard(folder / "reserve")
 
 
 def finish(record: RunRecord, folder: Path) -> None:
-    """Write how the run ended; it needs no room that the run has not kept for this. Raises FishtuiError."""
+    """Write the final record, in the space that the run has kept for it. Raises FishtuiError."""
     free_reserve(folder)
     record.finished = time.time()
     try:
         save(record, folder)
     except FishtuiError:
-        # Rather how it ended without its long lists than nothing.
+        # Without its long lists the record may fit.
         record.ledger, record.traceback = None, ""
         save(record, folder)
 
 
 def _new_folder(project: Project, stage: str) -> Path:
-    """A hidden folder for the next id: that sorts after all that are there, also when the clock was set back."""
+    """Create a hidden folder for the next id, which sorts after all existing ones, even if the clock was set back."""
     try:
         project.runs.mkdir(parents=True, exist_ok=True)
         newest = _created(max(filter(ID.fullmatch, os.listdir(project.runs)), default=""))
@@ -244,7 +246,7 @@ def _new_folder(project: Project, stage: str) -> Path:
             with suppress(FileExistsError):
                 run_id = f"{_stamp(moment)}-{stage}"
                 folder = project.runs / f"{HIDDEN}{run_id}"
-                # Whoever has this one may make the other.
+                # Holding the hidden folder reserves the id.
                 folder.mkdir()
                 if not (project.runs / run_id).exists():
                     return folder
@@ -255,13 +257,13 @@ def _new_folder(project: Project, stage: str) -> Path:
 
 
 def _stamp(moment: int) -> str:
-    """Milliseconds since 1970 in a form that sorts, in UTC."""
+    """Return milliseconds since 1970 as a UTC time stamp that sorts."""
     seconds, milliseconds = divmod(moment, 1000)
     return f"{datetime.fromtimestamp(seconds, UTC):%Y%m%d-%H%M%S}-{milliseconds:03d}"
 
 
 def _created(run_id: str) -> int:
-    """The milliseconds since 1970 in an id; 0 if it is none."""
+    """Return the milliseconds since 1970 in an id; 0 if it is not an id."""
     match = ID.fullmatch(run_id)
     if match is None:
         return 0
@@ -272,7 +274,7 @@ def _created(run_id: str) -> int:
 
 
 def installed_versions() -> dict[str, str]:
-    """What is installed of fishtui, Python and the libraries that results depend on."""
+    """Return the versions of fishtui, Python and the libraries that results depend on."""
     installed = {name: _library_version(name) for name in LIBRARIES}
     found = {name: version for name, version in installed.items() if version}
     return {"fishtui": __version__, "python": platform.python_version(), **found}

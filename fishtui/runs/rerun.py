@@ -1,4 +1,4 @@
-"""What is done with runs of the past: their command again, or their folder away."""
+"""Run the command of an ended run again, or remove the run."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from fishtui.wording import cannot_remove
 
 
 def rerun(project: Project, run: Run) -> Run:
-    """Queue a run's command again, in its folder, environment and settings; a training goes on where it stopped.
+    """Queue a run's command again, in its folder, environment and settings; a training resumes where it stopped.
 
-    Raises MisuseError if the run has not ended, or its record can't be read.
+    Raises MisuseError if the run has not ended (code `not-ended`) or its record is unreadable (`no-record`).
     """
     before = run.record
     if not run.ended:
-        raise MisuseError(f"{run.id} is still {run.state}", f"Stop it first: `fishtui runs stop {run.id}`.")
+        raise MisuseError(f"{run.id} is {run.state}", f"Run `fishtui runs stop {run.id}` first.", code="not-ended")
     if not before.command:
-        raise MisuseError(f"{run.id}: {run.remark}", "Give the stage's own command.")
+        raise MisuseError(f"{run.id}: {run.remark}", "Type the command of the stage instead.", code="no-record")
     command = list(before.command)
     if before.stage == "train" and ("--restart" not in command or _has_checkpoint(run)):
         command = [*(word for word in command if word not in ("--restart", "--resume")), "--resume"]
@@ -46,7 +46,7 @@ def rerun(project: Project, run: Run) -> Run:
 
 
 def _has_checkpoint(run: Run) -> bool:
-    """Whether a training got as far as a checkpoint of its own."""
+    """Return true if a training wrote a checkpoint."""
     try:
         events = read_events(run.folder / "events.jsonl")
         return any(event["kind"] == "artifact" and event["role"] == "checkpoint" for event in events)
@@ -55,13 +55,13 @@ def _has_checkpoint(run: Run) -> bool:
 
 
 def remove_run(run: Run) -> None:
-    """Remove the folder of a run that has ended. Raises MisuseError if it has not, FishtuiError if it can't be."""
+    """Remove the folder of an ended run. Raises MisuseError (`not-ended`) or FishtuiError (`cannot-remove`)."""
     if not run.ended:
-        raise MisuseError(f"{run.id} is still {run.state}", f"Stop it first: `fishtui runs stop {run.id}`.")
+        raise MisuseError(f"{run.id} is {run.state}", f"Run `fishtui runs stop {run.id}` first.", code="not-ended")
     try:
-        # Without its record it is none, whatever of the rest a killed removal leaves.
-        aside = run.folder.with_name(f".{run.id}.removed")
-        os.rename(run.folder, aside)
-        shutil.rmtree(aside)
+        # Hidden first: if the removal is killed, what it leaves is not taken for a run.
+        hidden = run.folder.with_name(f".{run.id}.removed")
+        os.rename(run.folder, hidden)
+        shutil.rmtree(hidden)
     except OSError as error:
         raise cannot_remove(run.folder, error) from error

@@ -1,4 +1,4 @@
-"""The queue of runs. There is no daemon: every process that reads the runs of a project starts those that can start."""
+"""The queue of runs, without a daemon: each process that reads the runs of a project starts those that can start."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SLURM, as its own commands tell: submitting a run as a job, and what became of jobs."""
+"""SLURM, through its commands: submit a run as a job, query jobs, cancel them."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from pathlib import Path
 
 from fishtui.errors import FishtuiError, MisuseError
 
-# Seconds that SLURM's controller may take to answer.
+# Seconds to wait for an answer of SLURM's controller.
 PATIENCE = 20
 WAITING = {"PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "RESV_DEL_HOLD", "SPECIAL_EXIT"}
 RUNNING = {"RUNNING", "COMPLETING", "RESIZING", "SIGNALING", "STAGE_OUT", "STOPPED", "SUSPENDED"}
-# Unless the user wants it otherwise: a run that was cut off is not begun again behind its back, and two minutes before
-# its time is up it is told to save what it has.
+# Defaults that the user can override: an interrupted run is not requeued, and two minutes before its time limit it
+# gets SIGTERM to save its work.
 DEFAULTS = ("--no-requeue", "--signal=B:TERM@120")
-# With these sbatch would not answer with the number of one job that is our command.
+# With these options sbatch does not submit one job with our command and print its number.
 UNFIT = {"-a", "--array", "-M", "--clusters", "-W", "--wait", "--wrap", "--test-only"}
 
-# Variables by which a user has SLURM's commands tell less, or in another form.
+# Variables that filter or reformat the output of SLURM's commands.
 _TASTE = re.compile("(SQUEUE|SACCT|SCANCEL)_|SBATCH_(WAIT|ARRAY_INX)$")
-# What an allocation tells those within it. A job that is submitted there would take it for its own.
+# Variables of an allocation: a job submitted from inside it would take them for its own.
 _SURROUNDINGS = re.compile("SLURM_(?!CONF$|CLUSTERS$|JWT$)|SRUN_DEBUG$")
 _PREFIX = re.compile("sbatch: (error: |fatal: )?(Batch job submission failed: )?")
 
 
 @dataclass(frozen=True)
 class Job:
-    """What SLURM says of a job: its state in SLURM's words, and why it waits or ended."""
+    """The state of a job in SLURM's words, and the reason why it waits or ended."""
 
     state: str
     reason: str = ""
@@ -48,7 +48,7 @@ class Job:
 
     @property
     def ended(self) -> bool:
-        """Whether it is over, or SLURM knows nothing of it any more."""
+        """True if the job is over, or SLURM no longer knows it."""
         return not (self.waits or self.runs)
 
     def __str__(self) -> str:
@@ -57,13 +57,13 @@ class Job:
 
 
 def query_jobs(numbers: Collection[str]) -> dict[str, Job] | None:
-    """What became of these jobs; None where SLURM can't be asked, on a machine outside the cluster say.
+    """Return the state of each of these jobs; None if SLURM does not answer, for example outside the cluster.
 
-    SLURM forgets a job some minutes after its end; what neither its accounting knows is UNKNOWN. One is left out if
-    the accounting gives no answer though there is one.
+    SLURM forgets a job some minutes after its end. A job that its accounting does not know either is UNKNOWN; one is
+    left out if the cluster has accounting that does not answer.
     """
     show = ("--noheader", "--all", "--states=all", "--format=%A|%T|%r")
-    # Others' jobs too; but asked for one that it has forgotten, it tells of none.
+    # By number first, for jobs of other users; but squeue fails if it has forgotten one of them.
     answer = _run_command("squeue", *show, f"--jobs={','.join(numbers)}") or _run_command("squeue", *show, "--me")
     if answer is None:
         return None
@@ -79,20 +79,20 @@ def query_jobs(numbers: Collection[str]) -> dict[str, Job] | None:
 
 
 def _accounted(numbers: Sequence[str]) -> dict[str, Job]:
-    """What the accounting says of jobs that the queue has forgotten; many clusters keep none."""
+    """Return the states of forgotten jobs from the accounting; many clusters have none."""
     answer = _run_command(
         "sacct", "--noheader", "--parsable2", "--allocations", f"--jobs={','.join(numbers)}", "--format=JobIDRaw,State"
     )
     if answer is None and _keeps_accounts():
         return {}
     lines = (line.partition("|") for line in (answer or "").splitlines())
-    # "CANCELLED by 1000"
+    # A state may have more words: "CANCELLED by 1000".
     known = {number: Job(state.split()[0]) for number, _, state in lines if state.strip()}
     return {number: known.get(number, Job("UNKNOWN")) for number in numbers}
 
 
 def _keeps_accounts() -> bool:
-    """Whether this cluster has an accounting that could be asked, if it doesn't answer now."""
+    """Return true if this cluster has accounting, or may have it: SLURM does not answer."""
     answer = _run_command("scontrol", "show", "config")
     kind = next((line for line in (answer or "").splitlines() if line.startswith("AccountingStorageType")), "")
     return answer is None or "slurmdbd" in kind
@@ -106,19 +106,24 @@ def submit(
     options: Sequence[str],
     environment: Mapping[str, str] = os.environ,
 ) -> str:
-    """Hand `command` to sbatch and return the job's number. Raises FishtuiError if it is refused.
+    """Submit `command` with sbatch and return the number of the job.
 
-    Each word arrives as it is, and the batch process is the command itself. It finds `environment`, without what
-    belongs to a job around us.
+    Each word of the command arrives unchanged, and the batch process is the command itself. Its environment is
+    `environment` without the variables of a job that surrounds this process. Raises MisuseError, code
+    `sbatch-option`, or FishtuiError, code `no-sbatch`, `no-answer`, `no-slurm` or `refused`.
     """
     if shutil.which("sbatch") is None:
-        raise FishtuiError("sbatch is not here", "Submit from a machine of the cluster, or run without --slurm.")
+        raise FishtuiError(
+            "sbatch is not installed", "Submit from a machine of the cluster, or run without --slurm.", code="no-sbatch"
+        )
     unfit = [option for option in options if option.partition("=")[0] in UNFIT]
     if unfit:
-        raise MisuseError(f"a run can't be submitted with {unfit[0]}", "Leave it out of run.sbatch and --sbatch.")
-    # A path with blanks in it, or a long one, could not stand in the first line.
+        raise MisuseError(
+            f"{unfit[0]}: not allowed for a run", "Remove it from run.sbatch and --sbatch.", code="sbatch-option"
+        )
+    # The first line of a script cannot hold a path that has spaces or is long.
     script = f"#!/bin/sh\nexec {shlex.join(command)}\n"
-    # sbatch puts the job's number and the like for percent signs.
+    # sbatch replaces patterns that begin with a percent sign.
     output = str(log).replace("%", "%%")
     wanted = ["--parsable", f"--job-name={name}", f"--output={output}", "--open-mode=append", f"--chdir={directory}"]
     try:
@@ -131,50 +136,60 @@ def submit(
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise FishtuiError(f"sbatch gave no answer: {error}", "Look at `sinfo` and `squeue`, and try again.") from error
+        raise FishtuiError(
+            f"sbatch does not answer: {error}", "Check `sinfo` and `squeue`, then try again.", code="no-answer"
+        ) from error
     if answer.returncode and b"configuration source" in answer.stderr:
         raise FishtuiError(
-            "SLURM is not set up on this machine", "Submit from a machine of the cluster, or run without --slurm."
+            "SLURM is not configured on this machine",
+            "Submit from a machine of the cluster, or run without --slurm.",
+            code="no-slurm",
         )
     if answer.returncode:
         raise FishtuiError(
             f"sbatch refused the job: {_refusal(answer.stderr)}",
-            "Change run.sbatch, or give --sbatch; `sinfo` shows what the cluster has.",
+            "Change run.sbatch or --sbatch; `sinfo` lists the resources of the cluster.",
+            code="refused",
         )
     return answer.stdout.decode(errors="replace").strip().partition(";")[0]
 
 
 def cancel(job: str, number: int) -> None:
-    """Ask a job to end, by a signal to its batch process and to no other; or with SIGKILL end all that is left of it.
+    """Send signal `number` to the batch process of a job; SIGKILL ends all processes of the job.
 
-    A job that waits is gone at once; one that has ended is left as it is. Raises FishtuiError.
+    A pending job is cancelled at once; one that has ended is not changed. Raises FishtuiError, code `no-answer` or
+    `not-cancelled`.
     """
-    # To signal a job that waits, scancel would wait as well.
+    # scancel would wait until it can signal a pending job.
     asking = [["--state=PENDING"], ["--state=RUNNING", "--batch", f"--signal={number}"]]
     if not _is_open(job):
         return
     answers = [_run_command("scancel", *way, job) for way in ([[]] if number == signal.SIGKILL else asking)]
-    # In the meantime it may have ended by itself.
+    # It may have ended by itself meanwhile.
     if all(answer is None for answer in answers) and _is_open(job):
-        raise FishtuiError(f"scancel could not end job {job}", "Look at `squeue`, and cancel it there.")
+        raise FishtuiError(
+            f"scancel does not end job {job}", "Check `squeue`, and cancel the job there.", code="not-cancelled"
+        )
 
 
 def _is_open(job: str) -> bool:
-    """Whether there is something of a job to end. Raises FishtuiError if SLURM gives no answer."""
-    told = query_jobs([job])
-    if told is None:
-        raise FishtuiError(f"SLURM gives no word on job {job}", "Look at `squeue`, and cancel it there.")
-    return job in told and not told[job].ended and told[job].state != "COMPLETING"
+    """Return true if a job has processes to end. Raises FishtuiError, code `no-answer`."""
+    found = query_jobs([job])
+    if found is None:
+        raise FishtuiError(
+            f"job {job}: SLURM does not answer", "Check `squeue`, and cancel the job there.", code="no-answer"
+        )
+    return job in found and not found[job].ended and found[job].state != "COMPLETING"
 
 
-def _refusal(said: bytes) -> str:
-    """sbatch's complaint, which may have several lines, in one."""
-    lines = [_PREFIX.sub("", line).strip() for line in said.decode(errors="replace").splitlines()]
+def _refusal(message: bytes) -> str:
+    """Return the error message of sbatch in one line."""
+    lines = [_PREFIX.sub("", line).strip() for line in message.decode(errors="replace").splitlines()]
     return "; ".join(line for line in lines if line and not line.startswith("Try ")) or "no reason given"
 
 
 def _clean_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """The variables for SLURM's commands."""
+    """Return the environment for SLURM's commands, without variables that change their output or the job."""
     inside = "SLURM_JOB_ID" in environment
     return {
         name: value
@@ -184,7 +199,7 @@ def _clean_environment(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def _run_command(*command: str) -> str | None:
-    """What a command prints; None if it is not here, fails, or doesn't answer."""
+    """Return the output of a command; None if it is missing, fails, or does not answer."""
     try:
         answer = subprocess.run(
             command,

@@ -1,4 +1,4 @@
-"""What has become of a run: what its folder says, and whether its process lives. Reading changes nothing."""
+"""The state of runs, from their folders, their processes and SLURM. Reading changes nothing."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ STOP = "stop"
 
 
 class _Brief(msgspec.Struct):
-    """As much of a record as tells whether the run has ended."""
+    """The part of a record that shows if the run has ended."""
 
     state: str
 
@@ -35,7 +35,7 @@ _brief = msgspec.json.Decoder(_Brief)
 
 
 class Launched(msgspec.Struct, frozen=True, kw_only=True):
-    """What was started for a run, as long as the run itself has not said so: its process and GPUs, or SLURM's job."""
+    """The process and GPUs, or the SLURM job, that were started for a run, until the run records them itself."""
 
     process: Identity | None = None
     gpus: list[str] = []
@@ -44,10 +44,10 @@ class Launched(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class Run:
-    """A run at one moment. `remark` says what a state alone does not; `process` is None before one was started.
+    """A run at one moment. `remark` explains the state; `process` is None until one was started.
 
-    `job` is the SLURM job within which it runs, or is to run; `launcher` the process that was started for it, which is
-    another one where it is of several.
+    `job` is the SLURM job of the run. `launcher` is the process that was started for it: with several processes it
+    differs from `process`.
     """
 
     folder: Path
@@ -69,29 +69,29 @@ class Run:
 
     @property
     def is_here(self) -> bool:
-        """Whether the run belongs to this machine: others' are only looked at."""
+        """True if the run belongs to this machine; runs of other machines are only shown."""
         return (self.record.host, self.record.machine) == identity.this_machine()
 
     @property
     def is_removable(self) -> bool:
-        """Whether it goes when all runs that have ended are removed: it ended here, or nobody can read what it was."""
+        """True if removing all ended runs includes it: it ended on this machine, or its record is unreadable."""
         unreadable = not self.record.host
         return self.ended and (self.is_here or (unreadable and not _is_claimed(self.folder)))
 
     @property
     def is_elsewhere(self) -> bool:
-        """Whether only SLURM can tell what becomes of it: it has not ended, and it is no process of this machine."""
+        """True if only SLURM knows the state of the run: it has not ended and has no process on this machine."""
         if self.ended or self.job in (None, os.environ.get(ALLOCATION)):
             return False
         return self.process is None or not identity.is_here(self.process)
 
     @property
     def exit_status(self) -> int:
-        """The status that its command ends with; 1 if it could not say."""
+        """The exit status of its command; 1 if none was recorded."""
         return 1 if self.record.exit_status is None else self.record.exit_status
 
     def as_dict(self) -> dict[str, Any]:
-        """The run as JSON-ready data: its record, and its state as it is now."""
+        """Return the record and the current state as JSON-ready data."""
         return {
             **msgspec.to_builtins(self.record),
             "state": self.state,
@@ -102,30 +102,30 @@ class Run:
 
 
 def read_run(folder: Path) -> Run:
-    """The run in `folder` as it stands now."""
+    """Return the run in `folder` with its current state."""
     return _update_from_slurm([_read_run(folder)])[0]
 
 
 def read_runs(project: Project, newest: int | None = None) -> list[Run]:
-    """All runs of a project, the oldest first; or only so many of the newest. Raises FishtuiError."""
+    """Return the runs of a project, oldest first; with `newest` only that many of the newest. Raises FishtuiError."""
     return read_runs_by_id(project, list_run_ids(project)[-newest if newest else 0 :])
 
 
 def read_runs_by_id(project: Project, ids: Iterable[str]) -> list[Run]:
-    """These runs of a project, in that order, as they stand now."""
+    """Return these runs of a project, in the given order, with their current states."""
     return _update_from_slurm([_read_run(project.runs / run_id) for run_id in ids])
 
 
 def read_unfinished_runs(project: Project) -> list[Run]:
-    """The runs that had not ended when they last wrote their record, the oldest first. Raises FishtuiError."""
-    # A thousand paths as objects would take longer than what they name.
+    """Return the runs whose record has no final state, oldest first. Raises FishtuiError."""
+    # Path objects would take longer than reading the records.
     runs = str(project.runs)
     folders = (f"{runs}/{name}" for name in list_run_ids(project))
     return _update_from_slurm([_read_run(Path(folder)) for folder in folders if _is_unfinished(folder)])
 
 
 def _is_unfinished(folder: str) -> bool:
-    """Whether a run's record, which is not read further, leaves its end open; one that can't be read starts nothing."""
+    """Return true if a run's record has no final state; false if it cannot be read."""
     try:
         with open(f"{folder}/run.json", "rb", buffering=0) as file:
             return _brief.decode(file.read()).state not in FINAL
@@ -138,7 +138,7 @@ def _is_unfinished(folder: str) -> bool:
 
 
 def list_run_ids(project: Project) -> list[str]:
-    """The ids of all runs of a project, the oldest first. Raises FishtuiError."""
+    """Return the ids of all runs of a project, oldest first. Raises FishtuiError."""
     try:
         return sorted(name for name in os.listdir(project.runs) if not name.startswith(records.HIDDEN))
     except FileNotFoundError:
@@ -148,14 +148,14 @@ def list_run_ids(project: Project) -> list[str]:
 
 
 def find_run(project: Project, wanted: str) -> Run:
-    """The run that `wanted` names: an id, or a part of one as a stage's name is, or the name of a training.
+    """Return the run called `wanted`: an id, a part of an id (such as a stage's name), or the name of a training.
 
-    Of several it is the newest that runs now, else the newest. `last` is the newest that a person started: a pipeline
-    rather than its stage. Raises MisuseError if there is none.
+    If several match, return the newest running one, otherwise the newest. `last` is the newest run that was not started
+    by a pipeline. Raises MisuseError, code `no-run` or `empty-name`.
     """
     if not wanted:
-        # Part of every id: an unset variable of a script is to stop or remove nothing.
-        raise MisuseError("the name of a run is empty", "`fishtui runs list` shows those that there are.")
+        # The empty string is part of every id: an unset variable in a script must not stop or remove a run.
+        raise MisuseError("the name of the run is empty", "Name a run of `fishtui runs list`.", code="empty-name")
     names = list_run_ids(project)
     if wanted in names:
         return read_run(project.runs / wanted)
@@ -163,27 +163,25 @@ def find_run(project: Project, wanted: str) -> Run:
         started = (run for name in reversed(names) if (run := read_run(project.runs / name)).record.parent is None)
         found = next(started, None)
     else:
-        fitting = [run for run in read_unfinished_runs(project) if wanted in (run.record.name, *_parts(run.id, wanted))]
-        going_on = [run for run in fitting if run.state in (RUNNING, STOPPING)]
-        found = going_on[-1] if going_on else _newest(project, names, wanted)
+        unfinished = read_unfinished_runs(project)
+        matching = [run for run in unfinished if wanted in run.id or wanted == run.record.name]
+        running = [run for run in matching if run.state in (RUNNING, STOPPING)]
+        found = running[-1] if running else _newest(project, names, wanted)
     if found is None:
         raise MisuseError(
-            f"there is no run {wanted} in {project.root}",
-            "`fishtui runs list` shows those that there are; --project names another project.",
+            f"{project.root}: no run {wanted}",
+            "Name a run of `fishtui runs list`, or another project with --project.",
+            code="no-run",
         )
     return found
 
 
 def _newest(project: Project, names: list[str], wanted: str) -> Run | None:
-    fitting = [name for name in names if wanted in name]
-    if fitting:
-        return read_run(project.runs / fitting[-1])
+    matching = [name for name in names if wanted in name]
+    if matching:
+        return read_run(project.runs / matching[-1])
     named = (run for name in reversed(names) if (run := read_run(project.runs / name)).record.name == wanted)
     return next(named, None)
-
-
-def _parts(run_id: str, wanted: str) -> tuple[str, ...]:
-    return (wanted,) if wanted in run_id else ()
 
 
 def _read_run(folder: Path) -> Run:
@@ -193,7 +191,7 @@ def _read_run(folder: Path) -> Run:
         return Run(folder, _unreadable(folder), LOST, remark=error.problem)
     run = _with_state(folder, record)
     if run.state in (LOST, STOPPED) and record.state not in FINAL:
-        # Between our reading the record and asking for its process, the run may have ended well.
+        # The run may have ended between the reading of its record and of its process.
         with suppress(FishtuiError):
             return _with_state(folder, records.read(folder))
     return run
@@ -206,22 +204,22 @@ def _with_state(folder: Path, record: RunRecord) -> Run:
     process = record.process or started.process
     gpus = tuple(record.gpus or started.gpus)
     job = record.job or started.job
-    asked = (folder / STOP).exists()
+    stopping = (folder / STOP).exists()
     if process is None:
         return Run(folder, record, QUEUED, job=job)
     alive = identity.is_alive(process)
     if alive is None and identity.is_here(process):
         alive = _is_claimed(folder)
     if alive is False:
-        remark = f"its process {process.pid} is gone and left no word: it was killed, or the machine went down"
-        state, remark = (STOPPED, "") if asked else (LOST, remark)
+        remark = f"process {process.pid} exited without recording a result: it was killed, or the machine went down"
+        state, remark = (STOPPED, "") if stopping else (LOST, remark)
         return Run(folder, record, state, process, gpus, job, started.process, remark)
     remark = f"on {process.host}" if alive is None else ""
-    return Run(folder, record, STOPPING if asked else RUNNING, process, gpus, job, started.process, remark)
+    return Run(folder, record, STOPPING if stopping else RUNNING, process, gpus, job, started.process, remark)
 
 
 def _is_claimed(folder: Path) -> bool:
-    """Whether a process that can't be seen from this container has the run: it holds the lock as long as it lives."""
+    """Return true if a process, perhaps in another container, has the run: it holds the lock as long as it lives."""
     try:
         with (folder / "lock").open("rb") as lock:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -233,10 +231,10 @@ def _is_claimed(folder: Path) -> bool:
 
 
 def _update_from_slurm(runs: list[Run]) -> list[Run]:
-    """The same runs; of those whose processes can't be seen from here, SLURM knows more."""
+    """Return the same runs; those that are elsewhere with the state that SLURM reports."""
     unknown = {run.job for run in runs if run.job and run.is_elsewhere}
-    told = (slurm.query_jobs(unknown) if unknown else None) or {}
-    return [_with_job_state(run, told[run.job]) if run.job in told and run.is_elsewhere else run for run in runs]
+    jobs = (slurm.query_jobs(unknown) if unknown else None) or {}
+    return [_with_job_state(run, jobs[run.job]) if run.job in jobs and run.is_elsewhere else run for run in runs]
 
 
 def _with_job_state(run: Run, job: slurm.Job) -> Run:
@@ -245,11 +243,11 @@ def _with_job_state(run: Run, job: slurm.Job) -> Run:
         return replace(run, state=QUEUED, remark=remark)
     if job.runs:
         if run.process is None and run.record.sbatch is None:
-            # It waits for its turn within the job.
+            # It is queued within the job.
             return run
-        asked = (run.folder / STOP).exists()
-        return replace(run, state=STOPPING if asked else RUNNING, remark=remark)
-    # Its last word may have come since we looked.
+        stopping = (run.folder / STOP).exists()
+        return replace(run, state=STOPPING if stopping else RUNNING, remark=remark)
+    # It may have recorded its end since its record was read.
     now = _read_run(run.folder)
     if now.record.state in FINAL:
         return now
@@ -257,7 +255,7 @@ def _with_job_state(run: Run, job: slurm.Job) -> Run:
 
 
 def _unreadable(folder: Path) -> RunRecord:
-    """What can be told of a run whose record can't be read."""
+    """Return a record for a run whose own cannot be read, from the name of its folder."""
     match = records.ID.fullmatch(folder.name)
     return RunRecord(
         id=folder.name,
@@ -284,5 +282,5 @@ def _read_launched(folder: Path) -> Launched:
 
 
 def write_launched(folder: Path, started: Launched) -> None:
-    """Keep what was started for the run in `folder`. Raises FishtuiError."""
+    """Record what was started for the run in `folder`. Raises FishtuiError."""
     write_text(folder / LAUNCHED, msgspec.json.encode(started).decode())

@@ -1,4 +1,4 @@
-"""End a run: ask it, wait, and at last kill it with all of its processes."""
+"""Stop a run: request it, wait, and finally kill the run with all of its processes."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from fishtui.runs.record import FINAL, QUEUED, STOPPED, STOPPING
 from fishtui.runs.state import STOP, Run, read_run, read_unfinished_runs
 from fishtui.wording import cannot_write
 
-# Seconds that a run has to save what it has. A checkpoint of a full fine-tuning may take some.
+# Seconds that a run has to save its work: the checkpoint of a full fine-tuning takes a while.
 PATIENCE = 60.0
-# Seconds between two questions to SLURM.
+# Seconds between two queries to SLURM.
 JOB_INTERVAL = 1.0
-# Seconds in which a killed process is gone, unless the kernel holds it.
+# Seconds after which a killed process has ended, unless the kernel holds it.
 GONE = 10.0
 
 
 def request_stop(project: Project, run: Run, number: int = signal.SIGTERM) -> Run:
-    """Ask a run to end by a signal, and return it as it is then; a queued one never starts.
+    """Request that a run stop, by a signal, and return it in its new state; a queued run never starts.
 
-    One that has ended is left as it is, and one that was asked already is only waited for: a second signal would end
-    it before it has saved what it has. Raises MisuseError if it is another machine's, and no job of SLURM's.
+    A run that has ended, or is already stopping, is not changed: a second signal would end it before it has saved its
+    work. Raises MisuseError, code `elsewhere`, if it runs on another machine and not as a SLURM job.
     """
     with exclusive(project.lock("queue"), "starting runs", wait=True):
         run = read_run(run.folder)
@@ -41,8 +41,8 @@ def request_stop(project: Project, run: Run, number: int = signal.SIGTERM) -> Ru
             return run
         if not _is_in_reach(run):
             where = run.process.host if run.process else run.record.host
-            raise MisuseError(f"{run.id} is a run of {where}", _elsewhere(run))
-        again = run.state == STOPPING
+            raise MisuseError(f"{run.id} runs on {where}", _elsewhere(run), code="elsewhere")
+        already = run.state == STOPPING
         try:
             (run.folder / STOP).touch()
         except OSError as error:
@@ -51,7 +51,7 @@ def request_stop(project: Project, run: Run, number: int = signal.SIGTERM) -> Ru
             run.record.state, run.record.exit_status = STOPPED, TERMINATED
             records.finish(run.record, run.folder)
             return read_run(run.folder)
-    if again:
+    if already:
         return run
     if run.is_elsewhere:
         slurm.cancel(str(run.job), number)
@@ -63,9 +63,9 @@ def request_stop(project: Project, run: Run, number: int = signal.SIGTERM) -> Ru
 
 
 def stop(project: Project, run: Run, patience: float = PATIENCE) -> Run:
-    """Ask a run to end, wait `patience` seconds, then kill it; returns it as it is then. Raises as `ask` does.
+    """Request that a run stop, wait `patience` seconds, then kill it; return it. Raises as `request_stop` does.
 
-    The runs that it started end before it; those that it left behind are stopped too.
+    Runs that it started and that are still unfinished are stopped too.
     """
     run = request_stop(project, run)
     if not _ends(run, patience):
@@ -76,32 +76,32 @@ def stop(project: Project, run: Run, patience: float = PATIENCE) -> Run:
 
 
 def stop_all(project: Project, runs: Sequence[Run], patience: float = PATIENCE) -> list[Run]:
-    """Stop several runs, the queued ones first, so that none starts when another ends; each as it is then."""
+    """Stop several runs, queued ones first, so that none starts when another ends; return them in their new states."""
     for run in sorted(runs, key=lambda run: run.state != QUEUED):
         request_stop(project, run)
     return [stop(project, run, patience) for run in runs]
 
 
 def record_killed(run: Run) -> Run:
-    """Write down the end of a run that was killed, and could not; returns it as it is then."""
+    """Record the end of a run that was killed before it recorded it; return it."""
     if run.state != STOPPED or run.record.state in FINAL:
         return run
     run.record.state, run.record.exit_status = STOPPED, TERMINATED
-    run.record.error = "it was killed before it had ended by itself\nWhat was saved until then stays."
+    run.record.error = "the run was killed before it finished\nRun it again; what it saved is kept."
     run.record.error_code = "killed"
     records.finish(run.record, run.folder)
     return read_run(run.folder)
 
 
 def kill(project: Project, run: Run) -> None:
-    """Kill a run, and the runs that it started, with all of their processes. Raises as `ask` does."""
+    """Kill a run, and the runs that it started, with all their processes. Raises as `request_stop` does."""
     for each in find_children(project, run.id):
         request_stop(project, each)
     if run.is_elsewhere:
         slurm.cancel(str(run.job), signal.SIGKILL)
     else:
         _kill_processes(project, run)
-    # A pipeline that is no more starts no others.
+    # Only now can the pipeline start no more runs.
     for each in find_children(project, run.id):
         kill(project, each)
 
@@ -118,13 +118,13 @@ def _elsewhere(run: Run) -> str:
 
 
 def find_children(project: Project, run_id: str) -> list[Run]:
-    """The unfinished runs within our reach that a run started."""
+    """Return the unfinished runs that a run started and that can be stopped from here."""
     mine = (each for each in read_unfinished_runs(project) if each.record.parent == run_id)
     return [each for each in mine if not each.ended and _is_in_reach(each)]
 
 
 def _kill_processes(project: Project, run: Run) -> None:
-    """Kill the run's process, its launcher, and all that these started but other runs, which may be anybody's."""
+    """Kill the run's process, its launcher, and all processes that these started, except those of other runs."""
     ours = [each for each in (run.process, run.launcher) if each is not None and identity.is_alive(each)]
     others = {
         process.pid
@@ -135,7 +135,7 @@ def _kill_processes(project: Project, run: Run) -> None:
     }
     family = [each for process in ours for each in _family(process.pid, others)]
     for process in ours:
-        # Also those whose parent has ended already.
+        # The group includes processes whose parent has already ended.
         with suppress(ProcessLookupError):
             if os.getpgid(process.pid) == process.pid:
                 os.killpg(process.pid, signal.SIGKILL)
@@ -147,7 +147,7 @@ def _kill_processes(project: Project, run: Run) -> None:
 
 
 def _family(pid: int, others: set[int]) -> list[psutil.Process]:
-    """A process and its descendants, without those of `others`."""
+    """Return a process and its descendants, except those with a pid in `others`."""
     if pid in others:
         return []
     try:
@@ -158,7 +158,7 @@ def _family(pid: int, others: set[int]) -> list[psutil.Process]:
 
 
 def _ends(run: Run, seconds: float) -> bool:
-    """Whether the run ends within so many seconds."""
+    """Return true if the run ends within `seconds`."""
     if run.is_elsewhere:
         deadline = time.monotonic() + seconds
         while not read_run(run.folder).ended:
@@ -170,7 +170,7 @@ def _ends(run: Run, seconds: float) -> bool:
 
 
 def _wait(process: Identity, seconds: float) -> bool:
-    """Whether a process of this machine ends within so many seconds."""
+    """Return true if a process of this machine ends within `seconds`."""
     with _held(process) as handle:
         if handle is None:
             return True
@@ -181,14 +181,14 @@ def _wait(process: Identity, seconds: float) -> bool:
 
 @contextmanager
 def _held(process: Identity) -> Iterator[int | None]:
-    """A handle that stays that process's, whoever gets its pid later; None if it has ended."""
+    """Yield a handle of the process that a later process with its pid cannot take; None if it has ended."""
     try:
         handle = os.pidfd_open(process.pid)
     except ProcessLookupError:
         yield None
         return
     try:
-        # Opened by its pid, the handle may be of a later process.
+        # The pid may have passed to a later process before the handle was opened.
         yield handle if identity.is_alive(process) else None
     finally:
         os.close(handle)

@@ -1,4 +1,4 @@
-"""All runs of a project, looked at again and again: what has ended is read once."""
+"""The runs of a project as a table that is read repeatedly; the record of an ended run is read once."""
 
 from __future__ import annotations
 
@@ -19,10 +19,9 @@ from fishtui.sanitize import harmless
 
 @dataclass(frozen=True)
 class RunSummary:
-    """A run in a list: no more than that shows, however long its ledger is.
+    """A run as a list shows it, without its ledger. All text is sanitized.
 
-    `name` is the training's, where it has one; `seconds` is how long it took, or has taken so far. What is text is
-    harmless to show.
+    `name` is the name of the training, or empty; `seconds` is its duration, or the time since it began.
     """
 
     id: str
@@ -40,7 +39,7 @@ class RunSummary:
 
     @property
     def short_id(self) -> str:
-        """Its short name."""
+        """The shortest part of the id that names the run for most commands; see `short_id`."""
         return harmless(short_id(self.id))
 
     @property
@@ -49,18 +48,18 @@ class RunSummary:
 
 
 class RunTable:
-    """Looks at the runs of a project, and starts those whose turn it is. For one thread at a time."""
+    """Reads the runs of a project repeatedly, and starts queued ones that can start. For one thread at a time."""
 
     def __init__(self, project: Project) -> None:
         self.project = project
-        # What is in a final record stays so.
+        # A final record does not change.
         self._ended: dict[str, RunSummary] = {}
-        # Runs that only SLURM knows of, as they were when it was asked, and when to ask it again.
+        # Runs whose state only SLURM knows, as last queried, and the time of the next query.
         self._elsewhere: dict[str, Run] = {}
-        self._next_question = 0.0
+        self._next_query = 0.0
 
     def read(self) -> list[RunSummary]:
-        """The runs as they stand now, the oldest first. Raises FishtuiError."""
+        """Return all runs with their current states, oldest first. Raises FishtuiError."""
         runs = self._unfinished(list_run_ids(self.project))
         if any(run.state == QUEUED and run.is_here and not run.is_elsewhere for run in runs) and scheduler.advance(
             self.project
@@ -74,21 +73,21 @@ class RunTable:
         return sorted({**self._ended, **{row.id: row for row in rows}}.values(), key=lambda row: row.id)
 
     def _unfinished(self, ids: Sequence[str]) -> list[Run]:
-        """The runs that had not ended, as they are now; those whose folders have gone are forgotten."""
+        """Return the runs that had not ended, with their current states; forget runs whose folders were removed."""
         there = set(ids)
         self._ended = {run_id: row for run_id, row in self._ended.items() if run_id in there}
-        if asks := monotonic() >= self._next_question:
+        if due := monotonic() >= self._next_query:
             self._elsewhere = {}
         known = {run_id: run for run_id, run in self._elsewhere.items() if run_id in there}
-        looked = read_runs_by_id(self.project, [each for each in ids if each not in self._ended and each not in known])
-        if asks:
-            self._next_question = monotonic() + JOB_INTERVAL
-        self._elsewhere = known | {run.id: run for run in looked if run.is_elsewhere}
-        return sorted([*known.values(), *looked], key=lambda run: run.id)
+        read = read_runs_by_id(self.project, [each for each in ids if each not in self._ended and each not in known])
+        if due:
+            self._next_query = monotonic() + JOB_INTERVAL
+        self._elsewhere = known | {run.id: run for run in read if run.is_elsewhere}
+        return sorted([*known.values(), *read], key=lambda run: run.id)
 
 
 def nest_runs(rows: Sequence[RunSummary]) -> list[tuple[int, RunSummary]]:
-    """Rows with their depth: the newest on top, and below each pipeline its stages in their order."""
+    """Return runs with their depth: the newest first, and below each pipeline (0) its stages (1) in their order."""
     ids = {row.id for row in rows}
     parts: dict[str, list[RunSummary]] = {}
     for row in rows:
@@ -103,7 +102,7 @@ def nest_runs(rows: Sequence[RunSummary]) -> list[tuple[int, RunSummary]]:
 
 
 def short_id(run_id: str) -> str:
-    """As much of an id as names the run for most commands: the time of day when it was made, in UTC."""
+    """Return the time of day (UTC) in an id: `find_run` accepts it. Other ids are returned unchanged."""
     match = ID.fullmatch(run_id)
     return match[1].split("-")[1] if match else run_id
 

@@ -1,4 +1,4 @@
-"""New events of a run as they come, and the newest ones of a long record."""
+"""New events of a run as they are written, and the newest events of a long file."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from fishtui.runs.events import parse_event
 from fishtui.runs.growing import GrowingFile
 
 BLOCK = 1 << 18
-# A line that is longer, in bytes, is no event.
+# A line with more bytes than this is not an event.
 LONGEST = 32 << 20
-# Lines between two looks at the clock.
+# Lines between two checks of the clock.
 BETWEEN = 32
-# How far back, in bytes, the newest events are looked for.
+# Bytes from the end of the file in which the newest events are searched.
 REACH = 1 << 20
-# What is read there at once.
+# Bytes read at once in that search.
 STEP = 1 << 14
-# How far back, in bytes, events count as recent.
+# Events in this many bytes at the end of the file count as recent.
 RECENT = 1 << 17
 
 
 class EventTail:
     """Follows the events of a file that another process appends to.
 
-    `more` says whether the last read stopped at one of its bounds, so that the next one should come at once.
+    `more` is true if the last read stopped at a limit: more events can be read at once.
     """
 
     def __init__(self, path: Path) -> None:
@@ -36,34 +36,34 @@ class EventTail:
         self._forget()
 
     def _forget(self) -> None:
-        """Begin at the start of the file."""
-        # What was read up to `_offset`; lines begin at `_start` in it, and up to `_searched` none ends.
+        """Start again at the beginning of the file."""
+        # `_waiting` holds bytes up to `_offset`; its lines begin at `_start`, and none ends before `_searched`.
         self._offset = 0
         self._waiting = b""
         self._start = self._searched = 0
-        # Whether a line that is too long is being passed over.
+        # True while a line that is too long is skipped.
         self._skipping = False
 
     def read(self, most: int = 1000, seconds: float = 0.05) -> list[dict[str, Any]]:
-        """The events that have come since the last call, oldest first: at `most` so many, or what `seconds` allow.
+        """Return the events since the last call, oldest first: at most `most`, read for at most `seconds`.
 
-        A torn last line waits for its rest. Of a file that isn't there, or can't be read, none come; one that took
-        the place of another, or has shrunk, is read from its start.
+        A torn last line waits for its rest. A file that cannot be read has no events; one that was replaced or
+        truncated is read from its start.
         """
         deadline = monotonic() + seconds
         self.more = False
         try:
-            with self._file.open() as (descriptor, size, anew):
-                if anew:
+            with self._file.open() as (descriptor, size, replaced):
+                if replaced:
                     self._forget()
                 return self._read(descriptor, size, most, deadline)
         except OSError:
-            # Gone, or out of reach for now: what there was has been told.
+            # Removed, or unavailable for now: all its events were returned before.
             return []
 
     def _read(self, descriptor: int, size: int, most: int, deadline: float) -> list[dict[str, Any]]:
         events: list[dict[str, Any]] = []
-        looked = 0
+        count = 0
         while True:
             end = self._waiting.find(b"\n", max(self._start, self._searched))
             if end < 0:
@@ -72,8 +72,8 @@ class EventTail:
             else:
                 self._take(self._waiting[self._start : end], events)
                 self._start = self._searched = end + 1
-                looked += 1
-            if looked >= most or ((end < 0 or looked % BETWEEN == 0) and monotonic() >= deadline):
+                count += 1
+            if count >= most or ((end < 0 or count % BETWEEN == 0) and monotonic() >= deadline):
                 self.more = True
                 return events
 
@@ -84,7 +84,7 @@ class EventTail:
         self._skipping = False
 
     def _fill(self, descriptor: int, size: int) -> bool:
-        """Read on after an unfinished line; false if nothing has come."""
+        """Read the next block after an unfinished line; return false at the end of the file."""
         block = os.pread(descriptor, min(BLOCK, size - self._offset), self._offset) if size > self._offset else b""
         self._offset += len(block)
         rest = self._waiting[self._start :]
@@ -95,9 +95,9 @@ class EventTail:
 
 
 def read_newest_events(path: Path, kinds: Collection[str]) -> dict[str, dict[str, Any]]:
-    """The newest event of each of these kinds, looked for from the end of the file, in its last mebibyte.
+    """Return the newest event of each of these kinds in the last mebibyte of a file.
 
-    Kinds that aren't there are left out; a file that isn't there or can't be read has none.
+    Kinds without an event are left out; a file that cannot be read has none.
     """
     found: dict[str, dict[str, Any]] = {}
     try:
@@ -108,7 +108,7 @@ def read_newest_events(path: Path, kinds: Collection[str]) -> dict[str, dict[str
                 start = max(stop - STEP, least)
                 lines = (os.pread(descriptor, stop - start, start) + rest).split(b"\n")
                 if stop == size:
-                    # A torn line, or nothing after the last whole one.
+                    # A torn line, or the empty rest after the last whole one.
                     lines.pop()
                 # The first line may begin further back.
                 rest = lines.pop(0) if lines and start > 0 else b""
@@ -118,13 +118,13 @@ def read_newest_events(path: Path, kinds: Collection[str]) -> dict[str, dict[str
                         found.setdefault(event["kind"], event)
                 stop = start
     except OSError:
-        # As it would read if nothing had been written yet.
+        # Treated as a file without events.
         return {}
     return found
 
 
 def read_recent_events(path: Path, kinds: Collection[str]) -> list[dict[str, Any]]:
-    """The events of these kinds in the last 128 KiB of a file, oldest first; none if it can't be read."""
+    """Return the events of these kinds in the last 128 KiB of a file, oldest first; none if it cannot be read."""
     try:
         with GrowingFile(path).open() as (descriptor, size, _):
             start = max(size - RECENT, 0)

@@ -2,8 +2,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from fishtui.errors import MisuseError
 from fishtui.results.checkpoints import (
     best_checkpoint,
@@ -14,6 +12,7 @@ from fishtui.results.checkpoints import (
     prune_checkpoints,
     write_losses,
 )
+from tests.expecting import failing
 
 
 def fill(folder: Path, losses: dict[int, float | None]) -> None:
@@ -44,13 +43,13 @@ def test_best_is_the_earlier_of_two_alike_and_good_is_near_it(tmp_path: Path) ->
 
 
 def test_choosing_by_step_or_the_best(tmp_path: Path) -> None:
-    with pytest.raises(MisuseError, match="no checkpoints"):
+    with failing("no-checkpoints", MisuseError):
         choose_checkpoint(tmp_path, None)
     folder = tmp_path / "checkpoints"
     fill(folder, {100: 5.0, 200: 4.0, 300: 4.5})
     assert choose_checkpoint(tmp_path, None).step == 200
     assert choose_checkpoint(tmp_path, 300).step == 300
-    with pytest.raises(MisuseError, match="no checkpoint of step 7") as caught:
+    with failing("no-such-step", MisuseError) as caught:
         choose_checkpoint(tmp_path, 7)
     assert "100, 200, 300" in caught.value.remedy
     for path in folder.glob("*.json"):

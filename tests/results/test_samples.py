@@ -12,7 +12,7 @@ from fishtui import settings
 from fishtui.project import Project
 from fishtui.results.checkpoints import Checkpoint, checkpoint_path
 from fishtui.results.reference import Reference
-from fishtui.results.samples import Sample, list_samples, remove_group, request_sample, sample_path
+from fishtui.results.samples import Sample, list_samples, remove_row, request_sample, sample_path
 from fishtui.runs import record, scheduler
 from fishtui.runs.state import read_run
 from fishtui.runs.table import RunTable
@@ -159,7 +159,7 @@ def test_a_row_is_removed_as_a_whole(project: Project, saved: Checkpoint) -> Non
             sample = have(project, checkpoint, text)
             assert sample is not None
             speak(sample)
-    remove_group(project.results / "voice", listed(project)[0].note.row)
+    remove_row(project.results / "voice", listed(project)[0].note.row)
     assert [each.note.text for each in listed(project)] == ["Two.", "Two."]
     assert len(list((project.results / "voice" / "samples").iterdir())) == 4
 

@@ -17,6 +17,7 @@ from fishtui.runs import record, scheduler
 from fishtui.runs.identity import this_process
 from fishtui.runs.state import read_run
 from tests import builders
+from tests.expecting import failing
 
 
 @pytest.fixture
@@ -102,9 +103,9 @@ def test_merging_is_the_command_that_one_would_type(project: Project) -> None:
     assert found.folder == folder
     assert found.merging is not None
     assert found.merging.id == run.id
-    with pytest.raises(MisuseError, match="already queued"):
+    with failing("already-merging", MisuseError):
         launch_merge(project, settings.load(project.settings_file), "voice", 20)
-    # One that was killed left no word, and is over all the same.
+    # A merge whose process was killed without recording its end has ended.
     kept.state, kept.process = "running", msgspec.structs.replace(this_process(), start_time=1)
     record.save(kept, run.folder)
     assert read_run(run.folder).state == "lost"

@@ -274,9 +274,9 @@ def test_half_written_records_are_told_and_harm_no_other_run(project: Project) -
             path = run.folder / "run.json"
             os.truncate(path, int(path.stat().st_size * share))
         assert [listed(project)[each] for each in torn] == [LOST] * 3
-        assert succeeds(project, "runs", "list").count("run.json can't be read") == 3
+        assert succeeds(project, "runs", "list").count("run.json: cannot read") == 3
     for each in torn:
-        assert "run.json can't be read" in succeeds(project, "runs", "show", each)
+        assert "run.json: cannot read" in succeeds(project, "runs", "show", each)
     assert succeeds(project, "runs", "stop", *torn).count("lost") == 3
     # Nothing tells any longer that others come before it.
     assert ended(project, sound).state == SUCCEEDED

@@ -79,4 +79,4 @@ def test_a_result_is_what_it_waits_for_or_its_error_or_its_account(tmp_path: Pat
     record.save(made, folder)
     assert describe_result(read_run(folder)) == "no room"
     os.remove(folder / "run.json")
-    assert "can't be read" in describe_result(read_run(folder))
+    assert "cannot read" in describe_result(read_run(folder))

@@ -18,6 +18,7 @@ from fishtui.runs.ledger import Ledger
 from fishtui.runs.record import LOST, QUEUED, RUNNING, STOPPED, STOPPING, SUCCEEDED
 from fishtui.runs.state import Launched, list_run_ids
 from tests.builders import time_limit
+from tests.expecting import failing
 
 LOADED = settings.Loaded(settings.Settings())
 
@@ -97,7 +98,7 @@ def test_a_damaged_record_is_told_and_hides_no_other_run(project: Project, conte
     (damaged / "run.json").write_bytes(content)
     first, second = state.read_runs(project)
     assert (first.id, first.state, first.record.stage) == (damaged.name, LOST, "pack")
-    assert "run.json can't be read" in first.remark
+    assert "run.json: cannot read" in first.remark
     assert (second.id, second.state) == (whole.name, SUCCEEDED)
 
 
@@ -116,9 +117,9 @@ def test_a_part_of_an_id_names_the_newest_that_has_it(project: Project) -> None:
     assert state.find_run(project, "pack").folder == newer
     assert state.find_run(project, older.name).folder == older
     assert state.find_run(project, "last").folder == other
-    with pytest.raises(MisuseError, match="no run merge"):
+    with failing("no-run", MisuseError):
         state.find_run(project, "merge")
-    with pytest.raises(MisuseError, match="empty"):
+    with failing("empty-name", MisuseError):
         state.find_run(project, "")
 
 

@@ -64,7 +64,7 @@ def test_a_folder_without_a_record_is_told_as_lost(project: Project) -> None:
     (project.runs / made.id / "run.json").write_bytes(b"{")
     (row,) = RunTable(project).read()
     assert (row.state, row.stage, row.ended) == (LOST, "pack", True)
-    assert "can't be read" in row.text
+    assert "cannot read" in row.text
 
 
 def test_a_queued_run_names_what_it_waits_for_and_starts_when_its_turn_has_come(

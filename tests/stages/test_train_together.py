@@ -182,7 +182,7 @@ def test_every_process_reports_misuse(trained: Trained) -> None:
         assert outcome.startswith("MisuseError: 2 processes were started, but train.devices=3")
     first, second = trained.outcomes["in-the-way"]
     assert first.startswith("MisuseError: ")
-    assert "holds checkpoints up to step 7" in first
+    assert "has checkpoints up to step 7" in first
     assert second.startswith("FishtuiError: process 0 on ")
 
 
@@ -193,5 +193,5 @@ def test_the_first_process_reports_that_another_was_killed(tmp_path: Path, check
     done = subprocess.run(command(jobs), cwd=ROOT, capture_output=True, timeout=300, check=False)
     assert done.returncode != 0
     (outcome,) = json.loads((tmp_path / "jobs.0.json").read_text(encoding="utf-8"))
-    assert outcome.startswith("FishtuiError: another of the processes ended without a word")
+    assert outcome.startswith("FishtuiError: another process exited unexpectedly")
     assert both.steps("killed") == [3]

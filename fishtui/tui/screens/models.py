@@ -16,7 +16,7 @@ from fishtui.dataset import EXTENSIONS
 from fishtui.errors import FishtuiError
 from fishtui.project import merged_folder
 from fishtui.results.reference import find_reference
-from fishtui.results.samples import Sample, list_samples, remove_group, request_sample
+from fishtui.results.samples import Sample, list_samples, remove_row, request_sample
 from fishtui.results.trainings import ListedCheckpoint, Training, Trainings, launch_merge
 from fishtui.tui.dialogs import Confirm
 from fishtui.tui.screen import MainScreen
@@ -311,7 +311,7 @@ class Models(MainScreen[ModelsSnapshot]):
     @work(thread=True, group="remove", exit_on_error=False)
     def _remove(self, folder: Path, row: str) -> None:
         try:
-            remove_group(folder, row)
+            remove_row(folder, row)
         except FishtuiError as error:
             self.app.call_from_thread(self.fishtui.report_error, error)
         self.app.call_from_thread(self.reload)
