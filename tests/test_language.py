@@ -33,10 +33,6 @@ PENDING = {
     #
     "pipeline",
     #
-    "stages",
-    #
-    "training",
-    #
     "tui",
     #
     "README.md",

@@ -16,7 +16,7 @@ from fishtui.stages.excluded import prefix_in_dataset
 def refresh_catalog(project: Project, settings: Settings, reporter: Reporter, data: Path) -> None:
     """Scan the project's dataset, and decode and measure every recording that has not been measured.
 
-    Does nothing if `data` is neither the dataset nor a folder in it: the catalog does not list other folders.
+    Does nothing for other folders than the dataset and those in it: the catalog does not list them.
     Raises FishtuiError if the catalog cannot be written.
     """
     if prefix_in_dataset(project, settings, data) is None:
