@@ -192,7 +192,7 @@ def test_samples_that_are_no_numbers_are_told(tmp_path: Path) -> None:
     samples = speech(1.0)
     assert "not-finite" not in findings(written(tmp_path, samples))
     samples[100] = np.nan
-    assert findings(written(tmp_path, samples)) == {"not-finite": "holds samples that are not finite"}
+    assert findings(written(tmp_path, samples)) == {"not-finite": "some samples are not finite numbers"}
 
 
 def test_an_empty_recording_is_told(tmp_path: Path) -> None:
