@@ -20,6 +20,7 @@ from fishtui.stages.extract import extract
 from fishtui.stages.pack import pack
 from fishtui.stages.refresh import refresh_catalog
 from tests.builders import packable, project, write_clip
+from tests.expecting import failing
 
 SETTINGS = Settings(
     scan=ScanSettings(workers=1), extract=ExtractSettings(device="cpu"), pack=PackSettings(workers=1, validation=0.0)
@@ -182,7 +183,7 @@ def test_checks_that_are_switched_off_keep_nothing_out(tmp_path: Path, name: str
     settings = load(found.settings_file, {}, [name]).values
     with Catalog(found, tmp_path / "data") as catalog:
         if "nonsense" in name:
-            with pytest.raises(MisuseError, match="no check"):
+            with failing("unknown-check", MisuseError):
                 scan(catalog, settings, Reporter())
         else:
             scan(catalog, settings, Reporter())
