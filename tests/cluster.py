@@ -1,6 +1,6 @@
-"""A SLURM cluster of one node on loopback: Debian's own daemons in a folder of their own, for as long as tests need it.
+"""A SLURM cluster of one node on loopback, made of Debian's daemons with a temporary folder, for the duration of tests.
 
-It has two processors, however many the machine has, and a GPU that SLURM hands out and nothing can compute on.
+It has two processors on any machine, and a GPU that SLURM allocates and that cannot compute.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import psutil
 import pytest
 
 NEEDED = ("munged", "slurmctld", "slurmd", "sbatch", "setpriv")
-# Seconds: for the daemons to come up, a command to answer, a test's condition to come true; and between two looks.
+# Seconds for the daemons to start, for a command to answer, for a test's condition, and between two checks.
 START = 30.0
 ANSWER = 20.0
 PATIENCE = 30.0
@@ -63,7 +63,7 @@ Value = TypeVar("Value")
 
 
 class NoClusterError(Exception):
-    """The cluster can't be had here; says why."""
+    """The cluster does not start on this machine, with the reason."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Cluster:
     controller: subprocess.Popen[bytes]
 
     def ask(self, *command: str) -> str:
-        """What one of SLURM's commands prints; nothing if it fails."""
+        """Return the output of one of SLURM's commands; empty if it fails."""
         try:
             answer = subprocess.run(
                 command, env=self.environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=ANSWER
@@ -88,21 +88,23 @@ class Cluster:
         return {**os.environ, "SLURM_CONF": str(self.configuration)}
 
     def until(self, condition: Callable[[], Value], seconds: float = PATIENCE) -> Value:
-        """What `condition` gives as soon as it is true. Fails the test if that takes too long."""
+        """Return the value of `condition` once it is true. Fails the test after `seconds`."""
         end = time.monotonic() + seconds
         while not (found := condition()):
             assert time.monotonic() < end, f"not within {seconds:.0f} s; the queue is\n{self.ask('squeue', '--all')}"
-            assert not _ends(self.controller), f"slurmctld ended: {_last_word(self.configuration.parent, 'slurmctld')}"
+            assert not _ends(self.controller), (
+                f"slurmctld ended: {_last_log_line(self.configuration.parent, 'slurmctld')}"
+            )
         return found
 
     def clear(self) -> None:
-        """End all jobs, and wait until they have."""
+        """End all jobs and wait for their end."""
         self.ask("scancel", "--user=root")
         self.until(lambda: not self.ask("squeue", "--noheader"))
 
 
 def missing() -> str:
-    """Why this machine can have no cluster; empty if it can."""
+    """Return the reason why a cluster cannot run on this machine; empty if it can."""
     absent = [name for name in NEEDED if shutil.which(name) is None]
     if absent:
         return f"{', '.join(absent)}: not installed"
@@ -110,16 +112,16 @@ def missing() -> str:
 
 
 def installed() -> bool:
-    """Whether a cluster may be started on this machine."""
+    """Return true if a cluster can run on this machine."""
     return not missing()
 
 
 @contextmanager
 def started() -> Iterator[Cluster]:
-    """A running cluster. Raises NoClusterError if it doesn't come up. Afterwards nothing is left of it and its jobs."""
+    """Yield a running cluster, and end it and its jobs afterwards. Raises NoClusterError if it does not start."""
     if reason := missing():
         raise NoClusterError(reason)
-    # A socket's path must be short, and munged refuses one below which others may write.
+    # A socket's path must be short, and munged refuses one below a folder that others can write to.
     folder = Path(tempfile.mkdtemp(prefix="fishtui-slurm-", dir="/tmp"))
     folder.chmod(0o755)
     configuration = _configure(folder)
@@ -142,7 +144,7 @@ def started() -> Iterator[Cluster]:
 
 @pytest.fixture(scope="session")
 def running_cluster() -> Iterator[Cluster]:
-    """The cluster that all tests share."""
+    """Yield the cluster that all tests share."""
     try:
         with started() as cluster:
             yield cluster
@@ -152,7 +154,7 @@ def running_cluster() -> Iterator[Cluster]:
 
 @pytest.fixture
 def cluster(running_cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
-    """A cluster without jobs, which this process and those that it starts talk to."""
+    """Yield a cluster without jobs; commands of this process and its children use it."""
     for name in [name for name in os.environ if name.startswith(("SLURM_", "SBATCH_", "SQUEUE_"))]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("SLURM_CONF", str(running_cluster.configuration))
@@ -161,7 +163,7 @@ def cluster(running_cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> Iterat
 
 
 def _configure(folder: Path) -> Path:
-    """Write what the daemons read; the path of slurm.conf."""
+    """Write the configuration of the daemons; return the path of slurm.conf."""
     host = socket.gethostname().partition(".")[0]
     key = folder / "munge.key"
     key.write_bytes(secrets.token_bytes(128))
@@ -174,14 +176,14 @@ def _configure(folder: Path) -> Path:
     configuration.write_text(
         CONFIGURATION.format(host=host, folder=folder, controller_port=ports[0], node_port=ports[1])
     )
-    # A count of GPUs without a device is none that SLURM would hand out.
+    # SLURM does not allocate GPUs without a device file.
     (folder / "gres.conf").write_text(f"NodeName={host} Name=gpu File=/dev/null\n")
     (folder / "cgroup.conf").write_text("")
     return configuration
 
 
 def _start(configuration: Path, program: str, *options: str) -> subprocess.Popen[bytes]:
-    """Start a daemon that ends with this process, however that ends."""
+    """Start a daemon that ends with this process."""
     with (configuration.parent / f"{program}.log").open("wb") as log:
         return subprocess.Popen(
             ["setpriv", "--pdeathsig", "TERM", program, *options],
@@ -194,31 +196,31 @@ def _start(configuration: Path, program: str, *options: str) -> subprocess.Popen
 
 
 def _await(folder: Path, daemons: dict[str, subprocess.Popen[bytes]], condition: Callable[[], bool]) -> None:
-    """Wait until the daemons have come so far. Raises NoClusterError if one ends, or it takes too long."""
+    """Wait for `condition`. Raises NoClusterError if a daemon ends, or it takes too long."""
     end = time.monotonic() + START
     while not condition():
         for name, daemon in daemons.items():
             if _ends(daemon):
-                raise NoClusterError(f"{name} does not start: {_last_word(folder, name)}")
+                raise NoClusterError(f"{name} does not start: {_last_log_line(folder, name)}")
         if time.monotonic() > end:
-            said = "; ".join(f"{name}: {_last_word(folder, name)}" for name in daemons)
-            raise NoClusterError(f"SLURM is not up after {START:.0f} s. {said}")
+            logs = "; ".join(f"{name}: {_last_log_line(folder, name)}" for name in daemons)
+            raise NoClusterError(f"SLURM is not up after {START:.0f} s. {logs}")
 
 
 def _ends(daemon: subprocess.Popen[bytes]) -> bool:
-    """Whether a daemon has ended; it is given a moment, so that who asks again and again is no burden."""
+    """Return true if a daemon has ended, after a short wait: callers poll this in a loop."""
     with suppress(subprocess.TimeoutExpired):
         daemon.wait(PAUSE)
     return daemon.returncode is not None
 
 
-def _last_word(folder: Path, program: str) -> str:
+def _last_log_line(folder: Path, program: str) -> str:
     lines = (folder / f"{program}.log").read_text(errors="replace").strip().splitlines()
-    return lines[-1] if lines else "no word"
+    return lines[-1] if lines else "empty log"
 
 
 def _end_all(configuration: Path) -> None:
-    """Kill the daemons, and what they started: the jobs' own processes are no children of theirs."""
+    """Kill the daemons and the processes of the jobs, which are not their children."""
     end = time.monotonic() + PATIENCE
     while (left := list(_users(configuration))) and time.monotonic() < end:
         for process in left:

@@ -31,14 +31,16 @@ SRUN = SBATCH | {
         (TORCHRUN | {"RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "0"}, Place(0, 1, 0), True),
         (SRUN, Place(3, 4, 1), True),
         (SRUN | {"SLURM_PROCID": "0", "SLURM_STEP_NUM_TASKS": "1", "SLURM_LOCALID": "0"}, Place(0, 1, 0), False),
-        # A batch script runs once, however many tasks its steps may have.
+        # A batch script runs once for any number of tasks.
         (SBATCH, Place(0, 1, 0), False),
         (SRUN | TORCHRUN, Place(5, 8, 1), True),
-        # As some schedulers set them for whatever they start.
+        # Some schedulers set these variables for every process.
         ({"RANK": "3", "WORLD_SIZE": "4"}, Place(0, 1, 0), False),
     ],
 )
-def test_the_launcher_tells_the_place(environment: dict[str, str], wanted: Place, from_launcher: bool) -> None:
+def test_the_place_is_read_from_the_variables_of_the_launcher(
+    environment: dict[str, str], wanted: Place, from_launcher: bool
+) -> None:
     assert read_place(environment) == wanted
     assert is_launched(environment) is from_launcher
 
@@ -57,13 +59,13 @@ def test_the_launcher_tells_the_place(environment: dict[str, str], wanted: Place
         {name: value for name, value in SRUN.items() if name != "SLURM_LOCALID"},
     ],
 )
-def test_variables_that_make_no_sense_are_refused_and_named(environment: dict[str, str]) -> None:
+def test_invalid_variables_of_the_launcher_are_refused_and_named(environment: dict[str, str]) -> None:
     with failing("launcher-variables", MisuseError) as caught:
         read_place(environment)
     assert ("RANK=" if "LOCAL_RANK" in environment else "SLURM_PROCID=") in caught.value.problem
 
 
-def test_as_many_processes_must_run_as_are_set() -> None:
+def test_the_number_of_processes_must_match_the_settings() -> None:
     check_processes(Place(), "train", 1, 1)
     check_processes(Place(3, 4, 1), "train", 2, 2)
     with failing("one-process", MisuseError) as caught:
@@ -74,7 +76,7 @@ def test_as_many_processes_must_run_as_are_set() -> None:
     assert "their product is 4" in caught.value.remedy
 
 
-def test_each_process_of_a_machine_takes_a_gpu_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_process_on_a_machine_takes_its_own_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
     monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
     monkeypatch.setenv("LOCAL_RANK", "1")
@@ -87,13 +89,13 @@ def test_each_process_of_a_machine_takes_a_gpu_of_its_own(monkeypatch: pytest.Mo
         choose_own_device("cuda:1", second)
     with failing("no-such-device", MisuseError):
         choose_own_device("auto", Place(2, 8, 2))
-    # SLURM can be asked to show each task its own GPU only.
+    # SLURM can be configured to show each task only its own GPU.
     monkeypatch.delenv("LOCAL_RANK")
     monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
     assert str(choose_own_device("auto", second)) == "cuda:0"
 
 
-def test_steps_of_slurm_meet_on_the_machine_of_their_first_process() -> None:
+def test_steps_of_slurm_connect_on_the_machine_of_their_first_process() -> None:
     meeting = distributed._meeting_point
     assert meeting(TORCHRUN) == "env://"
     assert meeting(SRUN | {"MASTER_ADDR": "a", "MASTER_PORT": "1"}) == "env://"
@@ -104,7 +106,7 @@ def test_steps_of_slurm_meet_on_the_machine_of_their_first_process() -> None:
     assert len({meeting(SRUN | other) for other in [{}, *others]}) == 4
 
 
-def test_alone_there_is_nobody_to_ask() -> None:
+def test_a_group_of_one_process_returns_its_own_values() -> None:
     with join_group(Place()) as group:
         assert group.first
         assert group.share("mine") == "mine"
@@ -126,8 +128,8 @@ with join_group(read_place()) as group:
 """
 
 
-def test_tasks_of_a_step_find_each_other_and_end_together() -> None:
-    """As srun starts them, which needs no more than its variables."""
+def test_tasks_of_a_step_connect_and_fail_together() -> None:
+    """Start the processes with the variables that srun sets."""
     step = {name: value for name, value in os.environ.items() if not name.startswith(("MASTER_", "LOCAL_RANK"))}
     step |= SRUN | {"SLURM_STEP_NUM_TASKS": "2", "SLURM_STEP_NUM_NODES": "1", "SLURM_JOB_ID": str(os.getpid())}
     tasks = [

@@ -1,4 +1,4 @@
-"""`kill -9` at random moments, then again: the same files as if nothing had happened."""
+"""Stages killed with SIGKILL at random moments and repeated write the same files as undisturbed ones."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from fishtui.project import Project
 from fishtui.runs.state import find_run
 from tests.builders import command, fishtui, packable, project, snapshot, tone, write_clip
 
-# To start a stage costs more than all that it does here.
+# Starting a stage takes longer than its work here.
 KILLS = {"extract": 3, "train": 2}
 TRAIN = """
 [train]
@@ -32,7 +32,7 @@ device = "cpu"
 
 
 def killed_and_repeated(arguments: list[str], root: Path, progress: Callable[[], int], moments: list[int]) -> None:
-    """Start a stage and kill it when `progress` has reached the next of `moments`; let the last start end."""
+    """Start a stage and kill it when `progress` has reached the next of `moments`; let the last run finish."""
     for moment in moments:
         watcher = subprocess.Popen(command(*arguments), cwd=root, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         while watcher.poll() is None and progress() < moment:
@@ -48,13 +48,13 @@ def killed_and_repeated(arguments: list[str], root: Path, progress: Callable[[],
 
 
 def results(folder: Path) -> dict[str, bytes]:
-    """What the stages made: files apart from the record of runs."""
+    """Return the files that the stages wrote, without the records of runs."""
     return {name: content for name, content in snapshot(folder).items() if not name.startswith(".fishtui")}
 
 
 @pytest.fixture
 def twins(tmp_path: Path, checkpoint: Path) -> tuple[Path, Path]:
-    """Two like projects."""
+    """Return two equal projects."""
     for name in ("whole", "killed"):
         root = project(tmp_path / name, f'[paths]\ncheckpoint = "{checkpoint}"\n' + TRAIN).root
         packable(root / "data", [f"speaker{number}" for number in range(8)], clips=3)
@@ -66,14 +66,14 @@ def files(root: Path, pattern: str) -> Callable[[], int]:
         try:
             return len(list(root.glob(pattern)))
         except FileNotFoundError:
-            # A folder was put in place while it was looked through.
+            # A folder was renamed while it was listed.
             return 0
 
     return count
 
 
 @pytest.mark.long
-def test_extract(twins: tuple[Path, Path]) -> None:
+def test_extract_is_the_same_after_kills(twins: tuple[Path, Path]) -> None:
     whole, killed = twins
     for root in twins:
         shutil.rmtree(root / "data")
@@ -88,20 +88,20 @@ def test_extract(twins: tuple[Path, Path]) -> None:
     assert results(killed) == results(whole)
 
 
-def test_pack(twins: tuple[Path, Path]) -> None:
+def test_pack_is_the_same_after_kills(twins: tuple[Path, Path]) -> None:
     whole, killed = twins
     arguments = ["pack", "--shard-size", "0.0005", "--workers", "1"]
     assert fishtui(*arguments, cwd=whole).returncode == 0
     shards = len(list((whole / "data" / "protos").glob("*.protos")))
     assert shards > 4
-    # The whole of a packing takes milliseconds: kill it as soon as there is anything, and later and later.
+    # Packing takes milliseconds: kill it after the first file, then later and later.
     moments = [1, 2, shards // 2, shards]
     killed_and_repeated(arguments, killed, files(killed, "data/protos/**/*.protos"), moments)
     assert results(killed) == results(whole)
 
 
 @pytest.mark.long
-def test_train(twins: tuple[Path, Path]) -> None:
+def test_train_is_the_same_after_kills(twins: tuple[Path, Path]) -> None:
     whole, killed = twins
     for root in twins:
         assert fishtui("pack", cwd=root).returncode == 0

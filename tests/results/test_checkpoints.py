@@ -33,7 +33,7 @@ def test_the_newest_and_the_best_are_kept(tmp_path: Path) -> None:
     assert len(list(tmp_path.glob("*.json"))) == 6
 
 
-def test_best_is_the_earlier_of_two_alike_and_good_is_near_it(tmp_path: Path) -> None:
+def test_the_best_is_the_earlier_of_equals_and_a_good_one_is_close_to_it(tmp_path: Path) -> None:
     fill(tmp_path, {100: 5.0, 200: 4.03, 300: 4.0, 400: 4.0, 500: None})
     saved = list_checkpoints(tmp_path)
     assert best_checkpoint(saved).step == 300
@@ -42,7 +42,7 @@ def test_best_is_the_earlier_of_two_alike_and_good_is_near_it(tmp_path: Path) ->
     assert earliest_good_checkpoint(saved[-1:]) is None
 
 
-def test_choosing_by_step_or_the_best(tmp_path: Path) -> None:
+def test_a_checkpoint_is_chosen_by_its_step_or_as_the_best(tmp_path: Path) -> None:
     with failing("no-checkpoints", MisuseError):
         choose_checkpoint(tmp_path, None)
     folder = tmp_path / "checkpoints"

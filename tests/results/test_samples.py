@@ -1,4 +1,4 @@
-"""Samples of checkpoints: asked for, and as they stand."""
+"""Samples of checkpoints: their requests and states."""
 
 from __future__ import annotations
 
@@ -65,8 +65,8 @@ def end(project: Project, sample: Sample, state: str, error: str | None = None) 
     record.finish(kept, folder)
 
 
-def test_a_sample_is_the_command_that_one_would_type(project: Project, saved: Checkpoint) -> None:
-    sample = have(project, saved, reference=Reference(project.root / "data" / "a.wav", "What is said."))
+def test_a_sample_runs_the_command_that_a_user_would_type(project: Project, saved: Checkpoint) -> None:
+    sample = have(project, saved, reference=Reference(project.root / "data" / "a.wav", "A sentence."))
     assert sample is not None
     kept = read_run(project.runs / sample.note.run).record
     assert (kept.stage, kept.command) == (
@@ -74,21 +74,21 @@ def test_a_sample_is_the_command_that_one_would_type(project: Project, saved: Ch
         [
             *("synthesize", "--project", str(project.root), "--checkpoint", str(project.checkpoints / "tiny")),
             *(f"--text={TEXT}", "--adapter", str(saved.path), "--reference", str(project.root / "data" / "a.wav")),
-            *("--reference-text=What is said.", "--output", str(sample.path)),
+            *("--reference-text=A sentence.", "--output", str(sample.path)),
         ],
     )
     assert sample.path.parent == project.results / "voice" / "samples"
     assert sample.path.name.startswith("step_000000020-")
 
 
-def test_the_base_can_be_asked_too(project: Project) -> None:
+def test_the_base_model_can_speak_too(project: Project) -> None:
     sample = have(project, None)
     assert sample is not None
     assert "--adapter" not in read_run(project.runs / sample.note.run).record.command
     assert sample.path.name.startswith("base-")
 
 
-def test_its_state_is_that_of_its_run_until_it_is_playable(project: Project, saved: Checkpoint) -> None:
+def test_a_sample_has_the_state_of_its_run_until_it_is_playable(project: Project, saved: Checkpoint) -> None:
     sample = have(project, saved)
     assert sample is not None
     assert [(each.state, each.is_playable) for each in listed(project)] == [("queued", False)]
@@ -98,14 +98,14 @@ def test_its_state_is_that_of_its_run_until_it_is_playable(project: Project, sav
     assert [(each.state, each.seconds) for each in listed(project)] == [("succeeded", 0.5)]
 
 
-def test_one_whose_run_failed_says_why(project: Project, saved: Checkpoint) -> None:
+def test_a_sample_whose_run_failed_has_the_error(project: Project, saved: Checkpoint) -> None:
     sample = have(project, saved)
     assert sample is not None
     end(project, sample, "failed", "the device is out of memory\nTake another.")
     assert [(each.state, each.remark) for each in listed(project)] == [("failed", "the device is out of memory")]
 
 
-def test_one_whose_run_was_removed_can_still_be_heard(project: Project, saved: Checkpoint) -> None:
+def test_a_sample_whose_run_was_removed_is_still_playable(project: Project, saved: Checkpoint) -> None:
     sample = have(project, saved)
     assert sample is not None
     end(project, sample, "succeeded")
@@ -115,7 +115,7 @@ def test_one_whose_run_was_removed_can_still_be_heard(project: Project, saved: C
     assert [each.is_playable for each in listed(project)] == [True]
 
 
-def test_what_is_under_way_or_there_is_not_asked_for_twice(project: Project, saved: Checkpoint) -> None:
+def test_a_sample_that_exists_or_is_being_made_is_not_requested_again(project: Project, saved: Checkpoint) -> None:
     sample = have(project, saved)
     assert sample is not None
     assert have(project, saved) is None
@@ -125,7 +125,9 @@ def test_what_is_under_way_or_there_is_not_asked_for_twice(project: Project, sav
     assert len(listed(project)) == 1
 
 
-def test_what_failed_or_is_of_an_earlier_checkpoint_is(project: Project, saved: Checkpoint) -> None:
+def test_a_sample_that_failed_or_is_older_than_its_checkpoint_is_requested_again(
+    project: Project, saved: Checkpoint
+) -> None:
     sample = have(project, saved)
     assert sample is not None
     end(project, sample, "failed")
@@ -165,14 +167,14 @@ def test_a_row_is_removed_as_a_whole(project: Project, saved: Checkpoint) -> Non
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"{}", b"\xff", b'{"row": 1}', STRANGE])
-def test_damaged_notes_are_passed_over(project: Project, content: bytes) -> None:
+def test_damaged_requests_are_ignored(project: Project, content: bytes) -> None:
     path = sample_path(project.results / "voice", "abc", 20)
     path.parent.mkdir(parents=True)
     path.with_suffix(".json").write_bytes(content)
     assert listed(project) == []
 
 
-def test_a_damaged_recording_can_not_be_heard(project: Project, saved: Checkpoint) -> None:
+def test_a_damaged_recording_is_not_playable(project: Project, saved: Checkpoint) -> None:
     sample = have(project, saved)
     assert sample is not None
     sample.path.write_bytes(b"RIFF\x00\x00")

@@ -44,7 +44,7 @@ def merge(project: Project, adapter: Path, name: str = "tiny-voice-lora") -> Pat
     return folder
 
 
-def test_the_best_checkpoint_and_the_earliest_about_as_good_are_told(project: Project) -> None:
+def test_the_best_checkpoint_and_the_earliest_good_one_are_marked(project: Project) -> None:
     folder = train(project, "voice", {10: 5.0, 20: 4.01, 30: 4.0, 40: None})
     found = describe_checkpoints(folder)
     assert [(each.saved.step, each.is_best, each.is_early) for each in found] == [
@@ -65,7 +65,7 @@ def test_a_training_has_the_models_that_were_merged_from_it(project: Project) ->
     assert merged == {"voice": [("tiny-voice-lora", 20)], "other": []}
 
 
-def test_in_a_project_that_was_moved_it_still_has(project: Project) -> None:
+def test_a_training_in_a_moved_project_keeps_its_merged_models(project: Project) -> None:
     train(project, "voice", {20: 4.0})
     merge(project, Path("/elsewhere/results/voice/checkpoints/step_000000020.ckpt"))
     (found,), _ = Trainings(project).read(project.checkpoints / "tiny")
@@ -73,14 +73,14 @@ def test_in_a_project_that_was_moved_it_still_has(project: Project) -> None:
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"adapter": 1}', '{"adapter": "x", "step": "y"}', "\x00"])
-def test_a_damaged_word_on_a_merge_counts_for_none(project: Project, content: str) -> None:
+def test_a_damaged_merge_file_is_ignored(project: Project, content: str) -> None:
     train(project, "voice", {20: 4.0})
     (merge(project, Path("x")) / "merge.json").write_text(content)
     (found,), _ = Trainings(project).read(project.checkpoints / "tiny")
     assert found.merged == ()
 
 
-def test_a_training_that_has_just_begun_is_in_the_list(project: Project) -> None:
+def test_a_training_without_checkpoints_is_listed_while_it_runs(project: Project) -> None:
     record.create(project, "train", ["train", "new"], settings.load(project.settings_file), {"name": "new"})
     (found,), runs = Trainings(project).read(project.checkpoints / "tiny")
     assert (found.name, found.checkpoints) == ("new", ())
@@ -89,11 +89,11 @@ def test_a_training_that_has_just_begun_is_in_the_list(project: Project) -> None
     assert runs.keys() == {found.run.id}
 
 
-def test_a_project_without_results_has_none(project: Project) -> None:
+def test_a_project_without_results_has_no_trainings(project: Project) -> None:
     assert Trainings(project).read(project.checkpoints / "tiny") == ([], {})
 
 
-def test_merging_is_the_command_that_one_would_type(project: Project) -> None:
+def test_a_merge_runs_the_command_that_a_user_would_type(project: Project) -> None:
     folder = train(project, "voice", {20: 4.0, 30: 5.0})
     run = launch_merge(project, settings.load(project.settings_file), "voice", 30)
     kept = read_run(run.folder).record

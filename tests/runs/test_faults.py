@@ -1,4 +1,4 @@
-"""What may befall runs from outside: full disks, removed folders, reboots, wrong clocks, torn files, kills."""
+"""Runs under faults from outside: full disks, removed folders, reboots, wrong clocks, torn files, kills."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ batch_size = 1
 [normalize]
 workers = 1
 """
-# Bytes that hold the records of a few runs.
+# Bytes for the records of a few runs.
 DISK = 512 << 10
 Disk = SmallDisk | SmallFiles
 
 
 @pytest.fixture(autouse=True)
 def limited(tmp_path: Path) -> Iterator[None]:
-    """No test waits for ever, or leaves a process."""
+    """Limit each test's time and end the processes that it leaves."""
     with time_limit(120):
         yield
     for process in at_work(tmp_path):
@@ -68,7 +68,7 @@ def project(tmp_path: Path, checkpoint: Path) -> Project:
 
 
 def succeeds(project: Project, *arguments: str, **environment: str) -> str:
-    """What a command prints that does what it should and has nothing to complain about."""
+    """Return the output of a command that must succeed without messages on stderr."""
     result = fishtui(*arguments, cwd=project.root, **environment)
     assert (result.returncode, result.stderr) == (0, ""), (arguments, result.stdout)
     return result.stdout
@@ -79,7 +79,7 @@ def launched(project: Project, *arguments: str, **environment: str) -> Run:
 
 
 def listed(project: Project) -> dict[str, str]:
-    """The state of each run as the command says."""
+    """Return the state of each run that `runs list` shows."""
     return {run["id"]: run["state"] for run in json.loads(succeeds(project, "runs", "list", "--json"))}
 
 
@@ -92,7 +92,7 @@ def progressing(event: Any) -> bool:
 
 
 def busy(project: Project) -> Run:
-    """A run that holds the processor and lives, but is frozen in the middle of its work."""
+    """Start a run that holds the processor and is alive, but is suspended in the middle of its work."""
     first = write_clip(project.root / "raw" / "0.wav", samples=tone(0.5))
     for number in range(1, 300):
         os.link(first, first.with_name(f"{number}.wav"))
@@ -109,7 +109,7 @@ def kill(run: Run) -> None:
 
 
 def queued_pack(project: Project) -> Path:
-    """A run that waits for the processor; nobody has looked yet whether it may start."""
+    """Queue a run that needs the processor, without starting the queue."""
     _, folder = record.create(
         project,
         "pack",
@@ -128,7 +128,7 @@ def disk(project: Project) -> Iterator[Disk]:
         ["mount", "-t", "tmpfs", "-o", f"size={DISK}", "tmpfs", str(project.runs)], capture_output=True, check=False
     )
     if mounted.returncode:
-        # Where no disk can be mounted.
+        # This machine does not allow to mount a file system.
         yield SmallFiles()
         return
     try:
@@ -140,7 +140,7 @@ def disk(project: Project) -> Iterator[Disk]:
 
 
 @pytest.mark.long
-def test_a_full_disk_fails_the_run_in_plain_words_and_with_space_again_it_is_done(
+def test_a_full_disk_fails_the_run_with_a_clear_error_and_the_next_run_completes_it(
     project: Project, disk: SmallDisk | SmallFiles
 ) -> None:
     succeeds(project, "pack")
@@ -171,7 +171,7 @@ def test_a_full_disk_fails_the_run_in_plain_words_and_with_space_again_it_is_don
 
 
 @pytest.mark.long
-def test_a_training_whose_folder_is_removed_ends_well_and_nobody_waits_for_it(project: Project) -> None:
+def test_a_training_whose_folder_is_removed_ends_and_its_follower_too(project: Project) -> None:
     succeeds(project, "pack")
     run = launched(project, "train", "voice")
     queued = launched(project, "pack")
@@ -180,13 +180,13 @@ def test_a_training_whose_folder_is_removed_ends_well_and_nobody_waits_for_it(pr
     watch = command("runs", "attach", run.id, "--json")
     follower = subprocess.Popen(watch, cwd=project.root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert follower.stdout is not None
-    # It follows from here on.
+    # The follower has attached.
     follower.stdout.readline()
     shutil.rmtree(run.folder)
-    _, said = follower.communicate(timeout=60)
+    _, output = follower.communicate(timeout=60)
     assert follower.returncode == 1
-    assert "lost" in said
-    assert "Traceback" not in said
+    assert "lost" in output
+    assert "Traceback" not in output
     assert run.id not in listed(project)
     assert ended(project, queued).state == SUCCEEDED
     assert psutil.wait_procs([worker], timeout=60)[1] == []
@@ -197,7 +197,7 @@ def test_a_training_whose_folder_is_removed_ends_well_and_nobody_waits_for_it(pr
 
 
 def put(run: Run, **changes: Any) -> None:
-    """Rewrite the identity of the run's process in its record."""
+    """Change the identity of the run's process in its record."""
     path = run.folder / "run.json"
     content = json.loads(path.read_bytes())
     content["process"].update(changes)
@@ -205,13 +205,13 @@ def put(run: Run, **changes: Any) -> None:
 
 
 @pytest.mark.long
-def test_after_a_reboot_a_run_is_lost_at_once_whoever_has_its_pid_and_rerun_goes_on(project: Project) -> None:
+def test_after_a_reboot_a_run_is_lost_even_if_its_pid_is_reused_and_a_rerun_resumes_it(project: Project) -> None:
     clips = [write_clip(project.root / "data" / "carl" / f"{n:02d}.wav", samples=tone(0.5)) for n in range(20)]
     codes = [clip.with_suffix(".npy") for clip in clips]
     run = until(project, launched(project, "extract"), lambda event: any(path.exists() for path in codes))
     assert run.process is not None
     process = msgspec.to_builtins(run.process)
-    # It lives, and writes nothing of its own meanwhile.
+    # The suspended process is alive and writes nothing meanwhile.
     os.kill(run.process.pid, signal.SIGSTOP)
     for change, state in (({}, RUNNING), ({"start_time": 1}, LOST), ({"boot_id": "before"}, LOST)):
         put(run, **{**process, **change})
@@ -236,13 +236,15 @@ time.time_ns = lambda: now_ns() - 86_400 * 10**9
 
 
 def altered(folder: Path, code: str) -> str:
-    """A PYTHONPATH with which Python does `code` before anything else."""
+    """Return a PYTHONPATH with which Python first runs `code`."""
     folder.mkdir()
     (folder / "sitecustomize.py").write_text(code, encoding="utf-8")
     return os.pathsep.join(filter(None, [str(folder), os.environ.get("PYTHONPATH")]))
 
 
-def test_runs_start_in_the_order_of_their_queuing_whatever_the_clock_says(project: Project, tmp_path: Path) -> None:
+def test_runs_start_in_the_order_in_which_they_were_queued_even_if_the_clock_is_wrong(
+    project: Project, tmp_path: Path
+) -> None:
     path = altered(tmp_path / "clock", YESTERDAY)
     first = busy(project)
     waiting = [
@@ -258,13 +260,13 @@ def test_runs_start_in_the_order_of_their_queuing_whatever_the_clock_says(projec
     kill(first)
     done = [ended(project, run) for run in waiting]
     assert {run.state for run in done} == {SUCCEEDED}
-    # By the file system's clock, which was not touched.
+    # The clock of the file system is correct.
     written = [(run.folder / "events.jsonl").stat().st_mtime_ns for run in done]
     assert written == sorted(written)
     assert all(0 < run.record.seconds < 80_000 for run in done)
 
 
-def test_half_written_records_are_told_and_harm_no_other_run(project: Project) -> None:
+def test_torn_records_are_reported_and_do_not_affect_other_runs(project: Project) -> None:
     succeeds(project, "pack")
     done, running = find_run(project, "last"), busy(project)
     queued, sound = launched(project, "pack"), launched(project, "pack")
@@ -278,7 +280,7 @@ def test_half_written_records_are_told_and_harm_no_other_run(project: Project) -
     for each in torn:
         assert "run.json: cannot read" in succeeds(project, "runs", "show", each)
     assert succeeds(project, "runs", "stop", *torn).count("lost") == 3
-    # Nothing tells any longer that others come before it.
+    # The damaged runs before it no longer hold their locks.
     assert ended(project, sound).state == SUCCEEDED
     assert not (queued.folder / "events.jsonl").exists()
     succeeds(project, "runs", "remove", done.id, queued.id)
@@ -288,16 +290,16 @@ def test_half_written_records_are_told_and_harm_no_other_run(project: Project) -
 HOSTILE = "\x1b]0;title\x07\x1b[2J\x9b31mred"
 
 
-def test_torn_events_and_escapes_in_what_a_run_printed_do_a_reader_no_harm(project: Project) -> None:
+def test_torn_events_and_escape_sequences_do_not_reach_the_terminal(project: Project) -> None:
     succeeds(project, "pack")
     run = find_run(project, "last")
     with (run.folder / "output.log").open("wb") as log:
         log.write(HOSTILE.encode() + b"\n\r\xff\x00 30%\r 60%\nlast\n" + HOSTILE.encode()[:9])
     path = run.folder / "events.jsonl"
     *events, last = path.read_bytes().splitlines(keepends=True)
-    said = [json.dumps(new_event("note", message=f"noted {HOSTILE}")).encode() + b"\n"]
-    said += [json.dumps(new_event("warning", message=HOSTILE, item=HOSTILE)).encode() + b"\n"]
-    path.write_bytes(b"".join([*events, b'{"version": 1, "ti\n', b"\x00\x1b[2J\n", *said, last, last[:30]]))
+    hostile = [json.dumps(new_event("note", message=f"noted {HOSTILE}")).encode() + b"\n"]
+    hostile += [json.dumps(new_event("warning", message=HOSTILE, item=HOSTILE)).encode() + b"\n"]
+    path.write_bytes(b"".join([*events, b'{"version": 1, "ti\n', b"\x00\x1b[2J\n", *hostile, last, last[:30]]))
     content = json.loads((run.folder / "run.json").read_bytes())
     content |= {"error": f"broke {HOSTILE}\nand {HOSTILE}", "state": FAILED, "exit_status": 1, "ledger": None}
     (run.folder / "run.json").write_text(json.dumps(content), encoding="utf-8")
@@ -310,8 +312,8 @@ def test_torn_events_and_escapes_in_what_a_run_printed_do_a_reader_no_harm(proje
         assert "Traceback" not in printed
         assert "red" in printed
     attached = fishtui("runs", "attach", "--json", cwd=project.root)
-    told = [json.loads(line) for line in attached.stdout.splitlines()]
-    assert [event["kind"] for event in told[-3:]] == ["note", "warning", "end"]
+    attached_events = [json.loads(line) for line in attached.stdout.splitlines()]
+    assert [event["kind"] for event in attached_events[-3:]] == ["note", "warning", "end"]
     assert "noted " in fishtui("runs", "attach", cwd=project.root).stderr
 
 
@@ -340,7 +342,7 @@ with mock.patch.object(scheduler, place, killed):
     [("start", "before"), ("write_launched", "before"), ("write_launched", "after")],
     ids=["before it starts one", "before it notes that", "before it starts another"],
 )
-def test_a_kill_of_whoever_starts_runs_starts_none_twice_and_forgets_none(
+def test_if_the_process_that_starts_runs_is_killed_each_run_still_starts_once(
     project: Project, place: str, when: str
 ) -> None:
     folders = [queued_pack(project), queued_pack(project)]
@@ -366,9 +368,9 @@ metadata.version = slow
 """
 
 
-def test_a_run_that_two_processes_were_started_for_is_never_taken_for_lost(project: Project, tmp_path: Path) -> None:
+def test_a_run_with_two_processes_is_never_shown_as_lost(project: Project, tmp_path: Path) -> None:
     folder = queued_pack(project)
-    # The one that whoever started it had no time to note: it has the run, and takes its time to say so.
+    # A process that was started but not recorded: it has the run and is slow to record that.
     environment = {**os.environ, "FISHTUI_ADOPT": str(folder), "PYTHONPATH": altered(tmp_path / "slow", SLOW)}
     first = subprocess.Popen(command("pack", "--project", project.root), env=environment, stdout=subprocess.DEVNULL)
     while not (folder / "lock").exists():

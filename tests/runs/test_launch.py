@@ -1,4 +1,4 @@
-"""Runs in processes of their own: launched, killed, stopped, run again."""
+"""Runs in separate processes: launched, killed, stopped, rerun."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def launched(project: Project, *arguments: str) -> Run:
 
 
 def occupied(project: Project) -> Run:
-    """A run that keeps the processor busy until it is stopped, or for longer than anybody waits."""
+    """Launch a run that holds the processor until it is stopped, or for longer than any test."""
     first = write_clip(project.root / "recordings" / "anna" / "0.wav", samples=tone(2.0))
     for number in range(1, 2000):
         os.link(first, first.with_name(f"{number}.wav"))
@@ -74,7 +74,7 @@ def until_metric(project: Project, run: Run, step: int) -> None:
         follow(project, run.folder, listen)
 
 
-def test_a_detached_run_ends_as_in_the_foreground_in_a_process_of_its_own(
+def test_a_detached_run_ends_like_one_in_the_foreground(
     make: Callable[..., Project],
 ) -> None:
     project = make()
@@ -89,7 +89,7 @@ def test_a_detached_run_ends_as_in_the_foreground_in_a_process_of_its_own(
 
 
 @pytest.mark.long
-def test_a_killed_training_is_lost_and_rerun_goes_on_to_the_same_end(make: Callable[..., Project]) -> None:
+def test_a_killed_training_is_lost_and_a_rerun_resumes_to_the_same_result(make: Callable[..., Project]) -> None:
     project = make(steps=400)
     run = launched(project, "train", "voice")
     until_metric(project, run, 6)
@@ -131,7 +131,7 @@ def test_runs_on_one_processor_wait_for_each_other_and_a_stopped_one_never_start
     assert read_runs(project) == []
 
 
-def test_what_is_wrong_before_the_stage_begins_is_on_record(make: Callable[..., Project]) -> None:
+def test_an_error_before_the_stage_begins_is_recorded(make: Callable[..., Project]) -> None:
     project = make()
     run = ended(project, launched(project, "pack", "nowhere"))
     assert (run.state, run.exit_status) == ("failed", 1)
@@ -172,11 +172,11 @@ for number in range(each):
 def test_two_hundred_runs_queued_by_four_processes_start_once_each_and_one_at_a_time(tmp_path: Path) -> None:
     project = Project(tmp_path)
     stage = tmp_path / "stage"
-    # In place of Python: notes its run, and that no other is at work.
+    # Replaces Python: writes the id of its run to a file, and reports if another one is active.
     stage.write_text(
         "#!/bin/sh\n"
-        f"mkdir {tmp_path}/busy || echo overlap >> {tmp_path}/said\n"
-        f'echo "${{FISHTUI_ADOPT##*/}}" >> {tmp_path}/said\n'
+        f"mkdir {tmp_path}/busy || echo overlap >> {tmp_path}/started\n"
+        f'echo "${{FISHTUI_ADOPT##*/}}" >> {tmp_path}/started\n'
         f"rmdir {tmp_path}/busy\n"
     )
     stage.chmod(0o755)
@@ -185,12 +185,12 @@ def test_two_hundred_runs_queued_by_four_processes_start_once_each_and_one_at_a_
     with time_limit(300):
         while any(run.state in (QUEUED, RUNNING) for run in read_unfinished_runs(project)):
             scheduler.advance(project)
-    said = (tmp_path / "said").read_text(encoding="utf-8").split()
-    assert len(said) == 200
-    assert sorted(said) == sorted(os.listdir(project.runs))
+    started = (tmp_path / "started").read_text(encoding="utf-8").split()
+    assert len(started) == 200
+    assert sorted(started) == sorted(os.listdir(project.runs))
 
 
-def test_of_two_processes_started_for_a_run_one_does_it(tmp_path: Path) -> None:
+def test_only_one_of_two_processes_does_the_run(tmp_path: Path) -> None:
     project = make_project(tmp_path)
     packable(project.root / "data", clips=4)
     _, folder = record.create(project, "pack", ["pack"], settings.Loaded(settings.Settings()), {})

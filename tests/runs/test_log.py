@@ -1,4 +1,4 @@
-"""Logs read by lines from anywhere, the same lines however they are come by."""
+"""Logs read by lines from any place: every way of reading gives the same lines."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fishtui.runs import log as log_module
 from fishtui.runs.log import LogFile, LogLine
 
 ALL = 10**9
-# Small blocks, so that short examples pass over their borders.
+# Small blocks, so that short examples cross their borders.
 SMALL = {"BLOCK": 4, "WINDOW": 8, "MARKED": 3}
 BYTES = st.lists(
     st.sampled_from([b"a", b"bc", b"\n", b"\r", b"\r\n", b"\xc3\xa9", b"\x00", b"\x1b[31m", b"d" * 9])
@@ -23,7 +23,7 @@ BYTES = st.lists(
 
 
 def plainly(content: bytes, block: int) -> list[tuple[int, bytes]]:
-    """Every line's offset and content: split at each line end, then broken where it fills whole blocks."""
+    """Return each line's offset and content: split at each line end, then broken where it fills whole blocks."""
     lines = []
     for match in re.finditer(rb"[^\r\n]+|\r|\n", content):
         start, piece = match.start(), match[0]
@@ -64,11 +64,11 @@ def test_lines_end_as_on_any_system_and_empty_ones_are_kept_between_newlines(pat
     ]
 
 
-def test_what_progress_bars_leave_makes_no_empty_lines(path: Path) -> None:
+def test_progress_bars_leave_no_empty_lines(path: Path) -> None:
     assert texts(write(path, b"start\n\r 10%\r 20%\r\r\ndone\n").read_last(9)) == ["start", " 10%", " 20%", "done"]
 
 
-def test_a_last_line_without_an_end_is_given_as_not_whole_and_read_again(path: Path) -> None:
+def test_a_last_line_without_an_end_is_marked_and_read_again(path: Path) -> None:
     log = write(path, b"one\ntw")
     first, last = log.read_last(2)
     assert (first.whole, last.whole, last.text) == (True, False, "tw")
@@ -77,7 +77,7 @@ def test_a_last_line_without_an_end_is_given_as_not_whole_and_read_again(path: P
     assert texts(log.read_after(first.end, 9)) == ["two", "three"]
 
 
-def test_a_line_end_that_comes_in_two_writes_is_one(path: Path) -> None:
+def test_a_line_end_written_in_two_parts_is_one_line_end(path: Path) -> None:
     log = write(path, b"one\r")
     (one,) = log.read_last(1)
     assert one.whole
@@ -85,7 +85,7 @@ def test_a_line_end_that_comes_in_two_writes_is_one(path: Path) -> None:
     assert texts(log.read_after(one.end, 9)) == ["two"]
 
 
-def test_long_lines_are_broken_and_others_are_not(path: Path) -> None:
+def test_only_long_lines_are_broken(path: Path) -> None:
     whole, broken = b"x" * log_module.BLOCK, b"y" * 10 * log_module.BLOCK
     lines = write(path, b"a\n" + whole + b"\n" + broken + b"\nz").read_last(100)
     assert lines[1].text == whole.decode()
@@ -113,12 +113,12 @@ def test_long_lines_are_broken_and_others_are_not(path: Path) -> None:
         ("\x9b31m \u202e".encode(), "\\x9b31m \\u202e"),
     ],
 )
-def test_nothing_in_a_line_steers_the_terminal(path: Path, raw: bytes, shown: str) -> None:
+def test_lines_contain_no_control_sequences(path: Path, raw: bytes, shown: str) -> None:
     assert texts(write(path, raw + b"\n").read_last(1)) == [shown]
 
 
 @given(st.text(st.sampled_from("\x1b[]P\\?;0mA \x07\x9b(é")))
-def test_no_escape_is_left_whatever_they_are_made_of(scratch: Path, text: str) -> None:
+def test_lines_of_random_escapes_contain_no_escape(scratch: Path, text: str) -> None:
     assert "\x1b" not in "".join(texts(write(scratch, text.encode()).read_last(9)))
 
 
@@ -126,7 +126,7 @@ def test_no_escape_is_left_whatever_they_are_made_of(scratch: Path, text: str) -
 @given(content=BYTES, lines=st.integers(0, 9))
 @example(content=b"dddd\n", lines=1)
 @example(content=b"ddddd\n\n", lines=2)
-def test_the_tail_is_the_end_of_all_lines(scratch: Path, content: bytes, lines: int) -> None:
+def test_the_last_lines_are_the_end_of_all_lines(scratch: Path, content: bytes, lines: int) -> None:
     with mock.patch.multiple(log_module, **SMALL):
         log = write(scratch, content)
         wanted = plainly(content, log_module.BLOCK)
@@ -142,7 +142,7 @@ def test_the_tail_is_the_end_of_all_lines(scratch: Path, content: bytes, lines: 
 
 @settings(deadline=None)
 @given(content=BYTES, at=st.integers(0, 99), lines=st.integers(0, 9))
-def test_what_is_before_and_after_a_place_are_all_lines(scratch: Path, content: bytes, at: int, lines: int) -> None:
+def test_the_lines_before_and_after_an_offset_are_all_lines(scratch: Path, content: bytes, at: int, lines: int) -> None:
     with mock.patch.multiple(log_module, **SMALL):
         log = write(scratch, content)
         every = log.read_after(0, ALL)
@@ -156,7 +156,7 @@ def test_what_is_before_and_after_a_place_are_all_lines(scratch: Path, content: 
 
 @settings(deadline=None)
 @given(content=BYTES, number=st.integers(0, 30), lines=st.integers(0, 9), cut=st.integers(0, 60))
-def test_the_index_counts_the_lines_and_finds_them_also_while_the_log_grows(
+def test_lines_are_counted_and_found_by_number_while_the_log_grows(
     scratch: Path, content: bytes, number: int, lines: int, cut: int
 ) -> None:
     with mock.patch.multiple(log_module, **SMALL):
@@ -164,7 +164,7 @@ def test_the_index_counts_the_lines_and_finds_them_also_while_the_log_grows(
         assert log.count(60)
         with scratch.open("ab") as file:
             file.write(content[cut:])
-        # As little at once as can be.
+        # The smallest possible portion.
         while not log.count(0):
             pass
         every = log.read_after(0, ALL)
@@ -174,7 +174,9 @@ def test_the_index_counts_the_lines_and_finds_them_also_while_the_log_grows(
 
 @settings(deadline=None)
 @given(content=BYTES, cuts=st.lists(st.integers(0, 60)))
-def test_following_gives_the_same_lines_however_the_log_grows(scratch: Path, content: bytes, cuts: list[int]) -> None:
+def test_a_growing_log_gives_the_same_lines_for_any_sequence_of_writes(
+    scratch: Path, content: bytes, cuts: list[int]
+) -> None:
     with mock.patch.multiple(log_module, **SMALL):
         scratch.unlink(missing_ok=True)
         log = LogFile(scratch)
@@ -198,14 +200,14 @@ def test_a_log_of_a_gigabyte_without_a_newline_opens_at_its_tail_at_once(path: P
     assert sum(call.args[1] for call in pread.call_args_list) < 100 * log_module.BLOCK
 
 
-def test_carriage_returns_without_end_are_not_read_without_end(path: Path) -> None:
+def test_a_call_reads_only_a_part_of_endless_carriage_returns(path: Path) -> None:
     path.write_bytes(b"a\n" + b"\r" * 10_000)
     with mock.patch.object(log_module, "REACH", 5000), mock.patch.object(log_module, "WINDOW", log_module.BLOCK):
         assert LogFile(path).read_last(1) == []
         assert texts(LogFile(path).read_after(0, 9)) == ["a"]
 
 
-def test_a_log_that_is_not_there_has_no_lines(path: Path) -> None:
+def test_a_missing_log_has_no_lines(path: Path) -> None:
     log = LogFile(path)
     assert (
         log.read_last(5),
@@ -220,7 +222,7 @@ def test_a_log_that_is_not_there_has_no_lines(path: Path) -> None:
     )
 
 
-def test_a_log_that_vanishes_or_is_cut_short_leads_to_what_is_there_now(path: Path) -> None:
+def test_offsets_of_a_truncated_or_removed_log_refer_to_its_present_content(path: Path) -> None:
     log = write(path, b"one\ntwo\nthree\n")
     log.count()
     place = log.read_last(1)[0].end
@@ -233,7 +235,7 @@ def test_a_log_that_vanishes_or_is_cut_short_leads_to_what_is_there_now(path: Pa
     assert (log.read_last(5), log.read_at(0, 5), log.total) == ([], [], 0)
 
 
-def test_another_log_in_its_place_is_counted_from_its_start(path: Path) -> None:
+def test_a_replaced_log_is_counted_from_its_start(path: Path) -> None:
     log = write(path, b"one\n")
     log.count()
     other = path.with_name("other")

@@ -1,4 +1,4 @@
-"""Lines of a log that hold something."""
+"""Search of logs for text and levels."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ def texts(path: Path, wanted: LogFilter, offset: int, forward: bool) -> list[str
     return [found.line.text for found in search_log(path, wanted, offset, forward) if found.line]
 
 
-def test_matches_come_nearest_first_in_both_directions_and_whatever_their_case(path: Path) -> None:
+def test_matches_come_nearest_first_in_both_directions_and_in_any_case(path: Path) -> None:
     path.write_text("one Loss\ntwo\nthree loss loss\nfour LOSS")
     assert texts(path, LogFilter("loss"), 0, True) == ["one Loss", "three loss loss", "four LOSS"]
     assert texts(path, LogFilter("loss"), path.stat().st_size, False) == ["four LOSS", "three loss loss", "one Loss"]
 
 
-def test_a_line_counts_from_where_it_begins(path: Path) -> None:
+def test_a_search_from_inside_a_line_skips_that_line(path: Path) -> None:
     path.write_text("one x\ntwo x\nthree x\n")
     assert texts(path, LogFilter("x"), 1, True) == ["two x", "three x"]
     assert texts(path, LogFilter("x"), 12, False) == ["two x", "one x"]
 
 
-def test_only_what_shows_is_found(path: Path) -> None:
+def test_only_visible_text_is_found(path: Path) -> None:
     path.write_text("\x1b[31mred\x1b[0m 31m\n\x1b[31mred\x1b[0m\n")
     assert texts(path, LogFilter("31m"), 0, True) == ["red 31m"]
 
 
 @pytest.mark.parametrize("forward", [True, False])
-def test_a_log_that_is_not_there_holds_nothing(path: Path, forward: bool) -> None:
+def test_a_missing_log_has_no_matches(path: Path, forward: bool) -> None:
     assert texts(path, LogFilter("x"), 10, forward) == []
 
 
@@ -58,18 +58,18 @@ def test_a_log_that_is_not_there_holds_nothing(path: Path, forward: bool) -> Non
         ("terrors", 0),
     ],
 )
-def test_how_bad_a_line_is(text: str, expected: int) -> None:
+def test_the_level_of_a_line_is_detected(text: str, expected: int) -> None:
     assert detect_level(text) == expected
 
 
-def test_a_filter_lets_through_what_is_at_least_as_bad(path: Path) -> None:
+def test_a_filter_accepts_lines_of_at_least_its_level(path: Path) -> None:
     path.write_text("fine\nUserWarning: a\nKeyError: b\nterrors\n")
     assert texts(path, LogFilter(level=1), 0, True) == ["UserWarning: a", "KeyError: b"]
     assert texts(path, LogFilter(level=2), 0, True) == ["KeyError: b"]
     assert texts(path, LogFilter("a", level=1), 0, True) == ["UserWarning: a"]
 
 
-def test_a_search_tells_how_far_it_has_come_so_that_it_can_be_given_up(path: Path) -> None:
+def test_a_search_reports_its_progress_so_that_it_can_be_cancelled(path: Path) -> None:
     path.write_text("nothing\n" * 100_000)
     steps = search_log(path, LogFilter("x"), 0, True)
     first = next(steps)
@@ -84,7 +84,7 @@ LINES = st.lists(st.sampled_from(["", "x", "ab", "xx ab", "é x", "long " * 30 +
 
 
 @given(LINES, st.integers(0, 60), st.booleans(), st.sampled_from([64, 256]))
-def test_it_finds_what_reading_all_lines_would(
+def test_a_search_finds_the_same_lines_as_reading_all(
     tmp_path_factory: pytest.TempPathFactory, lines: list[str], number: int, forward: bool, block: int
 ) -> None:
     path = tmp_path_factory.mktemp("log") / "output.log"

@@ -17,7 +17,7 @@ def read(curves: Curves) -> None:
         pass
 
 
-def test_curves_grow_as_events_come(tmp_path: Path) -> None:
+def test_curves_grow_with_new_events(tmp_path: Path) -> None:
     curves = Curves(tmp_path / "events.jsonl")
     read(curves)
     assert curves.last("loss") is None
@@ -34,7 +34,7 @@ def test_curves_grow_as_events_come(tmp_path: Path) -> None:
     }
 
 
-def test_a_step_that_comes_again_replaces_what_followed(tmp_path: Path) -> None:
+def test_a_repeated_step_replaces_the_points_after_it(tmp_path: Path) -> None:
     writer = EventWriter(tmp_path / "events.jsonl")
     for step, loss in ((1, 5.0), (2, 4.0), (3, 3.0), (2, 4.2)):
         writer.write("metric", step=step, values={"loss": loss})
@@ -44,7 +44,7 @@ def test_a_step_that_comes_again_replaces_what_followed(tmp_path: Path) -> None:
     assert list(curves.curves[SMOOTHED].steps) == [1, 2]
 
 
-def test_what_is_no_metric_of_ours_is_passed_over(tmp_path: Path) -> None:
+def test_unknown_and_invalid_metrics_are_ignored(tmp_path: Path) -> None:
     (tmp_path / "events.jsonl").write_text(
         '{"version":1,"time":1,"kind":"metric","step":"x","values":{"loss":1}}\n'
         '{"version":1,"time":1,"kind":"metric","step":1,"values":[1]}\n'
@@ -70,7 +70,7 @@ def test_the_smoothed_loss_is_the_mean_weighted_towards_the_newest(losses: list[
 
 
 @given(st.lists(st.floats(-100, 100), min_size=1, max_size=300), st.integers(1, 40))
-def test_few_points_keep_the_ends_of_the_range_and_the_order(values: list[float], columns: int) -> None:
+def test_downsampling_keeps_the_extremes_and_the_order(values: list[float], columns: int) -> None:
     curve = Curve()
     for step, value in enumerate(values):
         curve.append(step, value)

@@ -1,4 +1,4 @@
-"""How far a run has come, how fast, and what lists say of it."""
+"""The progress, speed and result of a run."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def event(time: float, done: int, total: int = 100, unit: str = "clips") -> dict
     return {"time": time, "kind": "progress", "done": done, "total": total, "unit": unit, "note": ""}
 
 
-def test_the_rate_is_that_of_what_was_done_and_the_rest_takes_as_long() -> None:
+def test_the_rate_follows_from_the_events_and_gives_the_remaining_time() -> None:
     found = measure_progress([event(10, 20), event(15, 30), event(20, 40)])
     assert found is not None
     assert (found.done, found.rate, found.left) == (40, 2.0, 30.0)
@@ -38,13 +38,13 @@ def test_an_earlier_part_of_the_work_does_not_count_for_the_rate() -> None:
 
 
 @pytest.mark.parametrize("events", [[event(10, 20)], [event(10, 20), event(10, 30)]])
-def test_one_moment_tells_no_rate_and_no_end(events: list[dict[str, Any]]) -> None:
+def test_a_single_event_gives_no_rate_and_no_remaining_time(events: list[dict[str, Any]]) -> None:
     found = measure_progress(events)
     assert found is not None
     assert (found.rate, found.left) == (None, None)
 
 
-def test_only_a_run_under_way_has_progress(tmp_path: Path) -> None:
+def test_only_a_running_run_has_progress(tmp_path: Path) -> None:
     made, folder = record.create(
         Project(tmp_path), "pack", ["pack"], settings.Loaded(settings.Settings()), {}, process=this_process()
     )
@@ -56,7 +56,7 @@ def test_only_a_run_under_way_has_progress(tmp_path: Path) -> None:
     assert read_progress(read_run(folder)) is None
 
 
-def test_a_torn_line_of_events_is_no_progress(tmp_path: Path) -> None:
+def test_a_torn_event_is_not_progress(tmp_path: Path) -> None:
     made, folder = record.create(
         Project(tmp_path), "pack", ["pack"], settings.Loaded(settings.Settings()), {}, process=this_process()
     )
@@ -69,7 +69,7 @@ def test_a_torn_line_of_events_is_no_progress(tmp_path: Path) -> None:
     assert found.done == 1
 
 
-def test_a_result_is_what_it_waits_for_or_its_error_or_its_account(tmp_path: Path) -> None:
+def test_the_result_is_the_blocker_or_the_error_or_the_ledger(tmp_path: Path) -> None:
     made, folder = record.create(Project(tmp_path), "pack", ["pack"], settings.Loaded(settings.Settings()), {})
     assert describe_result(read_run(folder), "another") == "waits for another"
     made.state, made.ledger = "partial", {"done": 8, "total": 10, "unit": "clips", "failed": [{}, {}], "skipped": []}

@@ -1,4 +1,4 @@
-"""Who may start, and who waits for whom."""
+"""The order in which queued runs start, and the runs that they wait for."""
 
 from __future__ import annotations
 
@@ -28,27 +28,27 @@ def test_a_run_gets_the_gpus_with_most_free_memory() -> None:
     assert Reservations().grant("1", Needs(gpus=2), FOUR) == ["GPU-3", "GPU-2"]
 
 
-def test_runs_that_need_the_same_start_in_their_order() -> None:
+def test_runs_with_the_same_needs_start_in_their_order() -> None:
     taken = Reservations(locks={"cpu": "0"})
     assert taken.grant("1", Needs(locks=("cpu", "extract")), []) == "0"
     assert taken.grant("2", Needs(locks=("extract",)), []) == "1"
     assert taken.grant("3", Needs(locks=("train-a",)), []) == []
 
 
-def test_what_a_run_waits_for_no_later_one_takes() -> None:
+def test_a_later_run_does_not_take_what_an_earlier_one_waits_for() -> None:
     taken = Reservations(gpus={"GPU-0": "0"})
     assert taken.grant("1", Needs(gpus=4), FOUR) == "0"
     assert taken.grant("2", Needs(gpus=1), FOUR) == "1"
 
 
-def test_a_run_that_names_its_gpu_waits_for_that_one_only() -> None:
+def test_a_run_that_names_a_gpu_waits_only_for_that_one() -> None:
     taken = Reservations(gpus={"GPU-0": "0"})
     assert taken.grant("1", Needs(devices=("GPU-0",)), FOUR) == "0"
     assert taken.grant("2", Needs(devices=("GPU-1",)), FOUR) == ["GPU-1"]
 
 
 @given(st.lists(needs, max_size=8))
-def test_no_lock_or_gpu_is_given_twice_and_somebody_always_runs(wishes: list[Needs]) -> None:
+def test_no_lock_or_gpu_is_granted_twice_and_one_run_always_starts(wishes: list[Needs]) -> None:
     taken = Reservations()
     granted = [taken.grant(str(number), wish, FOUR) for number, wish in enumerate(wishes)]
     running = [(wish, given) for wish, given in zip(wishes, granted, strict=True) if isinstance(given, list)]

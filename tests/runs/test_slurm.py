@@ -1,4 +1,4 @@
-"""Submitting jobs and asking after them, with a real SLURM on this machine."""
+"""Submit, query and cancel jobs, with a real SLURM on this machine."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.xdist_group("slurm")
 
 Submit = Callable[..., str]
 
-# Says that it is there, and at SIGTERM that it got it.
+# Prints when it has started and when it gets SIGTERM.
 PATIENT = """
 import pathlib, signal, sys
 def end(*_):
@@ -36,7 +36,7 @@ signal.pause()
 
 @pytest.fixture
 def submit(cluster: Cluster, tmp_path: Path) -> Submit:
-    """Submits a Python program with arguments, to run in `tmp_path`; the job's number."""
+    """Return a function that submits a Python program with arguments, to run in `tmp_path`: the job's number."""
 
     def submit(program: str, *arguments: str, options: tuple[str, ...] = ()) -> str:
         command = [sys.executable, "-c", program, *arguments]
@@ -45,15 +45,15 @@ def submit(cluster: Cluster, tmp_path: Path) -> Submit:
     return submit
 
 
-def told(number: str) -> slurm.Job:
+def job_of(number: str) -> slurm.Job:
     found = slurm.query_jobs([number])
     assert found is not None
     return found[number]
 
 
 def end_of(number: str, cluster: Cluster) -> slurm.Job:
-    cluster.until(lambda: told(number).ended)
-    return told(number)
+    cluster.until(lambda: job_of(number).ended)
+    return job_of(number)
 
 
 def test_a_job_runs_in_its_folder_writes_its_log_and_is_completed(
@@ -65,7 +65,7 @@ def test_a_job_runs_in_its_folder_writes_its_log_and_is_completed(
     assert (tmp_path / "log").read_text() == "hello\n"
 
 
-def test_each_word_of_a_command_arrives_as_it_is_wherever_its_folder_and_interpreter_are(
+def test_each_word_of_a_command_arrives_unchanged_for_any_folder_and_interpreter(
     cluster: Cluster, tmp_path: Path
 ) -> None:
     folder = tmp_path / "50% of 'them'" / ("long" * 50)
@@ -93,7 +93,7 @@ def test_each_word_of_a_command_arrives_as_it_is_wherever_its_folder_and_interpr
     assert (folder / "log %j").exists()
 
 
-def test_a_job_that_fails_is_failed_and_says_why(submit: Submit, cluster: Cluster) -> None:
+def test_a_job_that_fails_is_failed_with_its_reason(submit: Submit, cluster: Cluster) -> None:
     assert end_of(submit("raise SystemExit(3)"), cluster) == slurm.Job("FAILED", "NonZeroExitCode")
 
 
@@ -101,24 +101,24 @@ def test_a_job_waits_while_the_machine_is_taken_and_then_runs(submit: Submit, cl
     first = submit(PATIENT, options=("--exclusive",))
     cluster.until((tmp_path / "there").exists)
     second = submit("", options=("--exclusive",))
-    cluster.until(lambda: told(second).reason)
-    assert [str(told(first)), str(told(second))] == ["running", "pending: Resources"]
-    assert (told(first).runs, told(first).waits, told(first).ended) == (True, False, False)
-    assert (told(second).runs, told(second).waits, told(second).ended) == (False, True, False)
+    cluster.until(lambda: job_of(second).reason)
+    assert [str(job_of(first)), str(job_of(second))] == ["running", "pending: Resources"]
+    assert (job_of(first).runs, job_of(first).waits, job_of(first).ended) == (True, False, False)
+    assert (job_of(second).runs, job_of(second).waits, job_of(second).ended) == (False, True, False)
     slurm.cancel(first, signal.SIGTERM)
     assert end_of(second, cluster) == slurm.Job("COMPLETED")
 
 
-def test_a_job_that_waits_is_cancelled_at_once_and_never_runs(submit: Submit, cluster: Cluster, tmp_path: Path) -> None:
+def test_a_pending_job_is_cancelled_at_once_and_never_runs(submit: Submit, cluster: Cluster, tmp_path: Path) -> None:
     number = submit(PATIENT, options=("--hold",))
-    assert told(number) == slurm.Job("PENDING", "JobHeldUser")
+    assert job_of(number) == slurm.Job("PENDING", "JobHeldUser")
     slurm.cancel(number, signal.SIGTERM)
-    assert told(number).state == "CANCELLED"
+    assert job_of(number).state == "CANCELLED"
     assert not (tmp_path / "there").exists()
 
 
-def test_cancelling_asks_the_batch_process_alone(submit: Submit, cluster: Cluster, tmp_path: Path) -> None:
-    # In the batch process's own group, where the terminal's signals would reach it too.
+def test_cancelling_signals_only_the_batch_process(submit: Submit, cluster: Cluster, tmp_path: Path) -> None:
+    # In the process group of the batch process, which signals of a terminal reach too.
     folder = tmp_path / "child"
     folder.mkdir()
     parent = "import subprocess, sys; child = subprocess.Popen([sys.executable, '-c', sys.argv[1]], cwd='child')\n"
@@ -130,7 +130,7 @@ def test_cancelling_asks_the_batch_process_alone(submit: Submit, cluster: Cluste
     assert not (folder / "asked").exists()
 
 
-def test_killing_ends_a_job_that_does_not_listen_with_its_children(
+def test_killing_ends_a_job_that_ignores_signals_and_its_children(
     submit: Submit, cluster: Cluster, tmp_path: Path
 ) -> None:
     deaf = "import os, signal, pathlib; signal.signal(signal.SIGTERM, signal.SIG_IGN); os.setsid() if {} else None\n"
@@ -141,21 +141,19 @@ def test_killing_ends_a_job_that_does_not_listen_with_its_children(
     files = [tmp_path / "parent", tmp_path / "child"]
     cluster.until(lambda: all(file.exists() and file.read_text() for file in files))
     slurm.cancel(number, signal.SIGTERM)
-    assert told(number).runs
+    assert job_of(number).runs
     slurm.cancel(number, signal.SIGKILL)
     assert end_of(number, cluster).state == "CANCELLED"
     cluster.until(lambda: not any(os.path.exists(f"/proc/{file.read_text()}") for file in files))
 
 
-def test_a_job_that_has_ended_or_that_slurm_never_had_is_cancelled_without_a_word(
-    submit: Submit, cluster: Cluster
-) -> None:
+def test_cancelling_an_ended_or_unknown_job_does_nothing(submit: Submit, cluster: Cluster) -> None:
     number = submit("")
     before = end_of(number, cluster)
     for how in (signal.SIGTERM, signal.SIGKILL):
         slurm.cancel(number, how)
         slurm.cancel("999999", how)
-    assert told(number) == before
+    assert job_of(number) == before
 
 
 def test_a_job_that_slurm_has_forgotten_is_unknown(submit: Submit, cluster: Cluster) -> None:
@@ -170,7 +168,7 @@ def test_a_job_that_slurm_has_forgotten_is_unknown(submit: Submit, cluster: Clus
 def test_the_accounting_knows_what_the_queue_has_forgotten(
     cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # As with a database, which there is none of here.
+    # Simulates accounting with a database, which this cluster does not have.
     accounting = tmp_path / "sacct"
     accounting.write_text("#!/bin/sh\necho '999998|CANCELLED by 0'\necho '999999|OUT_OF_MEMORY'\n")
     accounting.chmod(0o755)
@@ -191,23 +189,23 @@ def test_the_accounting_knows_what_the_queue_has_forgotten(
         ("--nonsense", "unrecognized option '--nonsense'"),
     ],
 )
-def test_a_refusal_says_what_slurm_says(option: str, complaint: str, submit: Submit) -> None:
+def test_a_refusal_contains_the_message_of_slurm(option: str, complaint: str, submit: Submit) -> None:
     with failing("refused") as caught:
         submit("", options=(option,))
     assert caught.value.problem.endswith(f": {complaint}")
 
 
 @pytest.mark.parametrize("option", ["--array=0-3", "--wait", "--wrap=true", "--test-only"])
-def test_options_with_which_it_would_be_no_job_of_its_own_are_refused(
-    option: str, submit: Submit, cluster: Cluster
-) -> None:
+def test_options_that_do_not_submit_a_single_job_are_refused(option: str, submit: Submit, cluster: Cluster) -> None:
     with failing("sbatch-option", MisuseError) as caught:
         submit("", options=("--hold", option))
     assert option in caught.value.problem
     assert not cluster.ask("squeue", "--noheader")
 
 
-def test_a_users_taste_in_slurms_commands_changes_nothing(submit: Submit, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_variables_that_reformat_the_output_of_slurm_have_no_effect(
+    submit: Submit, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name, value in {
         "SQUEUE_STATES": "running",
         "SQUEUE_NAMES": "other",
@@ -218,12 +216,12 @@ def test_a_users_taste_in_slurms_commands_changes_nothing(submit: Submit, monkey
     }.items():
         monkeypatch.setenv(name, value)
     number = submit("", options=("--hold",))
-    assert told(number) == slurm.Job("PENDING", "JobHeldUser")
+    assert job_of(number) == slurm.Job("PENDING", "JobHeldUser")
     slurm.cancel(number, signal.SIGTERM)
-    assert told(number).ended
+    assert job_of(number).ended
 
 
-def test_a_job_submitted_from_within_another_takes_nothing_of_its_for_its_own(
+def test_a_job_submitted_inside_another_does_not_inherit_its_variables(
     submit: Submit, cluster: Cluster, tmp_path: Path
 ) -> None:
     inner = "import json, os; json.dump(dict(os.environ), open('inner', 'w'))"
@@ -242,7 +240,7 @@ def test_a_job_submitted_from_within_another_takes_nothing_of_its_for_its_own(
     assert leaks.isdisjoint(variables)
 
 
-def test_a_job_is_not_begun_again_and_is_asked_before_its_time_is_up_unless_the_user_says_otherwise(
+def test_a_job_is_not_requeued_and_gets_a_signal_before_its_time_limit_by_default(
     submit: Submit, cluster: Cluster
 ) -> None:
     usual = cluster.ask("scontrol", "show", "job", submit("", options=("--hold",)))
@@ -257,16 +255,16 @@ def test_a_gpu_is_handed_out_to_one_job_at_a_time(submit: Submit, cluster: Clust
     cluster.until((tmp_path / "there").exists)
     assert (tmp_path / "gpu").read_text() == "0"
     second = submit("", options=("--gres=gpu:1",))
-    cluster.until(lambda: told(second).reason == "Resources")
+    cluster.until(lambda: job_of(second).reason == "Resources")
     slurm.cancel(first, signal.SIGTERM)
     assert end_of(second, cluster) == slurm.Job("COMPLETED")
 
 
-def test_without_a_controller_nothing_is_known_and_nothing_can_be_done(
+def test_without_a_controller_jobs_are_unknown_and_commands_fail(
     cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = tmp_path / "slurm.conf"
-    # Nobody listens at the first port; the second makes up for SLURM's long patience with that.
+    # No process listens at this port, and SLURM must give up early.
     other.write_text(re.sub("SlurmctldPort=.*", "SlurmctldPort=1\nMessageTimeout=2", cluster.configuration.read_text()))
     monkeypatch.setenv("SLURM_CONF", str(other))
     assert slurm.query_jobs(["1"]) is None
@@ -286,7 +284,7 @@ def test_a_controller_that_hangs_is_not_waited_for_long(cluster: Cluster, monkey
         cluster.controller.send_signal(signal.SIGCONT)
 
 
-def test_without_slurms_commands_nothing_is_known_and_nothing_can_be_done(
+def test_without_the_commands_of_slurm_jobs_are_unknown_and_commands_fail(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))

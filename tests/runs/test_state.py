@@ -1,4 +1,4 @@
-"""What is said of a run, from its folder and its process."""
+"""The state of a run, from its folder and its process."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ def test_a_run_is_queued_until_a_process_was_started_for_it(project: Project) ->
     assert (run.state, run.gpus) == (RUNNING, ("GPU-1",))
 
 
-def test_a_run_that_was_asked_to_stop_is_stopping_as_long_as_its_process_lives(project: Project) -> None:
+def test_a_run_with_a_stop_request_is_stopping_while_its_process_is_alive(project: Project) -> None:
     folder = make(project, process=identity.this_process())
     (folder / state.STOP).touch()
     assert state.read_run(folder).state == STOPPING
 
 
-def test_a_run_whose_process_was_killed_is_lost_or_stopped_if_that_was_asked_for(project: Project) -> None:
+def test_a_run_whose_process_was_killed_is_lost_or_stopped_after_a_stop_request(project: Project) -> None:
     process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     folder = make(project, process=identity.identify(process.pid), state=RUNNING)
     assert state.read_run(folder).state == RUNNING
@@ -61,13 +61,13 @@ def test_a_run_whose_process_was_killed_is_lost_or_stopped_if_that_was_asked_for
     assert state.read_run(folder).state == STOPPED
 
 
-def test_a_process_that_ended_and_was_not_waited_for_does_not_live(project: Project) -> None:
+def test_a_process_that_ended_and_was_not_reaped_is_not_alive(project: Project) -> None:
     process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     found = identity.identify(process.pid)
     assert found is not None
     process.kill()
     assert process.stdout is not None
-    # The pipe closes as the process ends.
+    # The pipe closes when the process ends.
     process.stdout.read()
     with time_limit(30):
         while identity.is_alive(found):
@@ -81,19 +81,19 @@ def test_a_process_that_ended_and_was_not_waited_for_does_not_live(project: Proj
     [{"start_time": 1}, {"boot_id": "another"}, {"space": "pid:[1]"}],
     ids=["pid again", "reboot", "container"],
 )
-def test_another_process_of_that_pid_is_no_sign_of_life(project: Project, change: dict[str, object]) -> None:
+def test_another_process_with_the_same_pid_is_not_the_run(project: Project, change: dict[str, object]) -> None:
     stranger = msgspec.structs.replace(identity.this_process(), **change)
     assert state.read_run(make(project, process=stranger, state=RUNNING)).state == LOST
 
 
-def test_another_machines_run_is_taken_at_its_word(project: Project) -> None:
+def test_a_run_of_another_machine_has_its_recorded_state(project: Project) -> None:
     elsewhere = msgspec.structs.replace(identity.this_process(), host="gpu-7", boot_id="another", pid=1, start_time=1)
     run = state.read_run(make(project, process=elsewhere, state=RUNNING))
     assert (run.state, run.remark) == (RUNNING, "on gpu-7")
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"id": 3}', b"\xff\x00"])
-def test_a_damaged_record_is_told_and_hides_no_other_run(project: Project, content: bytes) -> None:
+def test_a_damaged_record_is_reported_and_does_not_hide_other_runs(project: Project, content: bytes) -> None:
     damaged, whole = make(project), make(project, state=SUCCEEDED)
     (damaged / "run.json").write_bytes(content)
     first, second = state.read_runs(project)
@@ -102,7 +102,7 @@ def test_a_damaged_record_is_told_and_hides_no_other_run(project: Project, conte
     assert (second.id, second.state) == (whole.name, SUCCEEDED)
 
 
-def test_ids_sort_in_the_order_of_their_making_also_when_the_clock_is_set_back(
+def test_ids_sort_in_the_order_of_creation_even_if_the_clock_is_set_back(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = make(project).name
@@ -112,7 +112,7 @@ def test_ids_sort_in_the_order_of_their_making_also_when_the_clock_is_set_back(
     assert len(set(names)) == 4
 
 
-def test_a_part_of_an_id_names_the_newest_that_has_it(project: Project) -> None:
+def test_a_part_of_an_id_names_the_newest_matching_run(project: Project) -> None:
     older, newer, other = make(project), make(project), make(project, "train")
     assert state.find_run(project, "pack").folder == newer
     assert state.find_run(project, older.name).folder == older
@@ -123,12 +123,12 @@ def test_a_part_of_an_id_names_the_newest_that_has_it(project: Project) -> None:
         state.find_run(project, "")
 
 
-def test_a_name_that_is_not_utf_8_comes_back_from_a_record(project: Project) -> None:
+def test_a_name_that_is_not_utf_8_survives_in_a_record(project: Project) -> None:
     folder = make(project, command=["extract", "caf\udce9"])
     assert record.read(folder).command == ["extract", "caf\udce9"]
 
 
-def test_a_run_leaves_no_reserve_and_tells_how_long_it_took(project: Project) -> None:
+def test_a_run_frees_its_reserve_and_records_its_duration(project: Project) -> None:
     run = execute(project, "pack", ["pack"], lambda reporter: Ledger(done=1), LOADED, {})
     assert (run.state, run.record.exit_status) == (SUCCEEDED, 0)
     assert run.record.took is not None
@@ -136,7 +136,7 @@ def test_a_run_leaves_no_reserve_and_tells_how_long_it_took(project: Project) ->
     assert state.read_run(run.folder).record.took == run.record.took
 
 
-def test_a_run_whose_folder_is_removed_goes_on_and_says_how_it_ended(project: Project) -> None:
+def test_a_run_whose_folder_is_removed_finishes_and_reports_its_outcome(project: Project) -> None:
     def work(reporter: object) -> Ledger:
         for path in next(project.runs.iterdir()).iterdir():
             path.unlink()
@@ -156,7 +156,7 @@ def test_a_run_whose_folder_is_removed_goes_on_and_says_how_it_ended(project: Pr
         (slurm.Job("UNKNOWN"), LOST),
     ],
 )
-def test_a_submitted_run_stands_as_slurm_says(
+def test_a_submitted_run_has_the_state_that_slurm_reports(
     project: Project, job: slurm.Job, expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(slurm, "query_jobs", lambda numbers: dict.fromkeys(numbers, job))
@@ -165,16 +165,16 @@ def test_a_submitted_run_stands_as_slurm_says(
     assert run.remark.startswith("job 12 ")
 
 
-def test_a_run_is_seen_by_nobody_before_its_record_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_is_not_visible_before_its_record_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     project = Project(tmp_path)
     seen: list[list[str]] = []
     save = record.save
 
-    def looked(made: record.RunRecord, folder: Path) -> None:
+    def check(made: record.RunRecord, folder: Path) -> None:
         seen.append(list_run_ids(project))
         save(made, folder)
 
-    monkeypatch.setattr(record, "save", looked)
+    monkeypatch.setattr(record, "save", check)
     made, folder = record.create(project, "pack", ["pack"], LOADED, {})
     assert seen == [[]]
     assert list_run_ids(project) == [made.id] == [folder.name]

@@ -1,4 +1,4 @@
-"""Ending runs: asked once, killed alone, and what is started again afterwards."""
+"""Runs that are stopped, killed and rerun."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from fishtui.runs.scheduler import OTHERS, Reservations
 from fishtui.runs.stop import kill, request_stop, stop_all
 from tests.runs.test_state import LOADED, make
 
-# Counts the signals that ask it to end; starts a process of its own, in a session of its own, and says which.
+# Counts the signals that request it to stop; starts a process in a new session and prints its pid.
 STUBBORN = """
 import signal, subprocess, sys
 signal.signal(signal.SIGTERM, lambda *_: print("asked", flush=True))
@@ -41,7 +41,7 @@ def project(tmp_path: Path) -> Project:
 
 @pytest.fixture
 def stubborn() -> Iterator[tuple[subprocess.Popen[str], int]]:
-    """A process that doesn't end when it is asked, and the pid of one that it started."""
+    """Start a process that ignores requests to stop; return it and the pid of its child."""
     process = subprocess.Popen(
         [sys.executable, "-c", STUBBORN],
         stdin=subprocess.PIPE,
@@ -58,7 +58,7 @@ def stubborn() -> Iterator[tuple[subprocess.Popen[str], int]]:
     process.communicate()
 
 
-def test_a_run_is_asked_by_one_signal_however_often_it_is_stopped(
+def test_repeated_requests_to_stop_send_one_signal(
     project: Project, stubborn: tuple[subprocess.Popen[str], int]
 ) -> None:
     process, _ = stubborn
@@ -72,7 +72,7 @@ def test_a_run_is_asked_by_one_signal_however_often_it_is_stopped(
     assert [process.stdout.readline() for _ in range(2)] == ["asked\n", "done\n"]
 
 
-def test_killing_a_run_spares_the_runs_of_others_that_its_process_started(
+def test_killing_a_run_spares_other_runs_that_its_process_started(
     project: Project, stubborn: tuple[subprocess.Popen[str], int]
 ) -> None:
     process, other = stubborn
@@ -84,7 +84,7 @@ def test_killing_a_run_spares_the_runs_of_others_that_its_process_started(
     kill(project, state.read_run(theirs))
 
 
-def test_killing_a_pipeline_ends_what_it_started(project: Project, stubborn: tuple[subprocess.Popen[str], int]) -> None:
+def test_killing_a_pipeline_kills_its_stages(project: Project, stubborn: tuple[subprocess.Popen[str], int]) -> None:
     process, other = stubborn
     pipeline = state.read_run(make(project, "run", process=identity.identify(process.pid), state=RUNNING))
     stage = make(project, process=identity.identify(other), state=RUNNING, parent=pipeline.id)
@@ -94,7 +94,7 @@ def test_killing_a_pipeline_ends_what_it_started(project: Project, stubborn: tup
     assert state.read_run(waiting).state == STOPPED
 
 
-def test_of_several_runs_the_queued_ones_are_stopped_first(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_queued_runs_are_stopped_first(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     running = make(project, process=identity.this_process(), state=RUNNING)
     queued = make(project)
     seen: list[str] = []
@@ -104,7 +104,7 @@ def test_of_several_runs_the_queued_ones_are_stopped_first(project: Project, mon
     assert seen == [queued.name, running.name]
 
 
-def test_a_training_is_rerun_from_its_checkpoint_and_else_as_it_was_asked_for(
+def test_a_training_is_rerun_from_its_checkpoint_or_with_its_original_command(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(scheduler, "start", lambda run, chosen: None)
@@ -118,7 +118,7 @@ def test_a_training_is_rerun_from_its_checkpoint_and_else_as_it_was_asked_for(
     assert rerun(project, state.read_run(folder)).record.command == ["train", "voice", "--resume"]
 
 
-def test_what_torchrun_tells_a_process_is_not_passed_on_to_the_runs_that_it_starts(
+def test_variables_of_torchrun_are_not_passed_to_runs_that_its_process_starts(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "TORCHELASTIC_RUN_ID"):
@@ -132,7 +132,7 @@ def test_what_torchrun_tells_a_process_is_not_passed_on_to_the_runs_that_it_star
     assert environment["FISHTUI_TRAIN_SEED"] == "7"
 
 
-def test_a_gpu_whose_memory_others_use_is_waited_for_unless_one_is_in_a_hurry() -> None:
+def test_a_patient_run_waits_for_a_gpu_that_other_programs_use() -> None:
     full = [Gpu("GPU-0", free=10, total=80)]
     assert Reservations().grant("1", Needs(gpus=1), full) == OTHERS
     assert Reservations().grant("1", Needs(gpus=1, patient=False), full) == ["GPU-0"]

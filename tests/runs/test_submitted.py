@@ -1,4 +1,4 @@
-"""The pipeline as a job of SLURM: submitted, followed, stopped and lost like any other run."""
+"""The pipeline as a SLURM job: submitted, followed, stopped and lost like any other run."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def stage_of(project: Project, name: str) -> Run:
 
 @contextmanager
 def seen_from_elsewhere(run: Run) -> Iterator[None]:
-    """The run's record as another machine reads it: its process is none of that one's."""
+    """Change the run's record as another machine reads it: its process is not on that machine."""
     path = run.folder / "run.json"
     before = path.read_text(encoding="utf-8")
     record = json.loads(before)
@@ -90,7 +90,7 @@ def seen_from_elsewhere(run: Run) -> Iterator[None]:
         path.write_text(before, encoding="utf-8")
 
 
-def test_a_job_is_a_run_whose_stages_run_within_it(make: Make, cluster: Cluster) -> None:
+def test_the_stages_of_a_submitted_pipeline_run_inside_its_job(make: Make, cluster: Cluster) -> None:
     project = make(more="devices = 2")
     result = fishtui("run", "--until", "extract", "--slurm", "--json", cwd=project.root)
     assert result.returncode == 0, result.stdout + result.stderr
@@ -100,13 +100,13 @@ def test_a_job_is_a_run_whose_stages_run_within_it(make: Make, cluster: Cluster)
     assert (run.state, extract.state) == (SUCCEEDED, SUCCEEDED)
     assert run.record.job == extract.record.job is not None
     assert extract.record.parent == run.id
-    # Both processes of the stage, which srun started, have done some.
+    # Both processes of the stage, started by srun, have done part of the work.
     assert extract.record.ledger is not None
     assert extract.record.ledger["done"] == 6
     assert len(list(project.root.glob("data/anna/*.npy"))) == 6
 
 
-def test_a_job_that_waits_is_queued_and_can_be_stopped(make: Make, cluster: Cluster) -> None:
+def test_a_pending_job_is_queued_and_can_be_stopped(make: Make, cluster: Cluster) -> None:
     project = make()
     run = submitted(project, "--sbatch", "--hold")
     cluster.until(lambda: read_run(run.folder).remark.startswith(f"job {read_run(run.folder).job} pending"))
@@ -117,7 +117,7 @@ def test_a_job_that_waits_is_queued_and_can_be_stopped(make: Make, cluster: Clus
     assert len(read_runs(project)) == 1
 
 
-def test_a_cancelled_job_is_lost_if_it_can_leave_no_word(make: Make, cluster: Cluster) -> None:
+def test_a_job_killed_before_it_records_its_end_is_lost(make: Make, cluster: Cluster) -> None:
     project = make(steps=4000)
     run = submitted(project)
     until(project, run, is_training)
@@ -129,7 +129,7 @@ def test_a_cancelled_job_is_lost_if_it_can_leave_no_word(make: Make, cluster: Cl
     assert next(each for each in listed if each["id"] == run.id)["state"] == LOST
 
 
-def test_another_machine_sees_a_job_through_slurm_and_can_stop_it(make: Make, cluster: Cluster) -> None:
+def test_another_machine_can_see_and_stop_a_job_through_slurm(make: Make, cluster: Cluster) -> None:
     project = make(steps=4000)
     run = submitted(project)
     until(project, run, is_training)
@@ -148,7 +148,7 @@ def test_another_machine_sees_a_job_through_slurm_and_can_stop_it(make: Make, cl
     cluster.until(lambda: not cluster.ask("squeue", "--noheader"))
 
 
-def test_what_sbatch_refuses_is_said(make: Make, cluster: Cluster) -> None:
+def test_a_refusal_of_sbatch_is_reported(make: Make, cluster: Cluster) -> None:
     project = make()
     result = fishtui("run", "--slurm", "--sbatch", "--partition=nowhere", cwd=project.root)
     assert result.returncode == 1

@@ -1,4 +1,4 @@
-"""All runs of a project, as a list that is looked at again and again."""
+"""The runs of a project as a table that is read repeatedly."""
 
 from __future__ import annotations
 
@@ -30,27 +30,25 @@ def project(tmp_path: Path) -> Project:
     return Project(tmp_path)
 
 
-def test_a_project_without_runs_has_none(project: Project) -> None:
+def test_a_project_without_runs_has_an_empty_table(project: Project) -> None:
     assert RunTable(project).read() == []
 
 
-def test_what_has_ended_is_read_once_and_what_goes_on_each_time(
-    project: Project, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_ended_runs_are_read_once_and_others_each_time(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     make(project)
     running = make(project, state=RUNNING)
     watched = RunTable(project)
     assert [row.state for row in watched.read()] == [SUCCEEDED, RUNNING]
-    looked: list[str] = []
+    reads: list[str] = []
     read = table.read_runs_by_id
-    monkeypatch.setattr(table, "read_runs_by_id", lambda project, ids: read(project, looked.extend(ids) or ids))
+    monkeypatch.setattr(table, "read_runs_by_id", lambda project, ids: read(project, reads.extend(ids) or ids))
     running.state, running.error = FAILED, "no room"
     record.save(running, project.runs / running.id)
     assert [(row.state, row.text) for row in watched.read()] == [(SUCCEEDED, ""), (FAILED, "no room")]
-    assert looked == [running.id]
+    assert reads == [running.id]
 
 
-def test_runs_come_and_go(project: Project) -> None:
+def test_new_runs_appear_and_removed_ones_disappear(project: Project) -> None:
     watched = RunTable(project)
     first = make(project)
     assert [row.id for row in watched.read()] == [first.id]
@@ -59,7 +57,7 @@ def test_runs_come_and_go(project: Project) -> None:
     assert [row.id for row in watched.read()] == [second.id]
 
 
-def test_a_folder_without_a_record_is_told_as_lost(project: Project) -> None:
+def test_a_folder_without_a_record_is_a_lost_run(project: Project) -> None:
     made = make(project)
     (project.runs / made.id / "run.json").write_bytes(b"{")
     (row,) = RunTable(project).read()
@@ -67,9 +65,7 @@ def test_a_folder_without_a_record_is_told_as_lost(project: Project) -> None:
     assert "cannot read" in row.text
 
 
-def test_a_queued_run_names_what_it_waits_for_and_starts_when_its_turn_has_come(
-    project: Project, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_queued_run_names_its_blocker_and_starts_after_it(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     first = make(project, state=RUNNING, needs=Needs(locks=("data",)))
     made, _ = record.create(project, "train", ["train"], LOADED, {}, needs=Needs(locks=("data",)))
     watched = RunTable(project)
@@ -82,7 +78,7 @@ def test_a_queued_run_names_what_it_waits_for_and_starts_when_its_turn_has_come(
     assert started == [made.id]
 
 
-def test_the_newest_is_on_top_and_below_a_pipeline_its_stages_in_their_order(project: Project) -> None:
+def test_the_newest_run_is_first_and_stages_follow_their_pipeline(project: Project) -> None:
     old = make(project)
     pipeline = make(project, "pipeline")
     parts = [make(project, stage, parent=pipeline.id).id for stage in ("extract", "pack")]

@@ -1,4 +1,4 @@
-"""Events written and read: whole or absent, also where the disk is full or the reader comes at a bad moment."""
+"""Events written and read: whole or absent, also on a full disk and during a write."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "events.jsonl"
 
 
-def test_new_events_come_once_each_in_their_order(path: Path) -> None:
+def test_new_events_are_read_once_and_in_order(path: Path) -> None:
     events = EventTail(path)
     writer = EventWriter(path)
     for text in "ab":
@@ -63,7 +63,7 @@ def test_a_torn_last_line_waits_for_its_rest(path: Path) -> None:
     assert messages(events.read()) == ["b"]
 
 
-def test_a_read_ends_at_its_bounds_and_says_that_there_may_be_more(path: Path) -> None:
+def test_a_read_ends_at_its_limits_and_marks_that_more_may_follow(path: Path) -> None:
     events = EventTail(write(path, *map(str, range(500))))
     assert len(events.read(most=200)) == 200
     assert events.more
@@ -75,7 +75,7 @@ def test_a_read_ends_at_its_bounds_and_says_that_there_may_be_more(path: Path) -
     assert not events.more
 
 
-def test_a_file_that_is_not_there_has_no_events_and_may_come(path: Path) -> None:
+def test_a_missing_file_has_no_events_and_may_be_created_later(path: Path) -> None:
     events = EventTail(path / "events.jsonl")
     assert events.read() == []
     path.mkdir()
@@ -83,7 +83,7 @@ def test_a_file_that_is_not_there_has_no_events_and_may_come(path: Path) -> None
     assert messages(events.read()) == ["a"]
 
 
-def test_a_file_that_was_removed_has_no_more_events_and_another_is_read_from_its_start(path: Path) -> None:
+def test_a_removed_file_has_no_more_events_and_a_new_one_is_read_from_its_start(path: Path) -> None:
     events = EventTail(write(path, "a"))
     events.read()
     path.unlink()
@@ -94,7 +94,7 @@ def test_a_file_that_was_removed_has_no_more_events_and_another_is_read_from_its
 
 @pytest.mark.parametrize("texts", ["b", "bcd"], ids=["shorter", "longer"])
 @pytest.mark.parametrize("renamed", [True, False], ids=["renamed into place", "written over"])
-def test_a_file_that_was_replaced_is_read_from_its_start(path: Path, texts: str, renamed: bool) -> None:
+def test_a_replaced_file_is_read_from_its_start(path: Path, texts: str, renamed: bool) -> None:
     events = EventTail(write(path, "a", "a"))
     events.read()
     if renamed:
@@ -118,19 +118,19 @@ DAMAGED = [
 
 
 @pytest.mark.parametrize("damage", DAMAGED, ids=range(len(DAMAGED)))
-def test_a_damaged_line_is_passed_over(path: Path, damage: bytes) -> None:
+def test_a_damaged_line_is_skipped(path: Path, damage: bytes) -> None:
     path.write_bytes(line("a") + damage + b"\n" + line("b"))
     events = EventTail(path)
     assert messages(events.read()) == messages(list(read_events(path))) == ["a", "b"]
     assert read_newest_events(path, ["note"])["note"]["message"] == "b"
 
 
-def test_names_that_are_not_utf8_are_read_as_they_were_written(path: Path) -> None:
+def test_names_that_are_not_utf8_are_read_unchanged(path: Path) -> None:
     EventWriter(path).write("warning", message="odd", item="caf\udce9")
     assert EventTail(path).read()[0]["item"] == "caf\udce9"
 
 
-def test_a_line_too_long_to_be_an_event_is_passed_over_without_being_kept(path: Path) -> None:
+def test_a_line_too_long_for_an_event_is_skipped_without_holding_it(path: Path) -> None:
     path.write_bytes(line("a") + b"x" * 50_000 + b"\n" + line("b"))
     with mock.patch.multiple(tail, LONGEST=1000, BLOCK=512):
         events = EventTail(path)
@@ -144,7 +144,7 @@ def test_a_line_too_long_to_be_an_event_is_passed_over_without_being_kept(path: 
     st.integers(1, 50),
     st.integers(1, 5),
 )
-def test_the_same_events_come_however_the_file_grows_and_is_read(
+def test_the_same_events_are_read_for_any_sequence_of_writes_and_reads(
     tmp_path_factory: pytest.TempPathFactory, lines: list[bytes], cuts: list[int], block: int, most: int
 ) -> None:
     path = tmp_path_factory.mktemp("tail") / "events.jsonl"
@@ -174,7 +174,7 @@ def test_the_newest_events_are_found_from_the_end(path: Path) -> None:
     assert read_newest_events(path.with_name("none"), ["metric"]) == {}
 
 
-def test_looking_for_the_newest_events_reads_no_more_than_the_end(path: Path) -> None:
+def test_reading_the_newest_events_reads_only_the_end(path: Path) -> None:
     with path.open("wb") as file:
         file.write(line("first"))
         file.truncate(1 << 30)
@@ -186,7 +186,7 @@ def test_looking_for_the_newest_events_reads_no_more_than_the_end(path: Path) ->
 
 
 @given(texts=st.lists(st.text(max_size=40), max_size=20), step=st.integers(1, 300), torn=st.booleans())
-def test_the_newest_event_is_the_last_whole_one_whatever_is_read_at_once(
+def test_the_newest_event_is_the_last_whole_one_for_any_block_size(
     tmp_path_factory: pytest.TempPathFactory, texts: list[str], step: int, torn: bool
 ) -> None:
     path = tmp_path_factory.mktemp("newest") / "events.jsonl"
@@ -196,7 +196,7 @@ def test_the_newest_event_is_the_last_whole_one_whatever_is_read_at_once(
     assert [event["message"] for event in found.values()] == texts[-1:]
 
 
-def test_a_full_disk_leaves_no_part_of_an_event_and_the_next_ones_are_whole(path: Path) -> None:
+def test_a_full_disk_leaves_no_partial_event_and_the_next_ones_are_whole(path: Path) -> None:
     writer = EventWriter(path)
     writer.write("note", message="a")
     with file_size_limit(path.stat().st_size + 20), failing("cannot-write"):
@@ -206,7 +206,7 @@ def test_a_full_disk_leaves_no_part_of_an_event_and_the_next_ones_are_whole(path
     assert messages(list(read_events(path))) == ["a", "c"]
 
 
-def test_an_event_after_a_torn_line_stands_on_a_line_of_its_own(path: Path) -> None:
+def test_an_event_after_a_torn_line_starts_a_new_line(path: Path) -> None:
     path.write_bytes(line("a") + line("b")[:20])
     writer = EventWriter(path)
     with file_size_limit(path.stat().st_size + 10), pytest.raises(FishtuiError):
@@ -219,7 +219,7 @@ def test_an_event_after_a_torn_line_stands_on_a_line_of_its_own(path: Path) -> N
 
 def test_each_event_is_one_write(path: Path) -> None:
     writer = EventWriter(path)
-    # Whole at once: another process sees either nothing of it or all.
+    # In one write: another process sees the whole event or nothing.
     follower = EventTail(path)
     for number in range(50):
         writer.write("note", message="x" * 10 ** (number % 5))

@@ -1,4 +1,4 @@
-"""A terminal that dies takes no run with it."""
+"""Runs survive the end of their terminal."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ STEPS = 60
 
 
 @pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
-def test_a_training_outlives_its_terminal_and_everything_in_that_session(tmp_path: Path, checkpoint: Path) -> None:
+def test_a_training_outlives_its_terminal_session(tmp_path: Path, checkpoint: Path) -> None:
     settings = f'[paths]\ncheckpoint = "{checkpoint}"\n[train]\nbatch_size = 1\nmax_length = 96\nmax_steps = {STEPS}\n'
     project = make_project(tmp_path, settings + 'validate_every = 20\ndevice = "cpu"\n')
     packable(project.root / "data", clips=4)
