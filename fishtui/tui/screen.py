@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
 
-from rich.text import Text
 from textual import work
-from textual.app import App, ComposeResult
+from textual.app import ComposeResult
 from textual.message import Message
 from textual.screen import Screen
 from textual.worker import get_current_worker
@@ -21,25 +20,6 @@ from fishtui.tui.widgets.panetitle import PaneTitle
 from fishtui.wording import cannot_read
 
 Snapshot = TypeVar("Snapshot")
-
-
-# The colour of each sign, as a variable of the theme.
-COLOURS = {
-    "✓": "success",
-    "●": "accent",
-    "▲": "warning",
-    "◐": "warning",
-    "✗": "error",
-    "?": "error",
-    "■": "warning",
-}
-
-
-def color_sign(app: App[object], glyph: str) -> Text:
-    """A sign in its colour."""
-    colour = app.theme_variables.get(COLOURS.get(glyph, ""), "")
-    # Themes of the terminal's own palette name Rich's colours with a word before them.
-    return Text(glyph, style=colour.removeprefix("ansi_") if colour != "ansi_default" else "")
 
 
 class MainScreen(FailureReporter, Screen[None], Generic[Snapshot]):

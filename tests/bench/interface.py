@@ -148,7 +148,7 @@ def _start() -> None:
 
 async def _overview() -> None:
     from fishtui.tui.app import Fishtui
-    from fishtui.tui.screens.overview import Overview, Things
+    from fishtui.tui.screens.overview import Links, Overview
 
     prepare()
     started = time.perf_counter()
@@ -158,7 +158,7 @@ async def _overview() -> None:
 
         def summed() -> bool:
             screen = app.screen
-            return isinstance(screen, Overview) and screen.query_one("#speakers", Things).option_count > 1
+            return isinstance(screen, Overview) and screen.query_one("#speakers", Links).option_count > 1
 
         await _timed(_nothing, summed)
         show("overview: start, until all is summed up", 1000 * (time.perf_counter() - started), 5000)

@@ -1,166 +1,169 @@
-"""Settings: every value with its source, editable; and what the doctor says of this machine."""
+"""Settings: every value with its source, editable; and the checks of the doctor."""
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import msgspec
-from rich.cells import cell_len, set_cell_size
-from rich.text import Text
+from rich.cells import cell_len
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
-from textual.widgets import OptionList, Static
-from textual.widgets.option_list import Option
+from textual.content import Content
 
 from fishtui import settings
 from fishtui.errors import FishtuiError
-from fishtui.sanitize import harmless
 from fishtui.settings import SettingError
 from fishtui.tui.commands import document_of, run_fishtui
 from fishtui.tui.dialogs import Ask
 from fishtui.tui.screen import MainScreen
+from fishtui.tui.widgets.line import Line, fitted
+from fishtui.tui.widgets.lines import Lines
 from fishtui.tui.widgets.panetitle import PaneTitle
+from fishtui.tui.widgets.signs import sign
 from fishtui.wording import format_value
 
-
-@dataclass(frozen=True)
-class Snapshot:
-    """Each setting's name, value, source and help."""
-
-    rows: list[tuple[str, str, str, str]]
+DEFAULT = "default"
+# States of the doctor's findings, the worst first.
+STATES = ("error", "warning", "ok")
 
 
-class Values(OptionList):
-    """The settings, to choose one of them."""
+class SettingRow(NamedTuple):
+    """A setting with its value as it is typed, and the source of the value."""
 
+    name: str
+    value: str
+    source: str
+    help: str
+
+
+class SettingList(Lines):
+    """The settings, to choose one."""
+
+    DEFAULT_CSS = "SettingList { height: 1fr; }"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "select", "change", tooltip="change the setting in fishtui.toml"),
-        Binding("j", "cursor_down", "down", show=False),
-        Binding("k", "cursor_up", "up", show=False),
+        Binding("enter", "select", "edit", tooltip="edit the setting in fishtui.toml"),
     ]
 
 
-class Settings(MainScreen[Snapshot]):
-    """This project's settings, and the doctor."""
+class Settings(MainScreen[list[SettingRow]]):
+    """The settings of the project, and the doctor."""
 
     NAME = "Settings"
     DEFAULT_CSS = """
-    Settings OptionList { height: 1fr; border: none; padding: 0; background: $background; }
-    Settings OptionList:focus { border: none; }
     Settings #help { height: 1; padding: 0 1; color: $text-muted; }
     Settings #doctor { height: auto; max-height: 9; padding: 0 1; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("d", "unset", "default", tooltip="take the setting out of fishtui.toml: its default stands again"),
-        Binding("D", "doctor", "doctor", tooltip="look for what would get in the way, and say what to do"),
-        Binding("t", "app.change_theme", "theme", tooltip="change the colours"),
+        Binding("d", "unset", "reset", tooltip="reset the setting to its default: remove it from fishtui.toml"),
+        Binding("D", "doctor", "doctor", tooltip="check this machine and project for problems"),
+        Binding("t", "app.change_theme", "theme", tooltip="change the colors"),
     ]
 
     def __init__(self) -> None:
         super().__init__()
-        self.now = Snapshot([])
+        self.rows: list[SettingRow] = []
 
     def compose_body(self) -> ComposeResult:
-        yield Values(id="settings", markup=False, compact=True)
-        yield Static("", id="help", markup=False)
+        yield SettingList(id="settings")
+        yield Line(id="help")
         yield PaneTitle("Doctor", id="doctor-title")
         with VerticalScroll(id="doctor", can_focus=True):
-            yield Static("D looks for what would get in the way.", id="findings", markup=False)
+            yield Line("Press D to check for problems.", id="findings")
 
-    def read(self) -> Snapshot:
+    def read(self) -> list[SettingRow]:
         loaded = self.fishtui.loaded
         tables: dict[str, dict[str, Any]] = msgspec.to_builtins(loaded.values)
         rows = []
         for each in settings.known().values():
             section, _, key = each.name.partition(".")
-            source = loaded.sources.get(each.name, "default")
-            rows.append((each.name, format_value(tables[section][key]), source, each.help))
-        return Snapshot(rows)
+            source = loaded.sources.get(each.name, DEFAULT)
+            rows.append(SettingRow(each.name, format_value(tables[section][key]), source, each.help))
+        return rows
 
-    def show(self, snapshot: Snapshot) -> None:
-        changed = [row for row in snapshot.rows if row[2] != "default"]
+    def show(self, snapshot: list[SettingRow]) -> None:
+        changed = sum(row.source != DEFAULT for row in snapshot)
         file = self.fishtui.project.settings_file
-        self.query_one("#title", PaneTitle).show(f"{len(changed)} not at their default · {file.name}")
-        if snapshot == self.now:
+        self.query_one("#title", PaneTitle).show(f"{changed} changed · {file.name}")
+        if snapshot == self.rows:
             return
-        self.now = snapshot
-        self._list_all()
+        self.rows = snapshot
+        self._show_rows()
+        self._explain()
         if self.focused is None:
-            self.set_focus(self.query_one("#settings", OptionList))
+            self.set_focus(self._list)
 
     def on_resize(self) -> None:
-        self.call_after_refresh(self._list_all)
+        self.call_after_refresh(self._show_rows)
 
-    def _list_all(self) -> None:
-        rows, options = self.now.rows, self.query_one("#settings", OptionList)
-        at = options.highlighted
-        width = max((cell_len(row[0]) for row in rows), default=0)
-        options.set_options(Option(_line(row, width, options.size.width)) for row in rows)
-        options.highlighted = at or 0
+    @property
+    def _list(self) -> SettingList:
+        return self.query_one(SettingList)
 
-    @on(OptionList.OptionHighlighted)
-    def explain(self, event: OptionList.OptionHighlighted) -> None:
-        """Say what the setting at the cursor is."""
-        name, _, source, help = self.now.rows[event.option_index]
-        self.query_one("#help", Static).update(harmless(f"{name}, from {source}: {help}"))
+    @property
+    def _row(self) -> SettingRow | None:
+        """The setting under the cursor."""
+        return next((row for row in self.rows if row.name == self._list.key), None)
 
-    @on(OptionList.OptionSelected)
-    def chosen(self) -> None:
-        """Change the setting at the cursor."""
+    def _show_rows(self) -> None:
+        width = max((cell_len(row.name) for row in self.rows), default=0)
+        lines = [(row.name, _line(row, width, self._list.size.width)) for row in self.rows]
+        self._list.show(lines, lines[0][0] if lines else None)
+
+    @on(SettingList.Moved)
+    def _explain(self) -> None:
+        row = self._row
+        if row is not None:
+            self.query_one("#help", Line).show(f"{row.name}, from {row.source}: {row.help}")
+
+    @on(SettingList.Opened)
+    def _open(self) -> None:
         self.action_edit()
 
     @work(exclusive=True, group="edit")
     async def action_edit(self) -> None:
-        row = self._row()
-        if row is None:
+        row = self._row
+        if row is None or self._is_fixed(row):
             return
-        if self._is_of_environment(row):
-            return
-        name, value, _, help = row
-        notes = [help]
-        while (given := await self.app.push_screen_wait(Ask(name, value, notes))) is not None:
+        value, notes = row.value, [row.help]
+        while (answer := await self.app.push_screen_wait(Ask(row.name, value, notes))) is not None:
             try:
-                await self._change(name, given)
+                await self._change(row.name, answer)
                 return
             except SettingError as error:
-                notes, value = [help, f"✗ {error.reason}"], given
+                notes, value = [row.help, f"✗ {error.reason}"], answer
             except FishtuiError as error:
-                notes, value = [help, f"✗ {error.problem}"], given
+                notes, value = [row.help, f"✗ {error.problem}"], answer
 
     @work(group="unset")
     async def action_unset(self) -> None:
-        row = self._row()
-        if row is not None and not self._is_of_environment(row):
+        row = self._row
+        if row is not None and not self._is_fixed(row):
             try:
-                await self._change(row[0], None)
+                await self._change(row.name, None)
             except FishtuiError as error:
                 self.fishtui.report_error(error)
 
-    def _is_of_environment(self, row: tuple[str, str, str, str]) -> bool:
-        """Whether the file has no say about it; if so, tells that."""
-        name, _, source, _ = row
-        if source.startswith("$"):
-            self.fishtui.report_error(FishtuiError(f"{name} comes from {source}", "Unset it, and start fishtui again."))
-        return source.startswith("$")
-
-    def _row(self) -> tuple[str, str, str, str] | None:
-        at = self.query_one("#settings", OptionList).highlighted
-        return self.now.rows[at] if at is not None and at < len(self.now.rows) else None
+    def _is_fixed(self, row: SettingRow) -> bool:
+        """Return True, and report it, if an environment variable overrides the file."""
+        is_fixed = row.source.startswith("$")
+        if is_fixed:
+            remedy = "Unset the variable and start fishtui again."
+            self.fishtui.report_error(FishtuiError(f"{row.name}: set by {row.source}", remedy, code="fixed-setting"))
+        return is_fixed
 
     async def _change(self, name: str, text: str | None) -> None:
-        """Write it, in a thread, for a disk may be slow. Raises FishtuiError."""
+        """Write a setting, in a thread because disks may be slow. Raises FishtuiError."""
         from fishtui.settings_file import change
 
         await asyncio.to_thread(change, self.fishtui.project.settings_file, name, text)
-        self.fishtui.report(f"{name} stands at its default again" if text is None else f"{name} is {text}")
+        self.fishtui.report(f"{name} is reset to its default" if text is None else f"{name} is {text}")
         self.reload()
 
     def action_doctor(self) -> None:
-        self.query_one("#findings", Static).update("looking …")
+        self.query_one("#findings", Line).show("checking …")
         self._doctor()
 
     @work(thread=True, exclusive=True, group="doctor", exit_on_error=False)
@@ -172,21 +175,19 @@ class Settings(MainScreen[Snapshot]):
         self.app.call_from_thread(self._show_findings, found)
 
     def _show_findings(self, found: list[dict[str, Any]]) -> None:
-        signs = {"ok": "✓", "warning": "▲", "error": "✗"}
-        text = Text("\n").join(
-            Text(f"{signs[each['state']]} {each['name']:<11} {harmless(each['found'])}")
-            + Text(f"\n  {'':<11} {harmless(each['remedy'])}" if each["remedy"] else "", style="dim")
-            for each in sorted(found, key=lambda each: list(signs)[::-1].index(each["state"]))
-        )
-        self.query_one("#findings", Static).update(text)
-        faults = sum(each["state"] != "ok" for each in found)
-        self.query_one("#doctor-title", PaneTitle).show(f"{faults} to look at" if faults else "all is well")
+        lines = []
+        for each in sorted(found, key=lambda each: STATES.index(each["state"])):
+            lines.append(Content.assemble(sign(each["state"]), f" {each['name']:<11} {each['found']}"))
+            if each["remedy"]:
+                lines.append(Content.styled(f"  {'':<11} {each['remedy']}", "dim"))
+        self.query_one("#findings", Line).show(Content("\n").join(lines))
+        problems = sum(each["state"] != "ok" for each in found)
+        self.query_one("#doctor-title", PaneTitle).show(f"problems: {problems}" if problems else "no problems")
 
 
-def _line(row: tuple[str, str, str, str], name_width: int, width: int) -> Text:
-    name, value, source, _ = (harmless(part) for part in row)
-    room = max(width - name_width - 20, 10)
-    given = source != "default"
-    text = Text(no_wrap=True, overflow="ellipsis")
-    text.append(f" {name:<{name_width}}  ", style="bold" if given else "")
-    return text.append(f"{set_cell_size(value, room)}  ").append(source, style="" if given else "dim")
+def _line(row: SettingRow, name_width: int, width: int) -> Content:
+    is_set = row.source != DEFAULT
+    value = fitted(row.value, max(width - name_width - 20, 10))
+    return Content.assemble(
+        (f" {row.name:<{name_width}}  ", "bold" if is_set else ""), f"{value}  ", (row.source, "" if is_set else "dim")
+    )

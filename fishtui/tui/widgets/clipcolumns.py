@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from rich.cells import cell_len, set_cell_size
+from rich.cells import cell_len
 
 from fishtui import wording
 from fishtui.sanitize import harmless
@@ -78,14 +78,3 @@ def layout(width: int, elastic: Mapping[str, int]) -> list[tuple[Column, int]]:
     found = [(column, elastic.get(column.title, column.width)) for column in chosen]
     left = width - GUTTER - sum(each + 1 for _, each in found)
     return [*found, (COLUMNS[-1], max(left, LEAST_TEXT))]
-
-
-def fitted(text: str, width: int, right: bool = False) -> str:
-    """Return `text`, sanitized, in exactly `width` columns of the terminal."""
-    # Cut first, because long texts take time to sanitize; the factor leaves room for characters without width.
-    text = harmless(text[: 8 * width + 8])
-    size = cell_len(text)
-    if size > width:
-        return set_cell_size(text, width - 1) + "…"
-    blank = " " * (width - size)
-    return blank + text if right else text + blank

@@ -25,7 +25,8 @@ from fishtui.catalog.lookup import Ids
 from fishtui.errors import FishtuiError
 from fishtui.tui.failures import FailureReporter
 from fishtui.tui.typeahead import Late
-from fishtui.tui.widgets.clipcolumns import GUTTER, Column, elastic, fitted, layout
+from fishtui.tui.widgets.clipcolumns import GUTTER, Column, elastic, layout
+from fishtui.tui.widgets.line import fitted
 
 Rows = dict[int, sqlite3.Row]
 

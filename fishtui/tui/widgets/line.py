@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
+from rich.cells import cell_len, set_cell_size
 from rich.text import Span as TextSpan
 from rich.text import Text
 from textual.content import Content, Span
@@ -48,3 +49,14 @@ def safe(text: AnyText) -> AnyText:
     changed = text.blank_copy("".join(spelled))
     changed.spans = [TextSpan(starts[span.start], starts[span.end], span.style) for span in text.spans]
     return changed
+
+
+def fitted(text: str, width: int, right: bool = False) -> str:
+    """Return `text`, sanitized, in exactly `width` columns of the terminal."""
+    # Cut first, because long texts take time to sanitize; the factor leaves room for characters without width.
+    text = harmless(text[: 8 * width + 8])
+    size = cell_len(text)
+    if size > width:
+        return set_cell_size(text, width - 1) + "…"
+    blank = " " * (width - size)
+    return blank + text if right else text + blank

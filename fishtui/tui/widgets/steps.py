@@ -1,29 +1,29 @@
-"""The stages of the pipeline in a row, each with its state; of one, why that is so."""
+"""The stages of the pipeline in a row, each with its state, and the reason for one of them below."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from rich.text import Text
 from textual.binding import Binding, BindingType
+from textual.content import Content
 from textual.message import Message
 from textual.widget import Widget
 
-from fishtui import glyphs
-from fishtui.sanitize import harmless
-from fishtui.tui.screen import color_sign
+from fishtui.tui.widgets.line import AnyText, safe
+from fishtui.tui.widgets.signs import sign
 
 STEPS = ("normalize", "extract", "pack", "train", "merge", "synthesize")
-# States of a step that the cursor starts at, and whose reason is shown.
+# States of a step that the cursor begins on, and whose reason is shown.
 NOTABLE = frozenset({"due", "never", "running", "stopping", "failed"})
 
 
 @dataclass(frozen=True)
-class Step:
-    """A stage of the pipeline: its state, how far its run is, and the reason for the state.
+class PipelineStep:
+    """A stage of the pipeline: its state, the progress of its run, and the reason for the state.
 
-    `state` is one of `pipeline.plan.State`, `unknown`, or the state of a run that has not ended well.
+    `state` is one of `pipeline.plan.State`, `unknown`, or the state of a run that is active, failed or lost.
     """
 
     name: str
@@ -33,46 +33,44 @@ class Step:
 
 
 class Steps(Widget, can_focus=True):
-    """The pipeline as a row; the chosen step's reason stands below."""
+    """The pipeline as a row, with the reason for the chosen step's state below."""
 
-    DEFAULT_CSS = "Steps { height: 2; }"
+    DEFAULT_CSS = "Steps { height: 2; text-wrap: nowrap; text-overflow: ellipsis; }"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("left,h", "move(-1)", "stage before", show=False, tooltip="choose the stage before"),
-        Binding("right,l", "move(1)", "stage after", show=False, tooltip="choose the stage after"),
-        Binding("enter", "open", "open", tooltip="open the form that launches this stage"),
+        Binding("left,h", "move(-1)", "previous stage", show=False, tooltip="choose the previous stage"),
+        Binding("right,l", "move(1)", "next stage", show=False, tooltip="choose the next stage"),
+        Binding("enter", "open", "open", tooltip="open the form that launches the stage"),
     ]
 
+    @dataclass
     class Opened(Message):
-        """The step of that name is to be opened."""
+        """A step was chosen with enter."""
 
-        def __init__(self, name: str) -> None:
-            super().__init__()
-            self.name = name
+        step: PipelineStep
 
     def __init__(self) -> None:
         super().__init__(id="steps")
-        self.steps: list[Step] = [Step(name) for name in STEPS]
-        self.chosen = 0
+        self.steps: Sequence[PipelineStep] = [PipelineStep(name) for name in STEPS]
+        self.cursor = 0
 
-    def say(self, steps: list[Step]) -> None:
-        """Show other steps; at first the cursor goes to the one that is to be looked at."""
+    def show(self, steps: Sequence[PipelineStep]) -> None:
+        """Show other steps; the cursor begins on the first notable one."""
         if steps != self.steps:
             if not any(step.reason for step in self.steps):
-                self.chosen = next((at for at, step in enumerate(steps) if step.state in NOTABLE), self.chosen)
+                self.cursor = next((at for at, step in enumerate(steps) if step.state in NOTABLE), self.cursor)
             self.steps = steps
             self.refresh()
 
-    def render(self) -> Text:
-        row = Text(no_wrap=True, overflow="ellipsis")
+    def render(self) -> AnyText:
+        parts: list[str | tuple[str, str] | Content] = []
         for index, step in enumerate(self.steps):
-            row.append(" ─ " if index else "")
-            row.append_text(color_sign(self.app, glyphs.SIGN[step.state])).append(" ")
-            row.append(step.name, style="reverse" if self.has_focus and index == self.chosen else "")
-            row.append(f" {step.note}" if step.note else "")
-        chosen = self.steps[self.chosen]
-        shown = chosen if self.has_focus else next((step for step in self.steps if step.state in NOTABLE), chosen)
-        below = f"{shown.name}: {shown.reason}" if shown.reason else ""
-        return row.append("\n").append(harmless(below), style="dim")
+            name = (step.name, "reverse" if self.has_focus and index == self.cursor else "")
+            parts += [" ─ " if index else "", sign(step.state), " ", name, f" {step.note}" if step.note else ""]
+        step = self.steps[self.cursor]
+        if not self.has_focus:
+            step = next((each for each in self.steps if each.state in NOTABLE), step)
+        reason = f"{step.name}: {step.reason}" if step.reason else ""
+        return safe(Content.assemble(*parts, "\n", (reason, "dim")))
 
     def on_focus(self) -> None:
         self.refresh()
@@ -81,8 +79,8 @@ class Steps(Widget, can_focus=True):
         self.refresh()
 
     def action_move(self, by: int) -> None:
-        self.chosen = min(max(self.chosen + by, 0), len(self.steps) - 1)
+        self.cursor = min(max(self.cursor + by, 0), len(self.steps) - 1)
         self.refresh()
 
     def action_open(self) -> None:
-        self.post_message(self.Opened(self.steps[self.chosen].name))
+        self.post_message(self.Opened(self.steps[self.cursor]))

@@ -12,7 +12,7 @@ from textual.widget import Widget
 
 from fishtui.audio.picture import Picture
 from fishtui.tui.host import host_of
-from fishtui.tui.widgets.clipcolumns import fitted
+from fishtui.tui.widgets.line import fitted
 
 EIGHTHS = " ▁▂▃▄▅▆▇█"
 SHADES = " ░▒▓█"

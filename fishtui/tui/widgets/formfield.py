@@ -1,0 +1,128 @@
+"""A field of the form that launches a stage."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal
+from textual.message import Message
+from textual.suggester import SuggestFromList
+from textual.widgets import Input
+
+from fishtui.cli import forms
+from fishtui.tui.widgets.exactinput import ExactInput
+from fishtui.tui.widgets.line import Line, safe
+
+# In the fields too: otherwise these keys would scroll the form.
+MOVES: list[BindingType] = [
+    Binding("down", "app.focus_next", "next field", key_display="↓"),
+    Binding("up", "app.focus_previous", "previous field", show=False),
+]
+
+
+@dataclass(frozen=True)
+class SettingValues:
+    """The settings in force by their names: the values as they are typed, and their sources."""
+
+    values: Mapping[str, str]
+    sources: Mapping[str, str]
+
+
+class Toggle(Line, can_focus=True):
+    """A yes or no, as `[x]`, that enter or space switches."""
+
+    DEFAULT_CSS = "Toggle:focus { text-style: reverse; }"
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("space,enter", "switch", "switch", key_display="space"), *MOVES]
+
+    class Switched(Message):
+        """The value changed."""
+
+    def __init__(self) -> None:
+        super().__init__("[ ]")
+        self.value = False
+
+    def switch(self, value: bool) -> None:
+        """Set the value."""
+        if value != self.value:
+            self.value = value
+            self.show("[x]" if value else "[ ]")
+            self.post_message(self.Switched())
+
+    def action_switch(self) -> None:
+        self.switch(not self.value)
+
+
+class FieldInput(ExactInput):
+    """The value of a field. It repeats keys of the screen, which otherwise would be typed into it."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "submit", "start", tooltip="start the stage in the background, or queue it"),
+        *MOVES,
+        Binding("ctrl+r", "screen.reset", "reset", tooltip="reset all fields"),
+        Binding("escape", "screen.leave", "leave", tooltip="leave the form, to use the keys of the screen"),
+    ]
+
+
+class FormField(Horizontal):
+    """A field: its name, its value, and the value's source or what is wrong with it."""
+
+    DEFAULT_CSS = """
+    FormField { height: 1; }
+    FormField .name { width: 30; padding-left: 1; }
+    FormField Input { width: 1fr; }
+    FormField Toggle { width: 3; }
+    FormField .rest { width: 1fr; }
+    FormField .source { width: 20; padding-left: 1; color: $text-muted; }
+    FormField.-wrong .source { color: $text-error; }
+    FormField:focus-within .name { text-style: bold; color: $text-accent; }
+    """
+
+    def __init__(self, field: forms.Field, initial: str = "") -> None:
+        super().__init__()
+        self.field = field
+        self.initial = initial
+
+    def compose(self) -> ComposeResult:
+        name = self.field.setting or self.field.option.removeprefix("--") or self.field.name
+        yield Line(name, classes="name")
+        if self.field.flag:
+            yield Toggle()
+            yield Line(classes="rest")
+        else:
+            suggester = SuggestFromList(self.field.choices) if self.field.choices else None
+            yield FieldInput(self.initial, compact=True, suggester=suggester, select_on_focus=False)
+        yield Line(classes="source")
+
+    def begin(self, value: str) -> None:
+        """Fill in the value that the field begins with, unless it has one."""
+        if value and not self.value:
+            self.initial = value
+            self.query_one(Input).value = value
+
+    def reset(self) -> None:
+        """Set the value that the field began with."""
+        if self.field.flag:
+            self.query_one(Toggle).switch(False)
+        else:
+            self.query_one(Input).value = self.initial
+
+    @property
+    def value(self) -> str:
+        """The value as it was typed; empty for the default."""
+        if self.field.flag:
+            return "yes" if self.query_one(Toggle).value else ""
+        return self.query_one(Input).value.strip()
+
+    def show(self, settings: SettingValues, problem: str | None) -> None:
+        """Show the default and its source, or the problem with the value."""
+        self.set_class(problem is not None, "-wrong")
+        default = settings.values.get(self.field.default, "")
+        if not self.field.flag:
+            needed = "required" if self.field.required else ""
+            self.query_one(Input).placeholder = str(safe(default or needed or ", ".join(self.field.choices)))
+        source = settings.sources.get(self.field.default, "default") if self.field.default else ""
+        self.query_one(".source", Line).show(problem or ("set here" if self.value else source))
