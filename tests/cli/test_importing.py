@@ -3,6 +3,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from tests.builders import fishtui, project
 from tests.importers.builders import imported, recording, table
 
@@ -21,14 +23,19 @@ def test_import_ends_in_a_ledger_and_may_be_repeated(tmp_path: Path) -> None:
     assert imported(tmp_path) == {"Anna/a.wav": "Hallo <a.wav>"}
 
 
-def test_wrong_use_is_said_with_what_to_do(tmp_path: Path) -> None:
-    for arguments, word in (
-        (("nowhere",), "nowhere: no such file or folder"),
-        ((".", "--column", "text"), "--column text=sentence"),
-        ((".", "--column", "x=y"), "audio, text, speaker"),
-        ((".",), "--layout"),
-        ((".", "--data", "../out"), "outside the project"),
-    ):
-        result = fishtui("import", *arguments, cwd=project(tmp_path).root)
-        assert result.returncode == 2
-        assert word in result.stderr
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (("nowhere",), "not-found"),
+        ((".", "--column", "text"), "bad-column"),
+        ((".", "--column", "x=y"), "unknown-column"),
+        ((".",), "unknown-layout"),
+        ((".", "--data", "../out"), "outside-project"),
+    ],
+)
+def test_wrong_use_is_refused(tmp_path: Path, arguments: tuple[str, ...], code: str) -> None:
+    result = fishtui("import", *arguments, "--json", cwd=project(tmp_path).root)
+    assert result.returncode == 2
+    error = json.loads(result.stdout.splitlines()[-1])
+    assert (error["kind"], error["code"]) == ("error", code)
+    assert error["remedy"]
