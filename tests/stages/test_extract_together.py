@@ -71,7 +71,7 @@ def test_two_processes_share_the_clips(tmp_path: Path, checkpoint: Path, whole: 
     ]
     done, failed, again = together(tmp_path, jobs)
     assert done == again == ["", ""]
-    assert failed[0].startswith("FishtuiError: process 1 on ")
+    assert failed[0].startswith("FishtuiError process-failed: process 1 on ")
     assert failed[1] == "RuntimeError: a fault for this test"
     for made in (shared, failing):
         assert codes_of(made.root) == codes_of(one.root)

@@ -185,9 +185,8 @@ def test_a_training_stopped_by_a_signal_resumes_as_if_uninterrupted(
 def test_existing_results_are_kept_unless_resume_or_restart_is_set(training: Training) -> None:
     training.run(max_steps=3)
     before = snapshot(training.project.results)
-    with pytest.raises(MisuseError, match="up to step 3") as caught:
+    with failing("has-checkpoints", MisuseError):
         training.run()
-    assert "--resume" in caught.value.remedy
     assert snapshot(training.project.results) == before
     training.run(restart=True, max_steps=3)
     after = snapshot(training.project.results)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+from fishtui.errors import FishtuiError
 from fishtui.project import Project
 from fishtui.runs.events import EventWriter
 from fishtui.runs.reporter import Reporter
@@ -33,7 +34,7 @@ def command(jobs: Path, processes: int = 2) -> list[str]:
 
 
 def together(folder: Path, jobs: list[dict[str, Any]]) -> list[list[str]]:
-    """Run `jobs` in two processes; return for each job the error in each rank, "" if it succeeded."""
+    """Run `jobs` in two processes; return for each job the error in each rank with its code, "" if it succeeded."""
     path = folder / "jobs.json"
     path.write_text(json.dumps(jobs), encoding="utf-8")
     done = subprocess.run(command(path), cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
@@ -74,6 +75,8 @@ def outcome(job: dict[str, Any], rank: int) -> str:
                 ledger = train(
                     project, settings, reporter, name=job["name"], resume=job.get("resume", False), restart=False
                 )
+        except FishtuiError as error:
+            return f"{type(error).__name__} {error.code}: {error.problem}"
         except BaseException as error:
             return f"{type(error).__name__}: {error}"
     if rank == 0:
