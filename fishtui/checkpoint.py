@@ -184,7 +184,7 @@ def files_to_download(repository: str, available: Collection[str]) -> list[str]:
     raise CheckpointError(
         f"{repository}: not a checkpoint: no {', '.join(name for name in needed if name not in available)}",
         f"Download the published checkpoint, {DEFAULT.repository}.",
-        code="not-a-checkpoint",
+        code="no-checkpoint-in-repository",
     )
 
 

@@ -71,6 +71,10 @@ class Voice:
         check_codec(codec.config, self.checkpoint.codec_file)
         return codec
 
+    def load(self) -> None:
+        """Load model, codec and tokenizer now. Raises CheckpointError if any of them is damaged."""
+        _ = self.model, self.codec, self.prompts
+
     @property
     def prompts(self) -> Prompts:
         """The prompts of the template. Raises CheckpointError."""

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from fishtui.errors import CheckpointError
-from fishtui.wording import reason_of
+from fishtui.wording import missing_checkpoint_file, reason_of
 
 DOWNLOAD = "It is not a checkpoint of this model; download it again."
 MOST_NAMED = 5
@@ -49,9 +49,7 @@ def read_file(path: Path) -> dict:
     Pickled code is never run. Raises CheckpointError.
     """
     if not path.is_file():
-        raise CheckpointError(
-            f"{path}: no such file", "Download it with `fishtui download`.", code="no-checkpoint-file"
-        )
+        raise missing_checkpoint_file(path)
     try:
         content = _torch_load(path)
     except Exception as error:

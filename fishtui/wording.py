@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from fishtui.errors import FishtuiError
+from fishtui.errors import CheckpointError, FishtuiError
 
 
 def counted(number: int, thing: str) -> str:
@@ -112,3 +112,10 @@ def format_value(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return " ".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
+
+
+def missing_checkpoint_file(path: Path) -> CheckpointError:
+    """Return the error for a file of a checkpoint that does not exist; code `no-checkpoint-file`."""
+    return CheckpointError(
+        f"{path}: no such file", "Download the checkpoint with `fishtui download`.", code="no-checkpoint-file"
+    )

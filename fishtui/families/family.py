@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 import msgspec
 
 from fishtui.errors import CheckpointError
-from fishtui.wording import cannot_read
+from fishtui.wording import cannot_read, missing_checkpoint_file
 
 if TYPE_CHECKING:
     import numpy as np
@@ -152,17 +152,10 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         return msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
     except FileNotFoundError as error:
-        raise missing_file(path) from error
+        raise missing_checkpoint_file(path) from error
     except OSError as error:
         raise cannot_read(path, error, CheckpointError) from error
     except msgspec.DecodeError as error:
         raise CheckpointError(
             f"{path}: not a JSON object: {error}", "Download the file again with `fishtui download`.", code="not-json"
         ) from error
-
-
-def missing_file(path: Path) -> CheckpointError:
-    """Return the error for a file that a checkpoint folder lacks."""
-    return CheckpointError(
-        f"{path}: no such file", "Download the checkpoint with `fishtui download`.", code="no-checkpoint-file"
-    )

@@ -16,7 +16,7 @@ from fishtui.checkpoint import codec_files
 from fishtui.codehash import code_hash
 from fishtui.codes import Journal, Source, is_current, part_of, store
 from fishtui.distributed import Group, Place
-from fishtui.errors import CheckpointError, FishtuiError
+from fishtui.errors import FishtuiError
 from fishtui.files import hash_file
 from fishtui.project import Project
 from fishtui.runs.ledger import Ledger
@@ -25,6 +25,7 @@ from fishtui.settings import ExtractSettings, Settings
 from fishtui.stages.encoding import CODE, DecodedClip, EncodeTask, decode_batches, load_encoder
 from fishtui.stages.excluded import excluded, find_recordings
 from fishtui.stages.refresh import refresh_catalog
+from fishtui.wording import missing_checkpoint_file
 
 # The names that journals have for versions of the code: versions with one name compute the same codes. A version that
 # is not listed has its hash as its name, so that codes of any other version are out of date.
@@ -118,9 +119,7 @@ def _plan(job: ExtractionJob, dry_run: bool = False) -> ExtractionPlan:
     ledger = Ledger()
     clips = find_recordings(job.data, ledger, excluded(job.project, job.values, job.data))
     if not checkpoint.is_file() and not dry_run:
-        raise CheckpointError(
-            f"{checkpoint}: no such file", "Download the checkpoint with `fishtui download`.", code="no-checkpoint"
-        )
+        raise missing_checkpoint_file(checkpoint)
     codec_hash = "".join(hash_file(path) for path in codec_files(checkpoint) if path.is_file())
     now = recipe(settings)
 

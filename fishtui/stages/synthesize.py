@@ -102,6 +102,5 @@ def _load(settings: SynthesizeSettings, request: Request) -> Voice:
         model.to(device=voice.device, dtype=voice.precision)
         voice.template = change.template
     voice.template = request.template or voice.template
-    # A property that loads the tokenizer and checks the template; the codec likewise.
-    _ = voice.prompts, voice.codec
+    voice.load()
     return voice

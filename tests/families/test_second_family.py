@@ -59,7 +59,7 @@ def test_a_folder_is_of_the_family_that_its_config_names(toy: CheckpointFolder, 
 def test_files_to_download_are_those_of_the_family(toy: CheckpointFolder) -> None:
     names = [path.name for path in toy.path.iterdir()]
     assert set(files_to_download("a/b", [*names, "README.md"])) == set(names)
-    with failing("not-a-checkpoint", CheckpointError):
+    with failing("no-checkpoint-in-repository", CheckpointError):
         files_to_download("a/b", [name for name in names if name != WEIGHTS])
 
 

@@ -151,7 +151,7 @@ def test_a_refusal_is_a_clear_error(tmp_path: Path, hub: Hub, status: int, code:
 def test_another_model_no_network_and_a_wrong_name_are_errors(tmp_path: Path, hub: Hub) -> None:
     del hub.files["codec.pth"]
     result = download(tmp_path, hub.url, "owner/tiny", "--json")
-    assert (result.returncode, error_in(result.stdout)["code"]) == (1, "not-a-checkpoint")
+    assert (result.returncode, error_in(result.stdout)["code"]) == (1, "no-checkpoint-in-repository")
     assert "codec.pth" in error_in(result.stdout)["problem"]
     result = download(tmp_path, "http://127.0.0.1:9", "owner/tiny", "--json")
     assert (result.returncode, error_in(result.stdout)["code"]) == (1, "hub-unreachable")

@@ -206,7 +206,7 @@ def test_no_audio_or_no_codec_is_an_error(tmp_path: Path, checkpoint: Path) -> N
     with failing("no-audio"):
         run(tmp_path, checkpoint)
     write_clip(tmp_path / "data" / "a.wav")
-    with failing("no-checkpoint", CheckpointError):
+    with failing("no-checkpoint-file", CheckpointError):
         run(tmp_path, tmp_path)
 
 

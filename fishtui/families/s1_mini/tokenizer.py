@@ -10,8 +10,8 @@ import msgspec
 import tiktoken
 
 from fishtui.errors import CheckpointError
-from fishtui.families.family import Vocabulary, missing_file
-from fishtui.wording import cannot_read
+from fishtui.families.family import Vocabulary
+from fishtui.wording import cannot_read, missing_checkpoint_file
 
 PATTERN = "|".join(
     [
@@ -57,7 +57,7 @@ class Tokenizer:
         """Read a file of tokens with their ranks, and a JSON file of special tokens. Raises CheckpointError."""
         for path in (ranks, specials):
             if not path.is_file():
-                raise missing_file(path)
+                raise missing_checkpoint_file(path)
         try:
             ids = msgspec.json.decode(specials.read_bytes(), type=dict[str, int])
         except OSError as error:
