@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from fishtui.checkpoint import CheckpointFolder
+from fishtui.distributed import Place
+from fishtui.families.family import Prompts
+from fishtui.lm.config import IGNORED
+from fishtui.training.batches import Plan
+from fishtui.training.dataset import Batch, Batches, Example, collate
+
+
+@pytest.fixture(scope="module")
+def prompts(checkpoint: Path) -> Prompts:
+    return CheckpointFolder(checkpoint).prompts("interleave")
+
+
+@pytest.fixture(scope="module")
+def examples(checkpoint: Path, prompts: Prompts) -> list[Example]:
+    """Examples of three speakers and several lengths."""
+    codebooks = CheckpointFolder(checkpoint).config().num_codebooks
+    made = []
+    for number in range(15):
+        codes = np.full((codebooks, 3 + number % 7), number, np.int16)
+        text = f"Clip {number}."
+        length = prompts.sequence_length((text, codes)) + 1
+        made.append(Example(f"{number}", "abc"[number % 3], text, codes, length))
+    return made
+
+
+def rows_of(batch: Batch) -> list[list[int]]:
+    """Return the token ids of each row without padding."""
+    return [tokens[0, segments > 0].tolist() for tokens, segments in zip(batch.tokens, batch.segments, strict=True)]
+
+
+def test_a_row_has_its_sequences_in_segments_and_padding_after_them(examples: list[Example], prompts: Prompts) -> None:
+    batch = collate([[[examples[0], examples[3]], [examples[1]]], [[examples[2]]]], prompts)
+    long, short = batch.segments
+    assert torch.equal(long.unique(), torch.tensor([1, 2]))
+    assert set(short.tolist()) == {0, 1}
+    inputs, labels = prompts.training_sequence([(examples[2].text, examples[2].codes)])
+    assert batch.tokens[1, :, : inputs.shape[1]].tolist() == inputs.tolist()
+    assert batch.labels[1, :, : inputs.shape[1]].tolist() == labels.tolist()
+    assert (batch.tokens[1, 0, inputs.shape[1] :] == prompts.padding).all()
+    assert (batch.labels[1, :, inputs.shape[1] :] == IGNORED).all()
+    assert (batch.clips, batch.positions) == (4, int((batch.segments > 0).sum()))
+
+
+def test_the_batches_of_several_processes_are_together_those_of_one(examples: list[Example], prompts: Prompts) -> None:
+    plan = Plan(max_length=64, clips_per_sequence=2, batch_size=3, seed=0)
+
+    def batches(place: Place) -> list[Batch]:
+        return list(Batches(examples, prompts, lambda: islice(plan.batches_from(examples, 0, 0), 5), place))
+
+    alone = batches(Place())
+    parts = [batches(Place(rank, 2)) for rank in range(2)]
+    for whole, *shares in zip(alone, *parts, strict=True):
+        assert all((share.epoch, share.index) == (whole.epoch, whole.index) for share in shares)
+        counted = [row for share in shares if share.counts for row in rows_of(share)]
+        assert sorted(counted) == sorted(rows_of(whole))
+        assert sum(share.clips for share in shares if share.counts) == whole.clips
