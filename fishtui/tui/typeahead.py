@@ -38,7 +38,8 @@ class TypeAhead(App[None]):
     waits until the one before it has passed from the widget through all its parents up to the app, because each of
     them may bind it to an action.
 
-    A key that quits never waits for a busy widget or a late list.
+    Keys that quit wait for no busy widget and no late list: `ctrl+c` acts at once, and `q` as soon as no earlier key can
+    change its meaning, as `/` does by opening an input.
     """
 
     def __init__(self) -> None:
@@ -49,7 +50,7 @@ class TypeAhead(App[None]):
         self._typist: asyncio.Task[None] | None = None
 
     async def on_event(self, event: Event) -> None:
-        # A key that nothing handled comes back from the widget that had it: it is forwarded, and the app's turn.
+        # A forwarded key has been through the widgets, and none of them handled it.
         if not isinstance(event, Key | Paste) or event.is_forwarded:
             await super().on_event(event)
         elif isinstance(event, Key) and self._quits(event) and self._may_overtake(event):
