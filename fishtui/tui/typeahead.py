@@ -38,8 +38,8 @@ class TypeAhead(App[None]):
     waits until the one before it has passed from the widget through all its parents up to the app, because each of
     them may bind it to an action.
 
-    Keys that quit wait for no busy widget and no late list: `ctrl+c` acts at once, and `q` as soon as no earlier key can
-    change its meaning, as `/` does by opening an input.
+    Keys that quit wait for no busy widget and no late list: `ctrl+c` acts at once, and `q` as soon as no earlier key
+    can change its meaning, as `/` does by opening an input.
     """
 
     def __init__(self) -> None:
