@@ -11,11 +11,11 @@ COMPLETION = "_FISHTUI_COMPLETE"
 
 def main() -> None:
     """Run the command line or the interface, and exit with its status. Only the one that runs is loaded."""
-    from fishtui.cli.commands import COMMANDS
+    from fishtui.cli.commands import command_names
     from fishtui.tui import main as interface
 
     words = sys.argv[1:]
-    if COMPLETION not in os.environ and interface.is_wanted(words, list(COMMANDS)):
+    if COMPLETION not in os.environ and interface.is_wanted(words, command_names()):
         sys.exit(interface.run(words))
     from fishtui.cli.main import run
 

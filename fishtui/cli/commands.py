@@ -1,27 +1,43 @@
-"""The table of commands: no command's name is told by anything else."""
+"""The names of all commands, and where each is defined; nothing else lists them."""
 
 from __future__ import annotations
 
-# Every command's module imports the core only when the command runs: --help stays instant.
-COMMANDS = {
+from importlib import import_module
+from keyword import iskeyword
+
+import click
+
+from fishtui.stage import find_stage, stage_names
+
+# The module of each command that is not a stage. It imports the core only when it runs, so that --help is instant.
+_BEFORE = {
     "init": "setup",
     "demo": "setup",
     "doctor": "setup",
-    "download": "setup",
     "import": "importing",
-    "normalize": "data",
     "scan": "catalog",
     "validate": "catalog",
     "clips": "clips",
     "listen": "listen",
     "speakers": "catalog",
     "stats": "catalog",
-    "extract": "data",
-    "pack": "data",
-    "train": "model",
-    "merge": "model",
-    "export": "model",
-    "synthesize": "model",
-    "run": "pipeline",
-    "runs": "runs",
 }
+_AFTER = {"runs": "runs"}
+
+
+def command_names() -> tuple[str, ...]:
+    """Return the names of all commands in the order in which the help lists them."""
+    return (*_BEFORE, *stage_names(), *_AFTER)
+
+
+def load_command(name: str) -> click.Command | None:
+    """Import or build the command of this name; None if there is none."""
+    if name in stage_names():
+        from fishtui.cli.stagecommand import build_command
+
+        return build_command(find_stage(name))
+    module = (_BEFORE | _AFTER).get(name)
+    if module is None:
+        return None
+    # A command named like a Python keyword has an underscore after its name.
+    return getattr(import_module(f"fishtui.cli.{module}"), f"{name}_" if iskeyword(name) else name)

@@ -5,43 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib import import_module
 from pathlib import Path
 
 import click
 
 from fishtui import settings
-from fishtui.cli.commands import COMMANDS
 from fishtui.cli.settingoptions import choices, sentence, setting_name
+from fishtui.cli.stagecommand import build_command
 from fishtui.errors import MisuseError
+from fishtui.stage import Stage, find_stage
 
-STAGES = ("normalize", "extract", "pack", "train", "merge", "synthesize", "run", "export", "download")
-# Given by whoever launches; or said in another way too.
-HIDDEN = {"project", "overrides", "as_json", "debug", "dry_run", "detach", "now", "slurm", "stages"}
-# Settings that a stage follows beside those of its own section.
-BESIDE = {
-    "extract": ("paths.data", "paths.checkpoint"),
-    "pack": ("paths.data", "paths.protos"),
-    "train": ("paths.protos", "paths.checkpoint"),
-    "merge": ("paths.checkpoint",),
-    "synthesize": ("paths.checkpoint",),
-}
-# Arguments and options that stand in for such a setting.
-INSTEAD = {
-    ("extract", "data"): "paths.data",
-    ("pack", "data"): "paths.data",
-    ("pack", "output"): "paths.protos",
-    ("merge", "base"): "paths.checkpoint",
-}
-
-# What click lets no argument say of itself.
-ARGUMENTS = {
-    "source": "Recordings to take; they are only ever read",
-    "target": "The folder that they go to",
-    "data": "The dataset, if it isn't paths.data",
-    "name": "The training's name: its folder in results/",
-    "repository": "The repository on the Hugging Face hub",
-}
+# Options that every stage has, which the form does not offer.
+_SHARED = {"project", "overrides", "as_json", "debug", "dry_run", "detach", "now"}
 
 
 @dataclass(frozen=True)
@@ -78,14 +53,16 @@ class Field:
 
 @cache
 def fields(stage: str) -> Sequence[Field]:
-    """All that the command of a stage can be given: arguments first, then options, then its other settings."""
-    command: click.Command = getattr(import_module(f"fishtui.cli.{COMMANDS[stage]}"), stage)
-    given = [_field(stage, parameter) for parameter in command.params if parameter.name not in HIDDEN]
+    """Return all that the command of a stage accepts: arguments first, then options, then its other settings."""
+    entry = find_stage(stage)
+    hidden = _SHARED | {argument.name for argument in entry.arguments if not argument.is_in_form}
+    command = build_command(entry)
+    given = [_field(entry, parameter) for parameter in command.params if parameter.name not in hidden]
     taken = {each.default for each in given}
     others = [
         Field(each.name, sentence(each.help), f"--set {each.name}", each.name, each.name, choices=choices(each.name))
         for each in settings.known().values()
-        if (each.name.startswith(f"{stage}.") or each.name in BESIDE.get(stage, ())) and each.name not in taken
+        if (each.name.startswith(f"{stage}.") or each.name in entry.also) and each.name not in taken
     ]
     return [*sorted(given, key=lambda field: bool(field.option)), *others]
 
@@ -113,17 +90,17 @@ def problems(stage: str, values: Mapping[str, str], file: Path) -> Iterator[tupl
                 yield field.name, error.problem
 
 
-def _field(stage: str, parameter: click.Parameter) -> Field:
+def _field(stage: Stage, parameter: click.Parameter) -> Field:
     name = parameter.name or ""
     setting = setting_name(name)
-    is_argument = isinstance(parameter, click.Argument)
-    help = getattr(parameter, "help", None) or ""
+    declared = next((each for each in stage.arguments if each.name == name), None)
+    help = settings.known()[setting].help if setting else declared.help if declared else name
     return Field(
         name=setting or name,
-        help=sentence(settings.known()[setting].help if setting else help) or ARGUMENTS.get(name, name),
-        option="" if is_argument else max(parameter.opts, key=len),
+        help=sentence(help),
+        option="" if isinstance(parameter, click.Argument) else max(parameter.opts, key=len),
         setting=setting,
-        default=setting or INSTEAD.get((stage, name), ""),
+        default=setting or (declared.setting if declared else ""),
         required=parameter.required,
         flag=bool(getattr(parameter, "is_flag", False)) and not parameter.secondary_opts,
         negative=next(iter(parameter.secondary_opts), ""),

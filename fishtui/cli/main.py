@@ -7,29 +7,23 @@ import os
 import sys
 from collections.abc import Sequence
 from functools import partial
-from importlib import import_module
-from keyword import iskeyword
 from pathlib import Path
 
 import click
 
 from fishtui import __version__, errors
 from fishtui.cli import diagnostics
-from fishtui.cli.commands import COMMANDS
+from fishtui.cli.commands import command_names, load_command
 
 
 class Commands(click.Group):
     """Commands in the order of the pipeline, each imported when it is asked for."""
 
     def list_commands(self, context: click.Context) -> list[str]:
-        return list(COMMANDS)
+        return list(command_names())
 
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
-        if name not in COMMANDS:
-            return None
-        # A command whose name is a word of Python has an underscore after it there.
-        function = f"{name}_" if iskeyword(name) else name
-        return getattr(import_module(f"fishtui.cli.{COMMANDS[name]}"), function)
+        return load_command(name)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fishtui.cli.options import Session, shared
-from fishtui.cli.settingoptions import setting
+from fishtui.checkpoint import CheckpointFolder
+from fishtui.cli.options import Session
 from fishtui.errors import MisuseError
 from fishtui.families.registry import known_templates
 from fishtui.project import merged_folder
@@ -23,21 +23,23 @@ ANY_PATH = click.Path(path_type=Path)
 TEMPLATE = click.Choice(known_templates())
 
 
-@click.command()
-@click.argument("name")
-@click.option("--resume", is_flag=True, help="Go on from the newest checkpoint, if there is one.")
-@click.option("--restart", is_flag=True, help="Move earlier results aside and begin anew.")
-@setting("--method", "train.method")
-@setting("--lora", "train.lora")
-@setting("--batch-size", "train.batch_size")
-@setting("--accumulate", "train.accumulate")
-@setting("--max-steps", "train.max_steps")
-@setting("--learning-rate", "train.learning_rate")
-@setting("--device", "train.device")
-@setting("--devices", "train.devices")
-@setting("--nodes", "train.nodes")
-@setting("--strategy", "train.strategy")
-@shared(stage=True)
+def extract(session: Session, data: Path | None, checkpoint: Path | None) -> int:
+    """Make the codec's codes, clip.npy beside clip.wav.
+
+    Codes that are up to date are left alone; those that are damaged or of another audio or codec are made again.
+    """
+    values = session.settings.values
+    data = session.path(data, values.paths.data)
+    codec = checkpoint or CheckpointFolder(session.project.path(values.paths.checkpoint)).codec_file
+
+    def stage(reporter: Reporter, *, dry_run: bool) -> Ledger:
+        from fishtui.stages.extract import extract
+
+        return extract(session.project, values, reporter, data=data, checkpoint=codec, dry_run=dry_run)
+
+    return session.run("extract", stage, data=data, checkpoint=codec)
+
+
 def train(session: Session, name: str, resume: bool, restart: bool) -> int:
     """Fine-tune the model on the packed clips, into results/NAME.
 
@@ -60,15 +62,6 @@ def train(session: Session, name: str, resume: bool, restart: bool) -> int:
     return session.run("train", stage, name=name, resume=resume, restart=restart)
 
 
-@click.command()
-@click.argument("name", required=False)
-@click.option("--step", type=int, help="That step's checkpoint of NAME, instead of the best.")
-@click.option("--base", type=FOLDER, help="The checkpoint folder that was trained on.")
-@click.option("--adapter", type=ANY_PATH, help="A checkpoint, a peft folder, or a file of the older public tool.")
-@click.option("--output", type=FOLDER, help="The new checkpoint folder.")
-@click.option("--template", type=TEMPLATE, help="The prompt to synthesize with, if not the adapter's own.")
-@setting("--lora", "train.lora")
-@shared(stage=True)
 def merge(
     session: Session,
     name: str | None,
@@ -104,13 +97,6 @@ def merge(
     return session.run("merge", stage, base=base, adapter=adapter, output=target, template=template)
 
 
-@click.command()
-@click.argument("name", required=False)
-@click.option("--step", type=int, help="That step's checkpoint of NAME, instead of the best.")
-@click.option("--adapter", type=ANY_PATH, help="A checkpoint, or a file of the older public tool.")
-@click.option("--output", type=FOLDER, required=True, help="The peft folder to write.")
-@setting("--lora", "train.lora")
-@shared(stage=True)
 def export(session: Session, name: str | None, step: int | None, adapter: Path | None, output: Path) -> int:
     """Write training NAME, or any --adapter, as a peft folder."""
     adapter = _adapter(session, name, step, adapter)
@@ -125,24 +111,6 @@ def export(session: Session, name: str | None, step: int | None, adapter: Path |
     return session.run("export", stage, adapter=adapter, output=output)
 
 
-@click.command()
-@click.option("--checkpoint", type=FOLDER, help="A merged checkpoint folder, or the base.")
-@click.option("--adapter", type=ANY_PATH, help="An adapter to put on the checkpoint.")
-@click.option("--text", "texts", multiple=True, help="What to say; may be given several times.")
-@click.option("--text-file", type=click.Path(dir_okay=False, path_type=Path), help="One text a line.")
-@click.option("--reference", "references", type=ANY_PATH, multiple=True, help="A recording of the voice, or its codes.")
-@click.option("--reference-text", "reference_texts", multiple=True, help="Its transcript; else the .lab beside it.")
-@click.option("--template", type=TEMPLATE, help="The prompt, if not the checkpoint's own.")
-@click.option("--output", type=ANY_PATH, default=Path("speech.wav"), help="A wav file. [speech.wav]")
-@setting("--temperature", "synthesize.temperature")
-@setting("--top-p", "synthesize.top_p")
-@setting("--repetition-penalty", "synthesize.repetition_penalty")
-@setting("--max-seconds", "synthesize.max_seconds")
-@setting("--seed", "synthesize.seed")
-@setting("--device", "synthesize.device")
-@setting("--compile", "synthesize.compile")
-@setting("--lora", "train.lora")
-@shared(stage=True)
 def synthesize(
     session: Session,
     checkpoint: Path | None,

@@ -132,7 +132,7 @@ class Session:
         from fishtui.distributed import read_place
         from fishtui.pipeline.run import known_to_pipeline
         from fishtui.runs.execute import adopted_run, execute
-        from fishtui.runs.launch import SIDE_BY_SIDE
+        from fishtui.stage import find_stage
 
         work: Callable[[Reporter], Ledger] = functools.partial(stage, dry_run=False)
         if read_place().rank:
@@ -141,7 +141,7 @@ class Session:
         if run_by is None or run_by.parent is None:
             work = known_to_pipeline(self.project, self.settings.values, name, arguments, work)
         listen = show_json if self.as_json else show_events
-        alone = name not in SIDE_BY_SIDE
+        alone = not find_stage(name).is_parallel
         run = execute(self.project, name, self.command, work, self.settings, arguments, listen, alone)
         return watch.conclude(self, run)
 

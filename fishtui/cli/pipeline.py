@@ -5,26 +5,15 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING
 
-import click
-
-from fishtui.cli.options import Session, shared
-from fishtui.cli.settingoptions import setting
+from fishtui.cli.options import Session
 from fishtui.errors import MisuseError
+from fishtui.stage import pipeline_names
 
 if TYPE_CHECKING:
     from fishtui.runs.ledger import Ledger
     from fishtui.runs.reporter import Reporter
 
-STAGES = click.Choice(["normalize", "extract", "pack", "train", "merge", "synthesize"])
 
-
-@click.command()
-@click.argument("stages", type=STAGES, nargs=-1, metavar="[STAGE]...")
-@click.option("--from", "first", type=STAGES, help="Begin with this stage.")
-@click.option("--until", type=STAGES, help="End with this stage.")
-@click.option("--slurm", is_flag=True, help="Submit it to SLURM as one job, through sbatch.")
-@setting("--sbatch", "run.sbatch", multiple=True)
-@shared(stage=True)
 def run(session: Session, stages: tuple[str, ...], first: str | None, until: str | None) -> int:
     """Run every stage that isn't up to date.
 
@@ -32,14 +21,14 @@ def run(session: Session, stages: tuple[str, ...], first: str | None, until: str
     the first that fails; called again, it goes on there. The settings under [run] say what to normalize, the
     training's name, and what to speak at the end.
     """
-    from fishtui.pipeline.plan import STEPS, asked_for, plan
+    from fishtui.pipeline.plan import asked_for, plan
 
     if stages:
         if first or until:
             raise MisuseError(
                 "STAGE with --from or --until", "Give either stages or the two options.", code="conflicting-options"
             )
-        in_order = sorted(set(stages), key=STEPS.index)
+        in_order = sorted(set(stages), key=pipeline_names().index)
         first, until = (in_order[0] if len(in_order) > 1 else None), in_order[-1]
     asked_for(first, until)
     values = session.settings.values

@@ -138,16 +138,13 @@ def doctor(session: Session) -> int:
     return PARTIAL if any(finding.state == "error" for finding in findings) else 0
 
 
-@click.command()
-@click.argument("repository", default=DEFAULT.repository, metavar="[REPO]")
-@click.option("--revision", default="main", help="A branch, tag or commit. [main]")
-@shared(stage=True)
-def download(session: Session, repository: str, revision: str) -> int:
+def download(session: Session, repository: str | None, revision: str) -> int:
     """Fetch the checkpoint from the Hugging Face hub.
 
     It goes into checkpoints/. Files that are there and complete are not fetched again, an interrupted one goes on where
     it stopped, and each file's size and hash are checked.
     """
+    repository = repository or DEFAULT.repository
     target = session.project.checkpoints / repository.rpartition("/")[2]
 
     def stage(reporter: Reporter, *, dry_run: bool) -> Ledger:

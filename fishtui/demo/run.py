@@ -116,7 +116,7 @@ def run_demo(folder: Path, listen: Listen, overrides: Sequence[str] = ()) -> Out
     # Functions, not partial objects: in them the type checker sees whether a stage gets all that it asks for.
     stage(
         "normalize",
-        lambda reporter: normalize(project, values.normalize, reporter, source=raw, target=data, clean=False),
+        lambda reporter: normalize(project, values, reporter, source=raw, target=data, clean=False),
         raw,
         data,
         source=raw,

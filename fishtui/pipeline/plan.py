@@ -11,10 +11,11 @@ from fishtui.pipeline.hashes import Sum
 from fishtui.pipeline.scratch import aside
 from fishtui.pipeline.stamps import Evidence, Stamp, read_stamp
 from fishtui.pipeline.state import Look
-from fishtui.pipeline.steps import BY_NAME, STEPS, Step
+from fishtui.pipeline.steps import Step, pipeline_steps
 from fishtui.project import Project
 from fishtui.runs.reporter import Reporter
 from fishtui.settings import Settings
+from fishtui.stage import pipeline_names
 
 UP_TO_DATE = "up to date"
 NOT_ASKED_FOR = "not asked for"
@@ -79,11 +80,10 @@ def plan(
 def _plan(look: Look, asked: tuple[str, ...]) -> list[Planned]:
     planned: list[Planned] = []
     before = ""
-    for name in STEPS:
+    for name, step in pipeline_steps().items():
         if reason := excluded(look.settings, name, asked):
             planned.append(Planned(name, "excluded", reason))
             continue
-        step = BY_NAME[name]
         if before:
             command = [name, *step.command(look, read_stamp(look.project, name), None)]
             planned.append(Planned(name, "due", f"{before} runs before it", command, step.arguments(look)))
@@ -98,21 +98,22 @@ def _plan(look: Look, asked: tuple[str, ...]) -> list[Planned]:
 def decide(project: Project, settings: Settings, name: str, reporter: Reporter) -> Decision:
     """Whether this step must run as things stand now, whatever ran before it. Raises FishtuiError as `plan` does."""
     look = Look(project, settings, reporter)
-    decision = _decide(look, BY_NAME[name])
+    decision = _decide(look, pipeline_steps()[name])
     look.save()
     return decision
 
 
 def asked_for(first: str | None, until: str | None) -> tuple[str, ...]:
     """The steps from `first` up to `until`. Raises MisuseError if there are none such, or they are in wrong order."""
+    names = pipeline_names()
     for name in (first, until):
-        if name is not None and name not in STEPS:
-            raise MisuseError(f"unknown stage {name}", f"The stages are {', '.join(STEPS)}.", code="unknown-stage")
-    start = STEPS.index(first) if first else 0
-    stop = STEPS.index(until) if until else len(STEPS) - 1
+        if name is not None and name not in names:
+            raise MisuseError(f"unknown stage {name}", f"The stages are {', '.join(names)}.", code="unknown-stage")
+    start = names.index(first) if first else 0
+    stop = names.index(until) if until else len(names) - 1
     if start > stop:
-        raise MisuseError(f"{first} runs after {until}", f"The order is {', '.join(STEPS)}.", code="wrong-order")
-    return STEPS[start : stop + 1]
+        raise MisuseError(f"{first} runs after {until}", f"The order is {', '.join(names)}.", code="wrong-order")
+    return names[start : stop + 1]
 
 
 def excluded(settings: Settings, name: str, asked: tuple[str, ...]) -> str:

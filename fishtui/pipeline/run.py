@@ -11,7 +11,7 @@ from fishtui.errors import FishtuiError
 from fishtui.pipeline.plan import Decision, Planned, asked_for, decide, excluded
 from fishtui.pipeline.stamps import Stamp, write_stamp
 from fishtui.pipeline.state import Look
-from fishtui.pipeline.steps import BY_NAME, STEPS
+from fishtui.pipeline.steps import pipeline_steps
 from fishtui.project import Project
 from fishtui.runs.ledger import Ledger
 from fishtui.runs.record import PARTIAL, SUCCEEDED
@@ -49,9 +49,7 @@ def run_pipeline(
     """
     asked = asked_for(first, until)
     ledger = Ledger(unit="stages")
-    for name in STEPS:
-        if name not in asked:
-            continue
+    for name in asked:
         reporter.progress(ledger.total, len(asked), unit="stages", note=name)
         if reason := excluded(settings, name, asked):
             ledger.skip(name, reason)
@@ -86,7 +84,7 @@ def known_to_pipeline(
     project: Project, settings: Settings, name: str, arguments: Mapping[str, Any], work: Work
 ) -> Work:
     """The `work` of a stage that a person started; if it does just what the pipeline would, that is stamped."""
-    if name not in BY_NAME:
+    if name not in pipeline_steps():
         return work
 
     restarts = bool(arguments.get("restart"))
@@ -95,7 +93,7 @@ def known_to_pipeline(
         decision = None
         # What is in the way of a look is in the stage's way too, which says so in its own words.
         with suppress(FishtuiError):
-            if BY_NAME[name].is_done_by(Look(project, settings, reporter), arguments):
+            if pipeline_steps()[name].is_done_by(Look(project, settings, reporter), arguments):
                 decision = decide(project, settings, name, reporter)
                 if RESTART in decision.planned.command and not restarts:
                     # It goes on with what was learnt from other data or settings: the pipeline would begin anew.
@@ -126,6 +124,6 @@ def record_begun(project: Project, settings: Settings, decision: Decision, resta
 def record_done(project: Project, settings: Settings, decision: Decision) -> None:
     """Stamp a step that ran to its end with what it was decided on, and what it left. Raises FishtuiError."""
     look = Look(project, settings, Reporter())
-    outputs = BY_NAME[decision.planned.step].outputs(look)
+    outputs = pipeline_steps()[decision.planned.step].outputs(look)
     write_stamp(project, decision.planned.step, Stamp(evidence=decision.evidence, done=True, outputs=outputs))
     look.save()

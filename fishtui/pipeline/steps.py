@@ -13,7 +13,8 @@ from fishtui.errors import DataError
 from fishtui.pipeline.hashes import Sum, sum_of
 from fishtui.pipeline.stamps import Evidence, Stamp
 from fishtui.pipeline.state import Look
-from fishtui.settings import Settings
+from fishtui.settings import Settings, known
+from fishtui.stage import ALL, Stage, resolve
 
 SPEECH = "speech.wav"
 # The rows of one batch over all processes: however many share it, the result is the same.
@@ -183,77 +184,92 @@ CLIPS = ("stages/excluded.py", "dataset.py")
 CODES = ("stages/encoding.py", "audio", "codec", "nn.py", "weights.py", "devices.py")
 FAMILY = ("families", "checkpoint.py")
 NETWORK = (*FAMILY, "lm", "load.py", "nn.py", "weights.py", "devices.py")
-ALL = (
-    Step(
-        "normalize",
-        inputs=lambda look: {"recordings to normalize": look.source()},
-        outputs=_normalize_outputs,
-        settings=_keys("normalize", "loudness", "peak"),
-        code=(*CLIPS, "stages/normalize.py", "audio"),
-        command=_normalize_command,
-        is_done_by=_is_normalized_by,
-    ),
-    Step(
-        "extract",
-        inputs=_extract_inputs,
-        outputs=lambda look: {"clips' codes": look.codes()},
-        settings=_keys("extract", "precision", "resampler"),
-        code=(*CLIPS, "stages/extract.py", "codes.py", *CODES),
-        command=_no_words,
-        is_done_by=lambda look, given: (
-            _same(given["data"], look.data) and _same(given["checkpoint"], look.base.codec_file)
-        ),
-    ),
-    Step(
-        "pack",
-        inputs=_pack_inputs,
-        outputs=lambda look: {"shards": look.shards()},
-        settings=_keys("pack", "text_extension", "shard_size", "validation"),
-        code=(*CLIPS, "stages/pack.py", "codes.py", *FAMILY, "shards"),
-        command=_no_words,
-        is_done_by=lambda look, given: _same(given["data"], look.data) and _same(given["output"], look.protos),
-    ),
-    Step(
-        "train",
-        inputs=_train_inputs,
-        outputs=lambda look: {"checkpoint": look.chosen()},
-        settings=(
-            "run.name",
-            *_keys("train", "method", "lora", "targets", "dropout", "template", "learning_rate", "warmup"),
-            *_keys("train", "weight_decay", "clip_norm", "accumulate", "max_length", "clips_per_sequence"),
-            *_keys("train", "seed", "precision"),
-            GLOBAL_BATCH,
-            *FREE,
-        ),
-        code=(*NETWORK, "stages/excluded.py", "stages/train.py", "training", "shards", "distributed.py"),
-        command=_train_command,
-        is_done_by=lambda look, given: given["name"] == look.settings.run.name,
-        arguments=lambda look: {"name": look.settings.run.name},
-    ),
-    Step(
-        "merge",
-        inputs=_merge_inputs,
-        outputs=lambda look: {"files of the merged model": look.files(look.merged.files)},
-        settings=("run.name",),
-        code=(*NETWORK, "stages/merge.py", *(f"training/{name}.py" for name in ("adapter", "lora", "origin", "proof"))),
-        command=lambda look, stamp, now: [look.settings.run.name],
-        is_done_by=_is_merged_by,
-        arguments=_merge_arguments,
-    ),
-    Step(
-        "synthesize",
-        inputs=_synthesize_inputs,
-        outputs=lambda look: {"speech": look.files([look.results / SPEECH])},
-        settings=(
-            *_keys("run", "name", "text", "reference"),
-            *_keys("extract", "resampler"),
-            *_keys("synthesize", "temperature", "top_p", "repetition_penalty", "max_seconds", "seed", "precision"),
-        ),
-        code=(*NETWORK, "stages/synthesize.py", "codes.py", "audio", "codec"),
-        command=_synthesize_command,
-        # What a person has it say is another sentence, or goes elsewhere.
-        is_done_by=lambda look, given: False,
-    ),
+NORMALIZE = Step(
+    "normalize",
+    inputs=lambda look: {"recordings to normalize": look.source()},
+    outputs=_normalize_outputs,
+    settings=_keys("normalize", "loudness", "peak"),
+    code=(*CLIPS, "stages/normalize.py", "audio"),
+    command=_normalize_command,
+    is_done_by=_is_normalized_by,
 )
-STEPS = tuple(step.name for step in ALL)
-BY_NAME = {step.name: step for step in ALL}
+EXTRACT = Step(
+    "extract",
+    inputs=_extract_inputs,
+    outputs=lambda look: {"clips' codes": look.codes()},
+    settings=_keys("extract", "precision", "resampler"),
+    code=(*CLIPS, "stages/extract.py", "codes.py", *CODES),
+    command=_no_words,
+    is_done_by=lambda look, given: _same(given["data"], look.data) and _same(given["checkpoint"], look.base.codec_file),
+)
+PACK = Step(
+    "pack",
+    inputs=_pack_inputs,
+    outputs=lambda look: {"shards": look.shards()},
+    settings=_keys("pack", "text_extension", "shard_size", "validation"),
+    code=(*CLIPS, "stages/pack.py", "codes.py", *FAMILY, "shards"),
+    command=_no_words,
+    is_done_by=lambda look, given: _same(given["data"], look.data) and _same(given["output"], look.protos),
+)
+TRAIN = Step(
+    "train",
+    inputs=_train_inputs,
+    outputs=lambda look: {"checkpoint": look.chosen()},
+    settings=(
+        "run.name",
+        *_keys("train", "method", "lora", "targets", "dropout", "template", "learning_rate", "warmup"),
+        *_keys("train", "weight_decay", "clip_norm", "accumulate", "max_length", "clips_per_sequence"),
+        *_keys("train", "seed", "precision"),
+        GLOBAL_BATCH,
+        *FREE,
+    ),
+    code=(*NETWORK, "stages/excluded.py", "stages/train.py", "training", "shards", "distributed.py"),
+    command=_train_command,
+    is_done_by=lambda look, given: given["name"] == look.settings.run.name,
+    arguments=lambda look: {"name": look.settings.run.name},
+)
+MERGE = Step(
+    "merge",
+    inputs=_merge_inputs,
+    outputs=lambda look: {"files of the merged model": look.files(look.merged.files)},
+    settings=("run.name",),
+    code=(*NETWORK, "stages/merge.py", *(f"training/{name}.py" for name in ("adapter", "lora", "origin", "proof"))),
+    command=lambda look, stamp, now: [look.settings.run.name],
+    is_done_by=_is_merged_by,
+    arguments=_merge_arguments,
+)
+SYNTHESIZE = Step(
+    "synthesize",
+    inputs=_synthesize_inputs,
+    outputs=lambda look: {"speech": look.files([look.results / SPEECH])},
+    settings=(
+        *_keys("run", "name", "text", "reference"),
+        *_keys("extract", "resampler"),
+        *_keys("synthesize", "temperature", "top_p", "repetition_penalty", "max_seconds", "seed", "precision"),
+    ),
+    code=(*NETWORK, "stages/synthesize.py", "codes.py", "audio", "codec"),
+    command=_synthesize_command,
+    # What a person has it say is another sentence, or goes elsewhere.
+    is_done_by=lambda look, given: False,
+)
+
+
+def pipeline_steps() -> dict[str, Step]:
+    """Return the steps of the pipeline's stages by name, in order."""
+    return {
+        stage.name: resolve(stage.step) if stage.step else _plain_step(stage) for stage in ALL if stage.is_in_pipeline
+    }
+
+
+def _plain_step(stage: Stage) -> Step:
+    """Return the step of a stage that depends on its settings and its code alone."""
+    module = stage.function.partition(":")[0].split(".")
+    return Step(
+        stage.name,
+        inputs=lambda look: {},
+        outputs=lambda look: {},
+        settings=tuple(name for name in known() if name.partition(".")[0] == stage.name or name in stage.also),
+        code=("/".join(module[1:]) + ".py",) if module[0] == "fishtui" else (),
+        command=_no_words,
+        is_done_by=lambda look, given: not any(given.values()),
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fishtui.project import Project
 from fishtui.runs.state import read_runs
+from fishtui.stage import TRAIN
 
 # The ledger's name for the speed of a training.
 PACE = "tokens_per_second"
@@ -17,7 +18,7 @@ def last_pace(project: Project) -> float | None:
     Raises FishtuiError if the folder of runs cannot be read.
     """
     for run in reversed(read_runs(project, newest=RECENT)):
-        if run.record.stage == "train" and run.record.ledger:
+        if run.record.stage == TRAIN.name and run.record.ledger:
             pace = run.record.ledger.get("counts", {}).get(PACE)
             if pace:
                 return float(pace)

@@ -27,6 +27,7 @@ from fishtui.runs.record import FINAL, LOST, SUCCEEDED
 from fishtui.runs.state import read_run
 from fishtui.runs.table import RunSummary
 from fishtui.settings import Loaded, Settings
+from fishtui.stage import SYNTHESIZE
 from fishtui.wording import cannot_remove
 
 FOLDER = "samples"
@@ -111,7 +112,7 @@ def request_sample(
     output = sample_path(results, row, saved.step if saved else None)
     base = project.path(values.paths.checkpoint)
     adapter = saved.path if saved else None
-    command = ["synthesize", "--project", str(project.root), "--checkpoint", str(base), f"--text={text}"]
+    command = [SYNTHESIZE.name, "--project", str(project.root), "--checkpoint", str(base), f"--text={text}"]
     command += ["--adapter", str(adapter)] if adapter else []
     if reference is not None:
         command += ["--reference", str(reference.path), f"--reference-text={reference.text}"]
@@ -121,7 +122,7 @@ def request_sample(
         return None
     # A recording by an earlier checkpoint must not be taken for the new sample.
     discard(output)
-    run = launch(project, "synthesize", command, settings, arguments)
+    run = launch(project, SYNTHESIZE.name, command, settings, arguments)
     note = SampleRequest(
         row=row,
         step=saved.step if saved else None,

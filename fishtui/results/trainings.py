@@ -24,6 +24,7 @@ from fishtui.runs.launch import launch
 from fishtui.runs.state import Run, read_unfinished_runs
 from fishtui.runs.table import RunSummary, RunTable
 from fishtui.settings import Loaded
+from fishtui.stage import MERGE, TRAIN
 
 # The file that a merge writes to its folder.
 
@@ -83,8 +84,8 @@ class Trainings:
         Merged models are searched in the project's checkpoints and next to `base`. Starts queued runs that can start.
         """
         runs = {row.id: row for row in self._board.read()}
-        trained = self._by_folder(runs.values(), "train", self._trained)
-        merging = self._by_folder(runs.values(), "merge", self._merged_from)
+        trained = self._by_folder(runs.values(), TRAIN.name, self._trained)
+        merging = self._by_folder(runs.values(), MERGE.name, self._merged_from)
         merged = list(_merged({self.project.checkpoints, base.parent}))
         folders = {*_folders(self.project.results), *(folder for folder, row in trained.items() if not row.ended)}
         found = [
@@ -173,14 +174,14 @@ def launch_merge(project: Project, settings: Loaded, training: str, step: int) -
     """
     base = project.path(settings.values.paths.checkpoint)
     adapter = choose_checkpoint(project.results / training, step).path
-    command = ["merge", training, "--step", str(step), "--project", str(project.root)]
+    command = [MERGE.name, training, "--step", str(step), "--project", str(project.root)]
     output = merged_folder(base, training)
     for run in read_unfinished_runs(project):
-        if not run.ended and run.record.stage == "merge" and run.record.arguments.get("output") == str(output):
+        if not run.ended and run.record.stage == MERGE.name and run.record.arguments.get("output") == str(output):
             raise MisuseError(
                 f"{training}: a merge is already {run.state}",
                 f"Wait for it: `fishtui runs show {run.id}`.",
                 code="already-merging",
             )
     arguments = {"base": base, "adapter": adapter, "output": output, "template": None}
-    return launch(project, "merge", command, settings, arguments)
+    return launch(project, MERGE.name, command, settings, arguments)

@@ -14,11 +14,7 @@ from fishtui.runs import record as records
 from fishtui.runs.record import PROCESSOR, Needs
 from fishtui.runs.state import Run, read_run
 from fishtui.settings import Loaded, Settings
-
-# Stages that may run several times at once in a project, each on outputs of its own.
-SIDE_BY_SIDE = ("train", "synthesize", "export")
-# What waits for the network or for other runs, and not for a processor.
-IDLE = ("download", "run")
+from fishtui.stage import find_stage
 
 
 def launch(
@@ -47,11 +43,9 @@ def launch(
 
 def needs_of(stage: str, settings: Settings, arguments: Mapping[str, Any], environment: Mapping[str, str]) -> Needs:
     """Return the needs of a run of `stage`: its outputs, and the processor or the GPUs that it works on."""
-    if stage == "train":
-        locks: tuple[str, ...] = (f"train-{arguments.get('name', '')}",)
-    else:
-        locks = () if stage in SIDE_BY_SIDE else (stage,)
-    if stage in IDLE:
+    entry = find_stage(stage)
+    locks = entry.held(arguments)
+    if not entry.waits_for_processor:
         return Needs(locks=locks)
     section = getattr(settings, stage, None)
     device = getattr(section, "device", "cpu")

@@ -14,6 +14,7 @@ from fishtui.runs import scheduler
 from fishtui.runs.events import read_events
 from fishtui.runs.state import Run, read_run
 from fishtui.settings import Loaded, Settings
+from fishtui.stage import find_stage
 from fishtui.wording import cannot_remove
 
 
@@ -28,7 +29,7 @@ def rerun(project: Project, run: Run) -> Run:
     if not before.command:
         raise MisuseError(f"{run.id}: {run.remark}", "Type the command of the stage instead.", code="no-record")
     command = list(before.command)
-    if before.stage == "train" and ("--restart" not in command or _has_checkpoint(run)):
+    if find_stage(before.stage).resumes and ("--restart" not in command or _has_checkpoint(run)):
         command = [*(word for word in command if word not in ("--restart", "--resume")), "--resume"]
     settings = Loaded(msgspec.convert(before.settings, Settings), before.sources)
     _, folder = records.create(

@@ -13,7 +13,7 @@ from fishtui.errors import DataError, FishtuiError, MisuseError
 from fishtui.project import Project
 from fishtui.runs.ledger import Ledger
 from fishtui.runs.reporter import Reporter
-from fishtui.settings import NormalizeSettings
+from fishtui.settings import NormalizeSettings, Settings
 from fishtui.stages.excluded import find_recordings
 from fishtui.wording import reason_of
 from fishtui.workers import ordered_map, worker_count
@@ -39,7 +39,7 @@ class _Outcome:
 
 def normalize(
     project: Project,
-    settings: NormalizeSettings,
+    values: Settings,
     reporter: Reporter,
     *,
     source: Path,
@@ -59,6 +59,7 @@ def normalize(
     _refuse_links(source, target, [audio for _, audio in clips])
     if clean:
         _refuse_emptying(target, project)
+    settings = values.normalize
     tasks = [_Task(clip, audio, target / audio.relative_to(source), settings) for clip, audio in clips]
     if dry_run:
         ledger.done = len(tasks)

@@ -16,7 +16,8 @@ import psutil
 import pytest
 
 from fishtui.cli.clips import clips
-from fishtui.cli.main import COMMANDS, run
+from fishtui.cli.commands import command_names
+from fishtui.cli.main import run
 from fishtui.cli.runs import runs
 from fishtui.project import Project
 from fishtui.runs.events import read_events
@@ -51,7 +52,7 @@ GROUPS = {"clips": clips, "runs": runs}
 PARTS = [f"{group} {name}" for group, commands in GROUPS.items() for name in commands.commands]
 
 
-@pytest.mark.parametrize("name", [*(name for name in COMMANDS if name not in GROUPS), *PARTS])
+@pytest.mark.parametrize("name", [*(name for name in command_names() if name not in GROUPS), *PARTS])
 def test_every_command_explains_itself(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run([*name.split(), "--help"]) == 0
     text = capsys.readouterr().out
@@ -59,7 +60,7 @@ def test_every_command_explains_itself(name: str, capsys: pytest.CaptureFixture[
     assert ("--dry-run" in text) == (name not in READING)
 
 
-@pytest.mark.parametrize("name", [*COMMANDS, *PARTS])
+@pytest.mark.parametrize("name", [*command_names(), *PARTS])
 def test_every_command_has_a_summary_that_fits(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     *group, name = name.split()
     assert run([*group, "--help"]) == 0

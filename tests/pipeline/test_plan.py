@@ -15,17 +15,18 @@ from fishtui.errors import FishtuiError, MisuseError
 from fishtui.pipeline import steps
 from fishtui.pipeline.plan import UP_TO_DATE, plan
 from fishtui.pipeline.stamps import read_stamp, stamp_path
-from fishtui.pipeline.steps import ALL, STEPS
+from fishtui.pipeline.steps import pipeline_steps
 from fishtui.settings import known
+from fishtui.stage import pipeline_names
 from tests.builders import snapshot
 from tests.pipeline.conftest import Pipeline
 
-EVERYTHING_AFTER = {name: f"{before} runs before it" for before, name in pairwise(STEPS)}
+EVERYTHING_AFTER = {name: f"{before} runs before it" for before, name in pairwise(pipeline_names())}
 
 
 def after(step: str, reason: str) -> dict[str, str]:
     """Reasons where `step` is the first that runs."""
-    later = STEPS[STEPS.index(step) + 1 :]
+    later = pipeline_names()[pipeline_names().index(step) + 1 :]
     return {step: reason, **{name: EVERYTHING_AFTER[name] for name in later}}
 
 
@@ -192,7 +193,7 @@ def test_a_dry_run_writes_nothing(state: str, request: pytest.FixtureRequest) ->
     pipeline: Pipeline = request.getfixturevalue(state)
     before = snapshot(pipeline.project.root)
     planned = pipeline.plan(dry_run=True)
-    assert [each.runs for each in planned] == [state == "fresh"] * len(STEPS)
+    assert [each.runs for each in planned] == [state == "fresh"] * len(pipeline_names())
     assert snapshot(pipeline.project.root) == before
 
 
@@ -280,7 +281,7 @@ def test_another_name_is_another_training(done: Pipeline) -> None:
 def test_the_settings_and_modules_that_steps_name_exist(done: Pipeline) -> None:
     names = known().keys() | {steps.GLOBAL_BATCH}
     package = Path(steps.__file__).parent.parent
-    for step in ALL:
+    for step in pipeline_steps().values():
         assert set(step.settings) <= names
         assert all((package / name).exists() for name in step.code)
         stamp = read_stamp(done.project, step.name)
@@ -291,7 +292,7 @@ def test_the_settings_and_modules_that_steps_name_exist(done: Pipeline) -> None:
 def test_every_setting_of_a_stage_either_counts_or_is_of_speed_and_place() -> None:
     elsewhere = {"batch_size", "batch_seconds", "workers", "device", "devices", "nodes", "strategy", "compile"}
     elsewhere |= {"gradient_checkpointing"}
-    for step in ALL:
+    for step in pipeline_steps().values():
         of_stage = {name for name in known() if name.startswith(f"{step.name}.")}
         assert {name.partition(".")[2] for name in of_stage - set(step.settings)} <= elsewhere
 

@@ -13,19 +13,19 @@ from hypothesis import strategies as st
 from fishtui.errors import FishtuiError
 from fishtui.pipeline.plan import UP_TO_DATE, Planned
 from fishtui.pipeline.run import known_to_pipeline
-from fishtui.pipeline.steps import STEPS
 from fishtui.runs.ledger import Entry, Ledger
 from fishtui.runs.reporter import Reporter
+from fishtui.stage import pipeline_names
 from tests.pipeline.conftest import Pipeline
 
 
 def test_all_steps_run_in_order_and_then_none(fresh: Pipeline) -> None:
     ledger = fresh.run()
-    assert [each.step for each in fresh.started] == list(STEPS)
+    assert [each.step for each in fresh.started] == list(pipeline_names())
     assert (ledger.unit, ledger.done, ledger.total) == ("stages", 6, 6)
     assert fresh.started[3].command == ["train", "voice", "--resume"]
     ledger = fresh.run()
-    assert ledger.skipped == [Entry(name, UP_TO_DATE) for name in STEPS]
+    assert ledger.skipped == [Entry(name, UP_TO_DATE) for name in pipeline_names()]
 
 
 def test_stages_that_a_person_starts_count_where_they_do_what_the_pipeline_would(fresh: Pipeline) -> None:
@@ -104,7 +104,7 @@ def test_the_first_failure_ends_it_and_the_next_run_goes_on_there(fresh: Pipelin
 
 def test_what_ran_to_the_same_end_as_before_lets_later_steps_be(done: Pipeline) -> None:
     done.change("extract", precision="tf32")
-    assert list(done.reasons()) == list(STEPS[1:])
+    assert list(done.reasons()) == list(pipeline_names()[1:])
     assert done.ran() == ["extract"]
     assert done.reasons() == {}
 
@@ -175,7 +175,7 @@ def test_training_that_was_broken_off_before_it_moved_old_results_still_restarts
         ),
         max_size=4,
     ),
-    fails=st.sampled_from([None, *STEPS]),
+    fails=st.sampled_from([None, *pipeline_names()]),
 )
 def test_whatever_changed_and_wherever_it_broke_a_run_leaves_everything_up_to_date(
     finished: Path, tmp_path: Path, changes: list[str], fails: str | None

@@ -11,12 +11,12 @@ from fishtui.audio.decode import read_audio
 from fishtui.audio.loudness import integrated_loudness
 from fishtui.errors import MisuseError
 from fishtui.runs.reporter import Reporter
-from fishtui.settings import NormalizeSettings
+from fishtui.settings import NormalizeSettings, Settings
 from fishtui.stages.normalize import normalize
 from tests.builders import project, snapshot, tone, write_clip
 from tests.expecting import failing
 
-SETTINGS = NormalizeSettings(workers=1)
+SETTINGS = Settings(normalize=NormalizeSettings(workers=1))
 
 
 def run(root: Path, source: str = "raw", target: str = "data", clean: bool = False, dry_run: bool = False):

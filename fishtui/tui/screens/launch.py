@@ -19,6 +19,7 @@ from textual.worker import get_current_worker
 
 from fishtui.cli import forms
 from fishtui.errors import FishtuiError
+from fishtui.stage import TRAIN, stage_names
 from fishtui.tui.commands import document_of, run_fishtui
 from fishtui.tui.screen import MainScreen
 from fishtui.tui.widgets.formfield import FormField, SettingValues, Toggle
@@ -62,7 +63,7 @@ class Launch(MainScreen[SettingValues]):
 
     def __init__(self) -> None:
         super().__init__()
-        self.stage = "train"
+        self.stage = TRAIN.name
         self.settings = SettingValues({}, {})
         self.wrong: dict[str, str] = {}
         self.pause: Timer | None = None
@@ -70,7 +71,7 @@ class Launch(MainScreen[SettingValues]):
         self.forming = True
 
     def compose_body(self) -> ComposeResult:
-        yield Tabs(*(Tab(stage, id=stage) for stage in forms.STAGES), active=self.stage)
+        yield Tabs(*(Tab(stage, id=stage) for stage in stage_names()), active=self.stage)
         yield VerticalScroll(id="form", can_focus=False)
         yield Line(id="help")
         yield PaneTitle("Preview", id="preview-title")
@@ -96,7 +97,7 @@ class Launch(MainScreen[SettingValues]):
             self.check()
 
     def go(self, target: str) -> None:
-        if target in forms.STAGES:
+        if target in stage_names():
             self.query_one(Tabs).active = target
 
     @property
@@ -208,8 +209,8 @@ class Launch(MainScreen[SettingValues]):
 
     def action_stage(self, by: int) -> None:
         # From the active tab, because the form of its stage may not be shown yet.
-        at = forms.STAGES.index(self.query_one(Tabs).active)
-        self.query_one(Tabs).active = forms.STAGES[(at + by) % len(forms.STAGES)]
+        at = stage_names().index(self.query_one(Tabs).active)
+        self.query_one(Tabs).active = stage_names()[(at + by) % len(stage_names())]
 
     def action_reset(self) -> None:
         if not self.forming:

@@ -18,13 +18,14 @@ from textual.content import Content
 
 from fishtui import wording
 from fishtui.errors import FishtuiError
+from fishtui.stage import pipeline_names
 from fishtui.tui.commands import document_of, run_fishtui
 from fishtui.tui.screen import MainScreen
 from fishtui.tui.widgets.line import Line, fitted
 from fishtui.tui.widgets.lines import Lines
 from fishtui.tui.widgets.panetitle import PaneTitle
 from fishtui.tui.widgets.signs import sign
-from fishtui.tui.widgets.steps import STEPS, PipelineStep, Steps
+from fishtui.tui.widgets.steps import PipelineStep, Steps
 
 # Imported later, to keep the first paint fast.
 if TYPE_CHECKING:
@@ -162,7 +163,7 @@ class Overview(MainScreen[OverviewSnapshot]):
             self._planning = True
             self.app.call_from_thread(self._plan, now)
         newest = {run.stage: run for run in runs}
-        return [_step(name, newest.get(name), *plans.get(name, ("unknown", ""))) for name in STEPS]
+        return [_step(name, newest.get(name), *plans.get(name, ("unknown", ""))) for name in pipeline_names()]
 
     @work(thread=True, group="plan", exit_on_error=False)
     def _plan(self, now: object) -> None:

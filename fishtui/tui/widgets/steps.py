@@ -11,10 +11,10 @@ from textual.content import Content
 from textual.message import Message
 from textual.widget import Widget
 
+from fishtui.stage import pipeline_names
 from fishtui.tui.widgets.line import AnyText, safe
 from fishtui.tui.widgets.signs import sign
 
-STEPS = ("normalize", "extract", "pack", "train", "merge", "synthesize")
 # States of a step that the cursor begins on, and whose reason is shown.
 NOTABLE = frozenset({"due", "never", "running", "stopping", "failed"})
 
@@ -50,7 +50,7 @@ class Steps(Widget, can_focus=True):
 
     def __init__(self) -> None:
         super().__init__(id="steps")
-        self.steps: Sequence[PipelineStep] = [PipelineStep(name) for name in STEPS]
+        self.steps: Sequence[PipelineStep] = [PipelineStep(name) for name in pipeline_names()]
         self.cursor = 0
 
     def show(self, steps: Sequence[PipelineStep]) -> None:

@@ -1,0 +1,97 @@
+"""The command of a stage, built from its entry in the registry."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from fishtui.cli.options import Session, shared
+from fishtui.cli.settingoptions import setting
+from fishtui.families.registry import known_templates
+from fishtui.settings import known
+from fishtui.stage import Argument, Stage, pipeline_names, resolve
+
+FOLDER = click.Path(file_okay=False, path_type=Path)
+FILE = click.Path(dir_okay=False, path_type=Path)
+PATH = click.Path(path_type=Path)
+
+
+def build_command(stage: Stage) -> click.Command:
+    """Return the click command of a stage: its arguments and options, and what all commands share."""
+    command: Callable[..., Any] = shared(stage=True)(_call(stage))
+    for name in reversed(stage.options):
+        # A list is given by repeating its option.
+        attributes = {"multiple": True} if isinstance(known()[name].default, tuple) else {}
+        command = setting(f"--{name.partition('.')[2].replace('_', '-')}", name, **attributes)(command)
+    for argument in reversed(stage.arguments):
+        command = _parameter(argument)(command)
+    return click.command(stage.name, help=stage.help)(command)
+
+
+def _call(stage: Stage) -> Callable[..., int]:
+    """Return what the command runs, called with the session and the arguments by name."""
+    if stage.command:
+        # Imported when it runs: showing the help needs none of it.
+        return lambda session, **arguments: resolve(stage.command)(session, **arguments)
+
+    def run(session: Session, **given: Any) -> int:
+        values = session.settings.values
+        arguments = given | {
+            each.name: session.project.path(_value(values, each.setting))
+            for each in stage.arguments
+            if each.setting and given[each.name] is None
+        }
+
+        def work(reporter: Any, *, dry_run: bool) -> Any:
+            return resolve(stage.function)(session.project, values, reporter, dry_run=dry_run, **arguments)
+
+        return session.run(stage.name, work, **arguments)
+
+    return run
+
+
+def _value(settings: Any, name: str) -> Any:
+    section, _, key = name.partition(".")
+    return getattr(getattr(settings, section), key)
+
+
+def _parameter(argument: Argument) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    kind = _type(argument)
+    if argument.option:
+        note = f" [default: {argument.default}]" if argument.default is not None else ""
+        attributes: dict[str, Any] = {"help": f"{argument.help}.{note}", "required": argument.required}
+        if argument.kind == "flag":
+            return click.option(argument.option, argument.name, is_flag=True, **attributes)
+        attributes |= {"type": kind, "multiple": argument.many, "metavar": argument.metavar}
+        if not argument.many:
+            attributes["default"] = argument.default
+        return click.option(argument.option, argument.name, **attributes)
+    return click.argument(
+        argument.name,
+        type=kind,
+        nargs=-1 if argument.many else 1,
+        required=argument.required,
+        default=None if argument.many else argument.default,
+        metavar=argument.metavar,
+    )
+
+
+def _type(argument: Argument) -> click.ParamType[Any, Any]:
+    match argument.kind:
+        case "integer":
+            return click.INT
+        case "folder":
+            return FOLDER
+        case "file":
+            return FILE
+        case "path":
+            return PATH
+        case "stage":
+            return click.Choice(pipeline_names())
+        case "template":
+            return click.Choice(known_templates())
+        case _:
+            return click.STRING

@@ -1,0 +1,267 @@
+"""The registry of stages: command, settings, place in the pipeline and needs of each. Importing it loads no stage."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, Literal
+
+Kind = Literal["text", "integer", "flag", "folder", "file", "path", "stage", "template"]
+
+
+@dataclass(frozen=True)
+class Argument:
+    """An argument of a stage's command, or with `option` (`--output`) an option.
+
+    `setting` names the setting that applies if it is not given, `default` a fixed value. A `stage` is the name of a
+    stage in the pipeline, a `template` the name of a prompt. With `is_in_form` false only the command line offers it.
+    """
+
+    name: str
+    help: str
+    option: str = ""
+    kind: Kind = "text"
+    required: bool = False
+    many: bool = False
+    default: str | None = None
+    setting: str = ""
+    metavar: str | None = None
+    is_in_form: bool = True
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage. Its own settings are those of the section with its name.
+
+    `summary` is one line, `details` the rest of the command's help. `function` is `module:function`, called as
+    `function(project, settings, reporter, dry_run=…, **arguments)`, and returns a ledger; an argument that is not
+    given has the value of its setting, a path relative to the project. A stage whose arguments need preparation names
+    a `command` instead, `module:function`, called as `command(session, **arguments)`, which returns an exit status.
+    `options` are settings with an option of their own; `also` are settings of other sections that it follows.
+    A stage with `is_in_pipeline` is run by `fishtui run`; `step` is `module:constant`, its step there, if more than its
+    settings and code decide whether it is up to date. `locks` returns, from the arguments, the names that only one run
+    at a time may hold; by default a stage runs once at a time, and with `is_parallel` any number of times.
+    `waits_for_processor` is false for stages that wait for the network or for other runs. A stage that `resumes` has
+    options --resume and --restart, and continues where it stopped when its run is started again.
+    """
+
+    name: str
+    summary: str = ""
+    details: str = ""
+    function: str = ""
+    command: str = ""
+    arguments: tuple[Argument, ...] = ()
+    options: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
+    is_in_pipeline: bool = False
+    step: str = ""
+    is_parallel: bool = False
+    locks: Callable[[Mapping[str, Any]], tuple[str, ...]] | None = None
+    waits_for_processor: bool = True
+    resumes: bool = False
+
+    @property
+    def help(self) -> str:
+        """The command's help."""
+        return f"{self.summary}\n\n{self.details}".strip()
+
+    def held(self, arguments: Mapping[str, Any]) -> tuple[str, ...]:
+        """Return the names of the locks that a run with these arguments holds."""
+        if self.locks is not None:
+            return self.locks(arguments)
+        return () if self.is_parallel else (self.name,)
+
+
+def _own(section: str, *keys: str) -> tuple[str, ...]:
+    return tuple(f"{section}.{key}" for key in keys)
+
+
+_DATA = Argument("data", "Folder of the dataset", kind="folder", setting="paths.data")
+_NAME = Argument("name", "Name of the training: its folder in results/")
+_STEP = Argument("step", "Step of the checkpoint (default: the best)", "--step", "integer", metavar="N")
+_TEMPLATE = "Prompt template (default: the one in training)"
+
+NORMALIZE = Stage(
+    "normalize",
+    "Bring all recordings to the same loudness.",
+    "Reads the clips in SRC and writes them to DST with their transcripts, in the same format and sample rate."
+    " Silent and damaged clips are reported and left out.",
+    function="fishtui.stages.normalize:normalize",
+    arguments=(
+        Argument("source", "Folder of recordings to read; never changed", kind="folder", required=True, metavar="SRC"),
+        Argument("target", "Folder to write the recordings to", kind="folder", required=True, metavar="DST"),
+        Argument("clean", "Empty DST first", "--clean", "flag"),
+    ),
+    options=_own("normalize", "loudness", "peak", "workers"),
+    is_in_pipeline=True,
+    step="fishtui.pipeline.steps:NORMALIZE",
+)
+EXTRACT = Stage(
+    "extract",
+    "Encode every recording into codes, clip.npy next to clip.wav.",
+    "Codes that are up to date are kept; damaged codes, and those of another recording or codec, are replaced.",
+    function="fishtui.stages.extract:extract",
+    command="fishtui.cli.model:extract",
+    arguments=(
+        _DATA,
+        Argument("checkpoint", "Codec file (default: codec.pth of the pretrained model)", "--checkpoint", "file"),
+    ),
+    options=_own("extract", "batch_size", "workers", "device", "precision", "devices", "nodes"),
+    also=("paths.data", "paths.checkpoint"),
+    is_in_pipeline=True,
+    step="fishtui.pipeline.steps:EXTRACT",
+)
+PACK = Stage(
+    "pack",
+    "Pack transcripts and codes into shards for training.",
+    "A share of the clips is held out for validation. manifest.jsonl lists the shard of each clip.",
+    function="fishtui.stages.pack:pack",
+    arguments=(
+        _DATA,
+        Argument("output", "Folder to write the shards to", "--output", "folder", setting="paths.protos"),
+    ),
+    options=_own("pack", "workers", "text_extension", "shard_size", "validation"),
+    also=("paths.data", "paths.protos"),
+    is_in_pipeline=True,
+    step="fishtui.pipeline.steps:PACK",
+)
+TRAIN = Stage(
+    "train",
+    "Fine-tune the model on the packed clips, into results/NAME.",
+    "By default the model learns how the voice speaks, and less how it sounds: keep giving a reference to synthesize."
+    " More steps also learn the sound, and risk overfitting.",
+    function="fishtui.stages.train:train",
+    command="fishtui.cli.model:train",
+    arguments=(
+        Argument(_NAME.name, _NAME.help, required=True),
+        Argument("resume", "Continue from the newest checkpoint, if there is one", "--resume", "flag"),
+        Argument("restart", "Move earlier results aside and start again", "--restart", "flag"),
+    ),
+    options=(
+        *_own("train", "method", "lora", "batch_size", "accumulate", "max_steps", "learning_rate", "device"),
+        *_own("train", "devices", "nodes", "strategy"),
+    ),
+    also=("paths.protos", "paths.checkpoint"),
+    is_in_pipeline=True,
+    step="fishtui.pipeline.steps:TRAIN",
+    is_parallel=True,
+    locks=lambda arguments: (f"train-{arguments.get('name', '')}",),
+    resumes=True,
+)
+MERGE = Stage(
+    "merge",
+    "Merge a training, or any adapter, into its base model.",
+    "Takes the best checkpoint of NAME, or the one of --step. Checks that the merged model computes the same as base"
+    " and adapter together.",
+    function="fishtui.stages.merge:merge",
+    command="fishtui.cli.model:merge",
+    arguments=(
+        _NAME,
+        _STEP,
+        Argument("base", "Model folder to merge into", "--base", "folder", setting="paths.checkpoint"),
+        Argument("adapter", "Checkpoint, peft folder, or file of the older public tool", "--adapter", "path"),
+        Argument("output", "Folder to write (default: BASE-NAME-lora, next to the base)", "--output", "folder"),
+        Argument("template", _TEMPLATE, "--template", kind="template"),
+    ),
+    options=("train.lora",),
+    also=("paths.checkpoint",),
+    is_in_pipeline=True,
+    step="fishtui.pipeline.steps:MERGE",
+)
+SYNTHESIZE = Stage(
+    "synthesize",
+    "Synthesize speech from text, in the voice of a reference.",
+    function="fishtui.stages.synthesize:synthesize",
+    command="fishtui.cli.model:synthesize",
+    arguments=(
+        Argument(
+            "checkpoint",
+            "Model folder: a merged one, or the base",
+            "--checkpoint",
+            "folder",
+            setting="paths.checkpoint",
+        ),
+        Argument("adapter", "Adapter to apply to the model", "--adapter", "path"),
+        Argument("texts", "Text to speak; may be given several times", "--text", many=True),
+        Argument("text_file", "UTF-8 file with one text per line", "--text-file", "file"),
+        Argument("references", "Recording of the voice, or its codes", "--reference", "path", many=True),
+        Argument("reference_texts", "Transcript of the reference (default: its .lab)", "--reference-text", many=True),
+        Argument("template", _TEMPLATE, "--template", kind="template"),
+        Argument("output", "WAV file to write", "--output", "path", default="speech.wav"),
+    ),
+    options=(
+        *_own("synthesize", "temperature", "top_p", "repetition_penalty", "max_seconds", "seed", "device", "compile"),
+        "train.lora",
+    ),
+    also=("paths.checkpoint",),
+    is_in_pipeline=True,
+    step="fishtui.pipeline.steps:SYNTHESIZE",
+    is_parallel=True,
+)
+RUN = Stage(
+    "run",
+    "Run every stage of the pipeline that is not up to date.",
+    "With one STAGE, run up to it; with several, from the first of them to the last. Shows why each stage runs or not."
+    " Stops at the first failure; run it again to continue there. The settings under [run] name the recordings to"
+    " normalize, the training, and the text to speak at the end.",
+    command="fishtui.cli.pipeline:run",
+    arguments=(
+        Argument("stages", "Stages to run", kind="stage", many=True, metavar="[STAGE]...", is_in_form=False),
+        Argument("first", "First stage to run", "--from", "stage"),
+        Argument("until", "Last stage to run", "--until", "stage"),
+        Argument("slurm", "Submit the pipeline to SLURM as one job, with sbatch", "--slurm", "flag", is_in_form=False),
+    ),
+    options=("run.sbatch",),
+    waits_for_processor=False,
+)
+EXPORT = Stage(
+    "export",
+    "Write a training, or any adapter, as a peft folder.",
+    function="fishtui.stages.merge:export",
+    command="fishtui.cli.model:export",
+    arguments=(
+        _NAME,
+        _STEP,
+        Argument("adapter", "Checkpoint, or file of the older public tool", "--adapter", "path"),
+        Argument("output", "Folder to write", "--output", "folder", required=True),
+    ),
+    options=("train.lora",),
+    is_parallel=True,
+)
+DOWNLOAD = Stage(
+    "download",
+    "Download a pretrained model from the Hugging Face hub.",
+    "Writes to checkpoints/. Complete files are not downloaded again, interrupted downloads continue, and the size and"
+    " hash of each file are checked.",
+    function="fishtui.stages.download:download",
+    command="fishtui.cli.setup:download",
+    arguments=(
+        Argument("repository", "Repository on the Hugging Face hub (default: openaudio-s1-mini's)", metavar="[REPO]"),
+        Argument("revision", "Branch, tag or commit", "--revision", default="main"),
+    ),
+    waits_for_processor=False,
+)
+# In the order of the pipeline, then the others.
+ALL = [NORMALIZE, EXTRACT, PACK, TRAIN, MERGE, SYNTHESIZE, RUN, EXPORT, DOWNLOAD]
+
+
+def find_stage(name: str) -> Stage:
+    """Return the stage of this name, or a stage with only that name for any other work that is recorded as a run."""
+    return next((stage for stage in ALL if stage.name == name), Stage(name))
+
+
+def stage_names() -> tuple[str, ...]:
+    """Return the names of all stages, those of the pipeline first."""
+    return tuple(stage.name for stage in ALL)
+
+
+def pipeline_names() -> tuple[str, ...]:
+    """Return the names of the pipeline's stages, in its order."""
+    return tuple(stage.name for stage in ALL if stage.is_in_pipeline)
+
+
+def resolve(reference: str) -> Any:
+    """Import the module of `module:name`, and return what the name refers to."""
+    module, _, name = reference.partition(":")
+    return getattr(import_module(module), name)
