@@ -1,4 +1,4 @@
-"""Signs and tones of states, the same in every front end: a state never differs from another by its colour alone."""
+"""Signs and tones of states, the same in every front end: a state never differs from another by its color alone."""
 
 from __future__ import annotations
 

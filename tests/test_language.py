@@ -27,10 +27,6 @@ PENDING = {
     #
     "errors.py",
     #
-    "glyphs.py",
-    #
-    "listen",
-    #
     "pipeline",
     #
     "tui",

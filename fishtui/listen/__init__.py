@@ -1,1 +1,1 @@
-"""Hearing clips: played on this host, or served to a browser on another."""
+"""Listen to clips: on this host, or in a browser on another computer."""

@@ -1,4 +1,4 @@
-"""What a person needs to hear on their own computer what is served on this one."""
+"""The ssh command and the link that open the served page on the user's own computer."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ SSH_PORT = "22"
 
 
 def is_remote(environment: Mapping[str, str] = os.environ) -> bool:
-    """Whether we are used over SSH."""
+    """Return True if fishtui is used over SSH."""
     return bool(environment.get("SSH_CONNECTION"))
 
 
 def ssh_line(port: int, environment: Mapping[str, str] = os.environ) -> str:
-    """The command that lets the person's own computer reach `port` of this one's own address."""
-    # The client's address and port, and ours.
+    """Return the command that forwards `port` of this host to the user's own computer."""
+    # The address and port of the client, then those of this host.
     words = environment.get("SSH_CONNECTION", "").split()
     host, ssh_port = (words[2], words[3]) if len(words) == 4 else (socket.gethostname(), SSH_PORT)
     other = "" if ssh_port == SSH_PORT else f" -p {ssh_port}"
@@ -30,10 +30,10 @@ def _user() -> str:
     try:
         return getpass.getuser()
     except (KeyError, OSError):
-        # A container may run with a number that has no name.
+        # In a container, the user's id may have no name.
         return "USER"
 
 
 def link(address: str, text: str = "") -> str:
-    """`text`, which a terminal that knows OSC 8 lets one click on to open `address`. Both must be harmless."""
+    """Return `text` as a link to `address` for terminals that support OSC 8. Both must be sanitized."""
     return f"\x1b]8;;{address}\x1b\\{text or address}\x1b]8;;\x1b\\"

@@ -1,4 +1,4 @@
-"""The page that lists what is served and plays it: one file, nothing from elsewhere."""
+"""The page that lists and plays the served recordings: one file without external resources."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ bdi { display: block; overflow-wrap: anywhere; }
 audio { width: 100%; height: 2.2rem; }
 p { color: #888; }
 """
-# Plays what is chosen in the terminal as it is chosen there; one clip at a time.
+# Plays recordings as they are chosen in the terminal, one at a time.
 SCRIPT = """
 addEventListener("play", event => {
   for (const each of document.querySelectorAll("audio")) if (each !== event.target) each.pause();
@@ -53,7 +53,7 @@ POLICY = "; ".join(
 
 
 def page(names: Mapping[int, str]) -> bytes:
-    """The page for clips of these names, by number, in this order."""
+    """Return the page for clips, in this order; `names` has the name of each by its number."""
     items = "\n".join(
         f"<li><bdi>{escape(harmless(name))}</bdi>"
         f'<audio id="clip{number}" controls preload="none" src="{number}"></audio></li>'
@@ -67,7 +67,7 @@ def page(names: Mapping[int, str]) -> bytes:
 <title>fishtui: {count}</title>
 <style>{STYLE}</style>
 <h1>fishtui</h1>
-<p>Whatever you choose to hear in the terminal is played here, once you have clicked into this page.</p>
+<p>Click anywhere on this page once. It then plays each clip that you choose in the terminal.</p>
 <ol>
 {items}
 </ol>

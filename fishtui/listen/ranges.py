@@ -1,27 +1,27 @@
-"""Which bytes a Range header of HTTP asks for (RFC 9110, section 14)."""
+"""The bytes that a Range header of HTTP requests (RFC 9110, section 14)."""
 
 from __future__ import annotations
 
 import re
 
-# A header that asks for several ranges may be answered with all of the file, and is.
+# The answer to a header with several ranges is the whole file, as the RFC permits.
 SINGLE = re.compile(r"bytes\s*=\s*(\d{0,19})\s*-\s*(\d{0,19})", re.ASCII | re.IGNORECASE)
 
 
 class Unsatisfiable(Exception):
-    """The range begins behind the end of the file."""
+    """The range begins after the end of the file."""
 
 
-def wanted(header: str | None, size: int) -> tuple[int, int] | None:
-    """The first byte and the one behind the last that `header` asks for; None for all of them.
+def requested_range(header: str | None, size: int) -> tuple[int, int] | None:
+    """Return the first byte that `header` requests and the byte after the last one; None for the whole file.
 
-    A header that can't be understood counts as none. Raises Unsatisfiable if no byte of the file lies in the range.
+    An invalid header is ignored. `size` is that of the file. Raises Unsatisfiable if the range has no byte of it.
     """
     match = SINGLE.fullmatch(header.strip()) if header else None
     if match is None or match[1] == match[2] == "":
         return None
     if not match[1]:
-        # The last so many.
+        # A number of bytes at the end.
         first, end = max(size - int(match[2]), 0), size
     else:
         first = int(match[1])

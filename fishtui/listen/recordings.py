@@ -1,4 +1,4 @@
-"""The recordings of the clips that a filter selects."""
+"""The recordings of the clips that match a filter."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ SEPARATOR = "/"
 
 
 def recordings(catalog: Catalog, filter: str, limit: int = -1) -> list[Offer]:
-    """What there is to hear of the first `limit` clips that `filter` selects, in its order; with -1 of all.
+    """Return the recordings of the first `limit` clips that match `filter`, in its order; of all clips with -1.
 
-    Clips whose recording is not there are passed over. Raises MisuseError for a filter that is none.
+    Clips without a recording are skipped. Raises MisuseError for an invalid filter.
     """
     found = []
     for row in lookup.find_rows(catalog, filter, limit):

@@ -1,4 +1,4 @@
-"""Serve chosen recordings, and nothing else, to browsers that reach this host's own address."""
+"""Serve chosen recordings, and nothing else, to browsers on the loopback address of this host."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from urllib.parse import urlsplit
 from fishtui.errors import FishtuiError
 from fishtui.files import regular
 from fishtui.listen.page import POLICY, page
-from fishtui.listen.ranges import Unsatisfiable, wanted
+from fishtui.listen.ranges import Unsatisfiable, requested_range
 from fishtui.wording import reason_of
 
 ADDRESS = "127.0.0.1"
-# A page of another site that has its name point here sends that name: it is to read nothing.
+# Other host names are refused: a site whose name points to this address must read nothing (DNS rebinding).
 HOSTS = (ADDRESS, "localhost")
 TYPES = {
     ".wav": "audio/wav",
@@ -35,26 +35,26 @@ TYPES = {
     ".webm": "audio/webm",
 }
 BLOCK = 1 << 16
-# Seconds: after so long without a word a connection is closed, and so often a waiting page is told that we are here.
+# Seconds after which an idle connection is closed, and between two signs of life to a waiting page.
 PATIENCE = 60
 HEARTBEAT = 15.0
 
 
 class Offer(NamedTuple):
-    """A recording that is served, and the name that is shown for it."""
+    """A recording to serve, and the name that the page shows."""
 
     name: str
     path: Path
 
 
 class Server:
-    """Serves recordings under a secret address until it is closed; it keeps no process alive.
+    """Serves recordings at a secret address until it is closed, in daemon threads.
 
-    Each has a number of its own, so that an address never comes to mean another recording.
+    Each recording has its own number, so that its address never leads to another one.
     """
 
     def __init__(self, offers: Sequence[Offer] = (), port: int = 0) -> None:
-        """Serve on `port`, or on one that is free. Raises FishtuiError if it is taken."""
+        """Serve on `port`; 0 is any free port. Raises FishtuiError if the port is in use."""
         self.token = secrets.token_urlsafe(16)
         self.closed = False
         self._offers: dict[int, Offer] = {}
@@ -66,7 +66,8 @@ class Server:
         except OSError as error:
             raise FishtuiError(
                 f"{ADDRESS}:{port}: cannot serve: {reason_of(error)}",
-                "Give another, or none for one that is free.",
+                "Choose another port, or none to use any free port.",
+                code="cannot-serve",
             ) from error
         self.port: int = self._http.server_address[1]
         self.offer(offers)
@@ -82,31 +83,31 @@ class Server:
 
     @property
     def url(self) -> str:
-        """The address of the page that lists and plays what is served."""
+        """The address of the page that lists and plays the recordings."""
         return f"http://{ADDRESS}:{self.port}/{self.token}/"
 
     def offer(self, offers: Sequence[Offer]) -> None:
-        """Serve these as well; pages that are open play the first of them."""
+        """Serve more recordings; open pages play the first of them."""
         with self._news:
             new = {self._next + index: offer for index, offer in enumerate(offers)}
             self._next += len(new)
-            # The newest on top. A new dictionary: requests go on reading the old one.
+            # The newest first. A new dictionary, because requests may still read the old one.
             self._offers = {**new, **{number: each for number, each in self._offers.items() if each not in offers}}
             self._news.notify_all()
 
     def offers(self) -> dict[int, Offer]:
-        """What is served, by number: the newest first."""
+        """Return the served recordings by number, the newest first."""
         return self._offers
 
     def news(self, known: int) -> int | None:
-        """Wait for something newer than number `known`: its number, 0 after some seconds without, None at the end."""
+        """Return the number of a recording newer than `known`, 0 after HEARTBEAT seconds, None at the end."""
         with self._news:
             self._news.wait_for(lambda: self.closed or self._newest > known, HEARTBEAT)
             return None if self.closed else self._newest if self._newest > known else 0
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """While a page is open that waits for news."""
+        """Count an open page while the body runs."""
         with self._news:
             self._pages += 1
         try:
@@ -117,7 +118,7 @@ class Server:
 
     @property
     def has_listeners(self) -> bool:
-        """Whether a page is open in some browser, or was a moment ago."""
+        """True if a page is open in a browser, or was a moment ago."""
         return self._pages > 0
 
     @property
@@ -125,7 +126,7 @@ class Server:
         return next(iter(self._offers), 0)
 
     def close(self) -> None:
-        """Stop serving, also over connections that are open."""
+        """Stop serving, and close open connections."""
         if self.closed:
             return
         with self._news:
@@ -159,7 +160,7 @@ class _Http(ThreadingHTTPServer):
                 connection.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        # A browser that has heard enough hangs up.
+        # A browser may close the connection at any time.
         if not isinstance(sys.exception(), ConnectionError | TimeoutError):
             super().handle_error(request, client_address)
 
@@ -174,14 +175,14 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Http
 
     def do_GET(self) -> None:
-        rest = self._asked()
+        rest = self._resource()
         numbers = self.server.owner.offers()
         if rest == "":
             content = page({number: each.name for number, each in numbers.items()})
             self._head(200, "text/html; charset=utf-8", len(content))
             self._body(content)
         elif rest == "news":
-            self._tell_news()
+            self._stream_news()
         elif rest is not None and rest.isascii() and rest.isdigit() and len(rest) < 10 and int(rest) in numbers:
             self._recording(numbers[int(rest)].path)
         else:
@@ -190,14 +191,14 @@ class _Handler(BaseHTTPRequestHandler):
     do_HEAD = do_GET
 
     def _other(self) -> None:
-        # What else was sent with it is not read.
+        # The body of the request is not read.
         self.close_connection = True
         self._refuse(405, Allow="GET, HEAD")
 
     do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = do_CONNECT = do_TRACE = _other
 
-    def _asked(self) -> str | None:
-        """What of ours is asked for; None if the request does not know the token, or means another host."""
+    def _resource(self) -> str | None:
+        """The part of the path after the token; None without the right token and host."""
         hosts = self.headers.get_all("Host", [])
         if len(hosts) != 1 or self.server.owner.closed:
             return None
@@ -206,9 +207,9 @@ class _Handler(BaseHTTPRequestHandler):
         except ValueError:
             return None
         parts = path.split("/")
-        # Compared in a time that tells nothing of how much of it is right.
-        knows = len(parts) == 3 and secrets.compare_digest(parts[1].encode(), self.server.owner.token.encode())
-        return parts[2] if knows and not parts[0] and host in HOSTS else None
+        # In constant time, so that the token cannot be guessed by its parts.
+        is_known = len(parts) == 3 and secrets.compare_digest(parts[1].encode(), self.server.owner.token.encode())
+        return parts[2] if is_known and not parts[0] and host in HOSTS else None
 
     def _recording(self, path: Path) -> None:
         try:
@@ -220,7 +221,7 @@ class _Handler(BaseHTTPRequestHandler):
         with file:
             size = os.fstat(file.fileno()).st_size
             try:
-                part = wanted(self.headers.get("Range"), size)
+                part = requested_range(self.headers.get("Range"), size)
             except Unsatisfiable:
                 self._refuse(416, **{"Content-Range": f"bytes */{size}"})
                 return
@@ -238,14 +239,14 @@ class _Handler(BaseHTTPRequestHandler):
         while first < end:
             block = file.read(min(BLOCK, end - first))
             if not block:
-                # It has become shorter: only a broken connection can tell.
+                # The file became shorter; a broken connection is the only way to report that.
                 self.close_connection = True
                 return
             self.wfile.write(block)
             first += len(block)
 
-    def _tell_news(self) -> None:
-        """Tell an open page of what is chosen from now on, as server-sent events."""
+    def _stream_news(self) -> None:
+        """Send the number of each new recording to an open page, as server-sent events."""
         owner = self.server.owner
         self.close_connection = True
         known = next(iter(owner.offers()), 0)
@@ -264,7 +265,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _head(self, status: int, kind: str, length: int | None, **headers: str) -> None:
         self.send_response(status)
-        ours = {
+        standard = {
             "Content-Type": kind,
             "Cache-Control": "no-store",
             "Content-Security-Policy": POLICY,
@@ -273,10 +274,10 @@ class _Handler(BaseHTTPRequestHandler):
             "X-Content-Type-Options": "nosniff",
         }
         if length is not None:
-            ours["Content-Length"] = str(length)
+            standard["Content-Length"] = str(length)
         if self.close_connection:
-            ours["Connection"] = "close"
-        for name, value in {**ours, **headers}.items():
+            standard["Connection"] = "close"
+        for name, value in {**standard, **headers}.items():
             self.send_header(name, value)
         self.end_headers()
 
@@ -285,11 +286,11 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(content)
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        # For requests that are none; what they said is not repeated.
+        # For invalid requests, whose text is not repeated.
         self.close_connection = True
-        # Without a version that can be read, headers would be left out.
+        # Without a valid version, the base class would omit the headers.
         self.request_version = self.protocol_version
         self._refuse(int(code))
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Nothing: the address is a secret, and nobody reads along."""
+        """Log nothing, because the address is secret."""

@@ -27,7 +27,7 @@ class Playback:
 
     def __init__(self, host: Host) -> None:
         self.host = host
-        self.player = Player(lambda error: self._later(host.report_error, error))
+        self.player = Player(self._report_error)
         self.server: Server | None = None
         self._playing: Sequence[Offer] = ()
         self._lock = threading.Lock()
@@ -77,6 +77,10 @@ class Playback:
             self._later(self.host.report, f"in the browser: {', '.join(each.name for each in offers)}")
         else:
             self._later(self.host.report, "served, but no page is open; press L for its address")
+
+    def _report_error(self, error: FishtuiError) -> None:
+        shown = FishtuiError(error.problem, "Press L to listen in a browser.", code=error.code)
+        self._later(self.host.report_error, shown)
 
     def _show_address(self) -> None:
         if self.server is not None and not isinstance(self.host.screen, ServerDialog):

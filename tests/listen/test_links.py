@@ -1,11 +1,11 @@
-"""The line with ssh, and links."""
+"""The ssh command, and links."""
 
 from __future__ import annotations
 
 from fishtui.listen.links import is_remote, link, ssh_line
 
 
-def test_over_ssh_the_line_leads_back_to_where_one_came_in() -> None:
+def test_over_ssh_the_command_names_the_address_of_the_connection() -> None:
     here = {"SSH_CONNECTION": "203.0.113.5 50000 198.51.100.7 2222"}
     assert is_remote(here)
     line = ssh_line(8000, here)
@@ -14,7 +14,7 @@ def test_over_ssh_the_line_leads_back_to_where_one_came_in() -> None:
     assert " -p" not in ssh_line(8000, {"SSH_CONNECTION": "203.0.113.5 50000 198.51.100.7 22"})
 
 
-def test_at_the_host_itself_it_names_the_host() -> None:
+def test_without_ssh_the_command_names_the_host() -> None:
     assert not is_remote({})
     assert "@" in ssh_line(8000, {})
 

@@ -27,7 +27,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     return project
 
 
-def test_a_filter_gives_the_recordings_of_its_clips(project: Project) -> None:
+def test_a_filter_selects_the_recordings_of_its_clips(project: Project) -> None:
     with Catalog(project, project.root / "data") as catalog:
         found = recordings(catalog, "speaker:anna sort:-name")
         assert [(each.name, each.path.name) for each in found] == [("anna/b", "b.wav"), ("anna/a", "a.wav")]
@@ -62,13 +62,13 @@ def test_listen_serves_until_it_is_interrupted(project: Project) -> None:
     assert (process.returncode, rest, errors) == (0, "", "")
 
 
-def test_a_filter_that_selects_nothing_to_hear_is_told(project: Project) -> None:
+def test_a_filter_without_recordings_is_reported(project: Project) -> None:
     done = builders.fishtui("listen", "speaker:nobody", cwd=project.root)
     assert (done.returncode, done.stdout) == (2, "")
-    assert "no clip that the filter selects has a recording" in done.stderr
+    assert "no matching clip has a recording" in done.stderr
 
 
-def test_a_project_without_a_catalog_is_told_to_scan(tmp_path: Path) -> None:
+def test_without_a_catalog_the_error_names_scan(tmp_path: Path) -> None:
     builders.project(tmp_path)
     (tmp_path / "data").mkdir()
     assert "fishtui scan" in builders.fishtui("listen", cwd=tmp_path).stderr

@@ -1,4 +1,4 @@
-"""Whether this host can play, and with what."""
+"""Players on this host."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ def test_a_host_with_a_device_or_a_sound_server_has_sound(tmp_path: Path, device
     assert has_sound({"XDG_RUNTIME_DIR": str(tmp_path)}, tmp_path / "none")
 
 
-def test_a_host_that_can_only_record_has_none(tmp_path: Path) -> None:
+def test_a_host_that_can_only_record_has_no_sound(tmp_path: Path) -> None:
     (tmp_path / "pcmC0D0c").touch()
     assert not has_sound({}, tmp_path)
 
 
-def test_a_player_is_chosen_that_takes_the_format(tmp_path: Path, devices: Path) -> None:
+def test_the_player_supports_the_format(tmp_path: Path, devices: Path) -> None:
     search = {"PATH": str(tmp_path)}
     assert player_of(Path("a.wav"), search, devices) is None
     install(tmp_path, "aplay")
@@ -48,18 +48,18 @@ def test_a_player_is_chosen_that_takes_the_format(tmp_path: Path, devices: Path)
     assert (player_of(Path("a.mp3"), search, devices) or [""])[0] == str(tmp_path / "ffplay")
 
 
-def test_without_sound_a_player_is_of_no_use(tmp_path: Path) -> None:
+def test_without_sound_no_player_is_used(tmp_path: Path) -> None:
     install(tmp_path, "aplay")
     assert player_of(Path("a.wav"), {"PATH": str(tmp_path)}, tmp_path / "none") is None
 
 
 @pytest.fixture
 def playing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """A player that notes in a file what it plays; what is named after a fault fails, what is long goes on."""
+    """A player that writes the names of its recordings to a file; `bad` fails, `long` plays for a minute."""
     log = tmp_path / "log"
     script = f'echo "$1" >> {log}; case "$1" in *bad*) echo "no such codec" >&2; exit 1;; *long*) exec sleep 60;; esac'
-    install(tmp_path, "ours", script)
-    monkeypatch.setattr(player, "player_of", lambda path: [str(tmp_path / "ours"), str(path)])
+    install(tmp_path, "player_process", script)
+    monkeypatch.setattr(player, "player_of", lambda path: [str(tmp_path / "player_process"), str(path)])
     return log
 
 
@@ -70,35 +70,36 @@ def finished() -> None:
             assert not thread.is_alive()
 
 
-def test_recordings_are_played_one_after_the_other(playing: Path) -> None:
+def test_recordings_are_played_in_order(playing: Path) -> None:
     faults: list[FishtuiError] = []
     Player(faults.append).play([Path("a"), Path("b")])
     finished()
     assert (playing.read_text().split(), faults) == (["a", "b"], [])
 
 
-def test_what_is_played_next_ends_what_plays(playing: Path) -> None:
+def test_the_next_request_stops_the_current_one(playing: Path) -> None:
     faults: list[FishtuiError] = []
-    ours = Player(faults.append)
-    ours.play([Path("long"), Path("never")])
-    ours.play([Path("b")])
+    player_process = Player(faults.append)
+    player_process.play([Path("long"), Path("never")])
+    player_process.play([Path("b")])
     finished()
     assert playing.read_text().split()[-1] == "b"
     assert "never" not in playing.read_text()
     assert faults == []
 
 
-def test_stopping_is_silence(playing: Path) -> None:
+def test_a_stop_is_not_an_error(playing: Path) -> None:
     faults: list[FishtuiError] = []
-    ours = Player(faults.append)
-    ours.play([Path("long")])
-    ours.stop()
+    player_process = Player(faults.append)
+    player_process.play([Path("long")])
+    player_process.stop()
     finished()
     assert faults == []
 
 
-def test_what_can_not_be_played_is_told_with_the_players_own_words(playing: Path) -> None:
+def test_an_error_shows_the_message_of_the_player(playing: Path) -> None:
     faults: list[FishtuiError] = []
     Player(faults.append).play([Path("bad"), Path("b")])
     finished()
-    assert [each.problem for each in faults] == ["ours could not play bad: no such codec"]
+    assert [each.code for each in faults] == ["player-failed"]
+    assert faults[0].problem.endswith("player_process failed: no such codec")

@@ -1,4 +1,4 @@
-"""What is served to browsers, over real sockets."""
+"""The server for browsers, over real sockets."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from fishtui.errors import FishtuiError
 from fishtui.listen.server import Offer, Server
+from tests.expecting import failing
 
 CONTENT = bytes(range(256)) * 1000
 
@@ -28,7 +28,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
 
 
 def ask(server: Server, path: str, method: str = "GET", **headers: str) -> tuple[HTTPResponse, bytes]:
-    """The answer to one request; `path` is below the token unless it begins with a slash."""
+    """Send one request and return the answer; `path` is relative to the token unless it begins with a slash."""
     connection = HTTPConnection("127.0.0.1", server.port, timeout=10)
     connection.request(method, path if path.startswith("/") else f"/{server.token}/{path}", headers=headers)
     response = connection.getresponse()
@@ -43,29 +43,29 @@ def test_a_recording_is_served_by_its_number(server: Server) -> None:
     assert response.headers["Accept-Ranges"] == "bytes"
 
 
-def test_a_range_of_it_is_partial_content(server: Server) -> None:
+def test_a_range_is_partial_content(server: Server) -> None:
     response, content = ask(server, "1", Range="bytes=100-199")
     assert (response.status, content) == (206, CONTENT[100:200])
     assert response.headers["Content-Range"] == f"bytes 100-199/{len(CONTENT)}"
     assert ask(server, "1", Range="bytes=-5")[1] == CONTENT[-5:]
 
 
-def test_a_range_beyond_its_end_says_how_long_it_is(server: Server) -> None:
+def test_a_range_beyond_the_end_reports_the_length(server: Server) -> None:
     response, _ = ask(server, "1", Range=f"bytes={len(CONTENT)}-")
     assert (response.status, response.headers["Content-Range"]) == (416, f"bytes */{len(CONTENT)}")
 
 
-def test_head_tells_the_length_and_sends_nothing(server: Server) -> None:
+def test_head_reports_the_length_without_content(server: Server) -> None:
     response, content = ask(server, "1", "HEAD", Range="bytes=0-9")
     assert (response.status, response.headers["Content-Length"], content) == (206, "10", b"")
     assert ask(server, "", "HEAD")[0].status == 200
 
 
-def test_a_recording_that_has_gone_is_not_found(server: Server) -> None:
+def test_a_deleted_recording_is_not_found(server: Server) -> None:
     assert ask(server, "2")[0].status == 404
 
 
-def test_a_pipe_in_its_place_is_not_waited_for(server: Server, tmp_path: Path) -> None:
+def test_a_pipe_is_refused(server: Server, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "b.mp3")
     assert ask(server, "2")[0].status == 404
 
@@ -77,7 +77,7 @@ def test_a_pipe_in_its_place_is_not_waited_for(server: Server, tmp_path: Path) -
         *("../secret.txt", "secret.txt", "a.wav", "%2e%2e/secret.txt", "/etc/passwd", "1/../1"),
     ],
 )
-def test_nothing_else_is_there(server: Server, path: str) -> None:
+def test_other_paths_are_not_found(server: Server, path: str) -> None:
     path = path.encode().decode("latin-1")
     with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
         asked = path if path.startswith("/") else f"/{server.token}/{path}"
@@ -88,7 +88,7 @@ def test_nothing_else_is_there(server: Server, path: str) -> None:
 @pytest.mark.parametrize(
     "host", ["evil.example", "127.0.0.1.evil.example", "127.0.0.1@evil.example", "[", "", "0.0.0.0"]
 )
-def test_a_page_of_another_name_reads_nothing(server: Server, host: str) -> None:
+def test_other_host_names_are_refused(server: Server, host: str) -> None:
     assert ask(server, "1", Host=host)[0].status == 404
 
 
@@ -98,11 +98,11 @@ def test_a_forwarded_port_may_have_another_number(server: Server, host: str) -> 
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "PATCH"])
-def test_nothing_can_be_done_but_to_read(server: Server, method: str) -> None:
+def test_other_methods_are_refused(server: Server, method: str) -> None:
     assert ask(server, "1", method)[0].status == 405
 
 
-def test_the_page_names_every_recording_and_marks_nothing_up(server: Server) -> None:
+def test_the_page_lists_every_recording_without_markup_in_names(server: Server) -> None:
     response, content = ask(server, "")
     assert (response.status, response.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
     assert re.findall(r"<bdi>(.*?)</bdi>.*src=\"(\d+)\"", content.decode()) == [
@@ -111,7 +111,7 @@ def test_the_page_names_every_recording_and_marks_nothing_up(server: Server) -> 
     ]
 
 
-def test_the_page_may_load_nothing_from_elsewhere_and_run_nothing_but_its_own(server: Server) -> None:
+def test_the_policy_permits_only_the_resources_of_the_page(server: Server) -> None:
     response, content = ask(server, "")
     policy = response.headers["Content-Security-Policy"]
     assert policy.startswith("default-src 'none'; media-src 'self'; connect-src 'self'; style-src 'sha256-")
@@ -120,7 +120,7 @@ def test_the_page_may_load_nothing_from_elsewhere_and_run_nothing_but_its_own(se
     assert response.headers["Referrer-Policy"] == "no-referrer"
 
 
-def test_what_is_chosen_later_comes_on_top_under_a_number_of_its_own(server: Server, tmp_path: Path) -> None:
+def test_new_recordings_come_first_with_new_numbers(server: Server, tmp_path: Path) -> None:
     server.offer([Offer("<b>&", tmp_path / "b.mp3"), Offer("late", tmp_path / "a.wav")])
     assert [(number, each.name) for number, each in server.offers().items()] == [
         (3, "<b>&"),
@@ -130,7 +130,7 @@ def test_what_is_chosen_later_comes_on_top_under_a_number_of_its_own(server: Ser
     assert ask(server, "2")[0].status == 404
 
 
-def test_an_open_page_is_told_what_is_chosen(server: Server, tmp_path: Path) -> None:
+def test_an_open_page_receives_the_numbers_of_new_recordings(server: Server, tmp_path: Path) -> None:
     connection = HTTPConnection("127.0.0.1", server.port, timeout=10)
     connection.request("GET", f"/{server.token}/news")
     response = connection.getresponse()
@@ -142,7 +142,7 @@ def test_an_open_page_is_told_what_is_chosen(server: Server, tmp_path: Path) -> 
     connection.close()
 
 
-def test_nothing_is_served_once_it_is_closed_also_not_over_an_open_connection(server: Server) -> None:
+def test_a_closed_server_closes_open_connections(server: Server) -> None:
     connection = HTTPConnection("127.0.0.1", server.port, timeout=10)
     connection.request("GET", f"/{server.token}/1")
     connection.getresponse().read()
@@ -154,12 +154,12 @@ def test_nothing_is_served_once_it_is_closed_also_not_over_an_open_connection(se
         socket.create_connection(("127.0.0.1", server.port), timeout=10)
 
 
-def test_a_port_that_is_taken_is_told(server: Server) -> None:
-    with pytest.raises(FishtuiError, match="cannot serve"):
+def test_a_port_in_use_is_reported(server: Server) -> None:
+    with failing("cannot-serve"):
         Server([], server.port)
 
 
-def test_garbage_is_refused_and_not_repeated(server: Server) -> None:
+def test_invalid_requests_are_refused_without_their_text(server: Server) -> None:
     with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
         connection.sendall(b"GET /<script> HTTP/9 nonsense\r\n\r\n")
         answer = b"".join(iter(lambda: connection.recv(1 << 16), b""))
@@ -167,7 +167,7 @@ def test_garbage_is_refused_and_not_repeated(server: Server) -> None:
     assert b" 400 " in answer
 
 
-def test_tokens_are_not_alike(server: Server) -> None:
+def test_each_server_has_its_own_token(server: Server) -> None:
     with Server() as other:
         assert len({server.token, other.token}) == 2
         assert len(other.token) >= 20
@@ -180,6 +180,6 @@ print(urllib.request.urlopen(Server().url).status)
 """
 
 
-def test_it_keeps_no_process_alive_and_says_nothing() -> None:
+def test_the_server_keeps_no_process_alive_and_prints_nothing() -> None:
     ended = subprocess.run([sys.executable, "-c", FORGETFUL], capture_output=True, text=True, timeout=60, check=True)
     assert (ended.stdout, ended.stderr) == ("200\n", "")

@@ -436,7 +436,7 @@ def test_a_review_lists_open_clips_and_keeps_decided_ones(root: Path) -> None:
         await until(pilot, lambda: row(root, "anna/02")["status"] == "rejected")
         assert len(screen.table.ids) == 7
         assert screen.review
-        assert screen.review.told().startswith("2 done · 5 left")
+        assert screen.review.summary().startswith("2 done · 5 left")
         await pilot.press("u")
         await until(pilot, lambda: screen.review and screen.review.done == 1 and at(screen) == "anna/02")
         await pilot.press("escape")

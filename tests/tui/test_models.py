@@ -51,7 +51,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
 def sample(
     project: Project, step: int | None, text: str = "Bread and salt.", row: str = "aaaa", asked: float = 1.0
 ) -> Path:
-    """A sample that can be heard."""
+    """Write a sample that can be played."""
     path = sample_path(project.results / NAME, row, step)
     path.parent.mkdir(exist_ok=True)
     with wave.open(str(path), "wb") as sound:
@@ -63,7 +63,7 @@ def sample(
 
 
 class Driver:
-    """The screen as a person sees it, and the keys that they press."""
+    """The screen as a user sees it, and the keys that they press."""
 
     def __init__(self, app: Fishtui, pilot: Pilot[None]) -> None:
         self.app = app
@@ -97,7 +97,7 @@ class Driver:
         return [heading, *([str(cell) for cell in row] for row in rows)]
 
     @property
-    def told(self) -> str:
+    def messages(self) -> str:
         return "\n".join(each.message for each in self.app._notifications)
 
     async def press(self, *keys: str) -> None:
@@ -108,7 +108,7 @@ class Driver:
 
 
 def drive(project: Project, do: Callable[[Driver], Awaitable[None]], size: tuple[int, int] = (80, 24)) -> None:
-    """Open the screen on a project, and `do` something there."""
+    """Open the screen on a project, and call `do` with it."""
 
     async def run() -> None:
         app = Fishtui(project)
@@ -122,7 +122,7 @@ def drive(project: Project, do: Callable[[Driver], Awaitable[None]], size: tuple
     asyncio.run(run())
 
 
-def test_checkpoints_stand_below_their_training_and_the_best_and_the_earliest_good_are_told(project: Project) -> None:
+def test_checkpoints_are_below_their_training_and_the_best_and_the_earliest_good_are_marked(project: Project) -> None:
     async def do(driver: Driver) -> None:
         lines = driver.lines
         assert lines[0].strip() == NAME
@@ -137,7 +137,7 @@ def test_checkpoints_stand_below_their_training_and_the_best_and_the_earliest_go
 
 
 @pytest.mark.parametrize("losses", ["", "[]", '{"train_loss": "x", "validation_loss": []}', "NaN", "INFINITE"])
-def test_losses_that_are_none_stand_as_unknown_or_as_they_are(project: Project, losses: str) -> None:
+def test_invalid_losses_are_unknown_and_infinite_ones_are_shown(project: Project, losses: str) -> None:
     text = '{"train_loss": NaN, "validation_loss": Infinity}' if losses == "INFINITE" else losses
     checkpoint_path(project.results / NAME / "checkpoints", 40).with_suffix(".json").write_text(text)
 
@@ -148,7 +148,7 @@ def test_losses_that_are_none_stand_as_unknown_or_as_they_are(project: Project, 
     drive(project, do, (120, 40))
 
 
-def test_a_click_chooses_a_checkpoint_and_no_more(project: Project) -> None:
+def test_a_click_only_moves_the_cursor(project: Project) -> None:
     sample(project, 20)
 
     async def do(driver: Driver) -> None:
@@ -160,16 +160,16 @@ def test_a_click_chooses_a_checkpoint_and_no_more(project: Project) -> None:
     drive(project, do)
 
 
-def test_without_a_training_it_says_what_to_do(tmp_path: Path) -> None:
+def test_without_a_training_the_next_step_is_shown(tmp_path: Path) -> None:
     async def do(driver: Driver) -> None:
         assert "Press 4 to launch one" in str(driver.screen.query_one("#empty", Static).content)
         await driver.press("x", "y", "m", "space", "d")
-        await driver.until(lambda: "no checkpoint yet" in driver.told)
+        await driver.until(lambda: "no checkpoint yet" in driver.messages)
 
     drive(builders.project(tmp_path), do)
 
 
-def test_the_cursor_stays_on_its_checkpoint_when_others_come(project: Project) -> None:
+def test_the_cursor_stays_on_its_checkpoint_when_others_are_added(project: Project) -> None:
     async def do(driver: Driver) -> None:
         folder = project.results / NAME / "checkpoints"
         await driver.press("k")
@@ -183,7 +183,7 @@ def test_the_cursor_stays_on_its_checkpoint_when_others_come(project: Project) -
     drive(project, do)
 
 
-def test_marked_checkpoints_say_a_sentence_each_in_a_run_of_its_own(project: Project) -> None:
+def test_marked_checkpoints_synthesize_a_sentence_in_a_run_each(project: Project) -> None:
     async def do(driver: Driver) -> None:
         await driver.press("home", "x", "j", "x", "y")
         await driver.until(lambda: isinstance(driver.app.screen, SpeechForm))
@@ -191,7 +191,7 @@ def test_marked_checkpoints_say_a_sentence_each_in_a_run_of_its_own(project: Pro
         assert "the base, step 20" in str(dialog.query_one("#checkpoints", Static).content)
         dialog.query_one("#text", Input).value = "مرحبًا [b]你好"
         await driver.press("enter")
-        await driver.until(lambda: "2 samples started" in driver.told)
+        await driver.until(lambda: "2 samples started" in driver.messages)
         await driver.until(lambda: driver.samples.row_count)
         assert driver.table == [
             ["SENTENCE", "base", "◆ 20"],
@@ -206,12 +206,12 @@ def test_marked_checkpoints_say_a_sentence_each_in_a_run_of_its_own(project: Pro
     assert str(checkpoint_path(project.results / NAME / "checkpoints", 20)) in runs[1].record.command
 
 
-def test_samples_under_way_are_there_when_one_comes_back(project: Project) -> None:
+def test_samples_in_progress_are_shown_after_a_restart(project: Project) -> None:
     async def ask(driver: Driver) -> None:
         await driver.press("y")
         await driver.until(lambda: isinstance(driver.app.screen, SpeechForm))
         await driver.press("enter")
-        await driver.until(lambda: "1 sample started" in driver.told)
+        await driver.until(lambda: "1 sample started" in driver.messages)
 
     async def come_back(driver: Driver) -> None:
         await driver.until(lambda: driver.samples.row_count)
@@ -227,13 +227,13 @@ def test_samples_under_way_are_there_when_one_comes_back(project: Project) -> No
     drive(project, come_back)
 
 
-def test_a_reference_that_is_not_there_is_told_and_nothing_starts(project: Project) -> None:
+def test_a_missing_reference_is_reported_and_no_run_starts(project: Project) -> None:
     async def do(driver: Driver) -> None:
         await driver.press("y")
         await driver.until(lambda: isinstance(driver.app.screen, SpeechForm))
         driver.app.screen.query_one("#reference", Input).value = "nobody/1"
         await driver.press("enter")
-        await driver.until(lambda: "nobody/1: no clip or file" in driver.told)
+        await driver.until(lambda: "nobody/1: no clip or file" in driver.messages)
 
     drive(project, do)
     assert read_runs(project) == []
@@ -253,7 +253,7 @@ def test_the_pipelines_reference_is_proposed(project: Project) -> None:
     assert read_runs(project) == []
 
 
-def test_samples_stand_side_by_side_and_are_heard_one_by_one(project: Project) -> None:
+def test_samples_are_in_a_table_and_played_one_by_one(project: Project) -> None:
     files = [sample(project, step).name for step in (None, 20, 30)]
     sample(project, 30, "Later.", "bbbb", 2.0)
 
@@ -266,19 +266,19 @@ def test_samples_stand_side_by_side_and_are_heard_one_by_one(project: Project) -
         ]
         await driver.press("tab", "j", "right", "space")
         assert driver.heard == [([files[1]], False)]
-        # Whoever has heard one hears the next at once.
+        # After one sample was played, the next one plays at once.
         await driver.press("right")
         assert driver.heard[1:] == [([files[2]], False)]
         await driver.press("left", "left")
         assert driver.heard[2:] == [([files[1]], False), ([files[0]], False)]
-        # On the sentence all of it; in a browser if asked to.
+        # On a sentence, all its samples; L serves them to a browser.
         await driver.press("left", "L")
         assert driver.heard[4:] == [(files, True)]
 
     drive(project, do)
 
 
-def test_the_reference_of_a_sentence_can_be_heard_beside_it(project: Project) -> None:
+def test_the_reference_of_a_sentence_is_played(project: Project) -> None:
     sample(project, 20)
 
     async def do(driver: Driver) -> None:
@@ -302,7 +302,7 @@ def test_other_screens_lead_to_a_training(project: Project) -> None:
     drive(project, do)
 
 
-def test_walking_along_a_row_is_silent_unless_one_listens(project: Project) -> None:
+def test_moving_along_a_row_plays_nothing_before_the_first_sample_is_played(project: Project) -> None:
     for step in (20, 30):
         sample(project, step)
 
@@ -314,7 +314,7 @@ def test_walking_along_a_row_is_silent_unless_one_listens(project: Project) -> N
     drive(project, do)
 
 
-def test_a_checkpoint_in_the_list_says_what_it_said_last(project: Project) -> None:
+def test_a_checkpoint_in_the_list_plays_its_newest_sample(project: Project) -> None:
     sample(project, 30)
     later = sample(project, 30, "Later.", "bbbb", 2.0)
 
@@ -322,12 +322,12 @@ def test_a_checkpoint_in_the_list_says_what_it_said_last(project: Project) -> No
         await driver.until(lambda: driver.samples.row_count)
         await driver.press("enter", "j", "space")
         assert driver.heard == [([later.name], False)]
-        assert "No samples yet; press y" in driver.told
+        assert "No samples yet; press y" in driver.messages
 
     drive(project, do)
 
 
-def test_a_sentence_is_removed_after_one_question(project: Project) -> None:
+def test_a_sentence_is_removed_after_a_question(project: Project) -> None:
     sample(project, 20)
     sample(project, 30, "Later.", "bbbb", 2.0)
 
@@ -342,19 +342,19 @@ def test_a_sentence_is_removed_after_one_question(project: Project) -> None:
     drive(project, do)
 
 
-def test_merging_starts_at_once_and_only_once_where_it_replaces_nothing(project: Project) -> None:
+def test_a_merge_starts_at_once_and_only_once_if_it_replaces_nothing(project: Project) -> None:
     async def do(driver: Driver) -> None:
         await driver.press("m", "m", "m")
-        await driver.until(lambda: "merge of step 30 is queued" in driver.told)
+        await driver.until(lambda: "merge of step 30 is queued" in driver.messages)
         await driver.until(lambda: "◌ merge queued" in driver.lines[-1])
         await driver.press("m")
-        await driver.until(lambda: "already queued" in driver.told)
+        await driver.until(lambda: "already queued" in driver.messages)
 
     drive(project, do)
     assert [run.record.command[:4] for run in read_runs(project)] == [["merge", NAME, "--step", "30"]]
 
 
-def test_merging_asks_where_it_replaces_another(project: Project) -> None:
+def test_a_merge_that_replaces_another_asks_first(project: Project) -> None:
     folder = project.checkpoints / f"tiny-{NAME}-lora"
     folder.mkdir(parents=True)
     adapter = checkpoint_path(project.results / NAME / "checkpoints", 20)
@@ -367,13 +367,13 @@ def test_merging_asks_where_it_replaces_another(project: Project) -> None:
         await driver.until(lambda: isinstance(driver.app.screen, Confirm))
         assert "replaces the merge of step 20" in driver.app.screen.consequence  # type: ignore[attr-defined]
         await driver.press("n", "m", "y")
-        await driver.until(lambda: "merge of step 30 is queued" in driver.told)
+        await driver.until(lambda: "merge of step 30 is queued" in driver.messages)
 
     drive(project, do)
     assert len(read_runs(project)) == 1
 
 
-def test_results_that_vanish_take_nothing_along(project: Project) -> None:
+def test_deleted_results_leave_a_working_screen(project: Project) -> None:
     sample(project, 20)
 
     async def do(driver: Driver) -> None:
@@ -388,7 +388,7 @@ def test_results_that_vanish_take_nothing_along(project: Project) -> None:
     drive(project, do)
 
 
-def test_wrong_settings_are_told_in_place_and_everything_comes_back(project: Project) -> None:
+def test_wrong_settings_are_shown_until_they_are_fixed(project: Project) -> None:
     good = project.settings_file.read_text()
 
     async def do(driver: Driver) -> None:

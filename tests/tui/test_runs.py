@@ -71,7 +71,7 @@ def train(project: Project, losses: list[float], **changes: object) -> Path:
 def drive(
     project: Project, steps: Callable[[Pilot[Any], Runs], Awaitable[None]], size: tuple[int, int] = (80, 24)
 ) -> None:
-    """Open the screen and go through some steps as soon as it has read the runs."""
+    """Open the screen and run `steps` once it has read the runs."""
 
     async def go() -> None:
         app = Fishtui(project)
@@ -87,7 +87,7 @@ def drive(
 
 
 def text(widget: Widget) -> str:
-    """What a widget shows, a line each."""
+    """The lines that a widget shows."""
     return "\n".join(widget.render_line(y).text.rstrip() for y in range(widget.size.height))
 
 
@@ -103,7 +103,7 @@ def chosen(screen: Runs) -> Path | None:
     return screen.run.folder if screen.run else None
 
 
-def test_without_runs_it_says_how_to_make_one(project: Project) -> None:
+def test_without_runs_the_next_step_is_shown(project: Project) -> None:
     async def steps(pilot: Pilot[Any], screen: Runs) -> None:
         await until(pilot, lambda: "press 4 to launch" in str(screen.query_one("RunFacts Static", Static).render()))
         await pilot.press(*"sRdDcoplnNzzi", "tab", "escape", "down", "end")
@@ -131,7 +131,7 @@ def test_each_run_has_a_line_and_the_cursor_stays_with_its_run(project: Project)
     drive(project, steps)
 
 
-def test_at_first_what_goes_on_is_chosen(project: Project) -> None:
+def test_the_cursor_begins_on_a_running_run(project: Project) -> None:
     running = train(project, [3.0, 2.0], state="running")
     make(project)
 
@@ -142,7 +142,7 @@ def test_at_first_what_goes_on_is_chosen(project: Project) -> None:
     drive(project, steps)
 
 
-def test_a_run_whose_folder_vanishes_leaves_the_list(project: Project) -> None:
+def test_a_deleted_run_leaves_the_list(project: Project) -> None:
     gone = make(project, log="some words\n")
     stays = make(project)
 
@@ -159,7 +159,7 @@ def test_a_run_whose_folder_vanishes_leaves_the_list(project: Project) -> None:
     drive(project, steps)
 
 
-def test_the_log_is_followed_until_one_scrolls_and_again_at_its_end(project: Project) -> None:
+def test_the_log_is_followed_except_while_it_is_scrolled_back(project: Project) -> None:
     folder = make(project, state="running", log="".join(f"line {number}\n" for number in range(1000)))
 
     def more(line: str) -> None:
@@ -184,7 +184,7 @@ def test_the_log_is_followed_until_one_scrolls_and_again_at_its_end(project: Pro
     drive(project, steps)
 
 
-def test_scrolling_reads_on_in_both_directions(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_scrolling_reads_more_in_both_directions(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(logreading, "MORE", 40)
     monkeypatch.setattr(logreading, "KEPT", 80)
     monkeypatch.setattr(runlog, "MARGIN", 15)
@@ -211,7 +211,7 @@ def test_scrolling_reads_on_in_both_directions(project: Project, monkeypatch: py
     drive(project, steps)
 
 
-def test_a_search_goes_to_the_nearest_match_and_on_from_there(project: Project) -> None:
+def test_a_search_moves_to_the_nearest_match_and_then_to_the_next(project: Project) -> None:
     lines = [f"line {number}" for number in range(3000)]
     lines[100] = lines[1500] = lines[2900] = "The Needle [b]"
     make(project, log="\n".join(lines) + "\n")
@@ -235,7 +235,7 @@ def test_a_search_goes_to_the_nearest_match_and_on_from_there(project: Project) 
     drive(project, steps)
 
 
-def test_the_level_leaves_warnings_then_errors_then_all_lines(project: Project) -> None:
+def test_the_level_shows_warnings_then_errors_then_all_lines(project: Project) -> None:
     folder = make(project, state="running", log="fine\nUserWarning: w\nfine\nKeyError: e\nfine\n")
 
     async def steps(pilot: Pilot[Any], screen: Runs) -> None:
@@ -253,7 +253,7 @@ def test_the_level_leaves_warnings_then_errors_then_all_lines(project: Project) 
     drive(project, steps)
 
 
-def test_escapes_and_markup_of_a_log_show_as_they_are(project: Project) -> None:
+def test_escapes_and_markup_of_a_log_are_shown_as_text(project: Project) -> None:
     make(project, log="\x1b[31m[bold]مرحبا\x1b[0m\x1b]0;title\x07 50%\r100%\n")
 
     async def steps(pilot: Pilot[Any], screen: Runs) -> None:
@@ -263,7 +263,7 @@ def test_escapes_and_markup_of_a_log_show_as_they_are(project: Project) -> None:
     drive(project, steps)
 
 
-def test_a_training_has_its_loss_plotted_as_it_falls(project: Project) -> None:
+def test_the_loss_of_a_training_is_plotted(project: Project) -> None:
     folder = train(project, [5.0 - step / 50 for step in range(100)], state="running")
 
     async def steps(pilot: Pilot[Any], screen: Runs) -> None:
@@ -281,7 +281,7 @@ def test_a_training_has_its_loss_plotted_as_it_falls(project: Project) -> None:
     drive(project, steps)
 
 
-def test_the_view_of_a_plot_stays_where_it_was_moved_until_another_is_shown(project: Project) -> None:
+def test_the_view_of_a_plot_is_kept_until_another_plot_is_shown(project: Project) -> None:
     folder = train(project, [5.0 - step / 50 for step in range(100)], state="running")
 
     def numbers(screen: Runs) -> list[str]:
@@ -309,7 +309,7 @@ def test_the_view_of_a_plot_stays_where_it_was_moved_until_another_is_shown(proj
     drive(project, steps)
 
 
-def test_a_run_without_metrics_has_its_account_in_place_of_a_plot(project: Project) -> None:
+def test_a_run_without_metrics_has_its_ledger_in_place_of_a_plot(project: Project) -> None:
     make(project, ledger=LEDGER)
 
     async def steps(pilot: Pilot[Any], screen: Runs) -> None:
@@ -337,7 +337,7 @@ def test_marked_runs_share_a_plot(project: Project) -> None:
     drive(project, steps)
 
 
-def test_details_show_every_failed_item_harmlessly(project: Project) -> None:
+def test_the_report_shows_every_failed_item_sanitized(project: Project) -> None:
     make(project, "extract", "partial", ledger=LEDGER)
 
     async def steps(pilot: Pilot[Any], screen: Runs) -> None:
@@ -353,7 +353,7 @@ def test_details_show_every_failed_item_harmlessly(project: Project) -> None:
     drive(project, steps)
 
 
-def test_a_run_is_stopped_after_one_question_and_killed_if_asked_again(
+def test_a_run_is_stopped_after_a_question_and_killed_by_the_second_key(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = make(project, state="running")
@@ -381,7 +381,7 @@ def test_a_run_is_stopped_after_one_question_and_killed_if_asked_again(
     drive(project, steps)
 
 
-def test_a_rerun_starts_once_however_often_it_is_asked_for_and_is_gone_to(
+def test_several_keys_start_one_rerun_and_the_cursor_moves_to_it(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make(project)
@@ -407,7 +407,7 @@ def test_a_rerun_starts_once_however_often_it_is_asked_for_and_is_gone_to(
     drive(project, steps)
 
 
-def test_what_has_ended_can_be_removed_and_what_runs_can_not(project: Project) -> None:
+def test_only_runs_that_have_ended_can_be_removed(project: Project) -> None:
     ended = [make(project), make(project)]
     running = make(project, state="running")
 
@@ -427,7 +427,7 @@ def test_what_has_ended_can_be_removed_and_what_runs_can_not(project: Project) -
     drive(project, steps)
 
 
-def test_a_run_whose_record_is_torn_goes_with_all_that_ended(project: Project) -> None:
+def test_a_run_with_a_torn_record_is_removed_with_all_that_ended(project: Project) -> None:
     torn = make(project)
     (torn / "run.json").write_text('{"id"')
     running = make(project, state="running")
@@ -440,7 +440,7 @@ def test_a_run_whose_record_is_torn_goes_with_all_that_ended(project: Project) -
     drive(project, steps)
 
 
-def test_what_can_not_be_done_is_told(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_impossible_rerun_is_reported(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     make(project, state="running")
 
     async def steps(pilot: Pilot[Any], screen: Runs) -> None:
@@ -451,7 +451,7 @@ def test_what_can_not_be_done_is_told(project: Project, monkeypatch: pytest.Monk
     drive(project, steps)
 
 
-def test_what_nobody_expected_of_a_run_is_told_once(project: Project) -> None:
+def test_an_unexpected_error_is_reported_once(project: Project) -> None:
     make(project, ledger={"total": 1, "unit": "clips", "done": 1, "failed": []})
 
     async def steps(pilot: Pilot[Any], screen: Runs) -> None:
@@ -478,7 +478,7 @@ def test_the_exact_command_is_copied(project: Project) -> None:
     drive(project, steps)
 
 
-def test_a_pane_takes_the_whole_screen_and_gives_it_back(project: Project) -> None:
+def test_a_pane_is_zoomed_and_back(project: Project) -> None:
     make(project, log="words\n")
 
     async def steps(pilot: Pilot[Any], screen: Runs) -> None:
@@ -495,7 +495,7 @@ def test_a_pane_takes_the_whole_screen_and_gives_it_back(project: Project) -> No
     drive(project, steps)
 
 
-def test_runs_that_can_not_be_read_are_told_in_place(project: Project) -> None:
+def test_unreadable_runs_are_shown_as_an_error(project: Project) -> None:
     project.state.mkdir()
     project.runs.write_text("not a folder")
 

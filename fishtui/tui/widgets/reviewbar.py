@@ -1,4 +1,4 @@
-"""How far a review has come, and how fast it goes."""
+"""The progress and the pace of a review."""
 
 from __future__ import annotations
 
@@ -10,54 +10,54 @@ from textual.widget import Widget
 
 from fishtui import wording
 
-# Decisions that the pace is told from: what one did an hour ago says little.
+# The newest decisions, from which the pace is computed.
 RECENT = 20
 
 
 class Review:
-    """A walk through `count` clips: which of them are decided about, and when that was."""
+    """A review of `count` clips: the clips with a decision, and the times of the decisions."""
 
     def __init__(self, before: str, count: int) -> None:
-        """`before` is the filter to come back to."""
+        """`before` is the filter to restore at the end."""
         self.before = before
         self.count = count
         self.started = time.monotonic()
         self._decided: dict[int, float] = {}
 
     def decide(self, clips: Iterable[int]) -> None:
-        """Clips have been accepted or rejected now."""
+        """Count clips that were accepted or rejected."""
         self._decided.update(dict.fromkeys(clips, time.monotonic()))
 
     def take_back(self, clips: Iterable[int]) -> None:
-        """They have not, after all."""
+        """Uncount clips whose decision was undone."""
         for clip in clips:
             self._decided.pop(clip, None)
 
     @property
     def done(self) -> int:
-        """How many are decided about."""
+        """The number of clips with a decision."""
         return len(self._decided)
 
     @property
     def pace(self) -> float | None:
-        """Clips a minute, of late; None before there is any."""
+        """The current pace in clips per minute; None before the first decision."""
         times = sorted(self._decided.values())[-RECENT:]
         if not times:
             return None
         since = times[0] if len(self._decided) > RECENT else self.started
         return 60 * len(times) / max(times[-1] - since, 1.0)
 
-    def told(self) -> str:
-        """`12 done · 49 left · 8 clips/min · 6m left`."""
+    def summary(self) -> str:
+        """Return a summary such as `12 done · 49 left · 8 clips/min · 6m remaining`."""
         left = max(self.count - self.done, 0)
-        parts = [f"{self.done:,} done", f"{left:,} left"]
+        parts = [f"{self.done:,} done", f"{left:,} remaining"]
         if self.pace:
-            parts += [f"{self.pace:.0f} clips/min", f"{wording.seconds(60 * left / self.pace)} to go"]
+            parts += [f"{self.pace:.0f} clips/min", f"{wording.seconds(60 * left / self.pace)} remaining"]
         return " · ".join(parts)
 
 
 class ReviewBar(Widget):
-    """Stands in the filter's place during a review."""
+    """The progress of a review, in the place of the filter."""
 
     DEFAULT_CSS = "ReviewBar { height: 1; display: none; color: $text-accent; } ReviewBar.reviewing { display: block; }"
 
@@ -66,7 +66,7 @@ class ReviewBar(Widget):
         self.review: Review | None = None
 
     def show(self, review: Review | None) -> None:
-        """Show how far a review has come, or nothing."""
+        """Show the progress of a review, or nothing."""
         self.review = review
         self.set_class(review is not None, "reviewing")
         self.refresh()
@@ -74,8 +74,8 @@ class ReviewBar(Widget):
     def render(self) -> Text:
         if self.review is None:
             return Text("")
-        told = f"{self.review.told()}  esc leaves"
+        summary = f"{self.review.summary()}  esc leave"
         head = "review "
-        width = max(min(self.size.width - len(head) - len(told) - 3, 30), 0)
+        width = max(min(self.size.width - len(head) - len(summary) - 3, 30), 0)
         full = round(width * min(self.review.done / max(self.review.count, 1), 1))
-        return Text(f"{head} {'━' * full}{'─' * (width - full)}  {told}", no_wrap=True, overflow="ellipsis")
+        return Text(f"{head} {'━' * full}{'─' * (width - full)}  {summary}", no_wrap=True, overflow="ellipsis")
