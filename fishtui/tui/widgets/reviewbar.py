@@ -50,7 +50,7 @@ class Review:
     def summary(self) -> str:
         """Return a summary such as `12 done · 49 left · 8 clips/min · 6m remaining`."""
         left = max(self.count - self.done, 0)
-        parts = [f"{self.done:,} done", f"{left:,} remaining"]
+        parts = [f"{self.done:,} done", f"{left:,} left"]
         if self.pace:
             parts += [f"{self.pace:.0f} clips/min", f"{wording.seconds(60 * left / self.pace)} remaining"]
         return " · ".join(parts)
