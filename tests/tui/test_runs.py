@@ -446,7 +446,7 @@ def test_an_impossible_rerun_is_reported(project: Project, monkeypatch: pytest.M
     async def steps(pilot: Pilot[Any], screen: Runs) -> None:
         await until(pilot, lambda: screen.run)
         await pilot.press("R")
-        await until(pilot, lambda: any("still running" in note.message for note in pilot.app._notifications))
+        await until(pilot, lambda: any(" is running" in note.message for note in pilot.app._notifications))
 
     drive(project, steps)
 

@@ -310,9 +310,9 @@ def _advice(steps: Sequence[PipelineStep], data: Summary | None, has_model: bool
     stages = " → ".join(due if len(due) < 4 else [due[0], "…", due[-1]])
     todo = [
         f"c to check {wording.counted(data.unmeasured, 'clip')}" if data.unmeasured else "",
-        f"2 to review {data.doubtful:,} flagged" if data.doubtful else "",
+        f"2 to review {wording.counted(data.doubtful, 'flagged clip')}" if data.doubtful else "",
         "" if has_model else ":download to get the model",
         f"r to run {stages}" if due else "",
     ]
     keys = "; ".join(filter(None, todo))
-    return f"Next: {keys}." if keys else "Everything is up to date; press 5 to compare and listen to the models."
+    return f"Next: press {keys}." if keys else "Everything is up to date; press 5 to compare and listen to the models."
