@@ -1,0 +1,64 @@
+"""Every error that a user can meet has a stable code, read from the source."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+MODULES = sorted(path for path in (ROOT / "fishtui").rglob("*.py") if not path.name.endswith("_pb2.py"))
+TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in MODULES}
+CODE = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+
+
+def _name(node: ast.expr) -> str:
+    return node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
+
+
+def error_classes() -> set[str]:
+    """FishtuiError and the names of its subclasses, however deep."""
+    classes = [node for tree in TREES.values() for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+    found = {"FishtuiError"}
+    while more := {node.name for node in classes if found & {_name(base) for base in node.bases}} - found:
+        found |= more
+    return found
+
+
+def error_calls() -> Iterator[tuple[str, ast.Call]]:
+    """Place and call of everything that makes such an error."""
+    kinds = error_classes()
+    for path, tree in TREES.items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and _name(node.func) in kinds:
+                yield f"{path.relative_to(ROOT)}:{node.lineno}", node
+
+
+def codes_of(call: ast.Call) -> list[ast.expr]:
+    return [keyword.value for keyword in call.keywords if keyword.arg == "code"]
+
+
+def test_every_error_has_a_code() -> None:
+    assert [place for place, call in error_calls() if not codes_of(call)] == []
+
+
+def test_codes_are_short_words() -> None:
+    literals = [
+        (place, code.value)
+        for place, call in error_calls()
+        for code in codes_of(call)
+        if isinstance(code, ast.Constant)
+    ]
+    assert [(place, code) for place, code in literals if not CODE.fullmatch(code)] == []
+
+
+def test_a_code_has_one_meaning() -> None:
+    """Errors that share a code share their exit status, so that a script can rely on either."""
+    kinds = defaultdict(set)
+    for _, call in error_calls():
+        for code in codes_of(call):
+            if isinstance(code, ast.Constant):
+                kinds[code.value].add(_name(call.func) in ("MisuseError", "SettingError"))
+    assert sorted(code for code, misuse in kinds.items() if len(misuse) > 1) == []
