@@ -313,7 +313,7 @@ def test_torn_events_and_escape_sequences_do_not_reach_the_terminal(project: Pro
         assert "red" in printed
     attached = fishtui("runs", "attach", "--json", cwd=project.root)
     attached_events = [json.loads(line) for line in attached.stdout.splitlines()]
-    assert [event["kind"] for event in attached_events[-3:]] == ["note", "warning", "end"]
+    assert [event["kind"] for event in attached_events[-4:]] == ["note", "warning", "end", "error"]
     assert "noted " in fishtui("runs", "attach", cwd=project.root).stderr
 
 
