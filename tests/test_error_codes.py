@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import re
-from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -52,13 +51,3 @@ def test_codes_are_short_words() -> None:
         if isinstance(code, ast.Constant)
     ]
     assert [(place, code) for place, code in literals if not CODE.fullmatch(code)] == []
-
-
-def test_a_code_has_one_meaning() -> None:
-    """Errors that share a code share their exit status, so that a script can rely on either."""
-    kinds = defaultdict(set)
-    for _, call in error_calls():
-        for code in codes_of(call):
-            if isinstance(code, ast.Constant):
-                kinds[code.value].add(_name(call.func) in ("MisuseError", "SettingError"))
-    assert sorted(code for code, misuse in kinds.items() if len(misuse) > 1) == []
