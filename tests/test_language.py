@@ -23,12 +23,6 @@ PENDING = {
     #
     "cli",
     #
-    "demo",
-    #
-    "errors.py",
-    #
-    "pipeline",
-    #
     "tui",
     #
     "README.md",

@@ -21,7 +21,7 @@ def run(session: Session, stages: tuple[str, ...], first: str | None, until: str
     the first that fails; called again, it goes on there. The settings under [run] say what to normalize, the
     training's name, and what to speak at the end.
     """
-    from fishtui.pipeline.plan import asked_for, plan
+    from fishtui.pipeline.plan import plan, select_steps
 
     if stages:
         if first or until:
@@ -30,7 +30,7 @@ def run(session: Session, stages: tuple[str, ...], first: str | None, until: str
             )
         in_order = sorted(set(stages), key=pipeline_names().index)
         first, until = (in_order[0] if len(in_order) > 1 else None), in_order[-1]
-    asked_for(first, until)
+    select_steps(first, until)
     values = session.settings.values
     if not session.project.settings_file.exists() and not session.project.path(values.paths.data).is_dir():
         raise MisuseError(

@@ -1,4 +1,4 @@
-"""Run the whole pipeline on the demo's data, as a user would, one stage after the other."""
+"""Run the whole pipeline on the demo's data, one stage after the other."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ from fishtui.runs.execute import execute
 from fishtui.runs.ledger import Ledger
 from fishtui.runs.reporter import Listener, Reporter
 from fishtui.runs.state import Run
+from fishtui.settings import Loaded
 from fishtui.settings_file import apply, check
 from fishtui.stages.extract import extract
 from fishtui.stages.merge import merge
@@ -36,7 +37,7 @@ from fishtui.stages.train import train
 from fishtui.training.lora import parse_preset
 
 DEFECT = "This is a defect of fishtui: please report it."
-MARK = "# A project of `fishtui demo`; it may be removed as a whole.\n"
+MARK = "# A project of `fishtui demo`; you can delete the whole folder.\n"
 SETTINGS = (
     MARK
     + """
@@ -44,7 +45,7 @@ SETTINGS = (
 checkpoint = "checkpoints/tiny"
 
 [train]
-# Sizes for a model of a million parameters and a minute of speech, on a CPU.
+# For a model of a million parameters and a minute of speech, on a CPU.
 learning_rate = 5e-3
 batch_size = 2
 max_length = 256
@@ -54,7 +55,7 @@ device = "cpu"
 
 [synthesize]
 max_seconds = 3.0
-# A model this random often ends before it speaks; with this one it does not.
+# A random model often ends before it speaks; with this seed it does not.
 seed = 6
 device = "cpu"
 
@@ -69,8 +70,8 @@ Listen = Callable[[Run, TextIO, TextIO], Listener]
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What the demo did: a run per stage, and the loss on held-out clips before training and of what was merged."""
+class DemoResult:
+    """The runs of the demo's stages, and the validation loss before training and of the merged checkpoint."""
 
     runs: list[Run]
     loss_before: float
@@ -81,101 +82,130 @@ class Outcome:
     reference: str
 
 
-def run_demo(folder: Path, listen: Listen, overrides: Sequence[str] = ()) -> Outcome:
-    """Make the demo's project in `folder`, with `overrides` of its settings, and run every stage in it.
+def run_demo(folder: Path, listen: Listen, overrides: Sequence[str] = ()) -> DemoResult:
+    """Create the demo's project in `folder`, with `overrides` of its settings, and run every stage in it.
 
-    Raises MisuseError if `folder` holds something else or a setting can't be, FishtuiError if a stage fails, the loss
-    doesn't fall or the pipeline doesn't know what was made.
+    Raises MisuseError if `folder` is not empty or a setting is rejected, FishtuiError if a stage fails, the loss does
+    not fall or a stage is not up to date at the end.
     """
-    # Threads only get in each other's way over tensors as small as these.
+    # With tensors this small, more threads are slower.
     torch.set_num_threads(1)
     project = _prepare(folder, overrides)
-    loaded = settings.load(project.settings_file, environment={})
-    values = loaded.values
-    name, text = values.run.name, values.run.text
-    raw, data = project.path(values.run.source), project.path(values.paths.data)
-    base = project.path(values.paths.checkpoint)
-    merged = merged_folder(base, name)
-    speech = project.results / name / SPEECH
-    preset = parse_preset(values.train.lora)
-    recording = project.path(values.run.reference)
-    runs: list[Run] = []
+    demo = _Demo(project, settings.load(project.settings_file, environment={}), listen)
+    demo.make_shards()
+    before = demo.train()
+    chosen = choose_checkpoint(demo.results, None)
+    demo.merge(chosen.path)
+    demo.synthesize()
+    after = chosen.validation_loss
+    if after is None or not after < before:
+        raise FishtuiError(f"the loss did not fall: {before} before, {after} after", DEFECT, code="defect")
+    if due := [step.step for step in plan(project, demo.values, dry_run=True) if step.runs]:
+        raise FishtuiError(f"{', '.join(due)}: not up to date after the demo", DEFECT, code="defect")
+    merged, reference = project.shown(demo.merged), project.shown(demo.reference)
+    return DemoResult(demo.runs, before, after, chosen.step, demo.speech, merged, reference)
 
-    def stage(step: str, work: Callable[[Reporter], Ledger], *words: str | Path, **arguments: Any) -> None:
-        # The pipeline is to know what it was made from.
-        decision = decide(project, values, step, Reporter())
-        record_begun(project, values, decision)
-        command = [step, *map(str, words), "--project", str(project.root)]
-        run = execute(project, step, command, work, loaded, arguments, listen)
-        runs.append(run)
+
+class _Demo:
+    """The stages of the demo, each a run of its own that the pipeline knows."""
+
+    def __init__(self, project: Project, loaded: Loaded, listen: Listen) -> None:
+        values = loaded.values
+        self.project, self.loaded, self.values, self.listen = project, loaded, values, listen
+        self.runs: list[Run] = []
+        self.base = project.path(values.paths.checkpoint)
+        self.results = project.results / values.run.name
+        self.merged = merged_folder(self.base, values.run.name)
+        self.speech = self.results / SPEECH
+        self.reference = project.path(values.run.reference)
+        self.preset = parse_preset(values.train.lora)
+
+    def make_shards(self) -> None:
+        """Normalize, extract and pack."""
+        project, values = self.project, self.values
+        raw, data = project.path(values.run.source), project.path(values.paths.data)
+        codec, shards = CheckpointFolder(self.base).codec_file, project.path(values.paths.protos)
+        # Lambdas rather than partial objects, since the type checker checks their calls.
+        self._run(
+            "normalize",
+            lambda reporter: normalize(project, values, reporter, source=raw, target=data, clean=False),
+            raw,
+            data,
+            source=raw,
+            target=data,
+            clean=False,
+        )
+        self._run(
+            "extract",
+            lambda reporter: extract(project, values, reporter, data=data, checkpoint=codec),
+            data=data,
+            checkpoint=codec,
+        )
+        self._run(
+            "pack", lambda reporter: pack(project, values, reporter, data=data, output=shards), data=data, output=shards
+        )
+
+    def train(self) -> float:
+        """Train; return the validation loss before the first step."""
+        project, values, name = self.project, self.values, self.values.run.name
+        self._run(
+            "train",
+            lambda reporter: train(project, values, reporter, name=name, resume=False, restart=True),
+            name,
+            "--restart",
+            name=name,
+            resume=False,
+            restart=True,
+        )
+        return _first_validation(self.runs[-1].folder / "events.jsonl")
+
+    def merge(self, adapter: Path) -> None:
+        """Merge the adapter into the base."""
+        project, base, output = self.project, self.base, self.merged
+        self._run(
+            "merge",
+            lambda reporter: merge(
+                project, reporter, base=base, adapter=adapter, output=output, preset=self.preset, template=None
+            ),
+            self.values.run.name,
+            base=base,
+            adapter=adapter,
+            output=output,
+            template=None,
+        )
+
+    def synthesize(self) -> None:
+        """Speak the text of the settings with the merged model."""
+        text = self.values.run.text
+        request = Request(
+            checkpoint=self.merged,
+            texts=[text],
+            output=self.speech,
+            preset=self.preset,
+            references=[(self.reference, read_transcript(self.reference.with_suffix(TEXT_EXTENSION)))],
+            resampler=self.values.extract.resampler,
+        )
+        self._run(
+            "synthesize",
+            lambda reporter: synthesize(self.project, self.values.synthesize, reporter, request),
+            *("--checkpoint", self.merged, "--text", text, "--reference", self.reference, "--output", self.speech),
+            checkpoint=self.merged,
+            adapter=None,
+            texts=[text],
+            output=self.speech,
+        )
+
+    def _run(self, step: str, work: Callable[[Reporter], Ledger], *words: str | Path, **arguments: Any) -> None:
+        """Run a stage as `fishtui STEP WORDS`, and stamp its step for the pipeline. Raises FishtuiError."""
+        decision = decide(self.project, self.values, step, Reporter())
+        record_begun(self.project, self.values, decision)
+        command = [step, *map(str, words), "--project", str(self.project.root)]
+        run = execute(self.project, step, command, work, self.loaded, arguments, self.listen)
+        self.runs.append(run)
         if run.record.ledger is None:
             problem, _, remedy = (run.record.error or run.state).partition("\n")
             raise FishtuiError(f"{step}: {problem}", remedy or f"See {run.folder / 'output.log'}.", code="stage-failed")
-        record_done(project, values, decision)
-
-    # Functions, not partial objects: in them the type checker sees whether a stage gets all that it asks for.
-    stage(
-        "normalize",
-        lambda reporter: normalize(project, values, reporter, source=raw, target=data, clean=False),
-        raw,
-        data,
-        source=raw,
-        target=data,
-        clean=False,
-    )
-    codec, shards = CheckpointFolder(base).codec_file, project.path(values.paths.protos)
-    stage(
-        "extract",
-        lambda reporter: extract(project, values, reporter, data=data, checkpoint=codec),
-        data=data,
-        checkpoint=codec,
-    )
-    stage("pack", lambda reporter: pack(project, values, reporter, data=data, output=shards), data=data, output=shards)
-    stage(
-        "train",
-        lambda reporter: train(project, values, reporter, name=name, resume=False, restart=True),
-        name,
-        "--restart",
-        name=name,
-        resume=False,
-        restart=True,
-    )
-    before = _first_validation(runs[-1].folder / "events.jsonl")
-    chosen = choose_checkpoint(project.results / name, None)
-    after = chosen.validation_loss
-    stage(
-        "merge",
-        lambda reporter: merge(
-            project, reporter, base=base, adapter=chosen.path, output=merged, preset=preset, template=None
-        ),
-        name,
-        base=base,
-        adapter=chosen.path,
-        output=merged,
-        template=None,
-    )
-    request = Request(
-        checkpoint=merged,
-        texts=[text],
-        output=speech,
-        preset=preset,
-        references=[(recording, read_transcript(recording.with_suffix(TEXT_EXTENSION)))],
-        resampler=values.extract.resampler,
-    )
-    stage(
-        "synthesize",
-        lambda reporter: synthesize(project, values.synthesize, reporter, request),
-        *("--checkpoint", merged, "--text", text, "--reference", recording, "--output", speech),
-        checkpoint=merged,
-        adapter=None,
-        texts=[text],
-        output=speech,
-    )
-    if after is None or not after < before:
-        raise FishtuiError(f"the loss did not fall: {before} before, {after} after", DEFECT, code="defect")
-    if due := [step.step for step in plan(project, values, dry_run=True) if step.runs]:
-        raise FishtuiError(f"{', '.join(due)}: not up to date after the demo", DEFECT, code="defect")
-    return Outcome(runs, before, after, chosen.step, speech, project.shown(merged), project.shown(recording))
+        record_done(self.project, self.values, decision)
 
 
 def _prepare(folder: Path, overrides: Sequence[str]) -> Project:
@@ -201,7 +231,7 @@ def _prepare(folder: Path, overrides: Sequence[str]) -> Project:
 
 
 def _first_validation(events: Path) -> float:
-    """The validation loss before the first step of a training."""
+    """Return the validation loss before the first step of a training."""
     return next(
         event["values"]["validation_loss"]
         for event in read_events(events)

@@ -1,1 +1,1 @@
-"""The pipeline: which of its steps are up to date, and the rest run in order."""
+"""The pipeline: find the steps that are not up to date, and run them in order."""

@@ -1,4 +1,4 @@
-"""Hashes by which steps are compared from one run to the next."""
+"""Hashes that compare a step's inputs and outputs between runs."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ import msgspec
 
 from fishtui.files import hash_file, write_text
 
-# A file that was changed so shortly ago, in nanoseconds, may be changed again and show no other time.
+# A file changed less than this many nanoseconds ago can change again without a new time stamp.
 AT_REST_NS = 50_000_000
 
 
 class Sum(msgspec.Struct, frozen=True):
-    """What several things hold, as one hash, and how many they are."""
+    """One hash of many contents, and their number."""
 
     hash: str
     count: int
 
 
 def sum_of(items: Iterable[tuple[str, str]]) -> Sum:
-    """The sum of pairs of a name and a content, or a content's hash, in whatever order they come."""
+    """Return the sum of pairs of a name and a content (or its hash), independent of their order."""
     digest = hashlib.sha256()
     count = 0
     for item in sorted(items):
@@ -36,14 +36,14 @@ def sum_of(items: Iterable[tuple[str, str]]) -> Sum:
 
 
 class FileHashes:
-    """Hashes of files, kept from one time to the next so that a large one is read again only when it has changed.
+    """Hashes of files, cached on disk so that a large file is read again only after a change.
 
-    A file counts as unchanged while size, number and both times stand: content changed under a forged time of change
-    shows in the other time, which can't be set. One that was only touched is read again and has the same hash.
+    A file is unchanged while its size, inode and both times are the same. The time of modification can be forged, the
+    time of status change cannot. A file that was only touched is read again, with the same hash.
     """
 
     def __init__(self, path: Path) -> None:
-        """Take what `path` holds; a damaged file counts as empty, for all of it can be found again."""
+        """Read the cache at `path`; a damaged file counts as empty, since every hash can be computed again."""
         self._path = path
         self._changed = False
         try:
@@ -52,7 +52,7 @@ class FileHashes:
             self._known = {}
 
     def hash(self, path: Path) -> str | None:
-        """SHA-256 of a file's content; None for what is no file, or can't be read."""
+        """Return the SHA-256 of a file's content; None if it is not a file or cannot be read."""
         key = str(path.absolute())
         try:
             status = path.stat()
@@ -65,7 +65,7 @@ class FileHashes:
             at_rest = time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns) > AT_REST_NS
             found = hash_file(path)
         except OSError:
-            # Whoever needs it will say what is wrong with it.
+            # The stage that reads the file reports the error.
             return None
         if at_rest:
             self._known[key] = [*seen, found]
@@ -73,11 +73,11 @@ class FileHashes:
         return found
 
     def sum(self, paths: Iterable[Path]) -> Sum:
-        """The sum of those of `paths` that are files, by their names."""
+        """Return the sum of those `paths` that are files, by their names."""
         return sum_of((path.name, found) for path in paths if (found := self.hash(path)) is not None)
 
     def save(self) -> None:
-        """Keep the hashes of all files that are still there. Raises FishtuiError."""
+        """Save the hashes of all files that still exist. Raises FishtuiError."""
         if self._changed:
             there = {path: known for path, known in self._known.items() if os.path.exists(path)}
             write_text(self._path, json.dumps(there) + "\n")

@@ -1,4 +1,4 @@
-"""What to run: each step beside the stamp that it left last, with the reason in plain words."""
+"""The plan: compare each step with its last stamp, and decide with a reason if it runs."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any, Literal
 
 from fishtui.errors import MisuseError
 from fishtui.pipeline.hashes import Sum
-from fishtui.pipeline.scratch import aside
+from fishtui.pipeline.scratch import scratch_project
 from fishtui.pipeline.stamps import Evidence, Stamp, read_stamp
-from fishtui.pipeline.state import Look
+from fishtui.pipeline.state import ProjectState
 from fishtui.pipeline.steps import Step, pipeline_steps
 from fishtui.project import Project
 from fishtui.runs.reporter import Reporter
@@ -18,19 +18,19 @@ from fishtui.settings import Settings
 from fishtui.stage import pipeline_names
 
 UP_TO_DATE = "up to date"
-NOT_ASKED_FOR = "not asked for"
+NOT_REQUESTED = "not requested"
 
 
-# `current`: up to date; `due`: its result is out of date or missing; `never`: it never ran; `excluded`: not asked for,
-# or nothing to do.
+# `current`: up to date; `due`: its result is missing or out of date; `never`: it has not run yet; `excluded`: not
+# requested, or nothing to do.
 State = Literal["current", "due", "never", "excluded"]
 
 
 @dataclass(frozen=True)
 class Planned:
-    """A step's state with the reason for it, and how to run it.
+    """A step's state, the reason for it, and the command that runs it.
 
-    `command` are the words after `fishtui`, with absolute paths; `arguments` are those of its run that are known now.
+    `command` are the words after `fishtui`, with absolute paths; `arguments` are those of its run that are known yet.
     """
 
     step: str
@@ -47,7 +47,7 @@ class Planned:
 
 @dataclass(frozen=True)
 class Decision:
-    """What is planned for a step, and the evidence that it was decided on."""
+    """The plan for a step, and the evidence for the decision."""
 
     planned: Planned
     evidence: Evidence
@@ -62,49 +62,48 @@ def plan(
     reporter: Reporter | None = None,
     dry_run: bool = False,
 ) -> list[Planned]:
-    """Every step in order, from `first` and up to `until` decided upon, the others not asked for.
+    """Return the plan of every step in order; steps before `first` and after `until` are excluded.
 
-    After a step that runs all later ones are taken to run as well; decided again once it has ended, they may turn
-    out to be up to date. The catalog is brought up to date and hashes of files are kept; with `dry_run` nothing is
-    written, and a copy of the catalog is brought up to date. Raises MisuseError for a step that there is not,
-    FishtuiError if the dataset can't be read.
+    All steps after one that runs count as due; once it has ended they are decided again, and may be up to date. The
+    catalog is refreshed and hashes of files are cached; with `dry_run` nothing is written, and a copy of the catalog
+    is refreshed. Raises MisuseError for an unknown step, FishtuiError if the dataset cannot be read.
     """
-    asked = asked_for(first, until)
+    asked = select_steps(first, until)
     reporter = reporter or Reporter()
     if not dry_run:
-        return _plan(Look(project, settings, reporter), asked)
-    with aside(project, settings) as cataloged:
-        return _plan(Look(project, settings, reporter, dry=True, cataloged=cataloged), asked)
+        return _plan(ProjectState(project, settings, reporter), asked)
+    with scratch_project(project, settings) as cataloged:
+        return _plan(ProjectState(project, settings, reporter, dry=True, cataloged=cataloged), asked)
 
 
-def _plan(look: Look, asked: tuple[str, ...]) -> list[Planned]:
+def _plan(state: ProjectState, asked: tuple[str, ...]) -> list[Planned]:
     planned: list[Planned] = []
     before = ""
     for name, step in pipeline_steps().items():
-        if reason := excluded(look.settings, name, asked):
+        if reason := excluded(state.settings, name, asked):
             planned.append(Planned(name, "excluded", reason))
             continue
         if before:
-            command = [name, *step.command(look, read_stamp(look.project, name), None)]
-            planned.append(Planned(name, "due", f"{before} runs before it", command, step.arguments(look)))
+            command = [name, *step.command(state, read_stamp(state.project, name), None)]
+            planned.append(Planned(name, "due", f"{before} runs before it", command, step.arguments(state)))
         else:
-            planned.append(_decide(look, step).planned)
+            planned.append(_decide(state, step).planned)
         if planned[-1].runs:
             before = name
-    look.save()
+    state.save()
     return planned
 
 
 def decide(project: Project, settings: Settings, name: str, reporter: Reporter) -> Decision:
-    """Whether this step must run as things stand now, whatever ran before it. Raises FishtuiError as `plan` does."""
-    look = Look(project, settings, reporter)
-    decision = _decide(look, pipeline_steps()[name])
-    look.save()
+    """Decide if this step must run now, regardless of earlier steps. Raises FishtuiError as `plan` does."""
+    state = ProjectState(project, settings, reporter)
+    decision = _decide(state, pipeline_steps()[name])
+    state.save()
     return decision
 
 
-def asked_for(first: str | None, until: str | None) -> tuple[str, ...]:
-    """The steps from `first` up to `until`. Raises MisuseError if there are none such, or they are in wrong order."""
+def select_steps(first: str | None, until: str | None) -> tuple[str, ...]:
+    """Return the names of the steps from `first` to `until`. Raises MisuseError for unknown names or a wrong order."""
     names = pipeline_names()
     for name in (first, until):
         if name is not None and name not in names:
@@ -117,26 +116,26 @@ def asked_for(first: str | None, until: str | None) -> tuple[str, ...]:
 
 
 def excluded(settings: Settings, name: str, asked: tuple[str, ...]) -> str:
-    """Why a step has no part in this, empty if it has."""
+    """Return the reason why a step is excluded, or an empty string."""
     if name not in asked:
-        return NOT_ASKED_FOR
-    return "run.source names nothing to normalize" if name == "normalize" and not settings.run.source else ""
+        return NOT_REQUESTED
+    return "run.source is not set" if name == "normalize" and not settings.run.source else ""
 
 
-def _decide(look: Look, step: Step) -> Decision:
-    stamp = read_stamp(look.project, step.name)
-    now = step.evidence(look)
+def _decide(state: ProjectState, step: Step) -> Decision:
+    stamp = read_stamp(state.project, step.name)
+    now = step.evidence(state)
     if stamp is None:
         reasons = ["never ran"]
     else:
         reasons = list(_changes(stamp, now))
         if not stamp.done:
-            reasons.insert(0, "it did not finish")
+            reasons.insert(0, "its last run did not finish")
         if not reasons:
-            reasons = list(_losses(stamp.outputs, step.outputs(look)))
-    state: State = "never" if stamp is None else "due" if reasons else "current"
-    command = [step.name, *step.command(look, stamp, now)]
-    planned = Planned(step.name, state, "; ".join(reasons) or UP_TO_DATE, command, step.arguments(look))
+            reasons = list(_losses(stamp.outputs, step.outputs(state)))
+    decided: State = "never" if stamp is None else "due" if reasons else "current"
+    command = [step.name, *step.command(state, stamp, now)]
+    planned = Planned(step.name, decided, "; ".join(reasons) or UP_TO_DATE, command, step.arguments(state))
     return Decision(planned, now)
 
 
@@ -147,7 +146,7 @@ def _changes(stamp: Stamp, now: Evidence) -> Iterator[str]:
             yield f"{name} changed from {_shown(before.settings.get(name))} to {_shown(value)}"
     yield from (f"{name} changed" for name, found in now.inputs.items() if before.inputs.get(name) != found)
     if before.code != now.code:
-        yield "fishtui's code for it changed"
+        yield "its code in fishtui changed"
 
 
 def _losses(before: dict[str, Sum], now: dict[str, Sum]) -> Iterator[str]:

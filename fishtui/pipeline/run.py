@@ -1,4 +1,4 @@
-"""The steps run in order, each decided upon just before it, up to the first that fails."""
+"""Run the steps in order, each decided just before it runs, until one fails."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from fishtui.errors import FishtuiError
-from fishtui.pipeline.plan import Decision, Planned, asked_for, decide, excluded
+from fishtui.pipeline.plan import Decision, Planned, decide, excluded, select_steps
 from fishtui.pipeline.stamps import Stamp, write_stamp
-from fishtui.pipeline.state import Look
+from fishtui.pipeline.state import ProjectState
 from fishtui.pipeline.steps import pipeline_steps
 from fishtui.project import Project
 from fishtui.runs.ledger import Ledger
@@ -24,7 +24,7 @@ Work = Callable[[Reporter], Ledger]
 
 @dataclass(frozen=True)
 class Outcome:
-    """How the run of a step ended: its state, what was wrong, how many of its items failed, and its id."""
+    """The outcome of a step's run: its state, error, number of failed items, and id."""
 
     state: str
     error: str = ""
@@ -41,13 +41,13 @@ def run_pipeline(
     first: str | None = None,
     until: str | None = None,
 ) -> Ledger:
-    """Run each step from `first` to `until` that isn't up to date, by `start`, which waits for its end.
+    """Run each step from `first` to `until` that is not up to date, with `start`, which waits for its end.
 
-    The ledger's items are the steps that were asked for; those of which some items failed count as failed, and the
-    pipeline goes on. Whatever ends it, calling it again goes on where it stopped. Raises FishtuiError after a step that
-    failed as a whole or was stopped, and as `plan.plan` does.
+    The ledger's items are the requested steps; a step with failed items counts as failed, and the pipeline continues.
+    After an interruption, calling it again resumes there. Raises FishtuiError after a step that failed as a whole or
+    was stopped, and as `plan.plan` does.
     """
-    asked = asked_for(first, until)
+    asked = select_steps(first, until)
     ledger = Ledger(unit="stages")
     for name in asked:
         reporter.progress(ledger.total, len(asked), unit="stages", note=name)
@@ -71,9 +71,7 @@ def run_pipeline(
             )
         record_done(project, settings, decision)
         if outcome.state == PARTIAL:
-            ledger.fail(
-                name, f"done, but {outcome.failed:,} of its items failed: see `fishtui runs show {outcome.run}`"
-            )
+            ledger.fail(name, f"done, but {outcome.failed:,} items failed: see `fishtui runs show {outcome.run}`")
         else:
             ledger.done += 1
     reporter.progress(ledger.total, len(asked), unit="stages")
@@ -83,7 +81,7 @@ def run_pipeline(
 def known_to_pipeline(
     project: Project, settings: Settings, name: str, arguments: Mapping[str, Any], work: Work
 ) -> Work:
-    """The `work` of a stage that a person started; if it does just what the pipeline would, that is stamped."""
+    """Wrap the `work` of a stage started by hand: if it does exactly what the pipeline would do, stamp its step."""
     if name not in pipeline_steps():
         return work
 
@@ -91,17 +89,17 @@ def known_to_pipeline(
 
     def stamped(reporter: Reporter) -> Ledger:
         decision = None
-        # What is in the way of a look is in the stage's way too, which says so in its own words.
+        # The stage itself reports an error that prevents the decision.
         with suppress(FishtuiError):
-            if pipeline_steps()[name].is_done_by(Look(project, settings, reporter), arguments):
+            if pipeline_steps()[name].is_done_by(ProjectState(project, settings, reporter), arguments):
                 decision = decide(project, settings, name, reporter)
                 if RESTART in decision.planned.command and not restarts:
-                    # It goes on with what was learnt from other data or settings: the pipeline would begin anew.
+                    # It continues a training on other data or settings, which the pipeline would restart.
                     decision = None
                 else:
                     record_begun(project, settings, decision, restarts=restarts)
         ledger = work(reporter)
-        # Done it is all the same.
+        # The stage is done even if its stamp cannot be written.
         with suppress(FishtuiError):
             if decision is not None:
                 record_done(project, settings, decision)
@@ -111,19 +109,19 @@ def known_to_pipeline(
 
 
 def record_begun(project: Project, settings: Settings, decision: Decision, restarts: bool | None = None) -> None:
-    """Stamp a step that is about to run: if it never ends, it will be gone on with. Raises FishtuiError.
+    """Stamp a step that is about to run, so that an interrupted step is resumed. Raises FishtuiError.
 
-    `restarts` tells whether what it made before is moved aside first, if that is not as planned.
+    `restarts` is true if earlier results are moved away first; by default as planned.
     """
     if restarts is None:
         restarts = RESTART in decision.planned.command
-    aside = Look(project, settings, Reporter()).results_identity() if restarts else ""
-    write_stamp(project, decision.planned.step, Stamp(evidence=decision.evidence, done=False, setting_aside=aside))
+    moved = ProjectState(project, settings, Reporter()).results_identity() if restarts else ""
+    write_stamp(project, decision.planned.step, Stamp(evidence=decision.evidence, done=False, moved_results=moved))
 
 
 def record_done(project: Project, settings: Settings, decision: Decision) -> None:
-    """Stamp a step that ran to its end with what it was decided on, and what it left. Raises FishtuiError."""
-    look = Look(project, settings, Reporter())
-    outputs = pipeline_steps()[decision.planned.step].outputs(look)
+    """Stamp a finished step with the evidence of its decision and its outputs. Raises FishtuiError."""
+    state = ProjectState(project, settings, Reporter())
+    outputs = pipeline_steps()[decision.planned.step].outputs(state)
     write_stamp(project, decision.planned.step, Stamp(evidence=decision.evidence, done=True, outputs=outputs))
-    look.save()
+    state.save()

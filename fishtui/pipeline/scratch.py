@@ -1,4 +1,4 @@
-"""A copy of the catalog, brought up to date in place of the project's and thrown away: to look, and write nothing."""
+"""A temporary copy of the catalog, refreshed for a plan that must not write to the project."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from fishtui.runs.reporter import Reporter
 from fishtui.settings import Settings
 from fishtui.wording import cannot_write
 
-# Faults of the catalog that is copied, not of its copy.
-ITS_OWN = ("SQLITE_NOTADB", "SQLITE_CORRUPT", "SQLITE_BUSY", "SQLITE_LOCKED")
+# Errors of the original catalog, not of its copy.
+ORIGINAL_ERRORS = ("SQLITE_NOTADB", "SQLITE_CORRUPT", "SQLITE_BUSY", "SQLITE_LOCKED")
 
 
 @dataclass(frozen=True)
-class Aside(Project):
-    """The project with its state in another folder, `kept`."""
+class ScratchProject(Project):
+    """The project with its state in another folder, `folder`."""
 
-    kept: Path
+    folder: Path
 
     @property
     def state(self) -> Path:
-        return self.kept
+        return self.folder
 
 
 @contextmanager
-def aside(project: Project, settings: Settings) -> Iterator[Project]:
-    """The project as a scan would leave its catalog; without a catalog, as it is.
+def scratch_project(project: Project, settings: Settings) -> Iterator[Project]:
+    """Yield the project with a scanned copy of its catalog; without a catalog, the project itself.
 
-    What a clip sounds like is not measured anew. Raises FishtuiError if the dataset or the catalog can't be read.
+    Clips are not measured again. Raises FishtuiError if the dataset or the catalog cannot be read.
     """
     data = project.path(settings.paths.data)
     if not project.catalog.exists() or not data.is_dir():
@@ -45,11 +45,11 @@ def aside(project: Project, settings: Settings) -> Iterator[Project]:
     from fishtui.catalog.store import Catalog, explained
 
     with tempfile.TemporaryDirectory(prefix="fishtui-") as folder:
-        copy = Aside(project.root, Path(folder))
+        copy = ScratchProject(project.root, Path(folder))
         try:
             _copy(project, copy)
         except sqlite3.Error as error:
-            if getattr(error, "sqlite_errorname", "").startswith(ITS_OWN):
+            if getattr(error, "sqlite_errorname", "").startswith(ORIGINAL_ERRORS):
                 raise explained(project.catalog, error) from error
             problem = f"{folder}: cannot copy the catalog there: {error}"
             raise FishtuiError(problem, "Set $TMPDIR to another folder.", code="cannot-write") from error

@@ -1,4 +1,4 @@
-"""Stamps: what each step was last run with, and what it left, in `.fishtui/stamps/STEP.json`."""
+"""Stamps: evidence and outputs of each step's last run, in `.fishtui/stamps/STEP.json`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ VERSION = 1
 
 
 class Evidence(msgspec.Struct, frozen=True):
-    """All that a step's result follows from: its inputs by name, the settings that matter, the hash of its code."""
+    """All that a step's result depends on: inputs by name, relevant settings, and the hash of its code."""
 
     inputs: dict[str, Sum]
     settings: dict[str, Any]
@@ -23,25 +23,25 @@ class Evidence(msgspec.Struct, frozen=True):
 
 
 class Stamp(msgspec.Struct, frozen=True, kw_only=True):
-    """A step was begun with this evidence; once `done`, it left these outputs.
+    """The evidence with which a step began and, once `done`, its outputs.
 
-    `setting_aside` names the folder that the step was told to move out of its way first.
+    `moved_results` identifies a folder of earlier results that the step moves away first.
     """
 
     evidence: Evidence
     done: bool
     outputs: dict[str, Sum] = {}
-    setting_aside: str = ""
+    moved_results: str = ""
     version: int = VERSION
 
 
 def stamp_path(project: Project, step: str) -> Path:
-    """Where the stamp of `step` lies."""
+    """Return the path of the stamp of `step`."""
     return project.state / "stamps" / f"{step}.json"
 
 
 def read_stamp(project: Project, step: str) -> Stamp | None:
-    """The stamp of `step`; None if there is none that can be read, and then the step counts as never run."""
+    """Return the stamp of `step`; None without a readable one, and then the step counts as never run."""
     try:
         stamp = msgspec.json.decode(stamp_path(project, step).read_bytes(), type=Stamp)
     except (OSError, ValueError):
@@ -50,5 +50,5 @@ def read_stamp(project: Project, step: str) -> Stamp | None:
 
 
 def write_stamp(project: Project, step: str, stamp: Stamp) -> None:
-    """Keep the stamp of `step`. Raises FishtuiError."""
+    """Write the stamp of `step`. Raises FishtuiError."""
     write_bytes(stamp_path(project, step), msgspec.json.format(msgspec.json.encode(stamp), indent=1) + b"\n")

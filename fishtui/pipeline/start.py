@@ -1,4 +1,4 @@
-"""A step as a run of its own, started and followed by the pipeline's."""
+"""Run a step as a run of its own, started and followed by the pipeline's run."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from fishtui.settings import Loaded
 
 
 def start(project: Project, settings: Loaded, reporter: Reporter, planned: Planned, *, waits: bool = True) -> Outcome:
-    """Launch a step and wait for its end, telling its progress as ours; stops it when we are asked to end."""
+    """Launch a step, report its progress as that of this run, and wait for its end; stop it if this run is stopped."""
     parent = adopted_run()
     command = [*planned.command, "--project", str(project.root)]
 
-    def tell(event: Mapping[str, Any]) -> None:
+    def forward(event: Mapping[str, Any]) -> None:
         if event["kind"] == "progress":
             reporter.progress(event["done"], event["total"], event["unit"], f"{planned.step} {event['note']}".strip())
         elif event["kind"] == "warning":
@@ -42,14 +42,14 @@ def start(project: Project, settings: Loaded, reporter: Reporter, planned: Plann
             waits=waits,
         )
         reporter.artifact("run", run.folder)
-        ended = follow(project, run.folder, tell, lambda blocker: reporter.note(f"waiting for {blocker}"))
+        ended = follow(project, run.folder, forward, lambda blocker: reporter.note(f"waiting for {blocker}"))
     except (KeyboardInterrupt, Terminated):
-        # It has as long to save what it has as whoever asks gives us.
+        # The step has as much time to save its work as this run was given.
         for each in find_children(project, parent.id) if parent else ():
-            follow(project, request_stop(project, each).folder, tell)
+            follow(project, request_stop(project, each).folder, forward)
         raise
     if ended.state == STOPPED:
-        # Whoever stopped it doesn't want what comes after it either.
+        # Stopping a step stops the steps after it.
         raise Terminated
     failed = len(ended.record.ledger["failed"]) if ended.record.ledger else 0
     return Outcome(ended.state, ended.record.error or ended.remark, failed, ended.id)

@@ -1,4 +1,4 @@
-"""A project as one decision about its steps sees it."""
+"""The state of a project for one decision about its steps."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from fishtui.shards.split import VALIDATION
 from fishtui.stages.excluded import excluded
 from fishtui.stages.refresh import refresh_catalog
 
-# A reference tells a voice best when it has about this many frames of codes: eight seconds.
+# A reference describes a voice best at about this many frames of codes: eight seconds.
 IDEAL_FRAMES = 172
 
 
 class _Row(NamedTuple):
-    """What the catalog knows of a clip's files, None for what isn't there or can't be read."""
+    """Hashes and text of a clip's files in the catalog; None for a file that is missing or unreadable."""
 
     name: str
     audio: str | None
@@ -33,12 +33,11 @@ class _Row(NamedTuple):
     codes: str | None
 
 
-class Look:
-    """Looks at each part of a project when it is first asked for, and no more than once at the dataset.
+class ProjectState:
+    """Reads each part of a project on first use, and the dataset at most once.
 
-    The catalog is brought up to date and what hasn't been measured is, as every stage does; `dry` takes the catalog
-    of the project that is `cataloged` as it stands, and writes nothing. What is missing or damaged counts as not
-    there: the stage will say so.
+    The catalog is refreshed as every stage does; with `dry` the catalog of the project `cataloged` is read without a
+    refresh, and nothing is written. Missing and damaged files count as absent: the stage reports them.
     """
 
     def __init__(
@@ -67,7 +66,7 @@ class Look:
         return self._hashes.sum(paths)
 
     def save(self) -> None:
-        """Keep the hashes of files for the next time, unless this is a dry look. Raises FishtuiError."""
+        """Save the hashes of files, unless this is a dry run. Raises FishtuiError."""
         if not self._dry:
             self._hashes.save()
 
@@ -78,21 +77,21 @@ class Look:
         return set(found)
 
     def _refresh(self) -> None:
-        """Bring the catalog up to date, once."""
+        """Refresh the catalog, once."""
         if not self._fresh:
             refresh_catalog(self._cataloged, self.settings, self._reporter, self.data)
             self._fresh = True
 
     def recordings(self) -> Sum:
-        """What the dataset's recordings hold."""
+        """Return the sum of the dataset's recordings."""
         return sum_of((row.name, row.audio) for row in self._rows if row.audio is not None)
 
     def transcripts(self) -> Sum:
-        """What the dataset's transcripts say."""
+        """Return the sum of the dataset's transcripts."""
         return sum_of((row.name, row.text) for row in self._rows if row.text is not None)
 
     def codes(self) -> Sum:
-        """What the dataset's codes hold."""
+        """Return the sum of the dataset's codes."""
         return sum_of((row.name, row.codes) for row in self._rows if row.codes is not None)
 
     @cached_property
@@ -107,7 +106,7 @@ class Look:
         return [_Row(*row) for row in rows]
 
     def source(self) -> Sum:
-        """What the recordings that normalize takes, and their transcripts, hold."""
+        """Return the sum of the recordings to normalize and their transcripts."""
         folder = self.project.path(self.settings.run.source)
         clips = find_clips(folder) if folder.is_dir() else []
         paths = (path for clip in clips for path in (*clip.audio, *([clip.transcript] if clip.has_text else [])))
@@ -115,37 +114,37 @@ class Look:
         return sum_of((name, content) for name, content in found if content is not None)
 
     def has_dataset(self) -> bool:
-        """Whether there is any recording in the dataset."""
+        """Return true if the dataset holds any recording."""
         return self.data.is_dir() and any(clip.files for clip in find_clips(self.data))
 
     def shards(self) -> Sum:
-        """What the packed shards and their manifest hold."""
+        """Return the sum of the packed shards and their manifest."""
         return self.files([*self.protos.glob("*.protos"), self.protos / MANIFEST])
 
     @cached_property
     def manifest(self) -> list[Any]:
-        """Where each packed clip lies, empty if that can't be told."""
+        """The manifest's entries, one per packed clip; empty if it cannot be read."""
         try:
             return read_manifest(self.protos)
         except (DataError, OSError):
             return []
 
     def checkpoints(self) -> list[Checkpoint]:
-        """The training's checkpoints, by step."""
+        """Return the training's checkpoints, by step."""
         return list_checkpoints(self.results / "checkpoints")
 
     def best(self) -> Checkpoint | None:
-        """The checkpoint that merge takes."""
+        """Return the checkpoint that merge takes."""
         saved = self.checkpoints()
         return (best_checkpoint(saved) or saved[-1]) if saved else None
 
     def chosen(self) -> Sum:
-        """What the checkpoint holds that merge takes."""
+        """Return the sum of the checkpoint that merge takes."""
         checkpoint = self.best()
         return self._hashes.sum([checkpoint.path] if checkpoint else [])
 
     def results_identity(self) -> str:
-        """Tells the training's folder from any other of that name; empty if there is none."""
+        """Return an identity of the training's folder that a later folder of the same name does not share."""
         try:
             status = self.results.stat()
         except OSError:
@@ -154,9 +153,9 @@ class Look:
 
     @cached_property
     def reference(self) -> tuple[Path, Path] | None:
-        """The recording that synthesize is to sound like, with its transcript.
+        """The reference recording of synthesize and its transcript.
 
-        It is the one that is set, else of those held out from training the one of the best length; None without any.
+        It is the one in the settings, or else the held-out clip of the best length; None without any.
         """
         if self.settings.run.reference:
             path = self.project.path(self.settings.run.reference)
@@ -170,12 +169,12 @@ class Look:
         return None
 
     def voice(self) -> Sum:
-        """What the reference and its transcript hold."""
+        """Return the sum of the reference and its transcript."""
         return self._hashes.sum(self.reference or ())
 
 
 def _is_inside(clip: str) -> bool:
-    """Whether a name from a manifest, which anybody may have written, leads to nowhere but into the dataset."""
+    """Return true if a name from a manifest, which is untrusted, stays within the dataset."""
     path = PurePosixPath(clip)
     return not path.is_absolute() and ".." not in path.parts
 
