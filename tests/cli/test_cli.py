@@ -170,7 +170,7 @@ def test_stages_by_name_are_the_pipeline_up_to_them(tmp_path: Path, monkeypatch:
     def asked(*words: str) -> list[str]:
         assert run(["run", *words, "--dry-run", "--json"]) == 0
         planned = json.loads(capfd.readouterr().out)
-        return [each["stage"] for each in planned if each["reason"] != "not asked for"]
+        return [each["stage"] for each in planned if each["reason"] != "not requested"]
 
     assert asked("pack") == asked("pack", "pack") == ["normalize", "extract", "pack"]
     assert asked("train", "extract") == ["extract", "pack", "train"]

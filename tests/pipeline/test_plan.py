@@ -56,7 +56,7 @@ def test_after_a_run_everything_is_up_to_date(done: Pipeline) -> None:
 
 def test_without_a_source_there_is_nothing_to_normalize(done: Pipeline) -> None:
     done.change("run", source="")
-    assert done.plan()[0].reason == "run.source names nothing to normalize"
+    assert done.plan()[0].reason == "run.source is not set"
     assert done.reasons() == {}
 
 
@@ -83,7 +83,7 @@ def test_a_new_recording_begins_where_it_was_put(done: Pipeline) -> None:
 def test_a_rejected_clip_leaves_those_steps_that_it_took_part_in(done: Pipeline) -> None:
     with done.scan() as catalog:
         actions.review(catalog, [1], "rejected")
-    assert done.reasons() == after("extract", "what was rejected or has errors changed")
+    assert done.reasons() == after("extract", "excluded clips or has errors changed")
 
 
 def test_lost_codes_are_counted(done: Pipeline) -> None:
@@ -155,7 +155,7 @@ def test_changed_code_is_a_reason(done: Pipeline) -> None:
         return "edited" if "stages/merge.py" in names else real(*names)
 
     with mock.patch.object(steps, "code_hash", edited):
-        assert done.reasons() == after("merge", "fishtui's code for it changed")
+        assert done.reasons() == after("merge", "its code in fishtui changed")
 
 
 def test_a_damaged_stamp_counts_as_none(done: Pipeline) -> None:
@@ -172,7 +172,7 @@ def test_damaged_notes_of_hashes_are_found_again(done: Pipeline) -> None:
 def test_what_was_not_asked_for_is_left_out(done: Pipeline) -> None:
     (done.data / "anna" / "00.lab").write_text("This is something else.")
     planned = done.plan(first="train", until="merge")
-    assert [each.reason for each in planned] == [*["not asked for"] * 3, *[UP_TO_DATE] * 2, "not asked for"]
+    assert [each.reason for each in planned] == [*["not requested"] * 3, *[UP_TO_DATE] * 2, "not requested"]
     assert list(done.reasons(until="pack")) == ["pack"]
 
 
@@ -286,7 +286,7 @@ def test_the_settings_and_modules_that_steps_name_exist(done: Pipeline) -> None:
         assert all((package / name).exists() for name in step.code)
         stamp = read_stamp(done.project, step.name)
         assert stamp is not None
-        assert all(made.count or name.startswith("what was rejected") for name, made in stamp.evidence.inputs.items())
+        assert all(made.count or name.startswith("excluded clips") for name, made in stamp.evidence.inputs.items())
 
 
 def test_every_setting_of_a_stage_either_counts_or_is_of_speed_and_place() -> None:

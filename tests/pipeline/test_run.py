@@ -89,7 +89,7 @@ def test_a_stage_that_a_person_starts_and_that_breaks_off_did_not_finish(done: P
     arguments = {"data": done.data, "output": done.data / "protos"}
     with pytest.raises(FishtuiError, match="no more"):
         known_to_pipeline(done.project, done.settings, "pack", arguments, work)(Reporter())
-    assert done.reasons()["pack"] == "it did not finish"
+    assert done.reasons()["pack"] == "its last run did not finish"
 
 
 def test_the_first_failure_ends_it_and_the_next_run_goes_on_there(fresh: Pipeline) -> None:
@@ -98,7 +98,7 @@ def test_the_first_failure_ends_it_and_the_next_run_goes_on_there(fresh: Pipelin
         fresh.run()
     assert [each.step for each in fresh.started] == ["normalize", "extract", "pack"]
     fresh.fails.clear()
-    assert fresh.reasons()["pack"] == "it did not finish"
+    assert fresh.reasons()["pack"] == "its last run did not finish"
     assert fresh.ran() == ["pack", "train", "merge", "synthesize"]
 
 
