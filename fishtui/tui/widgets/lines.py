@@ -97,6 +97,8 @@ class Lines(SafeOptionList, inherit_bindings=False):
         self.set_options(Option(safe(text), disabled=key is None) for key, text in lines)
         if not (kept is not None and self.seek(kept)) and not (at is None and start is not None and self.seek(start)):
             self.highlighted = self._nearest(at)
+        if self.has_focus and self.highlighted is None:
+            self.action_first()
         self._report_move()
 
     def seek(self, key: Hashable) -> bool:
