@@ -23,8 +23,6 @@ PENDING = {
     #
     "cli",
     #
-    "tui",
-    #
     "README.md",
     #
 }

@@ -61,7 +61,7 @@ class Checkpoints(Lines):
         return sorted(marked, key=lambda each: each.step or -1) or ([self.checkpoint] if self.checkpoint else [])
 
     def seek_training(self, name: str) -> bool:
-        """Put the cursor on the best checkpoint of a training; return False if there is no such training."""
+        """Put the cursor on the best checkpoint of a training; return False if that does not exist."""
         training = next((each for each in self.trainings if each.name == name), None)
         return training is not None and self.seek(_first(training))
 

@@ -112,7 +112,7 @@ class FormField(Horizontal):
 
     @property
     def value(self) -> str:
-        """The value as it was typed; empty for the default."""
+        """The value as typed; empty for the default."""
         if self.field.flag:
             return "yes" if self.query_one(Toggle).value else ""
         return self.query_one(Input).value.strip()

@@ -47,7 +47,7 @@ class Lines(SafeOptionList, inherit_bindings=False):
 
     @dataclass
     class Moved(Message):
-        """The cursor is on another line; `key` is None if there are no lines."""
+        """The cursor is on another line; `key` is None if the list is empty."""
 
         lines: Lines
         key: Hashable
@@ -102,7 +102,7 @@ class Lines(SafeOptionList, inherit_bindings=False):
         self._report_move()
 
     def seek(self, key: Hashable) -> bool:
-        """Put the cursor on a line; return False if there is no such line."""
+        """Put the cursor on a line; return False if it does not exist."""
         at = next((index for index, (each, _) in enumerate(self._shown) if each == key), None)
         if at is not None:
             self.highlighted = at

@@ -41,7 +41,7 @@ class SamplesPane(Vertical):
 
     @property
     def row(self) -> list[Sample]:
-        """The samples of the sentence under the cursor, empty if there are none."""
+        """The samples of the sentence under the cursor, or an empty list."""
         return self.table.row if self.table.display else []
 
     def show(self, training: Training | None, samples: Sequence[Sample]) -> None:

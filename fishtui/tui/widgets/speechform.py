@@ -83,7 +83,7 @@ class SpeechForm(FailureReporter, ModalScreen[SpeechRequest | None]):
 
     @on(Input.Submitted)
     def submit(self) -> None:
-        """Return what was typed, unless there is no sentence."""
+        """Return what was typed, unless the sentence is empty."""
         text = self.query_one("#text", Input)
         if self._proposing and not self.query_one("#reference", Input).value:
             self._is_submitted = True
