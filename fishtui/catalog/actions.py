@@ -1,4 +1,4 @@
-"""What people decide about clips: reviews, tags, edits. Each action is on record and can be undone."""
+"""Actions on clips: review, tag, edit, fix. Each is recorded in the history and can be undone."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ REVIEW = ("status", "reviewer", "reviewed", "note")
 
 
 def reviewer() -> str:
-    """Who is at the keyboard."""
+    """Return the name of the current user."""
     try:
         return getpass.getuser()
     except (OSError, KeyError):
-        # A container's user may have no name.
+        # A user in a container may have no name.
         return "unknown"
 
 
 def review(catalog: Catalog, clips: Sequence[int], status: str, note: str | None = None) -> int:
-    """Set the review of clips, as one action; how many of them had another one before.
+    """Set the review of clips, as one action; return the number of clips whose review changed.
 
-    The same review again, without a note, leaves the note that is there.
+    Repeating a review without a note keeps the existing note.
     """
     who, when = reviewer(), now()
     after = json.dumps([status, who, when, note or ""])
@@ -61,12 +61,15 @@ def review(catalog: Catalog, clips: Sequence[int], status: str, note: str | None
 
 
 def tag(catalog: Catalog, clips: Sequence[int], add: Iterable[str] = (), remove: Iterable[str] = ()) -> int:
-    """Give clips tags and take some away, as one action; how many of them that changed. Raises MisuseError."""
+    """Add and remove tags of clips, as one action; return the number of clips that changed.
+
+    Raises MisuseError for a tag that is not a single word.
+    """
     add, remove = set(add), set(remove)
     for name in add:
-        # What a filter takes for the end of a tag, or for several.
+        # A filter could not express such a tag.
         if name.split() != [name] or not name.isprintable() or {"|", ","} & set(name):
-            raise MisuseError(f"{name!r} can't be a tag", "A tag is one word, without commas and |.")
+            raise MisuseError(f"{name!r}: not a valid tag", "Use one word without commas and |.", code="not-a-tag")
     who, when = reviewer(), now()
     with catalog.transaction() as connection:
         action = next_action(connection)
@@ -81,7 +84,7 @@ def tag(catalog: Catalog, clips: Sequence[int], add: Iterable[str] = (), remove:
 
 
 def edit(catalog: Catalog, settings: Settings, clip: int, text: str, dry_run: bool = False) -> bool:
-    """Write a clip's transcript; whether that changes it. Raises MisuseError for a text that can't be one."""
+    """Write a clip's transcript; return True if that changes it. Raises MisuseError if the text is not one line."""
     row = clip_row(catalog, clip)
     path = clip_named(catalog.data, row["name"], settings.pack.text_extension).transcript
     with changing(catalog):
@@ -128,8 +131,8 @@ def fix(
     return ledger
 
 
-def transcript_now(catalog: Catalog, settings: Settings, clip: int) -> str:
-    """What a clip's transcript holds on disk, be it newer than the last scan; "" if there is none."""
+def current_transcript(catalog: Catalog, settings: Settings, clip: int) -> str:
+    """Return the content of a clip's transcript on disk, even if newer than the last scan; "" if there is none."""
     name = clip_row(catalog, clip)["name"]
     content = read_if_present(clip_named(catalog.data, name, settings.pack.text_extension).transcript)
     return (content or b"").decode("utf-8-sig", "replace").rstrip("\r\n")
@@ -138,7 +141,10 @@ def transcript_now(catalog: Catalog, settings: Settings, clip: int) -> str:
 def change(
     catalog: Catalog, settings: Settings, clip: int, files: Mapping[Path, bytes | None], action: int, note: str
 ) -> bool:
-    """Give files of a clip new content, as part of `action`; whether that changed it. To be called in `changing`."""
+    """Write new content to files of a clip, as part of `action`; return True if that changes them.
+
+    Call it within `changing`. Raises FishtuiError as `change_files`.
+    """
     changed = change_files(catalog, clip, files, action, reviewer(), now(), note)
     if changed:
         refresh(catalog, settings, [clip])
@@ -146,13 +152,13 @@ def change(
 
 
 def undo(catalog: Catalog, settings: Settings, clips: Sequence[int] | None = None) -> int:
-    """Undo the last action, or of each of `clips` the last thing that was done to it; how many clips changed.
+    """Undo the last action, or the last action on each of `clips`; return the number of clips that changed.
 
-    Raises DataError if files have been changed since by another program, or can't be written; the other clips are
-    undone all the same.
+    Raises DataError if another program has changed files since, or if files cannot be written; the other clips are
+    still undone.
     """
     with changing(catalog):
-        entries = to_undo(catalog, clips)
+        entries = undoable(catalog, clips)
         by_clip: dict[int, list[sqlite3.Row]] = defaultdict(list)
         for entry in entries:
             by_clip[entry["clip"]].append(entry)
@@ -165,38 +171,38 @@ def undo(catalog: Catalog, settings: Settings, clips: Sequence[int] | None = Non
         refresh(catalog, settings, {entry["clip"] for entry in entries if entry["kind"] == FILE})
     if failures:
         counts = f"{len(failures):,} of {len(by_clip):,} clips not undone" if len(by_clip) > 1 else "not undone"
-        raise DataError(f"{counts}: {failures[0].problem}", failures[0].remedy)
+        raise DataError(f"{counts}: {failures[0].problem}", failures[0].remedy, code="not-undone") from failures[0]
     return len(by_clip)
 
 
-def to_undo(catalog: Catalog, clips: Sequence[int] | None = None) -> list[sqlite3.Row]:
-    """The entries of the history that `undo` would undo."""
+def undoable(catalog: Catalog, clips: Sequence[int] | None = None) -> list[sqlite3.Row]:
+    """Return the entries of the history that `undo` would undo."""
     if clips is not None:
         return [entry for clip in clips for entry in _last(catalog, clip)]
-    there = "state = 'done' AND clip IN (SELECT id FROM clips WHERE gone IS NULL)"
-    action = catalog.value(f"SELECT max(action) FROM history WHERE {there}")
-    return catalog.query(f"SELECT * FROM history WHERE action = ? AND {there}", (action,))
+    on_disk = "state = 'done' AND clip IN (SELECT id FROM clips WHERE gone IS NULL)"
+    action = catalog.value(f"SELECT max(action) FROM history WHERE {on_disk}")
+    return catalog.query(f"SELECT * FROM history WHERE action = ? AND {on_disk}", (action,))
 
 
 def history_of(catalog: Catalog, clip: int) -> list[dict[str, Any]]:
-    """All that was done to a clip, the latest last, each with a line that says what. Texts are told in full."""
+    """Return all entries of a clip's history, the latest last, each with a summary in one line and with full texts."""
     entries = []
     for row in catalog.query("SELECT * FROM history WHERE clip = ? ORDER BY id", (clip,)):
         entry = {name: row[name] for name in ("action", "kind", "state", "who", "time", "note", "path")}
-        before, after = (_told(catalog, row["kind"], row["path"], row[name]) for name in ("before", "after"))
+        before, after = (_readable(catalog, row["kind"], row["path"], row[name]) for name in ("before", "after"))
         undone = "" if row["state"] == "done" else f" ({row['state']})"
         entries.append(entry | {"before": before, "after": after, "summary": _summary(row, before, after) + undone})
     return entries
 
 
 def describe(catalog: Catalog, entry: sqlite3.Row) -> str:
-    """A line that says what was done to which clip."""
-    before, after = (_told(catalog, entry["kind"], entry["path"], entry[name]) for name in ("before", "after"))
+    """Return a line with a clip's name and a summary of an entry of its history."""
+    before, after = (_readable(catalog, entry["kind"], entry["path"], entry[name]) for name in ("before", "after"))
     return f"{clip_row(catalog, entry['clip'])['name']}  {_summary(entry, before, after)}"
 
 
-def _told(catalog: Catalog, kind: str, path: str | None, value: str) -> str:
-    """A value of the history in words: a status, tags, the text of a transcript, or the hash of a recording."""
+def _readable(catalog: Catalog, kind: str, path: str | None, value: str) -> str:
+    """Return a value of the history as text: a status, tags, the text of a transcript, or the hash of a recording."""
     if kind == STATUS:
         status, _, _, note = json.loads(value)
         return f"{status}: {note}" if note else status
@@ -213,41 +219,41 @@ def _summary(row: sqlite3.Row, before: str, after: str) -> str:
         return f"{before or 'no tags'} → {after or 'no tags'}"
     name = row["path"].rpartition("/")[2]
     if not row["before"] or not row["after"]:
-        return f"{row['note']}: {name} {'removed' if row['before'] else 'made'}"
+        return f"{row['note']}: {name} {'removed' if row['before'] else 'created'}"
     return f"{row['note']}: {name}" + (f": {before} → {after}" if before != row["before"] else "")
 
 
 def clip_row(catalog: Catalog, clip: int) -> sqlite3.Row:
-    """A clip's row. Raises MisuseError if there is none."""
+    """Return a clip's row. Raises MisuseError if there is none."""
     rows = catalog.query("SELECT * FROM clips WHERE id = ? AND gone IS NULL", (clip,))
     if not rows:
-        raise MisuseError(f"there is no clip {clip}", "`fishtui clips list` shows their numbers.")
+        raise MisuseError(f"no clip {clip}", "Run `fishtui clips list` for the ids.", code="no-clip")
     return rows[0]
 
 
 def tags_of(row: sqlite3.Row) -> set[str]:
-    """A clip's tags."""
+    """Return a clip's tags."""
     return {name for name in row["tags"].split("|") if name}
 
 
 def joined_tags(tags: Iterable[str]) -> str:
-    """Tags as they stand in the catalog."""
+    """Return tags as the catalog stores them."""
     return "".join(f"|{name}" for name in sorted(tags)) + "|" if tags else ""
 
 
 def now() -> str:
-    """This moment in UTC, to the second, after ISO 8601."""
+    """Return the current time in UTC, to the second, in ISO 8601."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def new_action(catalog: Catalog) -> int:
-    """A number for an action of several transactions. Raises FishtuiError."""
+    """Return a new number for an action that needs several transactions. Raises FishtuiError."""
     with catalog.transaction() as connection:
         return next_action(connection)
 
 
 def next_action(connection: sqlite3.Connection) -> int:
-    """A number for an action, given out once: all that is done under it can be undone together."""
+    """Return a new number for an action; all entries with this number are undone together."""
     number = connection.execute(
         """
         INSERT INTO meta VALUES ('actions', '1')
@@ -259,13 +265,15 @@ def next_action(connection: sqlite3.Connection) -> int:
 
 def _transcript(text: str) -> bytes:
     if not text.strip():
-        raise MisuseError("an empty transcript is of no use", "Reject the clip instead: `fishtui clips reject`.")
+        raise MisuseError(
+            "the transcript is empty", "Reject the clip instead: `fishtui clips reject`.", code="empty-transcript"
+        )
     if len(text.splitlines()) > 1:
-        raise MisuseError("a transcript is one line", "Write it without line breaks.")
+        raise MisuseError("the transcript has several lines", "Write it on one line.", code="several-lines")
     try:
         return text.strip("\r\n").encode()
     except UnicodeEncodeError as error:
-        raise MisuseError("the text holds characters that are no Unicode", "Type it again.") from error
+        raise MisuseError("the transcript contains invalid Unicode", "Type it again.", code="not-utf8") from error
 
 
 def _rows(connection: sqlite3.Connection, clips: Sequence[int]) -> list[sqlite3.Row]:

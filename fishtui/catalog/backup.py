@@ -1,4 +1,4 @@
-"""What people decided, out to JSON Lines and in again: the part of the catalog that a scan can't make anew."""
+"""Export and import of decisions as JSON Lines: the part of the catalog that a scan cannot rebuild."""
 
 from __future__ import annotations
 
@@ -18,15 +18,17 @@ from fishtui.catalog.store import Catalog, stored
 from fishtui.errors import MisuseError
 from fishtui.files import write_text
 from fishtui.runs.ledger import Ledger
+from fishtui.wording import reason_of
 
-ENTRY = ("action", "kind", "path", "before", "after", "state", "who", "time", "note")
+COLUMNS = ("action", "kind", "path", "before", "after", "state", "who", "time", "note")
 
+REMEDY = "Choose a file written by `fishtui clips export-reviews`."
 
 Hash = Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{64})?$")]
 
 
-class Entry(msgspec.Struct, forbid_unknown_fields=True):
-    """A line of a clip's history."""
+class HistoryEntry(msgspec.Struct, forbid_unknown_fields=True):
+    """An entry of a clip's history."""
 
     action: Annotated[int, msgspec.Meta(ge=0, le=2**53)]
     kind: Literal["status", "tags", "file"]
@@ -39,8 +41,8 @@ class Entry(msgspec.Struct, forbid_unknown_fields=True):
     note: str
 
 
-class Decided(msgspec.Struct, forbid_unknown_fields=True):
-    """All that was decided about a clip, which is known by its name and by its audio's SHA-256."""
+class Decisions(msgspec.Struct, forbid_unknown_fields=True):
+    """All decisions about a clip, which is identified by its name and by the SHA-256 of its audio."""
 
     name: str
     audio_hash: str | None
@@ -49,22 +51,24 @@ class Decided(msgspec.Struct, forbid_unknown_fields=True):
     reviewed: str
     note: str
     tags: list[str]
-    history: list[Entry]
+    history: list[HistoryEntry]
 
 
 def export_reviews(catalog: Catalog, path: Path, dry_run: bool = False) -> int:
-    """Write a line for each clip that somebody decided about; how many.
+    """Write a line for each clip with decisions; return the number of lines.
 
-    Raises MisuseError if that would take the place of anything but an earlier export, FishtuiError if it can't be
-    written.
+    Raises MisuseError if `path` is in the dataset or is a file that is not an earlier export, FishtuiError if it cannot
+    be written.
     """
     if path.resolve().is_relative_to(catalog.data.resolve()):
-        raise MisuseError(f"{path} lies in the dataset", "Give a file elsewhere.")
+        raise MisuseError(f"{path}: in the dataset", "Choose a file outside the dataset.", code="in-dataset")
     if path.exists():
         try:
             list(_read(path))
         except MisuseError as error:
-            raise MisuseError(f"{path} is there, and is no export of reviews", "Give a new file.") from error
+            raise MisuseError(
+                f"{path}: exists and is not an export of reviews", "Choose another file.", code="exists"
+            ) from error
     lines = [json.dumps(each) for each in _decided(catalog)]
     if not dry_run:
         write_text(path, "".join(f"{line}\n" for line in lines))
@@ -72,10 +76,10 @@ def export_reviews(catalog: Catalog, path: Path, dry_run: bool = False) -> int:
 
 
 def import_reviews(catalog: Catalog, path: Path, dry_run: bool = False) -> Ledger:
-    """Take over the decisions of such a file: for the clip of that name, else for one of that audio.
+    """Import decisions from an exported file, for the clip of the same name, otherwise for one with the same audio.
 
-    A clip whose own review is newer keeps it, and gets tags and history all the same. Raises MisuseError for a file
-    that is none, and then nothing is taken over.
+    A clip whose own review is newer keeps it, but receives tags and history. Raises MisuseError if the file is not an
+    export, and then imports nothing.
     """
     ledger = Ledger()
     decisions = list(_read(path))
@@ -84,12 +88,12 @@ def import_reviews(catalog: Catalog, path: Path, dry_run: bool = False) -> Ledge
         for decided in decisions:
             clip = _clip_of(connection, decided)
             if clip is None:
-                ledger.fail(decided.name, "no clip of that name or audio: scan first")
-            elif not _take_over(connection, clip, decided, first, dry_run):
-                ledger.skip(decided.name, "decided here already")
+                ledger.fail(decided.name, "no clip with this name or audio; run `fishtui scan` first")
+            elif not _import(connection, clip, decided, first, dry_run):
+                ledger.skip(decided.name, "already has these decisions")
             else:
                 ledger.done += 1
-        # Numbers that came with the file are given out too.
+        # The numbers of imported actions must not be used again.
         connection.execute(
             """
             UPDATE meta SET value = max(CAST(value AS INTEGER), (SELECT coalesce(max(action), 0) FROM history))
@@ -108,31 +112,31 @@ def _decided(catalog: Catalog) -> Iterator[dict[str, Any]]:
             "audio_hash": row["audio_hash"],
             **{name: row[name] for name in REVIEW},
             "tags": sorted(tags_of(row)),
-            "history": [{name: entry[name] for name in ENTRY} for entry in history],
+            "history": [{name: entry[name] for name in COLUMNS} for entry in history],
         }
 
 
-def _read(path: Path) -> Iterator[Decided]:
+def _read(path: Path) -> Iterator[Decisions]:
     try:
         lines = path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
-        raise MisuseError(f"{path} can't be read: {error}", "Give a file that export-reviews wrote.") from error
+        raise MisuseError(f"{path}: cannot read: {reason_of(error)}", REMEDY, code="cannot-read") from error
     for number, line in enumerate(lines, start=1):
         if not line:
             continue
         try:
-            # Not msgspec's own reader: names that aren't UTF-8 stand in JSON as lone surrogates.
-            decided = msgspec.convert(json.loads(line), Decided)
+            # The reader of msgspec refuses the lone surrogates that JSON contains for names that are not UTF-8.
+            decided = msgspec.convert(json.loads(line), Decisions)
         except (ValueError, RecursionError) as error:
-            raise MisuseError(f"{path}, line {number}: {error}", "Give a file that export-reviews wrote.") from error
+            raise MisuseError(f"{path}:{number}: {error}", REMEDY, code="not-reviews") from error
         if decided.status not in STATUSES:
-            raise MisuseError(f"{path}, line {number}: no status {decided.status}", f"It is {' or '.join(STATUSES)}.")
+            raise MisuseError(f"{path}:{number}: unknown status {decided.status}", REMEDY, code="not-reviews")
         for entry in decided.history:
             _check(entry, decided.name)
         yield decided
 
 
-def _clip_of(connection: sqlite3.Connection, decided: Decided) -> sqlite3.Row | None:
+def _clip_of(connection: sqlite3.Connection, decided: Decisions) -> sqlite3.Row | None:
     found = connection.execute(
         """
         SELECT * FROM clips WHERE gone IS NULL AND (name = CAST(? AS TEXT) OR audio_hash = ?)
@@ -143,8 +147,10 @@ def _clip_of(connection: sqlite3.Connection, decided: Decided) -> sqlite3.Row | 
     return found[0] if found else None
 
 
-def _take_over(connection: sqlite3.Connection, clip: sqlite3.Row, decided: Decided, first: int, dry_run: bool) -> bool:
-    """Write decisions into a clip's row and history, under action numbers from `first`; whether that was news."""
+def _import(
+    connection: sqlite3.Connection, clip: sqlite3.Row, decided: Decisions, first: int, dry_run: bool
+) -> bool:
+    """Write decisions into a clip's row and history, with action numbers from `first`; return True if any is new."""
     own = connection.execute("SELECT count(*) FROM history WHERE clip = ?", (clip["id"],)).fetchone()[0]
     tags = joined_tags(tags_of(clip) | set(decided.tags))
     present = tuple(clip[name] for name in REVIEW)
@@ -161,7 +167,7 @@ def _take_over(connection: sqlite3.Connection, clip: sqlite3.Row, decided: Decid
     for entry in history:
         path = entry.path and clip["name"] + entry.path.removeprefix(decided.name)
         connection.execute(
-            f"INSERT INTO history(clip, {', '.join(ENTRY)}) VALUES (?, ?, ?, CAST(? AS TEXT), ?, ?, ?, ?, ?, ?)",
+            f"INSERT INTO history(clip, {', '.join(COLUMNS)}) VALUES (?, ?, ?, CAST(? AS TEXT), ?, ?, ?, ?, ?, ?)",
             (
                 clip["id"], first + entry.action, entry.kind, path and stored(path), entry.before, entry.after,
                 entry.state, entry.who, entry.time, entry.note,
@@ -170,19 +176,18 @@ def _take_over(connection: sqlite3.Connection, clip: sqlite3.Row, decided: Decid
     return True
 
 
-def _check(entry: Entry, name: str) -> None:
-    """Raise MisuseError if an entry of the history is none that undoing could follow."""
-    remedy = "Give a file that export-reviews wrote."
+def _check(entry: HistoryEntry, name: str) -> None:
+    """Raise MisuseError if an entry of the history could not be undone."""
     for value in (entry.before, entry.after):
         try:
             if entry.kind == "status":
                 review = msgspec.json.decode(value, type=tuple[str, str, str, str])
                 if review[0] not in STATUSES:
-                    raise ValueError(f"no status {review[0]}")
+                    raise ValueError(f"unknown status {review[0]}")
             elif entry.kind == "file":
                 msgspec.convert(value, Hash)
         except ValueError as error:
-            raise MisuseError(f"the history of {name} holds {value!r}: {error}", remedy) from error
+            raise MisuseError(f"{name}: invalid history {value!r}: {error}", REMEDY, code="not-reviews") from error
     parts = Path(entry.path or "").parts
     if (entry.kind == "file") != (entry.path is not None) or ".." in parts or Path(entry.path or "").is_absolute():
-        raise MisuseError(f"the history of {name} names {entry.path!r}, which is no file of the dataset", remedy)
+        raise MisuseError(f"{name}: history of {entry.path!r}, not a file in the dataset", REMEDY, code="not-reviews")

@@ -1,4 +1,4 @@
-"""How a filter that is being typed may go on."""
+"""Completion of a filter while it is typed."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ from fishtui.catalog.fields import FIELDS, Kind
 from fishtui.catalog.filter import Term
 from fishtui.catalog.store import Catalog
 
-# The last term of what is typed so far, its field and the value at its end.
+# The last term of the text: its field, and the value at its end.
 LAST = re.compile(r"(?:^|\s)-?(?:([A-Za-z-]+):(?:[^\s\"]*,)?)?([^\s,\":]*)$")
 MOST_SPEAKERS = 1000
 
 
 @dataclass(frozen=True)
-class Words:
-    """What this catalog's clips are called by."""
+class Vocabulary:
+    """The speakers and tags of a catalog."""
 
     speakers: Sequence[str] = ()
     tags: Sequence[str] = ()
 
 
-def words_of(catalog: Catalog) -> Words:
-    """The speakers and tags of the catalog."""
+def read_vocabulary(catalog: Catalog) -> Vocabulary:
+    """Return the speakers and tags of the catalog."""
     speakers = catalog.query("SELECT name FROM speakers ORDER BY name LIMIT ?", (MOST_SPEAKERS,))
     tags = catalog.query("SELECT DISTINCT tags FROM clips WHERE gone IS NULL AND tags != ''")
     names = {name for row in tags for name in row["tags"].split("|") if name}
-    return Words([row["name"] for row in speakers], sorted(names))
+    return Vocabulary([row["name"] for row in speakers], sorted(names))
 
 
-def completed(text: str, words: Words) -> str | None:
-    """`text` with its last word ended as it may be meant; None if nothing fits."""
+def complete(text: str, words: Vocabulary) -> str | None:
+    """Return `text` with its last word completed; None if nothing matches."""
     if text.count('"') % 2 or not (found := LAST.search(text)):
         return None
     field, begun = found[1], found[2]
@@ -42,7 +42,7 @@ def completed(text: str, words: Words) -> str | None:
     return None
 
 
-def _candidates(field: str | None, words: Words) -> Iterable[str]:
+def _candidates(field: str | None, words: Vocabulary) -> Iterable[str]:
     if field is None:
         return [f"{name}:" for name in (*FIELDS, "sort")]
     if field == "sort":
@@ -53,5 +53,5 @@ def _candidates(field: str | None, words: Words) -> Iterable[str]:
     if FIELDS[field].kind is Kind.CHOICE:
         return FIELDS[field].choices
     values = {"speaker": words.speakers, "tag": words.tags}.get(field, ())
-    # As they have to be written; what needs quotes is typed by hand.
+    # Values that need quotes are not completed.
     return [each for each in values if str(Term(field, (each,))) == f"{field}:{each}"]

@@ -72,7 +72,7 @@ def judge_clips(connection: sqlite3.Connection, ids: Sequence[int], settings: Se
     mark_dirty(connection)
 
 
-def note_limits(catalog: Catalog, settings: Settings) -> None:
+def store_limits(catalog: Catalog, settings: Settings) -> None:
     """Tell a catalog that holds no clips yet by which limits they will be judged."""
     if catalog.meta("limits") is None and catalog.value("SELECT 1 FROM clips LIMIT 1") is None:
         with catalog.transaction() as connection:

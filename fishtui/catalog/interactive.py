@@ -1,6 +1,6 @@
-"""Decisions about clips as a person makes them one after the other, each with a line that says what was done.
+"""Actions of an interactive front end: each returns a message, and renews the findings of other clips.
 
-What makes them is imported when the first is made: it loads numpy.
+`actions` is imported inside the functions, because it loads numpy, which the first screen does not need.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from fishtui import wording
 from fishtui.catalog.store import Catalog
 from fishtui.settings import Settings
 
-# Up to so many clips, what a change means for others (duplicates, outliers) is told at once; beyond, by the next scan.
+# In a larger catalog the findings that compare clips (duplicates, outliers) are renewed only by the next scan.
 MOST_JUDGED = 20_000
-VERBS = {"accepted": "accepted", "rejected": "rejected", "open": "opened again"}
+VERBS = {"accepted": "accepted", "rejected": "rejected", "open": "reopened"}
 
 
 @dataclass(frozen=True)
 class ActionResult:
-    """What was done: a line about it, and the clips that it was done to."""
+    """A line about an action, and the ids of the clips that it was applied to."""
 
     message: str
     clips: tuple[int, ...] = ()
@@ -27,7 +27,7 @@ class ActionResult:
 
 
 def review(catalog: Catalog, clips: Sequence[int], status: str, note: str | None = None) -> ActionResult:
-    """Accept, reject or reopen clips; `note` says why. Raises FishtuiError."""
+    """Accept, reject or reopen clips; `note` gives the reason. Raises FishtuiError."""
     from fishtui.catalog import actions
 
     changed = actions.review(catalog, clips, status, note)
@@ -35,7 +35,7 @@ def review(catalog: Catalog, clips: Sequence[int], status: str, note: str | None
 
 
 def tag(catalog: Catalog, clips: Sequence[int], words: str) -> ActionResult:
-    """Give clips the tags in `words`, and take away those that stand there with a minus. Raises FishtuiError."""
+    """Add the tags in `words` to clips; those that start with a minus are removed. Raises FishtuiError."""
     from fishtui.catalog import actions
 
     names = _tags(words)
@@ -46,7 +46,7 @@ def tag(catalog: Catalog, clips: Sequence[int], words: str) -> ActionResult:
 
 
 def retag(catalog: Catalog, clip: int, words: str) -> ActionResult:
-    """Make `words` all the tags of one clip. Raises FishtuiError."""
+    """Replace all tags of one clip by those in `words`. Raises FishtuiError."""
     from fishtui.catalog import actions
 
     names, before = set(_tags(words)), actions.tags_of(actions.clip_row(catalog, clip))
@@ -64,16 +64,16 @@ def edit(catalog: Catalog, settings: Settings, clip: int, text: str) -> ActionRe
 
     changed = actions.edit(catalog, settings, clip, text)
     _judge(catalog, settings)
-    return ActionResult("transcript saved" if changed else "nothing was changed", (clip,))
+    return ActionResult("transcript saved" if changed else "transcript unchanged", (clip,))
 
 
 def undo(catalog: Catalog, settings: Settings) -> ActionResult:
-    """Undo the last action, whoever did it. Raises FishtuiError."""
+    """Undo the last action of any user. Raises FishtuiError."""
     from fishtui.catalog import actions
 
-    entries = actions.to_undo(catalog)
+    entries = actions.undoable(catalog)
     if not entries:
-        return ActionResult("there is nothing to undo")
+        return ActionResult("nothing to undo")
     clips = tuple(dict.fromkeys(entry["clip"] for entry in entries))
     message = actions.describe(catalog, entries[0])
     actions.undo(catalog, settings)

@@ -15,7 +15,7 @@ DECISION = ("status", "reviewer", "reviewed", "note", "tags")
 OPEN = ("open", "", "", "", "")
 
 
-def pass_on_decisions(connection: sqlite3.Connection) -> set[int]:
+def move_decisions(connection: sqlite3.Connection) -> set[int]:
     """Give the decisions about each clip that is gone, or whose recording is, to one that came with the same audio.
 
     Returns the ids of those that passed theirs on. A clip is an heir only if its recording was not there before the

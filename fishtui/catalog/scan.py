@@ -13,9 +13,9 @@ from typing import Any
 
 from fishtui.catalog.filechanges import settle
 from fishtui.catalog.files import AudioPart, CodesPart, Seen, Task, TextPart, inspect
-from fishtui.catalog.findings import judge_all, judge_clips, mark_dirty, note_limits
+from fishtui.catalog.findings import judge_all, judge_clips, mark_dirty, store_limits
 from fishtui.catalog.index import index, unindex
-from fishtui.catalog.moved import pass_on_decisions
+from fishtui.catalog.moved import move_decisions
 from fishtui.catalog.store import Catalog, stored
 from fishtui.codes import Journal
 from fishtui.dataset import CODES_EXTENSION, Clip, clip_named, find_clips
@@ -38,7 +38,7 @@ NAMES = frozenset({"name", "speaker", "files", "audio_problem", "codes_problem"}
 
 
 @dataclass
-class Scanned:
+class ScanResult:
     """What a scan found: `clips` on disk, of which `new` or `changed`; `moved` kept their review, `gone` left."""
 
     clips: int = 0
@@ -64,7 +64,7 @@ class _Known:
     status: tuple[int | None, ...]
 
 
-def scan(catalog: Catalog, settings: Settings, reporter: Reporter, within: Collection[str] | None = None) -> Scanned:
+def scan(catalog: Catalog, settings: Settings, reporter: Reporter, within: Collection[str] | None = None) -> ScanResult:
     """Bring the catalog up to date with the dataset, or with the folders `within` it (paths below the dataset).
 
     Only files whose size or time of change differs are read. What is stored stays if this is cut off. While another
@@ -75,7 +75,7 @@ def scan(catalog: Catalog, settings: Settings, reporter: Reporter, within: Colle
             settle(catalog)
         except FishtuiError as error:
             reporter.warning(f"an edit that was broken off waits to be settled: {error.problem}")
-        note_limits(catalog, settings)
+        store_limits(catalog, settings)
         update = _Update(catalog, settings, follows=True)
         clips = find_clips(catalog.data, settings.pack.text_extension, within)
         known = {
@@ -170,7 +170,7 @@ class _Update:
 
     def __init__(self, catalog: Catalog, settings: Settings, follows: bool) -> None:
         """`follows`: what changed was changed by others, and decisions follow the recordings that they were about."""
-        self.result = Scanned()
+        self.result = ScanResult()
         self._follows = follows
         self._catalog = catalog
         self._settings = settings
@@ -200,7 +200,7 @@ class _Update:
                 "UPDATE clips SET gone = ? WHERE id IN (SELECT value FROM json_each(?))",
                 (self._number, json.dumps(ids)),
             )
-            moved = pass_on_decisions(connection)
+            moved = move_decisions(connection)
             connection.execute("INSERT OR REPLACE INTO meta VALUES ('scans', ?)", (str(self._number),))
             if ids:
                 mark_dirty(connection)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from watchfiles import watch
 
-from fishtui.catalog.scan import Scanned, scan
+from fishtui.catalog.scan import ScanResult, scan
 from fishtui.catalog.store import Catalog
 from fishtui.dataset import PACKED_FOLDER
 from fishtui.runs.reporter import Reporter
@@ -19,7 +19,7 @@ GATHER_MS = 500
 POLL_MS = 2000
 
 
-def follow(catalog: Catalog, settings: Settings, reporter: Reporter, stop: threading.Event) -> Iterator[Scanned]:
+def follow(catalog: Catalog, settings: Settings, reporter: Reporter, stop: threading.Event) -> Iterator[ScanResult]:
     """Scan once, and then, until `stop` is set, what each change of the disk touches; yields what each scan found."""
     # Set up before the first scan, so that nothing changes unseen between the two.
     changes = watch(

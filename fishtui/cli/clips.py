@@ -201,7 +201,7 @@ def edit(session: Session, id: str, text: str | None) -> int:
     What the file held before is kept: see undo.
     """
     from fishtui.catalog import lookup
-    from fishtui.catalog.actions import edit, transcript_now
+    from fishtui.catalog.actions import current_transcript, edit
     from fishtui.catalog.findings import judge_all
     from fishtui.errors import MisuseError
 
@@ -210,7 +210,7 @@ def edit(session: Session, id: str, text: str | None) -> int:
         clip = lookup.resolve_ids(catalog, [id])[0]
         if text is None:
             try:
-                text = click.edit(transcript_now(catalog, settings, clip), extension=".txt")
+                text = click.edit(current_transcript(catalog, settings, clip), extension=".txt")
             except (ValueError, OSError) as error:
                 raise MisuseError(
                     f"the editor failed: {error}", "Check $EDITOR, or give --text.", code="editor-failed"
@@ -231,14 +231,14 @@ def undo(session: Session, ids: tuple[str, ...], where: str | None) -> int:
     With IDs or --where the last thing done to each of these clips; else the last action, on however many clips it was.
     Files get back the very bytes that they held.
     """
-    from fishtui.catalog.actions import describe, to_undo, undo
+    from fishtui.catalog.actions import describe, undo, undoable
     from fishtui.catalog.findings import judge_all
     from fishtui.cli import output
 
     settings = session.settings.values
     with session.catalog(must_exist=True) as catalog:
         chosen = _chosen(catalog, ids, where) if ids or where is not None else None
-        entries = to_undo(catalog, chosen)
+        entries = undoable(catalog, chosen)
         told = [describe(catalog, entry) for entry in entries[:MOST_TOLD]]
         if not session.dry_run:
             undo(catalog, settings, chosen)

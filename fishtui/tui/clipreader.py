@@ -11,7 +11,7 @@ from pathlib import Path
 
 from fishtui import settings
 from fishtui.catalog import lookup
-from fishtui.catalog.completion import Words, words_of
+from fishtui.catalog.completion import Vocabulary, read_vocabulary
 from fishtui.catalog.details import ClipDetails, audio_path, read_details
 from fishtui.catalog.lookup import Ids
 from fishtui.catalog.store import Catalog, catalog_exists, catalog_version
@@ -89,20 +89,20 @@ class ClipReader:
 
     def transcript(self, clip: int) -> str:
         """Return the transcript of a clip as it is on disk. Raises FishtuiError."""
-        from fishtui.catalog.actions import transcript_now
+        from fishtui.catalog.actions import current_transcript
 
         with self.reading() as (catalog, values):
-            return transcript_now(catalog, values, clip)
+            return current_transcript(catalog, values, clip)
 
     def find_next(self, ids: Ids, position: int, step: int, text: str) -> int | None:
         """Return the position of the next clip of a list that the filter `text` selects. Raises FishtuiError."""
         with self.reading() as (catalog, _):
             return lookup.find_next(catalog, ids, position, step, text)
 
-    def words(self) -> Words:
+    def words(self) -> Vocabulary:
         """Return the words that complete a filter. Raises FishtuiError."""
         with self.reading() as (catalog, _):
-            return words_of(catalog)
+            return read_vocabulary(catalog)
 
     def forget(self) -> None:
         """Read the list again the next time, and interrupt the reading in progress."""

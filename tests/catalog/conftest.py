@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fishtui.catalog.scan import Scanned, scan
+from fishtui.catalog.scan import ScanResult, scan
 from fishtui.catalog.store import Catalog
 from fishtui.runs.reporter import Reporter
 from fishtui.settings import ScanSettings, Settings
@@ -27,7 +27,7 @@ class Dataset:
         options.setdefault("samples", tone(seconds, 16_000, pitch=100 + sum(name.encode("utf-8", "surrogateescape"))))
         return write_clip(self.data / f"{name}.wav", text, rate=16_000, **options)
 
-    def scan(self) -> Scanned:
+    def scan(self) -> ScanResult:
         return scan(self.catalog, self.settings, Reporter())
 
     def id(self, name: str) -> int:

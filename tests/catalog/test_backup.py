@@ -73,7 +73,7 @@ def test_renamed_clips_are_known_by_their_audio_and_missing_ones_are_named(decid
     assert [entry.item for entry in ledger.failed] == ["anna/b"]
 
 
-def test_the_newer_review_stays_and_tags_come_all_the_same(decided, tmp_path) -> None:
+def test_the_newer_review_is_kept_and_tags_are_added(decided, tmp_path) -> None:
     path = tmp_path / "reviews.jsonl"
     export_reviews(decided.catalog, path)
     text = path.read_text(encoding="utf-8").replace('"tags": []', '"tags": ["noisy"]')
@@ -84,7 +84,7 @@ def test_the_newer_review_stays_and_tags_come_all_the_same(decided, tmp_path) ->
     assert (row["status"], row["tags"]) == ("open", "|noisy|")
 
 
-def test_a_dry_run_takes_nothing_over(decided, tmp_path) -> None:
+def test_a_dry_run_imports_nothing(decided, tmp_path) -> None:
     path = tmp_path / "reviews.jsonl"
     export_reviews(decided.catalog, path)
     without_catalog(decided)
@@ -94,7 +94,7 @@ def test_a_dry_run_takes_nothing_over(decided, tmp_path) -> None:
 
 
 def decision(**changes) -> str:
-    """A line of such a file."""
+    """A line of an exported file."""
     texts = dict.fromkeys(("reviewer", "reviewed", "note"), "")
     return json.dumps(
         {"name": "anna/c", "audio_hash": None, "status": "open", **texts, "tags": [], "history": [], **changes}
@@ -121,24 +121,26 @@ ESCAPE = {
     ],
     ids=["text", "list", "types", "deep", "status", "escape", "undoing", "review", "action", "hash"],
 )
-def test_a_file_that_is_none_changes_nothing(decided, tmp_path, line: str) -> None:
+def test_a_file_that_is_not_an_export_changes_nothing(decided, tmp_path, line: str) -> None:
     path = tmp_path / "reviews.jsonl"
     export_reviews(decided.catalog, path)
     with path.open("a", encoding="utf-8") as file:
         file.write(line + "\n")
     without_catalog(decided)
     before = decided.everything()
-    with pytest.raises((MisuseError, FishtuiError)):
+    with failing("not-reviews", MisuseError):
         import_reviews(decided.catalog, path)
     assert decided.everything() == before
 
 
-def test_an_export_takes_the_place_of_nothing_but_an_export(decided, tmp_path) -> None:
+def test_an_export_overwrites_only_an_export(decided, tmp_path) -> None:
     settings, recording = tmp_path / "notes.txt", decided.data / "anna" / "a.wav"
     settings.write_text("mine", encoding="utf-8")
     before = recording.read_bytes()
-    for path in (settings, recording, decided.data / "anna" / "new.jsonl"):
-        with pytest.raises(MisuseError):
+    with failing("exists", MisuseError):
+        export_reviews(decided.catalog, settings)
+    for path in (recording, decided.data / "anna" / "new.jsonl"):
+        with failing("in-dataset", MisuseError):
             export_reviews(decided.catalog, path)
     assert (settings.read_text(encoding="utf-8"), recording.read_bytes()) == ("mine", before)
     for _ in range(2):

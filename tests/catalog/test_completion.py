@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fishtui.catalog.completion import Words, completed
+from fishtui.catalog.completion import Vocabulary, complete
 from fishtui.catalog.filter import parse
 
-WORDS = Words(speakers=["anna", "bert and co"], tags=["loud", "good"])
+WORDS = Vocabulary(speakers=["anna", "bert and co"], tags=["loud", "good"])
 
 
 @pytest.mark.parametrize(
@@ -25,23 +25,23 @@ WORDS = Words(speakers=["anna", "bert and co"], tags=["loud", "good"])
     ],
 )
 def test_a_word_is_ended(typed: str, expected: str) -> None:
-    assert completed(typed, WORDS) == expected
+    assert complete(typed, WORDS) == expected
 
 
 @pytest.mark.parametrize("typed", ["", "bread ", "speaker:anna", "speaker:b", '"spe', "nothing:x", "duration:1"])
 def test_what_is_whole_or_unknown_stays(typed: str) -> None:
-    assert completed(typed, WORDS) is None
+    assert complete(typed, WORDS) is None
 
 
 @given(st.text(max_size=30))
 def test_whatever_is_typed_is_only_added_to(typed: str) -> None:
-    found = completed(typed, WORDS)
+    found = complete(typed, WORDS)
     assert found is None or found.startswith(typed)
 
 
 @pytest.mark.parametrize("typed", ["stat", "status:", "finding:no", "sort:", "speaker:a"])
 def test_what_is_completed_to_a_value_can_be_read(typed: str) -> None:
-    found = completed(typed, WORDS)
+    found = complete(typed, WORDS)
     assert found is not None
     if not found.endswith(":"):
         parse(found)

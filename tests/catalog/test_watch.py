@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from fishtui.catalog.scan import Scanned
+from fishtui.catalog.scan import ScanResult
 from fishtui.catalog.store import Catalog
 from fishtui.catalog.watch import follow
 from fishtui.runs.reporter import Reporter
@@ -21,7 +21,7 @@ class Following:
     def __init__(self, dataset) -> None:
         self.stop = threading.Event()
         self.scanned = threading.Condition()
-        self.results: list[Scanned] = []
+        self.results: list[ScanResult] = []
         self._dataset = dataset
         self._thread = threading.Thread(target=self._run)
         self._thread.start()

@@ -12,7 +12,7 @@ from textual.message import Message
 from textual.suggester import Suggester
 from textual.widgets import Input
 
-from fishtui.catalog.completion import Words, completed
+from fishtui.catalog.completion import Vocabulary, complete
 from fishtui.catalog.filter import parse
 from fishtui.errors import MisuseError
 from fishtui.tui.widgets.exactinput import ExactInput
@@ -24,10 +24,10 @@ class FilterSuggester(Suggester):
 
     def __init__(self) -> None:
         super().__init__(use_cache=False, case_sensitive=True)
-        self.words = Words()
+        self.words = Vocabulary()
 
     async def get_suggestion(self, value: str) -> str | None:
-        return completed(value, self.words)
+        return complete(value, self.words)
 
 
 class FilterInput(ExactInput):
