@@ -147,9 +147,7 @@ def _clip_of(connection: sqlite3.Connection, decided: Decisions) -> sqlite3.Row 
     return found[0] if found else None
 
 
-def _import(
-    connection: sqlite3.Connection, clip: sqlite3.Row, decided: Decisions, first: int, dry_run: bool
-) -> bool:
+def _import(connection: sqlite3.Connection, clip: sqlite3.Row, decided: Decisions, first: int, dry_run: bool) -> bool:
     """Write decisions into a clip's row and history, with action numbers from `first`; return True if any is new."""
     own = connection.execute("SELECT count(*) FROM history WHERE clip = ?", (clip["id"],)).fetchone()[0]
     tags = joined_tags(tags_of(clip) | set(decided.tags))

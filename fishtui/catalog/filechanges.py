@@ -1,9 +1,9 @@
-"""Changes to a clip's files that can be undone to the very bytes, whatever interrupts them.
+"""Changes of a clip's files that can be undone exactly, even if the process is killed.
 
-A change is written down in the catalog before the first file is touched; whatever it replaces is kept under its
-hash in `.fishtui/kept` before that. A process that dies in between leaves the change `pending`, and the next one to
-come settles it: forward if all files have changed, else back. Files change by rename, so that links to them elsewhere
-keep the old content.
+Before any file is changed, its content is kept in `.fishtui/kept` under its hash, and the change is recorded in the
+catalog. If the process is killed, the change stays `pending`, and the next process settles it: it completes the change
+if all files have changed, and reverts it otherwise. Files are replaced by renaming, so other hard links to them keep
+the old content.
 """
 
 from __future__ import annotations
@@ -22,50 +22,52 @@ from fishtui.wording import cannot_remove
 # States of an entry in the history.
 DONE = "done"
 UNDONE = "undone"
-# Another program has changed the file since: there is nothing left to undo.
+# Another program has changed the file since, so the entry cannot be undone.
 OVERTAKEN = "overtaken"
-# On its way to done, or to undone.
+# Being done, being undone.
 PENDING = "pending"
 UNDOING = "undoing"
 
-# In the history a file that is not there has this for a hash.
+# The hash of a missing file.
 ABSENT = ""
 FILE = "file"
 
 
 @contextmanager
 def changing(catalog: Catalog) -> Iterator[None]:
-    """Hold the right to change files and the history; first settles what a killed process left half done."""
+    """Hold the lock for changes of files and history, after settling changes that a killed process left unfinished."""
     with exclusive(catalog.project.lock("changes"), "changing clips", wait=True):
         _settle(catalog)
         yield
 
 
 def settle(catalog: Catalog) -> None:
-    """Settle what a killed process left half done. Raises FishtuiError."""
+    """Settle changes that a killed process left unfinished. Raises FishtuiError."""
     if catalog.value("SELECT 1 FROM history WHERE state IN (?, ?) LIMIT 1", (PENDING, UNDOING)):
         with changing(catalog):
             return
 
 
 def hash_of(content: bytes | None) -> str:
-    """SHA-256 of a file's content in hexadecimal, `ABSENT` for a file that is not there."""
+    """Return the SHA-256 of a file's content in hexadecimal, `ABSENT` for None."""
     return ABSENT if content is None else hashlib.sha256(content).hexdigest()
 
 
 def kept(catalog: Catalog, content_hash: str) -> bytes | None:
-    """What was kept under a hash. Raises FishtuiError if it is not there or is something else by now."""
+    """Return the content kept under a hash. Raises FishtuiError if it is missing or damaged."""
     if content_hash == ABSENT:
         return None
     path = _kept_path(catalog, content_hash)
     content = read_if_present(path)
     if content is None or hash_of(content) != content_hash:
-        raise FishtuiError(f"{path} is missing or damaged", "What it held can't be brought back from here.")
+        raise FishtuiError(
+            f"{path}: missing or damaged", "Restore it from a backup; fishtui has no other copy.", code="kept-lost"
+        )
     return content
 
 
 def kept_or_current(catalog: Catalog, path: str, content_hash: str) -> bytes | None:
-    """The content of that hash, be it kept or what the file (a path below the dataset) holds now; None if neither."""
+    """Return the content with this hash, kept or currently in the file (a path in the dataset); None if neither."""
     for place in (_kept_path(catalog, content_hash), catalog.data / path):
         content = read_if_present(place)
         if content is not None and hash_of(content) == content_hash:
@@ -76,9 +78,9 @@ def kept_or_current(catalog: Catalog, path: str, content_hash: str) -> bytes | N
 def change_files(
     catalog: Catalog, clip: int, files: Mapping[Path, bytes | None], action: int, who: str, when: str, note: str
 ) -> bool:
-    """Give files of a clip new content, None for none, as entries of `action`; whether anything was to change.
+    """Write new content to files of a clip (None removes one) as entries of `action`; return True if any changes.
 
-    To be called within `changing`. Raises FishtuiError, and then nothing has changed.
+    Call it within `changing`. Raises FishtuiError, and then nothing has changed.
     """
     before = {path: read_if_present(path) for path in files}
     moves = {path: content for path, content in files.items() if content != before[path]}
@@ -114,10 +116,9 @@ def change_files(
 
 
 def undo_files(catalog: Catalog, entries: list[sqlite3.Row]) -> None:
-    """Bring back what files held before these entries of one action, which are `done`.
+    """Restore the files that these entries of one action, all `done`, changed.
 
-    To be called within `changing`. Raises DataError, and then nothing has changed, if a file holds something else by
-    now than it was given then.
+    Call it within `changing`. Raises DataError, and then nothing has changed, if a file has been changed since.
     """
     present: dict[Path, bytes | None] = {}
     restored: dict[Path, bytes | None] = {}
@@ -126,7 +127,11 @@ def undo_files(catalog: Catalog, entries: list[sqlite3.Row]) -> None:
         present[path] = read_if_present(path)
         if hash_of(present[path]) != entry["after"]:
             _mark(catalog, entries, OVERTAKEN)
-            raise DataError(f"{path} has been changed since by another program", "Look at it; it is left as it is.")
+            raise DataError(
+                f"{path}: changed since by another program",
+                "Edit it yourself; fishtui left it unchanged.",
+                code="changed-since",
+            )
         restored[path] = kept(catalog, entry["before"])
     for content in present.values():
         _keep(catalog, content)
@@ -141,7 +146,7 @@ def undo_files(catalog: Catalog, entries: list[sqlite3.Row]) -> None:
 
 
 def _settle(catalog: Catalog) -> None:
-    """Finish or take back what was begun by a process that is no more."""
+    """Complete or revert the changes of a process that was killed."""
     for (action,) in catalog.query("SELECT DISTINCT action FROM history WHERE state = ?", (PENDING,)):
         entries = _entries(catalog, action, PENDING)
         if all(hash_of(read_if_present(path)) == entry["after"] for path, entry in entries.items()):
@@ -157,7 +162,7 @@ def _settle(catalog: Catalog) -> None:
 
 
 def _put_back(catalog: Catalog, entries: Mapping[Path, sqlite3.Row]) -> None:
-    """Give files that hold what they were given what they held before; nothing is removed that isn't kept."""
+    """Restore those files whose content is the changed one; keep that content first."""
     present = {path: read_if_present(path) for path in entries}
     changed = {path: entry for path, entry in entries.items() if hash_of(present[path]) == entry["after"]}
     for path in changed:
@@ -181,7 +186,7 @@ def _set_state(catalog: Catalog, action: int, before: str, after: str) -> None:
 
 
 def _put(files: Mapping[Path, bytes | None]) -> None:
-    """New content first, then what is to go: at no moment has a clip lost what it is getting anew."""
+    """Write new files before removing old ones, so that a clip never lacks a file that is only renamed."""
     for path, content in files.items():
         if content is not None:
             write_bytes(path, content)

@@ -1,4 +1,4 @@
-"""What the files of one clip say, read part by part: recording, transcript, codes."""
+"""The files of one clip, read part by part: recording, transcript, codes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MARK = b"\xef\xbb\xbf"
 
 @dataclass(frozen=True, slots=True)
 class AudioPart:
-    """A clip's audio files and, where there is just one that can be read, its content's hash and header."""
+    """A clip's audio files and, if there is exactly one and it can be read, its hash and header."""
 
     files: str = ""
     audio_size: int | None = None
@@ -38,7 +38,7 @@ class AudioPart:
 
 @dataclass(frozen=True, slots=True)
 class TextPart:
-    """A clip's transcript, less a byte-order mark, and what is searched and counted in it."""
+    """A clip's transcript without a byte-order mark, and the columns that are computed from it."""
 
     text_size: int | None = None
     text_modified: int | None = None
@@ -52,7 +52,7 @@ class TextPart:
 
 @dataclass(frozen=True, slots=True)
 class CodesPart:
-    """A clip's codes; `codes_hash` is of the file's content."""
+    """A clip's codes; `codes_hash` is the hash of the file's content."""
 
     codes_size: int | None = None
     codes_modified: int | None = None
@@ -62,8 +62,8 @@ class CodesPart:
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
-    """A clip, and which of its parts have to be read."""
+class ReadTask:
+    """A clip, and the parts of it that have to be read."""
 
     clip: Clip
     audio: bool = True
@@ -72,7 +72,7 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class ClipParts:
     """The parts of a clip that were read; the others are None."""
 
     name: str
@@ -82,10 +82,10 @@ class Seen:
     codes: CodesPart | None = None
 
 
-def inspect(task: Task) -> Seen:
-    """Read the parts of a clip that `task` names. Whatever is wrong with a file is told in its part."""
+def read_parts(task: ReadTask) -> ClipParts:
+    """Read the parts of a clip that `task` names; a fault of a file is recorded in its part."""
     clip = task.clip
-    return Seen(
+    return ClipParts(
         clip.name,
         clip.speaker,
         _audio(clip) if task.audio else None,
@@ -95,7 +95,7 @@ def inspect(task: Task) -> Seen:
 
 
 def _audio(clip: Clip) -> AudioPart:
-    """The recording of a clip; of several nothing is read, for none of them is the clip's."""
+    """Read the recording of a clip; if there are several, none is read, because it is unclear which one to use."""
     files = "/".join(clip.files)
     if len(clip.files) != 1:
         return AudioPart(files)
@@ -140,7 +140,7 @@ def _codes(path: Path) -> CodesPart:
 
 
 def _read(path: Path) -> tuple[bytes, int, int] | str:
-    """A file's content, size and time of change (nanoseconds); or why it can't be read."""
+    """Return a file's content, size and time of change in nanoseconds; or the reason why it cannot be read."""
     try:
         status = regular(path)
         content = path.read_bytes()

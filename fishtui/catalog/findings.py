@@ -1,4 +1,4 @@
-"""Findings in the catalog, kept in step with clips, measurements and limits."""
+"""Findings in the catalog, kept up to date with clips, measurements and limits."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from fishtui.checks.registry import Finding, codes_of
 from fishtui.checks.runner import basis, clip_findings, group_findings, speaker_findings
 from fishtui.settings import CheckSettings, Settings
 
-# Clips that are judged at once.
+# Clips that one transaction judges.
 BATCH = 2000
-# What follows from a clip's parts and the measurements of its audio.
+# The columns that are computed from a clip's files and measurements.
 SETTLE = """
 UPDATE clips SET
     codes = CASE
@@ -35,12 +35,13 @@ UPDATE clips SET
         FROM (SELECT 1) LEFT JOIN measurements ON measurements.audio_hash = clips.audio_hash AND version = ?)
 WHERE id IN (SELECT value FROM json_each(?))
 """
-# What `facts_of` reads of a clip.
+# The columns that `facts_of` reads.
 JUDGED = """
 id, name, speaker, files, format, subtype, sample_rate, channels, duration, audio_fault, audio_problem,
 text, text_fault, text_mark, codes, codes_problem
 """
-# The worst finding of a clip and, lest filters look elsewhere, all of them: `|error:silent|info:digits|`.
+# The severity of a clip's worst finding, and all of its findings, so that a filter reads no other table:
+# `|error:silent|info:digits|`.
 SUM_UP = """
 UPDATE clips SET (severity, found) = (
     SELECT coalesce(max(severity), 0), coalesce('|' || group_concat(
@@ -51,7 +52,7 @@ WHERE id IN (SELECT value FROM json_each(?))
 
 
 def judge_clips(connection: sqlite3.Connection, ids: Sequence[int], settings: Settings) -> None:
-    """Renew, within a transaction, what follows from the parts of these clips: derived columns and findings."""
+    """Renew the computed columns and the findings of these clips, within a transaction."""
     some = json.dumps(list(ids))
     connection.execute(SETTLE, (version(), some))
     rows = connection.execute(
@@ -73,14 +74,14 @@ def judge_clips(connection: sqlite3.Connection, ids: Sequence[int], settings: Se
 
 
 def store_limits(catalog: Catalog, settings: Settings) -> None:
-    """Tell a catalog that holds no clips yet by which limits they will be judged."""
+    """Store the limits that clips are judged by, in a catalog that has no clips yet."""
     if catalog.meta("limits") is None and catalog.value("SELECT 1 FROM clips LIMIT 1") is None:
         with catalog.transaction() as connection:
             connection.execute("INSERT OR REPLACE INTO meta VALUES ('limits', ?)", (_limits(settings),))
 
 
 def judge_all(catalog: Catalog, settings: Settings) -> None:
-    """Renew the findings that depend on other clips, and all of them if the limits have changed since the last time."""
+    """Renew the findings that compare clips; renew all findings if limits or checks have changed."""
     if catalog.meta("limits") != _limits(settings):
         ids = [row["id"] for row in catalog.query("SELECT id FROM clips WHERE gone IS NULL")]
         for start in range(0, len(ids), BATCH):
@@ -99,12 +100,12 @@ def _limits(settings: Settings) -> str:
 
 
 def mark_dirty(connection: sqlite3.Connection) -> None:
-    """Remember that findings which depend on other clips have to be renewed."""
+    """Record that the findings that compare clips have to be renewed."""
     connection.execute("INSERT OR REPLACE INTO meta VALUES ('dirty', '1')")
 
 
 def facts_of(row: sqlite3.Row, measured: str | None) -> ClipFacts:
-    """What the checks look at, from a row of `clips` and the content of its measurement."""
+    """Return the facts for the checks, from a row of `clips` and its measurements as JSON."""
     header = None
     if row["format"] is not None:
         frames = round(row["duration"] * row["sample_rate"])

@@ -1,6 +1,6 @@
-"""The index of transcripts, kept by hand: SQLite writes it to disk for each row that a trigger puts in.
+"""The index of transcripts, updated by hand, because a trigger would write it to disk for each row.
 
-An index entry is taken out by the very text that it was made of, so before a text changes.
+SQLite removes an entry by the text that it was made from, so entries are removed before their text changes.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ CHOSEN = "SELECT id, folded FROM clips WHERE id IN (SELECT value FROM json_each(
 
 
 def index(connection: sqlite3.Connection, clips: Collection[int]) -> None:
-    """Put clips that are not in it into the index."""
+    """Add clips to the index that are not in it."""
     connection.execute(f"INSERT INTO transcripts(rowid, folded) {CHOSEN}", (json.dumps(list(clips)),))
 
 
 def unindex(connection: sqlite3.Connection, clips: Collection[int]) -> None:
-    """Take clips out of the index, in which they are with the text that they have now."""
+    """Remove clips from the index, before their text changes."""
     connection.execute(
         f"INSERT INTO transcripts(transcripts, rowid, folded) SELECT 'delete', id, folded FROM ({CHOSEN})",
         (json.dumps(list(clips)),),

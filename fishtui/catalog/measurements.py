@@ -1,4 +1,4 @@
-"""Decode what hasn't been measured yet, once for each recording, whatever its name."""
+"""Decode and measure recordings, each once, even if several clips share its content."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from fishtui.runs.reporter import Reporter
 from fishtui.settings import Settings
 from fishtui.workers import chunked_map, quiet_stderr, worker_count
 
-# Recordings that a worker process is handed at once, and that one transaction stores.
+# Recordings that a worker process measures at once, and that one transaction stores.
 CHUNK = 8
 BATCH = 64
 
-# The hash of what was measured, "" if the machine and not the recording was at fault; the clip's name; the figures.
+# The hash of the recording ("" if the fault is the machine's, not the recording's), the clip's name, the measurements.
 Measured = tuple[str, str, Measurements]
-Task = tuple[str, str, Path]
+MeasureTask = tuple[str, str, Path]
 
 
 def measure_clips(
     catalog: Catalog, settings: Settings, reporter: Reporter, where: str = "gone IS NULL", parameters: Sequence = ()
 ) -> int:
-    """Measure the recordings of the clips selected by `where` that have not been; how many. Renews all findings.
+    """Measure recordings that have not been measured, of the clips that the SQL condition `where` selects.
 
-    A measurement is kept by content: copies and renamed clips share it, and thresholds may change without decoding.
-    What is measured stays if this is cut off.
+    Returns the number of recordings, and renews all findings. Measurements belong to the content: copies and renamed
+    clips share them, and a changed limit needs no decoding. An interruption keeps what has been measured.
     """
     rows = catalog.query(
         f"""
@@ -59,7 +59,7 @@ def measure_clips(
 
 
 def measurements_of(catalog: Catalog, audio_hash: str | None) -> dict[str, Any] | None:
-    """What was measured of the recording with that content, None if nothing was."""
+    """Return the measurements of the recording with this hash, None if it has not been measured."""
     content = catalog.value("SELECT content FROM measurements WHERE audio_hash = ?", (audio_hash,))
     return json.loads(content) if content else None
 
@@ -77,14 +77,14 @@ def _store(catalog: Catalog, settings: Settings, batch: Sequence[Measured]) -> N
         judge_clips(connection, [row["id"] for row in ids], settings)
 
 
-def _measure(task: Task) -> Measured:
-    """The measurements, under the hash of what was read: the file may be another by now than when it was scanned."""
+def _measure(task: MeasureTask) -> Measured:
+    """Measure a file; its hash is computed again, because the file may have changed since the scan."""
     quiet_stderr()
     _, name, path = task
     sha256, found = measure_file(path)
     return sha256, name, found
 
 
-def _died(task: Task) -> Measured:
+def _died(task: MeasureTask) -> Measured:
     sha256, name, _ = task
-    return sha256, name, Measurements(fault="unreadable", problem="decoding it ended the process that did")
+    return sha256, name, Measurements(fault="unreadable", problem="the decoder crashed on this file")

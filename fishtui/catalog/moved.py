@@ -1,4 +1,4 @@
-"""Decisions about clips that have left their place pass on to where their audio is now."""
+"""Decisions about clips that were moved or renamed: they move to where the audio is now."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ OPEN = ("open", "", "", "", "")
 
 
 def move_decisions(connection: sqlite3.Connection) -> set[int]:
-    """Give the decisions about each clip that is gone, or whose recording is, to one that came with the same audio.
+    """Move the decisions about clips that are gone, or have lost their recording, to new clips with the same audio.
 
-    Returns the ids of those that passed theirs on. A clip is an heir only if its recording was not there before the
-    other one went: a copy that somebody left when he removed a rejected one isn't rejected by that. Clips that are
-    gone and nobody decided about are forgotten, the others wait. Runs within a transaction.
+    Returns the ids of the clips whose decisions moved. Only a clip that appeared after the other one left receives
+    decisions: an old copy of a rejected clip is not rejected when that clip is removed. Clips that are gone and have no
+    decisions are deleted; those with decisions stay, in case their audio comes back. Call it within a transaction.
     """
-    # What came back to its place was never gone.
+    # A recording that came back to its place counts as never lost.
     connection.execute("UPDATE clips SET lost = NULL, lost_hash = NULL WHERE lost_hash = audio_hash AND gone IS NULL")
     left = connection.execute(
         f"""
@@ -31,15 +31,15 @@ def move_decisions(connection: sqlite3.Connection) -> set[int]:
         FROM clips WHERE coalesce(lost, gone) IS NOT NULL AND coalesce(lost_hash, audio_hash) IS NOT NULL AND {DECIDED}
         """
     ).fetchall()
-    heirs = _heirs(connection, left)
-    _pass_on(connection, [row for row in left if row["id"] in heirs], heirs)
+    receivers = _receivers(connection, left)
+    _move(connection, [row for row in left if row["id"] in receivers], receivers)
     undecided = connection.execute(f"SELECT id FROM clips WHERE gone IS NOT NULL AND NOT {DECIDED}").fetchall()
     forget(connection, [row["id"] for row in undecided])
-    return set(heirs)
+    return set(receivers)
 
 
-def _heirs(connection: sqlite3.Connection, left: Iterable[sqlite3.Row]) -> dict[int, sqlite3.Row]:
-    """For each clip that left, at most one clip that came; the likest first, so that none takes another's place."""
+def _receivers(connection: sqlite3.Connection, left: Iterable[sqlite3.Row]) -> dict[int, sqlite3.Row]:
+    """Return for each clip that left at most one that came; the most similar pairs are matched first."""
     leaving = {row["id"] for row in left}
     pairs = []
     for old in left:
@@ -50,36 +50,36 @@ def _heirs(connection: sqlite3.Connection, left: Iterable[sqlite3.Row]) -> dict[
             """,
             (old["hash"], old["since"], old["id"]),
         ).fetchall():
-            # One with decisions of its own is free only if they leave it too.
+            # A clip with decisions of its own can receive others only if its own move too.
             if not new["decided"] or new["id"] in leaving:
                 unlike = (new["text"] != old["text"], _stem(new) != _stem(old))
                 pairs.append((unlike, new["name"], old, new))
-    heirs: dict[int, sqlite3.Row] = {}
+    receivers: dict[int, sqlite3.Row] = {}
     taken: set[int] = set()
     for _, _, old, new in sorted(pairs, key=lambda pair: pair[:2]):
-        if old["id"] not in heirs and new["id"] not in taken:
-            heirs[old["id"]] = new
+        if old["id"] not in receivers and new["id"] not in taken:
+            receivers[old["id"]] = new
             taken.add(new["id"])
-    # Whoever keeps its own decisions can't take another's; that may leave others without an heir in turn.
-    while stuck := [clip for clip, new in heirs.items() if new["decided"] and new["id"] not in heirs]:
+    # A clip that keeps its own decisions cannot receive others, which can leave further clips without a match.
+    while stuck := [clip for clip, new in receivers.items() if new["decided"] and new["id"] not in receivers]:
         for clip in stuck:
-            del heirs[clip]
-    return heirs
+            del receivers[clip]
+    return receivers
 
 
-def _pass_on(connection: sqlite3.Connection, left: Iterable[sqlite3.Row], heirs: Mapping[int, sqlite3.Row]) -> None:
-    """Move decisions and history, all at once: a clip may both leave its own and take another's."""
+def _move(connection: sqlite3.Connection, left: Iterable[sqlite3.Row], receivers: Mapping[int, sqlite3.Row]) -> None:
+    """Move decisions and history of all clips at once, because a clip can both give and receive."""
     histories: dict[int, list[sqlite3.Row]] = defaultdict(list)
     for old in left:
         histories[old["id"]] = connection.execute(
             "SELECT id, path FROM history WHERE clip = ?", (old["id"],)
         ).fetchall()
     for old in left:
-        _decide(connection, old["id"], OPEN)
+        _set_decision(connection, old["id"], OPEN)
         connection.execute("UPDATE clips SET lost = NULL, lost_hash = NULL WHERE id = ?", (old["id"],))
     for old in left:
-        new = heirs[old["id"]]
-        _decide(connection, new["id"], [old[name] for name in DECISION])
+        new = receivers[old["id"]]
+        _set_decision(connection, new["id"], [old[name] for name in DECISION])
         for entry in histories[old["id"]]:
             path = entry["path"] and stored(new["name"] + entry["path"].removeprefix(old["name"]))
             connection.execute(
@@ -88,7 +88,7 @@ def _pass_on(connection: sqlite3.Connection, left: Iterable[sqlite3.Row], heirs:
     forget(connection, [old["id"] for old in left if old["gone"] is not None])
 
 
-def _decide(connection: sqlite3.Connection, clip: int, decision: Iterable[Any]) -> None:
+def _set_decision(connection: sqlite3.Connection, clip: int, decision: Iterable[Any]) -> None:
     connection.execute(f"UPDATE clips SET ({', '.join(DECISION)}) = (?, ?, ?, ?, ?) WHERE id = ?", (*decision, clip))
 
 

@@ -1,4 +1,4 @@
-"""What the checks found, read from the catalog."""
+"""Reports on findings and speakers, read from the catalog."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fishtui.checks.registry import CHECKS, Severity
 
 @dataclass(frozen=True)
 class ClipFinding:
-    """A finding and the clip that has it, or the speaker, for whom `id` is None."""
+    """A finding with the name of the clip that has it, or of a speaker, then without `id`."""
 
     where: str
     id: int | None
@@ -23,14 +23,14 @@ class ClipFinding:
 
 @dataclass(frozen=True)
 class Report:
-    """All findings in a number of clips, the worst first, of which `flagged` have an error or a warning."""
+    """All findings of `clips` clips, the worst first; `flagged` clips have an error or a warning."""
 
     clips: int
     flagged: int
     findings: list[ClipFinding]
 
     def as_dict(self) -> dict[str, Any]:
-        """The report as JSON-ready data, with a summary by code."""
+        """Return the report as JSON-ready data, with a summary by code."""
         summary: dict[str, dict[str, Any]] = {}
         for finding in self.findings:
             check = CHECKS[finding.code]
@@ -49,7 +49,7 @@ class Report:
 
 
 def findings(catalog: Catalog, selection: Selection) -> Report:
-    """The findings of the selected clips, rejected ones left out, and of their speakers."""
+    """Return the findings of the selected clips that are not rejected, and of their speakers."""
     where = f"({selection.where}) AND status != 'rejected'"
     clips, flagged = catalog.query(
         f"SELECT count(*), coalesce(sum(severity >= ?), 0) FROM clips WHERE {where}",
@@ -74,7 +74,7 @@ def findings(catalog: Catalog, selection: Selection) -> Report:
 
 
 def of_clip(catalog: Catalog, clip: int) -> list[ClipFinding]:
-    """The findings of one clip, the worst first."""
+    """Return the findings of one clip, the worst first."""
     rows = catalog.query(
         """
         SELECT name, id, code, findings.severity, detail FROM findings JOIN clips ON clip = id
@@ -86,7 +86,7 @@ def of_clip(catalog: Catalog, clip: int) -> list[ClipFinding]:
 
 
 def speakers(catalog: Catalog) -> list[dict[str, Any]]:
-    """Each speaker's clips, seconds, findings and reviews; rejected clips count only as such."""
+    """Return each speaker's clips, seconds, findings and reviews; rejected clips are only counted in `rejected`."""
     rows = catalog.query(
         """
         SELECT speaker, sum(status != 'rejected') AS clips,

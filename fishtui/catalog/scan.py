@@ -1,4 +1,4 @@
-"""scan: the catalog brought up to date with the disk, in steps that may be cut off anywhere."""
+"""Scan: bring the catalog up to date with the disk, in steps that can be interrupted anywhere."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from itertools import islice
 from typing import Any
 
 from fishtui.catalog.filechanges import settle
-from fishtui.catalog.files import AudioPart, CodesPart, Seen, Task, TextPart, inspect
+from fishtui.catalog.files import AudioPart, ClipParts, CodesPart, ReadTask, TextPart, read_parts
 from fishtui.catalog.findings import judge_all, judge_clips, mark_dirty, store_limits
 from fishtui.catalog.index import index, unindex
 from fishtui.catalog.moved import move_decisions
@@ -25,21 +25,21 @@ from fishtui.runs.reporter import Reporter
 from fishtui.settings import Settings
 from fishtui.workers import chunked_map, quiet_stderr, worker_count
 
-# Clips that a worker process is handed at once, and that one transaction stores.
+# Clips that a worker process reads at once, and that one transaction stores.
 CHUNK = 200
 BATCH = 2000
-# Chunks that are read ahead, so that the workers go on while a batch is stored.
+# Chunks that are read ahead, so that the workers are busy while a batch is stored.
 AHEAD = 2 * BATCH // CHUNK
-# What is compared before a file is read: its size and when it was changed.
+# Size and time of change of each file: it is read only if one of them differs.
 WATCHED = ("audio_size", "audio_modified", "text_size", "text_modified", "codes_size", "codes_modified")
 COLUMNS = {part: [field.name for field in fields(part)] for part in (AudioPart, TextPart, CodesPart)}
-# Columns that hold names as the file system has them.
+# Columns that contain file names, which need not be UTF-8.
 NAMES = frozenset({"name", "speaker", "files", "audio_problem", "codes_problem"})
 
 
 @dataclass
 class ScanResult:
-    """What a scan found: `clips` on disk, of which `new` or `changed`; `moved` kept their review, `gone` left."""
+    """The numbers of clips on disk, of new, changed and moved ones (which keep their review), and of those gone."""
 
     clips: int = 0
     new: int = 0
@@ -53,8 +53,8 @@ class ScanResult:
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
-    """A clip as the last scan left it."""
+class _StoredClip:
+    """A clip as the last scan stored it."""
 
     id: int
     files: str
@@ -65,27 +65,27 @@ class _Known:
 
 
 def scan(catalog: Catalog, settings: Settings, reporter: Reporter, within: Collection[str] | None = None) -> ScanResult:
-    """Bring the catalog up to date with the dataset, or with the folders `within` it (paths below the dataset).
+    """Bring the catalog up to date with the dataset, or only with the folders `within` it (relative paths).
 
-    Only files whose size or time of change differs are read. What is stored stays if this is cut off. While another
-    scan is at work this one waits. Raises FishtuiError if the dataset can't be read or the catalog not written.
+    Only files whose size or time of change differs are read. An interrupted scan keeps what it has stored. Waits for
+    another scan of the project to end. Raises FishtuiError if the dataset cannot be read or the catalog not written.
     """
     with exclusive(catalog.project.lock("scan"), "scanning", wait=True):
         try:
             settle(catalog)
         except FishtuiError as error:
-            reporter.warning(f"an edit that was broken off waits to be settled: {error.problem}")
+            reporter.warning(f"an interrupted edit could not be completed: {error.problem}")
         store_limits(catalog, settings)
         update = _Update(catalog, settings, follows=True)
         clips = find_clips(catalog.data, settings.pack.text_extension, within)
         known = {
             name: each
-            for name, each in _known(catalog, "SELECT {} FROM clips").items()
+            for name, each in _stored_clips(catalog, "SELECT {} FROM clips").items()
             if within is None or any(name.startswith(f"{folder}/") for folder in within)
         }
         tasks = list(_changed(clips, known))
         reporter.progress(0, len(tasks), note="reading")
-        seen = _inspect(tasks, settings)
+        seen = _read_clips(tasks, settings)
         done = 0
         while batch := list(islice(seen, BATCH)):
             update.store(batch, known)
@@ -98,39 +98,39 @@ def scan(catalog: Catalog, settings: Settings, reporter: Reporter, within: Colle
 
 
 def refresh(catalog: Catalog, settings: Settings, clips: Collection[int]) -> None:
-    """Read these clips again, in this process, after fishtui itself has changed their files."""
+    """Read these clips again, after fishtui itself has changed their files."""
     select = "SELECT {} FROM clips WHERE id IN (SELECT value FROM json_each(?))"
-    known = _known(catalog, select, json.dumps(list(clips)))
+    known = _stored_clips(catalog, select, json.dumps(list(clips)))
     extension = settings.pack.text_extension
     found = [clip_named(catalog.data, name, extension, each.files.split("/")) for name, each in known.items()]
-    _Update(catalog, settings, follows=False).store([inspect(task) for task in _changed(found, known)], known)
+    _Update(catalog, settings, follows=False).store([read_parts(task) for task in _changed(found, known)], known)
 
 
-def _known(catalog: Catalog, select: str, *parameters: str) -> dict[str, _Known]:
+def _stored_clips(catalog: Catalog, select: str, *parameters: str) -> dict[str, _StoredClip]:
     columns = f"id, name, files, audio_hash, text, gone, {', '.join(WATCHED)}"
     return {
-        row["name"]: _Known(
+        row["name"]: _StoredClip(
             row["id"], row["files"], row["audio_hash"], row["text"], row["gone"] is not None, tuple(row)[6:]
         )
         for row in catalog.query(select.format(columns), parameters)
     }
 
 
-def _changed(clips: Collection[Clip], known: dict[str, _Known]) -> Iterator[Task]:
-    """The clips, and the parts of them, whose files aren't those that were read last."""
+def _changed(clips: Collection[Clip], known: dict[str, _StoredClip]) -> Iterator[ReadTask]:
+    """Yield the clips, and their parts, whose files have changed since they were last read."""
     for clip in clips:
         before = known.get(clip.name)
         if before is None or before.gone:
-            yield Task(clip)
+            yield ReadTask(clip)
             continue
-        # Paths as strings: making objects of them takes longer than asking for their status.
+        # Paths as strings, because creating Path objects takes longer than reading the status.
         folder = f"{clip.folder}{os.sep}"
         single = folder + clip.files[0] if len(clip.files) == 1 else None
         audio = "/".join(clip.files) != before.files or _status(single) != before.status[:2]
         text = _status(f"{folder}{clip.stem}{clip.text_extension}" if clip.has_text else None) != before.status[2:4]
         codes = _status(f"{folder}{clip.stem}{CODES_EXTENSION}" if clip.has_codes else None) != before.status[4:]
         if audio or text or codes:
-            yield Task(clip, audio, text, codes)
+            yield ReadTask(clip, audio, text, codes)
 
 
 def _status(path: str | None) -> tuple[int | None, int | None]:
@@ -139,50 +139,48 @@ def _status(path: str | None) -> tuple[int | None, int | None]:
     try:
         status = os.stat(path)
     except OSError:
-        # Gone since it was listed, or not to be read: reading it will say so.
+        # Removed since it was listed, or not accessible: reading it reports that.
         return -1, -1
     return status.st_size, status.st_mtime_ns
 
 
-def _inspect(tasks: list[Task], settings: Settings) -> Iterator[Seen]:
+def _read_clips(tasks: list[ReadTask], settings: Settings) -> Iterator[ClipParts]:
     if not any(task.audio and task.clip.files for task in tasks):
-        yield from map(inspect, tasks)
+        yield from map(read_parts, tasks)
         return
-    # In processes of their own also when they are few: damaged mp3 files make their decoder write to the terminal.
-    yield from chunked_map(_inspect_quietly, tasks, CHUNK, worker_count(settings.scan.workers), AHEAD, _died)
+    # In worker processes even if there are few: the decoder of damaged mp3 files writes to the terminal.
+    yield from chunked_map(_read_quietly, tasks, CHUNK, worker_count(settings.scan.workers), AHEAD, _died)
 
 
-def _inspect_quietly(task: Task) -> Seen:
+def _read_quietly(task: ReadTask) -> ClipParts:
     quiet_stderr()
-    return inspect(task)
+    return read_parts(task)
 
 
-def _died(task: Task) -> Seen:
+def _died(task: ReadTask) -> ClipParts:
     clip = task.clip
-    audio = AudioPart(
-        "/".join(clip.files), audio_fault="unreadable", audio_problem="reading it ended the process that did"
-    )
-    return Seen(clip.name, clip.speaker, audio, TextPart(), CodesPart())
+    audio = AudioPart("/".join(clip.files), audio_fault="unreadable", audio_problem="the decoder crashed on this file")
+    return ClipParts(clip.name, clip.speaker, audio, TextPart(), CodesPart())
 
 
 class _Update:
-    """Writes what a scan sees into the catalog."""
+    """Writes the results of a scan into the catalog."""
 
     def __init__(self, catalog: Catalog, settings: Settings, follows: bool) -> None:
-        """`follows`: what changed was changed by others, and decisions follow the recordings that they were about."""
+        """Prepare an update; with `follows`, decisions move with a recording that another program moved."""
         self.result = ScanResult()
         self._follows = follows
         self._catalog = catalog
         self._settings = settings
-        # Clips that one scan brings and those that it misses meet by this number, also if it took several attempts.
+        # The number of the scan, the same after an interruption: it matches clips that came and that left.
         self._number = int(catalog.meta("scans") or 0) + 1
 
     @cached_property
     def _journal(self) -> Journal:
         return Journal(self._catalog.project.codes_journal)
 
-    def store(self, batch: Collection[Seen], known: Mapping[str, _Known]) -> None:
-        """Store what was read of some clips, and judge them, in one transaction."""
+    def store(self, batch: Collection[ClipParts], known: Mapping[str, _StoredClip]) -> None:
+        """Store the parts of some clips, and judge them, in one transaction."""
         if not batch:
             return
         with self._catalog.transaction() as connection:
@@ -192,8 +190,8 @@ class _Update:
             index(connection, ids)
             judge_clips(connection, ids, self._settings)
 
-    def depart(self, missing: Collection[str], known: Mapping[str, _Known]) -> None:
-        """End the scan: clips that it missed are gone, and decisions about them pass to where their audio went."""
+    def depart(self, missing: Collection[str], known: Mapping[str, _StoredClip]) -> None:
+        """End the scan: mark clips that it did not find as gone, and move decisions to where their audio is now."""
         ids = [known[name].id for name in missing if not known[name].gone]
         with self._catalog.transaction() as connection:
             connection.execute(
@@ -206,12 +204,12 @@ class _Update:
                 mark_dirty(connection)
             self._find_sources(connection)
         self.result.moved = len(moved)
-        # Most of those that took over decisions were counted as new; where names were reused, as changed.
+        # Clips that received decisions were counted as new, or as changed if their name was reused.
         self.result.new = max(self.result.new - len(moved), 0)
         self.result.gone = len(set(ids) - moved)
 
     def _find_sources(self, connection: sqlite3.Connection) -> None:
-        """Of codes that seem to come from elsewhere, look again: `extract` may have written them during this scan."""
+        """Find the source of codes without one: `extract` may have written them during this scan."""
         given = connection.execute("SELECT id, name, codes_hash FROM clips WHERE codes = 'given'").fetchall()
         journal = Journal(self._catalog.project.codes_journal) if given else None
         found = [
@@ -223,7 +221,7 @@ class _Update:
         if found:
             judge_clips(connection, [clip for _, clip in found], self._settings)
 
-    def _store(self, connection: sqlite3.Connection, seen: Seen, before: _Known | None) -> int:
+    def _store(self, connection: sqlite3.Connection, seen: ClipParts, before: _StoredClip | None) -> int:
         values = self._values(seen)
         if before is None or before.gone:
             self.result.new += 1
@@ -231,7 +229,7 @@ class _Update:
         elif _differs(seen, before):
             self.result.changed += 1
         if seen.audio is not None and before is not None and seen.audio.audio_hash != before.audio_hash:
-            # Decisions were about the former recording; fishtui's own repairs are decisions about it too.
+            # Decisions belong to the former recording, except after a repair by fishtui, which keeps them.
             values |= {"born": self._number}
             if self._follows and before.audio_hash is not None:
                 values |= {"lost": self._number, "lost_hash": before.audio_hash}
@@ -244,8 +242,8 @@ class _Update:
         connection.execute(f"UPDATE clips SET {sets} WHERE id = ?", (*values.values(), before.id))
         return before.id
 
-    def _values(self, seen: Seen) -> dict[str, Any]:
-        """Columns and values of the parts that were read."""
+    def _values(self, seen: ClipParts) -> dict[str, Any]:
+        """Return the columns and values of the parts that were read."""
         values: dict[str, Any] = {}
         for part in (seen.audio, seen.text, seen.codes):
             for name in COLUMNS[type(part)] if part is not None else ():
@@ -257,16 +255,16 @@ class _Update:
         return values
 
 
-def _is_as_known(connection: sqlite3.Connection, known: _Known | None) -> bool:
-    """Whether nobody, such as an edit, has stored something newer of a clip since this scan asked about it."""
+def _is_as_known(connection: sqlite3.Connection, known: _StoredClip | None) -> bool:
+    """Return False if something newer, such as an edit, has been stored since this scan read the catalog."""
     if known is None:
         return True
     row = connection.execute(f"SELECT {', '.join(WATCHED)} FROM clips WHERE id = ?", (known.id,)).fetchone()
     return row is not None and tuple(row) == known.status
 
 
-def _differs(seen: Seen, before: _Known) -> bool:
-    """Whether the content is another, and not only the time of change."""
+def _differs(seen: ClipParts, before: _StoredClip) -> bool:
+    """Return True if the content differs, and not only the time of change."""
     return (
         (seen.audio is not None and (seen.audio.audio_hash, seen.audio.files) != (before.audio_hash, before.files))
         or (seen.text is not None and seen.text.text != before.text)

@@ -1,6 +1,6 @@
-"""The catalog's tables, as migrations that are applied in order, each whole or not at all.
+"""The catalog's tables, as migrations that are applied in order, each completely or not at all.
 
-Only an out-of-date catalog needs this module: it imports sqlite-utils, which readers spare themselves.
+Only an out-of-date catalog needs this module, because it imports sqlite-utils, which takes time to load.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ migrations = Migrations("catalog")
 
 @migrations(name="0001")
 def _first(database: Database) -> None:
-    """Clips as the last scan saw them, what was measured, found and decided.
+    """Create the tables of clips, measurements, findings, speakers and history.
 
-    Names are the file system's bytes, which need not be UTF-8. A clip that has left the disk keeps its row, with
-    the scan that missed it in `gone`, as long as somebody has decided something about it. One that has another
-    recording now, or none, has the scan that found so in `lost`, and the former recording's hash in `lost_hash`;
-    `born` is the scan that found the one it has.
+    Names are the file system's bytes, which need not be UTF-8. A clip with decisions that has left the disk keeps its
+    row; `gone` is the number of the scan that did not find it. If its recording was replaced or removed, `lost` is the
+    number of the scan that found that, and `lost_hash` the hash of the former recording. `born` is the number of the
+    scan that found the current recording.
     """
     run = database.execute
     run("CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID")
@@ -74,8 +74,8 @@ def _first(database: Database) -> None:
         """
     )
     run("CREATE INDEX clips_by_audio ON clips(audio_hash)")
-    # All that filters and sorts ask for, so that they read this and not the whole rows, in the order of the names. One
-    # index only: with a second one the planner would now and then choose the wrong one.
+    # All columns that filters and sorts use, in the order of the names, so that they need not read whole rows. It is the
+    # only such index: with two, the planner sometimes chooses the slower one.
     run(
         """
         CREATE INDEX clips_by_facts ON clips(
@@ -135,7 +135,7 @@ def _first(database: Database) -> None:
     )
     run("CREATE INDEX history_by_clip ON history(clip)")
     run("CREATE INDEX history_by_action ON history(action)")
-    # Case is folded on both sides before it comes here, for all scripts alike.
+    # fishtui folds case itself, in texts and in searches, because SQLite does so only for ASCII.
     run(
         """
         CREATE VIRTUAL TABLE transcripts USING fts5(
@@ -147,5 +147,5 @@ def _first(database: Database) -> None:
 
 
 def migrate(connection: sqlite3.Connection) -> None:
-    """Bring the tables up to date. Two processes may do so at once: the second finds nothing left to do."""
+    """Bring the tables up to date; if two processes do so at once, the second has nothing to do."""
     migrations.apply(Database(connection))

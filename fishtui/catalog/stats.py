@@ -1,4 +1,4 @@
-"""Figures over clips: how many, how long, and how their durations, rates and loudness are distributed."""
+"""Statistics of clips: number, seconds, and the distributions of durations, rates, loudness and more."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fishtui.catalog.filter import Selection
 from fishtui.catalog.store import Catalog
 
 BINS = 12
-# What is shown of each column: its unit, and whether it takes few values, each of which is counted.
+# The columns with their unit; True for those with few values, which are counted one by one.
 COLUMNS = {
     "duration": ("s", False),
     "rate": ("characters/s", False),
@@ -26,9 +26,9 @@ COLUMNS = {
 
 @dataclass(frozen=True)
 class Distribution:
-    """How a column's values lie: bins of equal width between `low` and `high`, or each value with its count.
+    """The distribution of a column: counts in bins of equal width from `low` to `high`, or a count for each value.
 
-    `median` is None where values are no numbers; clips without a value are only counted, in `missing`.
+    `median` is None if the values are not numbers; clips without a value are counted in `missing` only.
     """
 
     unit: str
@@ -42,7 +42,7 @@ class Distribution:
 
 @dataclass(frozen=True)
 class Stats:
-    """`clips` and their `seconds` in all, and a distribution for each column."""
+    """The number of clips and speakers, their total seconds, and a distribution for each column."""
 
     clips: int
     speakers: int
@@ -50,12 +50,12 @@ class Stats:
     distributions: dict[str, Distribution]
 
     def as_dict(self) -> dict[str, Any]:
-        """The figures as JSON-ready data."""
+        """Return the statistics as JSON-ready data."""
         return asdict(self)
 
 
 def stats(catalog: Catalog, selection: Selection) -> Stats:
-    """Figures over the selected clips."""
+    """Return statistics of the selected clips."""
     columns = ", ".join(COLUMNS)
     rows = catalog.query(f"SELECT speaker, {columns} FROM clips WHERE {selection.where}", selection.parameters)
     distributions = {}
@@ -75,7 +75,7 @@ def _counted(values: Sequence[Any], unit: str, missing: int) -> Distribution:
 
 
 def _binned(values: Sequence[float], unit: str, missing: int) -> Distribution:
-    """Bins over all values but the outermost hundredth at either end, which goes into the first and last bin."""
+    """Return bins that span all values except 1% at each end; those are counted in the first and last bin."""
     if not values:
         return Distribution(unit, missing)
     ordered = sorted(values)

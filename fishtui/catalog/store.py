@@ -1,4 +1,4 @@
-"""The catalog's database file: opened, brought up to date, and its faults told in plain words."""
+"""The catalog's database file."""
 
 from __future__ import annotations
 
@@ -15,25 +15,26 @@ from fishtui.files import exclusive
 from fishtui.project import Project
 from fishtui.wording import cannot_read, cannot_write
 
-# What PRAGMA user_version says once all of `schema.migrations` are applied.
+# PRAGMA user_version once all of `schema.migrations` are applied.
 VERSION = 1
-# How long a statement waits for another process that writes.
+# Seconds that a statement waits for another process that writes.
 PATIENCE_S = 30.0
-# Of a catalog made now, in bytes. With larger pages than usual, reading a whole index takes two thirds of the time.
+# Page size of a new catalog, in bytes. Reading a whole index takes two thirds of the time with the default size.
 PAGE = 16_384
-# Bytes that the log of changes grows to before they go into the catalog itself.
+REBUILD = "Move it away, run `fishtui scan`, then restore decisions with `fishtui clips import-reviews`"
+# Bytes that the write-ahead log grows to before its changes are written into the catalog.
 LOG = 40_000_000
 
 
 class Catalog:
     """An open catalog of one project's dataset; a context manager that closes it.
 
-    Rows come as `sqlite3.Row`. Names that aren't UTF-8 come, as from the file system, with lone surrogates; give
-    them to statements through `stored`, as `CAST(? AS TEXT)`.
+    Rows are `sqlite3.Row`. Names that are not UTF-8 have lone surrogates, as from the file system; pass them to
+    statements through `stored`, as `CAST(? AS TEXT)`.
     """
 
     def __init__(self, project: Project, data: Path) -> None:
-        """Open the catalog, making it or bringing it up to date. Raises FishtuiError if it can't be used."""
+        """Open the catalog; create it or bring it up to date if necessary. Raises FishtuiError if it cannot be used."""
         self.project = project
         self.data = data
         self.path = project.catalog
@@ -41,7 +42,7 @@ class Catalog:
             self.path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise cannot_write(self.path.parent, error) from error
-        with _plainly(self.path):
+        with _explaining(self.path):
             self.connection = sqlite3.connect(self.path, timeout=PATIENCE_S, isolation_level=None)
             self._prepare()
 
@@ -52,23 +53,23 @@ class Catalog:
         self.connection.close()
 
     def query(self, statement: str, parameters: Sequence[Any] = ()) -> list[sqlite3.Row]:
-        """All rows of a statement that reads. Raises FishtuiError."""
-        with _plainly(self.path):
+        """Return all rows of a statement that reads. Raises FishtuiError."""
+        with _explaining(self.path):
             return self.connection.execute(statement, parameters).fetchall()
 
     def value(self, statement: str, parameters: Sequence[Any] = ()) -> Any:
-        """The first column of the first row, None if there is none. Raises FishtuiError."""
+        """Return the first column of the first row, None if there is none. Raises FishtuiError."""
         rows = self.query(statement, parameters)
         return rows[0][0] if rows else None
 
     def meta(self, key: str) -> str | None:
-        """A note that the catalog keeps about itself."""
+        """Return a value that the catalog stores about itself, None if there is none."""
         return self.value("SELECT value FROM meta WHERE key = ?", (key,))
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """Everything in the body, or nothing of it. Raises FishtuiError."""
-        with _plainly(self.path):
+        """Run the body as one transaction: all of its changes are stored, or none. Raises FishtuiError."""
+        with _explaining(self.path):
             self.connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self.connection
@@ -86,20 +87,20 @@ class Catalog:
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         if version > VERSION:
             raise FishtuiError(
-                f"{self.path} was written by a newer fishtui", "Update fishtui; this one leaves it alone."
+                f"{self.path}: written by a newer version of fishtui", "Update fishtui.", code="newer-catalog"
             )
         if version < VERSION:
             with exclusive(self.project.lock("migration"), "preparing the catalog", wait=True):
                 from fishtui.catalog.schema import migrate
 
-                # Counts for a file without tables only, and no more once it has a log.
+                # Has an effect only on a file without tables, before it has a log.
                 connection.execute(f"PRAGMA page_size = {PAGE}")
                 connection.execute("PRAGMA journal_mode = WAL")
                 migrate(connection)
         connection.execute("PRAGMA foreign_keys = ON")
-        # Safe with a write-ahead log: a power failure may cost the last transactions, never the database.
+        # With a write-ahead log, a power failure can lose the last transactions, but not damage the database.
         connection.execute("PRAGMA synchronous = NORMAL")
-        # In KiB, as a negative number: enough for the indexes of 100,000 clips.
+        # Negative: in KiB. Enough for the indexes of 100,000 clips.
         connection.execute("PRAGMA cache_size = -65536")
         (page,) = connection.execute("PRAGMA page_size").fetchone()
         connection.execute(f"PRAGMA wal_autocheckpoint = {LOG // page}")
@@ -127,7 +128,7 @@ def catalog_version(project: Project) -> tuple[int, ...]:
 
 
 def stored(name: str) -> str | bytes:
-    """A name as SQLite takes it for `CAST(? AS TEXT)`: its bytes, where it isn't UTF-8."""
+    """Return a name as a parameter for `CAST(? AS TEXT)`: its bytes if it is not UTF-8."""
     try:
         name.encode()
     except UnicodeEncodeError:
@@ -136,7 +137,7 @@ def stored(name: str) -> str | bytes:
 
 
 def placeholders(values: Iterable[Any]) -> str:
-    """`?,?,?`, one for each value."""
+    """Return `?,?,?`, one for each value."""
     return ",".join("?" for _ in values)
 
 
@@ -145,7 +146,7 @@ def _text(content: bytes) -> str:
 
 
 @contextmanager
-def _plainly(path: Path) -> Iterator[None]:
+def _explaining(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
@@ -153,18 +154,21 @@ def _plainly(path: Path) -> Iterator[None]:
 
 
 def explained(path: Path, error: sqlite3.Error) -> FishtuiError:
-    """What went wrong with the catalog at `path`, and what to do."""
+    """Return the error for an error of SQLite in the catalog at `path`."""
     reason = str(error)
     code = getattr(error, "sqlite_errorname", "")
     if code.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-        return FishtuiError(f"{path} is being written by another process", "Wait until it has finished, and try again.")
-    if code.startswith("SQLITE_FULL") or "disk I/O" in reason:
-        return FishtuiError(f"{path} can't be written: {reason}", "Free some space; what was stored stays.")
-    if code.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):
-        return FishtuiError(f"{path} can't be opened for writing: {reason}", "Check who may write into .fishtui.")
-    if code.startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT")):
         return FishtuiError(
-            f"{path} is damaged: {reason}",
-            "Move it away and run `fishtui scan`, which makes it anew; review decisions come back with import-reviews.",
+            f"{path}: another process is writing to it", "Wait until it has finished, then try again.", code="busy"
         )
-    return FishtuiError(f"{path} can't be used: {reason}", "Move it away and run `fishtui scan` if this stays.")
+    if code.startswith("SQLITE_FULL") or "disk I/O" in reason:
+        return FishtuiError(
+            f"{path}: cannot write: {reason}", "Free some space; the catalog is unchanged.", code="cannot-write"
+        )
+    if code.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):
+        return FishtuiError(
+            f"{path}: cannot write: {reason}", "Check the permissions of .fishtui and the file.", code="cannot-write"
+        )
+    if code.startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT")):
+        return FishtuiError(f"{path}: damaged: {reason}", f"{REBUILD}.", code="damaged-catalog")
+    return FishtuiError(f"{path}: cannot use: {reason}", f"If this persists: {REBUILD}.", code="catalog-failed")

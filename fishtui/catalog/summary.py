@@ -1,4 +1,4 @@
-"""What the catalog holds, summed up in one look: from the index of facts alone, without reading a clip's row."""
+"""A summary of the whole catalog, read from the index of facts without reading whole rows."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ def read_totals(catalog: Catalog) -> Totals:
 
 @dataclass(frozen=True)
 class Summary:
-    """Clips that are not rejected, their seconds, and how many have a finding.
+    """The number of clips that are not rejected, their seconds, and the number with an error or a warning.
 
-    `open` are those that nobody has decided about, `doubtful` those of them that have a finding, `unmeasured` those
-    whose recordings nobody has decoded yet. `codes` are the findings' codes with their severity and number, the worst
-    first.
+    `open` is the number of clips without a review, `doubtful` of those among them with an error or a warning,
+    `unmeasured` of those whose recording has not been decoded yet. `codes` are the findings' codes with their severity
+    and number of clips, the worst first.
     """
 
     clips: int
@@ -51,7 +51,7 @@ class Summary:
 
 
 def summarize(catalog: Catalog) -> Summary:
-    """Sum up the catalog as it stands. Raises FishtuiError."""
+    """Summarize the catalog without scanning. Raises FishtuiError."""
     found = speakers(catalog)
     undecided, doubtful, unmeasured = catalog.query(
         """

@@ -1,4 +1,4 @@
-"""Follow the disk: whatever changes in the dataset is scanned soon after."""
+"""Follow the disk: scan what changes in the dataset soon after it changes."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from fishtui.dataset import PACKED_FOLDER
 from fishtui.runs.reporter import Reporter
 from fishtui.settings import Settings
 
-# Changes that come within this time of each other are scanned together.
+# Changes within this time of each other are scanned together.
 GATHER_MS = 500
 POLL_MS = 2000
 
 
 def follow(catalog: Catalog, settings: Settings, reporter: Reporter, stop: threading.Event) -> Iterator[ScanResult]:
-    """Scan once, and then, until `stop` is set, what each change of the disk touches; yields what each scan found."""
-    # Set up before the first scan, so that nothing changes unseen between the two.
+    """Scan once, then scan the folders that change, until `stop` is set; yield the result of each scan."""
+    # Set up before the first scan, so that no change between the two is missed.
     changes = watch(
         catalog.data,
         debounce=GATHER_MS,
@@ -41,7 +41,7 @@ def follow(catalog: Catalog, settings: Settings, reporter: Reporter, stop: threa
 
 
 def folders_of(data: Path, changed: set[Path]) -> set[str]:
-    """The folders below `data` that hold what changed; of those that lie in one another only the outer one."""
+    """Return the folders in `data` that contain changes, as relative paths, without those inside another of them."""
     root = data.resolve()
     folders = set()
     for path in changed:

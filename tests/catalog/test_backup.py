@@ -9,7 +9,7 @@ import pytest
 from fishtui.catalog.actions import edit, history_of, review, tag, undo
 from fishtui.catalog.backup import export_reviews, import_reviews
 from fishtui.catalog.store import Catalog
-from fishtui.errors import FishtuiError, MisuseError
+from fishtui.errors import MisuseError
 
 
 @pytest.fixture

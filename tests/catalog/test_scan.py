@@ -55,8 +55,8 @@ def test_only_what_changed_is_read_again(dataset, monkeypatch: pytest.MonkeyPatc
     dataset.clip("anna/b")
     dataset.scan()
     seen = []
-    monkeypatch.setattr(module, "inspect", lambda task: seen.append(task) or original(task))
-    original = __import__("fishtui.catalog.files", fromlist=["inspect"]).inspect
+    monkeypatch.setattr(module, "read_parts", lambda task: seen.append(task) or original(task))
+    original = __import__("fishtui.catalog.files", fromlist=["read_parts"]).read_parts
     path.with_suffix(".lab").write_text("Another text.", encoding="utf-8")
     assert dataset.scan().changed == 1
     assert [(task.clip.name, task.audio, task.text, task.codes) for task in seen] == [("anna/a", False, True, False)]
@@ -218,7 +218,7 @@ def test_thresholds_change_findings_without_reading_clips(dataset, monkeypatch: 
 
     dataset.clip("anna/a", seconds=0.3)
     dataset.scan()
-    monkeypatch.setattr(module, "inspect", None)
+    monkeypatch.setattr(module, "read_parts", None)
     dataset.settings = msgspec.structs.replace(
         dataset.settings, checks=msgspec.structs.replace(dataset.settings.checks, min_seconds=0.5)
     )
