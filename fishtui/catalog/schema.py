@@ -74,8 +74,8 @@ def _first(database: Database) -> None:
         """
     )
     run("CREATE INDEX clips_by_audio ON clips(audio_hash)")
-    # All columns that filters and sorts use, in the order of the names, so that they need not read whole rows. It is the
-    # only such index: with two, the planner sometimes chooses the slower one.
+    # All columns that filters and sorts use, in the order of the names, so that they need not read whole rows. There is
+    # only one index like this: with two, the planner sometimes chooses the slower one.
     run(
         """
         CREATE INDEX clips_by_facts ON clips(
