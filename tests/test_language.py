@@ -17,10 +17,6 @@ PACKAGE = ROOT / "fishtui"
 PARTS = sorted(path for path in PACKAGE.iterdir() if path.suffix == ".py" or (path.is_dir() and path.name[0] != "_"))
 # Parts that are still to be rewritten.
 PENDING = {
-    "catalog",
-    #
-    "checks",
-    #
     "cli",
     #
     "README.md",

@@ -132,7 +132,7 @@ def fix(
 
 
 def current_transcript(catalog: Catalog, settings: Settings, clip: int) -> str:
-    """Return the content of a clip's transcript on disk, even if newer than the last scan; "" if there is none."""
+    """Return the content of a clip's transcript on disk, even if newer than the last scan; "" if it is missing."""
     name = clip_row(catalog, clip)["name"]
     content = read_if_present(clip_named(catalog.data, name, settings.pack.text_extension).transcript)
     return (content or b"").decode("utf-8-sig", "replace").rstrip("\r\n")
@@ -224,7 +224,7 @@ def _summary(row: sqlite3.Row, before: str, after: str) -> str:
 
 
 def clip_row(catalog: Catalog, clip: int) -> sqlite3.Row:
-    """Return a clip's row. Raises MisuseError if there is none."""
+    """Return a clip's row. Raises MisuseError if the clip does not exist."""
     rows = catalog.query("SELECT * FROM clips WHERE id = ? AND gone IS NULL", (clip,))
     if not rows:
         raise MisuseError(f"no clip {clip}", "Run `fishtui clips list` for the ids.", code="no-clip")

@@ -1,4 +1,4 @@
-"""The fields of a clip that a query may name, and what each asks of the table `clips`, in SQL."""
+"""The fields of a filter, and the SQL condition on the table `clips` for a value of each."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from fishtui.errors import MisuseError
 from fishtui.sanitize import harmless
 from fishtui.wording import shortened, suggest
 
-# A part of SQL that holds or doesn't for a clip, and the values of its question marks.
+# An SQL condition on a row of `clips`, and the values of its question marks.
 Condition = tuple[str, tuple[Any, ...]]
 
-# What SQLite or its tokenizer would take for something else: the end of the text, half a pair, no character.
+# Characters that SQLite or its tokenizer cannot handle: NUL ends a text, surrogates and noncharacters are invalid.
 UNINDEXED = re.compile("[\0\ud800-\udfff\ufffe\uffff]")
 # The shortest text that the trigram index can find.
 INDEXED_LENGTH = 3
@@ -26,20 +26,20 @@ EDITED = "clips.id IN (SELECT clip FROM history WHERE kind = 'file' AND state = 
 
 
 class Kind(Enum):
-    """How a field's values are written and compared."""
+    """A kind of field, which determines how its values are written and compared."""
 
-    TEXT = auto()  # part of the transcript, case and form of characters folded
-    PART = auto()  # part of a name, as it is
-    PATTERN = auto()  # the whole, `*` for any characters
-    WORD = auto()  # the whole, in capitals or not
-    TAG = auto()  # one of a list
-    CHOICE = auto()  # one of a few words
-    NUMBER = auto()  # equal, above, below, between
+    TEXT = auto()  # part of the transcript, regardless of case and Unicode composition
+    PART = auto()  # part of a name, exactly as written
+    PATTERN = auto()  # the whole value, with `*` for any characters
+    WORD = auto()  # the whole value, regardless of case
+    TAG = auto()  # one of the clip's tags
+    CHOICE = auto()  # one of a fixed set of words
+    NUMBER = auto()  # a comparison or a range
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """`relation` is one of = < <= > >=."""
+    """A comparison with a number; `relation` is one of = < <= > >=."""
 
     relation: str
     number: float
@@ -50,7 +50,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Between:
-    """From `low` to `high`, both included."""
+    """A range from `low` to `high`, both included."""
 
     low: float
     high: float
@@ -64,10 +64,10 @@ Value = str | Comparison | Between
 
 @dataclass(frozen=True)
 class Field:
-    """One thing to ask of a clip.
+    """A property of a clip that filters and sorts can use.
 
-    `column` is compared, `order` sorted by (nothing: it can't be sorted by), `choices` are the conditions that words
-    stand for.
+    `column` is compared with values and `order` is the sort key (empty if the field cannot be sorted by), both in SQL.
+    `choices` maps each allowed word to its SQL condition. `help` completes "X is …" in an error message.
     """
 
     name: str
@@ -83,29 +83,29 @@ def _words(column: str, *words: str) -> dict[str, str]:
 
 
 def _column(name: str, kind: Kind, help: str, column: str = "") -> Field:
-    """A field that is a column, and sorted by it."""
+    """Return a field that compares a column and sorts by it."""
     column = f"clips.{column or name}"
     return Field(name, kind, help, column, column)
 
 
 def _found(check: Check) -> str:
-    """What a check's code asks; what is found on a speaker holds for each of the speaker's clips."""
+    """Return the condition for a check's code; a finding of a speaker counts for each of the speaker's clips."""
     if check.scope == "speaker":
         return f"clips.speaker IN (SELECT name FROM speakers WHERE code = '{check.code}')"
     return f"instr(clips.found, '{mark(check)}') > 0"
 
 
 def mark(check: Check) -> str:
-    """How a finding stands among a clip's in the column `found`."""
+    """Return the entry for a check's finding in the column `found`."""
     return f"|{check.severity.name.lower()}:{check.code}|"
 
 
 FIELDS: dict[str, Field] = {
     each.name: each
     for each in (
-        Field("text", Kind.TEXT, "part of the transcript; words without a field mean this", order="clips.folded"),
+        Field("text", Kind.TEXT, "part of the transcript; the default for words without a field", order="clips.folded"),
         _column("name", Kind.PART, "part of the clip's name"),
-        _column("speaker", Kind.PATTERN, "the speaker; * stands for any characters"),
+        _column("speaker", Kind.PATTERN, "the speaker's name; * matches any characters"),
         Field(
             "status",
             Kind.CHOICE,
@@ -116,7 +116,7 @@ FIELDS: dict[str, Field] = {
         Field(
             "finding",
             Kind.CHOICE,
-            "a check's code; any (a warning or error), none, error, warning, info",
+            "a check's code, or any (a warning or error), none, error, warning, info",
             order="clips.severity",
             choices={
                 "any": f"clips.severity >= {Severity.WARNING:d}",
@@ -128,14 +128,14 @@ FIELDS: dict[str, Field] = {
             },
         ),
         Field("tag", Kind.TAG, "a tag", "clips.tags"),
-        _column("duration", Kind.NUMBER, "seconds"),
-        _column("rate", Kind.NUMBER, "characters a second"),
-        _column("loudness", Kind.NUMBER, "LUFS"),
-        _column("snr", Kind.NUMBER, "signal-to-noise ratio, dB"),
-        _column("sample-rate", Kind.NUMBER, "Hz", "sample_rate"),
-        _column("channels", Kind.NUMBER, "of the recording"),
-        _column("format", Kind.WORD, "of the recording: wav, flac, mp3, ogg"),
-        _column("script", Kind.WORD, "of the transcript: Latin, Arabic, Han, …"),
+        _column("duration", Kind.NUMBER, "the length of the recording in seconds"),
+        _column("rate", Kind.NUMBER, "the speaking rate in characters per second of speech"),
+        _column("loudness", Kind.NUMBER, "the loudness in LUFS"),
+        _column("snr", Kind.NUMBER, "the signal-to-noise ratio in dB"),
+        _column("sample-rate", Kind.NUMBER, "the sample rate in Hz", "sample_rate"),
+        _column("channels", Kind.NUMBER, "the number of channels"),
+        _column("format", Kind.WORD, "the format of the recording: wav, flac, mp3 or ogg"),
+        _column("script", Kind.WORD, "the script of the transcript: Latin, Arabic, Han, …"),
         Field(
             "codes",
             Kind.CHOICE,
@@ -143,8 +143,8 @@ FIELDS: dict[str, Field] = {
             order="clips.codes",
             choices=_words("clips.codes", "missing", "given", "current", "stale", "invalid"),
         ),
-        _column("characters", Kind.NUMBER, "spoken in the transcript"),
-        _column("id", Kind.NUMBER, "the clip's number"),
+        _column("characters", Kind.NUMBER, "the number of letters and digits in the transcript"),
+        _column("id", Kind.NUMBER, "the clip's ID, a number"),
         Field("edited", Kind.CHOICE, "yes or no", choices={"yes": EDITED, "no": f"NOT {EDITED}"}),
         Field(
             "measured",
@@ -157,21 +157,23 @@ FIELDS: dict[str, Field] = {
 
 
 def fold(text: str) -> str:
-    """`text` as transcripts are stored for searching and as searches come: composed, and without case."""
+    """Return `text` in the form in which transcripts are indexed and searched: NFC, without case."""
     return UNINDEXED.sub("\ufffd", unicodedata.normalize("NFC", text).casefold())
 
 
-def named(name: str) -> Field:
-    """The field of that name. Raises MisuseError that says the nearest."""
+def field_named(name: str) -> Field:
+    """Return the field of this name. Raises MisuseError, which suggests the nearest one."""
     if name not in FIELDS:
         raise MisuseError(
-            f"there is no field {shown(name)}", f'{suggest(name, FIELDS)} Text with a colon stands in "quotes".'
+            f"unknown field {excerpt(name)}",
+            f'{suggest(name, FIELDS)} Put "quotes" around text that contains a colon.',
+            code="unknown-field",
         )
     return FIELDS[name]
 
 
 def condition(field: Field, value: Value) -> Condition:
-    """What `value` asks of a clip."""
+    """Return the SQL condition for a field and one of its values."""
     column = field.column
     match value:
         case Comparison():
@@ -195,7 +197,10 @@ def condition(field: Field, value: Value) -> Condition:
 
 
 def containing(texts: Iterable[str], every: bool) -> Condition:
-    """Transcripts that hold `every` one of `texts`, or any, all of which the index can find: it is asked but once."""
+    """Return the condition for transcripts that contain every one of `texts`, or any of them unless `every`.
+
+    It searches the index once; each text must have at least `INDEXED_LENGTH` characters.
+    """
     phrases = (" AND " if every else " OR ").join(_phrase(fold(text)) for text in texts)
     return "clips.id IN (SELECT rowid FROM transcripts WHERE transcripts MATCH ?)", (phrases,)
 
@@ -204,8 +209,8 @@ def _phrase(folded: str) -> str:
     return '"' + folded.replace('"', '""') + '"'
 
 
-def shown(text: str) -> str:
-    """`text` for an error message: harmless, and not endless."""
+def excerpt(text: str) -> str:
+    """Return the beginning of `text` for an error message, sanitized."""
     return harmless(shortened(text, 40))
 
 

@@ -1,11 +1,12 @@
-"""The language that clips are filtered, searched and sorted with, on the command line and in the interface alike.
+"""The language of filters, which select, search and sort clips on the command line and in the interface.
 
-    speaker:SPK1 duration:>12 finding:clipped,noisy -status:rejected "what is said" sort:-duration
+    speaker:SPK1 duration:>12 finding:clipped,noisy -status:rejected "so far" sort:-duration
 
-Terms stand between blanks, and all of them are to hold; a minus before one negates it. A term is `field:value`,
-or `field:a,b` for any of several values, or just what to find in the transcript. A number may stand after < <= > >=,
-or be a range, 2..5. Quotes hold blanks, commas and colons together; a quote in them is \\", a backslash \\\\.
-`sort:field` sorts, `sort:-field` downwards, clips without a value last.
+Terms are separated by spaces, and a clip must match all of them; a minus before a term negates it. A term is
+`field:value`, `field:a,b` for any of the values, or only a text to find in the transcript. A number can follow one of
+< <= > >=, or be a range such as 2..5. Quotes enclose a value with spaces, commas or colons; inside them, a quote is
+\\" and a backslash is \\\\. `sort:field` sorts in ascending and `sort:-field` in descending order; clips without a
+value come last.
 """
 
 from __future__ import annotations
@@ -27,9 +28,9 @@ from fishtui.catalog.fields import (
     Value,
     condition,
     containing,
+    excerpt,
+    field_named,
     fold,
-    named,
-    shown,
 )
 from fishtui.errors import MisuseError
 from fishtui.wording import suggest
@@ -40,7 +41,7 @@ __all__ = ["FIELDS", "Between", "Comparison", "Query", "Selection", "Sort", "Ter
 MOST_VALUES = 500
 MOST_SORTS = 20
 LONGEST_VALUE = 5_000
-# No two clips are equal in these.
+# Fields that differ between any two clips.
 ALONE = ("id", "name")
 
 HEAD = re.compile(r"\s*(?=\S)(-?)(?:([A-Za-z]+(?:-[A-Za-z]+)*):)?")
@@ -55,9 +56,9 @@ RANGE = re.compile(rf"({NUMBER})\.\.({NUMBER})", re.ASCII)
 
 @dataclass(frozen=True)
 class Term:
-    """What is to hold of a clip: the field has one of the values, or, `negated`, none of them.
+    """A condition on a clip: the field has one of the values or, if `negated`, none of them.
 
-    Raises MisuseError if the field doesn't take such values, so there is no Term that can't be asked.
+    Raises MisuseError if a value is not valid for the field, so every Term can be translated to SQL.
     """
 
     field: str
@@ -65,9 +66,9 @@ class Term:
     negated: bool = False
 
     def __post_init__(self) -> None:
-        field = named(self.field)
+        field = field_named(self.field)
         if not self.values:
-            raise MisuseError(f"{self.field}: has no value", f"It is {field.help}.")
+            raise MisuseError(f"{self.field}: no value", f"{self.field} is {field.help}.", code="no-value")
         for value in self.values:
             _check(field, value)
 
@@ -79,14 +80,18 @@ class Term:
 
 @dataclass(frozen=True)
 class Sort:
-    """An order of clips. Raises MisuseError if they have none by that field."""
+    """An order of clips by a field. Raises MisuseError if the field cannot be sorted by."""
 
     field: str
     descending: bool = False
 
     def __post_init__(self) -> None:
-        if not named(self.field).order:
-            raise MisuseError(f"clips can't be sorted by {self.field}", "Sort by another field, such as duration.")
+        if not field_named(self.field).order:
+            raise MisuseError(
+                f"sort:{self.field}: clips have no order by this field",
+                "Sort by another field, such as duration.",
+                code="not-sortable",
+            )
 
     def __str__(self) -> str:
         return f"sort:{'-' * self.descending}{self.field}"
@@ -94,9 +99,9 @@ class Sort:
 
 @dataclass(frozen=True)
 class Query:
-    """Which clips, and in what order; `str` writes it so that `parse` reads the same.
+    """A parsed filter: the terms that a clip must match, and the order; `parse(str(query))` returns an equal one.
 
-    Raises MisuseError if there is more in it than SQLite takes.
+    Raises MisuseError if it has more values or sorts than SQLite allows.
     """
 
     terms: tuple[Term, ...] = ()
@@ -105,7 +110,9 @@ class Query:
     def __post_init__(self) -> None:
         if sum(len(term.values) for term in self.terms) > MOST_VALUES or len(self.sort) > MOST_SORTS:
             raise MisuseError(
-                f"the query has more than {MOST_VALUES} values or {MOST_SORTS} sorts", "Ask for less at a time."
+                f"the filter has more than {MOST_VALUES} values or {MOST_SORTS} sorts",
+                "Remove some of them.",
+                code="filter-too-long",
             )
 
     def __str__(self) -> str:
@@ -113,7 +120,7 @@ class Query:
 
 
 class Selection(NamedTuple):
-    """What a query says in SQL on the table `clips`: for WHERE, for ORDER BY, and the values of the question marks."""
+    """A filter in SQL, on the table `clips`: for WHERE, for ORDER BY, and the values of the question marks."""
 
     where: str
     order: str
@@ -121,34 +128,36 @@ class Selection(NamedTuple):
 
 
 def parse(text: str) -> Query:
-    """Read a query. Raises MisuseError, and nothing else, that says what can't be read and what is meant perhaps."""
+    """Parse a filter. Raises MisuseError, and no other error, with a suggestion, if it is not valid."""
     terms: list[Term] = []
     sorts: list[Sort] = []
     for negated, name, values in _scan(text):
         if name != "sort":
-            terms.append(Term(name, tuple(_read(named(name), value) for value in values), negated))
+            terms.append(Term(name, tuple(_read(field_named(name), value) for value in values), negated))
         elif negated:
-            raise MisuseError("a minus before sort: means nothing", "Write sort:-field to sort downwards.")
+            raise MisuseError(
+                "-sort: is not valid", "Write sort:-field to sort in descending order.", code="negated-sort"
+            )
         else:
             sorts += [Sort(value.removeprefix("-").lower(), value.startswith("-")) for value in values]
     return Query(tuple(terms), tuple(sorts))
 
 
 def sql(query: Query, index: bool = True) -> Selection:
-    """The query for SQLite. Clips that have left the disk are left out; equal ones are sorted by id.
+    """Translate a query to SQL, without clips that have left the disk; clips that compare equal are sorted by id.
 
-    Without `index` the index of transcripts is not asked: each transcript is looked through.
+    With `index=False`, transcripts are searched one by one instead of through their index.
     """
     where = ["clips.gone IS NULL"]
     parameters: list[Any] = []
     indexed = [term for term in query.terms if index and _is_indexed_text(term)]
-    beside = [term for term in indexed if len(term.values) == 1 and not term.negated]
-    conditions = [containing((str(term.values[0]) for term in beside), every=True)] if beside else []
-    conditions += [_either(term, term in indexed) for term in query.terms if term not in beside]
+    joint = [term for term in indexed if len(term.values) == 1 and not term.negated]
+    conditions = [containing((str(term.values[0]) for term in joint), every=True)] if joint else []
+    conditions += [_either(term, term in indexed) for term in query.terms if term not in joint]
     for part, values in conditions:
         where.append(part)
         parameters += values
-    # Downwards, SQLite has those without a value last of itself.
+    # In descending order, SQLite puts clips without a value last by itself.
     order = [f"{FIELDS[sort.field].order} {'DESC' if sort.descending else 'NULLS LAST'}" for sort in query.sort]
     if not any(sort.field in ALONE for sort in query.sort):
         order.append("clips.id" if order else "clips.name")
@@ -173,7 +182,7 @@ def only_open(text: str) -> str:
 
 
 def _either(term: Term, indexed: bool) -> Condition:
-    """That a clip's field has one of the term's values, or none of them."""
+    """Return the condition for one of the term's values, or for none of them if it is negated."""
     if indexed:
         either, parameters = containing(map(str, term.values), every=False)
     else:
@@ -184,19 +193,23 @@ def _either(term: Term, indexed: bool) -> Condition:
 
 
 def _is_indexed_text(term: Term) -> bool:
-    """Whether the index of transcripts can find each of the term's values."""
+    """Return True if the index of transcripts can find each of the term's values."""
     return term.field == "text" and all(len(fold(str(value))) >= INDEXED_LENGTH for value in term.values)
 
 
 def _scan(text: str) -> Iterator[tuple[bool, str, list[str]]]:
-    """Each term: whether it is negated, its field, its values as they are written less their quotes."""
+    """Yield each term: True if it is negated, its field, and its values without their quotes."""
     position = 0
     while head := HEAD.match(text, position):
         negated, name = bool(head[1]), (head[2] or "text").lower()
         values, position = _values(text, head.end(), ITEM if head[2] else WORD)
         yield negated, name, values
         if position < len(text) and not text[position].isspace():
-            raise MisuseError(f"a blank is due before {shown(text[position:])}", 'Put "quotes" around all of a value.')
+            raise MisuseError(
+                f"expected a space before {excerpt(text[position:])}",
+                'Put "quotes" around the whole value.',
+                code="missing-space",
+            )
 
 
 def _values(text: str, position: int, item: re.Pattern[str]) -> tuple[list[str], int]:
@@ -205,13 +218,17 @@ def _values(text: str, position: int, item: re.Pattern[str]) -> tuple[list[str],
         if found := QUOTED.match(text, position):
             values.append(re.sub(r'\\(["\\])', r"\1", found[1]))
         elif text.startswith('"', position):
-            raise MisuseError(f"the quote at {shown(text[position:])} is not closed", 'End it with another ".')
+            raise MisuseError(
+                f"the quote at {excerpt(text[position:])} is not closed", 'Close it with another ".', code="open-quote"
+            )
         elif found := item.match(text, position):
             values.append(found[0])
         else:
             before = text[:position].split()
             raise MisuseError(
-                f"no value follows {shown(before[-1]) if before else 'here'}", 'Write one, or "" for none.'
+                f"no value after {excerpt(before[-1])}" if before else "no value",
+                'Write a value; "" is the empty text.',
+                code="no-value",
             )
         position = found.end()
         if item is WORD or not text.startswith(",", position):
@@ -229,12 +246,14 @@ def _read(field: Field, value: str) -> Value:
     if found := COMPARISON.fullmatch(value):
         return Comparison(found[1] or "=", float(found[2]))
     raise MisuseError(
-        f"{field.name}:{shown(value)} is no number", f"Write {field.name}:>2, {field.name}:<=5 or {field.name}:2..5."
+        f"{field.name}:{excerpt(value)} is not a number",
+        f"Write {field.name}:>2, {field.name}:<=5 or {field.name}:2..5.",
+        code="not-a-number",
     )
 
 
 def _check(field: Field, value: Value) -> None:
-    """Raise MisuseError if that field can't be asked for that value."""
+    """Raise MisuseError if the value is not valid for the field."""
     match value:
         case str() if field.kind is not Kind.NUMBER:
             _check_text(field, value)
@@ -244,27 +263,41 @@ def _check(field: Field, value: Value) -> None:
             _check_numbers(field, value, value.low, value.high)
             if value.low > value.high:
                 raise MisuseError(
-                    f"{field.name}:{value} runs backwards", f"Write {field.name}:{Between(value.high, value.low)}."
+                    f"{field.name}:{value} starts above its end",
+                    f"Write {field.name}:{Between(value.high, value.low)}.",
+                    code="reversed-range",
                 )
         case _:
-            raise MisuseError(f"{field.name} doesn't take {shown(repr(value))}", f"It is {field.help}.")
+            raise MisuseError(
+                f"{field.name}: not a valid value: {excerpt(repr(value))}",
+                f"{field.name} is {field.help}.",
+                code="not-valid",
+            )
 
 
 def _check_text(field: Field, value: str) -> None:
     if len(value) > LONGEST_VALUE:
-        raise MisuseError(f"{field.name}:{shown(value)} is longer than {LONGEST_VALUE:,} characters", "Shorten it.")
+        raise MisuseError(
+            f"{field.name}:{excerpt(value)} is longer than {LONGEST_VALUE:,} characters",
+            "Shorten it.",
+            code="filter-too-long",
+        )
     if field.kind is Kind.CHOICE and value not in field.choices:
-        raise MisuseError(f"{field.name} is never {shown(value)}", suggest(value, field.choices))
+        raise MisuseError(f"unknown {field.name} {excerpt(value)}", suggest(value, field.choices), code="unknown-value")
     if field.kind is Kind.TEXT:
         return
-    # A NUL ends a pattern for SQLite, and no name holds one; nor does it hold what stands for no byte.
+    # A NUL ends a pattern for SQLite. Names contain no NUL, and only the surrogates that represent bytes.
     if "\0" in value or re.search("[\ud800-\udc7f\udd00-\udfff]", value) or (field.kind is Kind.TAG and "|" in value):
-        raise MisuseError(f"{field.name}:{shown(value)} holds a character that it can't have", f"It is {field.help}.")
+        raise MisuseError(
+            f"{field.name}:{excerpt(value)} contains a character that is not allowed there",
+            f"{field.name} is {field.help}.",
+            code="not-valid",
+        )
 
 
 def _check_numbers(field: Field, value: Value, *numbers: float) -> None:
     if not all(map(math.isfinite, numbers)):
-        raise MisuseError(f"{field.name}:{value} is beyond all numbers", "Write a smaller one.")
+        raise MisuseError(f"{field.name}:{value} is not a finite number", "Write a smaller number.", code="not-finite")
 
 
 def _written(value: Value) -> str:

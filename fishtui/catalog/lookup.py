@@ -90,7 +90,7 @@ def _ids(catalog: Catalog, selection: Selection, end: str, *limit: int) -> Ids:
 
 
 def find_next(catalog: Catalog, ids: Sequence[int], position: int, step: int, text: str) -> int | None:
-    """Return the nearest position in `ids` whose clip the filter `text` selects, or None if there is none.
+    """Return the nearest position in `ids` whose clip the filter `text` selects, or None.
 
     The search starts after `position`, or before it if `step` is -1, and continues at the other end of the list.
     """

@@ -48,7 +48,7 @@ class ScanResult:
     gone: int = 0
 
     def as_dict(self) -> dict[str, int]:
-        """The counts as JSON-ready data."""
+        """Return the counts as JSON-ready data."""
         return asdict(self)
 
 
@@ -68,7 +68,8 @@ def scan(catalog: Catalog, settings: Settings, reporter: Reporter, within: Colle
     """Bring the catalog up to date with the dataset, or only with the folders `within` it (relative paths).
 
     Only files whose size or time of change differs are read. An interrupted scan keeps what it has stored. Waits for
-    another scan of the project to end. Raises FishtuiError if the dataset cannot be read or the catalog not written.
+    another scan of the project to end. Raises FishtuiError if the dataset cannot be read or the catalog cannot be
+    written.
     """
     with exclusive(catalog.project.lock("scan"), "scanning", wait=True):
         try:

@@ -58,12 +58,12 @@ class Catalog:
             return self.connection.execute(statement, parameters).fetchall()
 
     def value(self, statement: str, parameters: Sequence[Any] = ()) -> Any:
-        """Return the first column of the first row, None if there is none. Raises FishtuiError."""
+        """Return the first column of the first row, None without rows. Raises FishtuiError."""
         rows = self.query(statement, parameters)
         return rows[0][0] if rows else None
 
     def meta(self, key: str) -> str | None:
-        """Return a value that the catalog stores about itself, None if there is none."""
+        """Return a value that the catalog stores about itself, None if it is missing."""
         return self.value("SELECT value FROM meta WHERE key = ?", (key,))
 
     @contextmanager
@@ -115,7 +115,7 @@ def catalog_exists(project: Project) -> bool:
 
 
 def catalog_version(project: Project) -> tuple[int, ...]:
-    """Return a value that differs once any process has changed the catalog; () if there is none."""
+    """Return a value that differs once any process has changed the catalog; () if it does not exist."""
     found: list[int] = []
     for name in (project.catalog, project.catalog.with_name(f"{project.catalog.name}-wal")):
         try:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 # A clip whose loudest 20 ms are below this is silent: the absolute gate of ITU-R BS.1770.
 SILENT_DBFS = -70.0
-# A clip whose peak is this near to the highest allowed cannot be made louder.
+# A clip whose peak is this close to the highest allowed cannot be made louder.
 NEAR_PEAK_DB = 0.5
 
 
@@ -108,7 +108,7 @@ def low_sample_rate(facts: ClipFacts, settings: Settings) -> str | None:
 @check(
     "not-finite",
     ERROR,
-    "Some samples are not finite numbers, which would spoil the training.",
+    "Some samples are not finite numbers, which would break the training, so the clip is not used.",
     "Export the recording again.",
 )
 def not_finite(facts: ClipFacts, settings: Settings) -> str | None:
@@ -257,6 +257,6 @@ def _is_silent(measured: Measurements) -> bool:
 
 
 def _audible(facts: ClipFacts) -> Measurements | None:
-    """The measurements of a clip that is not silent; None if it is silent or not measured."""
+    """Return the measurements of a clip that is not silent; None if it is silent or not measured."""
     measured = facts.measured
     return None if measured is None or measured.fault or _is_silent(measured) else measured

@@ -19,10 +19,10 @@ class ClipFacts:
     """The facts about one clip that scanning and measuring found.
 
     `files` are the names of the audio files with this stem. `header` describes the one audio file; it is None if there
-    is none, or if it cannot be read: then `audio_fault` is the code of the check that reports it and `audio_problem`
-    its detail. `text` is the content of the transcript without a byte-order mark (`text_mark`), None if it is missing
-    or cannot be read (`text_fault`). `codes` are "given" if they are valid and fishtui did not make them, "stale" if
-    the audio has changed since. `measured` is None until the audio has been decoded.
+    is not exactly one, or if it cannot be read: then `audio_fault` is the code of the check that reports it and
+    `audio_problem` its detail. `text` is the content of the transcript without a byte-order mark (`text_mark`), None if
+    it is missing or cannot be read (`text_fault`). `codes` are "given" if they are valid and fishtui did not make them,
+    "stale" if the audio has changed since. `measured` is None until the audio has been decoded.
     """
 
     name: str
@@ -57,16 +57,16 @@ class GroupFacts(NamedTuple):
 
 
 ClipCheck = Callable[[ClipFacts, "Settings"], str | None]
-"""Returns one short line about what is wrong with a clip, or None if it found nothing."""
+"""Return one short line about a fault of a clip, or None if it has no such fault."""
 
 GroupCheck = Callable[[Sequence[GroupFacts], "CheckSettings"], dict[int, str]]
-"""Compares all clips that are not rejected; returns such a line for each `GroupFacts.id` that has the finding."""
+"""Compare all clips that are not rejected; return a short line for each `GroupFacts.id` with the finding."""
 
 SpeakerCheck = Callable[[Sequence[GroupFacts], "CheckSettings"], dict[str, str]]
-"""As `GroupCheck`, but returns a line for each speaker that has the finding."""
+"""Judge speakers by their clips; return a short line for each speaker with the finding."""
 
 Contents = Mapping[Path, bytes | None]
 """New contents of files; None removes a file."""
 
 Repair = Callable[["Clip", "Settings"], Contents]
-"""Computes the contents that repair a clip's files, and writes nothing. Raises DataError if it cannot."""
+"""Return the contents that repair a clip's files, without writing them. Raises DataError if that fails."""

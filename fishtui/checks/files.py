@@ -23,7 +23,7 @@ def shared_stem(facts: ClipFacts, settings: Settings) -> str | None:
 @check(
     "missing-audio",
     ERROR,
-    "There is no recording for this transcript or these codes, so nothing can be learned from them.",
+    "The recording for this transcript or these codes is missing, so nothing can be learned from them.",
     "Put the recording into the same folder under the same name, or remove these files.",
 )
 def missing_audio(facts: ClipFacts, settings: Settings) -> str | None:
@@ -75,7 +75,7 @@ def unreadable_transcript(facts: ClipFacts, settings: Settings) -> str | None:
 @check(
     "not-utf8",
     ERROR,
-    "The transcript is not UTF-8, so its letters cannot be known for certain.",
+    "The transcript is not UTF-8, so some of its letters are unknown and the clip is not used.",
     "Save it as UTF-8.",
 )
 def not_utf8(facts: ClipFacts, settings: Settings) -> str | None:
@@ -97,7 +97,7 @@ def empty_transcript(facts: ClipFacts, settings: Settings) -> str | None:
 @check(
     "several-lines",
     WARNING,
-    "The transcript has several lines, and all of them are taken as spoken in this clip.",
+    "The transcript has several lines, and the voice is trained as if all of them were spoken in this clip.",
     "Keep only the spoken words, on one line.",
 )
 def several_lines(facts: ClipFacts, settings: Settings) -> str | None:

@@ -92,7 +92,7 @@ def median_rates(clips: Iterable[GroupFacts]) -> dict[str, float]:
     scope="group",
 )
 def duplicate_audio(clips: Sequence[GroupFacts], limits: CheckSettings) -> dict[int, str]:
-    """Find clips that are the same, sample by sample."""
+    """Find clips with exactly the same samples."""
     same: dict[str, list[GroupFacts]] = defaultdict(list)
     for clip in clips:
         if clip.sound:
@@ -150,7 +150,7 @@ def _by_speaker(clips: Iterable[GroupFacts]) -> dict[str, list[GroupFacts]]:
 
 
 def _naming_others(groups: Iterable[Sequence[GroupFacts]], words: str) -> dict[int, str]:
-    """For each clip of a group: `words`, the name of another clip of it, and the number of further ones."""
+    """Return for each clip of a group: `words`, the name of another clip in it, and the number of further ones."""
     found = {}
     for group in groups:
         more = f" and {len(group) - 2} more" if len(group) > 2 else ""

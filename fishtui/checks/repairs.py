@@ -1,6 +1,6 @@
 """Safe repairs of findings: each computes the new contents of a clip's files, and writes nothing.
 
-What decodes audio is imported inside the functions, because every list of checks loads this module.
+Modules that decode audio are imported inside the functions, because every command that lists checks loads this one.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ def _read_recording(clip: Clip) -> tuple[Path, Audio]:
 
 
 def _recording(clip: Clip, path: Path, audio: Audio, samples: np.ndarray) -> Contents:
-    """The recording with new samples, in its own format, and without codes: they belong to the old samples."""
+    """Return the recording with new samples in its own format, and without codes: they belong to the old samples."""
     from fishtui.audio.encode import encode_audio
 
     content = encode_audio(samples, audio.rate, audio.format, audio.subtype)

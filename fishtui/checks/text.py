@@ -39,7 +39,7 @@ cleaned = lru_cache(maxsize=32)(DEFAULT.clean)
 @check(
     "control-characters",
     WARNING,
-    "The transcript has characters that are neither visible nor spoken, which the model reads as text.",
+    "The transcript has invisible characters, which are not spoken but which the model reads as text.",
     "Remove them.",
 )
 def control_characters(facts: ClipFacts, settings: Settings) -> str | None:
@@ -113,7 +113,7 @@ def characters(text: str) -> int:
 
 
 def script_of(text: str) -> str:
-    """Return the script of most letters that the model sees, such as Latin, Arabic or Han; "" if there are no letters.
+    """Return the script of most letters that the model sees, such as Latin, Arabic or Han; "" without letters.
 
     Text with any Kana counts as Japanese, including its Han letters.
     """
@@ -141,7 +141,7 @@ def _code_points(found: Iterable[str]) -> str | None:
 
 
 def _listed(found: Iterable[str]) -> str | None:
-    """Join the first few distinct texts in a line; None if there are none."""
+    """Join the first few distinct texts in a line; return None if `found` is empty."""
     different = list(dict.fromkeys(found))
     if not different:
         return None

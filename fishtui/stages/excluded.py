@@ -1,4 +1,4 @@
-"""Clips that take no part in a stage: those that a person rejected, or that have an error."""
+"""Clips that a stage leaves out: those that a person rejected, or that have an error."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ STALE = "its codes were made from another recording; run `fishtui extract`"
 
 @dataclass(frozen=True)
 class Excluded:
-    """The reason why a clip takes no part: `rejected` by a person, or an error."""
+    """The reason why a stage leaves a clip out: `rejected` by a person, or an error."""
 
     reason: str
     rejected: bool
 
 
 def prefix_in_dataset(project: Project, settings: Settings, data: Path) -> str | None:
-    """The prefix that the names of clips in `data` have in the catalog; None if `data` is not in the dataset."""
+    """Return the prefix of the names of clips in `data` in the catalog; None if `data` is not in the dataset."""
     dataset = project.path(settings.paths.data).resolve()
     if not data.is_dir() or not data.resolve().is_relative_to(dataset):
         return None
@@ -37,7 +37,7 @@ def prefix_in_dataset(project: Project, settings: Settings, data: Path) -> str |
 def excluded(
     project: Project, settings: Settings, data: Path, *, tolerated: Collection[str] = (), stale_codes: bool = True
 ) -> dict[str, Excluded]:
-    """Return the clips of `data` that take no part, by name, according to the catalog.
+    """Return the clips of `data` that a stage leaves out, by name, according to the catalog.
 
     Only reads: call `refresh_catalog` first to include recent changes of the files. The result is empty if there is
     no catalog, or if `data` is not in the project's dataset. Errors with a code in `tolerated` exclude no clip. With
@@ -73,17 +73,17 @@ def excluded(
 
 
 def admit(clips: Collection[Clip], without: Mapping[str, Excluded], ledger: Ledger) -> list[Clip]:
-    """Return the clips that take part; enter rejected ones in the ledger as skipped, ones with an error as failed."""
-    taking_part = []
+    """Return the clips that are used; enter rejected ones in the ledger as skipped, ones with an error as failed."""
+    used = []
     for clip in clips:
         found = without.get(clip.name)
         if found is None:
-            taking_part.append(clip)
+            used.append(clip)
         elif found.rejected:
             ledger.skip(clip.name, found.reason)
         else:
             ledger.fail(clip.name, found.reason)
-    return taking_part
+    return used
 
 
 def find_recordings(
@@ -91,7 +91,7 @@ def find_recordings(
 ) -> list[tuple[Clip, Path]]:
     """Return each clip below `data` with its one audio file; enter the others, and those in `without`, in the ledger.
 
-    Raises FishtuiError if `data` is not a folder or holds no audio at all.
+    Raises FishtuiError if `data` is not a folder or contains no audio.
     """
     found = []
     clips = find_clips(data)

@@ -15,7 +15,7 @@ from tests.builders import project, tone, write_clip
 
 
 class Dataset:
-    """A project's dataset with its catalog, and short ways to look at them."""
+    """A project's dataset with its catalog, and short methods to read them."""
 
     def __init__(self, root: Path) -> None:
         self.settings = Settings(scan=ScanSettings(workers=1))
@@ -40,7 +40,7 @@ class Dataset:
         return {row[0] for row in self.catalog.query("SELECT code FROM findings WHERE clip = ?", (self.id(name),))}
 
     def everything(self) -> list[tuple]:
-        """All that the catalog holds, but for the count of scans."""
+        """Return the content of the catalog, except for the number of scans."""
         return [
             tuple(row)
             for table in ("clips", "findings", "speakers", "history", "measurements")
@@ -57,7 +57,7 @@ def dataset(tmp_path: Path) -> Iterator[Dataset]:
 
 @pytest.fixture
 def datasets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Dataset]]:
-    """As many datasets as a test wants."""
+    """A function that creates datasets."""
     made: list[Dataset] = []
 
     def make() -> Dataset:

@@ -1,4 +1,4 @@
-"""Decisions are on record, and undoing brings back the very bytes."""
+"""Actions on clips: each is recorded, and undo restores files byte for byte."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from fishtui.catalog.filechanges import changing, settle
 from fishtui.errors import DataError, FishtuiError, MisuseError
 from fishtui.runs.reporter import Reporter
 from tests.builders import file_size_limit, fishtui, snapshot
+from tests.expecting import failing
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"]), min_size=1).filter(str.strip)
 
@@ -38,7 +39,7 @@ def test_an_edit_writes_the_file_and_the_catalog(dataset, clip: int) -> None:
 
 
 @pytest.mark.parametrize("content", [b"\xef\xbb\xbfOne.\r\n", b"not \xff utf-8", b"", b"two\nlines\n", None])
-def test_undo_restores_the_very_bytes(dataset, content: bytes | None) -> None:
+def test_undo_restores_the_same_bytes(dataset, content: bytes | None) -> None:
     path = dataset.clip("anna/a").with_suffix(".lab")
     path.unlink()
     if content is not None:
@@ -51,17 +52,22 @@ def test_undo_restores_the_very_bytes(dataset, content: bytes | None) -> None:
     assert (path.read_bytes() if path.exists() else None) == content
 
 
-def test_what_cannot_be_a_transcript_is_refused(dataset, clip: int) -> None:
-    for text in ("", "  ", "two\nlines", "\ud800"):
-        with pytest.raises(MisuseError):
+def test_an_invalid_transcript_is_refused(dataset, clip: int) -> None:
+    for text, code in (
+        ("", "empty-transcript"),
+        ("  ", "empty-transcript"),
+        ("two\nlines", "several-lines"),
+        ("\ud800", "not-utf8"),
+    ):
+        with failing(code, MisuseError):
             edit(dataset.catalog, dataset.settings, clip, text)
     assert (dataset.data / "anna" / "a.lab").read_bytes() == b"One."
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=st.lists(st.one_of(TEXTS, st.none()), max_size=12))
-def test_any_sequence_of_edits_and_undos_ends_where_a_stack_would(dataset, steps: list[str | None]) -> None:
-    """A law: an undo takes back the last edit that stands, byte for byte; None stands for an undo."""
+def test_edits_and_undos_behave_like_a_stack(dataset, steps: list[str | None]) -> None:
+    """Each undo (None) reverts the last edit that is not undone yet, byte for byte."""
     path = dataset.data / "anna" / "a.lab"
     if not path.exists():
         dataset.clip("anna/a", "One.")
@@ -82,7 +88,7 @@ def test_any_sequence_of_edits_and_undos_ends_where_a_stack_would(dataset, steps
     assert path.read_bytes() == stack[0]
 
 
-def test_an_action_on_many_is_undone_as_one(dataset) -> None:
+def test_an_action_on_several_clips_is_undone_at_once(dataset) -> None:
     for name in "abc":
         dataset.clip(f"anna/{name}")
     dataset.scan()
@@ -90,7 +96,7 @@ def test_an_action_on_many_is_undone_as_one(dataset) -> None:
     assert review(dataset.catalog, ids[:1], "accepted", "good") == 1
     assert review(dataset.catalog, ids, "rejected") == 3
     for wrong in ("", "two words", "a,b", "a|b", "a\nb"):
-        with pytest.raises(MisuseError, match="can't be a tag"):
+        with failing("not-a-tag", MisuseError):
             tag(dataset.catalog, ids, add=["fine", wrong])
     assert tag(dataset.catalog, ids, add=["loud", "cough"]) == 3
     assert dataset.row("anna/a")["tags"] == "|cough|loud|"
@@ -102,13 +108,13 @@ def test_an_action_on_many_is_undone_as_one(dataset) -> None:
     assert dataset.row("anna/b")["status"] == "open"
 
 
-def test_the_same_review_again_is_no_action(dataset, clip: int) -> None:
+def test_repeating_a_review_records_no_action(dataset, clip: int) -> None:
     assert review(dataset.catalog, [clip], "accepted") == 1
     assert review(dataset.catalog, [clip], "accepted") == 0
     assert len(history_of(dataset.catalog, clip)) == 1
 
 
-def test_a_note_stays_unless_another_or_none_is_given(dataset, clip: int) -> None:
+def test_a_review_without_a_note_keeps_the_existing_note(dataset, clip: int) -> None:
     review(dataset.catalog, [clip], "rejected", "a dog")
     assert review(dataset.catalog, [clip], "rejected") == 0
     assert dataset.row("anna/a")["note"] == "a dog"
@@ -120,26 +126,29 @@ def test_a_file_that_another_program_changed_since_is_not_undone(dataset, clip: 
     edit(dataset.catalog, dataset.settings, clip, "Two.")
     path = dataset.data / "anna" / "a.lab"
     path.write_text("Three, by hand.", encoding="utf-8")
-    with pytest.raises(DataError, match="changed since"):
+    with failing("not-undone", DataError) as raised:
         undo(dataset.catalog, dataset.settings, [clip])
+    assert isinstance(raised.value.__cause__, DataError)
+    assert raised.value.__cause__.code == "changed-since"
     assert path.read_text(encoding="utf-8") == "Three, by hand."
     assert undo(dataset.catalog, dataset.settings) == 0
 
 
-def test_one_clip_that_cannot_be_undone_keeps_no_other_from_it(dataset) -> None:
+def test_other_clips_are_undone_if_one_cannot_be(dataset) -> None:
     for name in "abc":
         dataset.clip(f"anna/{name}", "\ufeffOne.")
     dataset.scan()
     ids = [dataset.id(f"anna/{name}") for name in "abc"]
     assert fix(dataset.catalog, dataset.settings, Reporter(), "byte-order-mark", ids).done == 3
     (dataset.data / "anna" / "b.lab").write_text("By hand.", encoding="utf-8")
-    with pytest.raises(DataError, match="1 of 3 clips not undone"):
+    with failing("not-undone", DataError) as raised:
         undo(dataset.catalog, dataset.settings)
+    assert "1 of 3" in raised.value.problem
     texts = [(dataset.data / "anna" / f"{name}.lab").read_bytes() for name in "abc"]
     assert texts == ["\ufeffOne.".encode(), b"By hand.", "\ufeffOne.".encode()]
 
 
-def test_what_was_done_to_a_clip_that_is_gone_stands_in_nobodys_way(dataset) -> None:
+def test_undo_skips_actions_on_clips_that_are_gone(dataset) -> None:
     for name in "ab":
         dataset.clip(f"anna/{name}")
     dataset.scan()
@@ -152,28 +161,28 @@ def test_what_was_done_to_a_clip_that_is_gone_stands_in_nobodys_way(dataset) -> 
     assert dataset.row("anna/a")["status"] == "open"
 
 
-def test_a_folder_that_cannot_be_written_takes_an_undo_back(
-    dataset, clip: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_undo_that_cannot_write_is_reverted(dataset, clip: int, monkeypatch: pytest.MonkeyPatch) -> None:
     edit(dataset.catalog, dataset.settings, clip, "Two.")
 
     def refuse(path: Path, content: bytes) -> None:
         if path.suffix == ".lab":
-            raise FishtuiError(f"{path} can't be written", "")
+            raise FishtuiError(f"{path}: cannot write", "", code="cannot-write")
         changes_write(path, content)
 
     changes_write = filechanges.write_bytes
     with monkeypatch.context() as patched:
         patched.setattr(filechanges, "write_bytes", refuse)
-        with pytest.raises(DataError, match="can't be written"):
+        with failing("not-undone", DataError) as raised:
             undo(dataset.catalog, dataset.settings, [clip])
+        assert isinstance(raised.value.__cause__, FishtuiError)
+        assert raised.value.__cause__.code == "cannot-write"
     assert (dataset.data / "anna" / "a.lab").read_bytes() == b"Two."
     assert dataset.scan().changed == 0
     assert undo(dataset.catalog, dataset.settings, [clip]) == 1
     assert (dataset.data / "anna" / "a.lab").read_bytes() == b"One."
 
 
-def test_a_link_laid_where_a_file_is_written_first_is_not_followed(dataset, clip: int, tmp_path: Path) -> None:
+def test_a_link_in_place_of_the_partial_file_is_not_followed(dataset, clip: int, tmp_path: Path) -> None:
     victim = tmp_path / "victim.txt"
     victim.write_text("mine", encoding="utf-8")
     (dataset.data / "anna" / ".a.lab.partial").symlink_to(victim)
@@ -182,7 +191,7 @@ def test_a_link_laid_where_a_file_is_written_first_is_not_followed(dataset, clip
     assert not (dataset.data / "anna" / "a.lab").is_symlink()
 
 
-def test_an_edit_keeps_the_files_rights_and_takes_the_longest_names(dataset) -> None:
+def test_an_edit_keeps_permissions_and_works_with_the_longest_names(dataset) -> None:
     path = dataset.clip("anna/" + "n" * 251).with_suffix(".lab")
     path.chmod(0o660)
     dataset.scan()
@@ -199,16 +208,16 @@ def test_an_edit_can_be_undone_after_the_clip_has_moved(dataset, clip: int) -> N
     assert (dataset.data / "berta" / "a.lab").read_bytes() == b"One."
 
 
-def test_a_transcript_that_is_a_hard_link_leaves_the_other_name_alone(dataset, clip: int, tmp_path: Path) -> None:
+def test_other_hard_links_to_an_edited_transcript_keep_their_content(dataset, clip: int, tmp_path: Path) -> None:
     original = tmp_path / "original.lab"
     original.hardlink_to(dataset.data / "anna" / "a.lab")
     edit(dataset.catalog, dataset.settings, clip, "Two.")
     assert original.read_bytes() == b"One."
 
 
-def test_a_full_disk_costs_neither_file_nor_history(dataset, clip: int) -> None:
+def test_a_full_disk_changes_neither_file_nor_history(dataset, clip: int) -> None:
     before = snapshot(dataset.data)
-    with file_size_limit(1000), pytest.raises(FishtuiError, match="written"):
+    with file_size_limit(1000), failing("cannot-write"):
         edit(dataset.catalog, dataset.settings, clip, "x" * 5000)
     settle(dataset.catalog)
     assert snapshot(dataset.data) == before
@@ -218,7 +227,7 @@ def test_a_full_disk_costs_neither_file_nor_history(dataset, clip: int) -> None:
 
 @pytest.mark.parametrize("moment", range(5))
 @pytest.mark.parametrize("doing", ["do", "undo"])
-def test_a_change_of_several_files_that_dies_anywhere_is_whole_or_taken_back(
+def test_a_change_of_several_files_killed_at_any_point_is_completed_or_reverted(
     dataset, clip: int, moment: int, doing: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = dataset.data / "anna"
@@ -231,7 +240,7 @@ def test_a_change_of_several_files_that_dies_anywhere_is_whole_or_taken_back(
     steps = iter(range(moment))
 
     class Death(BaseException):
-        """As if the process had been killed."""
+        """End the change as a killed process would."""
 
     def dying(function):
         def step(*arguments, **options):
@@ -278,7 +287,7 @@ with Catalog(Project(root), root / "data") as catalog:
 
 
 @pytest.mark.parametrize("moment", range(5))
-def test_an_edit_killed_at_any_moment_leaves_a_whole_file_and_a_catalog_that_opens(
+def test_an_edit_killed_at_any_moment_leaves_a_complete_file_and_a_working_catalog(
     dataset, clip: int, moment: int
 ) -> None:
     root = dataset.catalog.project.root
@@ -293,7 +302,7 @@ def test_an_edit_killed_at_any_moment_leaves_a_whole_file_and_a_catalog_that_ope
     assert (dataset.data / "anna" / "a.lab").read_bytes() == b"One."
 
 
-def test_commands_tell_what_they_did(dataset) -> None:
+def test_commands_report_their_results(dataset) -> None:
     for name in "abc":
         dataset.clip(f"anna/{name}")
     root = dataset.catalog.project.root
@@ -307,8 +316,8 @@ def test_commands_tell_what_they_did(dataset) -> None:
     assert run("clips", "accept", "anna/a", "2", "--note", "fine") == "2 clips accepted"
     assert run("clips", "reject", "--where", "status:open") == "1 clip rejected"
     assert run("clips", "undo").split("\n") == ["anna/c  open → rejected", "1 clip undone"]
-    assert run("clips", "edit", "anna/b", "--text", "Said anew.") == "1 clip edited"
-    assert "Hello there. → Said anew." in run("clips", "show", "anna/b")
+    assert run("clips", "edit", "anna/b", "--text", "Another text.") == "1 clip edited"
+    assert "Hello there. → Another text." in run("clips", "show", "anna/b")
     assert run("clips", "undo", "anna/b").endswith("1 clip undone")
     assert run("clips", "tag", "1", "--add", "loud") == "1 clip tagged"
     assert run("clips", "list", "tag:loud").splitlines()[-1] == "1 clip"
@@ -316,7 +325,7 @@ def test_commands_tell_what_they_did(dataset) -> None:
     assert fishtui("clips", "accept", "anna/none", cwd=root).returncode == 2
 
 
-def test_a_fix_is_one_action_that_keeps_what_it_replaces(dataset) -> None:
+def test_a_fix_is_one_action_that_can_be_undone(dataset) -> None:
     import numpy as np
 
     from tests.builders import tone

@@ -15,7 +15,7 @@ from tests.expecting import failing
 
 @pytest.fixture
 def decided(dataset):
-    """Three clips, about two of which somebody has decided."""
+    """Three clips, two of them with decisions."""
     for name in "abc":
         dataset.clip(f"anna/{name}", "One.")
     dataset.scan()
@@ -26,7 +26,7 @@ def decided(dataset):
 
 
 def without_catalog(dataset) -> None:
-    """Lose the catalog and make it anew."""
+    """Delete the catalog and create it again."""
     dataset.catalog.connection.close()
     for path in dataset.catalog.project.state.glob("catalog.db*"):
         path.unlink()
@@ -34,7 +34,7 @@ def without_catalog(dataset) -> None:
     dataset.scan()
 
 
-def test_decisions_come_back_after_the_catalog_was_lost(decided, tmp_path) -> None:
+def test_decisions_are_restored_after_losing_the_catalog(decided, tmp_path) -> None:
     path = tmp_path / "reviews.jsonl"
     assert export_reviews(decided.catalog, path) == 2
     before = decided.everything()
@@ -62,7 +62,7 @@ def test_importing_twice_changes_nothing_more(decided, tmp_path) -> None:
     assert decided.everything() == before
 
 
-def test_renamed_clips_are_known_by_their_audio_and_missing_ones_are_named(decided, tmp_path) -> None:
+def test_renamed_clips_are_found_by_their_audio_and_missing_ones_are_reported(decided, tmp_path) -> None:
     path = tmp_path / "reviews.jsonl"
     export_reviews(decided.catalog, path)
     for suffix in (".wav", ".lab"):
@@ -95,7 +95,7 @@ def test_a_dry_run_imports_nothing(decided, tmp_path) -> None:
 
 
 def decision(**changes) -> str:
-    """A line of an exported file."""
+    """Return a line of an exported file."""
     texts = dict.fromkeys(("reviewer", "reviewed", "note"), "")
     return json.dumps(
         {"name": "anna/c", "audio_hash": None, "status": "open", **texts, "tags": [], "history": [], **changes}

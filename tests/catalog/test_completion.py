@@ -1,4 +1,4 @@
-"""How a filter that is typed may go on."""
+"""Completion of a filter while it is typed."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ WORDS = Vocabulary(speakers=["anna", "bert and co"], tags=["loud", "good"])
         ("tag:", "tag:loud"),
     ],
 )
-def test_a_word_is_ended(typed: str, expected: str) -> None:
+def test_a_word_is_completed(typed: str, expected: str) -> None:
     assert complete(typed, WORDS) == expected
 
 
 @pytest.mark.parametrize("typed", ["", "bread ", "speaker:anna", "speaker:b", '"spe', "nothing:x", "duration:1"])
-def test_what_is_whole_or_unknown_stays(typed: str) -> None:
+def test_complete_and_unknown_words_are_not_completed(typed: str) -> None:
     assert complete(typed, WORDS) is None
 
 
 @given(st.text(max_size=30))
-def test_whatever_is_typed_is_only_added_to(typed: str) -> None:
+def test_completion_only_appends(typed: str) -> None:
     found = complete(typed, WORDS)
     assert found is None or found.startswith(typed)
 
 
 @pytest.mark.parametrize("typed", ["stat", "status:", "finding:no", "sort:", "speaker:a"])
-def test_what_is_completed_to_a_value_can_be_read(typed: str) -> None:
+def test_a_completed_value_is_a_valid_filter(typed: str) -> None:
     found = complete(typed, WORDS)
     assert found is not None
     if not found.endswith(":"):

@@ -1,4 +1,4 @@
-"""Looking at a filter's clips piece by piece."""
+"""Find the clips of a filter, and read rows of them."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from fishtui.catalog.store import catalog_version
 from fishtui.catalog.summary import read_totals
 from fishtui.errors import MisuseError
 from tests.catalog.conftest import Dataset
+from tests.expecting import failing
 
 
 def many(dataset: Dataset, count: int) -> list[int]:
-    """So many clips, without a file; every seventh has a finding. Returns their numbers, by name."""
+    """Add `count` clips without files, every seventh with a finding; return their ids by name."""
     with dataset.catalog.transaction() as connection:
         connection.executemany(
             "INSERT INTO clips(name, speaker, files, duration, severity, born) VALUES (?, 'anna', '', ?, ?, 1)",
@@ -27,7 +28,7 @@ def many(dataset: Dataset, count: int) -> list[int]:
     return [row["id"] for row in dataset.catalog.query("SELECT id FROM clips ORDER BY name")]
 
 
-def test_all_numbers_of_a_filter_come_in_its_order(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ids_are_in_the_order_of_the_filter(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lookup, "PIECE", 7)
     ids = many(dataset, 100)
     assert lookup.find_ids(dataset.catalog, "") == array("q", ids)
@@ -37,7 +38,7 @@ def test_all_numbers_of_a_filter_come_in_its_order(dataset: Dataset, monkeypatch
 
 
 @pytest.mark.parametrize("near", [5, 40, 1000])
-def test_the_first_numbers_are_the_beginning_of_all_however_they_are_found(
+def test_the_first_ids_are_the_beginning_of_all_ids(
     dataset: Dataset, monkeypatch: pytest.MonkeyPatch, near: int
 ) -> None:
     monkeypatch.setattr(lookup, "NEAR", near)
@@ -55,7 +56,7 @@ def test_the_first_numbers_are_the_beginning_of_all_however_they_are_found(
             assert lookup.find_first_ids(dataset.catalog, text, limit) == everything[:limit], text
 
 
-def test_rows_come_by_number_without_those_that_have_gone(dataset: Dataset) -> None:
+def test_rows_are_read_by_id_without_clips_that_are_gone(dataset: Dataset) -> None:
     ids = many(dataset, 3)
     with dataset.catalog.transaction() as connection:
         connection.execute("UPDATE clips SET gone = 1 WHERE id = ?", (ids[1],))
@@ -65,7 +66,7 @@ def test_rows_come_by_number_without_those_that_have_gone(dataset: Dataset) -> N
 @pytest.mark.parametrize(
     ("position", "step", "expected"), [(0, 1, 3), (3, 1, 10), (3, -1, 997), (997, 1, 3), (996, 1, 997), (500, -1, 493)]
 )
-def test_the_next_flagged_clip_is_found_either_way_and_round(
+def test_the_next_flagged_clip_is_found_in_both_directions_and_past_the_end(
     dataset: Dataset, position: int, step: int, expected: int
 ) -> None:
     many(dataset, 1000)
@@ -73,14 +74,14 @@ def test_the_next_flagged_clip_is_found_either_way_and_round(
     assert lookup.find_next(dataset.catalog, ids, position, step, "finding:any") == expected
 
 
-def test_a_flagged_clip_that_is_alone_is_found_from_itself_and_none_where_there_is_none(dataset: Dataset) -> None:
+def test_the_only_flagged_clip_is_found_from_itself(dataset: Dataset) -> None:
     many(dataset, 4)
     ids = lookup.find_ids(dataset.catalog, "")
     assert lookup.find_next(dataset.catalog, ids, 3, 1, "finding:any") == 3
     assert lookup.find_next(dataset.catalog, ids[:3], 0, 1, "finding:any") is None
 
 
-def test_the_version_changes_with_what_is_stored_and_not_with_looking(dataset: Dataset) -> None:
+def test_the_version_changes_with_writing_and_not_with_reading(dataset: Dataset) -> None:
     ids = many(dataset, 2)
     before = catalog_version(dataset.catalog.project)
     lookup.find_ids(dataset.catalog, "")
@@ -90,12 +91,12 @@ def test_the_version_changes_with_what_is_stored_and_not_with_looking(dataset: D
     assert catalog_version(dataset.catalog.project) != before
 
 
-def test_details_tell_what_is_known_and_of_no_clip_that_is_no_more(dataset: Dataset) -> None:
+def test_details_of_a_clip(dataset: Dataset) -> None:
     path = dataset.clip("anna/one")
     dataset.scan()
     details = read_details(dataset.catalog, dataset.id("anna/one"))
     assert details.audio == path
     assert details.row["text"] == "Hello there."
     assert "too-short" in {found.code for found in details.findings}
-    with pytest.raises(MisuseError, match="there is no clip 99"):
+    with failing("no-clip", MisuseError):
         read_details(dataset.catalog, 99)

@@ -1,4 +1,4 @@
-"""Decoding happens once for each recording, and findings follow from what it measured."""
+"""Each recording is decoded once, and its measurements lead to findings."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def measure(dataset) -> int:
     return measure_clips(dataset.catalog, dataset.settings, Reporter())
 
 
-def test_a_recording_is_measured_once_under_all_its_names(dataset) -> None:
+def test_a_recording_with_several_names_is_measured_once(dataset) -> None:
     path = dataset.clip("anna/a", seconds=1.0)
     shutil.copy(path, path.with_name("b.wav"))
     path.with_name("b.lab").write_text("Hello there.", encoding="utf-8")
@@ -34,7 +34,7 @@ def test_a_recording_is_measured_once_under_all_its_names(dataset) -> None:
     assert dataset.row("anna/c")["loudness"] == dataset.row("anna/b")["loudness"]
 
 
-def test_what_decoding_shows_is_found(dataset) -> None:
+def test_measurements_lead_to_findings(dataset) -> None:
     dataset.clip("anna/silent", samples=np.zeros(16_000, np.float32))
     samples = tone(1.0, 16_000)
     samples[500] = np.nan
@@ -44,7 +44,7 @@ def test_what_decoding_shows_is_found(dataset) -> None:
     assert "not-finite" in dataset.codes_found("anna/broken")
 
 
-def test_a_file_that_changed_since_it_was_scanned_is_measured_as_what_it_is(dataset) -> None:
+def test_measurements_belong_to_the_content_that_was_decoded(dataset) -> None:
     path = dataset.clip("anna/a", seconds=1.0)
     dataset.scan()
     dataset.clip("anna/a", samples=np.zeros(16_000, np.float32))
@@ -55,7 +55,7 @@ def test_a_file_that_changed_since_it_was_scanned_is_measured_as_what_it_is(data
     assert "silent" in dataset.codes_found("anna/a")
 
 
-def test_a_recording_that_ends_its_process_is_named(dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_recording_that_crashes_its_worker_is_reported(dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     dataset.clip("anna/a", seconds=1.0)
     dataset.clip("anna/b", seconds=1.2)
     dataset.scan()
@@ -66,7 +66,7 @@ def test_a_recording_that_ends_its_process_is_named(dataset, monkeypatch: pytest
 
 
 def deadly(chunked_map):
-    """As if the first item killed its worker."""
+    """Map as `chunked_map` does if the first item kills its worker."""
 
     def mapped(function, items, size, workers, ahead, died):
         yield died(items[0])
@@ -75,7 +75,7 @@ def deadly(chunked_map):
     return mapped
 
 
-def test_a_wrong_transcript_stands_out_by_its_rate(dataset) -> None:
+def test_a_wrong_transcript_is_found_by_its_rate(dataset) -> None:
     for number in range(12):
         dataset.clip(f"anna/{number:02d}", "Twenty letters here.", seconds=2.0 + 0.02 * number)
     dataset.clip("anna/wrong", "This is far too much text for so short a recording, " * 4, seconds=2.0)
@@ -84,7 +84,7 @@ def test_a_wrong_transcript_stands_out_by_its_rate(dataset) -> None:
     assert not any("rate-outlier" in dataset.codes_found(f"anna/{number:02d}") for number in range(12))
 
 
-def test_reports_leave_out_what_was_rejected(dataset) -> None:
+def test_reports_leave_out_rejected_clips(dataset) -> None:
     from fishtui.catalog.actions import review
     from fishtui.catalog.findings import judge_all
 

@@ -1,4 +1,4 @@
-"""A scan makes the catalog say what the disk says."""
+"""A scan brings the catalog up to date with the disk."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from tests.builders import command, fishtui, project, tone, write_clip, write_co
 from tests.expecting import failing
 
 
-def test_clips_are_found_with_what_their_files_say(dataset) -> None:
+def test_clips_are_found_with_the_content_of_their_files(dataset) -> None:
     dataset.clip("anna/a", "\ufeffGuten Tag")
     dataset.clip("anna/deep/b", None, format="FLAC")
     write_codes(dataset.data / "anna" / "a.npy", frames=7)
@@ -86,7 +86,7 @@ def test_moved_clips_keep_their_review(dataset) -> None:
     assert (row["status"], row["note"], row["speaker"]) == ("rejected", "cough", "bert")
 
 
-def test_a_copy_inherits_nothing_from_a_rejected_clip_that_is_removed(dataset) -> None:
+def test_a_copy_of_a_removed_rejected_clip_stays_open(dataset) -> None:
     path = dataset.clip("anna/a")
     shutil.copy(path, path.with_name("b.wav"))
     dataset.scan()
@@ -112,7 +112,7 @@ def test_reviews_follow_recordings_that_were_renumbered(dataset) -> None:
     assert statuses == ["rejected", "accepted", "open"]
 
 
-def test_a_clip_whose_files_are_renamed_one_after_the_other_keeps_its_review(dataset) -> None:
+def test_a_clip_keeps_its_review_if_its_files_are_renamed_one_by_one(dataset) -> None:
     folder = dataset.data / "anna"
     dataset.clip("anna/a")
     dataset.scan()
@@ -124,7 +124,7 @@ def test_a_clip_whose_files_are_renamed_one_after_the_other_keeps_its_review(dat
     assert (row["status"], row["note"]) == ("rejected", "cough")
 
 
-def test_of_two_copies_that_move_each_keeps_its_own_review(dataset) -> None:
+def test_two_moved_copies_keep_their_own_reviews(dataset) -> None:
     path = dataset.clip("A/x", "Wrong words.")
     shutil.copy(path, path.with_name("y.wav"))
     path.with_name("y.lab").write_text("Right words.", encoding="utf-8")
@@ -139,7 +139,7 @@ def test_of_two_copies_that_move_each_keeps_its_own_review(dataset) -> None:
     assert (dataset.row("B/z")["status"], dataset.row("B/y")["status"]) == ("rejected", "accepted")
 
 
-def test_codes_written_during_a_scan_are_known_by_the_next(dataset) -> None:
+def test_the_next_scan_finds_codes_written_during_a_scan(dataset) -> None:
     from fishtui.codes import Journal, Source, store
 
     path = dataset.clip("anna/a")
@@ -193,7 +193,7 @@ HOSTILE = [
 ]
 
 
-def test_hostile_names_are_kept_as_they_are_and_shown_harmlessly(dataset) -> None:
+def test_hostile_names_are_stored_exactly_and_shown_sanitized(dataset) -> None:
     for name in HOSTILE:
         dataset.clip(f"{name}/{name}", f"text {name[:3]} \x1b[31m")
     deep = "/".join(["d" * 200] * 18)
@@ -226,7 +226,7 @@ def test_thresholds_change_findings_without_reading_clips(dataset, monkeypatch: 
     assert "too-short" in dataset.codes_found("anna/a")
 
 
-# A scan that stores clips five by five, so that there are moments between.
+# A scan that stores five clips at a time, so that it can be killed in between.
 IN_SMALL_BATCHES = """
 import sys
 from fishtui.__main__ import main
@@ -237,7 +237,7 @@ main()
 """
 
 
-def test_a_scan_that_is_killed_anywhere_is_made_good_by_the_next(datasets) -> None:
+def test_the_next_scan_completes_one_that_was_killed_anywhere(datasets) -> None:
     made = datasets()
     for number in range(40):
         made.clip(f"anna/{number:02d}")
@@ -278,7 +278,7 @@ def comparable(dataset) -> list[tuple]:
     ]
 
 
-def test_of_two_scans_at_once_one_waits_and_both_are_right(datasets) -> None:
+def test_two_scans_at_once_run_one_after_the_other(datasets) -> None:
     made = datasets()
     for number in range(30):
         made.clip(f"anna/{number:02d}")
@@ -291,7 +291,7 @@ def test_of_two_scans_at_once_one_waits_and_both_are_right(datasets) -> None:
     assert said == ["30 clips: 30 new", "30 clips: nothing new"]
 
 
-def test_readers_and_reviewers_work_while_a_scan_is_held_up(dataset) -> None:
+def test_reading_and_reviewing_work_during_a_scan(dataset) -> None:
     dataset.clip("anna/a")
     dataset.scan()
     with exclusive(dataset.catalog.project.lock("scan"), "scanning"):
@@ -321,7 +321,7 @@ def test_a_linked_folder_is_scanned_once(dataset, tmp_path: Path) -> None:
     assert dataset.scan().clips == 1
 
 
-def test_what_is_no_regular_file_is_named_and_not_waited_for(dataset) -> None:
+def test_a_file_that_is_not_regular_is_reported_without_waiting(dataset) -> None:
     dataset.clip("anna/a")
     os.mkfifo(dataset.data / "anna" / "pipe.wav")
     os.mkfifo(dataset.data / "anna" / "a.npy")
@@ -332,7 +332,7 @@ def test_what_is_no_regular_file_is_named_and_not_waited_for(dataset) -> None:
     assert "codes-invalid" in dataset.codes_found("anna/a")
 
 
-def test_edits_beside_scans_are_all_kept(dataset) -> None:
+def test_edits_during_scans_are_all_kept(dataset) -> None:
     for number in range(20):
         dataset.clip(f"anna/{number:02d}")
     dataset.scan()
@@ -358,7 +358,7 @@ def test_edits_beside_scans_are_all_kept(dataset) -> None:
     dataset.catalog.query("INSERT INTO transcripts(transcripts) VALUES ('integrity-check')")
 
 
-def test_an_interrupt_says_so_and_nothing_else(datasets) -> None:
+def test_an_interrupt_is_reported_without_a_traceback(datasets) -> None:
     made = datasets()
     for number in range(60):
         made.clip(f"anna/{number:02d}")
@@ -376,13 +376,13 @@ def test_an_interrupt_says_so_and_nothing_else(datasets) -> None:
             process.wait(0.001)
     os.killpg(process.pid, signal.SIGINT)
     said = process.communicate()[0].split()
-    # It may have ended just before.
+    # The scan may have ended just before the signal.
     assert (process.returncode, said) == (130, ["interrupted"]) or process.returncode == 0
     made.scan()
     assert made.catalog.value("SELECT count(*) FROM clips") == 60
 
 
-# Whoever starts the tests in the background has told them to ignore interrupts.
+# Tests that are started in the background inherit ignored interrupts.
 RESTORED = """
 import signal
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -401,8 +401,8 @@ FILES = st.dictionaries(
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(files=FILES)
-def test_whatever_lies_there_a_second_scan_changes_nothing(dataset, files: dict[tuple[str, str, str], bytes]) -> None:
-    """A law: scanning is idempotent; and the catalog holds just the stems that there are."""
+def test_a_second_scan_of_any_files_changes_nothing(dataset, files: dict[tuple[str, str, str], bytes]) -> None:
+    """A second scan changes nothing, and the catalog has exactly the stems on disk."""
     shutil.rmtree(dataset.data)
     dataset.data.mkdir()
     for (folder, stem, kind), content in files.items():

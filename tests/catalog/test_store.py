@@ -1,4 +1,4 @@
-"""A catalog that can't be used says so, and is left alone."""
+"""The catalog's database: damage and full disks are reported, and change nothing."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from pathlib import Path
 import pytest
 
 from fishtui.catalog.store import Catalog, stored
-from fishtui.errors import FishtuiError
 from tests.builders import file_size_limit, fishtui, project
+from tests.expecting import error_in, failing
 
 
 def open_catalog(root: Path) -> Catalog:
     return Catalog(project(root), root / "data")
 
 
-def test_a_damaged_catalog_is_named_and_not_touched(tmp_path: Path) -> None:
+def test_a_damaged_catalog_is_reported_and_not_touched(tmp_path: Path) -> None:
     path = tmp_path / ".fishtui" / "catalog.db"
     path.parent.mkdir()
-    path.write_bytes(b"this is no database, and was never one" * 100)
-    with pytest.raises(FishtuiError, match="is damaged") as raised:
+    path.write_bytes(b"this is not a database" * 100)
+    with failing("damaged-catalog") as raised:
         open_catalog(tmp_path)
     assert "fishtui scan" in raised.value.remedy
-    assert path.read_bytes().startswith(b"this is no")
+    assert path.read_bytes().startswith(b"this is not")
 
 
-def test_damage_in_the_middle_is_named(tmp_path: Path) -> None:
+def test_damage_in_the_middle_is_reported(tmp_path: Path) -> None:
     with open_catalog(tmp_path) as catalog, catalog.transaction() as connection:
         connection.executemany(
             "INSERT INTO clips(name, speaker, files, born) VALUES (?, 's', '', 1)", ((str(i),) for i in range(2000))
@@ -36,9 +36,9 @@ def test_damage_in_the_middle_is_named(tmp_path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[8192:-8192] = b"\xa5" * (len(content) - 16384)
     path.write_bytes(content)
-    result = fishtui("clips", "list", cwd=tmp_path)
+    result = fishtui("clips", "list", "--json", cwd=tmp_path)
     assert result.returncode == 1
-    assert "is damaged" in result.stderr
+    assert error_in(result.stdout)["code"] == "damaged-catalog"
     assert "Traceback" not in result.stderr
 
 
@@ -47,11 +47,11 @@ def test_a_newer_catalog_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / ".fishtui" / "catalog.db"
     with sqlite3.connect(path) as connection:
         connection.execute("PRAGMA user_version = 99")
-    with pytest.raises(FishtuiError, match="newer fishtui"):
+    with failing("newer-catalog"):
         open_catalog(tmp_path)
 
 
-def test_a_transaction_is_whole_or_nothing(tmp_path: Path) -> None:
+def test_a_failed_transaction_changes_nothing(tmp_path: Path) -> None:
     with open_catalog(tmp_path) as catalog:
         with pytest.raises(ZeroDivisionError), catalog.transaction() as connection:
             connection.execute("INSERT INTO meta VALUES ('a', 'b')")
@@ -59,13 +59,13 @@ def test_a_transaction_is_whole_or_nothing(tmp_path: Path) -> None:
         assert catalog.meta("a") is None
 
 
-def test_a_full_disk_is_told_and_costs_nothing(tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_and_changes_nothing(tmp_path: Path) -> None:
     with open_catalog(tmp_path) as catalog:
         with catalog.transaction() as connection:
             connection.execute("INSERT INTO meta VALUES ('before', '1')")
         with (
             file_size_limit(1 << 18),
-            pytest.raises(FishtuiError, match="can't be written"),
+            failing("cannot-write"),
             catalog.transaction() as connection,
         ):
             connection.executemany(
@@ -76,7 +76,7 @@ def test_a_full_disk_is_told_and_costs_nothing(tmp_path: Path) -> None:
         assert catalog.value("PRAGMA integrity_check") == "ok"
 
 
-def test_names_that_are_not_utf8_come_back_as_they_went_in(tmp_path: Path) -> None:
+def test_names_that_are_not_utf8_are_stored_exactly(tmp_path: Path) -> None:
     name = b"caf\xe9/\xff".decode("utf-8", "surrogateescape")
     with open_catalog(tmp_path) as catalog:
         with catalog.transaction() as connection:
@@ -84,7 +84,7 @@ def test_names_that_are_not_utf8_come_back_as_they_went_in(tmp_path: Path) -> No
         assert catalog.meta("name") == name
 
 
-def test_two_processes_may_make_it_at_once(tmp_path: Path) -> None:
+def test_a_catalog_can_be_created_twice_at_once(tmp_path: Path) -> None:
     first, second = open_catalog(tmp_path), open_catalog(tmp_path)
     with first, second:
         assert first.value("PRAGMA user_version") == second.value("PRAGMA user_version")

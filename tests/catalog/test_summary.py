@@ -1,4 +1,4 @@
-"""The catalog in one look: its sums are those of the rows and findings behind them."""
+"""The summary of a catalog agrees with its rows and findings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fishtui.runs.reporter import Reporter
 from tests.catalog.conftest import Dataset
 
 
-def test_what_the_overview_sums_up_is_what_the_rows_and_findings_say(dataset: Dataset) -> None:
+def test_the_summary_agrees_with_rows_and_findings(dataset: Dataset) -> None:
     dataset.clip("anna/good")
     dataset.clip("anna/digits", "Call 1 2 3.")
     dataset.clip("anna/without", None)
@@ -47,7 +47,7 @@ def test_what_the_overview_sums_up_is_what_the_rows_and_findings_say(dataset: Da
     assert [each["speaker"] for each in seen.speakers] == ["anna", "bert"]
 
 
-def test_an_empty_catalog_sums_up_to_nothing(dataset: Dataset) -> None:
+def test_the_summary_of_an_empty_catalog(dataset: Dataset) -> None:
     seen = summarize(dataset.catalog)
     assert (seen.clips, seen.seconds, seen.open, seen.unmeasured) == (0, 0, 0, 0)
     assert seen.speakers == seen.codes == []

@@ -1,4 +1,4 @@
-"""Findings and measurements are renewed when the code that made them changes, and not when its texts change."""
+"""Findings and measurements are renewed when their code changes, but not when its docstrings change."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from tests.source import copied_source, edit_source, forget
 
 @pytest.fixture
 def package(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A copy of fishtui's own source that code hashes read."""
+    """Copy fishtui's source, let code hashes read the copy, and return its folder."""
     with monkeypatch.context() as patch:
         yield copied_source(tmp_path_factory.mktemp("source"), patch)
     forget()
 
 
 def judges_again(dataset) -> bool:
-    """True if a scan renews the findings of clips that have not changed."""
+    """Return True if a scan renews the findings of unchanged clips."""
     dataset.catalog.connection.execute("DELETE FROM findings")
     dataset.scan()
     return bool(dataset.codes_found("anna/a"))
@@ -42,7 +42,7 @@ def test_findings_are_renewed_when_a_check_changes(dataset, package: Path) -> No
 def test_findings_are_renewed_when_the_cleaning_of_transcripts_changes(dataset, package: Path) -> None:
     dataset.clip("anna/a", None)
     dataset.scan()
-    edit_source(package / "lm" / "text.py", '",{2,}"', '",{3,}"')
+    edit_source(package / "families" / "s1_mini" / "text.py", '",{2,}"', '",{3,}"')
     assert judges_again(dataset)
 
 

@@ -1,4 +1,4 @@
-"""What changes on disk is in the catalog soon after, without being asked for."""
+"""`follow` scans changes of the disk soon after they happen."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from fishtui.runs.reporter import Reporter
 
 
 class Following:
-    """`follow` in a thread, as the command line runs it; `wait` returns when the catalog says what is asked for."""
+    """`follow` in a thread, as on the command line; `wait` returns once the catalog meets a condition."""
 
     def __init__(self, dataset) -> None:
         self.stop = threading.Event()
@@ -66,7 +66,7 @@ def test_new_changed_and_removed_clips_are_followed(dataset, following: Followin
     until(following, lambda: names(dataset) == {"carl/deep/b"})
 
 
-def test_shards_and_hidden_files_are_not_its_business(dataset, following: Following) -> None:
+def test_shards_and_hidden_files_are_ignored(dataset, following: Following) -> None:
     (dataset.data / "protos").mkdir()
     (dataset.data / "protos" / "00000000.protos").write_bytes(b"x")
     (dataset.data / "anna" / ".a.wav.partial").write_bytes(b"x")
@@ -80,12 +80,12 @@ def names(dataset) -> set[str]:
 
 
 def until(following: Following, holds) -> None:
-    """Wait for scan after scan until `holds`."""
+    """Wait for further scans until `holds` returns True."""
     while not holds():
         following.wait(len(following.results) + 1)
 
 
-def test_folders_that_lie_in_one_another_are_scanned_once(tmp_path: Path) -> None:
+def test_nested_folders_are_scanned_once(tmp_path: Path) -> None:
     from fishtui.catalog.watch import folders_of
 
     (tmp_path / "a" / "b").mkdir(parents=True)

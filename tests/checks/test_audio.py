@@ -1,4 +1,4 @@
-"""Real files on both sides of each limit, probed and measured as the catalog does."""
+"""Checks of recordings: real files on both sides of each limit, probed and measured as by the catalog."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from fishtui.settings import CheckSettings, NormalizeSettings, Settings
 from tests.audio.speech import low_passed, noise, speech, with_pauses
 
 LEVEL = 0.07
-"""That of speech() at -23 LUFS, nearly."""
+"""The level at which `speech()` has about -23 LUFS."""
 
 
 def findings(path: Path, settings: Settings | None = None) -> dict[str, str]:
@@ -126,7 +126,7 @@ def test_good_speech_has_no_findings(tmp_path: Path) -> None:
         assert findings(written(tmp_path, at_loudness(-23), name=name, kind=kind, subtype=subtype)) == {}
 
 
-def test_a_low_rate_is_told(tmp_path: Path) -> None:
+def test_a_low_rate_is_found(tmp_path: Path) -> None:
     assert findings(written(tmp_path, speech(1.0, 16_000), 16_000))["low-sample-rate"] == "16000 Hz"
     assert "low-sample-rate" not in findings(written(tmp_path, speech(1.0, 22_050), 22_050))
 
@@ -137,7 +137,7 @@ def test_the_target_loudness_is_that_of_normalize(tmp_path: Path) -> None:
     assert "loudness" not in findings(path, Settings(normalize=NormalizeSettings(loudness=-18)))
 
 
-def test_what_its_peak_keeps_from_the_target_is_left_alone(tmp_path: Path) -> None:
+def test_a_quiet_clip_with_a_high_peak_is_accepted(tmp_path: Path) -> None:
     samples = at_loudness(-35)
     assert "loudness" in findings(written(tmp_path, samples))
     samples[20_000] = 0.89
@@ -157,12 +157,12 @@ def test_what_its_peak_keeps_from_the_target_is_left_alone(tmp_path: Path) -> No
         ("a.wav", "AIFF", "PCM_16", True),
     ],
 )
-def test_an_extension_that_lies_is_told(tmp_path: Path, name: str, kind: str, subtype: str, lies: bool) -> None:
+def test_a_wrong_extension_is_found(tmp_path: Path, name: str, kind: str, subtype: str, lies: bool) -> None:
     path = written(tmp_path, speech(1.0, 48_000), 48_000, name, kind, subtype)
     assert ("wrong-extension" in findings(path)) == lies
 
 
-def test_a_foreign_format_is_told_and_nothing_else(tmp_path: Path) -> None:
+def test_a_foreign_format_is_the_only_finding(tmp_path: Path) -> None:
     path = tmp_path / "clip.M4A"
     path.write_bytes(b"\0\0\0\x20ftypM4A " + bytes(100))
     assert findings(path) == {"foreign-format": ".m4a"}
@@ -188,19 +188,19 @@ def test_a_file_cut_short_is_unreadable_and_a_whole_one_is_not(tmp_path: Path, k
     assert "unreadable" in findings(path)
 
 
-def test_samples_that_are_no_numbers_are_told(tmp_path: Path) -> None:
+def test_samples_that_are_not_finite_are_found(tmp_path: Path) -> None:
     samples = speech(1.0)
     assert "not-finite" not in findings(written(tmp_path, samples))
     samples[100] = np.nan
     assert findings(written(tmp_path, samples)) == {"not-finite": "some samples are not finite numbers"}
 
 
-def test_an_empty_recording_is_told(tmp_path: Path) -> None:
+def test_an_empty_recording_is_found(tmp_path: Path) -> None:
     assert list(findings(written(tmp_path, np.zeros(0, np.float32)))) == ["empty-audio"]
     assert "empty-audio" not in findings(written(tmp_path, np.zeros(1, np.float32)))
 
 
-def test_before_it_is_measured_only_the_header_speaks(tmp_path: Path) -> None:
+def test_a_clip_is_judged_by_its_header_until_it_is_measured(tmp_path: Path) -> None:
     header = probe(written(tmp_path, np.zeros(8_000), 8_000))
     facts = ClipFacts(name="a", speaker="", files=("a.wav",), header=header, text="Hello.", codes="given")
     assert [finding.code for finding in clip_findings(facts, Settings())] == ["low-sample-rate"]

@@ -47,7 +47,7 @@ def packed(found: Project) -> set[str]:
     return {json.loads(line)["clip"] for line in lines}
 
 
-def test_extract_takes_neither_rejected_clips_nor_faulty_ones(tmp_path: Path, checkpoint: Path) -> None:
+def test_extract_leaves_out_rejected_and_faulty_clips(tmp_path: Path, checkpoint: Path) -> None:
     found = project(tmp_path)
     data = tmp_path / "data" / "anna"
     for name in ("good", "accepted", "rejected"):
@@ -68,7 +68,7 @@ def test_extract_takes_neither_rejected_clips_nor_faulty_ones(tmp_path: Path, ch
     assert sorted(path.stem for path in data.glob("*.npy")) == ["accepted", "good"]
 
 
-def test_pack_takes_neither_rejected_clips_nor_codes_of_other_audio(tmp_path: Path, checkpoint: Path) -> None:
+def test_pack_leaves_out_rejected_clips_and_codes_of_other_audio(tmp_path: Path, checkpoint: Path) -> None:
     found = project(tmp_path)
     packable(tmp_path / "data", speakers=["anna"], clips=4)
     changed = write_clip(tmp_path / "data" / "anna" / "heard.wav")
@@ -92,7 +92,7 @@ def test_a_folder_of_the_dataset_is_judged_as_part_of_it(tmp_path: Path) -> None
     assert (ledger.done, list(reasons(ledger))) == (2, ["01"])
 
 
-def test_what_only_decoding_shows_keeps_a_clip_out_without_being_asked_for(tmp_path: Path) -> None:
+def test_errors_that_only_decoding_finds_exclude_a_clip(tmp_path: Path) -> None:
     found = project(tmp_path)
     packable(tmp_path / "data", speakers=["anna"], clips=3)
     write_clip(tmp_path / "data" / "anna" / "01.wav", samples=np.zeros(44_100, np.float32))
@@ -124,7 +124,7 @@ def test_a_dry_run_writes_no_catalog(tmp_path: Path) -> None:
     assert not found.catalog.exists()
 
 
-def test_a_dataset_elsewhere_is_not_the_catalogs_business(tmp_path: Path) -> None:
+def test_clips_outside_the_dataset_are_not_in_the_catalog(tmp_path: Path) -> None:
     found = project(tmp_path / "project")
     (tmp_path / "project" / "data").mkdir()
     packable(tmp_path / "other", speakers=["anna"], clips=2)
@@ -132,7 +132,7 @@ def test_a_dataset_elsewhere_is_not_the_catalogs_business(tmp_path: Path) -> Non
     assert not found.catalog.exists()
 
 
-def test_a_review_undone_brings_the_clip_back(tmp_path: Path) -> None:
+def test_a_clip_is_used_again_after_its_review_is_undone(tmp_path: Path) -> None:
     from fishtui.catalog.actions import undo
 
     found = project(tmp_path)
@@ -156,7 +156,7 @@ def test_an_accepted_clip_with_an_error_still_stays_out(tmp_path: Path) -> None:
     assert reasons(ledger)["anna/01"].startswith("not-utf8")
 
 
-def test_training_leaves_out_what_was_rejected_after_packing(tmp_path: Path, checkpoint: Path) -> None:
+def test_training_leaves_out_clips_rejected_after_packing(tmp_path: Path, checkpoint: Path) -> None:
     from fishtui.settings import load
     from fishtui.stages.train import train
 
@@ -164,7 +164,7 @@ def test_training_leaves_out_what_was_rejected_after_packing(tmp_path: Path, che
     packable(tmp_path / "data", speakers=["anna"], clips=6)
     run_pack(found)
     reject(found, "anna/03", "noise")
-    # The recordings' absence doesn't matter once clips are packed.
+    # Packed clips do not need their recordings.
     (tmp_path / "data" / "anna" / "04.npy").unlink()
     overrides = [f"paths.checkpoint={checkpoint}", "train.max_steps=1", "train.device=cpu", "train.max_length=256"]
     settings = load(found.settings_file, {}, overrides).values
@@ -174,7 +174,7 @@ def test_training_leaves_out_what_was_rejected_after_packing(tmp_path: Path, che
 
 
 @pytest.mark.parametrize("name", ["checks.ignore=missing-transcript", 'checks.ignore=["nonsense"]'])
-def test_checks_that_are_switched_off_keep_nothing_out(tmp_path: Path, name: str) -> None:
+def test_disabled_checks_exclude_no_clips(tmp_path: Path, name: str) -> None:
     from fishtui.errors import MisuseError
     from fishtui.settings import load
 
