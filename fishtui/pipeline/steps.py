@@ -126,7 +126,7 @@ def _merge_inputs(state: ProjectState) -> Sums:
 def _merge_arguments(state: ProjectState) -> dict[str, Any]:
     checkpoint = state.best()
     adapter = {"adapter": checkpoint.path} if checkpoint else {}
-    return {"base": state.base, **adapter, "output": state.merged, "template": None}
+    return {"base": state.base.path, **adapter, "output": state.merged.path, "template": None}
 
 
 def _synthesize_inputs(state: ProjectState) -> Sums:

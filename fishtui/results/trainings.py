@@ -108,7 +108,8 @@ class Trainings:
         return {folder: row for row in rows if row.stage == stage and (folder := folder_of(self._of(row))) is not None}
 
     def _of(self, row: RunSummary) -> Mapping[str, Any]:
-        if row.id not in self._arguments:
+        # A run without arguments may still record them when it begins.
+        if not self._arguments.get(row.id):
             self._arguments[row.id] = {}
             # An unreadable record has no arguments.
             with suppress(FishtuiError):

@@ -1,0 +1,64 @@
+"""The demo and a pipeline after it: their runs are known by the training's name, and Models ties merges to them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fishtui.project import Project
+from fishtui.results.trainings import Training, Trainings
+
+# Enough for a validation loss that falls.
+SHORT = ["--set", "train.max_steps=10"]
+
+
+def fishtui(*words: str | Path) -> str:
+    run = subprocess.run([sys.executable, "-m", "fishtui", *map(str, words)], capture_output=True, text=True)
+    assert run.returncode == 0, run.stdout + run.stderr
+    return run.stdout
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project in which the demo trained and merged `voice`, and the pipeline `second`."""
+    folder = tmp_path_factory.mktemp("demo") / "project"
+    fishtui("demo", folder, *SHORT)
+    fishtui("run", "--project", folder, "--until", "merge", "--set", "run.name=second", "--set", "train.max_steps=2")
+    return Project(folder)
+
+
+def shown(project: Project, run: str) -> dict[str, Any]:
+    """The run that a person means by this name."""
+    return json.loads(fishtui("runs", "show", run, "--project", project.root, "--json"))
+
+
+def training(project: Project, name: str) -> Training:
+    found, _ = Trainings(project).read(project.checkpoints / "tiny")
+    return next(each for each in found if each.name == name)
+
+
+@pytest.mark.parametrize("name", ["voice", "second"])
+def test_a_training_is_found_by_its_name(project: Project, name: str) -> None:
+    run = shown(project, name)
+    assert run["stage"] == "train"
+    assert run["arguments"]["name"] == name
+
+
+@pytest.mark.parametrize("name", ["voice", "second"])
+def test_a_merge_belongs_to_its_training(project: Project, name: str) -> None:
+    found = training(project, name)
+    assert found.run is not None
+    assert found.run.stage == "train"
+    assert found.merging is not None
+    assert found.merging.stage == "merge"
+    assert [model.folder.name for model in found.merged] == [f"tiny-{name}-lora"]
+
+
+def test_every_run_has_arguments(project: Project) -> None:
+    runs = json.loads(fishtui("runs", "list", "--project", project.root, "--json"))
+    assert [run["stage"] for run in runs if not shown(project, run["id"])["arguments"]] == []
