@@ -49,7 +49,7 @@ class Comparison:
 
 
 @dataclass(frozen=True)
-class Between:
+class Range:
     """A range from `low` to `high`, both included."""
 
     low: float
@@ -59,7 +59,7 @@ class Between:
         return f"{_digits(self.low)}..{_digits(self.high)}"
 
 
-Value = str | Comparison | Between
+Value = str | Comparison | Range
 
 
 @dataclass(frozen=True)
@@ -178,7 +178,7 @@ def condition(field: Field, value: Value) -> Condition:
     match value:
         case Comparison():
             return f"{column} {value.relation} ?", (value.number,)
-        case Between():
+        case Range():
             return f"{column} BETWEEN ? AND ?", (value.low, value.high)
     match field.kind:
         case Kind.TEXT:

@@ -20,11 +20,11 @@ from typing import Any, NamedTuple
 from fishtui.catalog.fields import (
     FIELDS,
     INDEXED_LENGTH,
-    Between,
     Comparison,
     Condition,
     Field,
     Kind,
+    Range,
     Value,
     condition,
     containing,
@@ -34,8 +34,6 @@ from fishtui.catalog.fields import (
 )
 from fishtui.errors import MisuseError
 from fishtui.wording import suggest
-
-__all__ = ["FIELDS", "Between", "Comparison", "Query", "Selection", "Sort", "Term", "fold", "parse", "sql"]
 
 # SQLite refuses expressions more than 1,000 deep, and patterns of more than 50,000 bytes.
 MOST_VALUES = 500
@@ -242,7 +240,7 @@ def _read(field: Field, value: str) -> Value:
     if field.kind is not Kind.NUMBER:
         return value
     if found := RANGE.fullmatch(value):
-        return Between(float(found[1]), float(found[2]))
+        return Range(float(found[1]), float(found[2]))
     if found := COMPARISON.fullmatch(value):
         return Comparison(found[1] or "=", float(found[2]))
     raise MisuseError(
@@ -259,12 +257,12 @@ def _check(field: Field, value: Value) -> None:
             _check_text(field, value)
         case Comparison() if field.kind is Kind.NUMBER and value.relation in ("=", "<", "<=", ">", ">="):
             _check_numbers(field, value, value.number)
-        case Between() if field.kind is Kind.NUMBER:
+        case Range() if field.kind is Kind.NUMBER:
             _check_numbers(field, value, value.low, value.high)
             if value.low > value.high:
                 raise MisuseError(
                     f"{field.name}:{value} starts above its end",
-                    f"Write {field.name}:{Between(value.high, value.low)}.",
+                    f"Write {field.name}:{Range(value.high, value.low)}.",
                     code="reversed-range",
                 )
         case _:

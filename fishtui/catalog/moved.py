@@ -1,4 +1,4 @@
-"""Decisions about clips that were moved or renamed: they move to where the audio is now."""
+"""Moved and renamed clips: decisions move to the clip that has the audio now."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scan: bring the catalog up to date with the disk, in steps that can be interrupted anywhere."""
+"""Bring the catalog up to date with the disk, in steps that can be interrupted anywhere."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Follow the disk: scan what changes in the dataset soon after it changes."""
+"""Scan changes in the dataset soon after they happen."""
 
 from __future__ import annotations
 

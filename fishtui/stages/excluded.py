@@ -18,7 +18,7 @@ STALE = "its codes were made from another recording; run `fishtui extract`"
 
 
 @dataclass(frozen=True)
-class Excluded:
+class Exclusion:
     """The reason why a stage leaves a clip out: `rejected` by a person, or an error."""
 
     reason: str
@@ -36,7 +36,7 @@ def prefix_in_dataset(project: Project, settings: Settings, data: Path) -> str |
 
 def excluded(
     project: Project, settings: Settings, data: Path, *, tolerated: Collection[str] = (), stale_codes: bool = True
-) -> dict[str, Excluded]:
+) -> dict[str, Exclusion]:
     """Return the clips of `data` that a stage leaves out, by name, according to the catalog.
 
     Only reads: call `refresh_catalog` first to include recent changes of the files. The result is empty if there is
@@ -64,15 +64,15 @@ def excluded(
         name = row["name"].removeprefix(prefix)
         if row["status"] == "rejected":
             note = f": {row['note']}" if row["note"] else ""
-            found[name] = Excluded(f"rejected by {row['reviewer']}{note}", rejected=True)
+            found[name] = Exclusion(f"rejected by {row['reviewer']}{note}", rejected=True)
         elif row["error"]:
-            found[name] = Excluded(row["error"], rejected=False)
+            found[name] = Exclusion(row["error"], rejected=False)
         elif row["codes"] == "stale" and not stale_codes:
-            found[name] = Excluded(STALE, rejected=False)
+            found[name] = Exclusion(STALE, rejected=False)
     return found
 
 
-def admit(clips: Collection[Clip], without: Mapping[str, Excluded], ledger: Ledger) -> list[Clip]:
+def admit(clips: Collection[Clip], without: Mapping[str, Exclusion], ledger: Ledger) -> list[Clip]:
     """Return the clips that are used; enter rejected ones in the ledger as skipped, ones with an error as failed."""
     used = []
     for clip in clips:
@@ -87,7 +87,7 @@ def admit(clips: Collection[Clip], without: Mapping[str, Excluded], ledger: Ledg
 
 
 def find_recordings(
-    data: Path, ledger: Ledger, without: Mapping[str, Excluded] | None = None
+    data: Path, ledger: Ledger, without: Mapping[str, Exclusion] | None = None
 ) -> list[tuple[Clip, Path]]:
     """Return each clip below `data` with its one audio file; enter the others, and those in `without`, in the ledger.
 

@@ -23,7 +23,7 @@ from fishtui.settings import PackSettings, Settings
 from fishtui.shards.packed import MANIFEST, STAGING, ManifestEntry, install, previous_validation, write_manifest
 from fishtui.shards.split import TRAIN, VALIDATION, choose_validation
 from fishtui.shards.stream import Position, ShardWriter, encode_sentence
-from fishtui.stages.excluded import Excluded, admit, excluded
+from fishtui.stages.excluded import Exclusion, admit, excluded
 from fishtui.stages.refresh import refresh_catalog
 from fishtui.wording import cannot_write
 from fishtui.workers import ordered_map, worker_count
@@ -95,7 +95,7 @@ def pack(
     return ledger
 
 
-def _complete_clips(clips: Sequence[Clip], without: Mapping[str, Excluded], ledger: Ledger) -> list[Clip]:
+def _complete_clips(clips: Sequence[Clip], without: Mapping[str, Exclusion], ledger: Ledger) -> list[Clip]:
     """Return the clips with transcript and codes, by speaker and name; enter the others in the ledger."""
     complete = []
     for clip in admit(clips, without, ledger):
@@ -110,7 +110,7 @@ def _complete_clips(clips: Sequence[Clip], without: Mapping[str, Excluded], ledg
     return sorted(complete, key=lambda clip: (clip.speaker, clip.name))
 
 
-def _nothing_to_pack(data: Path, without: Mapping[str, Excluded], ledger: Ledger) -> FishtuiError:
+def _nothing_to_pack(data: Path, without: Mapping[str, Exclusion], ledger: Ledger) -> FishtuiError:
     """The error for a dataset without a complete clip; its remedy gives the most frequent reason."""
     if not without:
         return FishtuiError(

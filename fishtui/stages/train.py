@@ -32,7 +32,7 @@ from fishtui.results.pace import PACE, last_pace
 from fishtui.runs.ledger import Ledger
 from fishtui.runs.reporter import Reporter
 from fishtui.settings import Settings, TrainSettings
-from fishtui.stages.excluded import Excluded, excluded
+from fishtui.stages.excluded import Exclusion, excluded
 from fishtui.stages.refresh import refresh_catalog
 from fishtui.training import memory
 from fishtui.training.batches import Plan, plan_validation
@@ -147,7 +147,7 @@ class TrainingInputs:
     model: DualAR
     base_sha256: str
     examples: Examples
-    excluded: dict[str, Excluded]
+    excluded: dict[str, Exclusion]
     data: DataPosition
 
 
@@ -229,14 +229,14 @@ def _load(job: TrainingJob) -> TrainingInputs:
     return TrainingInputs(prompts, model, base_sha256, examples, without, data)
 
 
-def _excluded(project: Project, settings: Settings) -> dict[str, Excluded]:
+def _excluded(project: Project, settings: Settings) -> dict[str, Exclusion]:
     """Return the clips that are rejected or have an error according to the catalog, even if packed before that."""
     # Training only needs the shards: the recordings may have been moved away to save space.
     return excluded(project, settings, project.path(settings.paths.data), tolerated=["missing-audio"])
 
 
 def _load_examples(
-    project: Project, settings: Settings, prompts: Prompts, config: ModelConfig, without: dict[str, Excluded]
+    project: Project, settings: Settings, prompts: Prompts, config: ModelConfig, without: dict[str, Exclusion]
 ) -> Examples:
     return load_examples(
         project.path(settings.paths.protos),
@@ -308,7 +308,7 @@ def _build_trainer(job: TrainingJob, inputs: TrainingInputs, start: DataPosition
     return Trainer(trainer, module, metrics, saver, train, validation if examples.validation else None)
 
 
-def _ledger(examples: Examples, settings: TrainSettings, without: dict[str, Excluded]) -> Ledger:
+def _ledger(examples: Examples, settings: TrainSettings, without: dict[str, Exclusion]) -> Ledger:
     """Return the ledger of a training that reaches every clip."""
     ledger = Ledger(done=len(examples.train))
     for name in examples.excluded:

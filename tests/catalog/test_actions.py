@@ -240,7 +240,7 @@ def test_a_change_of_several_files_killed_at_any_point_is_completed_or_reverted(
     steps = iter(range(moment))
 
     class Death(BaseException):
-        """End the change as a killed process would."""
+        """Ends a change as a killed process would."""
 
     def dying(function):
         def step(*arguments, **options):

@@ -12,20 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fishtui.catalog.fields import INDEXED_LENGTH, Kind, mark
-from fishtui.catalog.filter import (
-    FIELDS,
-    Between,
-    Comparison,
-    Query,
-    Sort,
-    Term,
-    fold,
-    only_open,
-    parse,
-    sorted_by,
-    sql,
-)
+from fishtui.catalog.fields import FIELDS, INDEXED_LENGTH, Comparison, Kind, Range, fold, mark
+from fishtui.catalog.filter import Query, Sort, Term, only_open, parse, sorted_by, sql
 from fishtui.catalog.index import index
 from fishtui.catalog.schema import migrate
 from fishtui.catalog.store import stored
@@ -44,9 +32,9 @@ names = st.text(st.one_of(characters, st.sampled_from("\udc80\udcff")), max_size
 )
 
 
-def numeric() -> st.SearchStrategy[Comparison | Between]:
+def numeric() -> st.SearchStrategy[Comparison | Range]:
     comparisons = st.builds(Comparison, st.sampled_from(["=", "<", "<=", ">", ">="]), numbers)
-    ranges = st.tuples(numbers, numbers).map(lambda pair: Between(min(pair), max(pair)))
+    ranges = st.tuples(numbers, numbers).map(lambda pair: Range(min(pair), max(pair)))
     return comparisons | ranges
 
 
@@ -146,7 +134,7 @@ def test_every_query_runs(catalog: sqlite3.Connection, query: Query) -> None:
     [
         Query((Term("id", tuple(Comparison("=", number) for number in range(500))),)),
         Query(tuple(Term("text", ("ab", ), negated=True) for _ in range(500))),
-        Query((Term("tag", ("a",) * 250, negated=True), *(Term("duration", (Between(0, 1),)) for _ in range(250)))),
+        Query((Term("tag", ("a",) * 250, negated=True), *(Term("duration", (Range(0, 1),)) for _ in range(250)))),
         Query((Term("text", ("天" * 5_000,)), Term("name", ("天" * 5_000,)), Term("speaker", ("[*" * 2_500,)))),
         Query((), tuple(Sort("name", descending=True) for _ in range(20))),
     ],
@@ -317,7 +305,7 @@ asked = {
     "speaker": FEW(["anna", "a*", "*a", "*", "[a]", "[*", "a?*", "\udcff", "", "a*a"]),
     "status": FEW(["open", "accepted", "rejected"]),
     "tag": FEW(["a", "b", "ab", "", "A"]),
-    "duration": st.builds(Comparison, FEW(list(RELATIONS)), FEW([0.0, 1.0, 2.5])) | st.just(Between(1, 12)),
+    "duration": st.builds(Comparison, FEW(list(RELATIONS)), FEW([0.0, 1.0, 2.5])) | st.just(Range(1, 12)),
     "loudness": st.builds(Comparison, FEW(list(RELATIONS)), FEW([-23.0, 0.0])),
     "sample-rate": st.just(Comparison("=", 16_000)),
     "format": FEW(["wav", "FLAC", "mp3"]),
@@ -330,9 +318,9 @@ asked = {
 
 
 def holds(clip: dict[str, Any], field: str, value: Any) -> bool:
-    if isinstance(value, Comparison | Between):
+    if isinstance(value, Comparison | Range):
         number = clip[field.replace("-", "_")]
-        if isinstance(value, Between):
+        if isinstance(value, Range):
             return number is not None and value.low <= number <= value.high
         return number is not None and RELATIONS[value.relation](number, value.number)
     if field == "speaker":

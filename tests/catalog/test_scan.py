@@ -265,7 +265,7 @@ def stored_clips(database: Path) -> int:
         with sqlite3.connect(f"file:{database}?mode=ro", uri=True) as connection:
             return connection.execute("SELECT count(*) FROM clips").fetchone()[0]
     except sqlite3.OperationalError:
-        # Not made yet.
+        # The scan has not created it yet.
         return 0
 
 
@@ -286,9 +286,9 @@ def test_two_scans_at_once_run_one_after_the_other(datasets) -> None:
         subprocess.Popen(command("scan"), cwd=made.catalog.project.root, stdout=subprocess.PIPE, text=True)
         for _ in range(2)
     ]
-    said = sorted(process.communicate()[0].strip() for process in processes)
+    printed = sorted(process.communicate()[0].strip() for process in processes)
     assert [process.returncode for process in processes] == [0, 0]
-    assert said == ["30 clips: 30 new", "30 clips: nothing new"]
+    assert printed == ["30 clips: 30 new", "30 clips: nothing new"]
 
 
 def test_reading_and_reviewing_work_during_a_scan(dataset) -> None:
@@ -375,9 +375,9 @@ def test_an_interrupt_is_reported_without_a_traceback(datasets) -> None:
         with suppress(subprocess.TimeoutExpired):
             process.wait(0.001)
     os.killpg(process.pid, signal.SIGINT)
-    said = process.communicate()[0].split()
+    printed = process.communicate()[0].split()
     # The scan may have ended just before the signal.
-    assert (process.returncode, said) == (130, ["interrupted"]) or process.returncode == 0
+    assert (process.returncode, printed) == (130, ["interrupted"]) or process.returncode == 0
     made.scan()
     assert made.catalog.value("SELECT count(*) FROM clips") == 60
 

@@ -16,7 +16,7 @@ from fishtui.runs.reporter import Reporter
 
 
 class Following:
-    """`follow` in a thread, as on the command line; `wait` returns once the catalog meets a condition."""
+    """`follow` in a thread, as on the command line; `wait` returns after a number of scans."""
 
     def __init__(self, dataset) -> None:
         self.stop = threading.Event()
@@ -79,9 +79,9 @@ def names(dataset) -> set[str]:
     return {row[0] for row in dataset.catalog.query("SELECT name FROM clips WHERE gone IS NULL")}
 
 
-def until(following: Following, holds) -> None:
-    """Wait for further scans until `holds` returns True."""
-    while not holds():
+def until(following: Following, is_met) -> None:
+    """Wait for further scans until `is_met` returns True."""
+    while not is_met():
         following.wait(len(following.results) + 1)
 
 
