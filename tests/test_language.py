@@ -19,8 +19,6 @@ PARTS = sorted(path for path in PACKAGE.iterdir() if path.suffix == ".py" or (pa
 PENDING = {
     "cli",
     #
-    "README.md",
-    #
 }
 PARTS = [part for part in PARTS if part.name not in PENDING]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md"]
