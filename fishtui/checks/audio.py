@@ -46,7 +46,7 @@ def unreadable(facts: ClipFacts, settings: Settings) -> str | None:
 @check(
     "empty-audio",
     ERROR,
-    "The file contains no sound at all.",
+    "The file contains no sound, so it is not used.",
     "Record it again, or remove the clip.",
 )
 def empty_audio(facts: ClipFacts, settings: Settings) -> str | None:
@@ -118,7 +118,7 @@ def not_finite(facts: ClipFacts, settings: Settings) -> str | None:
 @check(
     "silent",
     ERROR,
-    "The recording contains only silence, so its transcript would teach silence.",
+    "The recording contains only silence, so the voice cannot learn from it and it is not used.",
     "Record it again, or remove the clip.",
 )
 def silent(facts: ClipFacts, settings: Settings) -> str | None:

@@ -53,7 +53,7 @@ def _trainable_without_audio(facts: ClipFacts) -> bool:
 @check(
     "missing-transcript",
     ERROR,
-    "The recording has no transcript, and the voice is learned from both.",
+    "The recording has no transcript, and the voice is learned from both, so the clip is not used.",
     "Write the spoken words into a .lab file with the same name.",
 )
 def missing_transcript(facts: ClipFacts, settings: Settings) -> str | None:
@@ -65,7 +65,7 @@ def missing_transcript(facts: ClipFacts, settings: Settings) -> str | None:
 @check(
     "unreadable-transcript",
     ERROR,
-    "The transcript cannot be read, and the voice is learned from recording and transcript.",
+    "The transcript cannot be read, so the clip is not used.",
     "Check the file's permissions.",
 )
 def unreadable_transcript(facts: ClipFacts, settings: Settings) -> str | None:
@@ -139,7 +139,7 @@ def codes_stale(facts: ClipFacts, settings: Settings) -> str | None:
 @check(
     "codes-missing",
     INFO,
-    "The recording has no codes yet, which training needs.",
+    "The recording has no codes yet, and training needs them.",
     "Run `fishtui extract`.",
 )
 def codes_missing(facts: ClipFacts, settings: Settings) -> str | None:

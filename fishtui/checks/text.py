@@ -80,7 +80,7 @@ def altered_text(facts: ClipFacts, settings: Settings) -> str | None:
     "simplified-text",
     INFO,
     "Curly single quotes and repeated commas are simplified before training, which does not change the voice.",
-    "Nothing needs to be done.",
+    "Leave it as it is.",
 )
 def simplified_text(facts: ClipFacts, settings: Settings) -> str | None:
     return _listed(DEFAULT.simplified(facts.text or ""))
