@@ -476,7 +476,9 @@ def test_a_damaged_catalog_is_reported_in_place(root: Path) -> None:
     async def driven(pilot: Pilot[Any], screen: Clips) -> None:
         for path in (root / ".fishtui").glob("catalog.db*"):
             path.write_bytes(b"no database" * 1000)
-        await until(pilot, lambda: screen.query_one("#fault").display and "is damaged" in shown(screen, "#fault"))
+        await until(
+            pilot, lambda: screen.query_one("#fault").display and "catalog.db: damaged" in shown(screen, "#fault")
+        )
         await pilot.press("j", "a", "e", "f", "u")
         await until(pilot, lambda: not screen.writer.waiting)
         assert screen.query_one("#fault").display

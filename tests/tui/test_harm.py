@@ -70,7 +70,7 @@ def misspell(project: Project) -> None:
 
 
 @pytest.mark.parametrize(
-    ("harm", "told"), [(damage, "is damaged"), (misspell, "max_steps")], ids=["catalog", "settings"]
+    ("harm", "told"), [(damage, "catalog.db: damaged"), (misspell, "max_steps")], ids=["catalog", "settings"]
 )
 def test_damage_is_reported_in_place_until_it_is_fixed(
     project: Project, harm: Callable[[Project], None], told: str
