@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 DONE = 0
 FAILED = 1
@@ -27,7 +28,7 @@ class FishtuiError(Exception):
 
     exit_status = FAILED
 
-    def __init__(self, problem: str, remedy: str = "", *, code: str = "") -> None:
+    def __init__(self, problem: str, remedy: str = "", *, code: str) -> None:
         super().__init__(problem)
         self.problem = problem
         self.remedy = remedy
@@ -35,6 +36,16 @@ class FishtuiError(Exception):
 
     def __str__(self) -> str:
         return f"{self.problem}\n{self.remedy}" if self.remedy else self.problem
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Worker processes send errors by pickle, which would call __init__ with `args` alone.
+        return _restore, (type(self), self.args, self.__dict__)
+
+
+def _restore(kind: type[FishtuiError], arguments: tuple[Any, ...], attributes: dict[str, Any]) -> FishtuiError:
+    error = kind.__new__(kind, *arguments)
+    error.__dict__.update(attributes)
+    return error
 
 
 @contextmanager

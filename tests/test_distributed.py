@@ -123,7 +123,7 @@ with join_group(read_place()) as group:
     rank = group.place.rank
     print(group.share("first" if rank == 0 else "other"), group.gather(rank), group.sum([rank, 1]), group.max([-rank]))
     if rank == 1:
-        raise FishtuiError("the disk is full", "Free some space.")
+        raise FishtuiError("the disk is full", "Free some space.", code="no-space")
     group.share(None)
 """
 

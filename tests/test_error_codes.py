@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import ast
+import pickle
 import re
 from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
+
+from fishtui.errors import CheckpointError, DataError, FishtuiError, MisuseError
+from fishtui.settings import SettingError
 
 ROOT = Path(__file__).parent.parent
 MODULES = sorted(path for path in (ROOT / "fishtui").rglob("*.py") if not path.name.endswith("_pb2.py"))
@@ -51,3 +57,16 @@ def test_codes_are_short_words() -> None:
         if isinstance(code, ast.Constant)
     ]
     assert [(place, code) for place, code in literals if not CODE.fullmatch(code)] == []
+
+
+@pytest.mark.parametrize("kind", [FishtuiError, MisuseError, CheckpointError, DataError])
+def test_an_error_survives_the_way_from_a_worker_process(kind: type[FishtuiError]) -> None:
+    error = pickle.loads(pickle.dumps(kind("a.wav: cut short", "Record it again.", code="cut-short")))
+    assert type(error) is kind
+    assert (error.problem, error.remedy, error.code) == ("a.wav: cut short", "Record it again.", "cut-short")
+    assert str(error) == "a.wav: cut short\nRecord it again."
+
+
+def test_an_error_with_other_arguments_survives_it_too() -> None:
+    error = pickle.loads(pickle.dumps(SettingError("--set", "train.seed", "x", "not a number", "", code="bad-setting")))
+    assert (error.name, error.value, error.reason, error.code) == ("train.seed", "x", "not a number", "bad-setting")

@@ -84,7 +84,7 @@ def test_a_training_gone_on_with_by_hand_counts_only_where_the_pipeline_would_go
 
 def test_a_stage_that_a_person_starts_and_that_breaks_off_did_not_finish(done: Pipeline) -> None:
     def work(reporter: Reporter) -> Ledger:
-        raise FishtuiError("no more")
+        raise FishtuiError("no more", code="no-more")
 
     arguments = {"data": done.data, "output": done.data / "protos"}
     with pytest.raises(FishtuiError, match="no more"):
