@@ -105,7 +105,7 @@ EXTRACT = Stage(
     command="fishtui.cli.model:extract",
     arguments=(
         _DATA,
-        Argument("checkpoint", "Codec file (default: codec.pth of the pretrained model)", "--checkpoint", "file"),
+        Argument("checkpoint", "Codec file (default: the one of the pretrained model)", "--checkpoint", "file"),
     ),
     options=_own("extract", "batch_size", "workers", "device", "precision", "devices", "nodes"),
     also=("paths.data", "paths.checkpoint"),

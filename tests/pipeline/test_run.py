@@ -115,7 +115,7 @@ def test_partial_steps_count_as_done_and_are_not_repeated(done: Pipeline) -> Non
     done.fails["synthesize"] = "partial"
     ledger = done.run()
     assert [entry.item for entry in ledger.failed] == ["synthesize"]
-    assert "2 of its items" in ledger.failed[0].reason
+    assert "2 items failed" in ledger.failed[0].reason
     assert "synthesize" not in done.reasons()
 
 

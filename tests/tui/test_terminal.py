@@ -182,7 +182,7 @@ def test_recordings_are_imported_and_scanned_as_the_guide_describes(tmp_path: Pa
         terminal.press(f"{tmp_path}/recordings", "Enter")
         terminal.until("exit status 0")
         terminal.leave()
-        terminal.until("Next: s scans")
+        terminal.until("Next: press s to scan")
         for text in ("Imported 2.", "A late one."):
             terminal.press("1")
             terminal.until("scan")
