@@ -16,13 +16,13 @@ from fishtui.tui.widgets.waveform import Waveform
 from tests.tui import showcase
 from tests.tui.driving import text_of, until
 
-# What stands on a screen when all that it reads has come.
+# Texts that a screen shows once it has read everything.
 LAST = {
-    "overview": ["412 GB", "the disk is full", "noisy", "r runs pack"],
+    "overview": ["412 GB", "the disk is full", "noisy", "r to run pack"],
     "clips": ["Bread and salt", "44.1 kHz", "kHz"],
     "runs": ["step 400 loss", "val 4.52"],
     "launch": ["$ fishtui", "would be done"],
-    "models": ["★ best", "earliest good", "y lets"],
+    "models": ["★ best", "earliest good", "before training"],
     "settings": ["paths.checkpoint", "fishtui.toml"],
 }
 
