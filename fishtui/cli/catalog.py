@@ -9,7 +9,8 @@ import click
 
 from fishtui import glyphs, wording
 from fishtui.checks.registry import CHECKS
-from fishtui.cli.options import FilterCommand, Session, shared
+from fishtui.cli.options import FilterCommand, shared
+from fishtui.cli.session import Session
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

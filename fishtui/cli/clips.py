@@ -11,7 +11,8 @@ import click
 from fishtui import glyphs, wording
 from fishtui.catalog.fields import FIELDS
 from fishtui.checks.registry import fixable
-from fishtui.cli.options import Command, FilterCommand, Session, limited, shared
+from fishtui.cli.options import Command, FilterCommand, limited, shared
+from fishtui.cli.session import Session
 
 if TYPE_CHECKING:
     import sqlite3

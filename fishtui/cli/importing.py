@@ -8,7 +8,8 @@ from typing import cast, get_args
 
 import click
 
-from fishtui.cli.options import Session, shared
+from fishtui.cli.options import shared
+from fishtui.cli.session import Session
 from fishtui.errors import DONE, PARTIAL, MisuseError
 from fishtui.importers.destination import TransferMode
 from fishtui.importers.layouts import LAYOUTS

@@ -7,7 +7,8 @@ from contextlib import suppress
 
 import click
 
-from fishtui.cli.options import FilterCommand, Session, limited, shared
+from fishtui.cli.options import FilterCommand, limited, shared
+from fishtui.cli.session import Session
 
 
 @click.command(cls=FilterCommand)

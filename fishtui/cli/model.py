@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from fishtui.checkpoint import CheckpointFolder
-from fishtui.cli.options import Session
+from fishtui.cli.session import Session
 from fishtui.errors import MisuseError
 from fishtui.families.registry import known_templates
 from fishtui.project import merged_folder

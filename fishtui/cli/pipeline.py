@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING
 
-from fishtui.cli.options import Session
+from fishtui.cli.session import Session
 from fishtui.errors import MisuseError
 from fishtui.stage import pipeline_names
 

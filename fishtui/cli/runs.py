@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fishtui.cli.options import Session, shared
+from fishtui.cli.options import shared
+from fishtui.cli.session import Session
 from fishtui.errors import MisuseError
 from fishtui.glyphs import SIGN
 
@@ -124,7 +125,7 @@ def attach(session: Session, run: str) -> int:
     from fishtui.cli import watch
     from fishtui.runs.state import find_run
 
-    return watch.attach(session, find_run(session.project, run))
+    return watch.attach(session.project, session.as_json, session.debug, find_run(session.project, run))
 
 
 @runs.command()

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fishtui.cli.options import Session, shared
+from fishtui.cli.options import shared
+from fishtui.cli.session import Session
 from fishtui.families.registry import DEFAULT
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from typing import Any
 
 import click
 
-from fishtui.cli.options import Session, shared
+from fishtui.cli.options import shared
+from fishtui.cli.session import Session
 from fishtui.cli.settingoptions import setting
 from fishtui.families.registry import known_templates
 from fishtui.settings import known

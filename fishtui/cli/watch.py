@@ -1,4 +1,4 @@
-"""Show a run as it goes, and how it ended: the foreground of every stage, and `runs attach`."""
+"""Show a run's progress and how it ended, for stages in the foreground and `runs attach`."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from fishtui.cli import diagnostics, output
-from fishtui.cli.options import Session
 from fishtui.cli.progress import show_events, show_json
 from fishtui.errors import INTERRUPTED
+from fishtui.project import Project
 from fishtui.runs.events import new_event
 from fishtui.runs.follow import follow
 from fishtui.runs.record import FAILED, FINAL, STOPPED
@@ -19,20 +19,20 @@ from fishtui.runs.state import Run
 from fishtui.runs.stop import kill, record_killed, request_stop
 
 
-def attach(session: Session, run: Run) -> int:
+def attach(project: Project, as_json: bool, debug: bool, run: Run) -> int:
     """Watch a run to its end and return its exit status; an interrupt leaves it alone."""
     try:
-        return conclude(session, _watch(session, run))
+        return conclude(_watch(project, as_json, run), as_json, debug)
     except KeyboardInterrupt:
-        diagnostics.show(f"{run.id} goes on; end it with `fishtui runs stop {run.id}`")
+        diagnostics.show(f"{run.id} continues; end it with `fishtui runs stop {run.id}`")
         return INTERRUPTED
 
 
-def foreground(session: Session, start: Callable[[], Run]) -> int:
+def foreground(project: Project, as_json: bool, debug: bool, start: Callable[[], Run]) -> int:
     """Start a run, watch it to its end and return its exit status.
 
     An interrupt, or SIGTERM, is passed on to the run, which saves what it has; a second interrupt kills it. If this
-    process is ended in any other way, the run goes on.
+    process ends in any other way, the run continues.
     """
     interrupted = False
 
@@ -41,54 +41,52 @@ def foreground(session: Session, start: Callable[[], Run]) -> int:
         while noted:
             number = noted.pop(0)
             if interrupted and number == signal.SIGINT:
-                kill(session.project, run)
+                kill(project, run)
                 continue
             interrupted = interrupted or number == signal.SIGINT
-            request_stop(session.project, run, number)
+            request_stop(project, run, number)
             diagnostics.show(f"ending {run.id}; a second Ctrl-C kills it")
 
     with _noted() as noted:
         run = start()
         if sys.stderr.isatty() and not run.ended:
-            diagnostics.show(f"{run.id} {run.state}; it goes on if this terminal closes")
-        ended = record_killed(_watch(session, run, pass_on))
-    status = conclude(session, ended)
+            diagnostics.show(f"{run.id} {run.state}; it continues if this terminal closes")
+        ended = record_killed(_watch(project, as_json, run, pass_on))
+    status = conclude(ended, as_json, debug)
     return INTERRUPTED if interrupted and ended.state == STOPPED else status
 
 
-def conclude(session: Session, run: Run) -> int:
+def conclude(run: Run, as_json: bool, debug: bool) -> int:
     """Show how a run ended, and return its exit status."""
     record = run.record
-    if session.debug and record.traceback:
+    if debug and record.traceback:
         diagnostics.show_traceback(record.traceback)
     if (error := record.failure) is not None:
-        diagnostics.show_error(error, session.as_json)
+        diagnostics.show_error(error, as_json)
     elif record.ledger is None:
         diagnostics.show(f"{run.id} {run.state}: {run.remark or 'what was finished stays'}")
-    elif not session.as_json:
+    elif not as_json:
         output.ledger(record.ledger)
     return run.exit_status
 
 
-def _watch(session: Session, run: Run, between: Callable[[], None] = lambda: None) -> Run:
-    listen = (show_json if session.as_json else show_events)(run, sys.stdout, sys.stderr)
+def _watch(project: Project, as_json: bool, run: Run, between: Callable[[], None] = lambda: None) -> Run:
+    listen = (show_json if as_json else show_events)(run, sys.stdout, sys.stderr)
     last: dict[str, Any] = {}
 
-    def tell(event: Mapping[str, Any]) -> None:
+    def show(event: Mapping[str, Any]) -> None:
         last["kind"] = event["kind"]
         listen(event)
 
     try:
-        ended = follow(
-            session.project, run.folder, tell, lambda blocker: diagnostics.show(f"waiting for {blocker}"), between
-        )
+        ended = follow(project, run.folder, show, lambda blocker: diagnostics.show(f"waiting for {blocker}"), between)
         if last.get("kind") != "end":
-            # It could not say so itself.
+            # The run ended without writing its last event.
             record = ended.record
             listen(
                 new_event(
                     "end",
-                    # What became of one that left no word is a failure to whoever waits for it.
+                    # A run that ended without a recorded state counts as failed.
                     state=ended.state if ended.state in FINAL else FAILED,
                     exit_status=ended.exit_status,
                     error=record.error or ended.remark or None,
@@ -97,15 +95,15 @@ def _watch(session: Session, run: Run, between: Callable[[], None] = lambda: Non
             )
         return ended
     finally:
-        if not session.as_json:
+        if not as_json:
             listen({"kind": "end"})
 
 
 @contextmanager
 def _noted() -> Iterator[list[int]]:
-    """The interrupts and SIGTERMs that arrive during the body, in place of what they do else."""
+    """Collect the numbers of the SIGINTs and SIGTERMs that arrive during the body, in place of handling them."""
     noted: list[int] = []
-    # What whoever started us wants ignored stays so.
+    # A signal that the parent process set to be ignored stays ignored.
     wanted = [each for each in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(each) is not signal.SIG_IGN]
     before = [(each, signal.signal(each, lambda number, frame: noted.append(number))) for each in wanted]
     try:
