@@ -16,10 +16,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "fishtui"
 PARTS = sorted(path for path in PACKAGE.iterdir() if path.suffix == ".py" or (path.is_dir() and path.name[0] != "_"))
 # Parts that are still to be rewritten.
-PENDING = {
-    "cli",
-    #
-}
+PENDING = {}
 PARTS = [part for part in PARTS if part.name not in PENDING]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md"]
 PAGES = [page for page in PAGES if page.name not in PENDING]

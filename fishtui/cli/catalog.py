@@ -23,12 +23,12 @@ MOST_OF_A_CODE = 10
 
 
 @click.command()
-@click.option("--watch", is_flag=True, help="Stay, and follow the disk until interrupted.")
+@click.option("--watch", is_flag=True, help="Keep scanning as files change, until interrupted.")
 @shared(dry_run=False)
 def scan(session: Session, watch: bool) -> int:
-    """Bring the catalog up to date with the disk.
+    """Scan the dataset and update the catalog.
 
-    Only what is new or changed is read. Clips that were moved or renamed keep their reviews.
+    Only new and changed files are read. Moved and renamed clips keep their reviews.
     """
     from fishtui.catalog.scan import scan
     from fishtui.cli.progress import watching
@@ -62,16 +62,16 @@ CODES = "\n".join(f"  {check.severity.name.lower():<8} {code}" for code, check i
     type=click.Choice(["error", "warning", "never"]),
     default="error",
     show_default=True,
-    help="Exit with status 3 if there is a finding of this severity or worse.",
+    help="Lowest severity for exit status 3.",
 )
-@click.option("--quick", is_flag=True, help="Decode nothing: only what scan can tell.")
-@click.option("--all", "everything", is_flag=True, help="List every finding, those of severity info too.")
+@click.option("--quick", is_flag=True, help="Run only the checks that need no decoding.")
+@click.option("--all", "everything", is_flag=True, help="List every finding, including severity info.")
 @shared(dry_run=False)
 def validate(session: Session, terms: tuple[str, ...], fail_on: str, quick: bool, everything: bool) -> int:
-    """Check every recording with its transcript.
+    """Check every recording and its transcript, and list the findings.
 
-    Lists what is found. Scans first, and decodes what has not been measured yet. Clips that were rejected don't count.
-    FILTER restricts what is listed to some clips, as in `fishtui clips list`.
+    Scans first, and measures clips that have not been measured yet. Rejected clips are left out. FILTER limits the list
+    to some clips, as in `fishtui clips list`.
     """
     from fishtui.catalog.filter import parse, sql
     from fishtui.catalog.measurements import measure_clips
@@ -100,7 +100,7 @@ def validate(session: Session, terms: tuple[str, ...], fail_on: str, quick: bool
             for code, number in sorted(summary.items(), key=lambda item: (CHECKS[item[0]].severity, item[1]))
         ]
         output.table(counts, right={1}, stretch=3)
-        flagged = wording.counted(report.clips, "clip") if report.clips else "no clip is such"
+        flagged = wording.counted(report.clips, "clip") if report.clips else "no clips match"
         output.line(f"{flagged}, {report.flagged:,} with errors or warnings" if report.clips else flagged)
         fixable = [f"{code} {number:,}" for code, number in summary.items() if CHECKS[code].fix]
         if fixable:
@@ -117,7 +117,7 @@ def validate(session: Session, terms: tuple[str, ...], fail_on: str, quick: bool
 def speakers(session: Session) -> int:
     """List the speakers with their hours and findings.
 
-    They are told as the last scan saw them.
+    Shows the state of the last scan.
     """
     from fishtui.catalog.report import speakers
     from fishtui.cli import output
@@ -150,7 +150,7 @@ def speakers(session: Session) -> int:
 @click.argument("terms", nargs=-1, metavar="[FILTER]")
 @shared(dry_run=False)
 def stats(session: Session, terms: tuple[str, ...]) -> int:
-    """Show hours, and how durations and rates lie.
+    """Show total hours and the distribution of durations and speaking rates.
 
     Also loudness, signal-to-noise ratio, sample rates, channels and formats. FILTER restricts it to some clips, as in
     `fishtui clips list`. Rates and loudness are known once `fishtui validate` has decoded the clips.
@@ -172,7 +172,7 @@ def stats(session: Session, terms: tuple[str, ...]) -> int:
 
 
 def _show_findings(findings: Sequence[ClipFinding], everything: bool) -> None:
-    """The findings, the worst last, where they stay in sight; of a code that is found often only the first ones."""
+    """Show the findings, the worst last; of a frequent one only the first clips."""
     from fishtui.checks.registry import Severity
     from fishtui.cli import output
 

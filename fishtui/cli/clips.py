@@ -1,4 +1,4 @@
-"""`fishtui clips`: list, show, and decide about single clips or all that a filter selects."""
+"""`fishtui clips`: list and show clips, and review, edit and repair them by name or filter."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ if TYPE_CHECKING:
 
     from fishtui.catalog.store import Catalog
 
-MOST_TOLD = 10
+MOST_LISTED = 10
 FILE = click.Path(dir_okay=False, path_type=Path)
-# What was measured, with its unit.
+# Units of the measurements.
 MEASURED = {
     "loudness": "LUFS",
     "peak": "dBFS",
     "snr": "dB",
-    "speech": "s that are not silent",
+    "speech": "s of speech",
     "lead": "s of silence before",
     "trail": "s of silence after",
     "gap": "s, the longest pause",
     "clipped_runs": "places at full scale",
-    "band": "dB above 8 kHz, beside what lies below",
+    "band": "dB above 8 kHz, relative to the energy below",
     "dc": "of full scale, off the zero line",
     "channel_difference": "of a channel is not in the mean",
 }
@@ -64,8 +64,8 @@ def clips(context: click.Context) -> int | None:
 
 
 def chosen(command: Command) -> Command:
-    """Give a command IDs and --where, of which one must be given."""
-    command = click.option("--where", metavar="FILTER", help="All clips that a filter selects.")(command)
+    """Give a command IDs and --where, one of which is required."""
+    command = click.option("--where", metavar="FILTER", help="All clips that match a filter.")(command)
     return click.argument("ids", nargs=-1, metavar="[ID]...")(command)
 
 
@@ -74,9 +74,9 @@ def chosen(command: Command) -> Command:
 @limited
 @shared(dry_run=False)
 def list_clips(session: Session, terms: tuple[str, ...], limit: int) -> int:
-    """List the clips that FILTER selects.
+    """List the clips that match FILTER.
 
-    They come in the order of its sort:FIELD, or by name.
+    They are sorted by its sort:FIELD, or by name.
     """
     return _list(session, " ".join(terms), limit)
 
@@ -86,9 +86,9 @@ def list_clips(session: Session, terms: tuple[str, ...], limit: int) -> int:
 @limited
 @shared(dry_run=False)
 def search(session: Session, text: str, limit: int) -> int:
-    """List clips whose transcript holds TEXT.
+    """List clips whose transcript contains TEXT.
 
-    In any script, and in capitals or not.
+    Works in any script; upper and lower case are the same.
     """
     from fishtui.catalog.filter import Query, Term
 
@@ -99,9 +99,9 @@ def search(session: Session, text: str, limit: int) -> int:
 @click.argument("id")
 @shared(dry_run=False)
 def show(session: Session, id: str) -> int:
-    """Show all that is known of a clip.
+    """Show everything about a clip.
 
-    Files, measurements, transcript, findings and what to do about them, reviews and edits.
+    Files, measurements, transcript, findings with remedies, reviews and edits.
     """
     from fishtui.catalog import lookup, report
     from fishtui.catalog.actions import clip_row, history_of
@@ -162,24 +162,24 @@ def show(session: Session, id: str) -> int:
 
 @clips.command()
 @chosen
-@click.option("--note", help="Why.")
+@click.option("--note", help="Reason for the decision.")
 @shared()
 def accept(session: Session, ids: tuple[str, ...], where: str | None, note: str | None) -> int:
-    """Accept clips: a person has listened.
+    """Accept clips after listening to them.
 
-    Errors keep a clip out of training all the same.
+    An accepted clip with an error is still left out of training.
     """
     return _review(session, ids, where, "accepted", note)
 
 
 @clips.command()
 @chosen
-@click.option("--note", help="Why.")
+@click.option("--note", help="Reason for the decision.")
 @shared()
 def reject(session: Session, ids: tuple[str, ...], where: str | None, note: str | None) -> int:
-    """Reject clips: stages leave them out.
+    """Reject clips, so that stages leave them out.
 
-    Their files stay where they are.
+    Their files are kept.
     """
     return _review(session, ids, where, "rejected", note)
 
@@ -188,18 +188,18 @@ def reject(session: Session, ids: tuple[str, ...], where: str | None, note: str 
 @chosen
 @shared()
 def reopen(session: Session, ids: tuple[str, ...], where: str | None) -> int:
-    """Take back the review of clips."""
+    """Clear the review decision of clips."""
     return _review(session, ids, where, "open", "")
 
 
 @clips.command()
 @click.argument("id")
-@click.option("--text", help="The transcript; without it your editor opens.")
+@click.option("--text", help="New transcript (default: open your editor).")
 @shared()
 def edit(session: Session, id: str, text: str | None) -> int:
-    """Write a clip's transcript into its file.
+    """Change a clip's transcript.
 
-    What the file held before is kept: see undo.
+    The earlier content is kept: see `fishtui clips undo`.
     """
     from fishtui.catalog import lookup
     from fishtui.catalog.actions import current_transcript, edit
@@ -216,7 +216,7 @@ def edit(session: Session, id: str, text: str | None) -> int:
                 raise MisuseError(
                     f"the editor failed: {error}", "Check $EDITOR, or give --text.", code="editor-failed"
                 ) from error
-            # Editors end lines, and some people break them: a transcript is one.
+            # Editors add line ends, but a transcript is one line.
             text = " ".join(text.split("\n")).strip() if text is not None else None
         changed = text is not None and edit(catalog, settings, clip, text, session.dry_run)
         judge_all(catalog, settings)
@@ -227,10 +227,10 @@ def edit(session: Session, id: str, text: str | None) -> int:
 @chosen
 @shared()
 def undo(session: Session, ids: tuple[str, ...], where: str | None) -> int:
-    """Undo the last action, or what was done to clips.
+    """Undo the last action, or the last change of some clips.
 
-    With IDs or --where the last thing done to each of these clips; else the last action, on however many clips it was.
-    Files get back the very bytes that they held.
+    With IDs or --where, undoes the last change of each of these clips; otherwise the last action, with all its clips.
+    Files get their original bytes back.
     """
     from fishtui.catalog.actions import describe, undo, undoable
     from fishtui.catalog.findings import judge_all
@@ -240,27 +240,27 @@ def undo(session: Session, ids: tuple[str, ...], where: str | None) -> int:
     with session.catalog(must_exist=True) as catalog:
         chosen = _chosen(catalog, ids, where) if ids or where is not None else None
         entries = undoable(catalog, chosen)
-        told = [describe(catalog, entry) for entry in entries[:MOST_TOLD]]
+        listed = [describe(catalog, entry) for entry in entries[:MOST_LISTED]]
         if not session.dry_run:
             undo(catalog, settings, chosen)
             judge_all(catalog, settings)
     if not session.as_json:
-        for entry in told:
+        for entry in listed:
             output.line(f"  {entry}")
-        if len(entries) > MOST_TOLD:
-            output.line(f"  … and {len(entries) - MOST_TOLD:,} more")
+        if len(entries) > MOST_LISTED:
+            output.line(f"  … and {len(entries) - MOST_LISTED:,} more")
     return _report(session, "undone", len({entry["clip"] for entry in entries}))
 
 
 @clips.command()
 @chosen
-@click.option("--add", multiple=True, metavar="TAG", help="A tag to give.")
-@click.option("--remove", multiple=True, metavar="TAG", help="A tag to take away.")
+@click.option("--add", multiple=True, metavar="TAG", help="Tag to add.")
+@click.option("--remove", multiple=True, metavar="TAG", help="Tag to remove.")
 @shared()
 def tag(
     session: Session, ids: tuple[str, ...], where: str | None, add: tuple[str, ...], remove: tuple[str, ...]
 ) -> int:
-    """Give clips tags, or take tags away."""
+    """Add tags to clips, or remove tags."""
     from fishtui.catalog.actions import tag
     from fishtui.errors import MisuseError
 
@@ -277,9 +277,9 @@ def tag(
 @chosen
 @shared()
 def fix(session: Session, code: str, ids: tuple[str, ...], where: str | None) -> int:
-    """Repair what the check CODE has found.
+    """Repair clips with the finding CODE.
 
-    In all clips that have it, or in some.
+    Repairs all of them, or those with IDs or --where.
 
     The earlier content of each file is kept, and `fishtui clips undo` restores it.
     """
@@ -291,11 +291,11 @@ def fix(session: Session, code: str, ids: tuple[str, ...], where: str | None) ->
     from fishtui.cli.progress import watching
     from fishtui.errors import PARTIAL
 
-    # Before the catalog is opened.
+    # Checked before the catalog is opened.
     repair_for(code)
     settings = session.settings.values
     with session.catalog(must_exist=True) as catalog:
-        # By the limits of now.
+        # Find them with the current limits.
         judge_all(catalog, settings)
         chosen = _chosen(catalog, ids, where if ids or where is not None else f"finding:{code}")
         with watching("fix") as reporter:
@@ -315,9 +315,9 @@ def fix(session: Session, code: str, ids: tuple[str, ...], where: str | None) ->
 @click.argument("file", type=FILE)
 @shared()
 def export_reviews(session: Session, file: Path) -> int:
-    """Write reviews, tags and edits to FILE.
+    """Write reviews, tags and edits to FILE, as JSON Lines.
 
-    As JSON Lines: all of the catalog that a scan can't make anew.
+    They are the part of the catalog that a scan cannot rebuild.
     """
     from fishtui.catalog.backup import export_reviews
 
@@ -330,9 +330,9 @@ def export_reviews(session: Session, file: Path) -> int:
 @click.argument("file", type=FILE)
 @shared()
 def import_reviews(session: Session, file: Path) -> int:
-    """Take over the decisions in FILE.
+    """Read the decisions in FILE.
 
-    Each goes to the clip of that name, else to one of the same audio.
+    Each applies to the clip of that name, or else to a clip with the same audio.
     """
     from fishtui.catalog.backup import import_reviews
     from fishtui.cli import output
@@ -378,7 +378,7 @@ def _review(session: Session, ids: tuple[str, ...], where: str | None, status: s
 
     with session.catalog(must_exist=True) as catalog:
         chosen = _chosen(catalog, ids, where)
-        # What follows for other clips, such as its duplicates, the next scan finds.
+        # The next scan updates the findings of other clips, such as duplicates.
         count = len(chosen) if session.dry_run else review(catalog, chosen, status, note)
     return _report(session, "reopened" if status == "open" else status, count)
 

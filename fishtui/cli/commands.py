@@ -31,7 +31,7 @@ def command_names() -> tuple[str, ...]:
 
 
 def load_command(name: str) -> click.Command | None:
-    """Import or build the command of this name; None if there is none."""
+    """Import or build the command of this name, or return None."""
     if name in stage_names():
         from fishtui.cli.stagecommand import build_command
 

@@ -1,4 +1,4 @@
-"""What goes to stderr, and the exit status."""
+"""Errors on stderr, and the exit status."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from fishtui.sanitize import harmless
 
 @dataclass
 class Outcome:
-    """The exit status to be."""
+    """The exit status of the command."""
 
     status: int = errors.DONE
 
 
 @contextmanager
 def reported(debug: bool, as_json: bool) -> Iterator[Outcome]:
-    """Turn any exception of the body into an error that users see and an exit status; tracebacks only with `debug`."""
+    """Turn any exception of the body into an error message and an exit status; with `debug` into a traceback."""
     outcome = Outcome()
     try:
         yield outcome
@@ -44,7 +44,7 @@ def reported(debug: bool, as_json: bool) -> Iterator[Outcome]:
         show("interrupted")
         outcome.status = errors.INTERRUPTED
     except BrokenPipeError:
-        # The reader of our output has gone: say nothing, not even at exit.
+        # The reader of the output has closed it: print nothing more, not even at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         outcome.status = errors.FAILED
     except Exception as error:
@@ -55,14 +55,14 @@ def reported(debug: bool, as_json: bool) -> Iterator[Outcome]:
 
 
 def misuse(error: click.ClickException) -> MisuseError:
-    """An error of click's as one of ours."""
+    """Return a click error as a MisuseError."""
     context = getattr(error, "ctx", None)
     remedy = f"Run `{context.command_path if context else 'fishtui'} --help`."
     return MisuseError(error.format_message(), remedy, code="usage")
 
 
 def show_error(error: FishtuiError, as_json: bool) -> None:
-    """Two lines on stderr, or one JSON object on stdout."""
+    """Show an error: two lines on stderr, or one JSON object on stdout."""
     if as_json:
         from fishtui.cli.output import document
 
@@ -74,13 +74,13 @@ def show_error(error: FishtuiError, as_json: bool) -> None:
 
 
 def show_traceback(text: str) -> None:
-    """The lines of a traceback."""
+    """Return the lines of a traceback."""
     for line in text.splitlines():
         show(line)
 
 
 def show(line: str) -> None:
-    """One line on stderr."""
+    """Write one line to stderr."""
     from fishtui.cli.output import folded
 
     print(folded(harmless(line), sys.stderr), file=sys.stderr)

@@ -1,4 +1,4 @@
-"""What a stage's command can be given, for front ends that ask for it: read from the command itself."""
+"""The fields of a stage's launch form, read from its command."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _SHARED = {"project", "overrides", "as_json", "debug", "dry_run", "detach", "now
 
 @dataclass(frozen=True)
 class Field:
-    """Something that a command can be given.
+    """An argument or option of a command.
 
-    `option` is how it is written on the command line: an option, `--set NAME` for a setting that has none, or nothing
-    for an argument. `setting` is the setting that it stands for, `default` the one that counts if it isn't given.
+    `option` is its option on the command line, `--set NAME` for a setting without one, or empty for an argument.
+    `setting` is the setting that it sets, `default` the setting that applies if it is not given.
     """
 
     name: str
@@ -35,11 +35,11 @@ class Field:
     required: bool = False
     flag: bool = False
     choices: tuple[str, ...] = ()
-    # Of an option for a boolean setting: how to switch it off.
+    # The option that switches a boolean setting off.
     negative: str = ""
 
     def words(self, value: str) -> list[str]:
-        """The words of the command line that give it this value, none for an empty one."""
+        """Return the words of the command line for this value; none for an empty value."""
         if not value:
             return []
         if self.flag:
@@ -68,19 +68,19 @@ def fields(stage: str) -> Sequence[Field]:
 
 
 def command(stage: str, values: Mapping[str, str]) -> list[str]:
-    """The words after `fishtui` that run the stage with these values, by the fields' names."""
+    """Return the words after `fishtui` that run the stage with these values, by field name."""
     words = [word for field in fields(stage) for word in field.words(values.get(field.name, ""))]
     return [stage, *words]
 
 
 def problems(stage: str, values: Mapping[str, str], file: Path) -> Iterator[tuple[str, str]]:
-    """Of each field whose value can't be, beside the settings in `file`: its name, and why."""
+    """Yield name and reason of each field with a wrong value, given the settings in `file`."""
     for field in fields(stage):
         value = values.get(field.name, "")
         if field.required and not value:
-            yield field.name, "it must be given"
+            yield field.name, "required"
         elif field.choices and value and value not in field.choices:
-            yield field.name, f"it is one of {', '.join(field.choices)}"
+            yield field.name, f"choose one of {', '.join(field.choices)}"
         elif field.setting and value:
             try:
                 settings.load(file, overrides=[f"{field.setting}={value}"])

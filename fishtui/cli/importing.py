@@ -1,4 +1,4 @@
-"""The command import."""
+"""The command `import`."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ HELP = "\n".join(f"  {layout.name:<12} {layout.help}" for layout in LAYOUTS.valu
 
 @click.command("import", epilog=f"\b\nLayouts:\n{HELP}")
 @click.argument("source", type=click.Path(path_type=Path))
-@click.option("--layout", type=click.Choice(list(LAYOUTS)), help="How SOURCE is laid out, where that can't be told.")
+@click.option("--layout", type=click.Choice(list(LAYOUTS)), help="Layout of SOURCE (default: detected).")
 @click.option(
     "--column",
     "named",
     multiple=True,
     metavar="THING=NAME",
-    help="What names audio, text or speaker, as text=sentence.",
+    help="Column or key of audio, text or speaker, as text=sentence.",
 )
-@click.option("--speaker", help="Whose clips they are; else SOURCE says, or its folder's name.")
+@click.option("--speaker", help="Speaker name (default: from SOURCE, or the name of its folder).")
 @click.option(
     "--mode",
     type=click.Choice(get_args(TransferMode)),
     default="auto",
     show_default=True,
-    help="How recordings come; auto links, and copies from another file system.",
+    help="Transfer of recordings; auto links them, or copies across file systems.",
 )
-@click.option("--data", type=FOLDER, help="The dataset that they go into.")
+@click.option("--data", type=FOLDER, help="Folder of the dataset.")
 @shared()
 def import_(
     session: Session,
@@ -47,11 +47,10 @@ def import_(
     mode: str,
     data: Path | None,
 ) -> int:
-    """Bring in clips from other people's layouts.
+    """Import clips from another dataset layout.
 
-    They come as SPEAKER/clip.wav with clip.lab. SOURCE is a table, or a folder with one, or with recordings that have
-    their transcripts beside them. It is only read. Clips that are there already are left as they are, so it may be
-    repeated.
+    Writes SPEAKER/clip.wav and clip.lab. SOURCE is a table, a folder with one, or a folder of recordings with
+    transcripts next to them; it is never changed. Existing clips are kept, so an import can be repeated.
     """
     from fishtui.cli import output
     from fishtui.importers.run import import_clips

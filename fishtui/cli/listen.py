@@ -1,4 +1,4 @@
-"""The command `listen`: hear clips in a browser, also on another computer."""
+"""The command `listen`: serve clips to a browser, also on another computer."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from fishtui.cli.session import Session
 @click.command(cls=FilterCommand)
 @click.argument("terms", nargs=-1, metavar="[FILTER]")
 @limited
-@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Serve there, not on any port that is free.")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port to serve on (default: any free port).")
 @shared(dry_run=False)
 def listen(session: Session, terms: tuple[str, ...], limit: int, port: int) -> int:
-    """Serve clips to a browser, also on your own computer.
+    """Listen to clips in a browser, also over SSH.
 
     Serves the clips that FILTER selects (see `clips list`), and nothing else, at a secret address of this host alone,
     until Ctrl-C. The line with ssh is for the computer that you sit at.
@@ -55,7 +55,7 @@ def listen(session: Session, terms: tuple[str, ...], limit: int, port: int) -> i
             output.line(f"  {ssh_line(server.port)}")
             output.line("Then open:")
             output.address(server.url)
-        # Interrupting it is how it is meant to end.
+        # An interrupt is the normal end.
         with suppress(KeyboardInterrupt):
             threading.Event().wait()
     return 0

@@ -1,4 +1,4 @@
-"""The group of all commands, and the one place where errors become exit statuses."""
+"""The group of all commands; the only place where errors become exit statuses."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from fishtui.cli.commands import command_names, load_command
 
 
 class Commands(click.Group):
-    """Commands in the order of the pipeline, each imported when it is asked for."""
+    """All commands; each is imported when it is used."""
 
     def list_commands(self, context: click.Context) -> list[str]:
         return list(command_names())
@@ -36,22 +36,22 @@ def fishtui() -> None:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run a command line; returns its exit status."""
+    """Run a command line; return its exit status."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            # What a terminal's encoding has no word for is spelled out.
+            # Escape characters that the terminal's encoding lacks.
             stream.reconfigure(errors="backslashreplace")
     adopted = os.environ.pop("FISHTUI_ADOPT", None)
     if "LOCAL_RANK" in os.environ:
         from fishtui.distributed import end_with_launcher
 
-        # From the first moment: what a stage imports may take long.
+        # Before the imports of a stage, which may take long.
         end_with_launcher()
     with diagnostics.reported("--debug" in arguments, "--json" in arguments) as outcome:
         if adopted is not None and not _helps():
             from fishtui.runs.execute import adopt
 
-            outcome.status = _told(adopt(Path(adopted), partial(_plainly, arguments)))
+            outcome.status = _process_status(adopt(Path(adopted), partial(_plainly, arguments)))
         else:
             outcome.status = _command(arguments)
     return outcome.status
@@ -63,7 +63,7 @@ def _command(arguments: Sequence[str]) -> int:
 
 
 def _plainly(arguments: Sequence[str]) -> None:
-    """Run a command line whose errors are none of click's. Raises KeyboardInterrupt, FishtuiError."""
+    """Run a command line without click's own errors. Raises KeyboardInterrupt, FishtuiError."""
     try:
         _command(arguments)
     except click.Abort as error:
@@ -72,11 +72,11 @@ def _plainly(arguments: Sequence[str]) -> None:
         raise diagnostics.misuse(error) from error
 
 
-def _told(exit_status: int) -> int:
-    """The status with which a run's own process ends, which is the run's.
+def _process_status(exit_status: int) -> int:
+    """Return the exit status of a run's own process, which is the run's.
 
-    Of several processes, whose launcher would end the others for it, another than 0 only tells those that have waited
-    in vain; how the run ended is on record.
+    A launcher ends its other processes if one fails. Once they have met, each exits with 0; the record
+    has the outcome of the run.
     """
     from fishtui.distributed import has_met, is_launched
 
@@ -84,7 +84,7 @@ def _told(exit_status: int) -> int:
 
 
 def _helps() -> bool:
-    """Whether another process keeps the record of the run that this one works for."""
+    """Return true if another process keeps the record of this process's run."""
     from fishtui.distributed import read_place
 
     return read_place().rank > 0

@@ -1,4 +1,4 @@
-"""Commands on the model: train, merge, export, synthesize. A stage is imported in its own process only."""
+"""Stage commands that prepare their arguments; a stage itself is imported only in its own process."""
 
 from __future__ import annotations
 
@@ -24,10 +24,7 @@ TEMPLATE = click.Choice(known_templates())
 
 
 def extract(session: Session, data: Path | None, checkpoint: Path | None) -> int:
-    """Make the codec's codes, clip.npy beside clip.wav.
-
-    Codes that are up to date are left alone; those that are damaged or of another audio or codec are made again.
-    """
+    """Run `fishtui extract`."""
     values = session.settings.values
     data = session.path(data, values.paths.data)
     codec = checkpoint or CheckpointFolder(session.project.path(values.paths.checkpoint)).codec_file
@@ -41,17 +38,13 @@ def extract(session: Session, data: Path | None, checkpoint: Path | None) -> int
 
 
 def train(session: Session, name: str, resume: bool, restart: bool) -> int:
-    """Fine-tune the model on the packed clips, into results/NAME.
-
-    By default the model learns how the voice speaks, less so how it sounds: keep giving a reference when you
-    synthesize. More steps learn the sound too, and risk overfitting.
-    """
+    """Run `fishtui train`."""
     if resume and restart:
         raise MisuseError("--resume with --restart", "Give only one of the two.", code="conflicting-options")
     from fishtui.results.checkpoints import check_no_checkpoints
 
     values = session.settings.values
-    # Now, and not when its turn has come.
+    # Refuse at launch, not when the queued run begins.
     check_no_checkpoints(session.project.results / name, resume, restart)
 
     def stage(reporter: Reporter, *, dry_run: bool) -> Ledger:
@@ -71,11 +64,7 @@ def merge(
     output: Path | None,
     template: str | None,
 ) -> int:
-    """Merge training NAME, or any --adapter, into its base.
-
-    Takes the best checkpoint of NAME, or that of --step, and proves that the merged model computes what base + adapter
-    does.
-    """
+    """Run `fishtui merge`."""
     base = session.path(base, session.settings.values.paths.checkpoint)
     adapter = _adapter(session, name, step, adapter)
     target = output if output is not None else merged_folder(base, name or adapter.stem)
@@ -98,7 +87,7 @@ def merge(
 
 
 def export(session: Session, name: str | None, step: int | None, adapter: Path | None, output: Path) -> int:
-    """Write training NAME, or any --adapter, as a peft folder."""
+    """Run `fishtui export`."""
     adapter = _adapter(session, name, step, adapter)
 
     def stage(reporter: Reporter, *, dry_run: bool) -> Ledger:
@@ -122,7 +111,7 @@ def synthesize(
     template: str | None,
     output: Path,
 ) -> int:
-    """Speak a text, in the voice of references."""
+    """Run `fishtui synthesize`."""
     values = session.settings.values
     checkpoint = session.path(checkpoint, values.paths.checkpoint)
     sentences = [*texts, *_lines(text_file)]

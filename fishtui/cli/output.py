@@ -1,4 +1,4 @@
-"""What goes to stdout: a summary for people, or JSON for programs."""
+"""Output on stdout: a summary for people, or JSON for programs."""
 
 from __future__ import annotations
 
@@ -15,51 +15,51 @@ from fishtui.sanitize import harmless
 if TYPE_CHECKING:
     from fishtui.runs.state import Run
 
-# The least width that a column which is cut to fit keeps.
+# Smallest width of a column that is cut to fit.
 MOST_NARROW = 10
-# The greatest width that any other column gets on a terminal.
+# Largest width of any other column on a terminal.
 MOST_WIDE = 32
-# A command in a text, and what stands for its blanks while that is broken into lines.
+# A command within a text, and the character that replaces its spaces while the text is wrapped.
 COMMAND = re.compile("`[^`]*`")
 UNBROKEN = "\0"
 
 
 def line(text: str = "") -> None:
-    """One line for people; on a terminal that is narrower, several, broken between words."""
+    """Write one line for people, wrapped on a narrower terminal."""
     print(folded(harmless(text), sys.stdout))
 
 
 def address(url: str) -> None:
-    """An address of ours on a line of its own; a terminal may let one click on it."""
+    """Write a URL on its own line, so that a terminal can make it a link."""
     from fishtui.listen.links import link
 
-    # At once, also into a pipe: whoever waits for it has nothing else to wait for.
+    # Flush, since a program that reads from a pipe waits for this line.
     print(link(url) if sys.stdout.isatty() else url, flush=True)
 
 
 def folded(text: str, stream: TextIO) -> str:
-    """`text` in lines that fit if `stream` is a terminal."""
+    """Return `text` wrapped to the width of `stream`, if that is a terminal."""
     if not stream.isatty():
         return text
     indent = " " * (len(text) - len(text.lstrip()))
     width = shutil.get_terminal_size().columns
     if len(text) <= width:
         return text
-    # A command is to be copied whole.
+    # Keep commands on one line, to be copied.
     kept = COMMAND.sub(lambda match: match[0].replace(" ", UNBROKEN), text)
     filled = textwrap.fill(kept, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
     return filled.replace(UNBROKEN, " ")
 
 
 def document(content: Any) -> None:
-    """One JSON document, on a line of its own, in ASCII."""
+    """Write one JSON document on its own line, in ASCII."""
     json.dump(content, sys.stdout)
     sys.stdout.write("\n")
     sys.stdout.flush()
 
 
 def launched(run: Run, as_json: bool) -> int:
-    """Show which run was started; returns the exit status for that. Raises FishtuiError if it could not be started."""
+    """Show the started run; return the exit status. Raises FishtuiError if it could not be started."""
     if (error := run.record.failure) is not None:
         raise error
     if as_json:
@@ -70,7 +70,7 @@ def launched(run: Run, as_json: bool) -> int:
 
 
 def ledger(content: Mapping[str, Any], verb: str = "done") -> None:
-    """A stage's ledger: its totals and figures, why items were skipped, and the first of those that failed."""
+    """Show a stage's ledger: totals, figures, reasons of skipped items, and the first failed ones."""
     from fishtui.runs.ledger import describe_ledger
 
     for each in describe_ledger(content, verb):
@@ -83,7 +83,7 @@ def table(
     right: Collection[int] = (),
     stretch: int | None = None,
 ) -> None:
-    """Columns for people, those in `right` aligned there. On a terminal the last one, `stretch`, is cut to fit."""
+    """Write a table; columns in `right` are right-aligned. On a terminal the column `stretch` is cut to fit."""
     from rich.cells import cell_len, set_cell_size
 
     cells = [*([list(headings)] if headings else []), *([harmless(cell) for cell in row] for row in rows)]

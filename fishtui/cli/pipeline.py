@@ -1,4 +1,4 @@
-"""The command `run`: the pipeline, leaving out what is up to date."""
+"""The command `run`: the stages of the pipeline that are not up to date."""
 
 from __future__ import annotations
 
@@ -15,12 +15,7 @@ if TYPE_CHECKING:
 
 
 def run(session: Session, stages: tuple[str, ...], first: str | None, until: str | None) -> int:
-    """Run every stage that isn't up to date.
-
-    With STAGE up to that one; of several, from the first of them to the last. Says why each will run or not. Stops at
-    the first that fails; called again, it goes on there. The settings under [run] say what to normalize, the
-    training's name, and what to speak at the end.
-    """
+    """Run `fishtui run`."""
     from fishtui.pipeline.plan import plan, select_steps
 
     if stages:

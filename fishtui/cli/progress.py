@@ -1,4 +1,4 @@
-"""A stage's events as they come: a bar on a terminal, JSON lines for programs."""
+"""The events of a stage: a progress bar on a terminal, JSON lines for programs."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def show_json(run: Run, stdout: TextIO, stderr: TextIO) -> Listener:
 
 @contextmanager
 def watching(title: str) -> Iterator[Reporter]:
-    """A reporter for work that is no run: its progress shows on stderr, and is not recorded."""
+    """Return a reporter for work without a run: progress is shown on stderr and not recorded."""
     bar = Bar(title, Console(stderr=True, highlight=False, markup=False, emoji=False))
     try:
         yield Reporter(listeners=(bar,))
@@ -47,7 +47,7 @@ class Bar:
 
     def __init__(self, stage: str, console: Console) -> None:
         self._console = console
-        # Rates are told by the time of the events, of which many may come at once.
+        # Compute rates from the times of the events, since many may arrive together.
         self._time, self._came = 0.0, time.monotonic()
         self._progress = Progress(
             TextColumn("{task.description}", markup=False),
@@ -59,7 +59,7 @@ class Bar:
             console=console,
             disable=not console.is_terminal,
             transient=True,
-            # A slow link should not be filled with bars that look alike.
+            # Do not send equal bars over a slow connection.
             refresh_per_second=4,
             get_time=lambda: self._time + time.monotonic() - self._came,
         )
@@ -71,7 +71,7 @@ class Bar:
                 self._time, self._came = event["time"], time.monotonic()
                 self._progress.start()
                 if event["done"] < self._progress.tasks[0].completed:
-                    # The next part of the work counts from the start.
+                    # The next part of the work starts at zero.
                     self._progress.reset(self._task)
                 self._progress.update(
                     self._task,
@@ -82,22 +82,22 @@ class Bar:
                 )
             case "warning":
                 item = f"{event['item']}: " if event["item"] else ""
-                self._say(f"▲ {item}{event['message']}")
+                self._write(f"▲ {item}{event['message']}")
             case "note":
-                self._say(event["message"])
+                self._write(event["message"])
             case "end":
                 self.stop()
 
     def stop(self) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         self._progress.stop()
 
-    def _say(self, message: str) -> None:
+    def _write(self, message: str) -> None:
         self._console.print(Text(harmless(message)), soft_wrap=True)
 
 
 class RateColumn(ProgressColumn):
-    """Units a second, or a minute where they are slow."""
+    """Units per second, or per minute if slow."""
 
     def render(self, task: Task) -> Text:
         if not task.speed:

@@ -16,26 +16,28 @@ from fishtui.glyphs import SIGN
 if TYPE_CHECKING:
     from fishtui.runs.state import Run
 
-# Seconds between two looks at a log that is followed.
-LOOK = 0.2
+# Seconds between two reads of a followed log.
+INTERVAL = 0.2
 LINES = 20
-# What a program that lists runs seldom wants of each.
+# Left out of the list for programs; `runs show` has them.
 LENGTHY = ("settings", "sources", "environment", "traceback")
 
 
 @click.group()
 def runs() -> None:
-    """List, watch and stop runs.
+    """List, follow, stop and repeat runs.
 
-    RUN is an id, a part of one, a stage's name for its newest run, or `last`.
+    RUN is an id or a part of one, a training's name, a stage for its newest run, or `last`.
     """
 
 
 @runs.command("list")
-@click.option("--limit", type=click.IntRange(min=1), default=30, help="The newest so many. [30]")
+@click.option(
+    "--limit", type=click.IntRange(min=1), default=30, help="Maximum number of runs, newest first. [default: 30]"
+)
 @shared(dry_run=False)
 def list_(session: Session, limit: int) -> int:
-    """The newest runs, and what they do."""
+    """List the newest runs and their state."""
     from fishtui.cli import output
     from fishtui.runs import scheduler
     from fishtui.runs.state import read_runs, read_unfinished_runs
@@ -65,7 +67,7 @@ def list_(session: Session, limit: int) -> int:
 @click.argument("run", default="last", metavar="[RUN]")
 @shared(dry_run=False)
 def show(session: Session, run: str) -> int:
-    """All about a run."""
+    """Show everything about a run."""
     from fishtui.cli import output
     from fishtui.runs.details import describe_run
     from fishtui.runs.state import find_run
@@ -83,11 +85,11 @@ def show(session: Session, run: str) -> int:
 
 @runs.command()
 @click.argument("run", default="last", metavar="[RUN]")
-@click.option("-f", "--follow", "follows", is_flag=True, help="Go on as the log grows, until the run has ended.")
-@click.option("-n", "--lines", type=click.IntRange(min=0), default=LINES, help="The last so many lines. [20]")
+@click.option("-f", "--follow", "follows", is_flag=True, help="Follow the log until the run ends.")
+@click.option("-n", "--lines", type=click.IntRange(min=0), default=LINES, help="Number of last lines. [default: 20]")
 @shared(dry_run=False)
 def logs(session: Session, run: str, follows: bool, lines: int) -> int:
-    """What a run printed."""
+    """Show the log of a run."""
     from fishtui.cli import output
     from fishtui.runs.log import LogFile
     from fishtui.runs.state import find_run, read_run
@@ -111,16 +113,16 @@ def logs(session: Session, run: str, follows: bool, lines: int) -> int:
             continue
         if ended:
             return 0
-        time.sleep(LOOK)
+        time.sleep(INTERVAL)
 
 
 @runs.command()
 @click.argument("run", default="last", metavar="[RUN]")
 @shared(dry_run=False)
 def attach(session: Session, run: str) -> int:
-    """Watch a run as if it ran here.
+    """Follow a run until it ends.
 
-    Ctrl-C leaves it alone; `fishtui runs stop` ends it. The exit status is the run's.
+    Ctrl-C detaches; `fishtui runs stop` stops the run. The exit status is the run's.
     """
     from fishtui.cli import watch
     from fishtui.runs.state import find_run
@@ -130,10 +132,12 @@ def attach(session: Session, run: str) -> int:
 
 @runs.command()
 @click.argument("chosen", nargs=-1, required=True, metavar="RUN…")
-@click.option("--patience", type=click.FloatRange(min=0), default=60.0, help="Seconds before it is killed. [60]")
+@click.option(
+    "--patience", type=click.FloatRange(min=0), default=60.0, help="Seconds until it is killed. [default: 60]"
+)
 @shared(dry_run=False)
 def stop(session: Session, chosen: tuple[str, ...], patience: float) -> int:
-    """End runs: ask, wait, then kill.
+    """Stop runs; kill those that do not end in time.
 
     A training saves a checkpoint first. A queued run never starts.
     """
@@ -159,9 +163,9 @@ def stop(session: Session, chosen: tuple[str, ...], patience: float) -> int:
 @click.argument("run", default="last", metavar="[RUN]")
 @shared(dry_run=False)
 def rerun(session: Session, run: str) -> int:
-    """Start a run's command again, in the background.
+    """Run a command again, in the background.
 
-    A training goes on from its newest checkpoint.
+    A training resumes from its newest checkpoint.
     """
     from fishtui.cli import output
     from fishtui.runs.rerun import rerun
@@ -172,12 +176,12 @@ def rerun(session: Session, run: str) -> int:
 
 @runs.command()
 @click.argument("chosen", nargs=-1, metavar="[RUN…]")
-@click.option("--ended", is_flag=True, help="All that have ended.")
+@click.option("--ended", is_flag=True, help="All finished runs.")
 @shared()
 def remove(session: Session, chosen: tuple[str, ...], ended: bool) -> int:
-    """Remove runs that have ended, with their logs.
+    """Remove finished runs and their logs.
 
-    What they made stays.
+    Their results are kept.
     """
     from fishtui.cli import output
     from fishtui.runs.rerun import remove_run
@@ -216,7 +220,7 @@ def _result(run: Run, blocker: str | None) -> str:
 
 
 def _summary(run: Run) -> dict[str, Any]:
-    """The run as a program's list has it: without what `show` tells of it, with how far it has come."""
+    """Return the run for `list --json`: without lengthy fields, with its progress."""
     from fishtui.runs.progress import read_progress
 
     content = {name: value for name, value in run.as_dict().items() if name not in LENGTHY}

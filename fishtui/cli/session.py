@@ -60,7 +60,7 @@ class Session:
         return given if given is not None else self.project.path(setting)
 
     def catalog(self, must_exist: bool = False) -> Catalog:
-        """Open the project's catalog. Raises MisuseError if there is no dataset, or no catalog and it `must_exist`."""
+        """Open the project's catalog. Raises MisuseError without a dataset, or without a catalog if it `must_exist`."""
         from fishtui.catalog.store import Catalog
         from fishtui.errors import MisuseError
 

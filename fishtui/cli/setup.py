@@ -1,4 +1,4 @@
-"""Commands to begin with: init, demo, doctor, download."""
+"""Commands for setting up: init, demo, doctor, download."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.argument("folder", type=FOLDER, required=False, metavar="[DIR]")
 @shared()
 def init(session: Session, folder: Path | None) -> int:
-    """Make a project: a commented fishtui.toml and folders."""
+    """Create a project: a fishtui.toml with comments, and folders."""
     from fishtui.cli import output
     from fishtui.project import Project
     from fishtui.stages.init import init
@@ -42,9 +42,9 @@ def init(session: Session, folder: Path | None) -> int:
 @click.argument("folder", type=FOLDER, required=False, metavar="[DIR]")
 @shared()
 def demo(session: Session, folder: Path | None) -> int:
-    """Run every stage on generated speech and a tiny model.
+    """Run every stage on generated recordings and a tiny model.
 
-    It takes about two minutes on a CPU and needs no network; all of it goes into DIR.
+    Takes about two minutes on a CPU without network, and writes only to DIR.
     """
     from fishtui.cli import output
     from fishtui.cli.progress import show_events, show_json
@@ -106,7 +106,7 @@ def demo(session: Session, folder: Path | None) -> int:
 
 
 def _new_folder(session: Session, given: Path | None, usual: str) -> Path:
-    """Where a project is to be made. Raises MisuseError if two are given."""
+    """Return the folder for a new project. Raises MisuseError if two are given."""
     from fishtui.errors import MisuseError
 
     named = click.get_current_context().params["project"]
@@ -120,7 +120,7 @@ def _new_folder(session: Session, given: Path | None, usual: str) -> Path:
 @click.command()
 @shared(dry_run=False)
 def doctor(session: Session) -> int:
-    """Look for what would get in the way, and say what to do.
+    """Check for problems, and show how to fix them.
 
     Checks GPU and driver, library versions, disk, checkpoint files and terminal. Exit status 3 if there is an error.
     """
@@ -140,11 +140,7 @@ def doctor(session: Session) -> int:
 
 
 def download(session: Session, repository: str | None, revision: str) -> int:
-    """Fetch the checkpoint from the Hugging Face hub.
-
-    It goes into checkpoints/. Files that are there and complete are not fetched again, an interrupted one goes on where
-    it stopped, and each file's size and hash are checked.
-    """
+    """Run `fishtui download`."""
     repository = repository or DEFAULT.repository
     target = session.project.checkpoints / repository.rpartition("/")[2]
 
