@@ -52,10 +52,10 @@ def clips(context: click.Context) -> int | None:
     """List, search, review, edit and repair clips.
 
     \b
-    A FILTER is any number of terms that are all to hold:
+    A FILTER is one or more terms; clips must match all of them:
       speaker:SPK1  duration:>12  duration:2..5  finding:clipped  finding:any
       status:open,rejected  tag:loud  text:"so far"  -finding:noisy  sort:-duration
-    Words without a field are looked for in the transcripts. An ID is the number that
+    Words without a field are searched in the transcripts. An ID is the number that
     `list` shows, or the clip's name.
     """
     if context.invoked_subcommand is None:
