@@ -21,20 +21,6 @@ if TYPE_CHECKING:
 
 MOST_LISTED = 10
 FILE = click.Path(dir_okay=False, path_type=Path)
-# Units of the measurements.
-MEASURED = {
-    "loudness": "LUFS",
-    "peak": "dBFS",
-    "snr": "dB",
-    "speech": "s of speech",
-    "lead": "s of silence before",
-    "trail": "s of silence after",
-    "gap": "s, the longest pause",
-    "clipped_runs": "places at full scale",
-    "band": "dB above 8 kHz, relative to the energy below",
-    "dc": "of full scale, off the zero line",
-    "channel_difference": "of a channel is not in the mean",
-}
 LISTED = (
     *("id", "name", "speaker", "status", "severity", "duration", "loudness", "rate", "snr", "format", "sample_rate"),
     *("channels", "codes", "text", "tags", "note"),
@@ -106,8 +92,9 @@ def show(session: Session, id: str) -> int:
     from fishtui.catalog import lookup, report
     from fishtui.catalog.actions import clip_row, history_of
     from fishtui.catalog.measurements import measurements_of
-    from fishtui.checks.registry import CHECKS, Severity
+    from fishtui.checks.registry import Severity
     from fishtui.cli import output
+    from fishtui.cli.clipdetails import write_details
 
     with session.catalog(must_exist=True) as catalog:
         clip = lookup.resolve_ids(catalog, [id])[0]
@@ -128,35 +115,7 @@ def show(session: Session, id: str) -> int:
         }
         output.document(content)
         return 0
-    output.line(
-        f"{row['id']}  {row['name']}  {glyphs.SIGN[glyphs.clip_state(row['status'], row['severity'])]} {row['status']}"
-    )
-    if row["reviewer"]:
-        output.line(
-            f"  {row['status']} by {row['reviewer']}, {row['reviewed']}{': ' + row['note'] if row['note'] else ''}"
-        )
-    if row["tags"]:
-        output.line(f"  tags      {' '.join(row['tags'].strip('|').split('|'))}")
-    if row["format"]:
-        output.line(
-            f"  audio     {row['files']}  {row['format']} {row['subtype']}  {row['sample_rate']:,} Hz"
-            f"  {wording.counted(row['channels'], 'channel')}  {wording.seconds(row['duration'])}"
-        )
-    else:
-        output.line(f"  audio     {row['files'] or 'none'}")
-    output.line(f"  text      {row['text'].strip() if row['text'] is not None else 'none'}")
-    frames = f", {row['frames']:,} frames" if row["frames"] else ""
-    output.line(f"  codes     {row['codes']}{frames}")
-    for each in found:
-        output.line(f"  {glyphs.SIGN[each.severity]} {each.code}: {each.detail}")
-        output.line(f"      {CHECKS[each.code].remedy}")
-        if CHECKS[each.code].fix:
-            output.line(f"      `fishtui clips fix {each.code} {row['id']}` does it, so that it can be undone.")
-    for name, unit in MEASURED.items():
-        if measured and measured.get(name) is not None:
-            output.line(f"  {name.replace('_', ' '):<20} {measured[name]:.5g} {unit}".rstrip())
-    for entry in history:
-        output.line(f"  {entry['time']}  {entry['who']}  {entry['summary']}")
+    write_details(row, found, measured, history)
     return 0
 
 

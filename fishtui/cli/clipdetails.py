@@ -1,0 +1,63 @@
+"""The details of one clip, for people: what `fishtui clips show` prints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from fishtui import glyphs, wording
+from fishtui.checks.registry import CHECKS
+from fishtui.cli import output
+
+if TYPE_CHECKING:
+    from fishtui.catalog.report import ClipFinding
+
+# Units of the measurements.
+MEASURED = {
+    "loudness": "LUFS",
+    "peak": "dBFS",
+    "snr": "dB",
+    "speech": "s of speech",
+    "lead": "s of silence before",
+    "trail": "s of silence after",
+    "gap": "s, the longest pause",
+    "clipped_runs": "places at full scale",
+    "band": "dB above 8 kHz, relative to the energy below",
+    "dc": "of full scale, off the zero line",
+    "channel_difference": "of a channel is not in the mean",
+}
+
+
+def write_details(
+    row: Any, findings: Sequence[ClipFinding], measured: Mapping[str, Any] | None, history: Sequence[Mapping[str, Any]]
+) -> None:
+    """Write a clip's files, transcript, findings with remedies, measurements and history; `row` is its catalog row."""
+    output.line(
+        f"{row['id']}  {row['name']}  {glyphs.SIGN[glyphs.clip_state(row['status'], row['severity'])]} {row['status']}"
+    )
+    if row["reviewer"]:
+        output.line(
+            f"  {row['status']} by {row['reviewer']}, {row['reviewed']}{': ' + row['note'] if row['note'] else ''}"
+        )
+    if row["tags"]:
+        output.line(f"  tags      {' '.join(row['tags'].strip('|').split('|'))}")
+    if row["format"]:
+        output.line(
+            f"  audio     {row['files']}  {row['format']} {row['subtype']}  {row['sample_rate']:,} Hz"
+            f"  {wording.counted(row['channels'], 'channel')}  {wording.seconds(row['duration'])}"
+        )
+    else:
+        output.line(f"  audio     {row['files'] or 'none'}")
+    output.line(f"  text      {row['text'].strip() if row['text'] is not None else 'none'}")
+    frames = f", {row['frames']:,} frames" if row["frames"] else ""
+    output.line(f"  codes     {row['codes']}{frames}")
+    for each in findings:
+        output.line(f"  {glyphs.SIGN[each.severity]} {each.code}: {each.detail}")
+        output.line(f"      {CHECKS[each.code].remedy}")
+        if CHECKS[each.code].fix:
+            output.line(f"      `fishtui clips fix {each.code} {row['id']}` does it, so that it can be undone.")
+    for name, unit in MEASURED.items():
+        if measured and measured.get(name) is not None:
+            output.line(f"  {name.replace('_', ' '):<20} {measured[name]:.5g} {unit}".rstrip())
+    for entry in history:
+        output.line(f"  {entry['time']}  {entry['who']}  {entry['summary']}")
