@@ -68,7 +68,7 @@ CODES = "\n".join(f"  {check.severity.name.lower():<8} {code}" for code, check i
 @click.option("--all", "everything", is_flag=True, help="List every finding, including severity info.")
 @shared(dry_run=False)
 def validate(session: Session, terms: tuple[str, ...], fail_on: str, quick: bool, everything: bool) -> int:
-    """Check every recording and its transcript, and list the findings.
+    """Check recordings and transcripts, and list findings.
 
     Scans first, and measures clips that have not been measured yet. Rejected clips are left out. FILTER limits the list
     to some clips, as in `fishtui clips list`.
@@ -150,7 +150,7 @@ def speakers(session: Session) -> int:
 @click.argument("terms", nargs=-1, metavar="[FILTER]")
 @shared(dry_run=False)
 def stats(session: Session, terms: tuple[str, ...]) -> int:
-    """Show total hours and the distribution of durations and speaking rates.
+    """Show hours, and distributions of durations and rates.
 
     Also loudness, signal-to-noise ratio, sample rates, channels and formats. FILTER restricts it to some clips, as in
     `fishtui clips list`. Rates and loudness are known once `fishtui validate` has decoded the clips.
