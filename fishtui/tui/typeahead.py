@@ -6,11 +6,14 @@ import asyncio
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
+from time import monotonic
+from typing import Any
 
 from textual.app import App
 from textual.dom import DOMNode
 from textual.events import Event, Key, Paste
 from textual.message_pump import MessagePump
+from textual.screen import Screen
 from textual.widgets import Input
 
 # The longest wait of a key, in seconds, for a node that is busy or closes, and for a widget that is not ready.
@@ -38,6 +41,9 @@ class TypeAhead(App[None]):
     waits until the one before it has passed from the widget through all its parents up to the app, because each of
     them may bind it to an action.
 
+    Enters that arrive together confirm one thing: if the first of them leads to another screen, the others are dropped,
+    because nobody has seen what they would confirm there.
+
     Keys that quit wait for no busy widget and no late list: `ctrl+c` acts at once, and `q` as soon as no earlier key
     can change its meaning, as `/` does by opening an input.
     """
@@ -48,6 +54,8 @@ class TypeAhead(App[None]):
         # The key whose consequences are not over.
         self._acting: Key | Paste | None = None
         self._typist: asyncio.Task[None] | None = None
+        # The screen on which the last key, an enter, acted, and the time at which its consequences were over.
+        self._entered: tuple[Screen[Any], float] | None = None
 
     async def on_event(self, event: Event) -> None:
         # A forwarded key has been through the widgets, and none of them handled it.
@@ -94,6 +102,10 @@ class TypeAhead(App[None]):
                     # A widget that is never ready must not stop the keys for good.
                     late.ready.set()
                 path: Sequence[DOMNode] = (self.focused or self.screen).ancestors_with_self
+                if self._is_blind_repeat(self._typed[0]):
+                    self._typed.popleft()
+                    continue
+                screen = self.screen
                 self._acting = self._typed.popleft()
                 if isinstance(self._acting, Key) and self._quits(self._acting):
                     await self.run_action("quit")
@@ -104,11 +116,20 @@ class TypeAhead(App[None]):
                         await _settle(node)
                     if not any(node.message_queue_size for node in path):
                         break
+                is_enter = isinstance(self._acting, Key) and self._acting.key == "enter"
+                self._entered = (screen, monotonic()) if is_enter else None
                 self._acting = None
         except Exception as error:
             # Raised in the app's own loop, where Textual shows it and ends the app: nobody awaits this task.
             self._acting = None
             self.call_later(_raise, error)
+
+    def _is_blind_repeat(self, key: Key | Paste) -> bool:
+        """Return whether `key` is an enter typed before an enter changed the screen."""
+        if self._entered is None or not isinstance(key, Key) or key.key != "enter":
+            return False
+        screen, over = self._entered
+        return key.time < over and self.screen is not screen
 
     def _is_next_quit(self) -> bool:
         key = self._typed[0]

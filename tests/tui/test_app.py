@@ -309,6 +309,36 @@ def test_keys_that_arrive_together_choose_one_action_and_close_one_dialog(
     assert done == ["once"]
 
 
+@pytest.mark.parametrize("before", [(), ("1",), ("ctrl+p", *"launch", "down"), ("colon",)])
+def test_enters_that_arrive_together_start_nothing(project: Project, before: tuple[str, ...]) -> None:
+    """One enter on Overview opens Launch, whose enter starts a run: the others must not reach it."""
+
+    async def story(app: Fishtui, pilot: Pilot[None]) -> None:
+        await until(pilot, lambda: "Next" in text_of(app))
+        await burst(app, *before, *["enter"] * 5)
+        await until(pilot, lambda: not app._typed)
+        await pilot.pause()
+        await app.workers.wait_for_complete()
+        await pilot.pause()
+
+    drive(project, story)
+    assert not list(project.root.glob("runs/*/run.json"))
+    assert not list(project.state.rglob("run.json"))
+
+
+@pytest.mark.parametrize("dialog", ["question_mark", "ctrl+p", "colon", "r"])
+def test_escapes_that_arrive_together_end_one_dialog(project: Project, dialog: str) -> None:
+    async def story(app: Fishtui, pilot: Pilot[None]) -> None:
+        await pilot.press(dialog)
+        await until(pilot, lambda: len(app.screen_stack) == 2)
+        await burst(app, *["escape"] * 5)
+        await until(pilot, lambda: len(app.screen_stack) == 1 and not app._typed)
+        await pilot.pause()
+        assert app.current_mode == "overview"
+
+    drive(project, story)
+
+
 def test_a_list_without_room_takes_keys(project: Project) -> None:
     async def story(app: Fishtui, pilot: Pilot[None]) -> None:
         await pilot.press("ctrl+p", "pagedown", "pageup", "escape")

@@ -8,6 +8,7 @@ from typing import ClassVar
 import pytest
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
+from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Input
 
@@ -130,3 +131,41 @@ def test_an_error_of_a_key_ends_the_app() -> None:
 
     with pytest.raises(AttributeError):
         asyncio.run(press())
+
+
+class Door(Screen[None]):
+    """A screen that enter leaves for the next one."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "open")]
+
+    def action_open(self) -> None:
+        self.app.push_screen(Door())
+
+
+class LateDoor(Door):
+    """A screen whose next one a worker opens, some turns after the key."""
+
+    def action_open(self) -> None:
+        self.run_worker(self._open(), exclusive=True)
+
+    async def _open(self) -> None:
+        for _ in range(50):
+            await asyncio.sleep(0)
+        await self.app.push_screen(Door())
+
+
+@pytest.mark.parametrize("kind", [Door, LateDoor])
+def test_enters_that_arrive_together_pass_one_screen(kind: type[Door]) -> None:
+    async def press() -> None:
+        app = OneList()
+        async with app.run_test() as pilot:
+            await app.push_screen(kind())
+            await burst(app, *["enter"] * 5)
+            await until(pilot, lambda: len(app.screen_stack) == 3 and not app._typed)
+            await pilot.pause()
+            assert len(app.screen_stack) == 3
+            # An enter that is pressed there acts again.
+            await pilot.press("enter")
+            await until(pilot, lambda: len(app.screen_stack) == 4)
+
+    asyncio.run(press())
