@@ -313,7 +313,7 @@ def load(settings_file: Path, environment: Mapping[str, str] | None = None, over
 
 def _read_toml(path: Path) -> Iterator[tuple[str, Any]]:
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         return
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:

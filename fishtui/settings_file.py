@@ -72,7 +72,7 @@ def _change(file: Path, name: str, text: str | None) -> None:
     section, _, key = name.partition(".")
     value = None if text is None else _value(name, text)
     try:
-        before = file.read_text(encoding="utf-8") if file.exists() else ""
+        before = file.read_text(encoding="utf-8-sig") if file.exists() else ""
         document = tomlkit.parse(before)
     except (OSError, UnicodeDecodeError, TOMLKitError) as error:
         raise MisuseError(

@@ -76,7 +76,9 @@ def suggest(word: str, known: Iterable[str]) -> str:
 
 
 def reason_of(error: BaseException) -> str:
-    """The system's message for an OSError, otherwise the first line of the error, or its type."""
+    """The system's message for an OSError, the place in a text that is not UTF-8, otherwise an error's first line."""
+    if isinstance(error, UnicodeDecodeError):
+        return f"not UTF-8 at byte {error.start + 1}"
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error).strip()
     return text.splitlines()[0] if text else type(error).__name__
 

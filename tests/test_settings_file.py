@@ -7,8 +7,10 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fishtui.errors import MisuseError
 from fishtui.settings import known, load
 from fishtui.settings_file import change, template
+from tests.expecting import failing
 
 
 def test_a_setting_takes_its_commented_line_and_leaves_it_again(tmp_path: Path) -> None:
@@ -38,6 +40,26 @@ def test_what_a_person_wrote_stays(tmp_path: Path) -> None:
     assert text.startswith("# mine\n[train]\nmax_steps = 5  # few\n# batch_size is for later\n")
     change(file, "train.max_steps", None)
     assert load(file, {}).values.train.max_steps == known()["train.max_steps"].default
+
+
+def test_a_byte_order_mark_is_not_part_of_the_settings(tmp_path: Path) -> None:
+    """The case toml-bom."""
+    file = tmp_path / "fishtui.toml"
+    file.write_bytes(b"\xef\xbb\xbf[train]\r\nmax_steps = 3\r\n")
+    assert load(file, {}).values.train.max_steps == 3
+    change(file, "train.batch_size", "5")
+    change(file, "train.max_steps", None)
+    assert set(load(file, {}).sources) == {"train.batch_size"}
+
+
+def test_a_settings_file_in_another_encoding_is_reported(tmp_path: Path) -> None:
+    file = tmp_path / "fishtui.toml"
+    for encoding in ("utf-16", "latin-1"):
+        file.write_bytes("[run]\ntext = 'Grüße'\n".encode(encoding))
+        with failing("bad-settings-file", MisuseError):
+            load(file, {})
+        with failing("bad-settings-file", MisuseError):
+            change(file, "train.max_steps", "3")
 
 
 @settings(deadline=None)

@@ -62,6 +62,9 @@ def test_the_reason_of_an_error_is_one_line() -> None:
     assert reason_of(FileNotFoundError(2, "No such file", "x")) == "No such file"
     assert reason_of(ValueError("one\ntwo")) == "one"
     assert reason_of(ValueError()) == "ValueError"
+    with pytest.raises(UnicodeDecodeError) as caught:
+        b"ab\xff".decode()
+    assert reason_of(caught.value) == "not UTF-8 at byte 3"
 
 
 def test_errors_of_files_name_the_path_and_have_codes() -> None:

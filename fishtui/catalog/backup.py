@@ -118,7 +118,7 @@ def _decided(catalog: Catalog) -> Iterator[dict[str, Any]]:
 
 def _read(path: Path) -> Iterator[Decisions]:
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise MisuseError(f"{path}: cannot read: {reason_of(error)}", REMEDY, code="cannot-read") from error
     for number, line in enumerate(lines, start=1):

@@ -211,7 +211,7 @@ class _Demo:
 def _prepare(folder: Path, overrides: Sequence[str]) -> Project:
     project = Project(folder.resolve())
     if project.settings_file.exists():
-        ours = project.settings_file.read_text(encoding="utf-8").startswith(MARK)
+        ours = project.settings_file.read_text(encoding="utf-8-sig").startswith(MARK)
     else:
         ours = not project.root.exists() or not any(project.root.iterdir())
     if not ours:

@@ -16,8 +16,8 @@ def choose_validation(clips: Iterable[tuple[str, str]], share: float, before: fr
     """Return the names of the validation clips among `clips`, pairs of speaker and clip name.
 
     A clip is chosen if the hash of its name is below `share`. If this chooses none of a speaker with enough clips,
-    the clip with the lowest hash is chosen as a substitute; a substitute in `before` stays one. A share of 0 chooses
-    none.
+    the clip with the lowest hash is chosen as a substitute; a substitute in `before` stays one. If it chooses all of a
+    speaker, the clip with the highest hash is left to train on. A share of 0 chooses none.
     """
     if share == 0:
         return set()
@@ -34,7 +34,14 @@ def choose_validation(clips: Iterable[tuple[str, str]], share: float, before: fr
         elif not by_hash and len(names) >= ENOUGH_CLIPS:
             by_hash.add(min(names, key=_unit_hash))
         chosen |= by_hash
+        if by_hash == set(names):
+            chosen.remove(last_held_out(names))
     return chosen
+
+
+def last_held_out(names: Iterable[str]) -> str:
+    """Return the one of these clips that is held out last as the share grows."""
+    return max(names, key=lambda name: (_unit_hash(name), name))
 
 
 def _unit_hash(name: str) -> float:

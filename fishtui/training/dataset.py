@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from fishtui.errors import DataError, FishtuiError
 from fishtui.families.family import Family, Prompts
 from fishtui.lm.config import IGNORED, ModelConfig
 from fishtui.shards.packed import read_manifest, shard_paths
-from fishtui.shards.split import VALIDATION, choose_validation
+from fishtui.shards.split import VALIDATION, choose_validation, last_held_out
 from fishtui.shards.stream import Position, StoredSentence, read_sentences
 from fishtui.training.batches import PlannedBatch, deal_rows
 
@@ -67,6 +68,7 @@ def load_examples(
     """Load every clip of the shards in `protos`, apart from those whose names are in `excluded`.
 
     The manifest decides which clips are held out for validation; without a manifest, a `share` of them is, by hash.
+    If this leaves none of a speaker's usable clips to train on, one that is held out is trained on.
     Raises DataError if the shards are damaged or hold codes of another model, FishtuiError if no clip is left to
     train on.
     """
@@ -74,6 +76,7 @@ def load_examples(
     sentences = list(read_sentences(paths))
     names, validation = _names_and_split(protos, sentences, share)
     examples = Examples([], [], [], [], [])
+    usable: list[Example] = []
     for (place, sentence), name in zip(sentences, names, strict=True):
         if name in excluded:
             examples.excluded.append(name)
@@ -90,18 +93,26 @@ def load_examples(
         if example.length > max_length:
             examples.too_long.append(name)
         else:
-            (examples.validation if name in validation else examples.train).append(example)
+            usable.append(example)
+    validation -= _last_of_speakers(usable, validation)
+    for example in usable:
+        (examples.validation if example.name in validation else examples.train).append(example)
     if not examples.train:
-        counts = (
-            f"{len(examples.too_long)} too long, {len(examples.validation)} held out, {len(examples.excluded)} "
-            f"excluded, {len(examples.empty)} empty"
-        )
+        counts = f"{len(examples.too_long)} too long, {len(examples.excluded)} excluded, {len(examples.empty)} empty"
         raise FishtuiError(
             f"{protos}: no clips to train on: {counts}",
-            "Add clips, raise train.max_length, or lower pack.validation.",
+            "Add clips, or raise train.max_length.",
             code="no-clips",
         )
     return examples
+
+
+def _last_of_speakers(usable: Sequence[Example], held_out: Collection[str]) -> set[str]:
+    """Return one clip of each speaker of whom all `usable` clips are held out."""
+    by_speaker: dict[str, list[str]] = defaultdict(list)
+    for example in usable:
+        by_speaker[example.speaker].append(example.name)
+    return {last_held_out(names) for names in by_speaker.values() if all(name in held_out for name in names)}
 
 
 def _names_and_split(

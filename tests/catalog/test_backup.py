@@ -51,6 +51,13 @@ def test_decisions_are_restored_after_losing_the_catalog(decided, tmp_path) -> N
     assert (decided.data / "anna" / "b.lab").read_bytes() == b"One."
 
 
+def test_a_byte_order_mark_of_an_editor_is_skipped(decided, tmp_path) -> None:
+    path = tmp_path / "reviews.jsonl"
+    export_reviews(decided.catalog, path)
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert import_reviews(decided.catalog, path, dry_run=True).total == 2
+
+
 def test_importing_twice_changes_nothing_more(decided, tmp_path) -> None:
     path = tmp_path / "reviews.jsonl"
     export_reviews(decided.catalog, path)

@@ -32,6 +32,17 @@ def test_each_speaker_with_enough_clips_has_some_in_each_split(clips, share: flo
             assert names - chosen
 
 
+@given(CLIPS, st.floats(0, 1))
+def test_each_speaker_has_a_clip_to_train_on(clips, share: float) -> None:
+    chosen = choose_validation(clips, share, frozenset(name for _, name in clips))
+    assert {speaker for speaker, name in clips if name not in chosen} == {speaker for speaker, _ in clips}
+
+
+def test_the_only_clip_is_not_held_out() -> None:
+    """The name of the case one-clip-held-out, whose hash is below the default share."""
+    assert choose_validation([("SA", "SA/1"), ("SB", "SB/1")], 0.05) == set()
+
+
 def test_the_share_holds_overall() -> None:
     clips = [("anna", f"anna/{number}") for number in range(10_000)]
     assert 0.04 < len(choose_validation(clips, 0.05)) / len(clips) < 0.06

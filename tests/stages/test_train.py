@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 
+from fishtui.checkpoint import CheckpointFolder
 from fishtui.errors import MisuseError, Terminated
 from fishtui.load import load_model
 from fishtui.project import Project
@@ -23,6 +24,7 @@ from fishtui.runs.events import EventWriter, read_events
 from fishtui.runs.ledger import Ledger
 from fishtui.runs.reporter import Reporter
 from fishtui.settings import PackSettings, Settings, load
+from fishtui.shards.packed import MANIFEST, read_manifest, write_manifest
 from fishtui.shards.stream import ShardWriter, encode_sentence
 from fishtui.shards.text_data_pb2 import Sentence
 from fishtui.stages.merge import export, merge
@@ -30,6 +32,7 @@ from fishtui.stages.pack import pack
 from fishtui.stages.train import train
 from fishtui.training import callbacks
 from fishtui.training.adapter import read_adapter
+from fishtui.training.dataset import Examples, load_examples
 from fishtui.training.lora import parse_preset
 from fishtui.training.origin import read_checkpoint
 from tests.builders import file_size_limit, packable, project, snapshot, write_codes
@@ -104,6 +107,29 @@ def test_a_training_reports_validates_and_saves(training: Training) -> None:
     assert all("lora_" in name for name in content["state_dict"])
     origin, _ = read_checkpoint(saved[-1].path)
     assert (origin.step, origin.template, origin.method, origin.lora.r) == (7, "interleave", "lora", 8)
+
+
+def test_the_last_usable_clip_of_a_speaker_is_trained_on(training: Training) -> None:
+    """Also if the split held out all clips that are left, or an older version held out the only one."""
+    entries = read_manifest(training.project.root / "data" / "protos")
+    split = {("anna", number): "validation" for number in (0, 3)} | {("bert", 1): "validation"}
+    for entry in entries:
+        entry["split"] = split.get((entry["speaker"], int(entry["clip"][-2:])), "train")
+    write_manifest(training.project.root / "data" / "protos" / MANIFEST, entries)
+    checkpoint = CheckpointFolder(training.checkpoint)
+    prompts, config = checkpoint.prompts("interleave"), checkpoint.config()
+    anna = {entry["clip"] for entry in entries if entry["speaker"] == "anna"}
+
+    def load(excluded: set[str]) -> Examples:
+        protos = training.project.root / "data" / "protos"
+        return load_examples(protos, checkpoint.family, prompts, config, 128, 0.05, excluded)
+
+    assert {each.name for each in load(set()).validation} == {"anna/00", "anna/03", "bert/01"}
+    left = load(anna - {"anna/00", "anna/03"})
+    assert len([each for each in left.train if each.speaker == "anna"]) == 1
+    assert len([each for each in left.validation if each.speaker == "anna"]) == 1
+    alone = load({entry["clip"] for entry in entries} - {"bert/01"})
+    assert [each.name for each in alone.train] == ["bert/01"]
 
 
 def test_clips_that_a_short_training_does_not_reach_are_skipped(training: Training) -> None:
