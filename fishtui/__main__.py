@@ -11,6 +11,8 @@ COMPLETION = "_FISHTUI_COMPLETE"
 
 def main() -> None:
     """Run the command line or the interface, and exit with its status. Only the one that runs is loaded."""
+    _open_closed_streams()
+    _use_utf8()
     from fishtui.cli.commands import command_names
     from fishtui.tui import main as interface
 
@@ -20,6 +22,26 @@ def main() -> None:
     from fishtui.cli.main import run
 
     sys.exit(run(words))
+
+
+def _open_closed_streams() -> None:
+    """Connect standard streams that the caller has closed to nothing, as in `fishtui scan >&-`.
+
+    Otherwise the next file that is opened, such as the catalog, gets the stream's number, and output goes there.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            # The lowest free descriptor is `number`, because those below it are open.
+            os.open(os.devnull, os.O_RDWR)
+            os.set_inheritable(number, True)
+            setattr(sys, name, os.fdopen(number, "r" if number == 0 else "w", encoding="utf-8"))
+
+
+def _use_utf8() -> None:
+    """Start again in Python's UTF-8 mode if the locale has another encoding: names of files are UTF-8 everywhere."""
+    if sys.getfilesystemencoding() != "utf-8" and os.environ.get("PYTHONUTF8") != "1":
+        os.environ["PYTHONUTF8"] = "1"
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 
 if __name__ == "__main__":

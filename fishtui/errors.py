@@ -11,6 +11,8 @@ DONE = 0
 FAILED = 1
 MISUSED = 2
 PARTIAL = 3
+# The exit status of a process that signal N ended is SIGNALED + N.
+SIGNALED = 128
 INTERRUPTED = 130
 TERMINATED = 143
 

@@ -227,6 +227,14 @@ class RunSettings(Section, frozen=True):
     ] = ()
 
 
+class UiSettings(Section, frozen=True):
+    """The interface."""
+
+    mouse: Annotated[
+        bool, Meta(description="react to the mouse; without it the terminal selects text itself, never in GNU screen")
+    ] = True
+
+
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """All settings of a project."""
 
@@ -239,6 +247,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     train: TrainSettings = TrainSettings()
     synthesize: SynthesizeSettings = SynthesizeSettings()
     run: RunSettings = RunSettings()
+    ui: UiSettings = UiSettings()
 
 
 @dataclass(frozen=True)

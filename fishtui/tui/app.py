@@ -26,6 +26,7 @@ from fishtui.tui.ascii import AsciiOnly
 from fishtui.tui.commands import kill_all
 from fishtui.tui.failures import FailureReporter
 from fishtui.tui.screen import MainScreen
+from fishtui.tui.signals import Signals
 from fishtui.tui.typeahead import TypeAhead
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def _screen(name: str) -> Callable[[], Screen[Any]]:
     return make
 
 
-class Fishtui(FailureReporter, TypeAhead):
+class Fishtui(FailureReporter, TypeAhead, Signals):
     """The interface on one project."""
 
     TITLE = "fishtui"
@@ -73,6 +74,7 @@ class Fishtui(FailureReporter, TypeAhead):
         Binding("ctrl+p", "command_palette", "all actions", show=False, tooltip="find an action by its name"),
         Binding("q", "quit", "quit", tooltip="leave; runs continue"),
         Binding("ctrl+c", "quit", "quit", show=False, tooltip="leave; runs continue"),
+        Binding("ctrl+z", "suspend_process", "suspend", show=False, tooltip="return to the shell; `fg` comes back"),
     ]
 
     def __init__(self, project: Project, ascii: bool = False) -> None:

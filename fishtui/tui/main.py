@@ -35,11 +35,27 @@ def run(words: Sequence[str]) -> int:
         from fishtui.tui.app import Fishtui
 
         app = Fishtui(project, ascii=ASCII in words)
-        app.run()
-    if app.return_code:
+        app.run(mouse=wants_mouse(project))
+    if app.return_code == 1:
         print(f"error: the interface failed; see {project.interface_log}", file=sys.stderr)
         print("       Open it again: your decisions are saved, and runs continue.", file=sys.stderr)
     return app.return_code or DONE
+
+
+def wants_mouse(project: Project) -> bool:
+    """Return whether the terminal is asked to report the mouse.
+
+    GNU screen holds back a single escape while it does, so that escape would act only together with the next key.
+    """
+    if "STY" in os.environ:
+        return False
+    from fishtui.settings import load
+
+    try:
+        return load(project.settings_file).values.ui.mouse
+    except MisuseError:
+        # Overview shows what is wrong with the settings.
+        return True
 
 
 def _refuse(problem: str, remedy: str) -> int:
