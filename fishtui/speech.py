@@ -94,7 +94,7 @@ class Voice:
             try:
                 if path.suffix == CODES_EXTENSION:
                     return read_codes(path)
-                audio = read_audio(path)
+                audio = read_audio(path, mixed=True)
             except DataError as error:
                 raise DataError(f"{path}: {error.problem}", error.remedy, code="bad-recording") from error
             samples = resample(audio.mono(), audio.rate, self.sample_rate, self.resampler)

@@ -1,20 +1,19 @@
-"""Decode whole audio files, and detect damage that libsndfile ignores."""
+"""Decode whole audio files."""
 
 from __future__ import annotations
 
 import hashlib
-import io
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import soundfile
 
-from fishtui.audio.probe import NOT_FINITE, AudioError, no_samples, opened, refuse_truncated, unreadable
+from fishtui.audio.faults import unreadable
+from fishtui.audio.recording import BLOCK_VALUES, Header, Recording
 from fishtui.files import regular
 
 SAMPLE_RATE = 44_100
-BLOCK_FRAMES = 65_536
 
 
 @dataclass(frozen=True)
@@ -31,54 +30,41 @@ class Audio:
     def seconds(self) -> float:
         return len(self.samples) / self.rate
 
+    @property
+    def header(self) -> Header:
+        return Header(self.format, self.subtype, self.rate, self.samples.shape[1], len(self.samples))
+
     def mono(self) -> np.ndarray:
         """The mean of the channels, float32 of shape (frames,)."""
-        return self.samples.mean(axis=1) if self.samples.shape[1] > 1 else self.samples[:, 0]
+        return mix(self.samples)
+
+    def blocks(self) -> Iterator[np.ndarray]:
+        """Yield the samples in blocks, as `Recording.blocks` does."""
+        count = max(1, BLOCK_VALUES // self.samples.shape[1])
+        return (self.samples[start : start + count] for start in range(0, len(self.samples), count))
 
 
-def read_audio(path: Path) -> Audio:
-    """Decode a whole file, ignoring its name.
+def mix(samples: np.ndarray) -> np.ndarray:
+    """Return the mean of the channels of samples (frames, channels): what the model hears."""
+    return samples.mean(axis=1) if samples.shape[1] > 1 else samples[:, 0]
+
+
+def read_audio(path: Path, mixed: bool = False) -> Audio:
+    """Decode a whole file, ignoring its name; with `mixed`, into one channel, the mean of all.
 
     Raises AudioError if the file is empty, truncated or not audio, or if samples are not finite.
     """
     try:
         regular(path)
-        content = path.read_bytes()
+        with path.open("rb", buffering=0) as handle:
+            sha256 = hashlib.file_digest(handle, "sha256").hexdigest()
+            recording = Recording(handle)
+            header = recording.header
+            samples = np.empty((header.frames + recording.slack, 1 if mixed else header.channels), np.float32)
+            frames = 0
+            for block in recording.blocks():
+                samples[frames : frames + len(block)] = mix(block)[:, None] if mixed else block
+                frames += len(block)
     except OSError as error:
         raise unreadable(error) from error
-    return decode(content)
-
-
-def decode(content: bytes) -> Audio:
-    """Decode the content of a whole file. Raises AudioError as `read_audio` does."""
-    refuse_truncated(content[:8], len(content))
-    with opened(io.BytesIO(content)) as file:
-        promised = file.frames
-        samples = _read(file)
-        rate, kind, subtype = file.samplerate, file.format, file.subtype
-    if len(samples) == 0:
-        raise no_samples()
-    if len(samples) < promised:
-        raise AudioError(
-            f"the file is truncated: {len(samples):,} of {promised:,} samples",
-            "Copy it again from its source.",
-            code="truncated",
-        )
-    if not np.isfinite(samples).all():
-        raise AudioError(
-            "some samples are not finite numbers",
-            "Export it again from the program that made it.",
-            NOT_FINITE,
-            code="not-finite",
-        )
-    return Audio(samples, rate, kind, subtype, hashlib.sha256(content).hexdigest())
-
-
-def _read(file: soundfile.SoundFile) -> np.ndarray:
-    if file.seekable():
-        return file.read(dtype="float32", always_2d=True)
-    # Some codecs, such as GSM, can only be read in sequence.
-    blocks = [np.empty((0, file.channels), np.float32)]
-    while len(block := file.read(BLOCK_FRAMES, dtype="float32", always_2d=True)):
-        blocks.append(block)
-    return np.concatenate(blocks)
+    return Audio(samples[:frames], header.rate, header.format, header.subtype, sha256)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 
-from fishtui.audio.decode import BLOCK_FRAMES
+from fishtui.audio.decode import mix
 from fishtui.audio.picture import Picture
-from fishtui.audio.probe import opened, unreadable
-from fishtui.files import regular
+from fishtui.audio.recording import Recording, open_recording
 
 COLUMNS = 128
 BANDS = 16
@@ -28,37 +27,39 @@ def draw(path: Path, is_wanted: Callable[[], bool] = lambda: True) -> Picture | 
 
     Raises AudioError if the file is not audio or cannot be read.
     """
-    low: list[float] = []
-    high: list[float] = []
-    power: list[np.ndarray] = []
-    try:
-        regular(path)
-        with path.open("rb", buffering=0) as handle, opened(handle.fileno()) as file:
-            frames, rate = file.frames, file.samplerate
-            spectrum = _Spectrum(rate)
-            columns = max(min(COLUMNS, frames), 1)
-            for column in range(columns):
-                if not is_wanted():
-                    return None
-                wanted = (column + 1) * frames // columns - column * frames // columns
-                lowest, highest, total = 0.0, 0.0, np.zeros(BANDS)
-                while wanted > 0:
-                    block = file.read(min(wanted, BLOCK_FRAMES), dtype="float32", always_2d=True)
-                    if not len(block):
-                        break
-                    wanted -= len(block)
-                    mono = np.nan_to_num(block.mean(axis=1))
-                    lowest, highest = min(lowest, float(mono.min())), max(highest, float(mono.max()))
-                    total += spectrum.power(mono)
-                low.append(max(lowest, -1.0))
-                high.append(min(highest, 1.0))
-                power.append(total)
-    except OSError as error:
-        raise unreadable(error) from error
-    level = 10 * np.log10(np.maximum(np.array(power), 1e-12))
+    with open_recording(path) as recording:
+        frames, rate = recording.header.frames, recording.header.rate
+        spectrum = _Spectrum(rate)
+        columns = max(min(COLUMNS, frames), 1)
+        low, high, power = np.zeros(columns), np.zeros(columns), np.zeros((columns, BANDS))
+        for column, mono in _pieces(recording, columns):
+            if not is_wanted():
+                return None
+            low[column] = min(low[column], mono.min())
+            high[column] = max(high[column], mono.max())
+            power[column] += spectrum.power(mono)
+    level = 10 * np.log10(np.maximum(power, 1e-12))
     strength = np.clip(1 + (level - max(level.max(), -60.0)) / RANGE_DB, 0, 1)
     bands = tuple(tuple(map(float, column)) for column in strength)
-    return Picture(frames / rate, tuple(low), tuple(high), bands)
+    return Picture(frames / rate, _within(low), _within(high), bands)
+
+
+def _pieces(recording: Recording, columns: int) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield the mean of the channels in pieces that lie in one column, and the column."""
+    frames, first = recording.header.frames, 0
+    for block in recording.blocks():
+        mono = mix(block)
+        while len(mono):
+            column = min(((first + 1) * columns - 1) // frames, columns - 1)
+            # Padding that no header counts belongs to the last column.
+            here = len(mono) if column == columns - 1 else (column + 1) * frames // columns - first
+            yield column, mono[:here]
+            first += len(mono[:here])
+            mono = mono[here:]
+
+
+def _within(levels: np.ndarray) -> tuple[float, ...]:
+    return tuple(map(float, np.clip(levels, -1.0, 1.0)))
 
 
 class _Spectrum:

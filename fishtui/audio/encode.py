@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -22,11 +23,16 @@ def write_audio(path: Path, samples: np.ndarray, rate: int, kind: str = "WAV", s
 
     An existing file is replaced only if all could be written. Raises FishtuiError.
     """
+    write_blocks(path, _split(samples), rate, _channels(samples), kind, subtype)
+
+
+def write_blocks(path: Path, blocks: Iterable[np.ndarray], rate: int, channels: int, kind: str, subtype: str) -> None:
+    """Write blocks of float samples (frames, channels) as one file, as `write_audio` does."""
     # By handle, since libsndfile only takes names that are UTF-8.
     with replacing(path) as temporary, temporary.open("w+b") as handle:
         try:
-            _write(handle, samples, rate, kind, subtype)
-        except (soundfile.LibsndfileError, ValueError) as error:
+            _write(handle, blocks, rate, channels, kind, subtype)
+        except (soundfile.LibsndfileError, ValueError, TypeError) as error:
             raise cannot_write(path, error) from error
 
 
@@ -34,16 +40,24 @@ def encode_audio(samples: np.ndarray, rate: int, kind: str, subtype: str) -> byt
     """Return the content that `write_audio` writes. Raises DataError if the format does not support the samples."""
     content = io.BytesIO()
     try:
-        _write(content, samples, rate, kind, subtype)
-    except (soundfile.LibsndfileError, ValueError) as error:
+        _write(content, _split(samples), rate, _channels(samples), kind, subtype)
+    except (soundfile.LibsndfileError, ValueError, TypeError) as error:
         raise DataError(
             f"cannot encode as {kind}: {reason_of(error)}", "Convert it to wav or flac.", code="cannot-encode"
         ) from error
     return content.getvalue()
 
 
-def _write(handle: BinaryIO, samples: np.ndarray, rate: int, kind: str, subtype: str) -> None:
-    channels = samples.shape[1] if samples.ndim > 1 else 1
+def _write(handle: BinaryIO, blocks: Iterable[np.ndarray], rate: int, channels: int, kind: str, subtype: str) -> None:
     with soundfile.SoundFile(handle, "w", rate, channels, subtype, format=kind) as file:
-        for start in range(0, len(samples), BLOCK_FRAMES):
-            file.write(samples[start : start + BLOCK_FRAMES])
+        for block in blocks:
+            for start in range(0, len(block), BLOCK_FRAMES):
+                file.write(block[start : start + BLOCK_FRAMES])
+
+
+def _channels(samples: np.ndarray) -> int:
+    return samples.shape[1] if samples.ndim > 1 else 1
+
+
+def _split(samples: np.ndarray) -> Iterable[np.ndarray]:
+    return (samples[start : start + BLOCK_FRAMES] for start in range(0, len(samples), BLOCK_FRAMES))

@@ -9,13 +9,19 @@ from pathlib import Path
 
 import numpy as np
 
-from fishtui.audio.decode import Audio, decode
-from fishtui.audio.loudness import integrated_loudness
-from fishtui.audio.probe import UNREADABLE, AudioError, unreadable
+from fishtui.audio.clipping import flat_tops
+from fishtui.audio.decode import Audio, mix
+from fishtui.audio.faults import UNREADABLE, AudioError, unreadable
+from fishtui.audio.loudness import LoudnessMeter
+from fishtui.audio.recording import Recording
 from fishtui.codehash import code_hash
+from fishtui.files import regular
 
 # The code that measurements depend on.
-CODE = ("audio/measure.py", "audio/decode.py", "audio/loudness.py", "audio/probe.py")
+CODE = (
+    *("audio/measure.py", "audio/loudness.py", "audio/clipping.py"),
+    *("audio/decode.py", "audio/recording.py", "audio/libav.py", "audio/formats", "audio/faults.py"),
+)
 
 FRAME_S = 0.02
 # Shorter silence is part of the speech around it (a stop consonant), and a shorter sound part of silence (a click).
@@ -40,17 +46,8 @@ LEAST_RATE_FOR_BAND = 20_000
 BAND_WINDOW = 1024
 BAND_FRAMES = 64
 
-FULL_SCALE = 0.9997
-# Two steps of 16 bits: dither on a flat top.
-FLAT = 2 / 32_768
-LEAST_RUN = 3
-# A waveform that was clipped, then scaled down, has several flat tops at its extreme, which is not quiet.
-LEAST_RUNS_BELOW_FULL_SCALE = 3
-LEAST_EXTREME = 0.1
-# Formats with steps so coarse that every loud peak is flat.
-COARSE = frozenset({"PCM_S8", "PCM_U8", "ULAW", "ALAW"})
-# BS.1770 has weights for this many channels.
-MOST_CHANNELS = 5
+# Samples of all channels that are kept in memory; a longer recording is decoded twice.
+MOST_KEPT = 1 << 24
 
 
 def version() -> int:
@@ -71,7 +68,7 @@ class Measurements:
     # SHA-256 of samples, rate and channels: equal for a wav file and a flac file made from it.
     sound_hash: str = ""
     seconds: float = 0.0
-    # Integrated, in LUFS; None if every block is below the gate.
+    # Integrated, in LUFS, of the mean of the channels; None if every block is below the gate.
     loudness: float | None = None
     # Highest sample of any channel, in dBFS; None for digital silence.
     peak: float | None = None
@@ -101,35 +98,43 @@ def measure_file(path: Path) -> tuple[str, Measurements]:
 
     The hash is empty if the fault is not in the content: the file cannot be read, or memory is too small.
     """
+    sha256 = ""
     try:
-        content = path.read_bytes()
+        regular(path)
+        with path.open("rb", buffering=0) as handle:
+            sha256 = hashlib.file_digest(handle, "sha256").hexdigest()
+            recording = Recording(handle)
+            header = recording.header
+            if header.frames * header.channels > MOST_KEPT:
+                return sha256, measure(recording)
+            samples = np.concatenate(list(recording.blocks()))
+            return sha256, measure(Audio(samples, header.rate, header.format, header.subtype, sha256))
     except OSError as error:
         return "", Measurements(fault=UNREADABLE, problem=unreadable(error).problem)
-    except MemoryError:
-        return "", Measurements(fault=UNREADABLE, problem="too large for this machine's memory")
-    try:
-        audio = decode(content)
-        return audio.sha256, measure(audio)
     except AudioError as error:
-        return hashlib.sha256(content).hexdigest(), Measurements(fault=error.fault, problem=error.problem)
+        return sha256, Measurements(fault=error.fault, problem=error.problem)
     except MemoryError:
         return "", Measurements(fault=UNREADABLE, problem="too long for this machine's memory")
 
 
-def measure(audio: Audio) -> Measurements:
-    """Measure a decoded clip."""
-    samples, mono = audio.samples, audio.mono()
-    powers, means = _frames(mono, audio.rate)
+def measure(sound: Audio | Recording) -> Measurements:
+    """Measure a clip, block by block. Raises AudioError if decoding it fails."""
+    header = sound.header
+    found = _Pass(header.rate, header.channels, header.frames)
+    for block in sound.blocks():
+        found.add(block)
+    powers, means = found.frames.result()
+    seconds = found.count / header.rate
     silence = _silence(powers)
     # The remainder at the end is distributed over the frames.
-    lead, trail, gap, speech = (count * audio.seconds / len(powers) for count in _stretches(silence))
-    clipped_runs, clipped_samples = _clipping(audio)
-    loudness = integrated_loudness(samples if samples.shape[1] <= MOST_CHANNELS else mono[:, None], audio.rate)
+    lead, trail, gap, speech = (count * seconds / len(powers) for count in _stretches(silence))
+    clipped_runs, clipped_samples = flat_tops(sound.blocks(), found.highest, found.lowest, header.subtype)
+    loudness = found.meter.loudness()
     return Measurements(
-        sound_hash=_sound_hash(audio),
-        seconds=audio.seconds,
+        sound_hash=found.hash.hexdigest(),
+        seconds=seconds,
         loudness=loudness if math.isfinite(loudness) else None,
-        peak=_decibels(max(float(samples.max()), -float(samples.min())) ** 2),
+        peak=_decibels(max(float(found.highest.max()), -float(found.lowest.min())) ** 2),
         level=_decibels(float(powers.max())),
         clipped_runs=clipped_runs,
         clipped_samples=clipped_samples,
@@ -140,25 +145,107 @@ def measure(audio: Audio) -> Measurements:
         gap=gap,
         speech=speech,
         snr=_snr(powers),
-        band=_band(mono, audio.rate),
-        channel_difference=_channel_difference(samples, mono),
+        band=found.band.result(),
+        channel_difference=found.channel_difference(),
     )
 
 
-def _sound_hash(audio: Audio) -> str:
-    sound = hashlib.sha256(f"{audio.rate} {audio.samples.shape[1]} ".encode())
-    sound.update(np.ascontiguousarray(audio.samples).data)
-    return sound.hexdigest()
+class _Pass:
+    """The measurements of one pass over the blocks of a recording."""
+
+    def __init__(self, rate: int, channels: int, frames: int) -> None:
+        self.count = 0
+        self.hash = hashlib.sha256(f"{rate} {channels} ".encode())
+        self.meter = LoudnessMeter(rate)
+        self.frames = _Frames(rate)
+        self.band = _Band(rate, frames)
+        self.highest = np.full(channels, -np.inf, np.float32)
+        self.lowest = np.full(channels, np.inf, np.float32)
+        self._apart = np.zeros(channels)
+        self._energy = np.zeros(channels)
+
+    def add(self, block: np.ndarray) -> None:
+        mono = mix(block)
+        self.count += len(block)
+        self.hash.update(np.ascontiguousarray(block).data)
+        self.meter.add(mono)
+        self.frames.add(mono)
+        self.band.add(mono)
+        self.highest = np.maximum(self.highest, block.max(axis=0))
+        self.lowest = np.minimum(self.lowest, block.min(axis=0))
+        if block.shape[1] > 1:
+            self._apart += np.square(block - mono[:, None]).sum(axis=0, dtype=np.float64)
+            self._energy += np.square(block).sum(axis=0, dtype=np.float64)
+
+    def channel_difference(self) -> float:
+        loudest = float(self._energy.max())
+        return math.sqrt(float(self._apart.max()) / loudest) if loudest else 0.0
 
 
-def _frames(mono: np.ndarray, rate: int) -> tuple[np.ndarray, np.ndarray]:
-    """Variance (the power without any offset) and mean of each 20 ms, float64 of shape (frames,)."""
-    size = max(1, round(FRAME_S * rate))
-    count = len(mono) // size
-    frames = mono[: count * size].reshape(count, size) if count else mono[None]
-    means = frames.mean(axis=1, dtype=np.float64)
-    squares = np.einsum("fs,fs->f", frames, frames, dtype=np.float64) / frames.shape[1]
-    return np.maximum(squares - means**2, 0.0), means
+class _Rows:
+    """Rows of `size` samples, from blocks of any length."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self.rest = np.empty(0, np.float32)
+
+    def add(self, mono: np.ndarray) -> np.ndarray:
+        """Return the rows that are complete, float32 of shape (rows, size)."""
+        mono = np.concatenate([self.rest, mono]) if len(self.rest) else mono
+        whole = len(mono) // self._size * self._size
+        self.rest = mono[whole:].copy()
+        return mono[:whole].reshape(-1, self._size)
+
+
+class _Frames:
+    """Variance (the power without any offset) and mean of each 20 ms."""
+
+    def __init__(self, rate: int) -> None:
+        self._rows = _Rows(max(1, round(FRAME_S * rate)))
+        self._powers: list[np.ndarray] = []
+        self._means: list[np.ndarray] = []
+
+    def add(self, mono: np.ndarray) -> None:
+        self._measure(self._rows.add(mono))
+
+    def result(self) -> tuple[np.ndarray, np.ndarray]:
+        """Float64 of shape (frames,) each; a shorter clip is one frame."""
+        if not sum(map(len, self._powers)):
+            self._measure(self._rows.rest[None])
+        return np.concatenate(self._powers), np.concatenate(self._means)
+
+    def _measure(self, frames: np.ndarray) -> None:
+        means = frames.mean(axis=1, dtype=np.float64)
+        squares = np.einsum("fs,fs->f", frames, frames, dtype=np.float64) / frames.shape[1]
+        self._powers.append(np.maximum(squares - means**2, 0.0))
+        self._means.append(means)
+
+
+class _Band:
+    """Energy above and below 8 kHz, in windows that are spread evenly over a recording of `frames` samples."""
+
+    def __init__(self, rate: int, frames: int) -> None:
+        self._rate = rate
+        self._rows = _Rows(BAND_WINDOW)
+        self._stride = max(1, math.ceil(frames // BAND_WINDOW / BAND_FRAMES))
+        self._number = 0
+        self._energy = np.zeros(BAND_WINDOW // 2 + 1)
+
+    def add(self, mono: np.ndarray) -> None:
+        if self._rate < LEAST_RATE_FOR_BAND:
+            return
+        rows = self._rows.add(mono)
+        windows = rows[-self._number % self._stride :: self._stride]
+        self._number += len(rows)
+        spectra = np.fft.rfft(windows * np.hanning(BAND_WINDOW).astype(np.float32))
+        self._energy += np.einsum("wf,wf->f", spectra, spectra.conj()).real.astype(np.float64)
+
+    def result(self) -> float | None:
+        """In dB; None if the sample rate is too low, or there is not even one window."""
+        # The lowest lines contain an offset, not sound.
+        first, split = (math.ceil(hertz * BAND_WINDOW / self._rate) for hertz in (50, HIGH_BAND_HZ))
+        below, above = float(self._energy[first:split].sum()), float(self._energy[split:].sum())
+        return _decibels(above / below) if below > 0 and above > 0 else None
 
 
 def _silence(powers: np.ndarray) -> np.ndarray:
@@ -222,44 +309,6 @@ def _snr(powers: np.ndarray) -> float | None:
     signal = float(live[live > _loud(live) * _power(SILENCE_DB)].mean()) - noise
     # Frames of equal power are all noise or all signal, which cannot be distinguished.
     return _decibels(signal / noise) if signal > 0 else 0.0
-
-
-def _band(mono: np.ndarray, rate: int) -> float | None:
-    count = len(mono) // BAND_WINDOW
-    if rate < LEAST_RATE_FOR_BAND or not count:
-        return None
-    windows = mono[: count * BAND_WINDOW].reshape(count, BAND_WINDOW)[:: math.ceil(count / BAND_FRAMES)]
-    spectra = np.fft.rfft(windows * np.hanning(BAND_WINDOW).astype(np.float32))
-    energy = np.einsum("wf,wf->f", spectra, spectra.conj()).real.astype(np.float64)
-    # The lowest lines contain an offset, not sound.
-    first, split = math.ceil(50 * BAND_WINDOW / rate), math.ceil(HIGH_BAND_HZ * BAND_WINDOW / rate)
-    below, above = float(energy[first:split].sum()), float(energy[split:].sum())
-    if below <= 0 or above <= 0:
-        return None
-    return _decibels(above / below)
-
-
-def _channel_difference(samples: np.ndarray, mono: np.ndarray) -> float:
-    if samples.shape[1] == 1:
-        return 0.0
-    apart = np.square(samples - mono[:, None]).mean(axis=0, dtype=np.float64)
-    loudest = float(np.square(samples).mean(axis=0, dtype=np.float64).max())
-    return math.sqrt(float(apart.max()) / loudest) if loudest else 0.0
-
-
-def _clipping(audio: Audio) -> tuple[int, int]:
-    """Runs of flat tops, of both signs and all channels, and the samples in them."""
-    runs = samples = 0
-    for channel in audio.samples.T:
-        for extreme, side in ((float(channel.max()), channel), (-float(channel.min()), -channel)):
-            if extreme < LEAST_EXTREME or (extreme < FULL_SCALE and audio.subtype in COARSE):
-                continue
-            lengths = np.diff(_runs(side >= min(FULL_SCALE, extreme - FLAT)))
-            lengths = lengths[lengths >= LEAST_RUN]
-            if extreme >= FULL_SCALE or len(lengths) >= LEAST_RUNS_BELOW_FULL_SCALE:
-                runs += len(lengths)
-                samples += int(lengths.sum())
-    return runs, samples
 
 
 def _power(decibels: float) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from typing import Literal
 
@@ -19,19 +20,34 @@ KAISER_BEST = {
     "beta": 14.769656459379492,
 }
 
+# torchaudio computes a filter for each step of the ratio. Two rates with a smaller common divisor have thousands of
+# steps: gigabytes for 23,593 Hz.
+LEAST_DIVISOR = 50
+
 
 def resample(samples: np.ndarray, rate: int, target: int, filter: Filter = "best") -> np.ndarray:
     """Convert mono float32 samples of shape (frames,) from `rate` to `target` Hz.
 
-    The `published` filter is torchaudio's default, which the published codes were made with. Raises FishtuiError if
-    torchaudio cannot be loaded.
+    The `published` filter is torchaudio's default, which the published codes were made with. Unusual rates, such as
+    44,056 Hz, are converted by soxr, with either filter. Raises FishtuiError if a library cannot be loaded.
     """
     if rate == target:
         return samples
+    if math.gcd(rate, target) < LEAST_DIVISOR:
+        return _resample_by_any_ratio(samples, rate, target)
     import torch
 
     with torch.inference_mode():
         return _resampler(rate, target, filter)(torch.from_numpy(samples)).numpy()
+
+
+def _resample_by_any_ratio(samples: np.ndarray, rate: int, target: int) -> np.ndarray:
+    with loading("soxr"):
+        import soxr
+    # Of the same length as torchaudio's.
+    length = -(-len(samples) * target // rate)
+    converted = soxr.resample(samples, rate, target, quality="VHQ")[:length]
+    return np.pad(converted, (0, length - len(converted))).astype(np.float32, copy=False)
 
 
 @lru_cache(maxsize=16)

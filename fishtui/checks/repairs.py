@@ -57,7 +57,7 @@ def trim_ends(clip: Clip, settings: Settings) -> Contents:
 
 
 def set_loudness(clip: Clip, settings: Settings) -> Contents:
-    """Bring the recording to the target loudness of `normalize`, as far as its peak limit allows."""
+    """Bring the mean of the channels to the target loudness of `normalize`, as far as the peak limit allows."""
     import numpy as np
 
     from fishtui.audio.loudness import gain_to, integrated_loudness
@@ -70,7 +70,7 @@ def set_loudness(clip: Clip, settings: Settings) -> Contents:
             "Reject the clip: `fishtui clips reject`.",
             code="only-silence",
         )
-    gain = gain_to(loudness, audio.samples, settings.normalize.loudness, settings.normalize.peak)
+    gain = gain_to(loudness, float(np.abs(audio.samples).max()), settings.normalize.loudness, settings.normalize.peak)
     return _recording(clip, path, audio, audio.samples * gain.factor)
 
 

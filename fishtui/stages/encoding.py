@@ -25,7 +25,10 @@ from fishtui.workers import ordered_map
 if TYPE_CHECKING:
     from fishtui.codec.model import Codec
 
-CODE = ("stages/encoding.py", "audio/decode.py", "audio/resample.py", "codec", "nn.py")
+CODE = (
+    *("stages/encoding.py", "audio/decode.py", "audio/recording.py", "audio/libav.py", "audio/formats"),
+    *("audio/resample.py", "codec", "nn.py"),
+)
 # Batches that are decoded before the model needs them.
 BATCHES_AHEAD = 2
 
@@ -85,7 +88,7 @@ def plan_batches(seconds: Sequence[float], size: int, budget: float) -> Iterator
 def _decode(task: EncodeTask) -> DecodedClip:
     try:
         status = task.audio.stat()
-        audio = read_audio(task.audio)
+        audio = read_audio(task.audio, mixed=True)
         samples = resample(audio.mono(), audio.rate, SAMPLE_RATE, task.filter)
     except DataError as error:
         return DecodedClip(task, error.problem)

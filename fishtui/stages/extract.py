@@ -30,7 +30,7 @@ from fishtui.wording import missing_checkpoint_file
 # The names that journals have for versions of the code: versions with one name compute the same codes. A version that
 # is not listed has its hash as its name, so that codes of any other version are out of date.
 VERSIONS = {
-    "d5fa7aef0193b1c788fc69c0c6d231ec2c497660a04ad37aae0c4d664b2b92eb": "1",
+    "178d2e9ef017b2645a0b1b20aa539d856fc04dade608e45834a848c7157d519e": "1",
 }
 
 Item = TypeVar("Item")

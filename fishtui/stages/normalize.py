@@ -7,6 +7,7 @@ import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fishtui.dataset import Clip
 from fishtui.errors import DataError, FishtuiError, MisuseError
@@ -17,6 +18,11 @@ from fishtui.settings import NormalizeSettings, Settings
 from fishtui.stages.excluded import find_recordings
 from fishtui.wording import reason_of
 from fishtui.workers import ordered_map, worker_count
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from fishtui.audio.recording import Recording
 
 CLEANED = "Name the folder of a dataset: --clean empties it."
 
@@ -49,9 +55,10 @@ def normalize(
 ) -> Ledger:
     """Write every clip of `source` to `target` at the target loudness, with transcripts, in the same folders.
 
-    Format and sample rate stay the same; `source` is only read. A different transcript in `target` is kept, since it
-    may be a correction. `clean` empties `target` first. Raises MisuseError if the two folders overlap, or `target`
-    has more in it than a dataset.
+    The loudness is that of the mean of the channels, which the model hears. Format, channels and sample rate stay the
+    same; if one channel would exceed the peak limit, all get the mean. `source` is only read. A different transcript in
+    `target` is kept, since it may be a correction. `clean` empties `target` first. Raises MisuseError if the two
+    folders overlap, or `target` has more in it than a dataset.
     """
     _refuse_overlap(source, target)
     ledger = Ledger()
@@ -92,26 +99,55 @@ def normalize(
 
 
 def _normalize_clip(task: _Task) -> _Outcome:
-    from fishtui.audio.decode import read_audio
-    from fishtui.audio.encode import write_audio
-    from fishtui.audio.loudness import gain_to, integrated_loudness
+    from fishtui.audio.encode import write_blocks
+    from fishtui.audio.loudness import gain_to
+    from fishtui.audio.recording import open_recording
 
     try:
-        audio = read_audio(task.source)
-        loudness = integrated_loudness(audio.samples, audio.rate)
-        if not math.isfinite(loudness):
-            return _Outcome("silent: it has no loudness")
-        gain = gain_to(loudness, audio.samples, task.settings.loudness, task.settings.peak)
-        # The transcript is written first, so that a clip in the target always has one.
-        kept = False
-        if task.clip.has_text:
-            kept = not _carry(task.clip.transcript, task.target.with_name(task.clip.transcript.name))
-        write_audio(task.target, audio.samples * gain.factor, audio.rate, audio.format, audio.subtype)
+        with open_recording(task.source) as recording:
+            header = recording.header
+            loudness, highest, highest_mean = _measure(recording)
+            if not math.isfinite(loudness):
+                return _Outcome("silent: it has no loudness")
+            gain = gain_to(loudness, highest_mean, task.settings.loudness, task.settings.peak)
+            # A channel that is louder than the mean would be cut off; the model hears only the mean.
+            mixed = gain.factor * highest > 10 ** (task.settings.peak / 20) * (1 + 1e-6)
+            # The transcript is written first, so that a clip in the target always has one.
+            kept = False
+            if task.clip.has_text:
+                kept = not _carry(task.clip.transcript, task.target.with_name(task.clip.transcript.name))
+            blocks = (_scaled(block, gain.factor, mixed) for block in recording.blocks())
+            write_blocks(task.target, blocks, header.rate, header.channels, header.format, header.subtype)
     except FishtuiError as error:
         return _Outcome(error.problem)
     except (MemoryError, RuntimeError, ValueError) as error:
         return _Outcome(f"cannot measure or write: {reason_of(error)}")
-    return _Outcome(limited=gain.limited, kept_text=kept, seconds=audio.seconds)
+    return _Outcome(limited=gain.limited, kept_text=kept, seconds=header.seconds)
+
+
+def _measure(recording: Recording) -> tuple[float, float, float]:
+    """Loudness of the mean of the channels in LUFS, and the highest samples of all channels and of the mean."""
+    import numpy as np
+
+    from fishtui.audio.decode import mix
+    from fishtui.audio.loudness import LoudnessMeter
+
+    meter = LoudnessMeter(recording.header.rate)
+    highest = highest_mean = 0.0
+    for block in recording.blocks():
+        mono = mix(block)
+        meter.add(mono)
+        highest = max(highest, float(np.abs(block).max()))
+        highest_mean = max(highest_mean, float(np.abs(mono).max()))
+    return meter.loudness(), highest, highest_mean
+
+
+def _scaled(block: np.ndarray, factor: float, mixed: bool) -> np.ndarray:
+    import numpy as np
+
+    from fishtui.audio.decode import mix
+
+    return np.repeat(mix(block)[:, None], block.shape[1], axis=1) * factor if mixed else block * factor
 
 
 def _crashed(task: _Task) -> _Outcome:

@@ -67,7 +67,6 @@ def test_failed_clips_are_in_the_ledger(tmp_path: Path) -> None:
     write_clip(raw / "twice.wav")
     write_clip(raw / "twice.flac")
     (raw / "phone.m4a").write_bytes(b"x")
-    write_clip(raw / "surround.wav", samples=np.stack([tone()] * 6, axis=1))
     (raw / "alone.lab").write_text("No recording.", encoding="utf-8")
     (raw / "circle.wav").symlink_to("circle.wav")
     write_clip(raw / "waits.wav").with_suffix(".lab").unlink()
@@ -79,12 +78,35 @@ def test_failed_clips_are_in_the_ledger(tmp_path: Path) -> None:
         "anna/cut": "the file is truncated",
         "anna/twice": "twice.flac, twice.wav share one name",
         "anna/phone": "unsupported audio format .m4a",
-        "anna/surround": "cannot measure or write",
         "anna/circle": "cannot read",
         "anna/waits": "cannot read the transcript",
     }
     assert [entry.item for entry in ledger.skipped] == ["anna/alone"]
     assert sorted(snapshot(tmp_path / "data")) == ["anna/good.lab", "anna/good.wav"]
+
+
+@pytest.mark.parametrize("channels", [1, 2, 6])
+@pytest.mark.parametrize("silent", [False, True])
+def test_the_loudness_is_that_of_the_mean_of_the_channels(tmp_path: Path, channels: int, silent: bool) -> None:
+    samples = np.stack([tone(2, level=0.05)] * channels, axis=1)
+    if silent:
+        samples[:, 1:] = 0
+    write_clip(tmp_path / "raw" / "anna" / "a.wav", samples=samples)
+    assert run(tmp_path).counts["limited"] == 0
+    audio = read_audio(tmp_path / "data" / "anna" / "a.wav")
+    assert audio.samples.shape == samples.shape
+    assert integrated_loudness(audio.mono()[:, None], audio.rate) == pytest.approx(-23, abs=0.05)
+
+
+def test_a_channel_that_would_exceed_the_peak_limit_gets_the_mean(tmp_path: Path) -> None:
+    click = tone(2, level=0.2)
+    click[5000] = 1.0
+    write_clip(tmp_path / "raw" / "anna" / "a.wav", samples=np.stack([click, np.zeros_like(click)], axis=1))
+    assert run(tmp_path).counts["limited"] == 0
+    audio = read_audio(tmp_path / "data" / "anna" / "a.wav")
+    assert np.abs(audio.samples).max() <= 10 ** (-1 / 20) + 1e-4
+    assert integrated_loudness(audio.samples, audio.rate) == pytest.approx(-23, abs=0.05)
+    np.testing.assert_array_equal(audio.samples[:, 0], audio.samples[:, 1])
 
 
 def test_clean_empties_the_target_only(tmp_path: Path) -> None:
