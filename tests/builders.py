@@ -1,4 +1,4 @@
-"""Small things to test on: tones, clips, projects, a tiny checkpoint."""
+"""Builders of test data: tones, clips, codes and projects, and helpers for processes and full disks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from fishtui.project import Project
 
 
 def tone(seconds: float = 1.0, rate: int = 44_100, level: float = 0.3, pitch: float = 220.0) -> np.ndarray:
-    """A gliding tone with a little noise, float32 (frames,)."""
+    """Return a gliding tone with a little noise, float32 (frames,)."""
     times = np.arange(int(seconds * rate)) / rate
     noise = np.random.default_rng(int(pitch)).standard_normal(len(times))
     return (level * np.sin(2 * np.pi * pitch * (1 + 0.2 * times) * times) + 0.01 * level * noise).astype(np.float32)
@@ -28,9 +28,9 @@ def tone(seconds: float = 1.0, rate: int = 44_100, level: float = 0.3, pitch: fl
 def write_clip(
     path: Path, text: str | None = "Hello there.", samples: np.ndarray | None = None, rate: int = 44_100, **options: str
 ) -> Path:
-    """Write a recording and, unless `text` is None, its transcript; returns the recording's path."""
+    """Write a recording and, unless `text` is None, its transcript; return the recording's path."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    # By handle: libsndfile would not find a name that isn't UTF-8.
+    # By handle, because libsndfile cannot open names that are not UTF-8.
     with path.open("wb") as file:
         kind = options.pop("format", path.suffix[1:].upper())
         soundfile.write(file, tone(rate=rate) if samples is None else samples, rate, format=kind, **options)
@@ -56,7 +56,7 @@ def packable(data: Path, speakers: Sequence[str] = ("anna", "bert"), clips: int 
 
 
 def project(folder: Path, settings: str = "") -> Project:
-    """A project with these settings, for the tiny checkpoint."""
+    """Create a project whose settings file has this content."""
     folder.mkdir(parents=True, exist_ok=True)
     found = Project(folder)
     found.settings_file.write_text(settings, encoding="utf-8")
@@ -64,12 +64,12 @@ def project(folder: Path, settings: str = "") -> Project:
 
 
 def command(*arguments: str | Path) -> list[str]:
-    """The command line of fishtui in this environment."""
+    """Return the command that runs fishtui in this environment."""
     return [sys.executable, "-m", "fishtui", *map(str, arguments)]
 
 
 def fishtui(*arguments: str | Path, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run fishtui to its end, and return what it printed."""
+    """Run fishtui to its end; return its exit status and output."""
     return subprocess.run(
         command(*arguments),
         cwd=cwd,
@@ -82,20 +82,20 @@ def fishtui(*arguments: str | Path, cwd: Path, **environment: str) -> subprocess
     )
 
 
-def as_on_a_terminal() -> None:
-    """Let a process heed what a terminal sends: tests in the background ignore it, and would pass that on."""
+def restore_signals() -> None:
+    """Reset the signals of a terminal, which children of tests that run in the background would inherit as ignored."""
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
 
 
 def snapshot(folder: Path) -> dict[str, bytes]:
-    """Every file below `folder` with its content."""
+    """Return the content of every file below `folder`, by relative path."""
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
 @contextmanager
 def file_size_limit(size: int) -> Iterator[None]:
-    """Let no file of this process grow beyond `size` bytes, as if the disk were full."""
+    """Limit files of this process to `size` bytes, as if the disk were full."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     try:
@@ -120,8 +120,8 @@ def time_limit(seconds: int) -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-def at_work(folder: Path) -> list[psutil.Process]:
-    """The processes that were started for the run in `folder`, or for any run below it."""
+def processes_of(folder: Path) -> list[psutil.Process]:
+    """Return the processes that were started for the run in `folder`, or for any run below it."""
     found = []
     for process in psutil.process_iter():
         with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
@@ -131,39 +131,39 @@ def at_work(folder: Path) -> list[psutil.Process]:
     return found
 
 
-def none_left(folder: Path, seconds: float = 60) -> bool:
-    """Whether all processes of the run in `folder` are gone within so many seconds."""
-    psutil.wait_procs(at_work(folder), timeout=seconds)
-    return not at_work(folder)
+def all_ended(folder: Path, seconds: float = 60) -> bool:
+    """Return true if all processes of the run in `folder` end within `seconds`."""
+    psutil.wait_procs(processes_of(folder), timeout=seconds)
+    return not processes_of(folder)
 
 
 class SmallDisk:
-    """A disk of its own, mounted at `folder`, to be filled."""
+    """A small disk mounted at `folder`, which a test can fill."""
 
     def __init__(self, folder: Path) -> None:
         self._ballast = folder / ".ballast"
 
     def fill(self, pid: int) -> None:
-        """Leave no room for more, whoever writes."""
+        """Fill the disk, for every process."""
         with suppress(OSError), self._ballast.open("wb", buffering=0) as file:
             while True:
                 file.write(bytes(4096))
         assert os.statvfs(self._ballast.parent).f_bavail == 0
 
     def free(self) -> None:
-        """Make room again."""
+        """Free the space again."""
         self._ballast.unlink()
 
 
 class SmallFiles:
-    """In place of a full disk, a process whose files can't grow."""
+    """Replaces a full disk by a limit on the size of one process's files."""
 
-    # Bytes: more than a run's record, less than the events of a training.
+    # In bytes: larger than a run's record, smaller than the events of a training.
     LARGEST = 8 << 10
 
     def fill(self, pid: int) -> None:
-        """Let no file of the process `pid` grow any more."""
+        """Limit the size of the files of the process `pid`."""
         resource.prlimit(pid, resource.RLIMIT_FSIZE, (self.LARGEST, self.LARGEST))
 
     def free(self) -> None:
-        """Nothing to do: the limit ends with the process."""
+        """Do nothing: the limit ends with the process."""

@@ -1,4 +1,4 @@
-"""Fixtures that several parts share."""
+"""Fixtures that all tests share."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ from fishtui.demo.tiny import write_checkpoint
 from tests.cluster import cluster as cluster
 from tests.cluster import running_cluster as running_cluster
 
-# Tiny tensors gain nothing from threads, and lose much on a busy machine.
+# Threads do not speed up tiny tensors, and slow them down on a busy machine.
 torch.set_num_threads(1)
 os.environ["OMP_NUM_THREADS"] = "1"
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "long: takes half a minute or more; begins first, so that nothing ends late")
+    config.addinivalue_line(
+        "markers", "long: takes half a minute or more; runs first, so that parallel workers finish together"
+    )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -28,7 +30,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tiny random checkpoint in the published layout; only to be read."""
+    """A tiny random checkpoint in the published layout; tests must not change it."""
     folder = tmp_path_factory.mktemp("checkpoint")
     write_checkpoint(folder)
     return folder

@@ -1,4 +1,4 @@
-"""What tests do with a run that goes on: follow it, and read what it has told."""
+"""Follow runs, and read the metrics that they report."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ from fishtui.runs.state import Run, read_run
 
 
 def ended(project: Project, run: Run) -> Run:
+    """Follow a run to its end; return its final state."""
     return follow(project, run.folder, lambda event: None)
 
 
 def until(project: Project, run: Run, wanted: Callable[[Any], bool]) -> Run:
-    """Follow a run until an event is as wanted; the run as it is then."""
+    """Follow a run until `wanted` is true of an event; return the run's state at that time."""
 
     class Reached(Exception):
         pass
@@ -33,6 +34,6 @@ def until(project: Project, run: Run, wanted: Callable[[Any], bool]) -> Run:
 
 
 def steps(run: Run) -> list[int]:
-    """The steps whose loss the run has told."""
+    """Return the steps whose loss the run has reported."""
     events = read_events(run.folder / "events.jsonl")
     return [event["step"] for event in events if event["kind"] == "metric" and "loss" in event["values"]]

@@ -1,4 +1,4 @@
-"""Where the golden data lies: a tiny checkpoint with inputs and the published model's outputs (see its README)."""
+"""The folder of the golden data: a tiny checkpoint with inputs and the published model's outputs (see its README)."""
 
 import os
 from pathlib import Path

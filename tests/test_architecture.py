@@ -264,14 +264,14 @@ def test_reading_the_catalog_loads_nothing_heavy(tmp_path: Path) -> None:
 def test_nothing_imports_the_command_line() -> None:
     outside = [path for path in MODULES if not path.is_relative_to(PACKAGE / "cli") and path.name != "__main__.py"]
     found = {(path.relative_to(PACKAGE).parts[0], name) for path in outside for name in imports(path)}
-    # A form asks for what a command can be given, and the command itself says what that is.
+    # A form has the options of its command, and reads them from the command itself.
     assert {each for each in found if each[1].startswith("fishtui.cli")} <= {
         ("tui", "fishtui.cli"),
         ("tui", "fishtui.cli.forms"),
     }
 
 
-def test_only_the_interface_knows_of_its_library() -> None:
+def test_only_the_interface_imports_textual() -> None:
     outside = [path for path in MODULES if not path.is_relative_to(PACKAGE / "tui")]
     assert [path for path in outside for name in imports(path) if name.partition(".")[0] == "textual"] == []
 
@@ -296,12 +296,12 @@ def test_only_the_app_shows_notifications_which_it_sanitizes() -> None:
     assert using == {"app"}
 
 
-def test_modules_hold_one_idea() -> None:
+def test_no_module_has_more_than_400_lines() -> None:
     lengths = {str(path.relative_to(PACKAGE)): len(path.read_text(encoding="utf-8").splitlines()) for path in MODULES}
     assert {name: lines for name, lines in lengths.items() if lines > 400} == {}
 
 
-def test_the_tree_in_the_readme_is_that_of_the_package() -> None:
+def test_the_readme_lists_the_parts_of_the_package() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     block = readme.partition("## Layout")[2].partition("```")[2].partition("```")[0]
     named = set(re.findall(r"^ {4}([\w.]+/?)", block, re.MULTILINE))
@@ -311,6 +311,6 @@ def test_the_tree_in_the_readme_is_that_of_the_package() -> None:
     assert named == there
 
 
-def test_the_package_says_nothing_of_where_it_was_made() -> None:
+def test_the_package_contains_no_paths_of_a_developers_machine() -> None:
     for path in [*MODULES, ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "pyproject.toml"]:
         assert not re.search(r"/(root|home|work)/", path.read_text(encoding="utf-8")), path

@@ -138,7 +138,7 @@ def test_a_torn_or_foreign_line_loses_only_itself(tmp_path: Path) -> None:
     assert all(json.loads(line) for line in lines)
 
 
-def test_the_parts_of_several_processes_are_read_and_merged(tmp_path: Path) -> None:
+def test_journal_parts_of_multiple_processes_are_merged(tmp_path: Path) -> None:
     path = tmp_path / "state" / "codes.jsonl"
     audio = [write_clip(tmp_path / f"{rank}.wav") for rank in range(3)]
     codes = [tmp_path / f"{rank}.npy" for rank in range(3)]

@@ -18,7 +18,7 @@ def write(tmp_path: Path, text: str) -> Path:
     return path
 
 
-def test_later_sources_win_and_are_remembered(tmp_path: Path) -> None:
+def test_later_sources_override_earlier_ones_and_are_recorded(tmp_path: Path) -> None:
     path = write(tmp_path, "[train]\nbatch_size = 2\nseed = 3\nmax_steps = 5\n")
     environment = {"FISHTUI_TRAIN_SEED": "4", "FISHTUI_TRAIN_MAX_STEPS": "6"}
     loaded = load(path, environment, ["train.max_steps=7"])
@@ -30,7 +30,7 @@ def test_later_sources_win_and_are_remembered(tmp_path: Path) -> None:
     }
 
 
-def test_without_a_file_all_stand_at_their_defaults(tmp_path: Path) -> None:
+def test_without_a_file_all_settings_have_their_defaults(tmp_path: Path) -> None:
     loaded = load(tmp_path / "none.toml", {})
     assert loaded.values == Settings()
     assert not loaded.sources

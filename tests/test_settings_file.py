@@ -1,4 +1,4 @@
-"""Single settings changed in a file that people write too."""
+"""Changes of single settings in a file that users edit too."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fishtui.settings_file import change, template
 from tests.expecting import failing
 
 
-def test_a_setting_takes_its_commented_line_and_leaves_it_again(tmp_path: Path) -> None:
+def test_setting_a_value_replaces_its_commented_line_and_unsetting_restores_it(tmp_path: Path) -> None:
     file = tmp_path / "fishtui.toml"
     file.write_text(template(), encoding="utf-8")
     change(file, "train.batch_size", "8")
@@ -29,7 +29,7 @@ def test_a_setting_takes_its_commented_line_and_leaves_it_again(tmp_path: Path) 
     assert file.read_text(encoding="utf-8") == template()
 
 
-def test_what_a_person_wrote_stays(tmp_path: Path) -> None:
+def test_lines_and_comments_of_the_user_are_kept(tmp_path: Path) -> None:
     file = tmp_path / "fishtui.toml"
     file.write_text("# mine\n[train]\nmax_steps = 5  # few\n# batch_size is for later\n", encoding="utf-8")
     change(file, "train.batch_size", "3")
@@ -64,7 +64,7 @@ def test_a_settings_file_in_another_encoding_is_reported(tmp_path: Path) -> None
 
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(sorted(known())), st.booleans()), max_size=12), st.booleans())
-def test_whatever_is_set_and_unset_is_what_the_file_then_says(
+def test_the_file_contains_exactly_the_values_that_are_set(
     tmp_path_factory, changes: list[tuple[str, bool]], commented: bool
 ) -> None:
     file = tmp_path_factory.mktemp("settings") / "fishtui.toml"

@@ -1,4 +1,4 @@
-"""Every stage over real and spoken clips, where these are at hand: no clip goes missing."""
+"""Every stage on real and synthetic speech, if FISHTUI_SPEECH names a folder of it: no clip is lost."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_every_clip_of_a_real_dataset_is_accounted_for(tmp_path: Path) -> None:
 
 @needs_speech
 def test_findings_over_a_real_dataset_are_true(tmp_path: Path) -> None:
-    """No error, and the warnings that looking at the recordings confirms: people who say digits, quietly, at 8 kHz."""
+    """No errors, and only warnings that a look at the recordings confirms: quiet digits at 8 kHz."""
     root = project(tmp_path, '[paths]\ndata = "speech"\n').root
     (root / "speech").symlink_to(SPEECH)
     result = fishtui("validate", "--json", cwd=root)

@@ -215,7 +215,7 @@ def test_other_hard_links_to_an_edited_transcript_keep_their_content(dataset, cl
     assert original.read_bytes() == b"One."
 
 
-def test_a_full_disk_changes_neither_file_nor_history(dataset, clip: int) -> None:
+def test_a_full_disk_leaves_file_and_history_unchanged(dataset, clip: int) -> None:
     before = snapshot(dataset.data)
     with file_size_limit(1000), failing("cannot-write"):
         edit(dataset.catalog, dataset.settings, clip, "x" * 5000)
@@ -227,7 +227,7 @@ def test_a_full_disk_changes_neither_file_nor_history(dataset, clip: int) -> Non
 
 @pytest.mark.parametrize("moment", range(5))
 @pytest.mark.parametrize("doing", ["do", "undo"])
-def test_a_change_of_several_files_killed_at_any_point_is_completed_or_reverted(
+def test_a_multi_file_change_killed_at_any_point_is_completed_or_reverted(
     dataset, clip: int, moment: int, doing: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = dataset.data / "anna"

@@ -145,7 +145,7 @@ def test_a_quiet_clip_with_a_high_peak_is_accepted(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "kind", "subtype", "lies"),
+    ("name", "kind", "subtype", "wrong"),
     [
         ("a.wav", "WAV", "PCM_16", False),
         ("a.WAV", "WAVEX", "PCM_16", False),
@@ -157,9 +157,9 @@ def test_a_quiet_clip_with_a_high_peak_is_accepted(tmp_path: Path) -> None:
         ("a.wav", "AIFF", "PCM_16", True),
     ],
 )
-def test_a_wrong_extension_is_found(tmp_path: Path, name: str, kind: str, subtype: str, lies: bool) -> None:
+def test_a_wrong_extension_is_found(tmp_path: Path, name: str, kind: str, subtype: str, wrong: bool) -> None:
     path = written(tmp_path, speech(1.0, 48_000), 48_000, name, kind, subtype)
-    assert ("wrong-extension" in findings(path)) == lies
+    assert ("wrong-extension" in findings(path)) == wrong
 
 
 def test_a_foreign_format_is_the_only_finding(tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ def test_findings_depend_on_limits_and_loudness_target_only() -> None:
     assert basis(Settings()) != basis(Settings(normalize=NormalizeSettings(loudness=-20)))
 
 
-def test_judging_needs_neither_numpy_nor_soundfile() -> None:
+def test_judging_does_not_import_numpy_or_soundfile() -> None:
     script = """
 import sys
 import fishtui.checks.runner

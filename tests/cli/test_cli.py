@@ -1,4 +1,4 @@
-"""The command line as its users meet it."""
+"""The command line from a user's view: help, errors, output, interrupts."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from fishtui.runs.identity import is_alive
 from fishtui.runs.state import find_run
 from fishtui.settings import load
 from fishtui.shards.packed import read_manifest
-from tests.builders import as_on_a_terminal, command, fishtui, packable, project, snapshot, tone, write_clip
+from tests.builders import command, fishtui, packable, project, restore_signals, snapshot, tone, write_clip
 from tests.expecting import error_in
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "schemas" / "run_event.schema.json").read_text(encoding="utf-8"))
@@ -44,16 +44,18 @@ def test_help_imports_nothing_heavy(code: str) -> None:
     assert not loaded & HEAVY
 
 
-# Commands that write nothing, or nothing but the catalog, which a scan makes anew.
+# Commands that write nothing except the catalog, which a scan can create again.
 READING = {"doctor", "scan", "validate", "speakers", "stats", "clips list", "clips search", "clips show", "listen"}
-# Nor do those on runs, which start and end them.
+# Commands on runs have no --dry-run either, except `remove`.
 READING |= {f"runs {name}" for name in runs.commands if name != "remove"}
 GROUPS = {"clips": clips, "runs": runs}
 PARTS = [f"{group} {name}" for group, commands in GROUPS.items() for name in commands.commands]
 
 
 @pytest.mark.parametrize("name", [*(name for name in command_names() if name not in GROUPS), *PARTS])
-def test_every_command_explains_itself(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_command_has_a_help_with_json_and_dry_run_where_it_writes(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert run([*name.split(), "--help"]) == 0
     text = capsys.readouterr().out
     assert "--json" in text
@@ -148,7 +150,7 @@ def test_an_error_is_lines_on_stderr(
     assert shown.out == ""
 
 
-def test_a_project_is_made_where_it_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_init_creates_a_project_in_the_requested_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     here = tmp_path / "here"
     here.mkdir()
     monkeypatch.chdir(here)
@@ -163,20 +165,24 @@ def test_a_project_is_made_where_it_is_asked_for(tmp_path: Path, monkeypatch: py
     assert (tmp_path / "there" / "fishtui.toml").is_file()
 
 
-def test_stages_by_name_are_the_pipeline_up_to_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd) -> None:
+def test_run_with_stage_names_runs_the_pipeline_up_to_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd
+) -> None:
     monkeypatch.chdir(project(tmp_path, '[run]\nsource = "raw"\n').root)
     packable(tmp_path / "data")
 
-    def asked(*words: str) -> list[str]:
+    def requested(*words: str) -> list[str]:
         assert run(["run", *words, "--dry-run", "--json"]) == 0
         planned = json.loads(capfd.readouterr().out)
         return [each["stage"] for each in planned if each["reason"] != "not requested"]
 
-    assert asked("pack") == asked("pack", "pack") == ["normalize", "extract", "pack"]
-    assert asked("train", "extract") == ["extract", "pack", "train"]
+    assert requested("pack") == requested("pack", "pack") == ["normalize", "extract", "pack"]
+    assert requested("train", "extract") == ["extract", "pack", "train"]
 
 
-def test_what_is_gone_or_full_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_and_a_removed_working_directory_are_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with Path("/dev/full").open("w") as full:
         result = subprocess.run(command("--help"), stdout=full, stderr=subprocess.PIPE, text=True)
     assert result.returncode == 1
@@ -191,7 +197,7 @@ def test_what_is_gone_or_full_is_told(tmp_path: Path, monkeypatch: pytest.Monkey
         assert "has been removed" in result.stderr
 
 
-def test_a_stage_leaves_a_record_whose_events_fit_the_schema(tmp_path: Path) -> None:
+def test_a_stage_writes_a_record_and_events_that_match_the_schema(tmp_path: Path) -> None:
     root = project(tmp_path).root
     packable(root / "data")
     (root / "data" / "anna" / "00.lab").write_bytes(b"")
@@ -214,7 +220,7 @@ def test_a_stage_leaves_a_record_whose_events_fit_the_schema(tmp_path: Path) -> 
     assert (folder / "output.log").exists()
 
 
-def test_json_is_lines_on_stdout_and_nothing_else(tmp_path: Path) -> None:
+def test_json_output_is_one_object_per_line_on_stdout_only(tmp_path: Path) -> None:
     root = project(tmp_path).root
     packable(root / "data")
     result = fishtui("pack", "--json", cwd=root)
@@ -238,12 +244,12 @@ def test_a_dry_run_writes_nothing(arguments: list[str], tmp_path: Path, checkpoi
     assert snapshot(tmp_path) == before
 
 
-def test_a_fault_of_ours_is_told_without_a_traceback_which_the_log_has(tmp_path: Path) -> None:
+def test_an_internal_error_is_reported_without_its_traceback_which_is_in_the_log(tmp_path: Path) -> None:
     root = project(tmp_path).root
     packable(root / "data")
     faulty = tmp_path / "faulty"
     faulty.mkdir()
-    # Every Python imports it first.
+    # Python imports this module when it starts.
     (faulty / "sitecustomize.py").write_text(
         "import fishtui.stages.pack as pack\ndef broken(*a, **k): raise ZeroDivisionError('oops')\npack.pack = broken\n"
     )
@@ -269,7 +275,7 @@ HOSTILE = {
 
 
 @pytest.mark.long
-def test_hostile_names_go_through_every_stage_and_are_shown_harmlessly(tmp_path: Path, checkpoint: Path) -> None:
+def test_hostile_names_pass_every_stage_and_are_shown_sanitized(tmp_path: Path, checkpoint: Path) -> None:
     root = project(tmp_path / "p", f'[paths]\ncheckpoint = "{checkpoint}"\n').root
     for name in HOSTILE.values():
         write_clip(root / "raw" / name / f"{name}.wav", samples=tone(0.5))
@@ -296,7 +302,7 @@ CLIPS = 600
 
 @pytest.fixture
 def normalizing(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], Project]]:
-    """`fishtui normalize` in the foreground, in the midst of its work."""
+    """`fishtui normalize` in the foreground, after its first clips."""
     found = project(tmp_path)
     first = write_clip(tmp_path / "recordings" / "anna" / "0.wav", samples=tone(1.0))
     for number in range(1, CLIPS):
@@ -308,7 +314,7 @@ def normalizing(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], Project
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=as_on_a_terminal,
+        preexec_fn=restore_signals,
     )
     assert process.stdout is not None
     next(line for line in process.stdout if json.loads(line).get("done"))
@@ -322,7 +328,7 @@ def normalized(project: Project) -> int:
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_interrupting_a_stage_ends_it_and_keeps_what_was_done(
+def test_an_interrupted_stage_ends_and_keeps_finished_clips(
     normalizing: tuple[subprocess.Popen[str], Project], number: int, status: int
 ) -> None:
     process, project = normalizing
@@ -354,10 +360,12 @@ def test_a_second_interrupt_kills_a_stage_that_does_not_end(
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGHUP, signal.SIGPIPE])
-def test_a_stage_outlives_whoever_watches_it(normalizing: tuple[subprocess.Popen[str], Project], number: int) -> None:
+def test_a_stage_continues_after_its_terminal_or_reader_is_gone(
+    normalizing: tuple[subprocess.Popen[str], Project], number: int
+) -> None:
     process, project = normalizing
     if number == signal.SIGPIPE:
-        # As `| head` does.
+        # `| head` closes its end of the pipe like this.
         assert process.stdout is not None
         process.stdout.close()
     else:

@@ -10,7 +10,7 @@ import pytest
 
 
 def complete(shell: str, instruction: str, words: str = "") -> str:
-    """What fishtui prints to a shell that asks for its script (`source`) or for completions (`complete`)."""
+    """Return the output of fishtui for a shell that requests its script (`source`) or completions (`complete`)."""
     environment = os.environ | {
         "_FISHTUI_COMPLETE": f"{shell}_{instruction}",
         "COMP_WORDS": words,

@@ -1,4 +1,4 @@
-"""A stage is described once: one entry in the registry puts it into the help, the forms, the pipeline and Overview."""
+"""A new stage needs one entry in the registry: the help, forms, pipeline and Overview follow from it."""
 
 from __future__ import annotations
 

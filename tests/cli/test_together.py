@@ -23,7 +23,7 @@ from fishtui.runs.events import read_events
 from fishtui.runs.record import FAILED, LOST, RUNNING, STOPPED, SUCCEEDED
 from fishtui.runs.state import Run, find_run, read_run, read_runs
 from fishtui.runs.stop import stop
-from tests.builders import at_work, fishtui, none_left, packable, time_limit, tone, write_clip
+from tests.builders import all_ended, fishtui, packable, processes_of, time_limit, tone, write_clip
 from tests.builders import project as make_project
 from tests.following import ended, steps, until
 
@@ -43,10 +43,10 @@ CLIPS = 24
 
 @pytest.fixture(autouse=True)
 def limited(tmp_path: Path) -> Iterator[None]:
-    """No test waits for ever, or leaves a process."""
+    """Limit each test's time, and end the processes that it leaves."""
     with time_limit(180):
         yield
-    for process in at_work(tmp_path):
+    for process in processes_of(tmp_path):
         with suppress(psutil.NoSuchProcess):
             process.kill()
 
@@ -72,13 +72,13 @@ def kinds(run: Run) -> Counter[str]:
 
 
 def ranks(run: Run) -> list[psutil.Process]:
-    """The processes that work, by rank, after the one that started them."""
-    found = {process.environ().get("RANK", ""): process for process in at_work(run.folder)}
+    """Return torchrun's process, then the worker processes by rank."""
+    found = {process.environ().get("RANK", ""): process for process in processes_of(run.folder)}
     return [found[rank] for rank in ("", "0", "1")]
 
 
 @pytest.mark.long
-def test_a_training_in_two_processes_is_stopped_with_a_checkpoint_and_goes_on_from_there(project: Project) -> None:
+def test_a_training_in_two_processes_stops_with_a_checkpoint_and_resumes_from_it(project: Project) -> None:
     packed(project)
     run = launched(project, "train", "voice", *TOGETHER, "--detach", "--set", "train.max_steps=4000")
     until(project, run, lambda event: event["kind"] == "metric" and event["step"] >= 5)
@@ -86,7 +86,7 @@ def test_a_training_in_two_processes_is_stopped_with_a_checkpoint_and_goes_on_fr
     assert fishtui("runs", "stop", run.id, cwd=project.root).returncode == 0
     run = read_run(run.folder)
     assert (run.state, run.exit_status) == (STOPPED, 143)
-    assert none_left(run.folder)
+    assert all_ended(run.folder)
     saved = list_checkpoints(project.results / "voice" / "checkpoints")[-1].step
     assert saved == steps(run)[-1] >= 5
     rest = ["--resume", *TOGETHER, "--detach", "--set", f"train.max_steps={saved + 5}"]
@@ -94,11 +94,11 @@ def test_a_training_in_two_processes_is_stopped_with_a_checkpoint_and_goes_on_fr
     assert (again.state, again.exit_status) == (SUCCEEDED, 0)
     assert steps(again) == list(range(saved + 1, saved + 6))
     assert kinds(again)["end"] == 1
-    assert none_left(again.folder)
+    assert all_ended(again.folder)
 
 
 @pytest.mark.parametrize("killed", [False, True], ids=["stopped", "torchrun killed"])
-def test_what_ends_before_its_processes_have_met_leaves_none_of_them_waiting(project: Project, killed: bool) -> None:
+def test_a_run_that_ends_before_its_processes_connect_leaves_none_of_them(project: Project, killed: bool) -> None:
     write_clip(project.root / "data" / "clip.wav")
     run = launched(project, "extract", *TOGETHER, "--detach")
     while read_run(run.folder).record.state != RUNNING:
@@ -107,13 +107,13 @@ def test_what_ends_before_its_processes_have_met_leaves_none_of_them_waiting(pro
         ranks(run)[0].kill()
         assert ended(project, run).state == STOPPED
     else:
-        # At once: a command would begin when the processes may have met.
+        # Called directly, because a command starts so slowly that the processes may have connected by then.
         assert stop(project, run).state == STOPPED
-    assert none_left(run.folder)
+    assert all_ended(run.folder)
 
 
 @pytest.mark.long
-def test_an_extraction_whose_processes_are_killed_one_by_one_leaves_none_and_torchrun_by_hand_finishes_it(
+def test_an_extraction_with_a_killed_process_leaves_none_and_a_torchrun_by_hand_completes_it(
     project: Project,
 ) -> None:
     clips = [write_clip(project.root / "data" / f"{number:02d}.wav", samples=tone(1)) for number in range(CLIPS)]
@@ -126,7 +126,7 @@ def test_an_extraction_whose_processes_are_killed_one_by_one_leaves_none_and_tor
     until(project, run, lambda event: made() > 0)
     ranks(run)[1].kill()
     assert ended(project, run).state == LOST
-    assert none_left(run.folder)
+    assert all_ended(run.folder)
 
     before = made()
     assert before < CLIPS
@@ -134,10 +134,10 @@ def test_an_extraction_whose_processes_are_killed_one_by_one_leaves_none_and_tor
     until(project, run, lambda event: made() > before)
     ranks(run)[0].kill()
     run = ended(project, run)
-    # Whichever they notice first: the signal, or that nobody keeps the store in which they meet.
+    # They end either by the signal or by the loss of the store through which they connect.
     assert run.state in (STOPPED, FAILED)
     assert "fault of fishtui" not in (run.record.error or "")
-    assert none_left(run.folder)
+    assert all_ended(run.folder)
 
     before = made()
     assert before < CLIPS
@@ -166,7 +166,7 @@ def test_an_extraction_whose_processes_are_killed_one_by_one_leaves_none_and_tor
         (2, {"SLURM_JOB_ID": "7"}, {}),
     ],
 )
-def test_several_processes_share_the_processors_unless_told_otherwise(
+def test_processes_share_the_processors_unless_the_user_or_slurm_sets_threads(
     devices: int, environment: dict[str, str], expected: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: range(8))

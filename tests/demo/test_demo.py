@@ -1,4 +1,4 @@
-"""The demo and a pipeline after it: their runs are known by the training's name, and Models ties merges to them."""
+"""The demo and a pipeline after it: runs are found by the training's name, and merges belong to their training."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from fishtui.project import Project
 from fishtui.results.trainings import Training, Trainings
 
-# Enough for a validation loss that falls.
+# Enough steps for the validation loss to fall.
 SHORT = ["--set", "train.max_steps=10"]
 
 
@@ -33,7 +33,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 
 def shown(project: Project, run: str) -> dict[str, Any]:
-    """The run that a person means by this name."""
+    """Return the run that `runs show` finds by this name."""
     return json.loads(fishtui("runs", "show", run, "--project", project.root, "--json"))
 
 

@@ -50,7 +50,7 @@ def test_golden_training_sequences(sample):
     assert inputs.dtype == labels.dtype == np.int64
 
 
-def test_golden_training_sequence_of_several_clips():
+def test_golden_training_sequence_with_multiple_clips():
     wanted = load_file(GOLDEN / "tokens" / "train_format.safetensors")
     clips = clips_in(wanted["augment.tokens"])
     inputs, labels = training_sequence("instruct", TOKENIZER, clips)

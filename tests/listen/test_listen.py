@@ -46,16 +46,16 @@ def test_listen_serves_until_it_is_interrupted(project: Project) -> None:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            preexec_fn=builders.as_on_a_terminal,
+            preexec_fn=builders.restore_signals,
         ) as process,
         builders.time_limit(60),
     ):
         assert process.stdout is not None
-        told = json.loads(process.stdout.readline())
-        assert [each["name"] for each in told["files"]] == ["anna/a", "anna/b"]
-        assert told["url"] == f"http://127.0.0.1:{told['port']}/{told['token']}/"
-        assert told["ssh"].startswith(f"ssh -L {told['port']}:127.0.0.1:{told['port']} ")
-        with urllib.request.urlopen(told["files"][0]["url"], timeout=10) as response:
+        served = json.loads(process.stdout.readline())
+        assert [each["name"] for each in served["files"]] == ["anna/a", "anna/b"]
+        assert served["url"] == f"http://127.0.0.1:{served['port']}/{served['token']}/"
+        assert served["ssh"].startswith(f"ssh -L {served['port']}:127.0.0.1:{served['port']} ")
+        with urllib.request.urlopen(served["files"][0]["url"], timeout=10) as response:
             assert response.read() == (project.root / "data" / "anna" / "a.wav").read_bytes()
         process.send_signal(signal.SIGINT)
         rest, errors = process.communicate(timeout=60)

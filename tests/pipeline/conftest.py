@@ -1,4 +1,4 @@
-"""A project whose pipeline has run once, with stages that only pretend to learn."""
+"""A project whose pipeline has run once, with a fake training and merge."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Pipeline:
         self.settings = SETTINGS
         self.started: list[Planned] = []
         self.fails: dict[str, str] = {}
-        # What is done while a step runs, and before it ends.
+        # Actions to take while a step runs.
         self.meanwhile: dict[str, Callable[[], object]] = {}
 
     @property
@@ -63,14 +63,14 @@ class Pipeline:
         return plan(self.project, self.settings, **options)
 
     def reasons(self, **options: object) -> dict[str, str]:
-        """Why each step runs that does."""
+        """Return the reason of each step that would run."""
         return {each.step: each.reason for each in self.plan(**options) if each.runs}
 
     def run(self, **options: object) -> Ledger:
         return run_pipeline(self.project, self.settings, Reporter(), self.start, **options)
 
     def ran(self, **options: object) -> list[str]:
-        """Run what isn't up to date, and say what that was."""
+        """Run the pipeline; return the steps that it started."""
         before = len(self.started)
         self.run(**options)
         return [each.step for each in self.started[before:]]
@@ -78,7 +78,7 @@ class Pipeline:
     def start(self, planned: Planned) -> Outcome:
         self.started.append(planned)
         if planned.step in self.fails:
-            return Outcome(self.fails[planned.step], f"{planned.step} broke\nMend it.", 2)
+            return Outcome(self.fails[planned.step], f"{planned.step} broke\nFix it.", 2)
         getattr(self, planned.step)(planned.command[1:])
         self.meanwhile.get(planned.step, int)()
         return Outcome("succeeded")
@@ -96,7 +96,7 @@ class Pipeline:
 
     def train(self, arguments: list[str]) -> None:
         if "--restart" in arguments:
-            self.results.rename(self.results.with_name(f"aside{len(self.started)}"))
+            self.results.rename(self.results.with_name(f"replaced{len(self.started)}"))
         learnt = hashlib.sha256((self.data / "protos" / "manifest.jsonl").read_bytes()).hexdigest()
         path = self.results / "checkpoints" / f"step_{self.settings.train.max_steps:09d}.ckpt"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -113,14 +113,14 @@ class Pipeline:
         Path(arguments[-1]).write_text(self.settings.run.text)
 
     def scan(self) -> Catalog:
-        """The catalog, brought up to date."""
+        """Return the catalog after a scan."""
         catalog = Catalog(self.project, self.data)
         scan(catalog, self.settings, Reporter())
         return catalog
 
 
 def fill(root: Path) -> None:
-    """A base, and recordings that wait to be normalized."""
+    """Create a base checkpoint and recordings to normalize."""
     for name in ("config.json", "model.pth", "tokenizer.tiktoken", "special_tokens.json", "codec.pth"):
         path = root / "checkpoints" / "base" / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -136,7 +136,7 @@ def fill(root: Path) -> None:
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project in which the whole pipeline has run; only to be copied."""
+    """A project in which the whole pipeline has run; tests copy it and must not change it."""
     root = tmp_path_factory.mktemp("pipeline")
     fill(root)
     Pipeline(root).run()

@@ -1,4 +1,4 @@
-"""Hashes of files are kept, and never trusted further than what the file system can't be made to hide."""
+"""Hashes of files are cached, and a changed file is detected even if its size and time of change are forged."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def _at_rest(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @given(PAIRS, PAIRS)
-def test_sums_are_equal_where_the_same_things_hold_the_same(one: list, other: list) -> None:
+def test_sums_are_equal_exactly_if_names_and_contents_are(one: list, other: list) -> None:
     assert (sum_of(one) == sum_of(other)) == (sorted(one) == sorted(other))
     assert sum_of(reversed(one)) == sum_of(one)
 
 
-def test_a_file_is_read_once_as_long_as_it_stands(path: Path, tmp_path: Path) -> None:
+def test_an_unchanged_file_is_read_once(path: Path, tmp_path: Path) -> None:
     notes = tmp_path / "notes.json"
     hashes = FileHashes(notes)
     found = hashes.hash(path)
@@ -46,7 +46,7 @@ def test_a_file_is_read_once_as_long_as_it_stands(path: Path, tmp_path: Path) ->
         assert FileHashes(notes).hash(path) == found
 
 
-def test_a_touched_file_has_the_same_hash_and_a_changed_one_another_under_any_time(path: Path, tmp_path: Path) -> None:
+def test_touching_a_file_keeps_its_hash_and_a_change_with_a_forged_time_does_not(path: Path, tmp_path: Path) -> None:
     hashes = FileHashes(tmp_path / "notes.json")
     found = hashes.hash(path)
     path.touch()
@@ -61,7 +61,9 @@ def test_a_touched_file_has_the_same_hash_and_a_changed_one_another_under_any_ti
     assert hashes.hash(path) == hash_file(path) != found
 
 
-def test_what_changed_just_now_is_not_relied_upon(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_hash_of_a_file_that_just_changed_is_not_cached(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(hashing, "AT_REST_NS", 3600 * 10**9)
     hashes = FileHashes(tmp_path / "notes.json")
     hashes.hash(path)
@@ -69,14 +71,14 @@ def test_what_changed_just_now_is_not_relied_upon(path: Path, tmp_path: Path, mo
     assert not (tmp_path / "notes.json").exists()
 
 
-def test_what_is_no_file_has_no_hash_and_counts_for_nothing(path: Path, tmp_path: Path) -> None:
+def test_folders_pipes_and_missing_files_have_no_hash(path: Path, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     hashes = FileHashes(tmp_path / "notes.json")
     assert hashes.hash(tmp_path) is hashes.hash(tmp_path / "pipe") is hashes.hash(tmp_path / "none") is None
     assert hashes.sum([path, tmp_path, tmp_path / "none"]).count == 1
 
 
-def test_files_that_are_gone_are_forgotten(path: Path, tmp_path: Path) -> None:
+def test_removed_files_leave_the_cache(path: Path, tmp_path: Path) -> None:
     notes = tmp_path / "notes.json"
     other = tmp_path / os.fsdecode(b"caf\xe9")
     other.write_text(str(time.time()))

@@ -1,4 +1,4 @@
-"""What is up to date, and why not: by content, settings and code, never by time alone."""
+"""The plan: steps run if content, settings or code changed; a new time of change alone is not a reason."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ EVERYTHING_AFTER = {name: f"{before} runs before it" for before, name in pairwis
 
 
 def after(step: str, reason: str) -> dict[str, str]:
-    """Reasons where `step` is the first that runs."""
+    """Return the reasons of a plan in which `step` is the first that runs, for `reason`."""
     later = pipeline_names()[pipeline_names().index(step) + 1 :]
     return {step: reason, **{name: EVERYTHING_AFTER[name] for name in later}}
 
@@ -36,7 +36,7 @@ def arguments(pipeline: Pipeline, step: str) -> list[str]:
 
 
 def forge(path: Path, content: bytes) -> None:
-    """Change what a file holds, and neither its size nor its time of change."""
+    """Change a file's content but not its size and time of change."""
     status = path.stat()
     assert len(content) == status.st_size
     with path.open("r+b") as file:
@@ -61,19 +61,19 @@ def test_without_a_source_there_is_nothing_to_normalize(done: Pipeline) -> None:
     assert done.reasons() == {}
 
 
-def test_touching_files_changes_nothing(done: Pipeline) -> None:
+def test_touched_files_are_not_a_reason_to_run(done: Pipeline) -> None:
     for path in done.project.root.rglob("*"):
         if path.is_file() and ".fishtui" not in path.parts:
             path.touch()
     assert done.reasons() == {}
 
 
-def test_a_changed_transcript_is_packed_anew(done: Pipeline) -> None:
+def test_a_changed_transcript_is_packed_again(done: Pipeline) -> None:
     (done.data / "anna" / "00.lab").write_text("This is something else.")
     assert done.reasons() == after("pack", "transcripts changed")
 
 
-def test_a_new_recording_begins_where_it_was_put(done: Pipeline) -> None:
+def test_steps_run_from_the_first_one_that_reads_a_new_recording(done: Pipeline) -> None:
     (done.data / "anna" / "new.wav").write_bytes((done.data / "anna" / "00.wav").read_bytes())
     (done.data / "anna" / "new.lab").write_text("This is new.")
     assert done.reasons() == after("extract", "recordings changed")
@@ -81,7 +81,7 @@ def test_a_new_recording_begins_where_it_was_put(done: Pipeline) -> None:
     assert done.reasons() == after("normalize", "recordings to normalize changed")
 
 
-def test_a_rejected_clip_leaves_those_steps_that_it_took_part_in(done: Pipeline) -> None:
+def test_a_rejected_clip_is_a_reason_to_run_the_steps_that_used_it(done: Pipeline) -> None:
     with done.scan() as catalog:
         actions.review(catalog, [1], "rejected")
     assert done.reasons() == after("extract", "excluded clips changed")
@@ -102,24 +102,24 @@ def test_lost_codes_are_counted(done: Pipeline) -> None:
         ("results/voice/speech.wav", "synthesize", "its speech is gone"),
     ],
 )
-def test_outputs_that_are_gone_are_made_again(done: Pipeline, path: str, step: str, reason: str) -> None:
+def test_missing_outputs_are_made_again(done: Pipeline, path: str, step: str, reason: str) -> None:
     (done.project.root / path).unlink()
     assert done.reasons() == after(step, reason)
 
 
-def test_outputs_that_were_tampered_with_are_made_again(done: Pipeline) -> None:
+def test_changed_outputs_are_made_again(done: Pipeline) -> None:
     (done.results / "speech.wav").write_text("noise")
     assert done.reasons() == {"synthesize": "its speech changed"}
 
 
-def test_the_dataset_is_the_users_once_it_is_normalized(done: Pipeline) -> None:
+def test_edits_of_the_dataset_after_normalizing_do_not_normalize_it_again(done: Pipeline) -> None:
     for path in done.data.glob("anna/00.*"):
         path.unlink()
-    (done.data / "anna" / "01.lab").write_text("Mended by hand.")
+    (done.data / "anna" / "01.lab").write_text("Fixed by hand.")
     assert "normalize" not in done.reasons()
 
 
-def test_changed_content_is_found_under_a_forged_time(done: Pipeline) -> None:
+def test_changed_content_with_a_forged_time_is_detected(done: Pipeline) -> None:
     path = done.base / "model.pth"
     with mock.patch("fishtui.pipeline.hashes.AT_REST_NS", 0):
         assert done.reasons() == {}
@@ -127,7 +127,7 @@ def test_changed_content_is_found_under_a_forged_time(done: Pipeline) -> None:
         assert done.reasons() == after("train", "pretrained model changed")
 
 
-def test_large_files_are_not_read_again(done: Pipeline) -> None:
+def test_unchanged_files_are_not_read_again(done: Pipeline) -> None:
     with mock.patch("fishtui.pipeline.hashes.AT_REST_NS", 0):
         done.plan()
         with mock.patch("fishtui.pipeline.hashes.hash_file", side_effect=AssertionError("read again")):
@@ -141,7 +141,7 @@ def test_a_changed_setting_is_named_with_both_values(done: Pipeline) -> None:
     )
 
 
-def test_settings_of_speed_and_place_change_nothing(done: Pipeline) -> None:
+def test_settings_of_speed_and_hardware_are_not_a_reason_to_run(done: Pipeline) -> None:
     done.change("extract", workers=7, device="cpu", batch_size=2)
     done.change("train", device="cpu", gradient_checkpointing="on", batch_size=2, devices=2, strategy="fsdp")
     done.change("pack", workers=3)
@@ -149,7 +149,7 @@ def test_settings_of_speed_and_place_change_nothing(done: Pipeline) -> None:
     assert done.reasons() == {}
 
 
-def test_changed_code_is_a_reason(done: Pipeline) -> None:
+def test_changed_code_is_a_reason_to_run(done: Pipeline) -> None:
     real = steps.code_hash
 
     def edited(*names: str) -> str:
@@ -159,18 +159,18 @@ def test_changed_code_is_a_reason(done: Pipeline) -> None:
         assert done.reasons() == after("merge", "its code in fishtui changed")
 
 
-def test_a_damaged_stamp_counts_as_none(done: Pipeline) -> None:
+def test_a_damaged_stamp_counts_as_missing(done: Pipeline) -> None:
     stamp_path(done.project, "pack").write_text('{"version": 1, "ev')
     assert done.reasons() == after("pack", "never ran")
 
 
-def test_damaged_notes_of_hashes_are_found_again(done: Pipeline) -> None:
+def test_a_damaged_hash_cache_is_rebuilt(done: Pipeline) -> None:
     for content in ("[", "7", "[1]"):
         (done.project.state / "cache" / "hashes.json").write_text(content)
         assert done.reasons() == {}
 
 
-def test_what_was_not_asked_for_is_left_out(done: Pipeline) -> None:
+def test_steps_outside_the_requested_range_do_not_run(done: Pipeline) -> None:
     (done.data / "anna" / "00.lab").write_text("This is something else.")
     planned = done.plan(first="train", until="merge")
     assert [each.reason for each in planned] == [*["not requested"] * 3, *[UP_TO_DATE] * 2, "not requested"]
@@ -178,12 +178,12 @@ def test_what_was_not_asked_for_is_left_out(done: Pipeline) -> None:
 
 
 @pytest.mark.parametrize(("first", "until"), [("merge", "pack"), ("bake", None), (None, "bake")])
-def test_steps_that_make_no_sense_are_refused(fresh: Pipeline, first: str | None, until: str | None) -> None:
+def test_unknown_and_reversed_step_ranges_are_refused(fresh: Pipeline, first: str | None, until: str | None) -> None:
     with pytest.raises(MisuseError):
         fresh.plan(first=first, until=until)
 
 
-def test_an_empty_project_is_planned_for_and_its_stages_will_say_what_lacks(tmp_path: Path) -> None:
+def test_an_empty_project_has_a_plan(tmp_path: Path) -> None:
     pipeline = Pipeline(tmp_path)
     pipeline.change("run", source="")
     assert pipeline.reasons() == after("extract", "never ran")
@@ -199,21 +199,21 @@ def test_a_dry_run_writes_nothing(state: str, request: pytest.FixtureRequest) ->
 
 
 def test_a_dry_run_on_a_damaged_catalog_reports_a_remedy(done: Pipeline) -> None:
-    done.project.catalog.write_bytes(b"no database" * 1000)
+    done.project.catalog.write_bytes(b"not a database" * 1000)
     with failing("damaged-catalog") as raised:
         done.plan(dry_run=True)
     assert "Move it away" in raised.value.remedy
 
 
-def test_the_commands_are_as_the_command_line_takes_them(done: Pipeline, tmp_path: Path) -> None:
+def test_the_command_line_accepts_the_planned_commands(done: Pipeline, tmp_path: Path) -> None:
     for each in done.plan():
         command = commands.get_command(None, each.command[0])
         assert command.make_context(each.step, each.command[1:]).params
-        # Wherever they are started from.
+        # Absolute, so that they work from any folder.
         assert all(Path(word).is_absolute() for word in each.command if "/" in word)
 
 
-def test_the_reference_is_a_clip_that_was_held_out_with_its_transcript(done: Pipeline) -> None:
+def test_the_default_reference_is_a_held_out_clip(done: Pipeline) -> None:
     words = arguments(done, "synthesize")
     reference = Path(words[words.index("--reference") + 1])
     assert f'"clip": "anna/{reference.stem}"' in next(
@@ -226,7 +226,7 @@ def test_the_reference_is_a_clip_that_was_held_out_with_its_transcript(done: Pip
     assert str(done.project.root / other) in arguments(done, "synthesize")
 
 
-def test_a_transcript_of_another_ending_is_given_in_words(done: Pipeline) -> None:
+def test_a_transcript_with_another_extension_is_passed_as_text(done: Pipeline) -> None:
     for path in done.data.glob("anna/*.lab"):
         path.rename(path.with_suffix(".txt"))
     done.change("pack", text_extension=".txt")
@@ -235,45 +235,45 @@ def test_a_transcript_of_another_ending_is_given_in_words(done: Pipeline) -> Non
     assert words[words.index("--reference-text") + 1] == reference.with_suffix(".txt").read_text()
 
 
-def test_without_held_out_clips_there_is_no_reference(done: Pipeline) -> None:
+def test_without_held_out_clips_no_reference_is_used(done: Pipeline) -> None:
     manifest = done.data / "protos" / "manifest.jsonl"
     manifest.write_text(manifest.read_text().replace('"validation"', '"train"'))
     assert "--reference" not in arguments(done, "synthesize")
 
 
-def test_a_manifest_leads_to_no_file_outside_the_dataset(done: Pipeline) -> None:
+def test_a_manifest_path_outside_the_dataset_is_not_used_as_reference(done: Pipeline) -> None:
     manifest = done.data / "protos" / "manifest.jsonl"
     manifest.write_text(manifest.read_text().replace('"anna/', '"../raw/anna/'))
     assert "--reference" not in arguments(done, "synthesize")
 
 
-def test_training_begins_plainly_where_there_is_nothing(fresh: Pipeline) -> None:
+def test_the_first_training_does_not_restart(fresh: Pipeline) -> None:
     assert arguments(fresh, "train") == ["train", "voice", "--resume"]
 
 
-def test_training_goes_on_with_what_was_made_by_hand(done: Pipeline) -> None:
+def test_a_training_started_by_hand_is_resumed(done: Pipeline) -> None:
     stamp_path(done.project, "train").unlink()
     assert arguments(done, "train") == ["train", "voice", "--resume"]
 
 
 @pytest.mark.parametrize("change", [{"max_steps": 20_000}, {"validate_every": 5}, {"keep": 1}])
-def test_training_goes_on_if_it_is_only_to_last_longer(done: Pipeline, change: dict) -> None:
+def test_a_training_with_more_steps_or_other_validation_is_resumed(done: Pipeline, change: dict) -> None:
     done.change("train", **change)
     assert arguments(done, "train") == ["train", "voice", "--resume"]
 
 
 @pytest.mark.parametrize("change", [{"seed": 1}, {"lora": "r_4_alpha_8"}, {"batch_size": 8}, {"max_length": 99}])
-def test_training_begins_anew_with_other_settings(done: Pipeline, change: dict) -> None:
+def test_training_restarts_with_changed_settings(done: Pipeline, change: dict) -> None:
     done.change("train", **change)
     assert arguments(done, "train") == ["train", "voice", "--restart"]
 
 
-def test_training_begins_anew_with_another_base_or_data(done: Pipeline) -> None:
+def test_training_restarts_with_another_base(done: Pipeline) -> None:
     (done.base / "model.pth").write_text("another")
     assert arguments(done, "train")[-1] == "--restart"
 
 
-def test_another_name_is_another_training(done: Pipeline) -> None:
+def test_another_name_starts_another_training(done: Pipeline) -> None:
     done.change("run", name="other")
     assert arguments(done, "train") == ["train", "other", "--resume"]
     assert done.reasons()["train"] == "run.name changed from voice to other"
@@ -290,15 +290,15 @@ def test_the_settings_and_modules_that_steps_name_exist(done: Pipeline) -> None:
         assert all(made.count or name.startswith("excluded clips") for name, made in stamp.evidence.inputs.items())
 
 
-def test_every_setting_of_a_stage_either_counts_or_is_of_speed_and_place() -> None:
-    elsewhere = {"batch_size", "batch_seconds", "workers", "device", "devices", "nodes", "strategy", "compile"}
-    elsewhere |= {"gradient_checkpointing"}
+def test_every_setting_of_a_stage_is_tracked_or_concerns_speed_and_hardware() -> None:
+    untracked = {"batch_size", "batch_seconds", "workers", "device", "devices", "nodes", "strategy", "compile"}
+    untracked |= {"gradient_checkpointing"}
     for step in pipeline_steps().values():
         of_stage = {name for name in known() if name.startswith(f"{step.name}.")}
-        assert {name.partition(".")[2] for name in of_stage - set(step.settings)} <= elsewhere
+        assert {name.partition(".")[2] for name in of_stage - set(step.settings)} <= untracked
 
 
-def test_plan_is_quiet_about_names_that_are_no_text(done: Pipeline) -> None:
+def test_names_that_are_not_utf8_do_not_break_the_plan(done: Pipeline) -> None:
     name = os.fsdecode(b"caf\xe9")
     for ending in (".lab", ".npy"):
         (done.data / "anna" / f"{name}{ending}").write_bytes((done.data / "anna" / f"00{ending}").read_bytes())

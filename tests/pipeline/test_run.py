@@ -1,4 +1,4 @@
-"""The pipeline run: what must, in order, and going on where it stopped."""
+"""The pipeline runs outdated steps in order, and continues after a failure or a kill."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from fishtui.stage import pipeline_names
 from tests.pipeline.conftest import Pipeline
 
 
-def test_all_steps_run_in_order_and_then_none(fresh: Pipeline) -> None:
+def test_all_steps_run_in_order_and_a_second_run_starts_none(fresh: Pipeline) -> None:
     ledger = fresh.run()
     assert [each.step for each in fresh.started] == list(pipeline_names())
     assert (ledger.unit, ledger.done, ledger.total) == ("stages", 6, 6)
@@ -28,7 +28,7 @@ def test_all_steps_run_in_order_and_then_none(fresh: Pipeline) -> None:
     assert ledger.skipped == [Entry(name, UP_TO_DATE) for name in pipeline_names()]
 
 
-def test_stages_that_a_person_starts_count_where_they_do_what_the_pipeline_would(fresh: Pipeline) -> None:
+def test_a_stage_started_by_hand_counts_if_it_has_the_arguments_of_the_pipeline(fresh: Pipeline) -> None:
     root = fresh.project.root
     merged = fresh.base.with_name("base-voice-lora")
     checkpoint = fresh.results / "checkpoints" / "step_000010000.ckpt"
@@ -47,7 +47,7 @@ def test_stages_that_a_person_starts_count_where_they_do_what_the_pipeline_would
         "merge": {"adapter": fresh.results / "checkpoints" / "step_000000100.ckpt"},
     }
 
-    def do(name: str, arguments: dict[str, object]) -> None:
+    def run_by_hand(name: str, arguments: dict[str, object]) -> None:
         def work(reporter: Reporter) -> Ledger:
             fresh.start(Planned(name, "due", "", [name, *map(str, planned[name][1:])]))
             return Ledger()
@@ -57,14 +57,14 @@ def test_stages_that_a_person_starts_count_where_they_do_what_the_pipeline_would
     for name, arguments in by_hand.items():
         planned = {each.step: each.command for each in fresh.plan()}
         assert name in fresh.reasons()
-        do(name, {**arguments, **other[name]})
+        run_by_hand(name, {**arguments, **other[name]})
         assert name in fresh.reasons()
-        do(name, arguments)
+        run_by_hand(name, arguments)
         assert name not in fresh.reasons()
     assert list(fresh.reasons()) == ["synthesize"]
 
 
-def test_a_training_gone_on_with_by_hand_counts_only_where_the_pipeline_would_go_on(done: Pipeline) -> None:
+def test_a_training_resumed_by_hand_counts_only_if_the_pipeline_would_resume_it(done: Pipeline) -> None:
     def train(**given: bool) -> None:
         def work(reporter: Reporter) -> Ledger:
             done.train(["voice", *(["--restart"] if given["restart"] else [])])
@@ -82,7 +82,7 @@ def test_a_training_gone_on_with_by_hand_counts_only_where_the_pipeline_would_go
     assert "train" not in done.reasons()
 
 
-def test_a_stage_that_a_person_starts_and_that_breaks_off_did_not_finish(done: Pipeline) -> None:
+def test_a_stage_started_by_hand_that_fails_counts_as_not_finished(done: Pipeline) -> None:
     def work(reporter: Reporter) -> Ledger:
         raise FishtuiError("no more", code="no-more")
 
@@ -92,7 +92,7 @@ def test_a_stage_that_a_person_starts_and_that_breaks_off_did_not_finish(done: P
     assert done.reasons()["pack"] == "its last run did not finish"
 
 
-def test_the_first_failure_ends_it_and_the_next_run_goes_on_there(fresh: Pipeline) -> None:
+def test_a_failure_ends_the_pipeline_and_the_next_run_continues_there(fresh: Pipeline) -> None:
     fresh.fails["pack"] = "failed"
     with pytest.raises(FishtuiError, match="pack failed: pack broke"):
         fresh.run()
@@ -102,7 +102,7 @@ def test_the_first_failure_ends_it_and_the_next_run_goes_on_there(fresh: Pipelin
     assert fresh.ran() == ["pack", "train", "merge", "synthesize"]
 
 
-def test_what_ran_to_the_same_end_as_before_lets_later_steps_be(done: Pipeline) -> None:
+def test_later_steps_do_not_run_if_a_step_gives_the_same_output_as_before(done: Pipeline) -> None:
     done.change("extract", precision="tf32")
     assert list(done.reasons()) == list(pipeline_names()[1:])
     assert done.ran() == ["extract"]
@@ -126,19 +126,19 @@ def test_a_stopped_step_ends_the_pipeline(done: Pipeline) -> None:
         done.run()
 
 
-def test_only_what_is_asked_for_runs(fresh: Pipeline) -> None:
+def test_only_requested_steps_run(fresh: Pipeline) -> None:
     assert fresh.ran(until="pack") == ["normalize", "extract", "pack"]
     assert fresh.run(first="train", until="train").total == 1
 
 
-def test_what_changes_while_a_step_runs_is_seen_the_next_time(done: Pipeline) -> None:
+def test_a_change_while_a_step_runs_is_a_reason_for_the_next_run(done: Pipeline) -> None:
     (done.data / "anna" / "00.lab").write_text("One thing.")
     done.meanwhile["pack"] = lambda: (done.data / "anna" / "00.lab").write_text("Another thing.")
     done.run(until="pack")
     assert done.reasons(until="pack") == {"pack": "transcripts changed"}
 
 
-def test_training_that_was_broken_off_after_a_restart_goes_on(done: Pipeline) -> None:
+def test_a_restarted_training_that_was_killed_is_resumed(done: Pipeline) -> None:
     done.change("train", seed=1)
 
     def killed() -> None:
@@ -153,7 +153,7 @@ def test_training_that_was_broken_off_after_a_restart_goes_on(done: Pipeline) ->
     assert done.started[-2].command == ["train", "voice", "--resume"]
 
 
-def test_training_that_was_broken_off_before_it_moved_old_results_still_restarts(done: Pipeline) -> None:
+def test_a_training_stopped_before_it_moved_old_results_restarts_again(done: Pipeline) -> None:
     done.change("train", seed=1)
     done.fails["train"] = "stopped"
     with pytest.raises(FishtuiError):
@@ -177,7 +177,7 @@ def test_training_that_was_broken_off_before_it_moved_old_results_still_restarts
     ),
     fails=st.sampled_from([None, *pipeline_names()]),
 )
-def test_whatever_changed_and_wherever_it_broke_a_run_leaves_everything_up_to_date(
+def test_after_any_changes_and_any_failure_a_run_brings_everything_up_to_date(
     finished: Path, tmp_path: Path, changes: list[str], fails: str | None
 ) -> None:
     shutil.rmtree(tmp_path / "project", ignore_errors=True)
@@ -185,7 +185,7 @@ def test_whatever_changed_and_wherever_it_broke_a_run_leaves_everything_up_to_da
     pipeline = Pipeline(tmp_path / "project")
     for number, change in enumerate(changes):
         if change == "transcript":
-            (pipeline.data / "anna" / "01.lab").write_text(f"Version {number} of what is said.")
+            (pipeline.data / "anna" / "01.lab").write_text(f"Version {number} of the text.")
         elif change == "codes":
             (pipeline.data / "anna" / "02.npy").unlink(missing_ok=True)
         elif change == "shards":

@@ -25,7 +25,7 @@ from fishtui.runs.events import new_event, read_events
 from fishtui.runs.record import FAILED, LOST, RUNNING, SUCCEEDED, Needs
 from fishtui.runs.state import Run, find_run, read_run, read_runs
 from fishtui.training.origin import read_checkpoint
-from tests.builders import SmallDisk, SmallFiles, at_work, command, fishtui, packable, time_limit, tone, write_clip
+from tests.builders import SmallDisk, SmallFiles, command, fishtui, packable, processes_of, time_limit, tone, write_clip
 from tests.builders import project as make_project
 from tests.following import ended, steps, until
 
@@ -55,7 +55,7 @@ def limited(tmp_path: Path) -> Iterator[None]:
     """Limit each test's time and end the processes that it leaves."""
     with time_limit(120):
         yield
-    for process in at_work(tmp_path):
+    for process in processes_of(tmp_path):
         with suppress(psutil.NoSuchProcess):
             process.kill()
 
@@ -134,7 +134,7 @@ def disk(project: Project) -> Iterator[Disk]:
     try:
         yield SmallDisk(project.runs)
     finally:
-        for process in at_work(project.root):
+        for process in processes_of(project.root):
             process.kill()
         subprocess.run(["umount", "--lazy", str(project.runs)], check=True)
 
@@ -176,7 +176,7 @@ def test_a_training_whose_folder_is_removed_ends_and_its_follower_too(project: P
     run = launched(project, "train", "voice")
     queued = launched(project, "pack")
     until(project, run, at_step(3))
-    (worker,) = at_work(run.folder)
+    (worker,) = processes_of(run.folder)
     watch = command("runs", "attach", run.id, "--json")
     follower = subprocess.Popen(watch, cwd=project.root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert follower.stdout is not None

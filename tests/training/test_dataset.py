@@ -51,7 +51,9 @@ def test_a_row_has_its_sequences_in_segments_and_padding_after_them(examples: li
     assert (batch.clips, batch.positions) == (4, int((batch.segments > 0).sum()))
 
 
-def test_the_batches_of_several_processes_are_together_those_of_one(examples: list[Example], prompts: Prompts) -> None:
+def test_the_batches_of_all_processes_together_equal_those_of_one_process(
+    examples: list[Example], prompts: Prompts
+) -> None:
     plan = Plan(max_length=64, clips_per_sequence=2, batch_size=3, seed=0)
 
     def batches(place: Place) -> list[Batch]:

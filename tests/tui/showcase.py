@@ -102,8 +102,8 @@ def _loss(step: int) -> float:
     return 4 + 4 * math.exp(-step / 80) + 0.2 * math.sin(step * 1.7)
 
 
-def stand_still(patch: pytest.MonkeyPatch) -> None:
-    """Replace the machine, the clock and the answers of other processes by constants."""
+def freeze(patch: pytest.MonkeyPatch) -> None:
+    """Replace the machine, the clock and the outputs of other processes by constants."""
     patch.setattr(identity, "this_machine", lambda: ("gpu01", ""))
     patch.setattr(overview.shutil, "disk_usage", lambda path: SimpleNamespace(free=412e9))
     patch.setattr(overview, "run_fishtui", lambda *asked, **how: (0, json.dumps(PLAN), ""))

@@ -239,12 +239,12 @@ def test_enter_pressed_twice_or_too_early_starts_one_run_of_the_form(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[Sequence[str]] = []
-    go_on = threading.Event()
+    proceed = threading.Event()
 
     def run(words: Sequence[str], *rest: object, keep: bool = False) -> tuple[int, str, str]:
         if keep:
             asked.append(words)
-            go_on.wait(60)
+            proceed.wait(60)
         return 1, "", "error: no"
 
     monkeypatch.setattr("fishtui.tui.screens.launch.run_fishtui", run)
@@ -257,7 +257,7 @@ def test_enter_pressed_twice_or_too_early_starts_one_run_of_the_form(
         await pilot.press("enter", "enter", "enter")
         await until(pilot, lambda: asked)
         await pilot.press("enter")
-        go_on.set()
+        proceed.set()
         await until(pilot, lambda: any("✗" in each.message for each in app._notifications))
 
     drive(project, story)

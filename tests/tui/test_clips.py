@@ -116,7 +116,7 @@ async def filtered(pilot: Pilot[Any], screen: Clips, text: str) -> None:
     await until(pilot, lambda: screen.filter == text and screen.is_whole and screen._shown[0] == text)
 
 
-def test_every_row_fills_the_table_whatever_its_text(root: Path) -> None:
+def test_every_row_fills_the_table_for_any_text(root: Path) -> None:
     async def driven(pilot: Pilot[Any], screen: Clips) -> None:
         for y in range(8):
             assert screen.table.render_line(y).cell_length == screen.table.size.width

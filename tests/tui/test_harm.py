@@ -33,7 +33,7 @@ KEYS = ("j", "tab", "space", "x")
 
 @pytest.fixture
 def project(built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
-    showcase.stand_still(monkeypatch)
+    showcase.freeze(monkeypatch)
     monkeypatch.setattr(CommandLine, "run_command", lambda self, words: None)
     return Project(Path(shutil.copytree(built, tmp_path / "myvoice")))
 
@@ -62,7 +62,7 @@ async def visit(app: Fishtui, pilot: Pilot[Any]) -> None:
 
 def damage(project: Project) -> None:
     for path in project.state.glob("catalog.db*"):
-        path.write_bytes(b"no database" * 1000)
+        path.write_bytes(b"not a database" * 1000)
 
 
 def misspell(project: Project) -> None:
@@ -70,10 +70,10 @@ def misspell(project: Project) -> None:
 
 
 @pytest.mark.parametrize(
-    ("harm", "told"), [(damage, "catalog.db: damaged"), (misspell, "max_steps")], ids=["catalog", "settings"]
+    ("harm", "message"), [(damage, "catalog.db: damaged"), (misspell, "max_steps")], ids=["catalog", "settings"]
 )
 def test_damage_is_reported_in_place_until_it_is_fixed(
-    project: Project, harm: Callable[[Project], None], told: str
+    project: Project, harm: Callable[[Project], None], message: str
 ) -> None:
     kept = project.root.with_name("kept")
     shutil.copytree(project.root, kept)
@@ -82,10 +82,10 @@ def test_damage_is_reported_in_place_until_it_is_fixed(
         await until(pilot, lambda: "7 flagged" in text_of(app))
         harm(project)
         await visit(app, pilot)
-        await until(pilot, lambda: told in text_of(app))
+        await until(pilot, lambda: message in text_of(app))
         shutil.rmtree(project.root)
         kept.rename(project.root)
-        await until(pilot, lambda: told not in text_of(app))
+        await until(pilot, lambda: message not in text_of(app))
         await until(pilot, lambda: "7 flagged" in text_of(app))
 
     drive(project, story)
@@ -105,25 +105,25 @@ def test_a_project_that_is_removed_leaves_a_working_interface(project: Project) 
 def test_an_unexpected_error_is_reported_once_with_its_traceback_in_the_log(
     project: Project, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    asked = 0
-    told: list[FishtuiError] = []
+    calls = 0
+    reported: list[FishtuiError] = []
 
     def fail(*_: object, **__: object) -> None:
-        nonlocal asked
-        asked += 1
+        nonlocal calls
+        calls += 1
         raise LookupError("no such colour")
 
     monkeypatch.setattr(overview, "run_fishtui", fail)
     monkeypatch.setattr(overview, "PLAN_EVERY", 0)
-    monkeypatch.setattr(Fishtui, "report_error", lambda self, error: told.append(error))
+    monkeypatch.setattr(Fishtui, "report_error", lambda self, error: reported.append(error))
     project.interface_log.touch()
 
     async def story(app: Fishtui, pilot: Pilot[Any]) -> None:
         # The screen tries again.
-        await until(pilot, lambda: asked > 2)
+        await until(pilot, lambda: calls > 2)
 
     drive(project, story)
-    [error] = told
+    [error] = reported
     assert error.problem == "LookupError: no such colour"
     assert "Details: .fishtui/interface.log" in error.remedy
     log = capfd.readouterr().err

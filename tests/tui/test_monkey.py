@@ -37,7 +37,7 @@ def test_random_keys_break_nothing(built: Path, tmp_path: Path, seed: int, monke
     project = Project(Path(shutil.copytree(built, tmp_path / "myvoice")))
     chance = random.Random(seed)
     unexpected: list[BaseException] = []
-    showcase.stand_still(monkeypatch)
+    showcase.freeze(monkeypatch)
     # The monkey may start anything, but processes and files outside the project would outlive it.
     monkeypatch.setattr(scheduler, "start", lambda run, chosen: None)
     monkeypatch.setattr(CommandLine, "run_command", lambda self, words: None)

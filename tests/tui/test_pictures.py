@@ -1,4 +1,4 @@
-"""Each screen as it looks, against a picture of it; `pytest --snapshot-update` with this file takes new ones."""
+"""Each screen equals its picture; `pytest --snapshot-update` with this file takes new pictures."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from fishtui.tui.widgets.waveform import Waveform
 from tests.tui import showcase
 from tests.tui.driving import text_of, until
 
-# Texts that a screen shows once it has read everything.
+# Texts that a screen shows after it has read everything.
 LAST = {
     "overview": ["412 GB", "the disk is full", "noisy", "r to run pack"],
     "clips": ["Bread and salt", "44.1 kHz", "kHz"],
@@ -29,14 +29,14 @@ LAST = {
 
 @pytest.fixture
 def project(built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
-    showcase.stand_still(monkeypatch)
+    showcase.freeze(monkeypatch)
     for name in ("NO_COLOR", "COLORTERM", "FORCE_COLOR"):
         monkeypatch.delenv(name, raising=False)
     return Project(Path(shutil.copytree(built, tmp_path / "myvoice")))
 
 
 def settled(name: str) -> Callable[[Pilot[Any]], Awaitable[None]]:
-    """Goes to a screen and waits until nothing more comes."""
+    """Return a function that opens a screen and waits until it no longer changes."""
 
     async def go(pilot: Pilot[Any]) -> None:
         app = pilot.app

@@ -44,12 +44,12 @@ def silent(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def played(monkeypatch: pytest.MonkeyPatch) -> list[list[Path] | str]:
     """The recordings that a host with sound plays."""
-    told: list[list[Path] | str] = []
+    calls: list[list[Path] | str] = []
     monkeypatch.setattr(playback, "player_of", lambda path: ["player"])
-    monkeypatch.setattr(Player, "play", lambda self, paths: told.append(list(paths)))
-    monkeypatch.setattr(Player, "is_playing", property(lambda self: bool(told) and told[-1] != "stop"))
-    monkeypatch.setattr(Player, "stop", lambda self: told.append("stop"))
-    return told
+    monkeypatch.setattr(Player, "play", lambda self, paths: calls.append(list(paths)))
+    monkeypatch.setattr(Player, "is_playing", property(lambda self: bool(calls) and calls[-1] != "stop"))
+    monkeypatch.setattr(Player, "stop", lambda self: calls.append("stop"))
+    return calls
 
 
 def fetch(url: str) -> bytes:

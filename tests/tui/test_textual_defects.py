@@ -1,4 +1,4 @@
-"""Defects of Textual that fishtui works around: a test that passes unexpectedly says that the workaround can go."""
+"""Defects of Textual that fishtui works around; if a test passes unexpectedly, its workaround can be removed."""
 
 from __future__ import annotations
 
