@@ -31,7 +31,7 @@ LIGHT = [
     "tui",
     "pipeline",
     "distributed.py",
-    "settings.py",
+    "settings",
     "project.py",
     "errors.py",
     "files.py",
@@ -49,7 +49,7 @@ LIGHT = [
 # The parts of the package from bottom to top: each may import only those before it.
 ORDER = [
     *("errors", "glyphs", "sanitize", "nn", "codehash"),
-    *("wording", "workers", "files", "project", "settings", "settings_file", "devices", "stage"),
+    *("wording", "workers", "files", "project", "settings", "devices", "stage"),
     *("weights", "dataset", "shards", "audio", "codec", "codes", "lm"),
     *("families", "checkpoint", "load", "speech"),
     "runs",

@@ -8,7 +8,7 @@ import pytest
 
 from fishtui.errors import MisuseError
 from fishtui.settings import SettingError, Settings, known, load, schema
-from fishtui.settings_file import template
+from fishtui.settings.file import template
 from tests.expecting import failing
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from fishtui.errors import MisuseError
 from fishtui.settings import known, load
-from fishtui.settings_file import change, template
+from fishtui.settings.file import change, template
 from tests.expecting import failing
 
 

@@ -9,7 +9,7 @@ import click
 
 from fishtui import glyphs, wording
 from fishtui.checks.registry import CHECKS
-from fishtui.cli.options import FilterCommand, shared
+from fishtui.cli.options import SignedCommand, shared
 from fishtui.cli.session import Session
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def scan(session: Session, watch: bool) -> int:
 CODES = "\n".join(f"  {check.severity.name.lower():<8} {code}" for code, check in CHECKS.items())
 
 
-@click.command(cls=FilterCommand, epilog=f"\b\nChecks, by the severity of what they find:\n{CODES}")
+@click.command(cls=SignedCommand, epilog=f"\b\nChecks, by the severity of what they find:\n{CODES}")
 @click.argument("terms", nargs=-1, metavar="[FILTER]")
 @click.option(
     "--fail-on",
@@ -146,7 +146,7 @@ def speakers(session: Session) -> int:
     return 0
 
 
-@click.command(cls=FilterCommand)
+@click.command(cls=SignedCommand)
 @click.argument("terms", nargs=-1, metavar="[FILTER]")
 @shared(dry_run=False)
 def stats(session: Session, terms: tuple[str, ...]) -> int:

@@ -11,7 +11,7 @@ import click
 from fishtui import glyphs, wording
 from fishtui.catalog.fields import FIELDS
 from fishtui.checks.registry import fixable
-from fishtui.cli.options import Command, FilterCommand, limited, shared
+from fishtui.cli.options import Command, SignedCommand, limited, shared
 from fishtui.cli.session import Session
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def chosen(command: Command) -> Command:
     return click.argument("ids", nargs=-1, metavar="[ID]...")(command)
 
 
-@clips.command("list", cls=FilterCommand)
+@clips.command("list", cls=SignedCommand)
 @click.argument("terms", nargs=-1, metavar="[FILTER]")
 @limited
 @shared(dry_run=False)

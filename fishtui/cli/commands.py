@@ -13,6 +13,7 @@ from fishtui.stage import find_stage, stage_names
 _BEFORE = {
     "init": "setup",
     "demo": "setup",
+    "settings": "settings",
     "doctor": "setup",
     "import": "importing",
     "scan": "catalog",

@@ -7,11 +7,11 @@ from contextlib import suppress
 
 import click
 
-from fishtui.cli.options import FilterCommand, limited, shared
+from fishtui.cli.options import SignedCommand, limited, shared
 from fishtui.cli.session import Session
 
 
-@click.command(cls=FilterCommand)
+@click.command(cls=SignedCommand)
 @click.argument("terms", nargs=-1, metavar="[FILTER]")
 @limited
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port to serve on (default: any free port).")

@@ -14,6 +14,8 @@ import click
 from fishtui import __version__, errors
 from fishtui.cli import diagnostics
 from fishtui.cli.commands import command_names, load_command
+from fishtui.errors import MisuseError
+from fishtui.wording import did_you_mean
 
 
 class Commands(click.Group):
@@ -25,11 +27,33 @@ class Commands(click.Group):
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
         return load_command(name)
 
+    def resolve_command(
+        self, context: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if context.resilient_parsing or name.startswith("-") or self.get_command(context, name):
+            return super().resolve_command(context, args)
+        # A single word may also be the folder of a project, which the interface would open.
+        problem = f"{name}: no such command" if len(args) > 1 else f"{name}: no such command or folder"
+        remedy = did_you_mean(name, command_names()) or "`fishtui --help` lists the commands; `fishtui DIR` opens DIR."
+        raise MisuseError(problem, remedy, code="no-such-command")
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+
+@click.group(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    subcommand_metavar="[DIR] | COMMAND [ARGS]...",
+)
 @click.version_option(__version__, prog_name="fishtui")
 def fishtui() -> None:
     """Fine-tune the openaudio-s1-mini text-to-speech model on your own recordings.
+
+    Without a command, fishtui opens its interface: on the project in DIR, or on the one around the current folder.
+    The commands below do the same headlessly.
+
+    \b
+    Shell completion, for bash (zsh and fish likewise):
+      eval "$(_FISHTUI_COMPLETE=bash_source fishtui)"
 
     Exit status: 0 done, 1 failed, 2 wrong use, 3 done but some items failed, 130 interrupted.
     """

@@ -15,13 +15,13 @@ from fishtui.cli.session import Session
 from fishtui.cli.settingoptions import setting_name
 from fishtui.project import Project, working_folder
 
-# A negated term of a filter, which begins like an option.
-NEGATED = re.compile(r"-[A-Za-z]+(-[A-Za-z]+)*:")
+# Arguments that begin like an option: a negated term of a filter, and a negative number.
+NEGATED = re.compile(r"-[A-Za-z]+(-[A-Za-z]+)*:|-\d")
 Command = Callable[..., Any]
 
 
-class FilterCommand(click.Command):
-    """A command whose arguments are terms of a filter; `-term` is a negated term, not an option."""
+class SignedCommand(click.Command):
+    """A command whose arguments may be negated terms of a filter, `-term:`, or negative numbers."""
 
     def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
         negated = [each for each in args if NEGATED.match(each)]

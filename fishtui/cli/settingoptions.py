@@ -41,6 +41,13 @@ def help_of(described: Setting) -> str:
     return sentence(described.help) + (f". [{'; '.join(notes)}]" if notes else ".")
 
 
+def describe_range(described: Setting) -> str:
+    """Return the values that a setting accepts in words, such as `INTEGER, at least 1`."""
+    if base_type(described) is bool:
+        return "true or false"
+    return ", ".join([metavar(described), *_range(described)])
+
+
 def sentence(help: str) -> str:
     """Return a help text with a capital letter, without a full stop at its end."""
     return f"{help[:1].upper()}{help[1:]}".rstrip(".")

@@ -27,7 +27,7 @@ from fishtui.runs.ledger import Ledger
 from fishtui.runs.reporter import Listener, Reporter
 from fishtui.runs.state import Run
 from fishtui.settings import Loaded
-from fishtui.settings_file import apply, check
+from fishtui.settings.file import apply, check
 from fishtui.stages.extract import extract
 from fishtui.stages.merge import merge
 from fishtui.stages.normalize import normalize

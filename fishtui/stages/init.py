@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from fishtui.errors import MisuseError
 from fishtui.files import write_text
 from fishtui.project import Project
-from fishtui.settings_file import apply, check, template
+from fishtui.settings.file import apply, check, template
 from fishtui.wording import cannot_write
 
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
-import msgspec
 from rich.cells import cell_len
 from textual import on, work
 from textual.app import ComposeResult
@@ -15,7 +14,7 @@ from textual.content import Content
 
 from fishtui import settings
 from fishtui.errors import FishtuiError
-from fishtui.settings import SettingError
+from fishtui.settings import DEFAULT, SettingError, SettingRow
 from fishtui.tui.commands import document_of, run_fishtui
 from fishtui.tui.dialogs import Ask
 from fishtui.tui.screen import MainScreen
@@ -23,20 +22,9 @@ from fishtui.tui.widgets.line import Line, fitted
 from fishtui.tui.widgets.lines import Lines
 from fishtui.tui.widgets.panetitle import PaneTitle
 from fishtui.tui.widgets.signs import sign
-from fishtui.wording import format_value
 
-DEFAULT = "default"
 # States of the doctor's findings, the worst first.
 STATES = ("error", "warning", "ok")
-
-
-class SettingRow(NamedTuple):
-    """A setting with its value as it is typed, and the source of the value."""
-
-    name: str
-    value: str
-    source: str
-    help: str
 
 
 class SettingList(Lines):
@@ -74,14 +62,7 @@ class Settings(MainScreen[list[SettingRow]]):
             yield Line("Press D to check for problems.", id="findings")
 
     def read(self) -> list[SettingRow]:
-        loaded = self.fishtui.loaded
-        tables: dict[str, dict[str, Any]] = msgspec.to_builtins(loaded.values)
-        rows = []
-        for each in settings.known().values():
-            section, _, key = each.name.partition(".")
-            source = loaded.sources.get(each.name, DEFAULT)
-            rows.append(SettingRow(each.name, format_value(tables[section][key]), source, each.help))
-        return rows
+        return settings.rows(self.fishtui.loaded)
 
     def show(self, snapshot: list[SettingRow]) -> None:
         changed = sum(row.source != DEFAULT for row in snapshot)
@@ -156,7 +137,7 @@ class Settings(MainScreen[list[SettingRow]]):
 
     async def _change(self, name: str, text: str | None) -> None:
         """Write a setting, in a thread because disks may be slow. Raises FishtuiError."""
-        from fishtui.settings_file import change
+        from fishtui.settings.file import change
 
         await asyncio.to_thread(change, self.fishtui.project.settings_file, name, text)
         self.fishtui.report(f"{name} is reset to its default" if text is None else f"{name} is {text}")

@@ -13,10 +13,10 @@ import msgspec
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
-from fishtui import settings
 from fishtui.errors import MisuseError
 from fishtui.files import write_text
-from fishtui.settings import Loaded
+from fishtui.settings import sections
+from fishtui.settings.loading import REPAIR, Loaded, Setting, known, load
 from fishtui.wording import reason_of
 
 # A change reads the whole file first, so only one thread may change it at a time.
@@ -26,15 +26,15 @@ _turn = threading.Lock()
 def template() -> str:
     """Return a settings file with a comment for every key, all at their defaults."""
     lines = ["# Settings of this project. Every key is optional; commented lines show the defaults.", ""]
-    for section in msgspec.structs.fields(settings.Settings):
+    for section in msgspec.structs.fields(sections.Settings):
         lines += [f"# {section.type.__doc__}", f"[{section.name}]"]
         for item in msgspec.structs.fields(section.type):
-            lines.append(written(settings.known()[f"{section.name}.{item.name}"]))
+            lines.append(written(known()[f"{section.name}.{item.name}"]))
         lines.append("")
     return "\n".join(lines)
 
 
-def written(setting: settings.Setting, value: Any = None) -> str:
+def written(setting: Setting, value: Any = None) -> str:
     """Return the setting's line of a settings file: with `value`, or commented out with its default."""
     # A JSON scalar or list of them is also a TOML value.
     content = msgspec.json.encode(setting.default if value is None else value).decode()
@@ -44,7 +44,7 @@ def written(setting: settings.Setting, value: Any = None) -> str:
 
 def check(overrides: Sequence[str]) -> Loaded:
     """Return these settings without any file or environment. Raises MisuseError if one is rejected."""
-    return settings.load(Path(os.devnull), {}, overrides)
+    return load(Path(os.devnull), {}, overrides)
 
 
 def apply(file: Path, overrides: Sequence[str]) -> None:
@@ -75,12 +75,10 @@ def _change(file: Path, name: str, text: str | None) -> None:
         before = file.read_text(encoding="utf-8-sig") if file.exists() else ""
         document = tomlkit.parse(before)
     except (OSError, UnicodeDecodeError, TOMLKitError) as error:
-        raise MisuseError(
-            f"{file}: cannot read: {reason_of(error)}", settings.REPAIR, code="bad-settings-file"
-        ) from error
+        raise MisuseError(f"{file}: cannot read: {reason_of(error)}", REPAIR, code="bad-settings-file") from error
     table = document.get(section)
     if table is not None and not isinstance(table, MutableMapping):
-        raise MisuseError(f"{file}: {section} is not a section", settings.REPAIR, code="bad-settings-file")
+        raise MisuseError(f"{file}: {section} is not a section", REPAIR, code="bad-settings-file")
     is_there = table is not None and key in table
     after = _in_its_line(before, name, value) if is_there == (value is None) else None
     if after is None:
@@ -100,7 +98,7 @@ def _in_its_line(text: str, name: str, value: Any) -> str | None:
 
     Returns None if the file has no such line.
     """
-    setting = settings.known()[name]
+    setting = known()[name]
     section, _, key = name.partition(".")
     line = rf"# {key} = .*" if value is not None else rf"{key} = .*  # {re.escape(setting.help)}"
     found = re.search(rf"^\[{section}\]$(?:\n(?!\[).*)*?\n({line})$", text, re.MULTILINE)
