@@ -102,6 +102,11 @@ def read_transcript(path: Path) -> str:
     return text
 
 
+def transcript_of(recording: Path, text_extension: str) -> Path:
+    """Return the path of the transcript of a recording, or of its codes, which has its name but another extension."""
+    return recording.with_name(recording.stem + text_extension)
+
+
 def find_clips(data: Path, text_extension: str = TEXT_EXTENSION, within: Collection[str] | None = None) -> list[Clip]:
     """Return every clip below `data`, sorted by name; a clip has audio, a transcript or codes.
 

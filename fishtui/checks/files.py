@@ -54,12 +54,12 @@ def _trainable_without_audio(facts: ClipFacts) -> bool:
     "missing-transcript",
     ERROR,
     "The recording has no transcript, and the voice is learned from both, so the clip is not used.",
-    "Write the spoken words into a .lab file with the same name.",
+    "Write the spoken words into a text file with the same name, and the extension of transcripts in the settings.",
 )
 def missing_transcript(facts: ClipFacts, settings: Settings) -> str | None:
     if facts.text_fault != "missing-transcript" or not facts.files:
         return None
-    return f"no transcript for {shortened(facts.files[0])}"
+    return f"no {settings.pack.text_extension} file for {shortened(facts.files[0])}"
 
 
 @check(

@@ -65,5 +65,6 @@ def enabled(limits: CheckSettings) -> frozenset[str]:
 
 def basis(settings: Settings) -> str:
     """Return all that findings depend on besides the facts: if it is equal, the same facts give the same findings."""
-    parts = (code_hash(*CODE), settings.checks, settings.normalize.loudness, settings.normalize.peak)
+    others = (settings.normalize.loudness, settings.normalize.peak, settings.pack.text_extension)
+    parts = (code_hash(*CODE), settings.checks, *others)
     return msgspec.json.encode(parts).decode()

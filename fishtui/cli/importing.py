@@ -72,6 +72,7 @@ def import_(
         columns=columns,
         speaker=speaker,
         mode=cast(TransferMode, mode),
+        text_extension=session.settings.values.pack.text_extension,
     )
     status = session.run(
         "import", stage, source=source, data=data, layout=layout, columns=columns, speaker=speaker, mode=mode

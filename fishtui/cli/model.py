@@ -117,7 +117,7 @@ def synthesize(
     sentences = [*texts, *_lines(text_file)]
     if not any(text.strip() for text in sentences):
         raise MisuseError("no text to synthesize", "Give --text or --text-file.", code="missing-option")
-    voices = _references(references, reference_texts)
+    voices = _references(references, reference_texts, values.pack.text_extension)
 
     def stage(reporter: Reporter, *, dry_run: bool) -> Ledger:
         from fishtui.stages.synthesize import Request, synthesize
@@ -162,8 +162,8 @@ def _lines(path: Path | None) -> list[str]:
         raise cannot_read(path, error, MisuseError) from error
 
 
-def _references(paths: tuple[Path, ...], texts: tuple[str, ...]) -> list[tuple[Path, str]]:
-    from fishtui.dataset import TEXT_EXTENSION, read_transcript
+def _references(paths: tuple[Path, ...], texts: tuple[str, ...], text_extension: str) -> list[tuple[Path, str]]:
+    from fishtui.dataset import read_transcript, transcript_of
     from fishtui.errors import DataError
 
     if len(texts) > len(paths) or (texts and len(texts) < len(paths)):
@@ -177,7 +177,7 @@ def _references(paths: tuple[Path, ...], texts: tuple[str, ...]) -> list[tuple[P
     if texts:
         return list(zip(paths, texts, strict=True))
     try:
-        return [(path, read_transcript(path.with_suffix(TEXT_EXTENSION))) for path in paths]
+        return [(path, read_transcript(transcript_of(path, text_extension))) for path in paths]
     except DataError as error:
         problem = f"no transcript for a reference: {error.problem}"
         raise MisuseError(problem, "Give --reference-text.", code="no-transcript") from error

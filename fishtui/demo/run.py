@@ -11,7 +11,7 @@ import torch
 
 from fishtui import settings
 from fishtui.checkpoint import CheckpointFolder
-from fishtui.dataset import TEXT_EXTENSION, read_transcript
+from fishtui.dataset import read_transcript, transcript_of
 from fishtui.demo.tiny import write_checkpoint
 from fishtui.demo.voices import write_recordings
 from fishtui.errors import FishtuiError, MisuseError
@@ -177,12 +177,13 @@ class _Demo:
     def synthesize(self) -> None:
         """Speak the text of the settings with the merged model."""
         text = self.values.run.text
+        transcript = transcript_of(self.reference, self.values.pack.text_extension)
         request = Request(
             checkpoint=self.merged,
             texts=[text],
             output=self.speech,
             preset=self.preset,
-            references=[(self.reference, read_transcript(self.reference.with_suffix(TEXT_EXTENSION)))],
+            references=[(self.reference, read_transcript(transcript))],
             resampler=self.values.extract.resampler,
         )
         self._run(
@@ -225,7 +226,8 @@ def _prepare(folder: Path, overrides: Sequence[str]) -> Project:
         )
     write_text(project.settings_file, SETTINGS)
     apply(project.settings_file, overrides)
-    write_recordings(project.root / "data-raw")
+    loaded = settings.load(project.settings_file, environment={})
+    write_recordings(project.root / "data-raw", loaded.values.pack.text_extension)
     write_checkpoint(project.checkpoints / "tiny")
     return project
 

@@ -78,7 +78,7 @@ def _vowel(voice: DemoVoice, letter: str, pitch: float, times: np.ndarray) -> np
     return (levels[:, None] * np.sin(harmonics[:, None] * times)).sum(axis=0)
 
 
-def write_recordings(folder: Path) -> int:
+def write_recordings(folder: Path, text_extension: str = ".lab") -> int:
     """Write 24 clips of two voices into `folder`, five of them faulty; return the number of clips.
 
     The faults: a truncated recording, a silent one, an empty transcript, a missing transcript, and a clip with a
@@ -88,13 +88,13 @@ def write_recordings(folder: Path) -> int:
         for number, text in enumerate(SENTENCES):
             path = folder / voice.name / f"{number:02d}.wav"
             write_audio(path, speak(voice, text), voice.rate)
-            write_text(path.with_suffix(".lab"), text + "\n")
+            write_text(path.with_suffix(text_extension), text + "\n")
     anna, bert = (folder / voice.name for voice in VOICES)
     content = (anna / "03.wav").read_bytes()
     write_bytes(anna / "03.wav", content[: len(content) // 2])
     write_audio(anna / "07.wav", np.zeros(VOICES[0].rate, np.float32), VOICES[0].rate)
-    write_text(bert / "02.lab", "\n")
-    (bert / "05.lab").unlink()
+    write_text(bert / f"02{text_extension}", "\n")
+    (bert / f"05{text_extension}").unlink()
     click = speak(VOICES[1], SENTENCES[9]) * 0.1
     click[len(click) // 2] = 1.0
     write_audio(bert / "09.wav", click, VOICES[1].rate)

@@ -17,7 +17,7 @@ from itertools import count
 from pathlib import Path
 from typing import Literal
 
-from fishtui.dataset import AUDIO_EXTENSIONS, TEXT_EXTENSION
+from fishtui.dataset import AUDIO_EXTENSIONS
 from fishtui.errors import DataError, FishtuiError
 from fishtui.files import discard, hash_file, replacing, write_text
 from fishtui.importers.names import numbered, safe_name
@@ -53,8 +53,9 @@ class TargetDataset:
     `replaced` maps paths below it to the SHA-256 hashes that the files had before fishtui changed them.
     """
 
-    def __init__(self, data: Path, replaced: Mapping[str, Collection[str]]) -> None:
+    def __init__(self, data: Path, replaced: Mapping[str, Collection[str]], text_extension: str) -> None:
         self._data = data
+        self._text_extension = text_extension
         self._replaced = replaced
         self._real = Path(os.path.realpath(data))
         self._folders: dict[Path, SpeakerFolder] = {}
@@ -76,7 +77,7 @@ class TargetDataset:
                     f"{path}: not a folder", "Move it, or choose another --speaker.", code="not-a-folder"
                 )
             if real not in self._folders:
-                self._folders[real] = SpeakerFolder(path, self._replaced)
+                self._folders[real] = SpeakerFolder(path, self._replaced, self._text_extension)
             self._by_speaker[speaker] = self._folders[real]
         return self._by_speaker[speaker]
 
@@ -88,10 +89,11 @@ class SpeakerFolder:
     clips or the number of imports.
     """
 
-    def __init__(self, path: Path, replaced: Mapping[str, Collection[str]]) -> None:
+    def __init__(self, path: Path, replaced: Mapping[str, Collection[str]], text_extension: str) -> None:
         """List the folder, if it exists. Raises FishtuiError."""
         self.path = path
         self._replaced = replaced
+        self._text_extension = text_extension
         # By stem, since the files with one stem are one clip.
         self._files: dict[str, list[Path]] = defaultdict(list)
         try:
@@ -117,7 +119,7 @@ class SpeakerFolder:
     def new(self, clip: LocatedClip) -> Destination:
         """A destination for a new clip: next to the transcript of an interrupted import, otherwise an unused name."""
         for stem in self._unassigned(clip):
-            transcript = self.path / (stem + TEXT_EXTENSION)
+            transcript = self.path / (stem + self._text_extension)
             if self._files[stem] == [transcript] and has_text(transcript, clip.text):
                 break
         else:
@@ -140,7 +142,7 @@ class SpeakerFolder:
 
     def _assign(self, stem: str, audio: Path) -> Destination:
         self._assigned.add(stem)
-        transcript = self.path / (stem + TEXT_EXTENSION)
+        transcript = self.path / (stem + self._text_extension)
         present = self._files.get(stem, [])
         return Destination(audio, transcript, audio in present, transcript in present)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 from fishtui.dataset import EXTENSIONS, read_transcript, walk
@@ -14,19 +15,26 @@ from fishtui.importers.layout import Clips, FolderLayout, ListedClip, Malformed
 TRANSCRIPTS = (".lab", ".txt", ".normalized.txt")
 
 
-def is_folder(folder: Path) -> bool:
+def folder_layout(*preferred: str) -> FolderLayout:
+    """Return the layout; transcripts with one of the endings `preferred` are used before others."""
+    endings = tuple(dict.fromkeys((*preferred, *TRANSCRIPTS)))
+    help = "NAME.wav with NAME.txt or NAME.lab, flat or by speaker"
+    return FolderLayout("folder", partial(is_folder, endings=endings), partial(read_folder, endings=endings), help)
+
+
+def is_folder(folder: Path, endings: Sequence[str] = TRANSCRIPTS) -> bool:
     """Return True if any recording in `folder`, at any depth, has a transcript next to it. Raises FishtuiError."""
-    return any(_transcript(audio) is not None for audio in _recordings(folder))
+    return any(_transcript(audio, endings) is not None for audio in _recordings(folder))
 
 
-def read_folder(folder: Path) -> Clips:
+def read_folder(folder: Path, endings: Sequence[str] = TRANSCRIPTS) -> Clips:
     """Yield every recording below `folder`; its speaker is the first folder of its path. Raises FishtuiError."""
     for audio in _recordings(folder):
         parts = audio.relative_to(folder).parts
         where = "/".join(parts)
-        transcript = _transcript(audio)
+        transcript = _transcript(audio, endings)
         if transcript is None:
-            yield Malformed(where, f"no transcript: {audio.stem}{' or '.join(TRANSCRIPTS[:2])} does not exist")
+            yield Malformed(where, f"no transcript: {audio.stem}{' or '.join(endings[:2])} does not exist")
             continue
         try:
             text = read_transcript(transcript)
@@ -36,8 +44,8 @@ def read_folder(folder: Path) -> Clips:
             yield ListedClip(where, str(audio.absolute()), text, parts[0] if len(parts) > 1 else "")
 
 
-def _transcript(audio: Path) -> Path | None:
-    possible = (audio.with_name(audio.stem + ending) for ending in TRANSCRIPTS)
+def _transcript(audio: Path, endings: Sequence[str]) -> Path | None:
+    possible = (audio.with_name(audio.stem + ending) for ending in endings)
     return next((path for path in possible if path.is_file()), None)
 
 
@@ -49,4 +57,4 @@ def _recordings(folder: Path) -> Iterator[Path]:
                 yield path / name
 
 
-FOLDER = FolderLayout("folder", is_folder, read_folder, "NAME.wav with NAME.txt or NAME.lab, flat or by speaker")
+FOLDER = folder_layout()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from fishtui.errors import MisuseError
 from fishtui.importers.barlists import BAR_LIST, LJSPEECH
-from fishtui.importers.folders import FOLDER
+from fishtui.importers.folders import FOLDER, folder_layout
 from fishtui.importers.jsonlines import JSON_LINES
 from fishtui.importers.layout import Columns, FolderLayout, Layout, TableLayout
 from fishtui.importers.lines import beginning, first_line
@@ -27,15 +27,19 @@ TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".list")
 MAIN_TABLES = ("metadata.csv", "metadata.tsv", "metadata.jsonl", "validated.tsv")
 
 
-def choose(source: Path, name: str | None, columns: Columns) -> tuple[Layout, Path]:
+def choose(source: Path, name: str | None, columns: Columns, text_extension: str = ".lab") -> tuple[Layout, Path]:
     """Return the layout of `source`, and the table or folder to read.
 
-    `name` is the name of a layout, None to detect it. Raises MisuseError if `source` does not exist or has another
+    `name` is the name of a layout, None to detect it. In a folder without a table, transcripts with `text_extension`
+    are used before others. Raises MisuseError if `source` does not exist or has another
     layout, and if `columns` are given for a layout without named columns; DataError if a table cannot be read.
     """
     if not os.path.exists(source):
         raise MisuseError(f"{source}: no such file or folder", "Name a table or a folder.", code="not-found")
-    layout, path = (_of_folder if source.is_dir() else _of_table)(source, name, columns)
+    if source.is_dir():
+        layout, path = _of_folder(source, name, columns, text_extension)
+    else:
+        layout, path = _of_table(source, name, columns)
     if columns and not layout.named:
         raise MisuseError(
             f"{path}: the layout {layout.name} has no named columns", "Remove --column.", code="no-named-columns"
@@ -57,16 +61,19 @@ def _of_table(path: Path, name: str | None, columns: Columns) -> tuple[Layout, P
     return layout or TABLE, path
 
 
-def _of_folder(folder: Path, name: str | None, columns: Columns) -> tuple[Layout, Path]:
-    if name is not None and isinstance(LAYOUTS[name], FolderLayout):
-        return LAYOUTS[name], folder
+def _of_folder(folder: Path, name: str | None, columns: Columns, text_extension: str) -> tuple[Layout, Path]:
+    layouts = {**LAYOUTS, FOLDER.name: folder_layout(text_extension)}
+    without_table = [layout for layout in layouts.values() if isinstance(layout, FolderLayout)]
+    if name is not None and (chosen := layouts[name]) in without_table:
+        return chosen, folder
     tables = _tables_in(folder)
     detected = ((path, _detect_table(first_line(path), columns)) for path in tables)
     found = {path: layout for path, layout in detected if layout and name in (None, layout.name)}
     if found:
         path = _main_table(folder, found)
         return found[path], path
-    if name is None and (layout := _detect_folder(folder)):
+    detected_in_folder = (layout for layout in without_table if layout.detects(folder))
+    if name is None and (layout := next(detected_in_folder, None)):
         return layout, folder
     held = ", ".join(path.name for path in tables[:5]) or "no table, and no recording with a transcript"
     raise MisuseError(f"{folder}: unknown layout: found {held}", _how_to_choose(), code="unknown-layout")
@@ -98,11 +105,6 @@ def _detect_table(line: str, columns: Columns) -> TableLayout | None:
     return next(
         (layout for layout in possible if (layout.named or not columns) and layout.detects(line, columns)), None
     )
-
-
-def _detect_folder(folder: Path) -> FolderLayout | None:
-    possible = (layout for layout in LAYOUTS.values() if isinstance(layout, FolderLayout))
-    return next((layout for layout in possible if layout.detects(folder)), None)
 
 
 def _how_to_choose() -> str:

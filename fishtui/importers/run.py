@@ -54,21 +54,22 @@ def import_clips(
     columns: Columns | None = None,
     speaker: str | None = None,
     mode: TransferMode = "auto",
+    text_extension: str = ".lab",
     dry_run: bool = False,
 ) -> Ledger:
-    """Import the clips of `source`, a table or folder, into `data` as SPEAKER/clip with clip.lab.
+    """Import the clips of `source`, a table or folder, into `data` as SPEAKER/clip with its transcript.
 
     `layout` is a key of `LAYOUTS`, None to detect it; `columns` names the columns for audio, text and speaker;
-    `speaker` replaces the speakers named in the source. Clips that were imported before are skipped, nothing is
-    overwritten, and nothing is written outside `data`. Raises MisuseError if the layout is unknown, or the source is
-    inside `data`; DataError if the source cannot be read.
+    `speaker` replaces the speakers named in the source; `text_extension` is that of transcripts in the dataset. Clips
+    that were imported before are skipped, nothing is overwritten, and nothing is written outside `data`. Raises
+    MisuseError if the layout is unknown, or the source is inside `data`; DataError if the source cannot be read.
     """
     columns = columns or {}
     if unknown := set(columns) - set(KNOWN):
         raise MisuseError(
             f"--column {min(unknown)}: not a kind of column", suggest(min(unknown), KNOWN), code="unknown-column"
         )
-    chosen, path = choose(source, layout, columns)
+    chosen, path = choose(source, layout, columns, text_extension)
     is_folder = isinstance(chosen, FolderLayout)
     _refuse_overlap(path, data, walked=is_folder)
     reporter.note(f"reading {project.shown(path)} as {chosen.name}: {chosen.help}")
@@ -81,7 +82,7 @@ def import_clips(
     clips = [
         (clip.where, LocatedClip(audio, name, clip.text)) for (clip, audio), name in zip(located, speakers, strict=True)
     ]
-    planned = _plan(clips, TargetDataset(data, _replaced(project, data)), ledger)
+    planned = _plan(clips, TargetDataset(data, _replaced(project, data), text_extension), ledger)
     _transfer_all(planned, mode, dry_run, ledger, reporter)
     reporter.artifact("dataset", data)
     return ledger

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
+
 from fishtui.catalog import lookup
 from fishtui.catalog.store import Catalog
-from fishtui.dataset import clip_named
 from fishtui.listen.server import Offer
 
 SEPARATOR = "/"
@@ -17,7 +18,7 @@ def recordings(catalog: Catalog, filter: str, limit: int = -1) -> list[Offer]:
     """
     found = []
     for row in lookup.find_rows(catalog, filter, limit):
-        names = [each for each in row["files"].split(SEPARATOR) if each]
-        clip = clip_named(catalog.data, row["name"], files=names)
-        found += [Offer(clip.name, path) for path in clip.audio]
+        folder = (catalog.data / row["name"]).parent
+        paths = [folder / each for each in row["files"].split(SEPARATOR) if each]
+        found += [Offer(row["name"], path) for path in paths if os.path.lexists(path)]
     return found

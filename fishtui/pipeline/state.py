@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 from fishtui.checkpoint import CheckpointFolder
-from fishtui.dataset import TEXT_EXTENSION, Clip, clip_named, find_clips
+from fishtui.dataset import Clip, clip_named, find_clips, transcript_of
 from fishtui.errors import DataError
 from fishtui.pipeline.hashes import FileHashes, Sum, sum_of
 from fishtui.project import Project, merged_folder
@@ -108,14 +108,15 @@ class ProjectState:
     def source(self) -> Sum:
         """Return the sum of the recordings to normalize and their transcripts."""
         folder = self.project.path(self.settings.run.source)
-        clips = find_clips(folder) if folder.is_dir() else []
+        clips = find_clips(folder, self.settings.pack.text_extension) if folder.is_dir() else []
         paths = (path for clip in clips for path in (*clip.audio, *([clip.transcript] if clip.has_text else [])))
         found = ((path.relative_to(folder).as_posix(), self._hashes.hash(path)) for path in paths)
         return sum_of((name, content) for name, content in found if content is not None)
 
     def has_dataset(self) -> bool:
         """Return true if the dataset holds any recording."""
-        return self.data.is_dir() and any(clip.files for clip in find_clips(self.data))
+        extension = self.settings.pack.text_extension
+        return self.data.is_dir() and any(clip.files for clip in find_clips(self.data, extension))
 
     def shards(self) -> Sum:
         """Return the sum of the packed shards and their manifest."""
@@ -159,8 +160,7 @@ class ProjectState:
         """
         if self.settings.run.reference:
             path = self.project.path(self.settings.run.reference)
-            possible = (path.with_suffix(ending) for ending in (TEXT_EXTENSION, self.settings.pack.text_extension))
-            return path, next(filter(Path.exists, possible), path.with_suffix(TEXT_EXTENSION))
+            return path, transcript_of(path, self.settings.pack.text_extension)
         held_out = [entry for entry in self.manifest if entry["split"] == VALIDATION and _is_inside(entry["clip"])]
         for entry in sorted(held_out, key=lambda entry: (abs(entry["frames"] - IDEAL_FRAMES), entry["clip"])):
             clip = clip_named(self.data, entry["clip"], self.settings.pack.text_extension)

@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from fishtui.codehash import code_hash
-from fishtui.dataset import TEXT_EXTENSION, read_transcript
-from fishtui.errors import DataError
 from fishtui.pipeline.hashes import Sum, sum_of
 from fishtui.pipeline.stamps import Evidence, Stamp
 from fishtui.pipeline.state import ProjectState
@@ -136,19 +134,8 @@ def _synthesize_inputs(state: ProjectState) -> Sums:
 def _synthesize_command(state: ProjectState, stamp: Stamp | None, now: Evidence | None) -> list[str]:
     arguments = ["--checkpoint", str(state.merged.path), "--text", state.settings.run.text]
     if state.reference:
-        recording, transcript = state.reference
-        arguments += ["--reference", str(recording)]
-        if transcript.suffix != TEXT_EXTENSION:
-            arguments += ["--reference-text", _text(transcript)]
+        arguments += ["--reference", str(state.reference[0])]
     return [*arguments, "--output", str(state.results / SPEECH)]
-
-
-def _text(transcript: Path) -> str:
-    try:
-        return read_transcript(transcript)
-    except DataError:
-        # Removed since it was chosen: synthesize reports what a reference needs.
-        return ""
 
 
 def _names(names: set[str]) -> Sum:
@@ -190,7 +177,7 @@ NORMALIZE = Step(
     "normalize",
     inputs=lambda state: {"recordings to normalize": state.source()},
     outputs=_normalize_outputs,
-    settings=_keys("normalize", "loudness", "peak"),
+    settings=(*_keys("normalize", "loudness", "peak"), "pack.text_extension"),
     code=(*CLIPS, "stages/normalize.py", "audio"),
     command=_normalize_command,
     is_done_by=_is_normalized_by,

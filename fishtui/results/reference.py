@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from fishtui.dataset import TEXT_EXTENSION, clip_named, read_transcript
+from fishtui.dataset import clip_named, read_transcript, transcript_of
 from fishtui.errors import DataError, MisuseError
 from fishtui.project import Project
 from fishtui.settings import Settings
@@ -37,9 +37,7 @@ def find_reference(project: Project, settings: Settings, name: str) -> Reference
                 "Name a clip, such as SPEAKER/01, or a file.",
                 code="no-reference",
             )
-        extensions = (TEXT_EXTENSION, settings.pack.text_extension)
-        transcripts = [path.with_suffix(extension) for extension in extensions]
-        return Reference(path, read_transcript(next(filter(Path.exists, transcripts), transcripts[0])))
+        return Reference(path, read_transcript(transcript_of(path, settings.pack.text_extension)))
     except DataError as error:
         raise MisuseError(
             f"{name}: not usable as a reference: {error.problem}", error.remedy, code="unusable-reference"

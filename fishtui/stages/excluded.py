@@ -87,14 +87,14 @@ def admit(clips: Collection[Clip], without: Mapping[str, Exclusion], ledger: Led
 
 
 def find_recordings(
-    data: Path, ledger: Ledger, without: Mapping[str, Exclusion] | None = None
+    data: Path, text_extension: str, ledger: Ledger, without: Mapping[str, Exclusion] | None = None
 ) -> list[tuple[Clip, Path]]:
     """Return each clip below `data` with its one audio file; enter the others, and those in `without`, in the ledger.
 
     Raises FishtuiError if `data` is not a folder or contains no audio.
     """
     found = []
-    clips = find_clips(data)
+    clips = find_clips(data, text_extension)
     if not any(clip.files for clip in clips):
         raise FishtuiError(
             f"{data}: no audio files", "Put recordings there as SPEAKER/clip.wav with clip.lab.", code="no-audio"

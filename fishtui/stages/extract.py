@@ -117,7 +117,8 @@ def _plan(job: ExtractionJob, dry_run: bool = False) -> ExtractionPlan:
     """Return the clips to encode, according to the catalog; with `dry_run`, the codec's file may be missing."""
     checkpoint, settings = job.checkpoint, job.settings
     ledger = Ledger()
-    clips = find_recordings(job.data, ledger, excluded(job.project, job.values, job.data))
+    without = excluded(job.project, job.values, job.data)
+    clips = find_recordings(job.data, job.values.pack.text_extension, ledger, without)
     if not checkpoint.is_file() and not dry_run:
         raise missing_checkpoint_file(checkpoint)
     codec_hash = "".join(hash_file(path) for path in codec_files(checkpoint) if path.is_file())

@@ -62,7 +62,7 @@ def normalize(
     """
     _refuse_overlap(source, target)
     ledger = Ledger()
-    clips = find_recordings(source, ledger)
+    clips = find_recordings(source, values.pack.text_extension, ledger)
     _refuse_links(source, target, [audio for _, audio in clips])
     if clean:
         _refuse_emptying(target, project)

@@ -16,6 +16,7 @@ from fishtui.codes import hash_codes
 from fishtui.dataset import find_clips
 from fishtui.pipeline.plan import Planned, plan
 from fishtui.pipeline.run import Outcome, run_pipeline
+from fishtui.pipeline.state import ProjectState
 from fishtui.project import Project
 from fishtui.runs.ledger import Ledger
 from fishtui.runs.reporter import Reporter
@@ -61,6 +62,9 @@ class Pipeline:
 
     def plan(self, **options: object) -> list[Planned]:
         return plan(self.project, self.settings, **options)
+
+    def state(self) -> ProjectState:
+        return ProjectState(self.project, self.settings, Reporter(), dry=True)
 
     def reasons(self, **options: object) -> dict[str, str]:
         """Return the reason of each step that would run."""

@@ -226,13 +226,14 @@ def test_the_default_reference_is_a_held_out_clip(done: Pipeline) -> None:
     assert str(done.project.root / other) in arguments(done, "synthesize")
 
 
-def test_a_transcript_with_another_extension_is_passed_as_text(done: Pipeline) -> None:
+def test_the_transcript_of_the_reference_has_the_extension_of_the_setting(done: Pipeline) -> None:
     for path in done.data.glob("anna/*.lab"):
-        path.rename(path.with_suffix(".txt"))
+        path.with_suffix(".txt").write_text(f"Right: {path.name}", encoding="utf-8")
     done.change("pack", text_extension=".txt")
-    words = arguments(done, "synthesize")
-    reference = Path(words[words.index("--reference") + 1])
-    assert words[words.index("--reference-text") + 1] == reference.with_suffix(".txt").read_text()
+    recording, transcript = done.state().reference
+    assert transcript == recording.with_suffix(".txt")
+    done.change("run", reference="raw/anna/03.wav")
+    assert done.state().reference == (done.project.root / "raw/anna/03.wav", done.project.root / "raw/anna/03.txt")
 
 
 def test_without_held_out_clips_no_reference_is_used(done: Pipeline) -> None:
