@@ -201,13 +201,13 @@ def test_only_the_dataset_and_the_settings_name_the_default_extension() -> None:
     # The importers read folders of other tools; their parameters are checked above.
     assert places - {"importers/folders.py", "importers/layouts.py", "importers/run.py", "demo/voices.py"} == {
         "dataset.py",
-        "settings.py",
+        "settings/sections.py",
     }
 
 
 def test_every_setting_is_read() -> None:
     """By an attribute of its name, somewhere other than in the declarations of settings, stages and steps."""
-    declared = {PACKAGE / "settings.py", PACKAGE / "stage.py"}
+    declared = {PACKAGE / "settings/sections.py", PACKAGE / "stage.py"}
     read = {
         node.attr
         for path, tree in TREES.items()
