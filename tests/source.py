@@ -1,4 +1,4 @@
-"""Edits of a copy of fishtui's own source, for tests of code hashes."""
+"""Edit a copy of fishtui's source, for tests of code hashes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rules that keep the parts apart, read from the source."""
+"""Rules about imports between parts, checked on the source."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "fishtui"
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if not path.name.endswith("_pb2.py"))
 HEAVY = {"torch", "torchaudio", "lightning", "peft"}
-# What torch may not be imported by: everything that runs outside a stage.
+# Parts that run outside a stage, which must not import torch.
 LIGHT = [
     "cli",
     "runs",
@@ -69,7 +69,7 @@ KNOWN_KEYS: set[tuple[str, str]] = set()
 
 
 def imports(path: Path, top_level: bool = False) -> Iterator[str]:
-    """Modules that a file imports; with `top_level` only those that importing it imports."""
+    """Yield the modules that a file imports; with `top_level` only those that it imports at its top."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     nodes = tree.body if top_level else ast.walk(tree)
     for node in nodes:
@@ -91,7 +91,7 @@ def part_of(module: str) -> str:
 
 
 def at_run_time(tree: ast.AST) -> Iterator[ast.AST]:
-    """All nodes of a tree except those that only a type checker reads."""
+    """Yield all nodes of a tree except those that only a type checker reads."""
     waiting = [tree]
     while waiting:
         node = waiting.pop()

@@ -1,4 +1,4 @@
-"""Code hashes: a comment, a docstring or layout changes nothing, a formula does."""
+"""Code hashes change with statements, but not with comments, docstrings or layout."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def nothing() -> None:
         ('    """The root mean square."""\n', ""),
     ],
 )
-def test_texts_for_readers_do_not_count(before: str, after: str) -> None:
+def test_comments_docstrings_and_layout_do_not_change_the_hash(before: str, after: str) -> None:
     assert before in SOURCE
     assert source_hash(SOURCE.replace(before, after)) == source_hash(SOURCE)
 
@@ -61,20 +61,20 @@ def test_texts_for_readers_do_not_count(before: str, after: str) -> None:
         ('"""Return at once."""', "return None"),
     ],
 )
-def test_statements_count(before: str, after: str) -> None:
+def test_statements_change_the_hash(before: str, after: str) -> None:
     assert before in SOURCE
     assert source_hash(SOURCE.replace(before, after)) != source_hash(SOURCE)
 
 
 @pytest.fixture
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A copy of fishtui's own source that code_hash reads."""
+    """A copy of fishtui's source that code_hash reads."""
     with monkeypatch.context() as patch:
         yield copied_source(tmp_path, patch)
     forget()
 
 
-def test_a_changed_module_changes_what_depends_on_it_and_nothing_else(package: Path) -> None:
+def test_a_changed_module_changes_only_the_hashes_of_steps_that_use_it(package: Path) -> None:
     before = {step.name: code_hash(*step.code) for step in pipeline_steps().values()}
     edit_source(package / "lm" / "loss.py", '"""', '"""Edited. ')
     assert {step.name: code_hash(*step.code) for step in pipeline_steps().values()} == before
@@ -84,7 +84,7 @@ def test_a_changed_module_changes_what_depends_on_it_and_nothing_else(package: P
     assert {name for name in before if before[name] != after[name]} == {"train", "merge", "synthesize"}
 
 
-def test_a_module_that_was_added_or_renamed_counts(package: Path) -> None:
+def test_adding_or_renaming_a_module_changes_the_hash(package: Path) -> None:
     before = code_hash("lm")
     (package / "lm" / "loss.py").rename(package / "lm" / "losses.py")
     forget()
@@ -94,7 +94,7 @@ def test_a_module_that_was_added_or_renamed_counts(package: Path) -> None:
     assert len({before, renamed, code_hash("lm")}) == 3
 
 
-def test_the_order_of_names_does_not_count_and_a_wrong_one_is_an_error() -> None:
+def test_the_order_of_names_does_not_change_the_hash_and_an_unknown_name_is_an_error() -> None:
     assert code_hash("files.py", "lm") == code_hash("lm", "files.py") == code_hash("lm", "lm/loss.py", "files.py")
     with pytest.raises(FileNotFoundError):
         code_hash("llm")

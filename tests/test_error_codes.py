@@ -24,7 +24,7 @@ def _name(node: ast.expr) -> str:
 
 
 def error_classes() -> set[str]:
-    """FishtuiError and the names of its subclasses, however deep."""
+    """Return the names of FishtuiError and all its subclasses."""
     classes = [node for tree in TREES.values() for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
     found = {"FishtuiError"}
     while more := {node.name for node in classes if found & {_name(base) for base in node.bases}} - found:
@@ -33,7 +33,7 @@ def error_classes() -> set[str]:
 
 
 def error_calls() -> Iterator[tuple[str, ast.Call]]:
-    """Place and call of everything that makes such an error."""
+    """Yield the place and call of each constructor of such an error."""
     kinds = error_classes()
     for path, tree in TREES.items():
         for node in ast.walk(tree):
@@ -60,13 +60,13 @@ def test_codes_are_short_words() -> None:
 
 
 @pytest.mark.parametrize("kind", [FishtuiError, MisuseError, CheckpointError, DataError])
-def test_an_error_survives_the_way_from_a_worker_process(kind: type[FishtuiError]) -> None:
+def test_an_error_is_pickled_with_problem_remedy_and_code(kind: type[FishtuiError]) -> None:
     error = pickle.loads(pickle.dumps(kind("a.wav: cut short", "Record it again.", code="cut-short")))
     assert type(error) is kind
     assert (error.problem, error.remedy, error.code) == ("a.wav: cut short", "Record it again.", "cut-short")
     assert str(error) == "a.wav: cut short\nRecord it again."
 
 
-def test_an_error_with_other_arguments_survives_it_too() -> None:
+def test_an_error_with_other_arguments_is_pickled() -> None:
     error = pickle.loads(pickle.dumps(SettingError("--set", "train.seed", "x", "not a number", "", code="bad-setting")))
     assert (error.name, error.value, error.reason, error.code) == ("train.seed", "x", "not a number", "bad-setting")

@@ -48,7 +48,9 @@ def test_without_a_file_all_settings_have_their_defaults(tmp_path: Path) -> None
         ("[train\n", "bad-settings-file", "fishtui.toml", ""),
     ],
 )
-def test_a_wrong_file_is_named_with_a_remedy(tmp_path: Path, text: str, code: str, named: str, remedy: str) -> None:
+def test_an_invalid_settings_file_is_reported_with_a_remedy(
+    tmp_path: Path, text: str, code: str, named: str, remedy: str
+) -> None:
     with failing(code, MisuseError) as caught:
         load(write(tmp_path, text), {})
     assert named in caught.value.problem
@@ -66,12 +68,12 @@ def test_a_wrong_file_is_named_with_a_remedy(tmp_path: Path, text: str, code: st
         ("train.learning_rate=nan", "bad-setting"),
     ],
 )
-def test_a_wrong_override_is_refused(tmp_path: Path, override: str, code: str) -> None:
+def test_an_invalid_override_is_refused(tmp_path: Path, override: str, code: str) -> None:
     with failing(code, MisuseError):
         load(tmp_path / "none.toml", {}, [override])
 
 
-def test_an_error_of_a_setting_names_it_with_value_and_reason(tmp_path: Path) -> None:
+def test_a_setting_error_has_name_value_and_reason(tmp_path: Path) -> None:
     with pytest.raises(SettingError) as caught:
         load(tmp_path / "none.toml", {}, ["extract.device=gpu"])
     error = caught.value
@@ -99,6 +101,6 @@ def test_every_setting_has_help() -> None:
     assert [each.name for each in known().values() if not each.help] == []
 
 
-def test_the_published_schema_is_that_of_the_code() -> None:
+def test_the_published_schema_matches_the_code() -> None:
     published = Path(__file__).parent.parent / "schemas" / "settings.schema.json"
     assert json.loads(published.read_text(encoding="utf-8")) == json.loads(json.dumps(schema()))

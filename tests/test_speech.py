@@ -35,7 +35,7 @@ def voice(checkpoint: Path) -> Voice:
 
 
 def modules_after(code: str) -> set[str]:
-    """The top-level modules that a new interpreter has loaded after running `code`."""
+    """Return the top-level modules that a new interpreter has loaded after running `code`."""
     shown = subprocess.run(
         [sys.executable, "-c", f"{code}\nimport sys\nprint('loaded:', *sys.modules)"],
         capture_output=True, text=True, check=True, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)},

@@ -15,7 +15,7 @@ from tests.expecting import failing
 
 
 class Bomb:
-    """Makes a file when it is unpickled."""
+    """Creates a file when it is unpickled."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -68,7 +68,7 @@ def test_any_other_content_is_an_error(tmp_path_factory: pytest.TempPathFactory,
     path = tmp_path_factory.getbasetemp() / "model.pth"
     path.write_bytes(start + rest)
     with warnings.catch_warnings(), pytest.raises(CheckpointError) as caught:
-        # torch warns of pickle protocols in nonsense.
+        # torch warns about pickle protocols in random bytes.
         warnings.simplefilter("ignore")
         read_file(path)
     assert str(path) in caught.value.problem

@@ -1,4 +1,4 @@
-"""Samples that measure like speech: voiced and hissing syllables, with or without pauses."""
+"""Samples with the measurements of speech: voiced and hissing syllables, with or without pauses."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ def test_a_long_recording_needs_the_memory_of_a_block(tmp_path: Path) -> None:
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 30_000
 
 
-def test_drawing_ends_when_it_is_not_wanted(tmp_path: Path) -> None:
+def test_drawing_stops_when_it_is_cancelled(tmp_path: Path) -> None:
     assert draw(write_clip(tmp_path / "a.wav"), lambda: False) is None
 
 

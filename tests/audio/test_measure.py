@@ -43,7 +43,7 @@ def test_measurements_are_finite(frames: int, channels: int, rate: int, level: f
 
 @pytest.mark.parametrize("rate", [8_000, 22_050, 44_100])
 @pytest.mark.parametrize(("lead", "trail", "gap"), [(0, 0, 0), (0.5, 0.3, 1.2), (2.0, 0, 0.4), (0.04, 0.06, 0.06)])
-def test_silence_is_measured_where_it_is(rate: int, lead: float, trail: float, gap: float) -> None:
+def test_leading_trailing_and_longest_silence_are_measured(rate: int, lead: float, trail: float, gap: float) -> None:
     found = measured(with_pauses(lead, trail, gap, rate), rate)
     # Silence shorter than a stop consonant's closure counts as speech.
     lead, trail, gap = (each if each >= 0.1 else 0 for each in (lead, trail, gap))
@@ -66,7 +66,7 @@ def test_a_click_does_not_end_the_silence() -> None:
     assert measured(samples).lead == pytest.approx(1.0, abs=0.05)
 
 
-def test_silence_is_all_before() -> None:
+def test_a_silent_clip_is_leading_silence_only() -> None:
     found = measured(np.zeros(88_200))
     assert (found.lead, found.trail, found.gap, found.speech) == (2.0, 0, 0, 0)
     assert (found.loudness, found.peak, found.level, found.snr) == (None, None, None, None)
@@ -152,8 +152,8 @@ def test_a_thump_is_not_an_offset() -> None:
     assert abs(measured(samples).dc) < 1e-3
 
 
-def test_a_wav_and_its_flac_sound_the_same(tmp_path: Path) -> None:
-    # Rounded to 16 bits already, so that no encoder rounds otherwise.
+def test_a_wav_and_its_flac_have_the_same_sound_hash(tmp_path: Path) -> None:
+    # Rounded to 16 bits here, because encoders round differently.
     voice = np.round(speech(1.0) * 32_767) / 32_768
     sounds = {}
     for name, samples, rate, kind, subtype in (
@@ -179,7 +179,7 @@ def test_a_bad_file_has_a_fault(tmp_path: Path) -> None:
         assert (hashed, found.fault, bool(found.problem)) == (hash_file(path), fault, True)
     write_audio(path, np.full(100, np.inf, np.float32), 44_100, "WAV", "FLOAT")
     assert measure_file(path)[1].fault == "not-finite"
-    # A fault that is not in the content has no hash, so it is not remembered.
+    # A file that cannot be read has no hash, so its fault is not cached.
     assert measure_file(tmp_path / "none.wav") == (
         "",
         Measurements(fault="unreadable", problem="cannot read: No such file or directory"),

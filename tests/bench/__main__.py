@@ -15,12 +15,12 @@ from importlib import import_module
 NAMES = ("following", "listing", "reading", "checks", "extraction", "packing", "training", "merging", "synthesis")
 
 
-def measured_apart(name: str, case: str, plain: bool) -> dict[str, float]:
+def measure_in_process(name: str, case: str, plain: bool) -> dict[str, float]:
     """Return the speed of one case and the peak memory in GB of the process that ran it, including its children."""
-    return json.loads(run_apart(name, case, plain).splitlines()[-1])
+    return json.loads(run_in_process(name, case, plain).splitlines()[-1])
 
 
-def run_apart(name: str, case: str, plain: bool | None) -> bytes:
+def run_in_process(name: str, case: str, plain: bool | None) -> bytes:
     """Run one case in a new process, or the preparation of all cases if `plain` is None; return its output."""
     command = [sys.executable, "-m", "tests.bench", json.dumps([name, case, plain])]
     return subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout
@@ -41,9 +41,9 @@ def main() -> None:
     for name in sys.argv[1:] or NAMES:
         module = import_module(f"tests.bench.{name}")
         if hasattr(module, "prepare"):
-            run_apart(name, "", None)
+            run_in_process(name, "", None)
         for case in module.CASES:
-            ours, plain = (measured_apart(name, case, way) for way in (False, True))
+            ours, plain = (measure_in_process(name, case, way) for way in (False, True))
             print(
                 f"{name + ' ' + case:<34}{module.UNIT:>16}{ours['speed']:>9.2f}{plain['speed']:>9.2f}"
                 f"{ours['speed'] / plain['speed']:>7.2f}{ours['memory']:>7.2f}{plain['memory']:>7.2f}",

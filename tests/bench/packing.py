@@ -28,9 +28,9 @@ def measure(case: str, plain: bool) -> float:
         root = Path(folder)
         for number in range(CLIPS):
             path = write_codes(root / "data" / f"speaker{number % 5}" / f"{number:05d}.npy", 108, number)
-            path.with_suffix(".lab").write_text(f"This is what the speaker says in clip {number}.", encoding="utf-8")
+            path.with_suffix(".lab").write_text(f"This is the sentence of clip {number}.", encoding="utf-8")
         project, settings = Project(root), Settings(pack=PackSettings(workers=int(case.split()[0])))
-        # As after extract: the catalog has the clips.
+        # After extract, the catalog has the clips too.
         with Catalog(project, root / "data") as catalog:
             scan(catalog, settings, Reporter())
         started = time.perf_counter()

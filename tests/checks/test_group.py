@@ -37,23 +37,23 @@ def test_a_rate_far_from_the_median_is_found(rate: float) -> None:
 
 
 @pytest.mark.parametrize("rate", [15 * 1.35, 15 / 1.35])
-def test_a_rate_within_the_factor_is_not(rate: float) -> None:
+def test_a_rate_within_the_factor_is_not_found(rate: float) -> None:
     assert outliers([*STEADY, rate]) == []
 
 
-def test_the_speakers_own_spread_counts() -> None:
+def test_the_limit_follows_the_spread_of_the_speaker() -> None:
     assert outliers([*VARIED, 30.0]) == []
     assert outliers([*VARIED, 300.0]) == [300.0]
     assert outliers([*STEADY, 24.2]) == [24.2]
     assert outliers([*STEADY, 24.2], CheckSettings(rate_ratio=1.7)) == []
 
 
-def test_few_clips_have_no_usual_rate() -> None:
+def test_rates_of_few_clips_are_not_compared() -> None:
     assert outliers([15.0] * 6 + [60.0]) == []
     assert outliers([15.0] * 7 + [60.0]) == [60.0]
 
 
-def test_each_speaker_has_a_rate_of_their_own() -> None:
+def test_rates_are_compared_within_a_speaker() -> None:
     slow = clips("anna", [5.0] * 9)
     quick = clips("bert", [20.0] * 9, first=10)
     assert rate_outliers([*slow, *quick], LIMITS) == {}
@@ -73,14 +73,14 @@ def test_each_speaker_has_a_rate_of_their_own() -> None:
         ("Latin", "", 9, False),
     ],
 )
-def test_a_script_that_differs_from_the_usual_one(usual: str, other: str, count: int, found: bool) -> None:
+def test_a_script_that_differs_from_the_usual_one_is_found(usual: str, other: str, count: int, found: bool) -> None:
     scripts = [GroupFacts(number, "", "anna", script=usual) for number in range(count)]
     scripts.append(GroupFacts(99, "", "anna", script=other))
     assert (99 in foreign_scripts(scripts, LIMITS)) == found
     assert not foreign_scripts(scripts, LIMITS).keys() - {99}
 
 
-def test_a_speaker_of_two_scripts_has_no_foreign_one() -> None:
+def test_a_speaker_with_two_scripts_has_no_foreign_script() -> None:
     both = [GroupFacts(number, "", "anna", script="Latin" if number % 3 else "Han") for number in range(30)]
     assert foreign_scripts(both, LIMITS) == {}
 
@@ -114,7 +114,7 @@ def transcript(number: int, text: str, speaker: str = "anna") -> GroupFacts:
         ("मैं कल घर गया था", "मैं कल घर गयी था", "all words but one"),
     ],
 )
-def test_transcripts_with_nearly_the_same_words(first: str, second: str, found: str) -> None:
+def test_transcripts_with_nearly_the_same_words_are_found(first: str, second: str, found: str) -> None:
     details = similar_transcripts([transcript(1, first), transcript(2, second)], LIMITS)
     if not found:
         assert details == {}
@@ -130,7 +130,7 @@ def test_transcripts_of_two_speakers_are_not_compared() -> None:
 
 
 def near(first: list[str], second: list[str]) -> bool:
-    """True if at most one word is added, missing or different."""
+    """Return true if at most one word is added, missing or different."""
     if len(first) == len(second):
         return sum(a != b for a, b in zip(first, second, strict=True)) <= 1
     short, long = sorted((first, second), key=len)

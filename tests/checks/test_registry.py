@@ -55,7 +55,7 @@ def test_a_code_is_declared_once() -> None:
         check("silent", WARNING, "Twice.", "Rename it.")(lambda facts, settings: None)
 
 
-def test_severities_rise() -> None:
+def test_severities_are_ordered() -> None:
     assert Severity.INFO < Severity.WARNING < Severity.ERROR
     assert Finding("silent", "").severity is Severity.ERROR
 

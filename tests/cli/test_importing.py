@@ -9,7 +9,7 @@ from tests.builders import fishtui, project
 from tests.importers.builders import imported, recording, table
 
 
-def test_import_ends_in_a_ledger_and_may_be_repeated(tmp_path: Path) -> None:
+def test_a_repeated_import_skips_imported_clips(tmp_path: Path) -> None:
     project(tmp_path)
     recording(tmp_path / "in" / "clips" / "a.wav")
     table(tmp_path / "in" / "list.csv", "wav,was,wer", "a,Hallo,Anna", "b,Niemand,Anna")
@@ -33,7 +33,7 @@ def test_import_ends_in_a_ledger_and_may_be_repeated(tmp_path: Path) -> None:
         ((".", "--data", "../out"), "outside-project"),
     ],
 )
-def test_wrong_use_is_refused(tmp_path: Path, arguments: tuple[str, ...], code: str) -> None:
+def test_invalid_sources_and_columns_are_refused(tmp_path: Path, arguments: tuple[str, ...], code: str) -> None:
     result = fishtui("import", *arguments, "--json", cwd=project(tmp_path).root)
     assert result.returncode == 2
     error = json.loads(result.stdout.splitlines()[-1])

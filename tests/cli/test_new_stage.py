@@ -30,7 +30,7 @@ NAME = "slice"
 
 
 def cut(project: Project, settings: Settings, reporter: Reporter, *, source: Path | None, dry_run: bool) -> Ledger:
-    """A stage's function: it counts the recordings that it would cut."""
+    """Count the recordings that a real stage would cut."""
     return Ledger(done=len(list((source or project.root).glob("*.wav"))))
 
 
@@ -58,7 +58,7 @@ def project(tmp_path: Path) -> Project:
     return made
 
 
-def test_it_is_a_command_with_a_help(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_new_stage_has_a_command_with_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["--help"]) == 0
     assert f"  {NAME} " in capsys.readouterr().out
     assert run([NAME, "--help"]) == 0
@@ -67,24 +67,24 @@ def test_it_is_a_command_with_a_help(capsys: pytest.CaptureFixture[str]) -> None
     assert "--detach" in text
 
 
-def test_its_command_runs_its_function(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_runs_the_function(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
     builders.write_clip(project.root / "raw" / "a.wav")
     command = [NAME, str(project.root / "raw"), "--project", str(project.root), "--dry-run", "--json"]
     assert run(command) == 0
     assert json.loads(capsys.readouterr().out)["ledger"]["done"] == 1
 
 
-def test_its_run_is_alone_and_waits_for_a_processor() -> None:
+def test_the_run_locks_its_stage_and_the_processor() -> None:
     needs = needs_of(NAME, Settings(), {}, {})
     assert needs.locks == (PROCESSOR, NAME)
 
 
-def test_it_has_a_form() -> None:
+def test_a_new_stage_has_a_form() -> None:
     assert [field.name for field in forms.fields(NAME)] == ["source", "paths.data"]
     assert forms.command(NAME, {"source": "raw"}) == [NAME, "raw"]
 
 
-def test_it_is_a_step_of_the_pipeline(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_new_stage_is_a_step_of_the_pipeline(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["run", "--dry-run", "--json", "--until", NAME, "--project", str(project.root)]) == 0
     steps = {step["stage"]: step["state"] for step in json.loads(capsys.readouterr().out)}
     assert list(steps)[2] == NAME
@@ -92,7 +92,7 @@ def test_it_is_a_step_of_the_pipeline(project: Project, capsys: pytest.CaptureFi
     assert read_stamp(project, NAME) is None
 
 
-def test_the_interface_shows_it(project: Project) -> None:
+def test_the_interface_shows_a_new_stage(project: Project) -> None:
     async def drive() -> None:
         app = Fishtui(project)
         async with app.run_test(size=(100, 30)) as pilot:

@@ -1,4 +1,4 @@
-"""Options of settings: their help is built from the settings' types, and what it shows is what they accept."""
+"""Options of settings: their help derives from the types of the settings, and lists the values that they accept."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fishtui.settings import known
 
 
 def help_text(command: str) -> str:
-    """The help of a command on one line."""
+    """Return the help of a command on one line."""
     return " ".join(CliRunner().invoke(fishtui, [command, "--help"]).output.split())
 
 

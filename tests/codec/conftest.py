@@ -1,4 +1,4 @@
-"""One thread per test: tiny networks run fastest on one, and two wait for each other on a busy machine."""
+"""Run tests on one thread, which is fastest for tiny networks, even on a busy machine."""
 
 from __future__ import annotations
 

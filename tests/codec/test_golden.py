@@ -53,7 +53,7 @@ def assert_near(actual: Tensor, expected: Tensor, tolerance: float) -> None:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_codes(codec: Codec, golden: dict[str, Tensor], case: str) -> None:
+def test_golden_codes(codec: Codec, golden: dict[str, Tensor], case: str) -> None:
     audio, lengths = inputs(golden, case)
     expected, margin = golden[f"{case}.codes"], golden[f"{case}.vq_margin"]
     counts = golden[f"{case}.feature_lengths"].tolist()
@@ -70,7 +70,7 @@ def test_codes(codec: Codec, golden: dict[str, Tensor], case: str) -> None:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_latents(codec: Codec, golden: dict[str, Tensor], case: str) -> None:
+def test_golden_latents(codec: Codec, golden: dict[str, Tensor], case: str) -> None:
     z, before_quantizers = latents(codec, inputs(golden, case)[0])
     compared = 0
     for name, actual in (("z", z), ("z_tail48", z[..., -48:]), ("z_pre_vq", before_quantizers)):
@@ -81,7 +81,7 @@ def test_latents(codec: Codec, golden: dict[str, Tensor], case: str) -> None:
 
 
 @pytest.mark.parametrize("case", [*CASES, "random_codes"])
-def test_decoded_audio(codec: Codec, golden: dict[str, Tensor], case: str) -> None:
+def test_golden_audio(codec: Codec, golden: dict[str, Tensor], case: str) -> None:
     if f"{case}.decoded" not in golden:
         pytest.skip("no decoded audio is stored for it")
     codes = golden[f"{case}.codes"]
@@ -89,6 +89,6 @@ def test_decoded_audio(codec: Codec, golden: dict[str, Tensor], case: str) -> No
     assert_near(audio, golden[f"{case}.decoded"], 5e-4)
 
 
-def test_decoders_input(codec: Codec, golden: dict[str, Tensor]) -> None:
+def test_golden_input_of_the_decoder(codec: Codec, golden: dict[str, Tensor]) -> None:
     z = codec.quantizer.decode(golden["random_codes.codes"][None], Past())
     assert_near(z.transpose(1, 2), golden["random_codes.z"], 1e-4)

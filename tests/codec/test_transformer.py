@@ -27,7 +27,7 @@ def normed(x: Tensor, weight: Tensor, eps: float) -> Tensor:
     return x / torch.sqrt(x.square().mean(-1, keepdim=True) + eps) * weight
 
 
-def turned(vector: Tensor, position: int, base: float) -> Tensor:
+def rotated(vector: Tensor, position: int, base: float) -> Tensor:
     """Rotate the pairs of a head's vector (head_dim,) as complex numbers rounded to bfloat16."""
     half = len(vector) // 2
     angles = position * (1.0 / base ** (torch.arange(half, dtype=torch.float32) * 2 / len(vector)))
@@ -35,8 +35,8 @@ def turned(vector: Tensor, position: int, base: float) -> Tensor:
     return torch.view_as_real(torch.view_as_complex(vector.reshape(half, 2)) * turn).flatten()
 
 
-def by_hand(model: WindowTransformer, x: Tensor, start: int = 0) -> Tensor:
-    """Run one signal (T, dim), whose first position is `start`, through the model."""
+def reference(model: WindowTransformer, x: Tensor, start: int = 0) -> Tensor:
+    """Compute the output (T, dim) for one signal `x` (T, dim), whose first position is `start`."""
     sizes = model.sizes
     for layer in model.layers:
         qkv = normed(x, layer.attention_norm.weight, sizes.norm_eps) @ layer.attention.wqkv.weight.T
@@ -46,8 +46,8 @@ def by_hand(model: WindowTransformer, x: Tensor, start: int = 0) -> Tensor:
             seen = range(max(0, i - sizes.window + 1), i + 1)
             heads = []
             for head in range(sizes.heads):
-                q = turned(query[i, head], start + i, sizes.rope_base)
-                scores = torch.stack([q @ turned(key[j, head], start + j, sizes.rope_base) for j in seen])
+                q = rotated(query[i, head], start + i, sizes.rope_base)
+                scores = torch.stack([q @ rotated(key[j, head], start + j, sizes.rope_base) for j in seen])
                 shares = torch.softmax(scores / sizes.head_dim**0.5, dim=0)
                 heads.append(sum(share * value[j, head] for share, j in zip(shares, seen, strict=True)))
             rows.append(torch.cat(heads))
@@ -60,10 +60,10 @@ def by_hand(model: WindowTransformer, x: Tensor, start: int = 0) -> Tensor:
 
 
 @pytest.mark.parametrize("scale", [1.0, 1e-3], ids=["loud", "so faint that the epsilon of the norms shows"])
-def test_equals_the_formulas(scale):
+def test_the_output_equals_the_formulas(scale):
     model = transformer()
     x = noise(2, 11, SIZES.dim) * scale
-    expected = torch.stack([by_hand(model, row) for row in x])
+    expected = torch.stack([reference(model, row) for row in x])
     torch.testing.assert_close(model(x, Past()), expected, rtol=1e-4, atol=1e-5)
 
 
@@ -76,15 +76,15 @@ def test_attention_ends_at_the_window():
     assert differs.nonzero().flatten().tolist() == list(range(4, 4 + SIZES.window))
 
 
-def test_mask_counts_the_position_itself():
+def test_the_window_includes_the_position_itself():
     assert window_mask(seen=2, length=2, window=2).tolist() == [[False, True, True, False], [False, False, True, True]]
 
 
-def test_runs_beyond_the_length_of_stored_tables():
+def test_positions_beyond_the_stored_tables_are_computed():
     model = transformer(msgspec.structs.replace(SIZES, layers=1))
     x = noise(1, 20_000, SIZES.dim)
     past = Past()
     joined = torch.cat([model(part, past) for part in x.split(1_000, dim=1)], dim=1)
     # One layer attends to one window, so the reference of the last position needs only that.
     start = x.shape[1] - SIZES.window
-    torch.testing.assert_close(joined[0, -1], by_hand(model, x[0, start:], start)[-1], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(joined[0, -1], reference(model, x[0, start:], start)[-1], rtol=1e-4, atol=1e-5)

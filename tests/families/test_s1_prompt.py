@@ -110,7 +110,7 @@ def test_interleaved_training_sequence():
 @pytest.mark.parametrize("template", TEMPLATES)
 @settings(max_examples=30)
 @given(texts=st.lists(st.text(max_size=8), min_size=1, max_size=3), frames=st.integers(1, 4))
-def test_a_prompt_is_the_beginning_of_what_was_trained(template, texts, frames):
+def test_a_prompt_is_a_prefix_of_the_training_sequence(template, texts, frames):
     clips = [(text, codes_of(frames, seed)) for seed, text in enumerate(texts)]
     inputs, labels = training_sequence(template, TOKENIZER, clips)
     prompt = synthesis_prompt(template, TOKENIZER, texts[-1], clips[:-1])

@@ -31,7 +31,7 @@ def test_packing_texts(text, cleaned):
 
 
 @given(st.text(alphabet=st.sampled_from(list("ab{}<>, ,\t\n‘😀"))))
-def test_cleaning_leaves_nothing_to_clean(text):
+def test_cleaning_is_idempotent(text):
     packed = clean_for_packing(text)
     assert "  " not in packed
     assert not set(packed) & set("\t\n")

@@ -124,7 +124,7 @@ def test_each_message_is_answered_after_the_one_before_it(toy: CheckpointFolder)
 
 
 def module_strings(path: Path) -> list[str]:
-    """The strings of a module, without its docstrings."""
+    """Return the strings of a module, without its docstrings."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     docstrings = {
         id(node.body[0].value)

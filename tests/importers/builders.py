@@ -32,7 +32,7 @@ def run(root: Path, source: Path, **options: Any) -> Ledger:
 
 
 def imported(root: Path) -> dict[str, str]:
-    """The clips in the dataset of the project in `root`: transcript and content of the recording, by name."""
+    """Return the clips in the dataset of the project in `root`: transcript and content of the recording, by name."""
     files = {name: content.decode("utf-8", "surrogateescape") for name, content in snapshot(root / "data").items()}
     clips = {}
     for name, content in files.items():
@@ -44,5 +44,5 @@ def imported(root: Path) -> dict[str, str]:
 
 
 def failures(ledger: Ledger) -> dict[str, str]:
-    """The reasons why items failed, by item."""
+    """Return the reasons why items failed, by item."""
     return {entry.item: entry.reason for entry in ledger.failed}

@@ -5,7 +5,7 @@ from pathlib import Path
 from tests.importers.builders import failures, imported, recording, run, table
 
 
-def test_ljspeech(tmp_path: Path) -> None:
+def test_ljspeech_tables_are_imported(tmp_path: Path) -> None:
     source = tmp_path / "LJSpeech-1.1"
     for name in ("LJ001-0001", "LJ001-0002", "LJ001-0003"):
         recording(source / "wavs" / f"{name}.wav")
@@ -35,7 +35,7 @@ def test_ljspeech(tmp_path: Path) -> None:
     assert (ledger.total, ledger.done) == (7, 3)
 
 
-def test_lists_of_audio_speaker_language_and_text(tmp_path: Path) -> None:
+def test_lists_of_audio_speaker_language_and_text_are_imported(tmp_path: Path) -> None:
     recording(tmp_path / "in" / "vocal" / "1.wav")
     elsewhere = recording(tmp_path / "elsewhere" / "2.mp3")
     source = table(

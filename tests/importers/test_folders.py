@@ -6,7 +6,7 @@ from pathlib import Path
 from tests.importers.builders import failures, imported, recording, run
 
 
-def test_recordings_with_transcripts_next_to_them(tmp_path: Path) -> None:
+def test_recordings_with_transcripts_next_to_them_are_imported(tmp_path: Path) -> None:
     source = tmp_path / "Anna's voice"
     for name, ending, text in [
         ("1.wav", ".txt", "\ufeffOne.\n"),
@@ -39,7 +39,7 @@ def test_recordings_with_transcripts_next_to_them(tmp_path: Path) -> None:
     assert ledger.total == 8
 
 
-def test_a_name_that_is_not_utf8(tmp_path: Path) -> None:
+def test_names_that_are_not_utf8_are_imported(tmp_path: Path) -> None:
     recording(tmp_path / "in" / "caf\udce9.wav").with_suffix(".txt").write_text("Coffee")
     assert run(tmp_path, tmp_path / "in", speaker="anna").done == 1
     assert list(imported(tmp_path)) == ["anna/caf_.wav"]

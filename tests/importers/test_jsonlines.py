@@ -5,7 +5,7 @@ from pathlib import Path
 from tests.importers.builders import failures, imported, recording, run, table
 
 
-def test_json_lines(tmp_path: Path) -> None:
+def test_json_lines_are_imported(tmp_path: Path) -> None:
     recording(tmp_path / "in" / "a.wav")
     lines = {
         '{"audio_filepath": "a.wav", "text": "caf\\u00e9", "speaker": 7, "duration": 1.5}': "",

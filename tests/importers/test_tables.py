@@ -12,7 +12,7 @@ from fishtui.importers.tables import MOST_LINES, read_table
 from tests.importers.builders import failures, imported, recording, run, table
 
 
-def test_csv_with_quotes_and_line_ends_in_them(tmp_path: Path) -> None:
+def test_quoted_csv_fields_with_line_ends_are_imported(tmp_path: Path) -> None:
     for name in "abc":
         recording(tmp_path / "in" / "audio" / f"{name}.flac")
     source = table(
@@ -79,7 +79,7 @@ def test_quotes_are_plain_characters_between_tabs_and_bars(tmp_path: Path) -> No
     ]
 
 
-def test_common_voice(tmp_path: Path) -> None:
+def test_common_voice_tables_are_imported(tmp_path: Path) -> None:
     corpus = tmp_path / "cv-corpus" / "ar"
     speaker = "4f29be8fe932d773576dd3df5e111929f4e22242232990fd2b2f6d2cb2ae4c5d"
     recording(corpus / "clips" / "common_voice_ar_1.mp3")

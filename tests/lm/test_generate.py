@@ -73,7 +73,7 @@ def test_steps_agree_with_the_whole_sequence_at_once(kind):
     assert torch.equal(codes[:, 1:].argmax(-1), frames[2:].T)
 
 
-def test_it_stops_at_im_end():
+def test_generation_stops_at_im_end():
     model = tiny_model()
     prompt = tiny_tokens(model.config, 7)
     frames = list(generate(model, prompt, max_frames=8, temperature=0, repetition_penalty=1.5))
@@ -130,7 +130,7 @@ def test_sampling_values_out_of_range_are_an_error(values, code):
         sampling(**values)
 
 
-def test_more_than_the_model_holds_is_an_error():
+def test_a_sequence_longer_than_the_model_allows_is_an_error():
     model = tiny_model()
     prompt = tiny_tokens(model.config, 100)
     assert len(list(generate(model, prompt, max_frames=28, temperature=0, repetition_penalty=1))) > 0
@@ -139,7 +139,7 @@ def test_more_than_the_model_holds_is_an_error():
     assert "100 positions" in caught.value.problem
 
 
-def chances(rule: Sampling, scores: torch.Tensor, recent: torch.Tensor, draws: int = 4000) -> torch.Tensor:
+def probabilities(rule: Sampling, scores: torch.Tensor, recent: torch.Tensor, draws: int = 4000) -> torch.Tensor:
     random = torch.Generator().manual_seed(0)
     noise = torch.empty(draws, len(scores)).exponential_(generator=random)
     drawn = torch.cat([rule.draw(scores, recent, row) for row in noise])
@@ -151,24 +151,24 @@ NOTHING = torch.full((WINDOW,), -1)
 
 def test_draws_follow_the_softmax_of_the_temperature():
     scores = torch.tensor([1.0, 0.0, -1.0, 2.0])
-    found = chances(sampling(temperature=2.0, top_p=1.0), scores, NOTHING)
+    found = probabilities(sampling(temperature=2.0, top_p=1.0), scores, NOTHING)
     torch.testing.assert_close(found, (scores / 2).softmax(0), atol=0.03, rtol=0)
 
 
 def test_top_p_keeps_tokens_up_to_their_cumulated_probability_before_temperature():
     scores = torch.tensor([0.1, 0.5, 0.25, 0.15]).log()
-    kept = chances(sampling(temperature=5.0, top_p=0.8), scores, NOTHING) > 0
+    kept = probabilities(sampling(temperature=5.0, top_p=0.8), scores, NOTHING) > 0
     assert kept.tolist() == [False, True, True, False]
-    kept = chances(sampling(temperature=5.0, top_p=0.3), scores, NOTHING) > 0
+    kept = probabilities(sampling(temperature=5.0, top_p=0.3), scores, NOTHING) > 0
     assert kept.tolist() == [False, True, False, False]
 
 
-def test_the_penalty_comes_first_and_depends_on_the_sign():
+def test_the_penalty_is_applied_first_and_depends_on_the_sign():
     scores = torch.tensor([3.0, 2.5, -1.0, -1.2])
     recent = NOTHING.clone()
     recent[:2] = torch.tensor([0, 2])
     penalised = torch.tensor([2.0, 2.5, -1.5, -1.2])
-    found = chances(sampling(temperature=1.0, top_p=1.0, repetition_penalty=1.5), scores, recent)
+    found = probabilities(sampling(temperature=1.0, top_p=1.0, repetition_penalty=1.5), scores, recent)
     torch.testing.assert_close(found, penalised.softmax(0), atol=0.03, rtol=0)
     assert sampling(temperature=0).draw(scores, recent, torch.ones(4)).item() == 1
 
@@ -188,7 +188,7 @@ def test_a_draw_is_a_kept_class(scores, temperature, top_p, seed):
     assert logits.softmax(0)[drawn] >= least - 1e-6
 
 
-def test_only_the_last_frames_of_the_same_row_count():
+def test_the_penalty_applies_to_the_last_frames_of_the_same_row():
     seen = []
 
     class Spy(Sampling):

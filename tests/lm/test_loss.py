@@ -79,7 +79,7 @@ def frozen_head() -> torch.nn.Linear:
 
 @pytest.mark.parametrize("make_head", [plain_head, adapted_head, frozen_head])
 @pytest.mark.parametrize("rows", [0, 3, 100])
-def test_equals_plain_cross_entropy(make_head, rows):
+def test_the_loss_equals_plain_cross_entropy(make_head, rows):
     head = make_head()
     random = torch.Generator().manual_seed(1)
     start = torch.randn(11, 8, generator=random)

@@ -196,7 +196,7 @@ def test_a_training_whose_folder_is_removed_ends_and_its_follower_too(project: P
     assert [read_checkpoint(each.path)[0].step for each in saved] == [each.step for each in saved]
 
 
-def put(run: Run, **changes: Any) -> None:
+def change_identity(run: Run, **changes: Any) -> None:
     """Change the identity of the run's process in its record."""
     path = run.folder / "run.json"
     content = json.loads(path.read_bytes())
@@ -214,7 +214,7 @@ def test_after_a_reboot_a_run_is_lost_even_if_its_pid_is_reused_and_a_rerun_resu
     # The suspended process is alive and writes nothing meanwhile.
     os.kill(run.process.pid, signal.SIGSTOP)
     for change, state in (({}, RUNNING), ({"start_time": 1}, LOST), ({"boot_id": "before"}, LOST)):
-        put(run, **{**process, **change})
+        change_identity(run, **{**process, **change})
         assert listed(project) == {run.id: state}
     kill(run)
     made = {path: path.stat().st_mtime_ns for path in codes if path.exists()}

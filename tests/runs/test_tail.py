@@ -19,12 +19,12 @@ from tests.builders import file_size_limit
 from tests.expecting import failing
 
 
-def noted(text: str) -> dict:
+def note(text: str) -> dict:
     return new_event("note", message=text)
 
 
 def line(text: str) -> bytes:
-    return json.dumps(noted(text)).encode() + b"\n"
+    return json.dumps(note(text)).encode() + b"\n"
 
 
 def messages(events: list[dict]) -> list[str]:

@@ -90,16 +90,16 @@ def test_only_new_stale_or_damaged_codes_are_made(tmp_path: Path, checkpoint: Pa
 
 
 def test_the_version_of_the_code_has_a_name() -> None:
-    """Fails if the code that codes follow from has changed: every project would encode all its clips again.
+    """Fail if the code that makes codes has changed, because every project would encode all its clips again.
 
-    If codes are the same as before, to the last bit, add the hash to VERSIONS with the name of the version before;
-    otherwise replace all entries by one with the next name.
+    If codes are bit-identical to those of the previous version, add the hash to VERSIONS with its name; otherwise
+    replace all entries by one with the next name.
     """
     assert module.VERSIONS.get(code_hash(*CODE)), f"name {code_hash(*CODE)} in fishtui/stages/extract.py"
 
 
 def test_codes_made_before_code_was_hashed_are_up_to_date(tmp_path: Path, checkpoint: Path) -> None:
-    """Their journal names version 1, the only one that there was."""
+    """Their journal names version 1, the only version at that time."""
     write_clip(tmp_path / "data" / "a.wav", samples=tone(0.2))
     run(tmp_path, checkpoint)
     journal = project(tmp_path).codes_journal

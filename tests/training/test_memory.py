@@ -14,7 +14,7 @@ CPU = torch.device("cpu")
 
 
 def kept(model: torch.nn.Module, tokens: torch.Tensor) -> int:
-    """Return the bytes that autograd keeps of the slow transformer's forward pass, without parameters."""
+    """Return the number of bytes that autograd keeps of the slow transformer's forward pass, without parameters."""
     parameters = {parameter.untyped_storage().data_ptr() for parameter in model.parameters()}
     storages: dict[int, int] = {}
 

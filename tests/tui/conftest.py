@@ -1,4 +1,4 @@
-"""Fixtures of the tests of the interface."""
+"""Fixtures for tests of the interface."""
 
 from __future__ import annotations
 

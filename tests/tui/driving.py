@@ -1,4 +1,4 @@
-"""Helpers of the tests of the interface."""
+"""Drive the interface in tests."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from textual.events import Key
 from textual.keys import _character_to_key
 from textual.pilot import Pilot
 
-# Seconds; far more than anything takes, even on a busy machine.
+# In seconds; far longer than any wait, even on a busy machine.
 LONGEST = 30.0
 
 
 async def until(pilot: Pilot[Any], condition: Callable[[], object]) -> None:
-    """Let the app work until `condition` holds; fail after LONGEST seconds."""
+    """Let the app run until `condition` is true; fail after LONGEST seconds."""
     end = time.monotonic() + LONGEST
     while not condition():
-        assert time.monotonic() < end, f"the condition never held:\n{text_of(pilot.app)}"
+        assert time.monotonic() < end, f"the condition was never true:\n{text_of(pilot.app)}"
         await pilot.pause(0.02)
 
 
 async def burst(app: App[Any], *keys: str) -> None:
-    """Press keys that arrive together, as over a slow connection: none waits for the one before."""
+    """Press keys that arrive together, as over a slow connection, without waiting between them."""
     for key in keys:
         app.post_message(Key(_character_to_key(key) if len(key) == 1 else key, key if len(key) == 1 else None))
 
@@ -43,5 +43,5 @@ PACES = pytest.mark.parametrize("press", [burst, trickle])
 
 
 def text_of(app: App[Any]) -> str:
-    """The text of the whole screen."""
+    """Return the text of the whole screen."""
     return "\n".join("".join(segment.text for segment in strip) for strip in app.screen._compositor.render_strips())

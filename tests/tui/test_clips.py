@@ -91,12 +91,12 @@ def row(root: Path, name: str) -> sqlite3.Row:
 
 
 def at(screen: Clips) -> str:
-    """The name of the clip at the cursor; "" before its row is read."""
+    """Return the name of the clip at the cursor; "" before its row is read."""
     return screen.table.row["name"] if screen.table.row is not None else ""
 
 
 def lines(screen: Clips) -> list[str]:
-    """The visible rows, as they are drawn."""
+    """Return the visible rows as they are drawn."""
     return [screen.table.render_line(y).text for y in range(screen.table.size.height)]
 
 
@@ -517,7 +517,7 @@ def test_without_a_catalog_one_key_scans(tmp_path: Path) -> None:
     drive(made.root, driven)
 
 
-def test_any_size_at_any_moment(root: Path) -> None:
+def test_the_screen_fits_any_size_after_resizing(root: Path) -> None:
     async def driven(pilot: Pilot[Any], screen: Clips) -> None:
         for size in ((200, 50), (30, 8), (80, 24), (10, 3), (120, 40), (80, 24)):
             await pilot.resize_terminal(*size)

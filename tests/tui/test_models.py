@@ -1,4 +1,4 @@
-"""The Models screen: checkpoints compared, marked, merged, and heard."""
+"""The Models screen: compare, mark and merge checkpoints, and play samples."""
 
 from __future__ import annotations
 
@@ -68,11 +68,11 @@ class Driver:
     def __init__(self, app: Fishtui, pilot: Pilot[None]) -> None:
         self.app = app
         self.pilot = pilot
-        self.heard: list[tuple[list[str], bool]] = []
+        self.played: list[tuple[list[str], bool]] = []
         app.listen = self._hear  # type: ignore[method-assign,assignment]
 
     def _hear(self, paths: list[Path], serve: bool = False, names: Any = ()) -> None:
-        self.heard.append(([path.name for path in paths], serve))
+        self.played.append(([path.name for path in paths], serve))
 
     @property
     def screen(self) -> Models:
@@ -155,7 +155,7 @@ def test_a_click_only_moves_the_cursor(project: Project) -> None:
         await driver.until(lambda: driver.samples.row_count)
         await driver.pilot.click(Checkpoints, offset=(10, 3))
         await driver.until(lambda: driver.list.checkpoint == CheckpointId(NAME, 20))
-        assert driver.heard == []
+        assert driver.played == []
 
     drive(project, do)
 
@@ -265,15 +265,15 @@ def test_samples_are_in_a_table_and_played_one_by_one(project: Project) -> None:
             ["Bread and salt.", "✓ 0.5s", "✓ 0.5s", "✓ 0.5s"],
         ]
         await driver.press("tab", "j", "right", "space")
-        assert driver.heard == [([files[1]], False)]
+        assert driver.played == [([files[1]], False)]
         # After one sample was played, the next one plays at once.
         await driver.press("right")
-        assert driver.heard[1:] == [([files[2]], False)]
+        assert driver.played[1:] == [([files[2]], False)]
         await driver.press("left", "left")
-        assert driver.heard[2:] == [([files[1]], False), ([files[0]], False)]
+        assert driver.played[2:] == [([files[1]], False), ([files[0]], False)]
         # On a sentence, all its samples; L serves them to a browser.
         await driver.press("left", "L")
-        assert driver.heard[4:] == [(files, True)]
+        assert driver.played[4:] == [(files, True)]
 
     drive(project, do)
 
@@ -284,7 +284,7 @@ def test_the_reference_of_a_sentence_is_played(project: Project) -> None:
     async def do(driver: Driver) -> None:
         await driver.until(lambda: driver.samples.row_count)
         await driver.press("v")
-        assert driver.heard == [(["a.wav"], False)]
+        assert driver.played == [(["a.wav"], False)]
 
     drive(project, do)
 
@@ -309,7 +309,7 @@ def test_moving_along_a_row_plays_nothing_before_the_first_sample_is_played(proj
     async def do(driver: Driver) -> None:
         await driver.until(lambda: driver.samples.row_count)
         await driver.press("tab", "right", "left", "right")
-        assert driver.heard == []
+        assert driver.played == []
 
     drive(project, do)
 
@@ -321,7 +321,7 @@ def test_a_checkpoint_in_the_list_plays_its_newest_sample(project: Project) -> N
     async def do(driver: Driver) -> None:
         await driver.until(lambda: driver.samples.row_count)
         await driver.press("enter", "j", "space")
-        assert driver.heard == [([later.name], False)]
+        assert driver.played == [([later.name], False)]
         assert "No samples yet; press y" in driver.messages
 
     drive(project, do)

@@ -87,7 +87,7 @@ def drive(
 
 
 def text(widget: Widget) -> str:
-    """The lines that a widget shows."""
+    """Return the lines that a widget shows."""
     return "\n".join(widget.render_line(y).text.rstrip() for y in range(widget.size.height))
 
 

@@ -49,7 +49,7 @@ class Shell:
 
     @property
     def state(self) -> str:
-        """Whether the alternate screen, mouse reports and the cursor are on."""
+        """The alternate screen, mouse reports and cursor: 1 if on, 0 if off."""
         return self._ask("display-message", "-p", STATE).strip()
 
     @property

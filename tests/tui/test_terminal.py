@@ -72,7 +72,7 @@ class Terminal:
         return float(found[1]) if found else None
 
     def until(self, wanted: str | Callable[[], object]) -> None:
-        """Wait until the screen shows a text, or something holds."""
+        """Wait until the screen shows a text, or a condition is true."""
         end = time.monotonic() + LONGEST
         while not (wanted in self.screen if isinstance(wanted, str) else wanted()):
             assert time.monotonic() < end, f"{wanted} never came:\n{self.screen}"

@@ -56,7 +56,7 @@ def test_page_keys_of_a_palette_without_room_end_the_app() -> None:
     turn_pages_of(CommandPalette)
 
 
-def test_page_keys_of_our_palette_without_room_do_nothing() -> None:
+def test_page_keys_of_a_safe_palette_without_room_do_nothing() -> None:
     turn_pages_of(Palette)
 
 
@@ -83,9 +83,9 @@ def typed_ahead(base: type[App[None]]) -> str:
 
 
 @pytest.mark.xfail(strict=True, raises=AssertionError, reason="no issue filed; the workaround is TypeAhead")
-def test_keys_typed_ahead_go_where_the_focus_was() -> None:
+def test_textual_sends_keys_typed_ahead_to_the_new_focus() -> None:
     assert typed_ahead(App) == "abc"
 
 
-def test_keys_typed_ahead_go_where_the_focus_will_be() -> None:
+def test_typeahead_sends_keys_typed_ahead_to_the_new_focus() -> None:
     assert typed_ahead(TypeAhead) == "abc"

@@ -18,7 +18,7 @@ from tests.tui.driving import burst, until
 
 
 class LateList(Late, Widget, can_focus=True):
-    """A list that is not ready, or whose `b` takes for ever."""
+    """A list that is not ready, or whose `b` never finishes."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("j", "down"), Binding("b", "block")]
 
@@ -36,7 +36,7 @@ class LateList(Late, Widget, can_focus=True):
 
 
 class OneList(TypeAhead):
-    """An app with such a list, an input that `slash` leads to, and a decision that `a` makes."""
+    """An app with a LateList, an input that `slash` focuses, and a decision that `a` makes."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("slash", "filter"),
@@ -96,7 +96,7 @@ def test_quit_does_not_wait_for_a_busy_widget(quit: str, monkeypatch: pytest.Mon
     asyncio.run(press())
 
 
-def test_q_keeps_its_place_behind_a_decision() -> None:
+def test_q_waits_for_a_decision_typed_before_it() -> None:
     async def press() -> None:
         app = OneList()
         async with app.run_test() as pilot:
@@ -134,7 +134,7 @@ def test_an_error_of_a_key_ends_the_app() -> None:
 
 
 class Door(Screen[None]):
-    """A screen that enter leaves for the next one."""
+    """A screen on which enter opens the next one."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "open")]
 
@@ -143,7 +143,7 @@ class Door(Screen[None]):
 
 
 class LateDoor(Door):
-    """A screen whose next one a worker opens, some turns after the key."""
+    """A Door that a worker opens some turns of the event loop after the key."""
 
     def action_open(self) -> None:
         self.run_worker(self._open(), exclusive=True)
@@ -164,7 +164,7 @@ def test_enters_that_arrive_together_pass_one_screen(kind: type[Door]) -> None:
             await until(pilot, lambda: len(app.screen_stack) == 3 and not app._typed)
             await pilot.pause()
             assert len(app.screen_stack) == 3
-            # An enter that is pressed there acts again.
+            # An enter pressed on the next screen acts again.
             await pilot.press("enter")
             await until(pilot, lambda: len(app.screen_stack) == 4)
 
