@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,9 +31,14 @@ class Project:
 
     @classmethod
     def find(cls, start: Path | str) -> Project:
-        """Return the project of `start`: its nearest parent with a settings file, otherwise `start` itself."""
+        """Return the project of `start`: its nearest parent with a settings file, otherwise `start` itself.
+
+        The search ends below a folder of another user, whose settings nobody has asked for.
+        """
         start = Path(start).resolve()
         for folder in (start, *start.parents):
+            if folder != start and _owner(folder) not in (os.geteuid(), 0):
+                break
             if (folder / SETTINGS_FILE).is_file():
                 return cls(folder)
         return cls(start)
@@ -89,6 +95,13 @@ class Project:
         """`text` with paths inside the project made relative to it."""
         # The root may also occur in the middle of another path.
         return re.sub(rf"(?<![\w.~/-]){re.escape(str(self.root))}/", "", text)
+
+
+def _owner(folder: Path) -> int | None:
+    try:
+        return folder.stat().st_uid
+    except OSError:
+        return None
 
 
 def merged_folder(base: Path, name: str) -> Path:

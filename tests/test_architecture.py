@@ -49,7 +49,7 @@ LIGHT = [
 # The parts of the package from bottom to top: each may import only those before it.
 ORDER = [
     *("errors", "glyphs", "sanitize", "nn", "codehash"),
-    *("wording", "workers", "files", "project", "settings", "devices", "stage"),
+    *("wording", "workers", "files", "project", "trust", "settings", "devices", "stage"),
     *("weights", "dataset", "shards", "audio", "codec", "codes", "lm"),
     *("families", "checkpoint", "load", "speech"),
     "runs",

@@ -14,6 +14,7 @@ _BEFORE = {
     "init": "setup",
     "demo": "setup",
     "settings": "settings",
+    "trust": "trust",
     "doctor": "setup",
     "import": "importing",
     "scan": "catalog",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 from fishtui.errors import MisuseError
 from fishtui.runs.record import ALLOCATION, RunRecord
@@ -15,24 +16,27 @@ THREADS = "OMP_NUM_THREADS"
 
 
 def launch_prefix(record: RunRecord) -> list[str]:
-    """Return the words before `-m fishtui` in the command that starts a run. Raises MisuseError (`needs-launcher`)."""
+    """Return the words before `-m fishtui` in the command that starts a run. Raises MisuseError (`needs-launcher`).
+
+    The interpreter is this process's own: a record could name any program.
+    """
     wanted = record.settings.get(record.stage, {})
     devices, nodes = wanted.get("devices", 1), wanted.get("nodes", 1)
     if devices * nodes == 1:
-        return [record.python]
+        return [sys.executable]
     if ALLOCATION in record.environment:
         tasks = [f"--nodes={nodes}", f"--ntasks-per-node={devices}", f"--ntasks={devices * nodes}"]
         # srun does not take the allocation's processors per task by itself.
         processors = record.environment.get("SLURM_CPUS_PER_TASK")
         tasks += [f"--cpus-per-task={processors}"] if processors else []
-        return ["srun", *tasks, "--export=ALL", "--kill-on-bad-exit=1", record.python]
+        return ["srun", *tasks, "--export=ALL", "--kill-on-bad-exit=1", sys.executable]
     if nodes > 1:
         raise MisuseError(
             f"{record.stage}: {nodes} machines need a launcher on each of them",
             f"Start it with torchrun on each machine, or with `fishtui run --until {record.stage} --slurm`.",
             code="needs-launcher",
         )
-    return [record.python, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={devices}"]
+    return [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={devices}"]
 
 
 def thread_variables(record: RunRecord) -> dict[str, str]:

@@ -29,6 +29,7 @@ from fishtui.runs.record import RunRecord
 from fishtui.runs.reporter import Listener, LogPrinter, Reporter
 from fishtui.runs.state import STOP, Run
 from fishtui.settings import Loaded
+from fishtui.trust import check_trusted
 
 Work = Callable[[Reporter], Ledger]
 # The run that this process was started for.
@@ -88,6 +89,7 @@ def adopt(folder: Path, command: Callable[[], Any]) -> int:
     Does nothing if another process has done the run, or it was stopped before it began. Starts the next queued runs at
     the end. Raises FishtuiError if the record cannot be read or written.
     """
+    check_trusted(Project(folder.parents[2]))
     try:
         with (folder / "lock").open("a") as lock:
             # Waits for a process that already has the run: until that is recorded, this one may be taken for it.

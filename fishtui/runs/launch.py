@@ -15,6 +15,7 @@ from fishtui.runs.record import PROCESSOR, Needs
 from fishtui.runs.state import Run, read_run
 from fishtui.settings import Loaded, Settings
 from fishtui.stage import find_stage
+from fishtui.trust import check_trusted
 
 
 def launch(
@@ -36,6 +37,7 @@ def launch(
     """
     needs = Needs() if sbatch is not None else needs_of(stage, settings.values, arguments, os.environ)
     needs = msgspec.structs.replace(needs, patient=waits)
+    check_trusted(project)
     _, folder = records.create(project, stage, command, settings, arguments, needs=needs, parent=parent, sbatch=sbatch)
     scheduler.start_ready(project)
     return read_run(folder)

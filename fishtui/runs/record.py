@@ -173,7 +173,7 @@ def create(
 ) -> tuple[RunRecord, Path]:
     """Create a run and its folder on disk: queued, or running in `process`. Raises FishtuiError.
 
-    It runs in the current folder and environment with the current Python, or in those of the run `like`.
+    It runs with the current Python, in the current folder and environment, or in those of the run `like`.
     """
     hidden = _new_folder(project, stage)
     folder = hidden.with_name(hidden.name.removeprefix(HIDDEN))
@@ -183,7 +183,7 @@ def create(
         stage=stage,
         command=list(command),
         directory=like.directory if like else os.getcwd(),
-        python=like.python if like else sys.executable,
+        python=sys.executable,
         environment=like.environment if like else _carried(os.environ),
         arguments=plain(arguments),
         settings=msgspec.to_builtins(settings.values),

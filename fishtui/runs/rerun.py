@@ -15,14 +15,17 @@ from fishtui.runs.events import read_events
 from fishtui.runs.state import Run, read_run
 from fishtui.settings import Loaded, Settings
 from fishtui.stage import find_stage
+from fishtui.trust import check_trusted
 from fishtui.wording import cannot_remove
 
 
 def rerun(project: Project, run: Run) -> Run:
     """Queue a run's command again, in its folder, environment and settings; a training resumes where it stopped.
 
-    Raises MisuseError if the run has not ended (code `not-ended`) or its record is unreadable (`no-record`).
+    Raises MisuseError if the run has not ended (code `not-ended`), its record is unreadable (`no-record`), or the
+    project is not trusted.
     """
+    check_trusted(project)
     before = run.record
     if not run.ended:
         raise MisuseError(f"{run.id} is {run.state}", f"Run `fishtui runs stop {run.id}` first.", code="not-ended")

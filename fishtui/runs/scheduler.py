@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from fishtui.runs.command import ADOPT, GPUS, launch_prefix, thread_variables
 from fishtui.runs.gpus import NUMBERED, VISIBLE, Gpu
 from fishtui.runs.record import ALLOCATION, CARRIED, PROCESSOR, QUEUED, Needs
 from fishtui.runs.state import Launched, Run, read_run, read_unfinished_runs, write_launched
+from fishtui.trust import check_trusted, is_own, is_trusted
 from fishtui.wording import reason_of
 
 # Keeps Python from importing modules from the working folder, where the user's files may have the names of modules.
@@ -85,16 +87,20 @@ def find_blockers(runs: Sequence[Run]) -> dict[str, str]:
 def advance(project: Project) -> list[str]:
     """Start each queued run of this machine that can start, and return their ids. Raises FishtuiError.
 
+    Nothing starts in a project that another user can write, unless the user trusts it.
+
     Only one process does this at a time, and no run starts twice: before the lock is released, each run's folder names
     the process that was started for it, and that process works only if it is the first to lock its folder.
     """
-    return start_ready(project) if any(map(_is_ours, read_unfinished_runs(project))) else []
+    waiting = any(map(_is_ours, read_unfinished_runs(project)))
+    return start_ready(project) if waiting and is_trusted(project) else []
 
 
 def start_ready(project: Project) -> list[str]:
-    """Do as `advance` without first checking that a run is queued: for callers that have just queued one."""
+    """Do as `advance` for callers that have just queued a run. Raises MisuseError if the project is not trusted."""
+    check_trusted(project)
     with exclusive(project.lock("queue"), "starting runs", wait=True):
-        runs = read_unfinished_runs(project)
+        runs = [run for run in read_unfinished_runs(project) if run.state != QUEUED or is_own(project, run.folder)]
         by_id = {run.id: run for run in runs}
         ready = {run_id: found for run_id, found in _granted(runs).items() if not isinstance(found, str)}
         for run_id, chosen in ready.items():
@@ -138,7 +144,7 @@ def _submit(run: Run, options: Sequence[str]) -> str:
     environment = _environment(run, [])
     # Clusters may be configured to give jobs another environment: these variables must arrive in any case.
     ours = [f"{name}={environment[name]}" for name in (ADOPT, SAFE)]
-    command = ["env", *ours, run.record.python, "-m", "fishtui", *run.record.command]
+    command = ["env", *ours, sys.executable, "-m", "fishtui", *run.record.command]
     log = run.folder / "output.log"
     return slurm.submit(command, run.id, log, run.record.directory, options, environment)
 

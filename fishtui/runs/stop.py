@@ -19,6 +19,7 @@ from fishtui.runs import record as records
 from fishtui.runs.identity import Identity
 from fishtui.runs.record import FINAL, QUEUED, STOPPED, STOPPING
 from fishtui.runs.state import STOP, Run, read_run, read_unfinished_runs
+from fishtui.trust import check_trusted
 from fishtui.wording import cannot_write
 
 # Seconds that a run has to save its work: the checkpoint of a full fine-tuning takes a while.
@@ -35,6 +36,8 @@ def request_stop(project: Project, run: Run, number: int = signal.SIGTERM) -> Ru
     A run that has ended, or is already stopping, is not changed: a second signal would end it before it has saved its
     work. Raises MisuseError, code `elsewhere`, if it runs on another machine and not as a SLURM job.
     """
+    # A record names the process that gets the signal.
+    check_trusted(project)
     with exclusive(project.lock("queue"), "starting runs", wait=True):
         run = read_run(run.folder)
         if run.ended:

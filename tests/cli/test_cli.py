@@ -71,7 +71,7 @@ def test_every_command_has_a_summary_that_fits(name: str, capsys: pytest.Capture
 
 
 WRONG = [
-    (["extrct"], 2, "usage", "extrct"),
+    (["extrct"], 2, "no-such-command", "extrct"),
     (["extract", "--bach-size", "3"], 2, "usage", "--bach-size"),
     (["extract", "--batch-size", "0"], 2, "bad-setting", "extract.batch_size"),
     (["extract", "--set", "extract.batchsize=3"], 2, "unknown-setting", "extract.batch_size"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -84,10 +85,10 @@ def test_visible_gpus_are_read_as_cuda_does(words: str, found: list[str], monkey
 def test_several_processes_are_started_by_torchrun_or_srun() -> None:
     def record(devices: int, nodes: int = 1, **environment: str) -> SimpleNamespace:
         settings = {"train": {"devices": devices, "nodes": nodes}}
-        return SimpleNamespace(stage="train", settings=settings, environment=environment, python="python")
+        return SimpleNamespace(stage="train", settings=settings, environment=environment)
 
-    assert launch_prefix(record(1)) == ["python"]
-    assert launch_prefix(record(2))[:3] == ["python", "-m", "torch.distributed.run"]
+    assert launch_prefix(record(1)) == [sys.executable]
+    assert launch_prefix(record(2))[:3] == [sys.executable, "-m", "torch.distributed.run"]
     assert launch_prefix(record(2, 3, SLURM_JOB_ID="7"))[:3] == ["srun", "--nodes=3", "--ntasks-per-node=2"]
     with failing("needs-launcher", MisuseError):
         launch_prefix(record(1, 3))

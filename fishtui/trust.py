@@ -1,0 +1,109 @@
+"""Trust: a project that another user can write starts nothing, unless this user trusts it.
+
+A project's records name commands, environments and settings: a user who can write them could run commands as every
+user who only looks at the project.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from collections.abc import Iterable
+from pathlib import Path
+
+import platformdirs
+
+from fishtui.errors import MisuseError
+from fishtui.files import write_text
+from fishtui.project import Project
+from fishtui.wording import cannot_read
+
+ROOT = 0
+
+
+def trusted_file() -> Path:
+    """The user's own list of trusted folders."""
+    return platformdirs.user_config_path("fishtui") / "trusted.json"
+
+
+def trusted_folders() -> list[str]:
+    """Return the folders that the user trusts. Raises MisuseError if the list cannot be read."""
+    path = trusted_file()
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError, RecursionError) as error:
+        raise cannot_read(path, error, MisuseError) from error
+    return [each for each in found if isinstance(each, str)] if isinstance(found, list) else []
+
+
+def trust(folder: Path) -> None:
+    """Add a project's folder to the list. Raises FishtuiError."""
+    _write({*trusted_folders(), str(folder.resolve())})
+
+
+def distrust(folder: Path) -> None:
+    """Remove a project's folder from the list. Raises FishtuiError."""
+    _write({*trusted_folders()} - {str(folder.resolve())})
+
+
+def _write(folders: Iterable[str]) -> None:
+    path = trusted_file()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_text(path, json.dumps(sorted(folders), indent=1) + "\n")
+
+
+def weakness(path: Path | str) -> str:
+    """Return how another user could have written a file or folder; empty if none could, or if it does not exist.
+
+    The administrator can write everything anyway.
+    """
+    try:
+        found = os.stat(path)
+    except FileNotFoundError:
+        return ""
+    except OSError:
+        return "cannot be read"
+    if found.st_uid not in (os.geteuid(), ROOT):
+        return f"belongs to another user, number {found.st_uid}"
+    if found.st_mode & stat.S_IWOTH:
+        return "can be written by every user"
+    if found.st_mode & stat.S_IWGRP and found.st_gid not in (os.getegid(), ROOT):
+        return f"can be written by group {found.st_gid}"
+    return ""
+
+
+def is_trusted(project: Project) -> bool:
+    """Return whether the user listed the project, or only the user can write its records and settings."""
+    return _weak_part(project) is None
+
+
+def check_trusted(project: Project) -> None:
+    """Raise MisuseError, code `not-trusted`, unless `is_trusted`."""
+    found = _weak_part(project)
+    if found is not None:
+        path, reason = found
+        raise MisuseError(
+            f"{path} {reason}: nothing is started in it",
+            f"If you trust everyone who can write there, run `fishtui trust {project.root}`.",
+            code="not-trusted",
+        )
+
+
+def is_own(project: Project, folder: Path) -> bool:
+    """Return whether a run's folder and record may be used: only the user can write them, or the project is
+    listed."""
+    return not any(map(weakness, (folder, folder / "run.json", folder / "started.json"))) or _is_listed(project)
+
+
+def _weak_part(project: Project) -> tuple[Path, str] | None:
+    for path in (project.root, project.settings_file, project.state, project.runs):
+        if reason := weakness(path):
+            return None if _is_listed(project) else (path, reason)
+    return None
+
+
+def _is_listed(project: Project) -> bool:
+    return str(project.root.resolve()) in trusted_folders()
