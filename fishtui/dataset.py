@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from fishtui.errors import DataError, FishtuiError
 from fishtui.files import regular
+from fishtui.speakers import branch_of_clip, speaker_of
 from fishtui.wording import cannot_read, reason_of
 
 AUDIO_EXTENSIONS = frozenset({".wav", ".mp3", ".flac", ".ogg", ".opus"})
@@ -18,7 +20,12 @@ FOREIGN_EXTENSIONS = frozenset({".m4a", ".aac", ".wma", ".mp4", ".webm"})
 EXTENSIONS = AUDIO_EXTENSIONS | FOREIGN_EXTENSIONS
 CODES_EXTENSION = ".npy"
 TEXT_EXTENSION = ".lab"
+# Extensions that transcripts have elsewhere: such a file is named where a transcript is missing.
+TEXT_EXTENSIONS = (TEXT_EXTENSION, ".txt", ".text", ".trn", ".trans", ".transcript", ".caption", ".lbl", ".tn")
 PACKED_FOLDER = "protos"
+
+
+_Names = dict[str, list[str]]
 
 
 @dataclass(frozen=True)
@@ -26,7 +33,9 @@ class Clip:
     """The files with one stem: `name` is their path below the dataset, without extension.
 
     `files` are the names of all audio files with that stem; more than one is a fault, since they share transcript and
-    codes.
+    codes. Stems that differ only in how Unicode composes their letters are one. `text_file` and `codes_file` are the
+    names of transcript and codes, empty if they do not exist. `other_text` is the name of a second transcript, or
+    without a transcript of a file of text with another extension.
     """
 
     name: str
@@ -35,11 +44,16 @@ class Clip:
     has_text: bool = False
     has_codes: bool = False
     text_extension: str = TEXT_EXTENSION
+    text_file: str = ""
+    codes_file: str = ""
+    other_text: str = ""
 
     @property
     def speaker(self) -> str:
-        """The folder that holds the clip."""
-        return self.folder.name
+        """The speaker's name, from the folders that hold the clip."""
+        depth = self.name.count("/")
+        root = self.folder.parents[depth - 1] if depth else self.folder
+        return speaker_of(branch_of_clip(self.name), os.fspath(root))
 
     @property
     def stem(self) -> str:
@@ -51,11 +65,11 @@ class Clip:
 
     @property
     def transcript(self) -> Path:
-        return self.folder / (self.stem + self.text_extension)
+        return self.folder / (self.text_file or self.stem + self.text_extension)
 
     @property
     def codes(self) -> Path:
-        return self.folder / (self.stem + CODES_EXTENSION)
+        return self.folder / (self.codes_file or self.stem + CODES_EXTENSION)
 
     def single_audio(self) -> Path:
         """The clip's audio file. Raises DataError unless it is the only one, in a supported format."""
@@ -135,11 +149,17 @@ def clip_named(data: Path, name: str, text_extension: str = TEXT_EXTENSION, file
     """
     prefix, _, stem = name.rpartition("/")
     folder = data / prefix
-    usual = {stem + extension for extension in (*EXTENSIONS, *map(str.upper, EXTENSIONS))}
-    possible = usual | {*files, stem + text_extension, stem + CODES_EXTENSION}
+    extensions = {each for one in (*EXTENSIONS, *TEXT_EXTENSIONS, text_extension) for each in _cases(one)}
+    stems = {stem, *(unicodedata.normalize(form, stem) for form in ("NFC", "NFD"))}
+    possible = {*files, *(each + extension for each in stems for extension in (*extensions, CODES_EXTENSION))}
     names = [each for each in possible if os.path.lexists(folder / each)]
     found = _clips_of_folder(folder, f"{prefix}/" if prefix else "", names, text_extension)
     return next((clip for clip in found if clip.name == name), Clip(name, folder, text_extension=text_extension))
+
+
+def _cases(extension: str) -> tuple[str, ...]:
+    """The spellings of an extension that occur: as it is, lower case, upper case, and with one capital letter."""
+    return extension, extension.lower(), extension.upper(), extension[:1] + extension[1:].capitalize()
 
 
 def walk(starts: Iterable[Path], skipped: Collection[str] = ()) -> Iterator[tuple[Path, list[str]]]:
@@ -166,20 +186,53 @@ def _refuse(error: OSError) -> None:
 
 
 def _clips_of_folder(folder: Path, prefix: str, names: list[str], text_extension: str) -> list[Clip]:
-    files: dict[str, list[str]] = defaultdict(list)
-    texts: set[str] = set()
-    codes: set[str] = set()
+    recordings: dict[str, list[str]] = defaultdict(list)
+    texts: dict[str, list[str]] = defaultdict(list)
+    others: dict[str, list[str]] = defaultdict(list)
+    codes: dict[str, list[str]] = defaultdict(list)
     for name in sorted(names):
         if name.startswith("."):
             continue
         stem, extension = os.path.splitext(name)
-        if extension.lower() in EXTENSIONS:
-            files[stem].append(name)
-        elif extension == text_extension:
-            texts.add(stem)
-        elif extension == CODES_EXTENSION:
-            codes.add(stem)
-    return [
-        Clip(prefix + stem, folder, tuple(files.get(stem, ())), stem in texts, stem in codes, text_extension)
-        for stem in files.keys() | texts | codes
-    ]
+        found = _kind_of(extension, text_extension, recordings, texts, codes, others)
+        if found is not None:
+            found[stem if stem.isascii() else unicodedata.normalize("NFC", stem)].append(name)
+    clips = []
+    for key in recordings.keys() | texts.keys() | codes.keys():
+        files, text, code = recordings.get(key, []), texts.get(key, []), codes.get(key, [])
+        stem = os.path.splitext((files or text or code)[0])[0]
+        text = _usual_first(text, stem + text_extension)
+        code = _usual_first(code, stem + CODES_EXTENSION)
+        unused = text[1:] or ([] if text else others.get(key, []))
+        clips.append(
+            Clip(
+                prefix + stem,
+                folder,
+                tuple(files),
+                bool(text),
+                bool(code),
+                text_extension,
+                *(each[0] if each else "" for each in (text, code, unused)),
+            )
+        )
+    return clips
+
+
+def _kind_of(
+    extension: str, text_extension: str, recordings: _Names, texts: _Names, codes: _Names, others: _Names
+) -> _Names | None:
+    """The collection for files with this extension, None for files that belong to no clip."""
+    if extension == text_extension:
+        return texts
+    if extension == CODES_EXTENSION:
+        return codes
+    lower = extension.lower()
+    if lower in EXTENSIONS:
+        return recordings
+    if lower == text_extension.lower():
+        return texts
+    return others if lower in TEXT_EXTENSIONS else None
+
+
+def _usual_first(names: list[str], usual: str) -> list[str]:
+    return sorted(names, key=lambda name: (name != usual, name))

@@ -43,6 +43,7 @@ LIGHT = [
     "families/s1_mini/text.py",
     "codes.py",
     "dataset.py",
+    "speakers.py",
     "workers.py",
 ]
 
@@ -50,7 +51,7 @@ LIGHT = [
 ORDER = [
     *("errors", "glyphs", "sanitize", "nn", "codehash"),
     *("wording", "workers", "files", "project", "trust", "settings", "devices", "stage"),
-    *("weights", "dataset", "shards", "audio", "codec", "codes", "lm"),
+    *("weights", "speakers", "dataset", "shards", "audio", "codec", "codes", "lm"),
     *("families", "checkpoint", "load", "speech"),
     "runs",
     *("checks", "catalog"),

@@ -48,6 +48,31 @@ def test_files_with_one_stem_are_one_clip(tmp_path: Path) -> None:
     assert clip_named(tmp_path, "a/none") == Clip("a/none", tmp_path / "a")
 
 
+def test_transcripts_match_in_any_case_and_composition(tmp_path: Path) -> None:
+    touch(tmp_path, "1.wav", "1.LAB", "2.wav", "2.txt", "3.wav", "3.lab", "3.Lab")
+    composed, decomposed = "\u00e9dit\u00e9", "e\u0301dite\u0301"
+    touch(tmp_path, f"{composed}.wav", f"{decomposed}.lab", f"{decomposed}.npy")
+    clips = find_clips(tmp_path)
+    assert [(clip.name, clip.has_text, clip.transcript.name, clip.other_text) for clip in clips] == [
+        ("1", True, "1.LAB", ""),
+        ("2", False, "2.lab", "2.txt"),
+        ("3", True, "3.lab", "3.Lab"),
+        (composed, True, f"{decomposed}.lab", ""),
+    ]
+    assert (clips[3].has_codes, clips[3].codes.name) == (True, f"{decomposed}.npy")
+    assert [clip_named(tmp_path, clip.name) for clip in clips] == clips
+
+
+def test_the_speaker_of_a_clip(tmp_path: Path) -> None:
+    touch(tmp_path, "anna/wavs/1.wav", "anna/2.wav", "CLIPS/3.wav", "4.wav")
+    assert {clip.name: clip.speaker for clip in find_clips(tmp_path)} == {
+        "anna/wavs/1": "anna",
+        "anna/2": "anna",
+        "CLIPS/3": tmp_path.name,
+        "4": tmp_path.name,
+    }
+
+
 def test_only_a_single_supported_recording_is_read(tmp_path: Path) -> None:
     touch(tmp_path, "1.wav", "2.wav", "2.ogg", "3.m4a", "4.lab")
     single, several, foreign, missing = find_clips(tmp_path)

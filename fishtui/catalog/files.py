@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fishtui.audio.probe import AudioError, probe_open
@@ -48,6 +48,7 @@ class TextPart:
     folded: str = ""
     script: str = ""
     characters: int = 0
+    other_text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,9 @@ def read_parts(task: ReadTask) -> ClipParts:
         clip.name,
         clip.speaker,
         _audio(clip) if task.audio else None,
-        (_text(clip.transcript) if clip.has_text else TextPart()) if task.text else None,
+        replace(_text(clip.transcript) if clip.has_text else TextPart(), other_text=clip.other_text)
+        if task.text
+        else None,
         (_codes(clip.codes) if clip.has_codes else CodesPart()) if task.codes else None,
     )
 

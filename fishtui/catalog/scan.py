@@ -18,7 +18,7 @@ from fishtui.catalog.index import index, unindex
 from fishtui.catalog.moved import move_decisions
 from fishtui.catalog.store import Catalog, stored
 from fishtui.codes import Journal
-from fishtui.dataset import CODES_EXTENSION, Clip, clip_named, find_clips
+from fishtui.dataset import Clip, clip_named, find_clips
 from fishtui.errors import FishtuiError
 from fishtui.files import exclusive
 from fishtui.runs.reporter import Reporter
@@ -34,7 +34,7 @@ AHEAD = 2 * BATCH // CHUNK
 WATCHED = ("audio_size", "audio_modified", "text_size", "text_modified", "codes_size", "codes_modified")
 COLUMNS = {part: [field.name for field in fields(part)] for part in (AudioPart, TextPart, CodesPart)}
 # Columns that contain file names, which need not be UTF-8.
-NAMES = frozenset({"name", "speaker", "files", "audio_problem", "codes_problem"})
+NAMES = frozenset({"name", "speaker", "files", "audio_problem", "codes_problem", "other_text"})
 
 
 @dataclass
@@ -60,6 +60,8 @@ class _StoredClip:
     files: str
     audio_hash: str | None
     text: str | None
+    speaker: str
+    other_text: str
     gone: bool
     status: tuple[int | None, ...]
 
@@ -108,10 +110,17 @@ def refresh(catalog: Catalog, settings: Settings, clips: Collection[int]) -> Non
 
 
 def _stored_clips(catalog: Catalog, select: str, *parameters: str) -> dict[str, _StoredClip]:
-    columns = f"id, name, files, audio_hash, text, gone, {', '.join(WATCHED)}"
+    columns = f"name, id, files, audio_hash, text, speaker, other_text, gone, {', '.join(WATCHED)}"
     return {
         row["name"]: _StoredClip(
-            row["id"], row["files"], row["audio_hash"], row["text"], row["gone"] is not None, tuple(row)[6:]
+            row["id"],
+            row["files"],
+            row["audio_hash"],
+            row["text"],
+            row["speaker"],
+            row["other_text"],
+            row["gone"] is not None,
+            tuple(row)[8:],
         )
         for row in catalog.query(select.format(columns), parameters)
     }
@@ -128,9 +137,10 @@ def _changed(clips: Collection[Clip], known: dict[str, _StoredClip]) -> Iterator
         folder = f"{clip.folder}{os.sep}"
         single = folder + clip.files[0] if len(clip.files) == 1 else None
         audio = "/".join(clip.files) != before.files or _status(single) != before.status[:2]
-        text = _status(f"{folder}{clip.stem}{clip.text_extension}" if clip.has_text else None) != before.status[2:4]
-        codes = _status(f"{folder}{clip.stem}{CODES_EXTENSION}" if clip.has_codes else None) != before.status[4:]
-        if audio or text or codes:
+        text = _status(folder + clip.text_file if clip.has_text else None) != before.status[2:4]
+        text = text or clip.other_text != before.other_text
+        codes = _status(folder + clip.codes_file if clip.has_codes else None) != before.status[4:]
+        if audio or text or codes or clip.speaker != before.speaker:
             yield ReadTask(clip, audio, text, codes)
 
 
@@ -223,7 +233,7 @@ class _Update:
             judge_clips(connection, [clip for _, clip in found], self._settings)
 
     def _store(self, connection: sqlite3.Connection, seen: ClipParts, before: _StoredClip | None) -> int:
-        values = self._values(seen)
+        values = self._values(seen) | {"speaker": stored(seen.speaker)}
         if before is None or before.gone:
             self.result.new += 1
             values |= {"born": self._number, "gone": None}
@@ -235,7 +245,7 @@ class _Update:
             if self._follows and before.audio_hash is not None:
                 values |= {"lost": self._number, "lost_hash": before.audio_hash}
         if before is None:
-            values |= {"name": stored(seen.name), "speaker": stored(seen.speaker)}
+            values |= {"name": stored(seen.name)}
             marks = ", ".join("CAST(? AS TEXT)" if name in NAMES else "?" for name in values)
             insert = f"INSERT INTO clips({', '.join(values)}) VALUES ({marks})"
             return connection.execute(insert, tuple(values.values())).lastrowid or 0

@@ -146,6 +146,13 @@ def _first(database: Database) -> None:
     run("PRAGMA user_version = 1")
 
 
+@migrations(name="0002")
+def _name_other_texts(database: Database) -> None:
+    """Add the name of a second transcript, or of a text with another extension where a transcript is missing."""
+    database.execute("ALTER TABLE clips ADD COLUMN other_text TEXT NOT NULL DEFAULT ''")
+    database.execute("PRAGMA user_version = 2")
+
+
 def migrate(connection: sqlite3.Connection) -> None:
     """Bring the tables up to date; if two processes do so at once, the second has nothing to do."""
     migrations.apply(Database(connection))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from fishtui.checks import repairs
 from fishtui.checks.facts import ClipFacts
 from fishtui.checks.registry import ERROR, INFO, WARNING, check
@@ -59,7 +61,20 @@ def _trainable_without_audio(facts: ClipFacts) -> bool:
 def missing_transcript(facts: ClipFacts, settings: Settings) -> str | None:
     if facts.text_fault != "missing-transcript" or not facts.files:
         return None
+    if facts.other_text:
+        extension = os.path.splitext(facts.other_text)[1]
+        return f'{shortened(facts.other_text)} is text: set pack.text_extension = "{extension}", or rename it'
     return f"no {settings.pack.text_extension} file for {shortened(facts.files[0])}"
+
+
+@check(
+    "two-transcripts",
+    WARNING,
+    "Two transcripts have this clip's name, differing in case or in how letters are composed, and only one is used.",
+    "Remove the wrong one.",
+)
+def two_transcripts(facts: ClipFacts, settings: Settings) -> str | None:
+    return f"{shortened(facts.other_text)} is not used" if facts.other_text and not facts.text_fault else None
 
 
 @check(

@@ -13,6 +13,7 @@ from fishtui.checks.facts import GroupFacts
 from fishtui.checks.registry import INFO, WARNING, check
 from fishtui.checks.text import letter_script
 from fishtui.settings import CheckSettings
+from fishtui.speakers import Branch, branch_of_clip
 from fishtui.wording import shortened
 
 if TYPE_CHECKING:
@@ -124,6 +125,26 @@ def similar_transcripts(clips: Sequence[GroupFacts], limits: CheckSettings) -> d
         for clip in groups[index]:
             found.setdefault(clip.id, f"all words but one as in {shortened(groups[other][0].name)}")
     return found
+
+
+@check(
+    "shared-speaker-name",
+    WARNING,
+    "Folders with different parents have this speaker's name; if they are different people, only training keeps them "
+    "apart.",
+    "Rename the folders of different people; put those of one person together.",
+    scope="speaker",
+)
+def shared_speaker_name(clips: Sequence[GroupFacts], limits: CheckSettings) -> dict[str, str]:
+    """Find speakers whose clips are in several branches of the dataset."""
+    branches: dict[str, dict[Branch, None]] = defaultdict(dict)
+    for clip in clips:
+        branches[clip.speaker][branch_of_clip(clip.name)] = None
+    return {
+        speaker: shortened(", ".join("/".join(branch) or "." for branch in own))
+        for speaker, own in branches.items()
+        if len(own) > 1
+    }
 
 
 @check(

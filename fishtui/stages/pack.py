@@ -23,6 +23,7 @@ from fishtui.settings import PackSettings, Settings
 from fishtui.shards.packed import MANIFEST, STAGING, ManifestEntry, install, previous_validation, write_manifest
 from fishtui.shards.split import TRAIN, VALIDATION, choose_validation
 from fishtui.shards.stream import Position, ShardWriter, encode_sentence
+from fishtui.speakers import branch_of_clip, distinct_speakers
 from fishtui.stages.excluded import Exclusion, admit, excluded
 from fishtui.stages.refresh import refresh_catalog
 from fishtui.wording import cannot_write
@@ -33,6 +34,9 @@ MEGABYTE = 1_000_000
 CHUNK = 256
 # With fewer clips, starting processes takes longer than it saves.
 FEW_CLIPS = 4 * CHUNK
+
+_SpokenClip = tuple[str, Clip]
+"""The speaker's name in the shards, and the clip."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,8 @@ def pack(
         refresh_catalog(project, values, reporter, data)
     ledger = Ledger()
     without = excluded(project, values, data, stale_codes=False)
-    clips = _complete_clips(find_clips(data, values.pack.text_extension), without, ledger)
+    found = find_clips(data, values.pack.text_extension)
+    clips = _with_speakers(_complete_clips(found, without, ledger), data)
     if not clips:
         raise _nothing_to_pack(data, without, ledger)
     if dry_run:
@@ -96,7 +101,7 @@ def pack(
 
 
 def _complete_clips(clips: Sequence[Clip], without: Mapping[str, Exclusion], ledger: Ledger) -> list[Clip]:
-    """Return the clips with transcript and codes, by speaker and name; enter the others in the ledger."""
+    """Return the clips with transcript and codes; enter the others in the ledger."""
     complete = []
     for clip in admit(clips, without, ledger):
         if clip.has_text and clip.has_codes:
@@ -107,7 +112,19 @@ def _complete_clips(clips: Sequence[Clip], without: Mapping[str, Exclusion], led
             ledger.skip(
                 clip.name, "transcript without audio or codes" if clip.has_text else "codes without audio or transcript"
             )
-    return sorted(complete, key=lambda clip: (clip.speaker, clip.name))
+    return complete
+
+
+def _with_speakers(clips: Sequence[Clip], data: Path) -> list[_SpokenClip]:
+    """Return the clips by speaker and name; speakers of one name in different parts of the dataset stay apart."""
+    branches = [branch_of_clip(clip.name) for clip in clips]
+    names = distinct_speakers(branches, os.fspath(data))
+    # A protobuf string must be UTF-8; a folder's name need not be, and another replacement could equal a second name.
+    spoken = [
+        (os.fsencode(names[branch]).decode("utf-8", "backslashreplace"), clip)
+        for branch, clip in zip(branches, clips, strict=True)
+    ]
+    return sorted(spoken, key=lambda pair: (pair[0], pair[1].name))
 
 
 def _nothing_to_pack(data: Path, without: Mapping[str, Exclusion], ledger: Ledger) -> FishtuiError:
@@ -127,7 +144,7 @@ def _nothing_to_pack(data: Path, without: Mapping[str, Exclusion], ledger: Ledge
 
 
 def _write_shards(
-    clips: list[Clip], family: Family, staging: Path, settings: PackSettings, ledger: Ledger, reporter: Reporter
+    clips: list[_SpokenClip], family: Family, staging: Path, settings: PackSettings, ledger: Ledger, reporter: Reporter
 ) -> list[tuple[_Sentence, Position]]:
     """Write the clips into new shards in `staging`; return them with their positions. Raises OSError."""
     if staging.exists():
@@ -146,7 +163,7 @@ def _write_shards(
     return packed
 
 
-def _sentences(clips: list[Clip], family: Family, workers: int) -> Iterator[_Sentence]:
+def _sentences(clips: list[_SpokenClip], family: Family, workers: int) -> Iterator[_Sentence]:
     if len(clips) < FEW_CLIPS or worker_count(workers) == 1:
         yield from map(partial(_read_sentence, family), clips)
         return
@@ -156,18 +173,17 @@ def _sentences(clips: list[Clip], family: Family, workers: int) -> Iterator[_Sen
         yield from sentences
 
 
-def _crashed(clips: list[Clip]) -> list[_Sentence]:
+def _crashed(clips: list[_SpokenClip]) -> list[_Sentence]:
     reason = "a worker process crashed while reading this clip or one near it; memory may have run out"
-    return [_Sentence(clip.name, clip.speaker, reason) for clip in clips]
+    return [_Sentence(clip.name, speaker, reason) for speaker, clip in clips]
 
 
-def _read_chunk(family: Family, clips: list[Clip]) -> list[_Sentence]:
+def _read_chunk(family: Family, clips: list[_SpokenClip]) -> list[_Sentence]:
     return [_read_sentence(family, clip) for clip in clips]
 
 
-def _read_sentence(family: Family, clip: Clip) -> _Sentence:
-    # A protobuf string must be UTF-8; a folder's name need not be.
-    speaker = os.fsencode(clip.speaker).decode("utf-8", "replace")
+def _read_sentence(family: Family, spoken: _SpokenClip) -> _Sentence:
+    speaker, clip = spoken
     try:
         text = family.clean_for_packing(clip.read_transcript())
         if not text.strip():

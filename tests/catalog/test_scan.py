@@ -41,6 +41,28 @@ def test_clips_are_found_with_the_content_of_their_files(dataset) -> None:
     assert {"missing-transcript", "wrong-extension"} <= dataset.codes_found("anna/deep/b")
 
 
+def test_a_scan_renews_the_speakers_that_an_earlier_version_stored(dataset) -> None:
+    dataset.clip("anna/wavs/1", "I am Anna.")
+    dataset.clip("bert/wavs/1", "I am Bert.")
+    dataset.scan()
+    with dataset.catalog.transaction() as connection:
+        connection.execute("UPDATE clips SET speaker = 'wavs'")
+    dataset.scan()
+    assert [dataset.row(f"{name}/wavs/1")["speaker"] for name in ("anna", "bert")] == ["anna", "bert"]
+
+
+def test_another_text_is_named_and_its_arrival_noticed(dataset) -> None:
+    dataset.clip("anna/1", None)
+    dataset.scan()
+    assert dataset.row("anna/1")["other_text"] == ""
+    (dataset.data / "anna" / "1.txt").write_text("Good evening.", encoding="utf-8")
+    dataset.scan()
+    assert dataset.row("anna/1")["other_text"] == "1.txt"
+    (dataset.data / "anna" / "1.LAB").write_text("Good evening.", encoding="utf-8")
+    dataset.scan()
+    assert (dataset.row("anna/1")["other_text"], dataset.row("anna/1")["text"]) == ("", "Good evening.")
+
+
 def test_a_second_scan_changes_nothing(dataset) -> None:
     for number in range(5):
         dataset.clip(f"anna/{number}", "Twice, just in case, we say it.")

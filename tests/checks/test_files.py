@@ -29,6 +29,7 @@ def found(**facts: Any) -> dict[str, str]:
         ("audio-gone", {**TEXT, "codes": "current"}, {**TEXT, **AUDIO, "codes": "current"}),
         ("missing-transcript", {**AUDIO, **NO_TEXT}, {**AUDIO, **TEXT}),
         ("missing-transcript", {**AUDIO, **NO_TEXT}, {**NO_TEXT, "codes": "given"}),
+        ("two-transcripts", {**AUDIO, **TEXT, "other_text": "a.LAB"}, {**AUDIO, **NO_TEXT, "other_text": "a.txt"}),
         ("unreadable-transcript", {**AUDIO, "text_fault": "unreadable-transcript"}, {**AUDIO, **TEXT}),
         ("not-utf8", {**AUDIO, "text_fault": "not-utf8"}, {**AUDIO, **TEXT}),
         ("empty-transcript", {**AUDIO, "text": " \n"}, {**AUDIO, "text": "…"}),
@@ -57,6 +58,9 @@ def test_text_and_codes_are_enough_for_training() -> None:
 
 def test_details_name_the_files_found() -> None:
     assert found(**TEXT)["missing-audio"] == "only transcript"
+    detail = found(**AUDIO, **NO_TEXT, other_text="a.TXT")["missing-transcript"]
+    assert "a.TXT" in detail
+    assert 'pack.text_extension = ".TXT"' in detail
     assert found(**TEXT, codes="invalid")["missing-audio"] == "only transcript and codes"
     assert found(**TEXT, codes="invalid", codes_problem="3 rows")["codes-invalid"] == "3 rows"
     assert found(files=("a.mp3", "a.wav"), **TEXT)["shared-stem"] == "a.mp3, a.wav"

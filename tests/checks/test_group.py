@@ -13,6 +13,7 @@ from fishtui.checks.group import (
     little_audio,
     median_rates,
     rate_outliers,
+    shared_speaker_name,
     similar_transcripts,
 )
 from fishtui.settings import CheckSettings
@@ -157,3 +158,10 @@ def test_a_speaker_needs_a_minute() -> None:
     clips = [GroupFacts(1, "", "anna", 50.0), GroupFacts(2, "", "bert", 60.0), GroupFacts(3, "", "anna", 9.0)]
     assert little_audio(clips, LIMITS) == {"anna": "59 s in total"}
     assert little_audio(clips, CheckSettings(min_speaker_minutes=0.5)) == {}
+
+
+def test_a_speakers_name_in_two_branches_is_found() -> None:
+    names = ["en/anna/wavs/1", "en/anna/2", "de/anna/clips/3", "de/bert/4", "5", "wavs/6"]
+    speakers = ["anna", "anna", "anna", "bert", "data", "data"]
+    clips = [GroupFacts(number, *each) for number, each in enumerate(zip(names, speakers, strict=True))]
+    assert shared_speaker_name(clips, LIMITS) == {"anna": "en/anna, de/anna"}

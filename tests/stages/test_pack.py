@@ -206,3 +206,18 @@ def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
     before = snapshot(tmp_path)
     assert run(tmp_path, dry_run=True).done == 24
     assert {name: content for name, content in snapshot(tmp_path).items() if name != "fishtui.toml"} == before
+
+
+def test_speakers_of_one_name_stay_apart(tmp_path: Path) -> None:
+    for speaker in ("anna/wavs", "bert/Clips", "de/carl", "en/carl", "dora", "emil"):
+        packable(tmp_path / "data", (speaker,), clips=2)
+    (tmp_path / "data" / "dora").rename(tmp_path / "data" / "caf\udce9")
+    (tmp_path / "data" / "emil").rename(tmp_path / "data" / "caf\udce8")
+    run(tmp_path)
+    folder = tmp_path / "data" / "protos"
+    sentences = [sentence for _, sentence in read_sentences(shard_paths(folder))]
+    names = {sentence.text.rpartition(" of ")[2]: sentence.speaker for sentence in sentences}
+    assert len(set(names.values())) == 6
+    assert {names["anna/wavs."], names["bert/Clips."], names["de/carl."], names["en/carl."]} == {
+        "anna", "bert", "de/carl", "en/carl",
+    }  # fmt: skip

@@ -1,0 +1,85 @@
+"""The rule that names the speaker of a recording after the folders above it, for scanning and importing.
+
+The speaker is the deepest folder above a recording that is not named after its content (`wavs`, `Clips_16k`). Readers
+of LibriSpeech, LibriTTS and MLS have one folder per chapter, which the names of their files show; there the speaker is
+the folder above. Folders with different parents may have one name, and may then belong to different people: their
+clips never share a name in shards, or a folder after an import.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+
+# Words for what a folder holds, and words that describe it further.
+_CONTENTS = """
+wav wavs wave waves audio audios clip clips recording recordings sound sounds segment segments utterance utterances utt
+utts chunk chunks slice slices sliced slicer snippet snippets sample samples speech mp3 mp3s flac flacs ogg oggs oga
+opus m4a aac aiff aif caf w64 pcm mp4 webm wma
+"""
+_DETAILS = """
+file files folder dir data opt k khz hz kbps bit bits b ch mono stereo raw orig original clean cleaned cut trim trimmed
+silence norm normalized normalised loudnorm resampled converted processed denoised enhanced vocal vocals mic out output
+copy new old all train dev test valid validation
+"""
+CONTENTS, DETAILS = frozenset(_CONTENTS.split()), frozenset(_DETAILS.split())
+WORDS = re.compile(r"mp[34]s?|m4a|w64|[^\W\d_]+|\d+")
+Branch = tuple[str, ...]
+"""The folders from the dataset down to a speaker's own; empty for recordings that are in no speaker's folder."""
+
+
+@lru_cache(maxsize=65_536)
+def is_content(folder: str) -> bool:
+    """Return True if a folder is named after its content, such as `wavs`, `WAV48` or `audio_files`."""
+    name = unicodedata.normalize("NFKC", folder).casefold()
+    words = WORDS.findall(name)
+    return (
+        any(word in CONTENTS for word in words)
+        and all(word in CONTENTS or word in DETAILS or word.isdecimal() for word in words)
+        and WORDS.sub("", name).isascii()
+    )
+
+
+def branch_of(folders: Sequence[str], stem: str) -> Branch:
+    """Return the speaker's branch of a recording named `stem` in nested `folders` of a dataset."""
+    own = next((depth for depth in range(len(folders), 0, -1) if not is_content(folders[depth - 1])), 0)
+    branch = tuple(folders[:own])
+    if len(branch) > 1 and _is_chapter(branch[-2], branch[-1], stem):
+        return branch[:-1]
+    return branch
+
+
+def branch_of_clip(name: str) -> Branch:
+    """Return the speaker's branch of a clip, from its name."""
+    *folders, stem = name.split("/")
+    return branch_of(folders, stem)
+
+
+def speaker_of(branch: Branch, root: str) -> str:
+    """Return the speaker's name: the last folder of the branch, otherwise of the path of the dataset, `root`."""
+    if branch:
+        return unicodedata.normalize("NFC", branch[-1])
+    folders = [part for part in os.path.abspath(root).split(os.sep) if part]
+    named = next((part for part in reversed(folders) if not is_content(part)), "speaker")
+    return unicodedata.normalize("NFC", named)
+
+
+def distinct_speakers(branches: Iterable[Branch], root: str) -> dict[Branch, str]:
+    """Return a name for each branch, different for each: the speaker's, or `corpus/speaker` if several have that."""
+    by_name: dict[str, list[Branch]] = defaultdict(list)
+    for branch in dict.fromkeys(branches):
+        by_name[speaker_of(branch, root)].append(branch)
+    names = {}
+    for name, sharing in by_name.items():
+        for branch in sharing:
+            names[branch] = name if len(sharing) == 1 else "/".join(branch) or "."
+    return names
+
+
+def _is_chapter(outer: str, inner: str, stem: str) -> bool:
+    """Return True for folders and a file such as 84/121123/84_121123_000007."""
+    return outer.isdecimal() and inner.isdecimal() and stem.startswith((f"{outer}-{inner}-", f"{outer}_{inner}_"))
