@@ -56,7 +56,7 @@ NAMES = re.compile(r"(^|_)(told|tell|tells|say|says|said|look|looks|looked|looke
 
 
 def words_of(name: str) -> str:
-    """A class's name as its functions would be named."""
+    """Return a name in snake case."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
 
 

@@ -39,7 +39,7 @@ def test_each_speaker_has_a_clip_to_train_on(clips, share: float) -> None:
 
 
 def test_the_only_clip_is_not_held_out() -> None:
-    """The name of the case one-clip-held-out, whose hash is below the default share."""
+    """The hash of this name (case one-clip-held-out) is below the default share."""
     assert choose_validation([("SA", "SA/1"), ("SB", "SB/1")], 0.05) == set()
 
 

@@ -125,7 +125,7 @@ def test_each_tensor_keeps_its_type_and_is_rounded_once(tmp_path: Path) -> None:
 
 
 def test_rounding_alone_never_fails_the_comparison(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The tolerance is lowered, as if rounding moved the logits far."""
+    """Lower the tolerance, as if rounding changed the logits by much."""
     monkeypatch.setattr(module, "ROUNDED", {torch.bfloat16: 1.01 * module.TOLERANCE})
     run(tmp_path)
     proof = json.loads((tmp_path / "merged" / "merge.json").read_text(encoding="utf-8"))["proof"]

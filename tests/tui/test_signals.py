@@ -157,7 +157,7 @@ def test_escape_acts_at_once_in_gnu_screen(shell: Shell, project: Project, tmp_p
 
 
 def test_closed_streams_do_not_become_files(tmp_path: Path) -> None:
-    """A catalog that is opened as descriptor 1 would take the command's output."""
+    """A catalog that is opened as descriptor 1 would receive the command's output."""
     made = builders.project(tmp_path)
     builders.write_clip(made.root / "data" / "anna" / "1.wav")
     for closed in ("<&-", ">&-", "2>&-", "<&- >&- 2>&-"):
