@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import unicodedata
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
@@ -14,9 +15,23 @@ from fishtui.files import regular
 from fishtui.speakers import branch_of_clip, speaker_of
 from fishtui.wording import cannot_read, reason_of
 
-AUDIO_EXTENSIONS = frozenset({".wav", ".mp3", ".flac", ".ogg", ".opus"})
-# Audio that libsndfile cannot read: it is reported instead of being ignored.
-FOREIGN_EXTENSIONS = frozenset({".m4a", ".aac", ".wma", ".mp4", ".webm"})
+# The usual ones first. `fishtui.audio.recording` reads these formats.
+PREFERRED_EXTENSIONS = (".wav", ".flac", ".ogg", ".opus", ".mp3")
+AUDIO_EXTENSIONS = frozenset(
+    {
+        *PREFERRED_EXTENSIONS,
+        *(".wave", ".bwf", ".rf64", ".w64", ".aiff", ".aif", ".aifc", ".au", ".snd", ".caf", ".sph", ".nist"),
+        *(".oga", ".spx", ".mp2", ".mpga"),
+    }
+)
+# Sound in other formats: it is reported instead of being ignored.
+FOREIGN_EXTENSIONS = frozenset(
+    {
+        *(".m4a", ".m4b", ".m4r", ".aac", ".mp4", ".m4v", ".mov", ".3gp", ".3gpp", ".wma", ".asf", ".webm", ".weba"),
+        *(".mka", ".mkv", ".amr", ".awb", ".ac3", ".eac3", ".dts", ".ape", ".wv", ".tta", ".tak", ".mpc", ".shn"),
+        *(".alac", ".dsf", ".dff", ".ra", ".rm", ".voc", ".avi", ".flv", ".ogv", ".qcp", ".gsm"),
+    }
+)
 EXTENSIONS = AUDIO_EXTENSIONS | FOREIGN_EXTENSIONS
 CODES_EXTENSION = ".npy"
 TEXT_EXTENSION = ".lab"
@@ -83,13 +98,20 @@ class Clip:
         path = self.audio[0]
         if path.suffix.lower() in FOREIGN_EXTENSIONS:
             raise DataError(
-                f"unsupported audio format {path.suffix}", "Convert it to wav or flac.", code="unsupported-audio"
+                f"unsupported audio format {path.suffix}",
+                f"Convert it: `{conversion(path.name)}`.",
+                code="unsupported-audio",
             )
         return path
 
     def read_transcript(self) -> str:
         """Return the content of the transcript file. Raises DataError if it is missing, not UTF-8, or empty."""
         return read_transcript(self.transcript)
+
+
+def conversion(name: str) -> str:
+    """Return the command that converts a recording in a foreign format."""
+    return f"ffmpeg -i {shlex.quote(name)} {shlex.quote(os.path.splitext(name)[0] + '.wav')}"
 
 
 def read_transcript(path: Path) -> str:

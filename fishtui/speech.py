@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ from fishtui.errors import DataError, MisuseError
 from fishtui.lm.generate import Sampling, generate
 from fishtui.lm.model import DualAR
 from fishtui.load import load_model
+from fishtui.wording import shortened
 
 if TYPE_CHECKING:
     from fishtui.families.family import Prompts, Utterance
@@ -35,6 +36,8 @@ Recording = Path | str | Waveform | Codes
 """An audio file, a `.npy` file of codes, mono samples at the voice's sample rate, or codes."""
 
 MAX_SECONDS = 60.0
+# Louder than any recording, and quieter than integers that were converted to floats.
+LARGEST_SAMPLE = 100.0
 
 
 class Voice:
@@ -87,8 +90,11 @@ class Voice:
         """Samples per second of waveforms."""
         return self.codec.sample_rate
 
-    def encode(self, recording: Recording) -> Codes:
-        """Return the codes (codebooks, frames) of a recording. Raises DataError if a file is not readable."""
+    def encode(self, recording: Recording, rate: int | None = None) -> Codes:
+        """Return the codes (codebooks, frames) of a recording; `rate` is the sample rate of samples, in Hz.
+
+        Raises DataError if a file is not readable, MisuseError for samples of another rate, shape or scale.
+        """
         if isinstance(recording, str | Path):
             path = Path(recording)
             try:
@@ -98,24 +104,69 @@ class Voice:
             except DataError as error:
                 raise DataError(f"{path}: {error.problem}", error.remedy, code="bad-recording") from error
             samples = resample(audio.mono(), audio.rate, self.sample_rate, self.resampler)
-        elif np.issubdtype(recording.dtype, np.integer) and recording.ndim == 2:
-            return cast(Codes, recording)
-        elif np.issubdtype(recording.dtype, np.floating) and recording.ndim == 1:
-            samples = recording.astype(np.float32)
         else:
-            raise MisuseError(
-                f"an array of {recording.dtype} and shape {recording.shape}: not samples or codes",
-                "Give mono samples as floats (samples,), or codes as integers (codebooks, frames).",
-                code="not-a-recording",
-            )
+            array = np.asarray(recording)
+            if np.issubdtype(array.dtype, np.integer) and array.ndim == 2:
+                return self._checked(array)
+            samples = self._as_samples(array, rate)
         with torch.inference_mode():
             return self.codec.encode(torch.from_numpy(samples)[None, None].to(self.device))[0].cpu().numpy()
 
     def decode(self, codes: Codes) -> Waveform:
-        """Return the waveform (samples,), float32, of codes (codebooks, frames)."""
+        """Return the waveform (samples,), float32, of codes (codebooks, frames). Raises MisuseError for other arrays."""
+        self._checked(codes)
         with torch.inference_mode():
             frames = torch.from_numpy(np.asarray(codes, dtype=np.int64))[None].to(self.device)
             return self.codec.decode(frames)[0, 0].float().cpu().numpy()
+
+    def reference(self, recording: Recording, transcript: str) -> Utterance:
+        """Return a reference as `frames` takes it. Raises DataError, MisuseError as `encode` does."""
+        return self._cleaned(transcript, "the transcript of a reference"), self.encode(recording)
+
+    def _as_samples(self, array: np.ndarray, rate: int | None) -> Waveform:
+        if not np.issubdtype(array.dtype, np.floating) or array.ndim != 1 or not len(array):
+            raise MisuseError(
+                f"an array of {array.dtype} and shape {array.shape}: not samples or codes",
+                "Give mono samples as floats (samples,), or codes as integers (codebooks, frames).",
+                code="not-a-recording",
+            )
+        if rate not in (None, self.sample_rate):
+            raise MisuseError(
+                f"samples at {rate:,} Hz: the codec takes {self.sample_rate:,} Hz",
+                "Resample them, or give the path of the recording.",
+                code="wrong-sample-rate",
+            )
+        highest = float(np.abs(array).max())
+        if not highest <= LARGEST_SAMPLE:
+            raise MisuseError(
+                f"samples up to {highest:,.0f}: full scale is 1.0",
+                "Divide samples of 16 bits by 32,768, and remove values that are not finite.",
+                code="wrong-scale",
+            )
+        return array.astype(np.float32)
+
+    def _checked(self, codes: Codes) -> Codes:
+        codebooks = len(self.codec.config.codebook_sizes)
+        codes = np.asarray(codes)
+        shaped = codes.ndim == 2 and codes.shape[0] == codebooks and codes.shape[1] > 0
+        if not shaped or not np.issubdtype(codes.dtype, np.integer) or (codes < 0).any():
+            raise MisuseError(
+                f"an array of {codes.dtype} and shape {codes.shape}: not codes",
+                f"Give codes as integers from 0 on, of shape ({codebooks}, frames).",
+                code="not-codes",
+            )
+        return codes
+
+    def _cleaned(self, text: str, what: str) -> str:
+        """Return a text as the model reads it. Raises DataError if cleaning leaves nothing."""
+        cleaned = self.checkpoint.family.clean(text)
+        if not cleaned.strip():
+            raise DataError(
+                f"{what} has nothing to speak: {shortened(text)!r}",
+                "Write words; {…}, <…> and emoji are not spoken.",
+                code="nothing-to-speak",
+            )
+        return cleaned
 
     def speak(
         self,
@@ -130,11 +181,11 @@ class Voice:
         """Return the waveform of `text`, in the voice of `references`: recordings with their transcripts.
 
         Without references the voice is the model's own. Equal arguments give equal speech. `compile` captures the
-        work of a frame as a CUDA graph. Raises DataError if a reference is not readable or the model returns no
-        speech, MisuseError if text and references exceed what the model can hold.
+        work of a frame as a CUDA graph. Raises DataError if a reference is not readable, a text has nothing to speak
+        or the model returns no speech, MisuseError if text and references exceed what the model can hold.
         """
-        clean = self.checkpoint.family.clean
-        clips = [(clean(transcript), self.encode(recording)) for recording, transcript in references]
+        self._cleaned(text, "the text")
+        clips = [self.reference(recording, transcript) for recording, transcript in references]
         return self.decode(self.frames(text, clips, sampling or self.sampling, max_seconds, seed, compile))
 
     def frames(
@@ -146,12 +197,13 @@ class Voice:
         seed: int,
         compile: bool = False,
     ) -> Codes:
-        """Return the codes (codebooks, frames) of `text`; see `speak`. `clips` are encoded references."""
+        """Return the codes (codebooks, frames) of `text`; see `speak`. `clips` are results of `reference`."""
+        cleaned = self._cleaned(text, "the text")
         codec, model, prompts = self.codec, self.model, self.prompts
         random = torch.Generator(self.device).manual_seed(seed)
         most = int(max_seconds * codec.sample_rate / codec.frame_length)
         answers: list[Codes] = []
-        messages = prompts.messages(self.checkpoint.family.clean(text))
+        messages = prompts.messages(cleaned)
         for number in range(1, len(messages) + 1):
             prompt = torch.from_numpy(prompts.synthesis_prompt(messages[:number], answers, clips))
             room = model.config.max_seq_len - prompt.shape[1]

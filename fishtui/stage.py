@@ -194,7 +194,9 @@ SYNTHESIZE = Stage(
             many=True,
         ),
         Argument("template", _TEMPLATE, "--template", kind="template"),
-        Argument("output", "WAV file to write", "--output", "path", default="speech.wav"),
+        Argument(
+            "output", "File to write (.wav, .flac, .ogg or .mp3), or a folder", "--output", "path", default="speech.wav"
+        ),
     ),
     options=(
         *_own("synthesize", "temperature", "top_p", "repetition_penalty", "max_seconds", "seed", "device", "compile"),

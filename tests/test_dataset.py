@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fishtui.dataset import Clip, clip_named, find_clips, read_transcript, walk
+from fishtui.dataset import AUDIO_EXTENSIONS, FOREIGN_EXTENSIONS, Clip, clip_named, find_clips, read_transcript, walk
 from fishtui.errors import DataError
 from tests.expecting import failing
 
@@ -98,3 +98,22 @@ def test_a_transcript_has_text(tmp_path: Path, content: bytes, code: str) -> Non
     os.mkfifo(path)
     with failing("cannot-read", DataError):
         read_transcript(path)
+
+
+def test_every_format_that_is_read_is_found_and_no_other() -> None:
+    from fishtui.audio.recording import Header
+
+    formats = ("WAV", "WAVEX", "RF64", "W64", "AIFF", "AU", "CAF", "NIST", "FLAC", "MP3", "OGG")
+    subtypes = ("PCM_16", "VORBIS", "OPUS", "SPEEX")
+    read = {each for kind in formats for subtype in subtypes for each in Header(kind, subtype, 8_000, 1, 1).extensions}
+    assert read == AUDIO_EXTENSIONS
+    assert not AUDIO_EXTENSIONS & FOREIGN_EXTENSIONS
+
+
+@pytest.mark.parametrize(
+    "name", ["a.aiff", "a.AIF", "a.oga", "a.w64", "a.caf", "a.au", "a.Snd", "a.spx", "a.m4a", "a.MKV"]
+)
+def test_recordings_of_all_extensions_are_clips(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"x")
+    assert [clip.files for clip in find_clips(tmp_path)] == [(name,)]
+    assert clip_named(tmp_path, "a").files == (name,)

@@ -106,9 +106,22 @@ def test_codes_of_a_file_and_of_its_samples_are_the_same(voice: Voice, tmp_path:
 
 
 def test_other_arrays_and_files_are_errors(voice: Voice, tmp_path: Path) -> None:
-    for array in (np.zeros((2, 100), np.float32), np.zeros(100, np.int64), np.zeros(100, bool)):
+    for array in (np.zeros((2, 100), np.float32), np.zeros(100, np.int64), np.zeros(100, bool), np.zeros(0)):
         with failing("not-a-recording", MisuseError):
             voice.encode(array)
+    with failing("wrong-sample-rate", MisuseError):
+        voice.encode(tone(0.5, 16_000), rate=16_000)
+    for samples in (32_000 * tone(0.5), np.full(100, np.nan)):
+        with failing("wrong-scale", MisuseError):
+            voice.encode(samples)
+    for codes in (np.zeros((3, 5), np.int64), np.zeros((10, 0), np.int64), np.zeros((10, 5)), np.full((10, 5), -1)):
+        with failing("not-codes", MisuseError):
+            voice.decode(codes)
+    for shape in ((100,), (1, 100), (1, 2, 100)):
+        with failing("wrong-shape", MisuseError):
+            voice.codec.encode(torch.zeros(shape))
+    with failing("wrong-shape", MisuseError):
+        voice.codec.decode(torch.zeros(10, 5, dtype=torch.int64))
     (tmp_path / "broken.wav").write_bytes(b"nothing")
     with failing("bad-recording", DataError) as caught:
         voice.encode(tmp_path / "broken.wav")
@@ -147,3 +160,11 @@ def test_a_folder_without_a_checkpoint_is_an_error(tmp_path: Path) -> None:
         Voice(tmp_path)
     with failing("no-such-device", MisuseError):
         Voice(tmp_path, device="cuda:99")
+
+
+@pytest.mark.parametrize("text", ["", " ", "😀", "{laughs}", "<b>"])
+def test_a_text_without_anything_to_speak_is_an_error(voice: Voice, text: str) -> None:
+    with failing("nothing-to-speak", DataError):
+        voice.speak(text)
+    with failing("nothing-to-speak", DataError):
+        voice.speak("Hello.", [(tone(0.4), text)])

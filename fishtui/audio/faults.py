@@ -8,6 +8,7 @@ from fishtui.wording import reason_of
 UNREADABLE = "unreadable"
 EMPTY = "empty-audio"
 NOT_FINITE = "not-finite"
+FOREIGN_FORMAT = "foreign-format"
 
 CONVERT = "Convert it: `ffmpeg -i FILE NEW.wav`."
 COPY_AGAIN = "Copy it again from its source."

@@ -134,7 +134,7 @@ FIELDS: dict[str, Field] = {
         _column("snr", Kind.NUMBER, "the signal-to-noise ratio in dB"),
         _column("sample-rate", Kind.NUMBER, "the sample rate in Hz", "sample_rate"),
         _column("channels", Kind.NUMBER, "the number of channels"),
-        _column("format", Kind.WORD, "the format of the recording: wav, flac, mp3 or ogg"),
+        _column("format", Kind.WORD, "the format of the recording: wav, flac, mp3, ogg, aiff, …"),
         _column("script", Kind.WORD, "the script of the transcript: Latin, Arabic, Han, …"),
         Field(
             "codes",

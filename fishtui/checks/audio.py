@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from fishtui.checks import repairs
 from fishtui.checks.facts import ClipFacts
 from fishtui.checks.registry import ERROR, WARNING, check
-from fishtui.dataset import FOREIGN_EXTENSIONS
+from fishtui.dataset import FOREIGN_EXTENSIONS, conversion
 from fishtui.settings import Settings
+from fishtui.wording import shortened
 
 if TYPE_CHECKING:
     from fishtui.audio.measure import Measurements
@@ -24,11 +25,13 @@ NEAR_PEAK_DB = 0.5
     "foreign-format",
     ERROR,
     "The recording is in a format that fishtui does not read, so it is not used.",
-    "Convert it to wav or flac.",
+    "Convert it to wav or flac, and remove the original: `ffmpeg -i FILE NEW.wav`.",
 )
 def foreign_format(facts: ClipFacts, settings: Settings) -> str | None:
-    extensions = {os.path.splitext(name)[1].lower() for name in facts.files}
-    return ", ".join(sorted(extensions & FOREIGN_EXTENSIONS)) or None
+    foreign = [name for name in facts.files if os.path.splitext(name)[1].lower() in FOREIGN_EXTENSIONS]
+    if foreign:
+        return f"{os.path.splitext(foreign[0])[1].lower()}: {shortened(conversion(foreign[0]), 120)}"
+    return _fault("foreign-format", facts)
 
 
 @check(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from fishtui.audio.outputs import output_file
 from fishtui.checkpoint import CheckpointFolder
 from fishtui.cli.session import Session
 from fishtui.errors import MisuseError
@@ -118,6 +119,7 @@ def synthesize(
     if not any(text.strip() for text in sentences):
         raise MisuseError("no text to synthesize", "Give --text or --text-file.", code="missing-option")
     voices = _references(references, reference_texts, values.pack.text_extension)
+    output = output_file(output)
 
     def stage(reporter: Reporter, *, dry_run: bool) -> Ledger:
         from fishtui.stages.synthesize import Request, synthesize

@@ -11,6 +11,7 @@ from fishtui.codec.config import CodecConfig, TransformerSizes
 from fishtui.codec.layers import CausalConv, CausalTransposedConv, Chain, Past, Snake, residual_units
 from fishtui.codec.quantizer import Quantizer, VectorQuantizer
 from fishtui.codec.transformer import WindowTransformer
+from fishtui.errors import MisuseError
 
 # Frames that the layers of audio-like rates process at once: few enough that their outputs stay in the cache of a CPU,
 # and take a few GB (for all clips together) on a GPU.
@@ -135,8 +136,15 @@ class Codec(nn.Module):
         """Encode audio, float32 (B, 1, samples), to codes, int64 (B, codebooks, frames).
 
         `lengths` (B,) are the numbers of samples of clips that are padded on the right. The values in the padding do
-        not matter, and the codes of frames in it are 0. A clip's codes are the same in any batch.
+        not matter, and the codes of frames in it are 0. A clip's codes are the same in any batch. Raises MisuseError
+        for another shape.
         """
+        if audio.ndim != 3 or audio.shape[1] != 1:
+            raise MisuseError(
+                f"audio of shape {tuple(audio.shape)} instead of (clips, 1, samples)",
+                "Give mono clips, such as samples[None, None].",
+                code="wrong-shape",
+            )
         batch, _, samples = audio.shape
         counts = [samples] * batch if lengths is None else lengths.tolist()
         frames = [self.frames(count) for count in counts]
@@ -158,8 +166,14 @@ class Codec(nn.Module):
     def decode(self, codes: Tensor) -> Tensor:
         """Decode codes (B, codebooks, frames) to audio, float32 (B, 1, frames · frame_length).
 
-        A code beyond its codebook is read as the last entry.
+        A code beyond its codebook is read as the last entry. Raises MisuseError for another shape.
         """
+        if codes.ndim != 3 or codes.shape[1] != len(self.config.codebook_sizes):
+            raise MisuseError(
+                f"codes of shape {tuple(codes.shape)} instead of (clips, {len(self.config.codebook_sizes)}, frames)",
+                "Give all codebooks of each clip, such as codes[None].",
+                code="wrong-shape",
+            )
         past = Past()
         piece = piece_frames(len(codes), codes.device) * self.frame_length // self.config.hop_length
         audio: list[Tensor] = []

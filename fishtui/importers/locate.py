@@ -7,14 +7,14 @@ from collections import defaultdict
 from contextlib import suppress
 from pathlib import Path
 
-from fishtui.dataset import AUDIO_EXTENSIONS, EXTENSIONS, FOREIGN_EXTENSIONS
+from fishtui.dataset import AUDIO_EXTENSIONS, EXTENSIONS, FOREIGN_EXTENSIONS, PREFERRED_EXTENSIONS, conversion
 from fishtui.errors import DataError
 from fishtui.wording import shortened
 
 # Folders with the audio of a table, relative to the table.
 AUDIO_FOLDERS = ("", "wavs", "clips", "audio")
 # If several recordings have one name, the first of these formats is used.
-PREFERRED = (".wav", ".flac", ".ogg", ".opus", ".mp3")
+PREFERRED = (*PREFERRED_EXTENSIONS, *sorted(AUDIO_EXTENSIONS - {*PREFERRED_EXTENSIONS}), *sorted(FOREIGN_EXTENSIONS))
 # Longest path in an error, in characters.
 LONGEST_SHOWN = 120
 
@@ -48,7 +48,8 @@ class Locator:
         names = self._recordings(path.parent).get(stem)
         if not names:
             return None
-        return path.with_name(min(names, key=lambda name: (PREFERRED.index(os.path.splitext(name)[1].lower()), name)))
+        best = min(names, key=lambda name: (PREFERRED.index(os.path.splitext(name)[1].lower()), name))
+        return _supported(path.with_name(best))
 
     def _recordings(self, folder: Path) -> dict[str, list[str]]:
         """The recordings in a folder by their names without extension; empty if the folder does not exist."""
@@ -57,7 +58,7 @@ class Locator:
             with suppress(OSError, ValueError), os.scandir(folder) as entries:
                 for entry in entries:
                     stem, extension = os.path.splitext(entry.name)
-                    if extension.lower() in AUDIO_EXTENSIONS and entry.is_file():
+                    if extension.lower() in EXTENSIONS and entry.is_file():
                         recordings[stem].append(entry.name)
             self._listed[folder] = recordings
         return self._listed[folder]
@@ -67,7 +68,9 @@ def _supported(path: Path) -> Path:
     """`path` if its extension is one of a supported audio format. Raises DataError otherwise."""
     extension, name = path.suffix.lower(), shortened(path.name, LONGEST_SHOWN)
     if extension in FOREIGN_EXTENSIONS:
-        raise DataError(f"unsupported audio format: {name}", "Convert it to wav or flac.", code="unsupported-audio")
+        remedy = f"Convert it: `{conversion(name)}`."
+        raise DataError(f"unsupported audio format: {name}", remedy, code="unsupported-audio")
     if extension not in AUDIO_EXTENSIONS:
-        raise DataError(f"not an audio file: {name}", "Name a wav, flac, mp3, ogg or opus file.", code="not-audio")
+        remedy = "Name a wav, flac, mp3, ogg, opus, aiff, au or caf file."
+        raise DataError(f"not an audio file: {name}", remedy, code="not-audio")
     return path

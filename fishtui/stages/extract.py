@@ -30,7 +30,7 @@ from fishtui.wording import missing_checkpoint_file
 # The names that journals have for versions of the code: versions with one name compute the same codes. A version that
 # is not listed has its hash as its name, so that codes of any other version are out of date.
 VERSIONS = {
-    "178d2e9ef017b2645a0b1b20aa539d856fc04dade608e45834a848c7157d519e": "1",
+    "74692229fc535ee6535c125d42d39c637c03a93035993722933ba8b53bc34ec7": "1",
 }
 
 Item = TypeVar("Item")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from fishtui.audio.decode import SAMPLE_RATE
 from fishtui.audio.encode import write_audio
+from fishtui.audio.outputs import output_format
 from fishtui.audio.resample import Filter
 from fishtui.checkpoint import CheckpointFolder
 from fishtui.errors import FishtuiError
@@ -24,7 +25,7 @@ from fishtui.training.proof import apply_adapter
 
 @dataclass(frozen=True)
 class Request:
-    """The speech to make: `texts`, in the voice of `references` with their transcripts, into the wav file `output`.
+    """The speech to make: `texts`, in the voice of `references` with their transcripts, into the file `output`.
 
     Several texts go into `output` with a number before its extension. `preset` gives the rank and alpha of an adapter
     that does not record them. `resampler` is the filter that the training clips were resampled with. `template`
@@ -48,16 +49,17 @@ class Request:
 def synthesize(
     project: Project, settings: SynthesizeSettings, reporter: Reporter, request: Request, *, dry_run: bool = False
 ) -> Ledger:
-    """Synthesize the texts of a request as 44.1 kHz wav files.
+    """Synthesize the texts of a request as 44.1 kHz files, in the format of their extension.
 
-    Raises FishtuiError if the checkpoint or a reference is not readable; a text without speech fails in the ledger.
+    Raises FishtuiError if the checkpoint or a reference is not readable, or the format is unknown; a text without
+    speech fails in the ledger.
     """
+    output_format(request.output)
     if dry_run:
         CheckpointFolder(request.checkpoint).config()
         return Ledger(unit="texts", done=len(request.texts))
     voice = _load(settings, request)
-    clean = voice.checkpoint.family.clean
-    clips = [(clean(text), voice.encode(path)) for path, text in request.references]
+    clips = [voice.reference(path, text) for path, text in request.references]
     if not clips:
         reporter.warning(
             "no reference: without long training the voice is the model's own; give a recording with --reference"
@@ -81,7 +83,7 @@ def synthesize(
             continue
         elapsed += time.perf_counter() - started
         path = request.path(number)
-        write_audio(path, waveform, SAMPLE_RATE)
+        write_audio(path, waveform, SAMPLE_RATE, *output_format(path))
         spoken += len(waveform) / SAMPLE_RATE
         ledger.done += 1
         reporter.artifact("speech", path)

@@ -165,7 +165,9 @@ def test_a_wrong_extension_is_found(tmp_path: Path, name: str, kind: str, subtyp
 def test_a_foreign_format_is_the_only_finding(tmp_path: Path) -> None:
     path = tmp_path / "clip.M4A"
     path.write_bytes(b"\0\0\0\x20ftypM4A " + bytes(100))
-    assert findings(path) == {"foreign-format": ".m4a"}
+    assert findings(path) == {"foreign-format": ".m4a: ffmpeg -i clip.M4A clip.wav"}
+    path.rename(tmp_path / "clip.wav")
+    assert set(findings(tmp_path / "clip.wav")) == {"foreign-format"}
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import torch
 from fishtui.audio.decode import read_audio
 from fishtui.audio.resample import Filter, resample
 from fishtui.codec.load import load_codec
-from fishtui.errors import CheckpointError, DataError
+from fishtui.errors import CheckpointError, DataError, MisuseError
 from fishtui.families.registry import DEFAULT
 from fishtui.families.s1_mini.prompt import synthesis_prompt
 from fishtui.lm.generate import generate
@@ -136,3 +136,23 @@ def test_a_text_that_is_too_long_fails_alone(tmp_path: Path, checkpoint: Path) -
     assert ledger.done == 1
     assert [entry.item[:5] for entry in ledger.failed] == ["Long."]
     assert "positions" in ledger.failed[0].reason
+
+
+@pytest.mark.parametrize(("name", "kind"), [("a.flac", "FLAC"), ("a.OGG", "OGG"), ("a.mp3", "MP3"), ("a.wav", "WAV")])
+def test_the_extension_is_the_format(tmp_path: Path, checkpoint: Path, name: str, kind: str) -> None:
+    request = Request(checkpoint, ["Hello."], tmp_path / name, parse_preset("r_8_alpha_16"))
+    assert synthesize(project(tmp_path), SETTINGS, Reporter(), request).done == 1
+    assert read_audio(tmp_path / name).format == kind
+
+
+def test_an_unknown_extension_is_refused_before_anything_is_loaded(tmp_path: Path) -> None:
+    for name in ("a.txt", "a.opus", "a"):
+        request = Request(tmp_path, ["Hello."], tmp_path / name, parse_preset("r_8_alpha_16"))
+        with failing("output-format", MisuseError):
+            synthesize(project(tmp_path), SETTINGS, Reporter(), request)
+
+
+def test_a_text_without_anything_to_speak_fails_in_the_ledger(tmp_path: Path, checkpoint: Path) -> None:
+    ledger = run(tmp_path, checkpoint, texts=["😀"])
+    assert (ledger.done, len(ledger.failed)) == (0, 1)
+    assert not (tmp_path / "out.wav").exists()

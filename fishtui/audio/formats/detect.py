@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from io import FileIO
 
-from fishtui.audio.faults import AudioError, damaged, empty_file, not_audio
+from fishtui.audio.faults import CONVERT, FOREIGN_FORMAT, AudioError, damaged, empty_file
 from fishtui.audio.formats.flac import MAGIC as FLAC
 from fishtui.audio.formats.flac import flac_parts
 from fishtui.audio.formats.mpeg import mpeg_parts
@@ -62,5 +62,5 @@ def _parts(content: Bytes) -> list[Part]:
 
 def foreign_content(name: str) -> AudioError:
     """The error for a file in a format that only other programs read."""
-    error = not_audio(f"the file is in a format that fishtui does not read: {name}")
-    return AudioError(error.problem, "Convert it: `ffmpeg -i FILE NEW.wav`.", code="foreign-content")
+    problem = f"the file is in a format that fishtui does not read: {name}"
+    return AudioError(problem, CONVERT, FOREIGN_FORMAT, code="foreign-content")
