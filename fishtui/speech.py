@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import torch
@@ -107,13 +107,13 @@ class Voice:
         else:
             array = np.asarray(recording)
             if np.issubdtype(array.dtype, np.integer) and array.ndim == 2:
-                return self._checked(array)
+                return self._checked(cast(Codes, array))
             samples = self._as_samples(array, rate)
         with torch.inference_mode():
             return self.codec.encode(torch.from_numpy(samples)[None, None].to(self.device))[0].cpu().numpy()
 
     def decode(self, codes: Codes) -> Waveform:
-        """Return the waveform (samples,), float32, of codes (codebooks, frames). Raises MisuseError for other arrays."""
+        """Return the waveform (samples,), float32, of codes (codebooks, frames). Raises MisuseError otherwise."""
         self._checked(codes)
         with torch.inference_mode():
             frames = torch.from_numpy(np.asarray(codes, dtype=np.int64))[None].to(self.device)

@@ -25,7 +25,7 @@ NEAR_PEAK_DB = 0.5
     "foreign-format",
     ERROR,
     "The recording is in a format that fishtui does not read, so it is not used.",
-    "Convert it to wav or flac, and remove the original: `ffmpeg -i FILE NEW.wav`.",
+    "Convert it to wav with the command shown, and remove the original.",
 )
 def foreign_format(facts: ClipFacts, settings: Settings) -> str | None:
     foreign = [name for name in facts.files if os.path.splitext(name)[1].lower() in FOREIGN_EXTENSIONS]

@@ -30,7 +30,7 @@ from fishtui.wording import missing_checkpoint_file
 # The names that journals have for versions of the code: versions with one name compute the same codes. A version that
 # is not listed has its hash as its name, so that codes of any other version are out of date.
 VERSIONS = {
-    "74692229fc535ee6535c125d42d39c637c03a93035993722933ba8b53bc34ec7": "1",
+    "131ef0e616fbe2e0f201e3cd0408107686ff1c4311b115f78ea645e91f8ac84f": "1",
 }
 
 Item = TypeVar("Item")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -96,6 +97,14 @@ def test_the_loudness_is_that_of_the_mean_of_the_channels(tmp_path: Path, channe
     audio = read_audio(tmp_path / "data" / "anna" / "a.wav")
     assert audio.samples.shape == samples.shape
     assert integrated_loudness(audio.mono()[:, None], audio.rate) == pytest.approx(-23, abs=0.05)
+
+
+def test_one_channel_or_two_are_equally_loud_for_the_model(tmp_path: Path) -> None:
+    shutil.copytree(Path(__file__).parent.parent / "cases" / "dual-mono", tmp_path / "raw" / "anna")
+    run(tmp_path)
+    for path in (tmp_path / "data" / "anna").iterdir():
+        audio = read_audio(path)
+        assert integrated_loudness(audio.samples, audio.rate) == pytest.approx(-23, abs=0.05)
 
 
 def test_a_channel_that_would_exceed_the_peak_limit_gets_the_mean(tmp_path: Path) -> None:

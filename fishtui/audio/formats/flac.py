@@ -32,6 +32,8 @@ def _part(content: Bytes, start: int, end: int) -> Part:
     promised = int.from_bytes(info[13:18]) & (1 << 36) - 1
     counted = _counted(content, start, end, int.from_bytes(info[:2]), promised)
     if not promised:
+        if counted is None:
+            raise truncated("its last frame is not complete")
         # libsndfile does not read a stream whose header has no length.
         return Part(start, end, "flac", counted, by_libav=True)
     if counted is not None and counted < promised:
