@@ -179,9 +179,9 @@ def undoable(catalog: Catalog, clips: Sequence[int] | None = None) -> list[sqlit
     """Return the entries of the history that `undo` would undo."""
     if clips is not None:
         return [entry for clip in clips for entry in _last(catalog, clip)]
-    on_disk = "state = 'done' AND clip IN (SELECT id FROM clips WHERE gone IS NULL)"
-    action = catalog.value(f"SELECT max(action) FROM history WHERE {on_disk}")
-    return catalog.query(f"SELECT * FROM history WHERE action = ? AND {on_disk}", (action,))
+    on_disk = "state = 'done' AND EXISTS (SELECT 1 FROM clips WHERE id = history.clip AND +gone IS NULL)"
+    action = catalog.value(f"SELECT action FROM history WHERE {on_disk} ORDER BY action DESC LIMIT 1")
+    return catalog.query(f"SELECT * FROM history WHERE action = ? AND {on_disk} ORDER BY id", (action,))
 
 
 def history_of(catalog: Catalog, clip: int) -> list[dict[str, Any]]:
@@ -277,8 +277,9 @@ def _transcript(text: str) -> bytes:
 
 
 def _rows(connection: sqlite3.Connection, clips: Sequence[int]) -> list[sqlite3.Row]:
+    # By id: without the +, SQLite takes the index that begins with `gone`, and walks over all clips.
     return connection.execute(
-        "SELECT * FROM clips WHERE gone IS NULL AND id IN (SELECT value FROM json_each(?))", (json.dumps(list(clips)),)
+        "SELECT * FROM clips WHERE +gone IS NULL AND id IN (SELECT value FROM json_each(?))", (json.dumps(list(clips)),)
     ).fetchall()
 
 

@@ -71,8 +71,9 @@ def _store(catalog: Catalog, settings: Settings, batch: Sequence[Measured]) -> N
             "INSERT OR REPLACE INTO measurements VALUES (?, ?, ?)",
             ((sha256, version(), msgspec.json.encode(found).decode()) for sha256, _, found in batch),
         )
+        # By hash: without the +, SQLite takes the index that begins with `gone`, and walks over all clips.
         ids = connection.execute(
-            "SELECT id FROM clips WHERE audio_hash IN (SELECT value FROM json_each(?)) AND gone IS NULL", (hashes,)
+            "SELECT id FROM clips WHERE audio_hash IN (SELECT value FROM json_each(?)) AND +gone IS NULL", (hashes,)
         ).fetchall()
         judge_clips(connection, [row["id"] for row in ids], settings)
 

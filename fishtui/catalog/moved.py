@@ -46,7 +46,7 @@ def _receivers(connection: sqlite3.Connection, left: Iterable[sqlite3.Row]) -> d
         for new in connection.execute(
             f"""
             SELECT id, name, text, {DECIDED} AS decided FROM clips
-            WHERE audio_hash = ? AND gone IS NULL AND born >= ? AND id != ?
+            WHERE audio_hash = ? AND +gone IS NULL AND born >= ? AND id != ?
             """,
             (old["hash"], old["since"], old["id"]),
         ).fetchall():

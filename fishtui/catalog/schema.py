@@ -153,6 +153,13 @@ def _name_other_texts(database: Database) -> None:
     database.execute("PRAGMA user_version = 2")
 
 
+@migrations(name="0003")
+def _index_pending(database: Database) -> None:
+    """Add an index of the few entries of the history that a killed process has left pending."""
+    database.execute("CREATE INDEX history_pending ON history(action) WHERE state = 'pending'")
+    database.execute("PRAGMA user_version = 3")
+
+
 def migrate(connection: sqlite3.Connection) -> None:
     """Bring the tables up to date; if two processes do so at once, the second has nothing to do."""
     migrations.apply(Database(connection))
