@@ -23,8 +23,6 @@ LARGE = "clips|findings|measurements|history"
 # A step that reads all rows of a large table, or all clips that are on disk. The index of pending entries has few rows.
 PENDING = r"(?!history USING (COVERING )?INDEX history_pending)"
 WALK = re.compile(rf"SCAN {PENDING}({LARGE})\b|SEARCH clips USING (COVERING )?INDEX clips_by_facts \(gone=\?\)")
-    rf"SCAN (?!history USING (COVERING )?INDEX history_pending)({LARGE})\b|SEARCH clips USING (COVERING )?INDEX clips_by_facts \(gone=\?\)"
-)
 
 
 @contextmanager
