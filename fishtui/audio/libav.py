@@ -21,6 +21,10 @@ SUBTYPES = {
     "libvorbis": "VORBIS",
     "opus": "OPUS",
     "libopus": "OPUS",
+    "speex": "SPEEX",
+    "libspeex": "SPEEX",
+    "pcm_f32le": "FLOAT",
+    "pcm_f64le": "DOUBLE",
 }
 
 

@@ -191,6 +191,38 @@ def test_other_content_is_reported(tmp_path: Path, content: bytes, code: str) ->
         read_audio(path)
 
 
+def test_an_mp3_file_whose_rate_changes_is_refused(tmp_path: Path) -> None:
+    parts = [encode_audio(tone(1.0, rate), rate, "MP3", "MPEG_LAYER_III") for rate in (16_000, 44_100)]
+    (path := tmp_path / "a.mp3").write_bytes(b"".join(parts))
+    with failing("damaged-audio", AudioError):
+        read_audio(path)
+
+
+@pytest.mark.parametrize("place", [0, 5_000, 9_000])
+def test_junk_between_mp3_frames_is_skipped(tmp_path: Path, place: int) -> None:
+    content = (CASES / "mp3-cbr-no-xing" / "clip.mp3").read_bytes()
+    junk = np.random.default_rng(0).bytes(3_000)
+    (path := tmp_path / "a.mp3").write_bytes(content[:place] + junk + content[place:])
+    assert abs(len(read_audio(path).samples) - 67_392) <= 2 * 1152
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize("name", ["a.flac", "a.opus", "a.ogg", "a.mp3"])
+def test_a_recording_that_was_cut_without_encoding_it_again_is_read_as_it_is(tmp_path: Path, name: str) -> None:
+    source = tmp_path / f"whole{name}"
+    (wave := tmp_path / "a.wav").write_bytes(encode_audio(tone(4.0, 48_000), 48_000, "WAV", "PCM_16"))
+    converted(wave, source)
+    path = converted(source, tmp_path / name, "-ss", "2", "-c", "copy")
+    assert abs(len(read_audio(path).samples) - len(ffmpeg_samples(path, 1))) <= PADDING
+
+
+@needs_ffmpeg
+def test_floats_in_a_w64_file_are_read_as_floats(tmp_path: Path) -> None:
+    (wave := tmp_path / "a.wav").write_bytes(encode_audio(samples(), RATE, "WAV", "PCM_16"))
+    path = converted(wave, tmp_path / "a.w64", "-c:a", "pcm_f32le")
+    np.testing.assert_allclose(read_audio(path).mono()[: len(samples())], samples(), atol=1e-6)
+
+
 VARIANTS = {
     "wav": (".wav", []),
     "wav, 24 bits": (".wav", ["-c:a", "pcm_s24le"]),

@@ -30,7 +30,12 @@ def _part(content: Bytes, start: int, end: int) -> Part:
     if len(info) < 34:
         raise truncated()
     promised = int.from_bytes(info[13:18]) & (1 << 36) - 1
-    counted = _counted(content, start, end, int.from_bytes(info[:2]), promised)
+    block = int.from_bytes(info[:2])
+    counted = _counted(content, start, end, block, promised)
+    skipped = _first_sample(content, start, end, block)
+    if counted is not None and skipped:
+        # Cut from a longer recording without encoding it again: libsndfile fills up what is missing.
+        return Part(start, end, "flac", counted - skipped, slack=block, by_libav=True)
     if not promised:
         if counted is None:
             raise truncated("its last frame is not complete")
@@ -55,15 +60,26 @@ def _counted(content: Bytes, start: int, end: int, block: int, promised: int) ->
     tail = content.at(first, end - first)
     position = len(tail)
     while (position := tail.rfind(b"\xff", 0, position)) >= 0:
-        counted = _frame_end(tail[position : position + 16], block)
+        span = _frame_span(tail[position : position + 16], block)
+        counted = span and span[1]
         # The check over the frame is slow here, so it is left out where the header confirms the length.
         if counted is not None and (counted == promised or _crc16(tail[position:]) == 0):
             return counted
     return None
 
 
-def _frame_end(header: bytes, block: int) -> int | None:
-    """The number of the sample after a frame with this header, None if it is not a header."""
+def _first_sample(content: Bytes, start: int, end: int, block: int) -> int:
+    """The number of the first sample in the first frame, which is behind all blocks of metadata; 0 if unknown."""
+    position, is_last = start + 4, False
+    while not is_last and position < end and len(header := content.at(position, 4)) == 4:
+        is_last = bool(header[0] & 0x80)
+        position += 4 + int.from_bytes(header[1:])
+    span = _frame_span(content.at(position, 16), block)
+    return span[0] if span else 0
+
+
+def _frame_span(header: bytes, block: int) -> tuple[int, int] | None:
+    """The numbers of the first sample of a frame with this header, and after its last; None if it is not a header."""
     if len(header) < 6 or header[1] not in (0xF8, 0xF9) or header[3] & 1:
         return None
     sizes, rates, channels, depth = header[2] >> 4, header[2] & 15, header[3] >> 4, header[3] >> 1 & 7
@@ -83,7 +99,8 @@ def _frame_end(header: bytes, block: int) -> int | None:
     position += extra + {12: 1, 13: 2, 14: 2}.get(rates, 0)
     if position >= len(header) or _crc8(header[:position]) != header[position]:
         return None
-    return (number if header[1] & 1 else number * block) + here
+    first = number if header[1] & 1 else number * block
+    return first, first + here
 
 
 def _crc8(content: bytes) -> int:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
-from fishtui.audio.faults import not_audio, truncated
+from fishtui.audio.faults import damaged, not_audio, truncated
 from fishtui.audio.formats.part import APE, ID3V1, ID3V1_SIZE, ID3V2, LYRICS, Bytes, Part, skip_id3v2
 
 # Of a header: synchronization, version, layer and sample rate, which all frames of a stream share.
@@ -29,6 +29,8 @@ RATES = {3: (44_100, 48_000, 32_000), 2: (22_050, 24_000, 16_000), 0: (11_025, 1
 CERTAIN = 3
 # How far into a file the first frame may be, in bytes, not counting tags.
 LONGEST_JUNK = 1 << 16
+# Bytes of zeros that count as padding.
+PADDING = 64
 # Encoders that write the padding into the table.
 WITH_PADDING = re.compile(rb"LAME|Lavf|Lavc|L3\.99")
 # A table may count itself, and the last frame may be cut.
@@ -53,6 +55,7 @@ class Segment:
     count: int = 0
     promised: int | None = None
     padding: int = 0
+    has_junk: bool = False
 
 
 def mpeg_parts(content: Bytes, start: int, end: int) -> list[Part]:
@@ -71,6 +74,7 @@ def mpeg_parts(content: Bytes, start: int, end: int) -> list[Part]:
             "mp3",
             max(0, segment.count * segment.frame.samples - segment.padding),
             slack=3 * segment.frame.samples,
+            by_libav=segment.has_junk,
         )
         for segment, segment_end in zip(segments, ends, strict=True)
         if segment.count
@@ -82,11 +86,21 @@ def _segments(content: Bytes, start: int, end: int) -> list[Segment]:
     position = skip_id3v2(content, start)
     while 0 <= position < end:
         frame = _frame_at(content, position)
+        if (
+            segments
+            and frame
+            and frame.shared != segments[-1].frame.shared
+            and _is_certain(content, position, end, frame)
+        ):
+            raise damaged("its sample rate or layer changes")
         if frame is None or (segments and frame.shared != segments[-1].frame.shared):
-            position = _resume(content, position, end, segments[-1].frame.shared if segments else None)
+            if segments and not _tag_size(content, position, end) and content.at(position, PADDING).strip(b"\0"):
+                # mpg123 stops there, but not at zeros.
+                segments[-1].has_junk = True
+            position = _resume(content, position, end, bool(segments))
             continue
         if not segments and not _is_certain(content, position, end, frame):
-            position = _resume(content, position + 1, end, None)
+            position = _resume(content, position + 1, end, False)
             continue
         if position + frame.size > end:
             break
@@ -123,28 +137,27 @@ def _frame(header: int) -> Frame | None:
 
 
 def _is_certain(content: Bytes, position: int, end: int, first: Frame) -> bool:
-    """True if frames of one stream follow each other at `position`, or up to the end of a shorter file."""
+    """True if frames of one stream follow each other at `position`, or up to the end or a tag."""
     frame: Frame | None = first
     for _ in range(CERTAIN):
         if frame is None or frame.shared != first.shared:
             return False
         position += frame.size
-        if position >= end or _tag_size(content, position, end):
+        if position == end or (position < end and _tag_size(content, position, end)):
             return True
         frame = _frame_at(content, position)
     return True
 
 
-def _resume(content: Bytes, position: int, end: int, shared: int | None) -> int:
+def _resume(content: Bytes, position: int, end: int, anywhere: bool) -> int:
     """Return the position of the next frame after a tag or junk, -1 without one."""
     if size := _tag_size(content, position, end):
         return position + size
-    furthest = end if shared is not None else min(end, position + LONGEST_JUNK)
+    furthest = end if anywhere else min(end, position + LONGEST_JUNK)
     while (position := content.find(b"\xff", position + 1, furthest)) >= 0:
         frame = _frame_at(content, position)
-        if frame and shared in (None, frame.shared) and _is_certain(content, position, end, frame):
+        if frame and _is_certain(content, position, end, frame):
             return position
-        # A tag may hold a picture that is full of such bytes.
     return -1
 
 

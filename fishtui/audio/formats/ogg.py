@@ -119,9 +119,26 @@ def _add(content: Bytes, link: Link, page: Page) -> None:
     stream.packets += page.packets
     if page.granule != NO_GRANULE:
         if stream.first is None and page.granule:
-            stream.first = (page.granule, stream.packets)
+            most = stream.packets * LONGEST_PACKET.get(stream.codec, 0)
+            stream.first = (page.granule, _opus_samples(content, page) if stream.codec == "opus" else most)
         stream.granule = page.granule
     stream.ended |= bool(page.flags & LAST)
+
+
+def _opus_samples(content: Bytes, page: Page) -> int:
+    """Samples of the packets on a page, at 48 kHz (RFC 6716, section 3.1)."""
+    table = content.at(page.position + 27, page.body - page.position - 27)
+    samples, position, begins = 0, page.body, True
+    for size in table:
+        if begins and size:
+            head = content.at(position, 2)
+            kind, code = head[0] >> 3, head[0] & 3
+            length = 480 << (kind & 3) if kind < 12 else 480 << (kind & 1) if kind < 16 else 120 << (kind & 3)
+            length = 2880 if kind < 12 and kind & 3 == 3 else length
+            samples += length * (head[1] & 63 if code == 3 and len(head) > 1 else 1 if code == 0 else 2)
+        position += size
+        begins = size < 255
+    return samples
 
 
 def _part(link: Link, end: int) -> Part | None:
@@ -136,9 +153,9 @@ def _part(link: Link, end: int) -> Part | None:
         )
     if stream.missing:
         raise damaged("pages are missing")
-    granule, packets = stream.first or (0, 0)
+    granule, most = stream.first or (0, 0)
     alone = len(link.streams) == 1
-    from_zero = granule <= packets * LONGEST_PACKET[stream.codec]
+    from_zero = granule <= most
     frames = max(0, stream.granule - stream.skipped) if from_zero else None
     return Part(
         link.start,

@@ -6,6 +6,7 @@ A writer that cannot seek leaves a size of zero, or a huge one; then the samples
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Literal, NamedTuple
 
 from fishtui.audio.faults import AudioError, damaged, no_samples, not_audio, several_recordings, truncated
@@ -21,6 +22,7 @@ NEAR = 1 << 13
 # Bytes behind the last chunk that are not counted as sound.
 LONGEST_JUNK = 1 << 12
 PLAIN = frozenset({1, 3, 6, 7})
+FLOAT = 3
 MPEG = frozenset({0x50, 0x55})
 EXTENSIBLE = 0xFFFE
 GUID = {b"wave": bytes.fromhex("f3acd3118cd100c04f8edb8a"), b"riff": bytes.fromhex("2e91cf11a5d628db04c10000")}
@@ -141,16 +143,19 @@ def _caf(content: Bytes) -> list[Part]:
 def _w64(content: Bytes) -> list[Part]:
     if content.at(4, 12) != GUID[b"riff"] or content.at(24, 16) != b"wave" + GUID[b"wave"]:
         raise not_audio()
-    position, width = 40, 0
+    position, width, by_libav = 40, 0, False
     while len(header := content.at(position, 24)) == 24 and header[4:16] == GUID[b"wave"]:
         size = int.from_bytes(header[16:], "little")
         start = position + 24
         if header[:4] == b"fmt ":
-            width = _format(content.at(start, 40), "little")[1]
+            layout, width = _format(content.at(start, 40), "little")
+            # libsndfile reads floats in the extensible layout as integers.
+            by_libav = layout == FLOAT and content.at(start, 2) == b"\xfe\xff"
         if header[:4] == b"data":
             length = _length(content, start, size - 24 if 24 <= size < 1 << 63 else 0, "little", deep=8)
             patches = [(16, content.size, 8), (position + 16, length + 24, 8)]
-            return [_part(content, "w64", length // width if width else None, patches, "little")]
+            part = _part(content, "w64", length // width if width else None, patches, "little")
+            return [replace(part, by_libav=by_libav)]
         position = start + max(0, size - 24) + 7 & ~7
     raise truncated() if position > content.size else not_audio()
 
