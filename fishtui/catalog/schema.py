@@ -155,8 +155,9 @@ def _name_other_texts(database: Database) -> None:
 
 @migrations(name="0003")
 def _index_pending(database: Database) -> None:
-    """Add an index of the few entries of the history that a killed process has left pending."""
-    database.execute("CREATE INDEX history_pending ON history(action) WHERE state = 'pending'")
+    """Add indexes of the few entries of the history that a killed process has left unfinished."""
+    for state in ("pending", "undoing"):
+        database.execute(f"CREATE INDEX history_{state} ON history(action) WHERE state = '{state}'")
     database.execute("PRAGMA user_version = 3")
 
 
