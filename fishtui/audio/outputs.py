@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from fishtui.errors import MisuseError
-from fishtui.wording import did_you_mean
 
 # In libsndfile's terms.
 FORMATS = {
@@ -27,10 +26,9 @@ def output_format(path: Path) -> tuple[str, str]:
     """Return the format and subtype of an audio file to write. Raises MisuseError for an unknown extension."""
     extension = path.suffix.lower()
     if extension not in FORMATS:
-        hint = did_you_mean(extension, FORMATS)
         raise MisuseError(
             f"{path}: cannot write {f'{extension} files' if extension else 'a file without extension'}",
-            f"{hint} Use .wav, .flac, .ogg or .mp3.".strip(),
+            "Name a .wav, .flac, .ogg or .mp3 file, or a folder.",
             code="output-format",
         )
     return FORMATS[extension]

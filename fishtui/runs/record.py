@@ -31,7 +31,7 @@ from fishtui.wording import cannot_write, reason_of
 VERSION = 2
 # SLURM sets this to the number of the job in which a process runs.
 ALLOCATION = "SLURM_JOB_ID"
-LIBRARIES = ("torch", "torchaudio", "lightning", "peft", "numpy", "soundfile")
+LIBRARIES = ("torch", "torchaudio", "lightning", "peft", "numpy", "soundfile", "av", "soxr")
 
 QUEUED = "queued"
 RUNNING = "running"

@@ -30,7 +30,7 @@ from fishtui.wording import missing_checkpoint_file
 # The names that journals have for versions of the code: versions with one name compute the same codes. A version that
 # is not listed has its hash as its name, so that codes of any other version are out of date.
 VERSIONS = {
-    "7f981cfd65ee949aeb7b11ffeb9e37492f987593b22e962d4c40311e35d147ad": "1",
+    "8f08187929d867b2b1a8b4feb01365aa3c53e7a14edec728002b717259ff3bc6": "1",
 }
 
 Item = TypeVar("Item")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from fishtui.audio.decode import read_audio
+from fishtui.audio.draw import draw
 from fishtui.audio.encode import encode_audio
 from fishtui.audio.probe import AudioError, probe
 from tests.audio.ffmpeg import converted, ffmpeg_samples, needs_ffmpeg
@@ -297,3 +299,28 @@ def test_samples_are_those_of_ffmpeg(
     assert abs(probe(path).frames - len(audio.samples)) <= padding
     both = min(len(wanted), len(audio.samples))
     np.testing.assert_allclose(audio.samples[:both], wanted[:both], atol=1e-2 if padding else 1e-6)
+
+
+SOUND = {
+    kind: encode_audio(samples(0.3), RATE, "OGG" if kind == "OPUS" else kind, subtype)
+    for kind, subtype in [
+        *((kind, "PCM_16") for kind in ("WAV", "RF64", "W64", "AIFF", "AU", "CAF", "NIST", "FLAC")),
+        *(("MP3", "MPEG_LAYER_III"), ("OGG", "VORBIS"), ("OPUS", "OPUS")),
+    ]
+}
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    kind=st.sampled_from(list(SOUND)),
+    changes=st.lists(st.tuples(st.integers(0, 400), st.binary(max_size=4), st.integers(0, 8)), max_size=6),
+    end=st.integers(0, 100_000),
+)
+def test_changed_bytes_give_samples_or_an_audio_error(tmp_path: Path, kind: str, changes: list, end: int) -> None:
+    content = bytearray(SOUND[kind])
+    for position, new, length in changes:
+        content[position : position + length] = new
+    (path := tmp_path / "a").write_bytes(content[:end])
+    for read in (probe, read_audio, draw):
+        with suppress(AudioError):
+            read(path)

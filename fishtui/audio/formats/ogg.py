@@ -69,6 +69,8 @@ def ogg_parts(content: Bytes, start: int, end: int) -> list[Part]:
             links.append(Link(page.position))
         if links:
             _add(content, links[-1], page)
+    if not links:
+        raise not_audio()
     ends = [*(link.start for link in links[1:]), end]
     parts = [part for link, link_end in zip(links, ends, strict=True) if (part := _part(link, link_end))]
     if not parts:

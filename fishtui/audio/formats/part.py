@@ -49,6 +49,8 @@ class Bytes:
 
     def at(self, position: int, count: int) -> bytes:
         """Return `count` bytes at `position`, fewer at the end of the file."""
+        if position >= self.size:
+            return b""
         first = position - self._start
         if first < 0 or first + count > len(self._window):
             follows = 0 <= first <= len(self._window) + MOST_WINDOW
