@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from fishtui.catalog.fields import FIELDS, Kind
@@ -33,13 +33,18 @@ def read_vocabulary(catalog: Catalog) -> Vocabulary:
 
 def complete(text: str, words: Vocabulary) -> str | None:
     """Return `text` with its last word completed; None if nothing matches."""
+    found = LAST.search(text)
+    return next(completions(text, words), None) if found and (found[1] or found[2]) else None
+
+
+def completions(text: str, words: Vocabulary) -> Iterator[str]:
+    """Yield `text` with each completion of its last word."""
     if text.count('"') % 2 or not (found := LAST.search(text)):
-        return None
+        return
     field, begun = found[1], found[2]
     for word in _candidates(field.lower() if field else None, words):
-        if word.startswith(begun) and word != begun and (begun or field):
-            return text + word[len(begun) :]
-    return None
+        if word.startswith(begun) and word != begun:
+            yield text + word[len(begun) :]
 
 
 def _candidates(field: str | None, words: Vocabulary) -> Iterable[str]:

@@ -9,6 +9,7 @@ import click
 
 from fishtui import glyphs, wording
 from fishtui.checks.registry import CHECKS
+from fishtui.cli.completers import filter_terms
 from fishtui.cli.options import SignedCommand, shared
 from fishtui.cli.session import Session
 
@@ -56,7 +57,7 @@ CODES = "\n".join(f"  {check.severity.name.lower():<8} {code}" for code, check i
 
 
 @click.command(cls=SignedCommand, epilog=f"\b\nChecks, by the severity of what they find:\n{CODES}")
-@click.argument("terms", nargs=-1, metavar="[FILTER]")
+@click.argument("terms", nargs=-1, metavar="[FILTER]", shell_complete=filter_terms)
 @click.option(
     "--fail-on",
     type=click.Choice(["error", "warning", "never"]),
@@ -147,7 +148,7 @@ def speakers(session: Session) -> int:
 
 
 @click.command(cls=SignedCommand)
-@click.argument("terms", nargs=-1, metavar="[FILTER]")
+@click.argument("terms", nargs=-1, metavar="[FILTER]", shell_complete=filter_terms)
 @shared(dry_run=False)
 def stats(session: Session, terms: tuple[str, ...]) -> int:
     """Show hours, and distributions of durations and rates.

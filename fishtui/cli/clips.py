@@ -11,6 +11,7 @@ import click
 from fishtui import glyphs, wording
 from fishtui.catalog.fields import FIELDS
 from fishtui.checks.registry import fixable
+from fishtui.cli.completers import clip_names, filter_terms
 from fishtui.cli.options import Command, SignedCommand, limited, shared
 from fishtui.cli.session import Session
 
@@ -52,11 +53,11 @@ def clips(context: click.Context) -> int | None:
 def chosen(command: Command) -> Command:
     """Give a command IDs and --where, one of which is required."""
     command = click.option("--where", metavar="FILTER", help="All clips that match a filter.")(command)
-    return click.argument("ids", nargs=-1, metavar="[ID]...")(command)
+    return click.argument("ids", nargs=-1, metavar="[ID]...", shell_complete=clip_names)(command)
 
 
 @clips.command("list", cls=SignedCommand)
-@click.argument("terms", nargs=-1, metavar="[FILTER]")
+@click.argument("terms", nargs=-1, metavar="[FILTER]", shell_complete=filter_terms)
 @limited
 @shared(dry_run=False)
 def list_clips(session: Session, terms: tuple[str, ...], limit: int) -> int:

@@ -7,12 +7,13 @@ from contextlib import suppress
 
 import click
 
+from fishtui.cli.completers import filter_terms
 from fishtui.cli.options import SignedCommand, limited, shared
 from fishtui.cli.session import Session
 
 
 @click.command(cls=SignedCommand)
-@click.argument("terms", nargs=-1, metavar="[FILTER]")
+@click.argument("terms", nargs=-1, metavar="[FILTER]", shell_complete=filter_terms)
 @limited
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port to serve on (default: any free port).")
 @shared(dry_run=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from fishtui.runs.command import EVENTS
 from fishtui.runs.reporter import Listener, Reporter
 from fishtui.runs.state import Run
 from fishtui.sanitize import harmless
@@ -43,7 +45,7 @@ def watching(title: str) -> Iterator[Reporter]:
 
 
 class Bar:
-    """A progress bar with rate and time left, and lines above it."""
+    """A progress bar with rate and time left, and lines above it; JSON lines for the interface, with EVENTS."""
 
     def __init__(self, stage: str, console: Console) -> None:
         self._console = console
@@ -67,6 +69,8 @@ class Bar:
 
     def __call__(self, event: Mapping[str, Any]) -> None:
         match event["kind"]:
+            case "progress" if EVENTS in os.environ:
+                print(json.dumps(event), file=self._console.file, flush=True)
             case "progress":
                 self._time, self._came = event["time"], time.monotonic()
                 self._progress.start()

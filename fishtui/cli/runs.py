@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from fishtui.cli.completers import run_names
 from fishtui.cli.options import shared
 from fishtui.cli.session import Session
 from fishtui.errors import MisuseError
@@ -64,7 +65,7 @@ def list_(session: Session, limit: int) -> int:
 
 
 @runs.command()
-@click.argument("run", default="last", metavar="[RUN]")
+@click.argument("run", default="last", metavar="[RUN]", shell_complete=run_names)
 @shared(dry_run=False)
 def show(session: Session, run: str) -> int:
     """Show everything about a run."""
@@ -84,7 +85,7 @@ def show(session: Session, run: str) -> int:
 
 
 @runs.command()
-@click.argument("run", default="last", metavar="[RUN]")
+@click.argument("run", default="last", metavar="[RUN]", shell_complete=run_names)
 @click.option("-f", "--follow", "follows", is_flag=True, help="Follow the log until the run ends.")
 @click.option("-n", "--lines", type=click.IntRange(min=0), default=LINES, help="Number of last lines. [default: 20]")
 @shared(dry_run=False)
@@ -117,7 +118,7 @@ def logs(session: Session, run: str, follows: bool, lines: int) -> int:
 
 
 @runs.command()
-@click.argument("run", default="last", metavar="[RUN]")
+@click.argument("run", default="last", metavar="[RUN]", shell_complete=run_names)
 @shared(dry_run=False)
 def attach(session: Session, run: str) -> int:
     """Follow a run until it ends.
@@ -131,7 +132,7 @@ def attach(session: Session, run: str) -> int:
 
 
 @runs.command()
-@click.argument("chosen", nargs=-1, required=True, metavar="RUN…")
+@click.argument("chosen", nargs=-1, required=True, metavar="RUN…", shell_complete=run_names)
 @click.option(
     "--patience", type=click.FloatRange(min=0), default=60.0, help="Seconds until it is killed. [default: 60]"
 )
@@ -160,7 +161,7 @@ def stop(session: Session, chosen: tuple[str, ...], patience: float) -> int:
 
 
 @runs.command()
-@click.argument("run", default="last", metavar="[RUN]")
+@click.argument("run", default="last", metavar="[RUN]", shell_complete=run_names)
 @shared(dry_run=False)
 def rerun(session: Session, run: str) -> int:
     """Run a command again, in the background.
@@ -175,7 +176,7 @@ def rerun(session: Session, run: str) -> int:
 
 
 @runs.command()
-@click.argument("chosen", nargs=-1, metavar="[RUN…]")
+@click.argument("chosen", nargs=-1, metavar="[RUN…]", shell_complete=run_names)
 @click.option("--ended", is_flag=True, help="All finished runs.")
 @shared()
 def remove(session: Session, chosen: tuple[str, ...], ended: bool) -> int:

@@ -11,6 +11,8 @@ from fishtui.runs.record import ALLOCATION, RunRecord
 # The folder of the run that a process is started for, and the GPUs that it gets.
 ADOPT = "FISHTUI_ADOPT"
 GPUS = "FISHTUI_GPUS"
+# With this variable a command writes its progress to stderr as lines of JSON, for the interface.
+EVENTS = "FISHTUI_EVENTS"
 # The number of threads of each process.
 THREADS = "OMP_NUM_THREADS"
 

@@ -15,7 +15,7 @@ from fishtui.files import exclusive
 from fishtui.project import Project
 from fishtui.runs import gpus, identity, slurm
 from fishtui.runs import record as records
-from fishtui.runs.command import ADOPT, GPUS, launch_prefix, thread_variables
+from fishtui.runs.command import ADOPT, EVENTS, GPUS, launch_prefix, thread_variables
 from fishtui.runs.gpus import NUMBERED, VISIBLE, Gpu
 from fishtui.runs.record import ALLOCATION, CARRIED, PROCESSOR, QUEUED, Needs
 from fishtui.runs.state import Launched, Run, read_run, read_unfinished_runs, write_launched
@@ -28,7 +28,9 @@ SAFE = "PYTHONSAFEPATH"
 ROOM = 1 / 3
 OTHERS = "other programs on the GPU"
 # Variables that torchrun sets for its own processes: a run that one of these starts must not inherit them.
-PLACE = re.compile("(RANK|WORLD_SIZE|MASTER_ADDR|MASTER_PORT|(LOCAL|GROUP|ROLE)_[A-Z_]+|TORCHELASTIC_[A-Z_]+)$")
+PLACE = re.compile(
+    "(RANK|WORLD_SIZE|MASTER_ADDR|MASTER_PORT|(LOCAL|GROUP|ROLE)_[A-Z_]+|TORCHELASTIC_[A-Z_]+|FISHTUI_EVENTS)$"
+)
 
 
 @dataclass
@@ -163,7 +165,9 @@ def _record_failure(run: Run, error: FishtuiError) -> None:
 
 def _environment(run: Run, chosen: Sequence[str]) -> dict[str, str]:
     ours = {name: value for name, value in os.environ.items() if not (CARRIED.match(name) or PLACE.match(name))}
-    carried = {name: value for name, value in run.record.environment.items() if not PLACE.match(name)}
+    carried = {
+        name: value for name, value in run.record.environment.items() if name != EVENTS and not PLACE.match(name)
+    }
     given = {ADOPT: str(run.folder.resolve()), GPUS: ",".join(chosen)}
     environment = {NUMBERED: "PCI_BUS_ID", **ours, **carried, **thread_variables(run.record), **given, SAFE: "1"}
     if chosen and not run.record.needs.devices:

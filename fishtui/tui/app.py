@@ -23,6 +23,7 @@ from fishtui.errors import FishtuiError
 from fishtui.project import Project
 from fishtui.sanitize import harmless
 from fishtui.tui.ascii import AsciiOnly
+from fishtui.tui.background import BackgroundCommands
 from fishtui.tui.commands import kill_all
 from fishtui.tui.failures import FailureReporter
 from fishtui.tui.screen import MainScreen
@@ -51,7 +52,7 @@ def _screen(name: str) -> Callable[[], Screen[Any]]:
     return make
 
 
-class Fishtui(FailureReporter, TypeAhead, Signals):
+class Fishtui(FailureReporter, TypeAhead, Signals, BackgroundCommands):
     """The interface on one project."""
 
     TITLE = "fishtui"
@@ -81,6 +82,7 @@ class Fishtui(FailureReporter, TypeAhead, Signals):
         super().__init__()
         self.project = project
         self.ascii = ascii
+        self.history: list[str] = []
         self._playback: Playback | None = None
         self._unexpected: set[str] = set()
         if ascii:
@@ -164,7 +166,7 @@ class Fishtui(FailureReporter, TypeAhead, Signals):
 
     def action_command(self) -> None:
         """Ask for a command line, run it, and show its output."""
-        from fishtui.tui.dialogs import CommandLine
+        from fishtui.tui.commandline import CommandLine
 
         self.push_screen(CommandLine())
 
@@ -181,7 +183,7 @@ class Fishtui(FailureReporter, TypeAhead, Signals):
 
     def run_command(self, *words: str) -> None:
         """Run a fishtui command and show its output."""
-        from fishtui.tui.dialogs import CommandLine
+        from fishtui.tui.commandline import CommandLine
 
         self.push_screen(CommandLine(shlex.join(words), at_once=True))
 

@@ -72,6 +72,25 @@ def run_fishtui(
             _running.discard(process)
 
 
+def answer(words: Sequence[str], project: Project, variables: Mapping[str, str]) -> str:
+    """Return what a command prints with these environment variables, nothing if it fails. Blocks."""
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "fishtui", *words],
+            cwd=project.root if project.root.is_dir() else None,
+            env={**environment(), **variables},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=PATIENCE,
+            check=False,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return done.stdout
+
+
 def document_of(answer: tuple[int, str, str]) -> Any:
     """Return the JSON document that a command printed; `answer` is the result of `run_fishtui`.
 

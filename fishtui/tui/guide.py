@@ -16,7 +16,7 @@ from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 from fishtui.project import Project
-from fishtui.tui.dialogs import CommandLine
+from fishtui.tui.commandline import CommandLine
 from fishtui.tui.host import Host, host_of
 from fishtui.tui.widgets.line import Line
 from fishtui.tui.widgets.optionlist import SafeOptionList

@@ -23,6 +23,9 @@ class Host(Protocol):
     # True on a terminal that shows nothing but ASCII.
     ascii: bool
 
+    # The commands that were typed into the command sheet, the latest last.
+    history: list[str]
+
     @property
     def loaded(self) -> Loaded:
         """The settings as the file has them now. Raises MisuseError if they are wrong."""
@@ -45,6 +48,9 @@ class Host(Protocol):
 
     def run_command(self, *words: str) -> None:
         """Run a fishtui command and show what it prints."""
+
+    def run_in_background(self, *words: str) -> None:
+        """Run a command that changes the catalog, unless one is running; report its result at its end."""
 
     def listen(self, paths: Sequence[Path], serve: bool = False, names: Sequence[str] = ()) -> None:
         """Play recordings on this host; serve them to a browser with `serve`, or if this host has no sound."""

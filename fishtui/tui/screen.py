@@ -47,6 +47,7 @@ class MainScreen(FailureReporter, Screen[None], Generic[Snapshot]):
         yield PaneTitle(self.NAME, id="title")
         yield from self.compose_body()
         yield Line(id="fault")
+        yield Line(id="progress")
         yield KeyLine()
 
     def compose_body(self) -> ComposeResult:
@@ -66,6 +67,7 @@ class MainScreen(FailureReporter, Screen[None], Generic[Snapshot]):
 
     def on_mount(self) -> None:
         self.set_interval(self.INTERVAL, self.reload)
+        self.watch(self.app, "progress", self._show_progress)
 
     def on_screen_resume(self) -> None:
         # The empty screen comes first, so that a slow disk does not delay it.
@@ -103,6 +105,14 @@ class MainScreen(FailureReporter, Screen[None], Generic[Snapshot]):
         self.show_fault(message.fault)
         if message.fault is None:
             self.show(message.snapshot)
+
+    def _show_progress(self, progress: str) -> None:
+        line = self.query_one("#progress", Line)
+        line.display = bool(progress)
+        line.show(progress)
+        if not progress:
+            # The command may have changed what the screen shows.
+            self.reload()
 
     def show_fault(self, error: FishtuiError | None) -> None:
         """Show what is wrong above the keys; None removes it."""

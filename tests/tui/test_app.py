@@ -23,7 +23,8 @@ from fishtui.runs.reporter import Reporter
 from fishtui.settings import load
 from fishtui.tui import main
 from fishtui.tui.app import SCREENS, Fishtui
-from fishtui.tui.dialogs import CommandLine, Keys
+from fishtui.tui.commandline import CommandLine
+from fishtui.tui.dialogs import Keys
 from fishtui.tui.guide import Guide
 from fishtui.tui.screen import MainScreen
 from fishtui.tui.screens.clips import Clips
@@ -133,12 +134,63 @@ def test_a_second_enter_does_not_run_a_command_twice(project: Project, monkeypat
     monkeypatch.setattr(CommandLine, "run_command", lambda self, words: run.append(words))
 
     async def story(app: Fishtui, pilot: Pilot[None]) -> None:
-        await burst(app, "s", "c", "enter", "tab", "enter", "enter", "end", " ", "-", "-", "j", "s", "o", "n", "enter")
-        await until(pilot, lambda: len(run) == 2)
+        await burst(app, ":", *"scan", "enter", "enter", "up", "enter", "escape")
+        await until(pilot, lambda: not isinstance(app.screen, CommandLine))
         await pilot.pause()
 
     drive(project, story)
-    assert run == [["scan"], ["scan", "--json"]]
+    assert run == [["scan"]]
+
+
+def test_the_command_sheet_works_like_a_shell(project: Project) -> None:
+    async def story(app: Fishtui, pilot: Pilot[None]) -> None:
+        await pilot.press("colon")
+        await until(pilot, lambda: isinstance(app.screen, CommandLine))
+        sheet = app.screen
+        assert isinstance(sheet, CommandLine)
+        typed = sheet.query_one(Input)
+        for keys, completed in (("cli", "clips "), ("li", "clips list "), ("speaker:a", "clips list speaker:anna ")):
+            await pilot.press(*keys.replace(":", " ").split(" ")[0])
+            if ":" in keys:
+                await pilot.press("colon", keys[-1])
+            await pilot.press("tab")
+            await until(pilot, lambda completed=completed: typed.value == completed)
+        await pilot.press("enter")
+        await until(pilot, lambda: not sheet.running and "Sentence 0" in text_of(app))
+        await pilot.press(*"speakers", "enter")
+        await until(pilot, lambda: not sheet.running and "b[er]t" in text_of(app))
+        await pilot.press("up", "up")
+        assert typed.value == "clips list speaker:anna "
+        await pilot.press("down")
+        assert typed.value == "speakers"
+        await pilot.press("down", "3")
+        await until(pilot, lambda: app.current_mode == "runs" and len(app.screen_stack) == 1)
+
+    drive(project, story)
+
+
+@pytest.mark.parametrize("key", ["s", "c"])
+def test_scan_and_check_run_in_the_background(project: Project, key: str) -> None:
+    async def story(app: Fishtui, pilot: Pilot[None]) -> None:
+        builders.write_clip(project.root / "data" / "carla" / "1.wav")
+        await pilot.press(key)
+        assert app.progress
+        await pilot.press("2")
+        await until(pilot, lambda: app.current_mode == "clips" and app.progress in text_of(app))
+        await until(pilot, lambda: not app.progress)
+        await until(pilot, lambda: any("9 clips" in each.message for each in app._notifications))
+        await until(pilot, lambda: "carla" in text_of(app))
+
+    drive(project, story)
+
+
+def test_an_error_of_a_background_command_is_reported(tmp_path: Path) -> None:
+    async def story(app: Fishtui, pilot: Pilot[None]) -> None:
+        await pilot.press("s")
+        await until(pilot, lambda: any("data" in each.message for each in app._notifications))
+        assert not app.progress
+
+    drive(builders.project(tmp_path), story)
 
 
 def test_an_empty_folder_gets_a_guide_that_writes_nothing_by_itself(tmp_path: Path) -> None:
@@ -382,7 +434,12 @@ def test_a_folder_opens_the_interface_and_a_command_does_not(words: list[str], w
 @PACES
 def test_a_command_typed_in_one_burst_is_run(project: Project, press: Press, monkeypatch: pytest.MonkeyPatch) -> None:
     run: list[list[str]] = []
-    monkeypatch.setattr(CommandLine, "run_command", lambda self, words: run.append(words))
+
+    def end_at_once(sheet: CommandLine, words: list[str]) -> None:
+        run.append(words)
+        sheet.running = []
+
+    monkeypatch.setattr(CommandLine, "run_command", end_at_once)
 
     async def story(app: Fishtui, pilot: Pilot[None]) -> None:
         await press(app, "2", "colon", *"stats", "enter", "ctrl+u", *"doctor", "enter", "escape")

@@ -24,7 +24,7 @@ from fishtui.runs.reporter import Reporter
 from fishtui.settings import load
 from fishtui.tui import typeahead
 from fishtui.tui.app import Fishtui
-from fishtui.tui.dialogs import Ask, CommandLine, Confirm
+from fishtui.tui.dialogs import Ask, Confirm
 from fishtui.tui.screens.clips import Clips
 from fishtui.tui.widgets.clipdetail import ClipDetail
 from fishtui.tui.widgets.cliptable import ClipHeader
@@ -507,11 +507,6 @@ def test_without_a_catalog_one_key_scans(tmp_path: Path) -> None:
         await until(pilot, lambda: "s  scan the dataset" in shown(screen, "#empty"))
         await pilot.press("j", "a", "e", "x", "f", "v", "enter", "enter", "space")
         await pilot.press("s")
-        await until(pilot, lambda: isinstance(pilot.app.screen, CommandLine))
-        command = pilot.app.screen
-        assert isinstance(command, CommandLine)
-        await until(pilot, lambda: command.process is not None and command.process.returncode == 0)
-        await pilot.press("escape")
         await until(pilot, lambda: "No clips in data yet." in shown(screen, "#empty"))
 
     drive(made.root, driven)

@@ -19,7 +19,7 @@ from fishtui.project import Project
 from fishtui.runs import record
 from fishtui.runs.identity import this_process
 from fishtui.tui.app import SCREENS, Fishtui
-from fishtui.tui.dialogs import CommandLine
+from fishtui.tui.commandline import CommandLine
 from fishtui.tui.screens import overview
 from fishtui.tui.screens.clips import Clips
 from fishtui.tui.widgets.editline import EditInput, EditLine

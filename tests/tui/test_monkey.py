@@ -14,7 +14,7 @@ import pytest
 from fishtui.project import Project
 from fishtui.runs import scheduler
 from fishtui.tui.app import Fishtui
-from fishtui.tui.dialogs import CommandLine
+from fishtui.tui.commandline import CommandLine
 from tests.tui import showcase
 from tests.tui.driving import burst, trickle
 

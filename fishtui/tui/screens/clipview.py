@@ -270,10 +270,10 @@ class ClipView(MainScreen[ClipList | None]):
         return True
 
     def action_scan(self) -> None:
-        self.fishtui.run_command("scan")
+        self.fishtui.run_in_background("scan")
 
     def action_measure(self) -> None:
-        self.fishtui.run_command("validate")
+        self.fishtui.run_in_background("validate")
 
     def action_flagged(self, step: int) -> None:
         if len(self.table.ids):

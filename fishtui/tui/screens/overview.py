@@ -258,13 +258,13 @@ class Overview(MainScreen[OverviewSnapshot]):
         self.app.push_screen(Confirm(f"Run {', '.join(due) or 'all stages that are due'}?", consequence), answered)
 
     def action_scan(self) -> None:
-        self.fishtui.run_command("scan")
+        self.fishtui.run_in_background("scan")
 
     def action_check(self) -> None:
-        self.fishtui.run_command("validate")
+        self.fishtui.run_in_background("validate")
 
     def action_import(self) -> None:
-        from fishtui.tui.dialogs import CommandLine
+        from fishtui.tui.commandline import CommandLine
         from fishtui.tui.guide import IMPORT_HINT
 
         self.app.push_screen(CommandLine("import ", hint=IMPORT_HINT))

@@ -1,0 +1,268 @@
+"""A sheet for fishtui commands: typed as in a shell, with completion, history, progress and output."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shlex
+from pathlib import Path
+from typing import ClassVar
+
+from rich.cells import cell_len
+from rich.text import Text
+from textual import work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.events import Key
+from textual.screen import ModalScreen
+from textual.widgets import Input, Log
+
+from fishtui.project import Project
+from fishtui.runs.command import EVENTS
+from fishtui.sanitize import harmless
+from fishtui.tui.commands import command_line, environment
+from fishtui.tui.host import host_of
+from fishtui.tui.widgets.exactinput import ExactInput
+from fishtui.tui.widgets.line import Line
+from fishtui.wording import reason_of
+
+MOST_LINES = 5_000
+# Bytes of the longest line of output.
+LONGEST = 1 << 24
+BAR = 24
+PLACEHOLDER = "a command, for example: stats   or: clips list finding:any"
+KEYS = "enter run   tab complete   ↑ history   esc back; stages continue"
+
+
+class CommandInput(ExactInput):
+    """The command line: the shell's keys for history and completion, and the screens' keys while it is empty."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up", "screen.recall(-1)", "previous command", show=False),
+        Binding("down", "screen.recall(1)", "next command", show=False),
+        Binding("tab", "screen.complete", "complete", show=False),
+        Binding("pageup", "screen.turn(-1)", "page up", show=False),
+        Binding("pagedown", "screen.turn(1)", "page down", show=False),
+    ]
+
+    def on_key(self, event: Key) -> None:
+        # No command begins with a digit.
+        if not self.value and event.character and event.character in "123456":
+            event.prevent_default()
+            event.stop()
+            assert isinstance(self.screen, CommandLine)
+            self.screen.leave_for(event.character)
+
+
+class CommandLine(ModalScreen[None]):
+    """A fishtui command and its output. Stages that it starts continue after it closes."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "close", "back")]
+
+    def __init__(self, command: str = "", at_once: bool = False, cursor: int | None = None, hint: str = "") -> None:
+        """With `at_once` the command runs without waiting for enter; `hint` is a line below the input."""
+        super().__init__()
+        self.hint = hint
+        self.command = command
+        self.at_once = at_once
+        self.cursor = cursor
+        self.process: asyncio.subprocess.Process | None = None
+        # The words of the command that runs now.
+        self.running: list[str] = []
+        self.is_detached = False
+        # The place in the history, counted from its end.
+        self._recalled = 0
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog tall"):
+            value = "" if self.at_once else self.command
+            yield CommandInput(value, placeholder=PLACEHOLDER, compact=True, select_on_focus=False)
+            yield Line(self.hint, id="hint", classes="muted")
+            yield Log(max_lines=MOST_LINES, auto_scroll=True)
+            yield Line(id="bar", classes="muted")
+            yield Line(KEYS, classes="keys")
+
+    def on_mount(self) -> None:
+        self._hint(self.hint)
+        self.query_one("#bar", Line).display = False
+        self.query_one(Log).can_focus = False
+        if self.cursor is not None:
+            self._input.cursor_position = self.cursor
+        if self.at_once:
+            self._start(shlex.split(self.command))
+
+    @property
+    def _input(self) -> CommandInput:
+        return self.query_one(CommandInput)
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        try:
+            words = shlex.split(event.value)
+        except ValueError as error:
+            self._write(f"error: {error}")
+            return
+        if words[:1] == ["fishtui"]:
+            del words[0]
+        if self.running:
+            self._hint(f"{shlex.join(self.running)} has not ended; esc leaves it")
+        elif words:
+            history = host_of(self).history
+            if history[-1:] != [event.value]:
+                history.append(event.value)
+            self._recalled = 0
+            self._input.value = ""
+            self._start(words)
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        if event.value:
+            self._hint(self.hint)
+
+    def action_recall(self, step: int) -> None:
+        """Put an earlier command into the input, or a later one."""
+        history = host_of(self).history
+        self._recalled = min(max(self._recalled - step, 0), len(history))
+        self._input.value = history[-self._recalled] if self._recalled else ""
+        self._input.cursor_position = len(self._input.value)
+
+    def action_turn(self, pages: int) -> None:
+        """Scroll the output."""
+        log = self.query_one(Log)
+        log.auto_scroll = False
+        log.scroll_page_down(animate=False) if pages > 0 else log.scroll_page_up(animate=False)
+
+    @work(exclusive=True, group="complete")
+    async def action_complete(self) -> None:
+        """Complete the word before the cursor as a shell does, and list the candidates if there are several."""
+        typed, rest = self._input.value[: self._input.cursor_position], self._input.value[self._input.cursor_position :]
+        found = await asyncio.to_thread(candidates, typed, host_of(self).project)
+        if self._input.value != typed + rest:
+            return
+        last = typed.rpartition(" ")[2]
+        common = os.path.commonprefix(found)  # noqa: RUF071 - characters, not folders
+        if len(found) == 1 and not common.endswith("/"):
+            common += " "
+        if len(common) > len(last):
+            begin = typed[: len(typed) - len(last)] + common
+            self._input.value = begin + rest
+            self._input.cursor_position = len(begin)
+        self._hint("  ".join(found) if len(found) > 1 else "" if found else "nothing to complete")
+
+    def _hint(self, text: str) -> None:
+        hint = self.query_one("#hint", Line)
+        hint.display = bool(text)
+        hint.show(text)
+
+    def leave_for(self, key: str) -> None:
+        """Close the sheet and press the key of a screen."""
+        self.action_close()
+        self.app.simulate_key(key)
+
+    def _write(self, line: str) -> None:
+        self.query_one(Log).write_line(harmless(line))
+
+    def _start(self, words: list[str]) -> None:
+        self.running = words
+        self._hint("")
+        self.run_command(words)
+
+    @work(exclusive=True)
+    async def run_command(self, words: list[str]) -> None:
+        """Run a command to its end and show each line as it arrives."""
+        log = self.query_one(Log)
+        log.clear()
+        log.auto_scroll = True
+        self._write(f"$ fishtui {shlex.join(words)}")
+        project = host_of(self).project
+        # Starting a run in the background takes a moment and must not be interrupted half-way.
+        self.is_detached = "--detach" in words
+        try:
+            self.process = await asyncio.create_subprocess_exec(
+                *command_line(words, project),
+                cwd=project.root if project.root.is_dir() else None,
+                env={**environment(), EVENTS: "1", "COLUMNS": str(max(log.size.width, 20))},
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.STDOUT,
+                start_new_session=self.is_detached,
+                limit=LONGEST,
+            )
+        except OSError as error:
+            self._write(f"error: cannot start fishtui: {reason_of(error)}")
+            self.running = []
+            return
+        assert self.process.stdout is not None
+        while block := await self.process.stdout.read(1 << 16):
+            if not block.endswith(b"\n"):
+                # An event must arrive whole.
+                block += await self.process.stdout.readline()
+            width = max(log.size.width - 2, 20)
+            for line in block.decode(errors="replace").splitlines():
+                if self._show_progress(line):
+                    continue
+                shown = harmless(line)
+                if cell_len(shown) <= width:
+                    log.write_line(shown)
+                    continue
+                log.write_lines([part.plain for part in Text(shown).wrap(self.app.console, width)])
+                # Wrapping many lines takes long: let the keys in between.
+                await asyncio.sleep(0)
+        self.query_one("#bar", Line).display = False
+        self._write(f"exit status {await self.process.wait()}")
+        self.running = []
+
+    def _show_progress(self, line: str) -> bool:
+        """Show an event of progress as a bar; return False if `line` is another line."""
+        if not line.startswith('{"kind": "progress"'):
+            return False
+        try:
+            event = json.loads(line)
+            done, total, note = int(event["done"]), int(event["total"]), str(event["note"])
+        except (ValueError, TypeError, LookupError):
+            return False
+        bar = self.query_one("#bar", Line)
+        full = round(BAR * min(done / total, 1)) if total > 0 else 0
+        bar.display = True
+        bar.show(f"{'━' * full}{'─' * (BAR - full)} {done:,} of {total:,}  {note}")
+        return True
+
+    def action_close(self) -> None:
+        """Close the sheet. A stage that the command watches continues, as if its terminal had closed."""
+        if self.process is not None and self.process.returncode is None and not self.is_detached:
+            self.process.kill()
+            host_of(self).report(f"left `{shlex.join(self.running)}`; a run that it started continues: press 3")
+        self.dismiss()
+
+
+def candidates(typed: str, project: Project) -> list[str]:
+    """Return the completions of the last word of `typed`, as the shells' completion finds them. Blocks."""
+    from fishtui.tui.commands import answer
+
+    words = ["fishtui", *typed.split(" ")]
+    variables = {"_FISHTUI_COMPLETE": "bash_complete", "COMP_WORDS": " ".join(words), "COMP_CWORD": str(len(words) - 1)}
+    found: list[str] = []
+    for line in answer([], project, variables).splitlines():
+        kind, _, value = line.partition(",")
+        if kind in ("dir", "file"):
+            found += _paths(words[-1], project.root, only_folders=kind == "dir")
+        elif value:
+            found.append(value)
+    return sorted(found)
+
+
+def _paths(typed: str, root: Path, only_folders: bool) -> list[str]:
+    """Return the paths that begin with `typed`, relative to the project as it is; a folder ends with a slash."""
+    folder, _, start = typed.rpartition("/")
+    base = f"{folder}/" if "/" in typed else ""
+    found = []
+    try:
+        for each in os.scandir(root / Path(base).expanduser()):
+            if each.name.startswith(start) and (start or not each.name.startswith(".")):
+                if each.is_dir():
+                    found.append(f"{base}{each.name}/")
+                elif not only_folders:
+                    found.append(base + each.name)
+    except OSError:
+        return []
+    return found
