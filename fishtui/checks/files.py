@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from fishtui.checks import repairs
+from fishtui.checks import repairs, textrepairs
 from fishtui.checks.facts import ClipFacts
 from fishtui.checks.registry import ERROR, INFO, WARNING, check
 from fishtui.checks.text import cleaned
@@ -92,6 +92,7 @@ def unreadable_transcript(facts: ClipFacts, settings: Settings) -> str | None:
     ERROR,
     "The transcript is not UTF-8, so some of its letters are unknown and the clip is not used.",
     "Save it as UTF-8.",
+    fix=textrepairs.save_as_utf8,
 )
 def not_utf8(facts: ClipFacts, settings: Settings) -> str | None:
     return "some bytes are not UTF-8" if facts.text_fault == "not-utf8" else None

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable
 from functools import cache, lru_cache
 
+from fishtui.checks.encodings import decode_wide
 from fishtui.checks.facts import ClipFacts
 from fishtui.checks.registry import INFO, WARNING, check
 from fishtui.families.registry import DEFAULT
@@ -43,7 +44,9 @@ cleaned = lru_cache(maxsize=32)(DEFAULT.clean)
     "Remove them.",
 )
 def control_characters(facts: ClipFacts, settings: Settings) -> str | None:
-    return _code_points(CONTROLS.findall(facts.text or ""))
+    text = facts.text or ""
+    # The check of UTF-16 reports these.
+    return None if decode_wide(text.encode("utf-8", "surrogatepass")) else _code_points(CONTROLS.findall(text))
 
 
 @check(
@@ -63,7 +66,7 @@ def bidi_override(facts: ClipFacts, settings: Settings) -> str | None:
     "Remove it.",
 )
 def reserved_token(facts: ClipFacts, settings: Settings) -> str | None:
-    return _listed(RESERVED.findall(facts.text or ""))
+    return listed(RESERVED.findall(facts.text or ""))
 
 
 @check(
@@ -73,7 +76,7 @@ def reserved_token(facts: ClipFacts, settings: Settings) -> str | None:
     "Write it out in words if it is spoken, otherwise remove it.",
 )
 def altered_text(facts: ClipFacts, settings: Settings) -> str | None:
-    return _listed(DEFAULT.removed(RESERVED.sub("", facts.text or "")))
+    return listed(DEFAULT.removed(RESERVED.sub("", facts.text or "")))
 
 
 @check(
@@ -83,7 +86,7 @@ def altered_text(facts: ClipFacts, settings: Settings) -> str | None:
     "Leave it as it is.",
 )
 def simplified_text(facts: ClipFacts, settings: Settings) -> str | None:
-    return _listed(DEFAULT.simplified(facts.text or ""))
+    return listed(DEFAULT.simplified(facts.text or ""))
 
 
 @check(
@@ -93,7 +96,7 @@ def simplified_text(facts: ClipFacts, settings: Settings) -> str | None:
     "Write them out as spoken.",
 )
 def digits(facts: ClipFacts, settings: Settings) -> str | None:
-    return _listed(DIGITS.findall(cleaned(facts.text or "")))
+    return listed(DIGITS.findall(cleaned(facts.text or "")))
 
 
 @check(
@@ -104,7 +107,7 @@ def digits(facts: ClipFacts, settings: Settings) -> str | None:
 )
 def symbols(facts: ClipFacts, settings: Settings) -> str | None:
     marks = MARKS.findall(CONTROLS.sub("", cleaned(facts.text or "")))
-    return _listed(mark for mark in marks if mark in SPOKEN or unicodedata.category(mark)[0] == "S")
+    return listed(mark for mark in marks if mark in SPOKEN or unicodedata.category(mark)[0] == "S")
 
 
 def characters(text: str) -> int:
@@ -137,10 +140,10 @@ def letter_script(letter: str) -> str:
 
 
 def _code_points(found: Iterable[str]) -> str | None:
-    return _listed(f"U+{ord(character):04X}" for character in found)
+    return listed(f"U+{ord(character):04X}" for character in found)
 
 
-def _listed(found: Iterable[str]) -> str | None:
+def listed(found: Iterable[str]) -> str | None:
     """Join the first few distinct texts in a line; return None if `found` is empty."""
     different = list(dict.fromkeys(found))
     if not different:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +22,7 @@ from fishtui.speech import Voice
 from fishtui.training.adapter import read_adapter
 from fishtui.training.lora import LoraSpec
 from fishtui.training.proof import apply_adapter
+from fishtui.wording import counted
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,7 @@ def synthesize(
         reporter.warning(
             "no reference: without long training the voice is the model's own; give a recording with --reference"
         )
+    _report_composed(request, reporter)
     sampling = replace(
         voice.sampling,
         temperature=settings.temperature,
@@ -91,6 +94,13 @@ def synthesize(
         reporter.progress(number + 1, len(request.texts), unit="texts", note=speed)
     ledger.counts = {"seconds": round(spoken, 3), "seconds_per_second": round(spoken / elapsed, 3) if elapsed else 0.0}
     return ledger
+
+
+def _report_composed(request: Request, reporter: Reporter) -> None:
+    """Report texts whose letters and accents are separate characters: the model reads them joined."""
+    texts = [*request.texts, *(text for _, text in request.references)]
+    if composed := [text for text in texts if not unicodedata.is_normalized("NFC", text)]:
+        reporter.note(f"joined letters with their accents, as in training, in {counted(len(composed), 'text')}")
 
 
 def _load(settings: SynthesizeSettings, request: Request) -> Voice:

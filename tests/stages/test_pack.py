@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,17 @@ def test_the_manifest_has_the_position_of_each_clip(tmp_path: Path) -> None:
     assert manifest[0]["text"] == "A c e"
     speakers = {entry["speaker"] for entry in manifest if entry["split"] == "validation"}
     assert speakers == {"anna", "bert"}
+
+
+def test_letters_and_accents_are_joined_before_packing(tmp_path: Path) -> None:
+    """The case text-nfd."""
+    packable(tmp_path / "data", ["anna"], clips=3)
+    for number, text in enumerate(("Größe und Übermut.", "Tôi không biết nói gì hơn.", "그는 괜찮은 척하려고")):
+        path = tmp_path / "data" / "anna" / f"{number:02d}.lab"
+        path.write_text(unicodedata.normalize("NFD", text), encoding="utf-8")
+    run(tmp_path)
+    texts = [entry["text"] for entry in read_manifest(tmp_path / "data" / "protos")]
+    assert texts == ["Größe und Übermut.", "Tôi không biết nói gì hơn.", "그는 괜찮은 척하려고"]
 
 
 def test_any_number_of_workers_gives_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -69,6 +70,19 @@ def test_references_are_resampled_with_the_filter_of_the_clips(
     codes = load_codec(checkpoint / "codec.pth").encode(torch.from_numpy(samples)[None, None])[0].numpy()
     wanted = expected(checkpoint, "interleave", "Hello.", [("A reference.", codes)])
     np.testing.assert_allclose(read_audio(tmp_path / "out.wav").mono(), wanted, atol=1e-4)
+
+
+def test_letters_apart_from_their_accents_are_spoken_as_joined_ones(tmp_path: Path, checkpoint: Path) -> None:
+    """The case text-nfd: how a text was typed must not matter."""
+    events: list[str] = []
+    typed = ["Größe.", unicodedata.normalize("NFD", "Größe.")]
+    request = Request(
+        checkpoint=checkpoint, texts=typed, output=tmp_path / "out.wav", preset=parse_preset("r_8_alpha_16")
+    )
+    reporter = Reporter(listeners=[lambda event: events.append(event["kind"])])
+    synthesize(project(tmp_path), SETTINGS, reporter, request)
+    assert (tmp_path / "out-001.wav").read_bytes() == (tmp_path / "out-002.wav").read_bytes()
+    assert "note" in events
 
 
 def test_seeds_texts_and_templates(tmp_path: Path, checkpoint: Path) -> None:

@@ -1,8 +1,13 @@
-"""The cleaning of transcripts that the published model was trained with."""
+"""The cleaning of transcripts that the published model was trained with, and of their characters.
+
+Letters and their accents become one character each (Unicode NFC), as people type them: the tokens of separate ones
+differ.
+"""
 
 from __future__ import annotations
 
 import re
+import unicodedata
 
 BRACES = re.compile(r"\{.*?\}")
 ANGLES = re.compile(r"<.*?>")
@@ -14,13 +19,18 @@ SIMPLIFIED = re.compile(f"[{''.join(map(chr, QUOTES))}]|{COMMAS.pattern}")
 
 
 def clean_for_packing(text: str) -> str:
-    """Return `text` with `{…}` and `<…>` replaced by a space and white space collapsed."""
-    return SPACE.sub(" ", replace_enclosed(ANGLES, ">", replace_enclosed(BRACES, "}", text)))
+    """Return `text` with `{…}` and `<…>` replaced by a space, white space collapsed, and letters composed."""
+    return compose(SPACE.sub(" ", replace_enclosed(ANGLES, ">", replace_enclosed(BRACES, "}", text))))
 
 
 def clean_for_training(text: str) -> str:
-    """Return `text` stripped, with straight single quotes, without emoji, and with runs of commas made one."""
-    return COMMAS.sub(",", EMOJI.sub("", text.strip().translate(QUOTES)))
+    """Return `text` stripped, with straight single quotes, no emoji, runs of commas made one, and letters composed."""
+    return compose(COMMAS.sub(",", EMOJI.sub("", text.strip().translate(QUOTES))))
+
+
+def compose(text: str) -> str:
+    """Return `text` with each letter and its accents as one character, where there is one."""
+    return unicodedata.normalize("NFC", text)
 
 
 def removed(text: str) -> list[str]:
