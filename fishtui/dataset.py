@@ -140,7 +140,7 @@ def read_transcript(path: Path) -> str:
 
 def transcript_of(recording: Path, text_extension: str) -> Path:
     """Return the path of the transcript of a recording, or of its codes, which has its name but another extension."""
-    return recording.with_name(recording.stem + text_extension)
+    return clip_named(recording.parent, recording.stem, text_extension).transcript
 
 
 def find_clips(data: Path, text_extension: str = TEXT_EXTENSION, within: Collection[str] | None = None) -> list[Clip]:
