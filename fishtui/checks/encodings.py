@@ -63,7 +63,7 @@ def _misreading(encoding: str) -> _Misreading:
 
 
 def undo_double_encoding(text: str) -> str:
-    """Return `text` as it was before UTF-8 was read in another encoding and encoded again; otherwise unchanged."""
+    """Return `text` with the letters restored whose UTF-8 was read in another encoding and encoded again."""
     for _ in range(MOST_TIMES):
         if text.isascii():
             break
@@ -88,7 +88,7 @@ def _is_read_wholly(text: str, encoding: str) -> bool:
 
 
 def _read(run: str, encoding: str) -> str | None:
-    """Return the characters whose bytes in UTF-8 look like `run`; None if there are no such characters."""
+    """Return the characters whose bytes in UTF-8 look like `run`; None if that is not possible."""
     content = bytes(_misreading(encoding).bytes[each] for each in run)
     try:
         found = content.decode("utf-8")
