@@ -31,7 +31,7 @@ MOST_TIMES = 3
 
 
 class _Misreading(NamedTuple):
-    """How bytes above 127 look in one encoding: the byte of each character, and patterns for runs and sequences."""
+    """Bytes above 127 as one encoding shows them: the byte of each character, and patterns for runs and sequences."""
 
     bytes: dict[str, int]
     run: re.Pattern[str]
