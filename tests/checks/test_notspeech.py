@@ -189,7 +189,7 @@ def test_any_text_can_be_judged_and_restoring_ends(text: str) -> None:
 
 @given(st.text())
 def test_every_family_reads_composed_letters(text: str) -> None:
-    """Whether a person types them composed or a file has them apart, the model reads the same."""
+    """The model reads the same, typed composed or stored apart."""
     for family in FAMILIES.values():
         cleaned = family.clean(text)
         assert unicodedata.is_normalized("NFC", cleaned)
