@@ -6,16 +6,17 @@ import functools
 import hashlib
 import io
 import json
+import shutil
 from collections import defaultdict
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from fishtui.codec.config import OFFICIAL, CodecConfig
 from fishtui.errors import CheckpointError, DataError
-from fishtui.files import discard, hash_file, regular, write_bytes, write_text
-from fishtui.wording import cannot_write, reason_of
+from fishtui.files import FileState, discard, hash_file, regular, replacing, state_of, write_bytes, write_text
+from fishtui.wording import cannot_read, cannot_write, reason_of
 
 SEMANTIC_SIZE, RESIDUAL_SIZE, *_ = OFFICIAL.codebook_sizes
 CODEBOOKS = len(OFFICIAL.codebook_sizes)
@@ -87,8 +88,8 @@ def encode_codes(codes: np.ndarray) -> bytes:
 class Source:
     """The source of a clip's codes: hashes of audio and codec, and the recipe for encoding.
 
-    `size` and `modified` (nanoseconds) are those of the audio file when it was hashed; while they stay the same, the
-    hash is not computed again.
+    `size`, `modified`, `changed` and `inode` are the state of the audio file when it was hashed (`files.FileState`);
+    while they stay the same, the hash is not computed again. Lines of earlier versions have no `changed` and `inode`.
     """
 
     clip: str
@@ -97,6 +98,13 @@ class Source:
     audio: str
     codec: str
     recipe: str
+    changed: int = 0
+    inode: int = 0
+
+    @property
+    def state(self) -> FileState:
+        """The state of the audio file when it was hashed."""
+        return FileState(self.size, self.modified, self.changed, self.inode)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,10 +185,13 @@ def part_of(journal: Path, rank: int) -> Path:
     return journal.with_name(f"{journal.stem}.rank{rank}{journal.suffix}") if rank else journal
 
 
-def is_current(journal: Journal, clip: str, audio: Path, codes: Path, codec: str, recipe: str) -> bool:
+def is_current(
+    journal: Journal, clip: str, audio: Path, codes: Path, codec: str, recipe: str, renew: bool = False
+) -> bool:
     """Return True if the codes on disk were made from this audio, codec and recipe.
 
-    Valid codes without provenance, made by another tool, count as current.
+    Valid codes without provenance, made by another tool, count as current. If the audio file has another state, but the
+    same content, `renew` records the state, so that it is not hashed again. Raises FishtuiError if that fails.
     """
     try:
         regular(codes)
@@ -194,11 +205,38 @@ def is_current(journal: Journal, clip: str, audio: Path, codes: Path, codec: str
     if (made.codec, made.recipe) != (codec, recipe):
         return False
     try:
-        status = audio.stat()
-        return (status.st_size, status.st_mtime_ns) == (made.size, made.modified) or hash_file(audio) == made.audio
+        state = state_of(audio.stat())
+        if state == made.state:
+            return True
+        same = hash_file(audio) == made.audio
     except OSError:
         # Decoding reports the error.
         return False
+    if same and renew:
+        journal.record(replace(made, clip=clip, **state._asdict()))
+    return same
+
+
+def keep_foreign(journal: Journal, clip: str, codes: Path, kept: Path) -> Path | None:
+    """Keep a copy of a file in the place of a clip's codes that fishtui did not make, before it is replaced.
+
+    Returns the copy, in the folder `kept` under its hash; None if fishtui made the file, or it does not exist. Raises
+    FishtuiError if it cannot be copied.
+    """
+    try:
+        regular(codes)
+        found = hash_file(codes)
+        if journal.find(clip, found) is not None:
+            return None
+        copy = kept / found
+        if not copy.exists():
+            with replacing(copy) as temporary:
+                shutil.copyfile(codes, temporary)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise cannot_read(codes, error) from error
+    return copy
 
 
 def store(journal: Journal, made_from: Source, path: Path, codes: np.ndarray) -> None:

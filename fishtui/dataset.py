@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import unicodedata
 from collections import defaultdict
@@ -146,8 +147,9 @@ def transcript_of(recording: Path, text_extension: str) -> Path:
 def find_clips(data: Path, text_extension: str = TEXT_EXTENSION, within: Collection[str] | None = None) -> list[Clip]:
     """Return every clip below `data`, sorted by name; a clip has audio, a transcript or codes.
 
-    Hidden files and folders named `protos` are skipped; linked folders are followed, each once. `within` are paths
-    of folders below `data`: only these are searched. Raises FishtuiError if `data` is not a folder.
+    Arrays whose name is that of a recording with an addition, such as `1.wav.f0.npy`, are another tool's. Hidden files
+    and folders named `protos` are skipped; linked folders are followed, each once. `within` are paths of folders below
+    `data`: only these are searched. Raises FishtuiError if `data` is not a folder.
     """
     if not data.is_dir():
         raise FishtuiError(
@@ -220,7 +222,8 @@ def _clips_of_folder(folder: Path, prefix: str, names: list[str], text_extension
         if found is not None:
             found[stem if stem.isascii() else unicodedata.normalize("NFC", stem)].append(name)
     clips = []
-    for key in recordings.keys() | texts.keys() | codes.keys():
+    features = {key for key in codes if key not in recordings and key not in texts and _is_feature(key, recordings)}
+    for key in recordings.keys() | texts.keys() | (codes.keys() - features):
         files, text, code = recordings.get(key, []), texts.get(key, []), codes.get(key, [])
         stem = os.path.splitext((files or text or code)[0])[0]
         text = _usual_first(text, stem + text_extension)
@@ -238,6 +241,11 @@ def _clips_of_folder(folder: Path, prefix: str, names: list[str], text_extension
             )
         )
     return clips
+
+
+def _is_feature(stem: str, recordings: Collection[str]) -> bool:
+    """Return True if arrays under this name are another tool's features of a recording, such as `1.wav.f0`."""
+    return any(stem[: mark.start()] in recordings for mark in re.finditer("[._-]", stem))
 
 
 def _kind_of(

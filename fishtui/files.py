@@ -11,6 +11,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import NamedTuple
 
 from fishtui.errors import DataError, FishtuiError
 from fishtui.wording import cannot_read, cannot_write
@@ -30,6 +31,23 @@ def partial_path(path: Path) -> Path:
     if len(os.fsencode(name)) > LONGEST_NAME:
         name = f".{hashlib.sha256(os.fsencode(path.name)).hexdigest()}.partial"
     return path.with_name(name)
+
+
+class FileState(NamedTuple):
+    """The facts of a file that differ once its content has changed: size in bytes, times in nanoseconds, and inode.
+
+    Any program can set the time of modification; the time of status change and the inode show a change even then.
+    """
+
+    size: int
+    modified: int
+    changed: int
+    inode: int
+
+
+def state_of(status: os.stat_result) -> FileState:
+    """Return the state of a file, from its status. The inode is cut to 63 bits, as databases store integers."""
+    return FileState(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino & (1 << 63) - 1)
 
 
 @contextmanager

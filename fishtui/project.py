@@ -69,6 +69,11 @@ class Project:
         return self.state / "codes.jsonl"
 
     @property
+    def kept(self) -> Path:
+        """Earlier contents of files that fishtui replaced, each under its SHA-256."""
+        return self.state / "kept"
+
+    @property
     def results(self) -> Path:
         return self.root / "results"
 

@@ -23,6 +23,7 @@ from fishtui.codes import (
     store,
 )
 from fishtui.errors import CheckpointError, DataError
+from fishtui.files import hash_file, state_of
 from tests.builders import write_clip, write_codes
 from tests.expecting import failing
 
@@ -84,12 +85,8 @@ def test_codes_of_any_integer_type_are_read(dtype: str) -> None:
 
 
 def source(audio: Path, codec: str = "c", recipe: str = "r") -> Source:
-    from fishtui.files import hash_file
-
-    status = audio.stat()
-    return Source(
-        clip="a/1", size=status.st_size, modified=status.st_mtime_ns, audio=hash_file(audio), codec=codec, recipe=recipe
-    )
+    state = state_of(audio.stat())
+    return Source(clip="a/1", audio=hash_file(audio), codec=codec, recipe=recipe, **state._asdict())
 
 
 def test_codes_are_current_until_audio_codec_or_recipe_change(tmp_path: Path) -> None:
@@ -105,6 +102,32 @@ def test_codes_are_current_until_audio_codec_or_recipe_change(tmp_path: Path) ->
     assert is_current(journal, "a/1", audio, codes, "c", "r")
     write_clip(audio, samples=np.zeros(100, np.float32))
     assert not is_current(journal, "a/1", audio, codes, "c", "r")
+
+
+def test_codes_are_stale_even_if_size_and_time_of_the_audio_are_as_before(tmp_path: Path) -> None:
+    """The case same-time-same-size."""
+    audio, codes = write_clip(tmp_path / "a" / "1.wav"), tmp_path / "a" / "1.npy"
+    journal = Journal(tmp_path / "codes.jsonl")
+    store(journal, source(audio), codes, array())
+    before = audio.stat()
+    audio.write_bytes(audio.read_bytes()[:-1] + b"?")
+    os.utime(audio, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert (audio.stat().st_size, audio.stat().st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+    assert not is_current(journal, "a/1", audio, codes, "c", "r")
+
+
+def test_audio_with_another_state_but_the_same_content_is_hashed_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    audio, codes, path = write_clip(tmp_path / "a" / "1.wav"), tmp_path / "a" / "1.npy", tmp_path / "codes.jsonl"
+    store(Journal(path), source(audio), codes, array())
+    audio.touch()
+    lines = path.read_bytes()
+    assert is_current(Journal(path), "a/1", audio, codes, "c", "r")
+    assert path.read_bytes() == lines
+    assert is_current(Journal(path), "a/1", audio, codes, "c", "r", renew=True)
+    monkeypatch.setattr("fishtui.codes.hash_file", None)
+    assert is_current(Journal(path), "a/1", audio, codes, "c", "r")
 
 
 def test_valid_codes_of_another_tool_are_current(tmp_path: Path) -> None:

@@ -204,4 +204,4 @@ def _keep(catalog: Catalog, content: bytes | None) -> None:
 
 
 def _kept_path(catalog: Catalog, content_hash: str) -> Path:
-    return catalog.project.state / "kept" / content_hash
+    return catalog.project.kept / content_hash

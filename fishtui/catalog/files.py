@@ -13,7 +13,7 @@ from fishtui.checks.text import characters, script_of
 from fishtui.codes import hash_codes, parse_codes
 from fishtui.dataset import FOREIGN_EXTENSIONS, Clip
 from fishtui.errors import DataError
-from fishtui.files import regular
+from fishtui.files import FileState, regular, state_of
 from fishtui.wording import reason_of
 
 MARK = b"\xef\xbb\xbf"
@@ -26,6 +26,8 @@ class AudioPart:
     files: str = ""
     audio_size: int | None = None
     audio_modified: int | None = None
+    audio_changed: int | None = None
+    audio_inode: int | None = None
     audio_hash: str | None = None
     format: str | None = None
     subtype: str | None = None
@@ -42,6 +44,8 @@ class TextPart:
 
     text_size: int | None = None
     text_modified: int | None = None
+    text_changed: int | None = None
+    text_inode: int | None = None
     text: str | None = None
     text_fault: str = "missing-transcript"
     text_mark: bool = False
@@ -57,6 +61,8 @@ class CodesPart:
 
     codes_size: int | None = None
     codes_modified: int | None = None
+    codes_changed: int | None = None
+    codes_inode: int | None = None
     codes_problem: str = ""
     frames: int | None = None
     codes_hash: str | None = None
@@ -107,7 +113,7 @@ def _audio(clip: Clip) -> AudioPart:
         status = regular(path)
         with path.open("rb", buffering=0) as handle:
             sha256 = hashlib.file_digest(handle, "sha256").hexdigest()
-            read = (files, status.st_size, status.st_mtime_ns, sha256)
+            read = (files, *state_of(status), sha256)
             if os.path.splitext(files)[1].lower() in FOREIGN_EXTENSIONS:
                 return AudioPart(*read)
             header = probe_open(handle)
@@ -122,31 +128,31 @@ def _text(path: Path) -> TextPart:
     read = _read(path)
     if isinstance(read, str):
         return TextPart(text_fault="unreadable-transcript")
-    content, size, modified = read
+    content, state = read
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
-        return TextPart(size, modified, None, "not-utf8")
-    return TextPart(size, modified, text, "", content.startswith(MARK), fold(text), script_of(text), characters(text))
+        return TextPart(*state, None, "not-utf8")
+    return TextPart(*state, text, "", content.startswith(MARK), fold(text), script_of(text), characters(text))
 
 
 def _codes(path: Path) -> CodesPart:
     read = _read(path)
     if isinstance(read, str):
-        return CodesPart(0, 0, read)
-    content, size, modified = read
+        return CodesPart(0, 0, 0, 0, read)
+    content, state = read
     try:
         codes = parse_codes(content)
     except DataError as error:
-        return CodesPart(size, modified, error.problem)
-    return CodesPart(size, modified, "", codes.shape[1], hash_codes(content))
+        return CodesPart(*state, error.problem)
+    return CodesPart(*state, "", codes.shape[1], hash_codes(content))
 
 
-def _read(path: Path) -> tuple[bytes, int, int] | str:
-    """Return a file's content, size and time of change in nanoseconds; or the reason why it cannot be read."""
+def _read(path: Path) -> tuple[bytes, FileState] | str:
+    """Return a file's content, and its state before it was read; or the reason why it cannot be read."""
     try:
         status = regular(path)
         content = path.read_bytes()
     except OSError as error:
         return f"cannot read: {reason_of(error)}"
-    return content, len(content), status.st_mtime_ns
+    return content, state_of(status)

@@ -20,7 +20,7 @@ from fishtui.catalog.store import Catalog, stored
 from fishtui.codes import Journal
 from fishtui.dataset import Clip, clip_named, find_clips
 from fishtui.errors import FishtuiError
-from fishtui.files import exclusive
+from fishtui.files import FileState, exclusive, state_of
 from fishtui.runs.reporter import Reporter
 from fishtui.settings import Settings
 from fishtui.workers import chunked_map, quiet_stderr, worker_count
@@ -30,8 +30,9 @@ CHUNK = 200
 BATCH = 2000
 # Chunks that are read ahead, so that the workers are busy while a batch is stored.
 AHEAD = 2 * BATCH // CHUNK
-# Size and time of change of each file: it is read only if one of them differs.
-WATCHED = ("audio_size", "audio_modified", "text_size", "text_modified", "codes_size", "codes_modified")
+# The columns with the state of each file: it is read only if its state differs.
+STATES = {part: [f"{part}_{name}" for name in FileState._fields] for part in ("audio", "text", "codes")}
+WATCHED = tuple(name for names in STATES.values() for name in names)
 COLUMNS = {part: [field.name for field in fields(part)] for part in (AudioPart, TextPart, CodesPart)}
 # Columns that contain file names, which need not be UTF-8.
 NAMES = frozenset({"name", "speaker", "files", "audio_problem", "codes_problem", "other_text"})
@@ -60,6 +61,7 @@ class _StoredClip:
     files: str
     audio_hash: str | None
     text: str | None
+    codes_hash: str | None
     speaker: str
     other_text: str
     gone: bool
@@ -69,7 +71,7 @@ class _StoredClip:
 def scan(catalog: Catalog, settings: Settings, reporter: Reporter, within: Collection[str] | None = None) -> ScanResult:
     """Bring the catalog up to date with the dataset, or only with the folders `within` it (relative paths).
 
-    Only files whose size or time of change differs are read. An interrupted scan keeps what it has stored. Waits for
+    Only files whose size, times or inode differ are read. An interrupted scan keeps what it has stored. Waits for
     another scan of the project to end. Raises FishtuiError if the dataset cannot be read or the catalog cannot be
     written.
     """
@@ -80,7 +82,9 @@ def scan(catalog: Catalog, settings: Settings, reporter: Reporter, within: Colle
             reporter.warning(f"an interrupted edit could not be completed: {error.problem}")
         store_limits(catalog, settings)
         update = _Update(catalog, settings, follows=True)
-        clips = find_clips(catalog.data, settings.pack.text_extension, within)
+        found = find_clips(catalog.data, settings.pack.text_extension, within)
+        # Codes alone are left over, or the features of another tool.
+        clips = [clip for clip in found if clip.files or clip.has_text]
         known = {
             name: each
             for name, each in _stored_clips(catalog, "SELECT {} FROM clips").items()
@@ -110,17 +114,18 @@ def refresh(catalog: Catalog, settings: Settings, clips: Collection[int]) -> Non
 
 
 def _stored_clips(catalog: Catalog, select: str, *parameters: str) -> dict[str, _StoredClip]:
-    columns = f"name, id, files, audio_hash, text, speaker, other_text, gone, {', '.join(WATCHED)}"
+    columns = f"name, id, files, audio_hash, text, codes_hash, speaker, other_text, gone, {', '.join(WATCHED)}"
     return {
         row["name"]: _StoredClip(
             row["id"],
             row["files"],
             row["audio_hash"],
             row["text"],
+            row["codes_hash"],
             row["speaker"],
             row["other_text"],
             row["gone"] is not None,
-            tuple(row)[8:],
+            tuple(row)[9:],
         )
         for row in catalog.query(select.format(columns), parameters)
     }
@@ -136,23 +141,23 @@ def _changed(clips: Collection[Clip], known: dict[str, _StoredClip]) -> Iterator
         # Paths as strings, because creating Path objects takes longer than reading the status.
         folder = f"{clip.folder}{os.sep}"
         single = folder + clip.files[0] if len(clip.files) == 1 else None
-        audio = "/".join(clip.files) != before.files or _status(single) != before.status[:2]
-        text = _status(folder + clip.text_file if clip.has_text else None) != before.status[2:4]
+        states = (before.status[:4], before.status[4:8], before.status[8:])
+        audio = "/".join(clip.files) != before.files or _state(single) != states[0]
+        text = _state(folder + clip.text_file if clip.has_text else None) != states[1]
         text = text or clip.other_text != before.other_text
-        codes = _status(folder + clip.codes_file if clip.has_codes else None) != before.status[4:]
+        codes = _state(folder + clip.codes_file if clip.has_codes else None) != states[2]
         if audio or text or codes or clip.speaker != before.speaker:
             yield ReadTask(clip, audio, text, codes)
 
 
-def _status(path: str | None) -> tuple[int | None, int | None]:
+def _state(path: str | None) -> tuple[int | None, ...]:
     if path is None:
-        return None, None
+        return None, None, None, None
     try:
-        status = os.stat(path)
+        return state_of(os.stat(path))
     except OSError:
         # Removed since it was listed, or not accessible: reading it reports that.
-        return -1, -1
-    return status.st_size, status.st_mtime_ns
+        return -1, -1, -1, -1
 
 
 def _read_clips(tasks: list[ReadTask], settings: Settings) -> Iterator[ClipParts]:
@@ -279,5 +284,5 @@ def _differs(seen: ClipParts, before: _StoredClip) -> bool:
     return (
         (seen.audio is not None and (seen.audio.audio_hash, seen.audio.files) != (before.audio_hash, before.files))
         or (seen.text is not None and seen.text.text != before.text)
-        or seen.codes is not None
+        or (seen.codes is not None and seen.codes.codes_hash != before.codes_hash)
     )

@@ -161,6 +161,15 @@ def _index_pending(database: Database) -> None:
     database.execute("PRAGMA user_version = 3")
 
 
+@migrations(name="0004")
+def _watch_files_closely(database: Database) -> None:
+    """Add the time of status change and the inode of each file, which differ when its time of change was set back."""
+    for part in ("audio", "text", "codes"):
+        for name in ("changed", "inode"):
+            database.execute(f"ALTER TABLE clips ADD COLUMN {part}_{name} INTEGER")
+    database.execute("PRAGMA user_version = 4")
+
+
 def migrate(connection: sqlite3.Connection) -> None:
     """Bring the tables up to date; if two processes do so at once, the second has nothing to do."""
     migrations.apply(Database(connection))

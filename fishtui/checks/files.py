@@ -135,8 +135,8 @@ def byte_order_mark(facts: ClipFacts, settings: Settings) -> str | None:
 @check(
     "codes-invalid",
     WARNING,
-    "The codes are damaged or from another codec, so the clip cannot be trained on.",
-    "Run `fishtui extract`.",
+    "The codes are damaged, from another codec or another tool's file, so the clip cannot be trained on.",
+    "Run `fishtui extract`, which keeps a copy of a file that it did not make.",
 )
 def codes_invalid(facts: ClipFacts, settings: Settings) -> str | None:
     return facts.codes_problem or "not usable" if facts.codes == "invalid" else None

@@ -6,8 +6,8 @@ import html
 import unicodedata
 
 from fishtui.checks import textrepairs as repairs
-from fishtui.checks.encodings import decode_wide, undo_double_encoding
 from fishtui.checks.facts import ClipFacts
+from fishtui.checks.misread import decode_wide, undo_double_encoding
 from fishtui.checks.registry import INFO, WARNING, check
 from fishtui.checks.text import RESERVED, characters, cleaned, listed
 from fishtui.settings import Settings

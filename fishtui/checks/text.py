@@ -8,8 +8,8 @@ from collections import Counter
 from collections.abc import Iterable
 from functools import cache, lru_cache
 
-from fishtui.checks.encodings import decode_wide
 from fishtui.checks.facts import ClipFacts
+from fishtui.checks.misread import decode_wide
 from fishtui.checks.registry import INFO, WARNING, check
 from fishtui.families.registry import DEFAULT
 from fishtui.settings import Settings

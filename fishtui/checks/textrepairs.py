@@ -8,8 +8,8 @@ import re
 import unicodedata
 from collections.abc import Callable
 
-from fishtui.checks.encodings import decode_wide, undo_double_encoding
 from fishtui.checks.facts import Contents
+from fishtui.checks.misread import decode_wide, undo_double_encoding
 from fishtui.dataset import Clip
 from fishtui.errors import DataError
 from fishtui.files import read_if_present

@@ -141,7 +141,10 @@ def _is_there(project: Project, output: Path, weights: list[Path]) -> bool:
         note = msgspec.json.decode(output.with_suffix(".json").read_bytes(), type=SampleRequest)
         if not read_run(project.runs / note.run).ended:
             return True
-        return _seconds(output) is not None and output.stat().st_mtime > max(path.stat().st_mtime for path in weights)
+        statuses = [path.stat() for path in weights]
+        # A file that was put in the place of another can be older than it.
+        newest = max(max(each.st_mtime, each.st_ctime) for each in statuses)
+        return _seconds(output) is not None and output.stat().st_mtime > newest
     return False
 
 

@@ -18,6 +18,7 @@ from fishtui.audio.resample import Filter, resample
 from fishtui.codes import check_codec
 from fishtui.distributed import Place
 from fishtui.errors import DataError
+from fishtui.files import FileState, state_of
 from fishtui.settings import ExtractSettings
 from fishtui.wording import reason_of
 from fishtui.workers import ordered_map
@@ -31,6 +32,7 @@ CODE = (
 )
 # Batches that are decoded before the model needs them.
 BATCHES_AHEAD = 2
+UNREAD = FileState(0, 0, 0, 0)
 
 
 @dataclass(frozen=True)
@@ -52,8 +54,7 @@ class DecodedClip:
     problem: str = ""
     samples: np.ndarray = field(default_factory=lambda: np.empty(0, np.float32))
     sha256: str = ""
-    size: int = 0
-    modified: int = 0
+    state: FileState = UNREAD
 
 
 def decode_batches(tasks: Sequence[EncodeTask], settings: ExtractSettings) -> Iterator[list[DecodedClip]]:
@@ -87,7 +88,7 @@ def plan_batches(seconds: Sequence[float], size: int, budget: float) -> Iterator
 
 def _decode(task: EncodeTask) -> DecodedClip:
     try:
-        status = task.audio.stat()
+        state = state_of(task.audio.stat())
         audio = read_audio(task.audio, mixed=True)
         samples = resample(audio.mono(), audio.rate, SAMPLE_RATE, task.filter)
     except DataError as error:
@@ -96,7 +97,7 @@ def _decode(task: EncodeTask) -> DecodedClip:
         return DecodedClip(task, f"cannot read: {reason_of(error)}")
     except (MemoryError, RuntimeError, ValueError) as error:
         return DecodedClip(task, f"cannot decode or resample: {reason_of(error)}")
-    return DecodedClip(task, "", samples, audio.sha256, status.st_size, status.st_mtime_ns)
+    return DecodedClip(task, "", samples, audio.sha256, state)
 
 
 def _crashed(task: EncodeTask) -> DecodedClip:

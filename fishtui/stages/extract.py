@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,7 +15,8 @@ from fishtui.audio.decode import SAMPLE_RATE
 from fishtui.audio.probe import probe_seconds
 from fishtui.checkpoint import codec_files
 from fishtui.codehash import code_hash
-from fishtui.codes import Journal, Source, is_current, part_of, store
+from fishtui.codes import Journal, Source, is_current, keep_foreign, part_of, store
+from fishtui.dataset import Clip
 from fishtui.distributed import Group, Place
 from fishtui.errors import FishtuiError
 from fishtui.files import hash_file
@@ -30,7 +32,7 @@ from fishtui.wording import missing_checkpoint_file
 # The names that journals have for versions of the code: versions with one name compute the same codes. A version that
 # is not listed has its hash as its name, so that codes of any other version are out of date.
 VERSIONS = {
-    "8f08187929d867b2b1a8b4feb01365aa3c53e7a14edec728002b717259ff3bc6": "1",
+    "da5aaad67e01364cfda0b2ccb6db829721b3cf9139e051efc7959f470ee73331": "1",
 }
 
 Item = TypeVar("Item")
@@ -126,12 +128,27 @@ def _plan(job: ExtractionJob, dry_run: bool = False) -> ExtractionPlan:
 
     tasks: list[EncodeTask] = []
     for number, (clip, audio) in enumerate(clips):
-        if clip.has_codes and is_current(job.journal, clip.name, audio, clip.codes, codec_hash, now):
+        current = partial(is_current, job.journal, clip.name, audio, clip.codes, codec_hash, now, renew=not dry_run)
+        if clip.has_codes and current():
             ledger.skip(clip.name, "up to date")
+        elif clip.has_codes and not dry_run and not _keep_foreign(job, clip, ledger):
+            continue
         else:
             tasks.append(EncodeTask(clip.name, audio, clip.codes, probe_seconds(audio), settings.resampler))
         job.reporter.progress(number + 1, len(clips), note="finding new clips")
     return ExtractionPlan(sorted(tasks, key=lambda each: -each.seconds), ledger, codec_hash, now)
+
+
+def _keep_foreign(job: ExtractionJob, clip: Clip, ledger: Ledger) -> bool:
+    """Keep a copy of another tool's file in the place of a clip's codes; return False if that fails."""
+    try:
+        kept = keep_foreign(job.journal, clip.name, clip.codes, job.project.kept)
+    except FishtuiError as error:
+        ledger.fail(clip.name, error.problem)
+        return False
+    if kept is not None:
+        job.reporter.warning(f"{clip.codes.name} was not made by fishtui; kept as {job.project.shown(kept)}", clip.name)
+    return True
 
 
 def _encode(job: ExtractionJob, plan: ExtractionPlan, tasks: Sequence[EncodeTask]) -> Ledger:
@@ -165,11 +182,10 @@ def _save(job: ExtractionJob, plan: ExtractionPlan, item: DecodedClip, codes: np
         return 0
     source = Source(
         clip=task.clip,
-        size=item.size,
-        modified=item.modified,
         audio=item.sha256,
         codec=plan.codec_hash,
         recipe=plan.recipe,
+        **item.state._asdict(),
     )
     try:
         store(job.journal, source, task.codes, codes)

@@ -23,6 +23,7 @@ from fishtui.catalog.actions import edit, review
 from fishtui.catalog.scan import scan
 from fishtui.catalog.store import Catalog
 from fishtui.codes import encode_codes
+from fishtui.dataset import find_clips
 from fishtui.files import exclusive
 from fishtui.runs.reporter import Reporter
 from tests.builders import command, fishtui, project, tone, write_clip, write_codes
@@ -92,6 +93,45 @@ def test_a_file_that_was_only_touched_has_not_changed(dataset) -> None:
     os.utime(path.with_suffix(".lab"), ns=(1, 1))
     assert dataset.scan().changed == 0
     assert dataset.scan().changed == 0
+
+
+@pytest.mark.parametrize("kind", [".wav", ".lab", ".npy"])
+@pytest.mark.parametrize("in_place", [True, False])
+def test_a_change_is_seen_even_if_size_and_time_are_as_before(dataset, kind: str, in_place: bool) -> None:
+    """The case same-time-same-size."""
+    recording = dataset.clip("anna/a", "Hello there.")
+    write_codes(recording.with_suffix(".npy"), seed=1)
+    dataset.scan()
+    path = recording.with_suffix(kind)
+    before, content = path.stat(), bytearray(path.read_bytes())
+    content[-1] ^= 1
+    if not in_place:
+        path.unlink()
+    path.write_bytes(content)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    after = path.stat()
+    assert (after.st_size, after.st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+    assert dataset.scan().changed == 1
+    assert dataset.scan().changed == 0
+
+
+def test_a_catalog_of_an_earlier_version_reads_its_files_once(dataset) -> None:
+    dataset.clip("anna/a")
+    dataset.scan()
+    dataset.catalog.connection.execute("UPDATE clips SET audio_changed = NULL, audio_inode = NULL, text_inode = NULL")
+    assert dataset.scan().changed == 0
+    assert None not in [dataset.row("anna/a")[name] for name in ("audio_changed", "audio_inode", "text_inode")]
+
+
+def test_features_of_another_tool_are_not_clips(dataset) -> None:
+    """The case foreign-npy: arrays next to recordings that are not their codes."""
+    for name in ("anna/1", "anna/2.5"):
+        dataset.clip(name)
+    for name in ("1.wav.f0", "1.wav", "1.f0", "1_mel", "1-spk", "2.5.f0", "speaker"):
+        np.save(dataset.data / "anna" / f"{name}.npy", np.zeros((4, 80), np.float32))
+    dataset.scan()
+    assert {row[0] for row in dataset.catalog.query("SELECT name FROM clips")} == {"anna/1", "anna/2.5"}
+    assert {clip.name for clip in find_clips(dataset.data)} == {"anna/1", "anna/2.5", "anna/speaker"}
 
 
 def test_moved_clips_keep_their_review(dataset) -> None:
@@ -424,7 +464,7 @@ FILES = st.dictionaries(
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(files=FILES)
 def test_a_second_scan_of_any_files_changes_nothing(dataset, files: dict[tuple[str, str, str], bytes]) -> None:
-    """A second scan changes nothing, and the catalog has exactly the stems on disk."""
+    """A second scan changes nothing, and the catalog has exactly the stems of recordings and transcripts on disk."""
     shutil.rmtree(dataset.data)
     dataset.data.mkdir()
     for (folder, stem, kind), content in files.items():
@@ -435,5 +475,6 @@ def test_a_second_scan_of_any_files_changes_nothing(dataset, files: dict[tuple[s
     found = dataset.scan()
     assert (found.new, found.changed, found.moved, found.gone) == (0, 0, 0, 0)
     assert dataset.everything() == before
-    stems = {f"{folder}/{stem}".lstrip("/") for folder, stem, _ in files}
+    # Codes alone are not a clip.
+    stems = {f"{folder}/{stem}".lstrip("/") for folder, stem, kind in files if kind != ".npy"}
     assert {row[0] for row in dataset.catalog.query("SELECT name FROM clips")} == stems

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fishtui.checks.encodings import TYPICAL, WIDE, decode_wide, undo_double_encoding
 from fishtui.checks.facts import ClipFacts
+from fishtui.checks.misread import TYPICAL, WIDE, decode_wide, undo_double_encoding
 from fishtui.checks.registry import CHECKS, WARNING, repair_for
 from fishtui.checks.runner import clip_findings
 from fishtui.dataset import clip_named

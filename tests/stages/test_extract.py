@@ -19,6 +19,7 @@ from fishtui.codec.config import read_config
 from fishtui.codec.load import load_codec
 from fishtui.codec.model import Codec
 from fishtui.codehash import code_hash
+from fishtui.codes import read_codes
 from fishtui.errors import CheckpointError
 from fishtui.runs.reporter import Reporter
 from fishtui.settings import ExtractSettings, Settings
@@ -127,6 +128,27 @@ def test_codes_are_stale_if_a_formula_changes_and_not_if_a_docstring_does(
     assert run(tmp_path, checkpoint, dry_run=True).done == 1
     assert run(tmp_path, checkpoint).done == 1
     assert run(tmp_path, checkpoint).done == 0
+
+
+def test_arrays_of_another_tool_are_kept_before_codes_replace_them(tmp_path: Path, checkpoint: Path) -> None:
+    """The case foreign-npy."""
+    recording = write_clip(tmp_path / "data" / "anna" / "1.wav", samples=tone(0.2))
+    place = recording.with_suffix(".npy")
+    np.save(place, np.zeros((80, 60), np.float32))
+    np.save(recording.with_name("1.wav.f0.npy"), np.zeros(60, np.float32))
+    foreign, features = place.read_bytes(), recording.with_name("1.wav.f0.npy").read_bytes()
+    run(tmp_path, checkpoint, dry_run=True)
+    assert place.read_bytes() == foreign
+    ledger = run(tmp_path, checkpoint)
+    assert (ledger.total, ledger.done) == (1, 1)
+    kept = tmp_path / ".fishtui" / "kept"
+    assert [path.read_bytes() for path in kept.iterdir()] == [foreign]
+    assert read_codes(place).shape[0] == 10
+    assert recording.with_name("1.wav.f0.npy").read_bytes() == features
+    # Codes that fishtui made itself can be made again.
+    write_clip(recording, samples=tone(0.3))
+    assert run(tmp_path, checkpoint).done == 1
+    assert len(list(kept.iterdir())) == 1
 
 
 def test_a_bad_file_fails_alone(tmp_path: Path, checkpoint: Path) -> None:

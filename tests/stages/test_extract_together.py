@@ -44,13 +44,13 @@ def job(root: Path, checkpoint: Path, **options: Any) -> dict[str, Any]:
 
 
 def provenance(found: Project, killed: bool = False) -> set[tuple[Any, ...]]:
-    """Return the entries of the journal, without the audio's time of change, which differs between copies.
+    """Return the entries of the journal, without the times and the inode of the audio, which differ between copies.
 
     A process that is `killed` between an entry and its codes leaves the entry, so the next run repeats it.
     """
     assert not list(found.state.glob("codes.rank*"))
     lines = found.codes_journal.read_text(encoding="utf-8").splitlines()
-    entries = [{**json.loads(line), "modified": 0} for line in lines]
+    entries = [{**json.loads(line), "modified": 0, "changed": 0, "inode": 0} for line in lines]
     made = {tuple(sorted(entry.items())) for entry in entries}
     assert killed or len(made) == len(entries)
     return made

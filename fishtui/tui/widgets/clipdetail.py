@@ -23,6 +23,7 @@ from fishtui.audio.picture import Picture
 from fishtui.catalog.details import ClipDetails
 from fishtui.checks.registry import CHECKS
 from fishtui.errors import FishtuiError
+from fishtui.files import state_of
 from fishtui.sanitize import harmless
 from fishtui.tui.failures import FailureReporter
 from fishtui.tui.widgets import signs
@@ -161,7 +162,7 @@ class ClipDetail(FailureReporter, VerticalScroll, can_focus=True):
         worker = get_current_worker()
         try:
             status = path.stat()
-            key: tuple = (path, status.st_mtime_ns, status.st_size)
+            key: tuple = (path, *state_of(status))
         except OSError:
             key = (path,)
         if key in self._pictures:
