@@ -6,9 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from fishtui.importers.layout import Clips, Columns, ListedClip, Malformed, TableLayout
-from fishtui.importers.lines import clips_of_lines
-from fishtui.importers.tables import find_name
+from fishtui.importers.columns import clip_of, find_positions, shown_columns
+from fishtui.importers.layout import Clips, Columns, ListedClip, Malformed, Resolved, TableLayout
+from fishtui.importers.lines import clips_of_lines, first_line
+from fishtui.importers.locate import Locator
 
 
 def is_json_lines(line: str, columns: Columns) -> bool:
@@ -21,18 +22,33 @@ def read_json_lines(path: Path, columns: Columns) -> Clips:
 
     def parse(where: str, line: str) -> ListedClip | Malformed:
         content = _object(line)
-        if isinstance(content, str):
-            return Malformed(where, content)
-        names = {meaning: find_name(meaning, list(content), columns) for meaning in ("audio", "text", "speaker")}
-        values = {meaning: content[name] for meaning, name in names.items() if name is not None}
-        for meaning in ("audio", "text"):
-            if not isinstance(values.get(meaning), str):
-                name = names[meaning]
-                return Malformed(where, f"the value of {name} is not text" if name else f"no value for {meaning}")
-        speaker = values.get("speaker")
-        return ListedClip(where, values["audio"], values["text"], "" if speaker is None else str(speaker))
+        return Malformed(where, content) if isinstance(content, str) else _clip(where, content, columns)
 
     return clips_of_lines(path, parse)
+
+
+def resolve_json_lines(path: Path, columns: Columns, locator: Locator) -> Resolved:
+    """Return the names of the values, from the first line."""
+    content = _object(first_line(path))
+    names = [] if isinstance(content, str) else list(content)
+    return Resolved(columns, shown_columns([f"key {name!r}" for name in names], find_positions(names, columns)))
+
+
+def _clip(where: str, content: dict[str, Any], columns: Columns) -> ListedClip | Malformed:
+    names = list(content)
+    positions = find_positions(names, columns)
+    values = {}
+    for meaning in ("audio", "text"):
+        if meaning not in positions.of:
+            return Malformed(where, f"no value for {meaning}")
+        name = names[positions.of[meaning]]
+        if not isinstance(content[name], str):
+            return Malformed(where, f"the value of {name} is not text")
+        values[meaning] = content[name]
+    for meaning in positions.of.keys() - values.keys():
+        value = content[names[positions.of[meaning]]]
+        values[meaning] = "" if value is None else str(value)
+    return clip_of(where, values, positions.units)
 
 
 def _object(line: str) -> dict[str, Any] | str:
@@ -46,4 +62,6 @@ def _object(line: str) -> dict[str, Any] | str:
     return content if isinstance(content, dict) else "not a JSON object"
 
 
-JSON_LINES = TableLayout("jsonl", is_json_lines, read_json_lines, "JSON Lines with named values", named=True)
+JSON_LINES = TableLayout(
+    "jsonl", is_json_lines, read_json_lines, "JSON Lines with named values", named=True, resolves=resolve_json_lines
+)

@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fishtui.importers.locate import Locator
 
 
 @dataclass(frozen=True, slots=True)
 class ListedClip:
     """A clip as its source lists it: `where` in the source, the recording's path as written, text and speaker.
 
-    A relative path starts at the source's folder. The speaker is empty if the source does not name one.
+    A relative path starts at the source's folder. The speaker is empty if the source does not name one: then the
+    folders above the recording do. `start` and `end`, in seconds, are the part of the recording that is the clip. A
+    clip with an end and no start is a whole recording of that length.
     """
 
     where: str
     audio: str
     text: str
     speaker: str = ""
+    start: float | None = None
+    end: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +36,28 @@ class Malformed:
     reason: str
 
 
-# The names of columns that the user gave, by their meaning: audio, text or speaker.
+# What a column may hold.
+MEANINGS = ("audio", "text", "speaker", "start", "end", "duration")
+# The names or numbers (from 1) of columns that the user gave, by their meaning.
 Columns = Mapping[str, str]
 Clips = Iterator[ListedClip | Malformed]
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """The columns of a table as they are read.
+
+    `shown` are pairs of a meaning and the column, for people; each of the `doubts` is a sentence on a guess that is
+    not certain, with the option that replaces it.
+    """
+
+    columns: Columns
+    shown: tuple[tuple[str, str], ...] = ()
+    doubts: tuple[str, ...] = field(default=())
+
+
+def _as_given(path: Path, columns: Columns, locator: Locator) -> Resolved:
+    return Resolved(columns)
 
 
 @dataclass(frozen=True)
@@ -38,7 +65,8 @@ class TableLayout:
     """A table that lists clips.
 
     `detects` returns True if the first line of a table, which is its first argument, has this layout. `reads` yields
-    the clips of a table. `named` layouts have named columns, so the option `--column` applies to them.
+    the clips of a table. `named` layouts have columns with names or numbers, so the option `--column` applies to them;
+    `resolves` finds out which column is which, by the recordings that exist.
     """
 
     name: str
@@ -46,9 +74,10 @@ class TableLayout:
     reads: Callable[[Path, Columns], Clips]
     help: str
     named: bool = False
+    resolves: Callable[[Path, Columns, Locator], Resolved] = _as_given
 
     def clips(self, path: Path, columns: Columns) -> Clips:
-        """Yield the clips of the table at `path`. Raises DataError."""
+        """Yield the clips of the table at `path`, with its resolved columns. Raises DataError."""
         return self.reads(path, columns)
 
 
@@ -61,6 +90,7 @@ class FolderLayout:
     reads: Callable[[Path], Clips]
     help: str
     named: bool = False
+    resolves: Callable[[Path, Columns, Locator], Resolved] = _as_given
 
     def clips(self, path: Path, columns: Columns) -> Clips:
         """Yield the clips of the folder at `path`. Raises FishtuiError."""

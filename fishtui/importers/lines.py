@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from fishtui.errors import DataError
+from fishtui.files import regular
 from fishtui.importers.layout import Clips, ListedClip, Malformed
 from fishtui.wording import cannot_read
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 LONGEST_LINE = 1 << 20
+# The ends of lines on Unix and Windows, and on old Macs.
+LINE_END = re.compile(rb"\r\n|\r|\n")
 
 
 class TableLine(NamedTuple):
@@ -24,24 +28,48 @@ class TableLine(NamedTuple):
 
 
 def read_lines(path: Path) -> Iterator[TableLine]:
-    """Yield the lines of a table without its byte-order mark. Raises DataError if it is UTF-16 or cannot be read."""
+    """Yield the lines of a table without its byte-order mark; their ends may be of any system.
+
+    Raises DataError if it is UTF-16 or cannot be read.
+    """
     try:
+        regular(path)
         with path.open("rb") as file:
-            number = 0
-            while content := file.readline(LONGEST_LINE):
-                number += 1
-                if number == 1:
-                    if content.startswith(UTF_16):
-                        raise DataError(f"{path}: not UTF-8 but UTF-16", "Save it as UTF-8.", code="not-utf8")
-                    content = content.removeprefix(BYTE_ORDER_MARK)
-                if len(content) >= LONGEST_LINE and not content.endswith(b"\n"):
-                    while (rest := file.readline(LONGEST_LINE)) and not rest.endswith(b"\n"):
-                        pass
+            start = file.read(len(BYTE_ORDER_MARK))
+            if start.startswith(UTF_16):
+                raise DataError(f"{path}: not UTF-8 but UTF-16", "Save it as UTF-8.", code="not-utf8")
+            if start != BYTE_ORDER_MARK:
+                file.seek(0)
+            for number, content in enumerate(_split(file), 1):
+                if len(content) > LONGEST_LINE:
                     yield TableLine(number, "", f"the line is longer than {LONGEST_LINE:,} bytes")
                 else:
                     yield _decode(number, content)
     except OSError as error:
         raise cannot_read(path, error, DataError) from error
+
+
+def _split(file: BinaryIO) -> Iterator[bytes]:
+    """Yield lines with their ends; of one that is too long only its beginning, which is longer than allowed."""
+    rest = b""
+    cut = False
+    while block := file.read(LONGEST_LINE):
+        # A line feed that belongs to this carriage return may come next.
+        while block.endswith(b"\r") and (following := file.read(1)):
+            block += following
+        buffer = rest + block
+        start = 0
+        for found in LINE_END.finditer(buffer):
+            if not cut:
+                yield buffer[start : found.end()]
+            start, cut = found.end(), False
+        rest = buffer[start:]
+        if len(rest) > LONGEST_LINE:
+            if not cut:
+                yield rest
+            rest, cut = b"", True
+    if rest and not cut:
+        yield rest
 
 
 def clips_of_lines(path: Path, parse: Callable[[str, str], ListedClip | Malformed]) -> Clips:
