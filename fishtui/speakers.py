@@ -1,9 +1,10 @@
 """The rule that names the speaker of a recording after the folders above it, for scanning and importing.
 
-The speaker is the deepest folder above a recording that is not named after its content (`wavs`, `Clips_16k`). Readers
-of LibriSpeech, LibriTTS and MLS have one folder per chapter, which the names of their files show; there the speaker is
-the folder above. Folders with different parents may have one name, and may then belong to different people: their
-clips never share a name in shards, or a folder after an import.
+The speaker is the deepest folder above a recording that is not named after its content (`wavs`, `Clips_16k`) or after
+a division of what the folder above it holds (`session 2`, `train`). Readers of LibriSpeech, LibriTTS and MLS have one
+folder per chapter, which the names of their files show; there the speaker is the folder above. Folders with different
+parents may have one name, and may then belong to different people: their clips never share a name in shards, or a
+folder after an import.
 """
 
 from __future__ import annotations
@@ -26,7 +27,13 @@ file files folder dir data opt k khz hz kbps bit bits b ch mono stereo raw orig 
 silence norm normalized normalised loudnorm resampled converted processed denoised enhanced vocal vocals mic out output
 copy new old all train dev test valid validation
 """
+_DIVISIONS = """
+session sessions chapter chapters chap part parts book books volume vol disc disk cd take takes day scene scenes episode
+episodes batch split splits subset section lesson train training dev devel test valid validation eval neutral angry
+happy sad surprise surprised fearful disgust disgusted calm whisper whispered
+"""
 CONTENTS, DETAILS = frozenset(_CONTENTS.split()), frozenset(_DETAILS.split())
+DIVISIONS = frozenset(_DIVISIONS.split())
 WORDS = re.compile(r"mp[34]s?|m4a|w64|[^\W\d_]+|\d+")
 Branch = tuple[str, ...]
 """The folders from the dataset down to a speaker's own; empty for recordings that are in no speaker's folder."""
@@ -35,19 +42,21 @@ Branch = tuple[str, ...]
 @lru_cache(maxsize=65_536)
 def is_content(folder: str) -> bool:
     """Return True if a folder is named after its content, such as `wavs`, `WAV48` or `audio_files`."""
-    name = unicodedata.normalize("NFKC", folder).casefold()
-    words = WORDS.findall(name)
-    return (
-        any(word in CONTENTS for word in words)
-        and all(word in CONTENTS or word in DETAILS or word.isdecimal() for word in words)
-        and WORDS.sub("", name).isascii()
-    )
+    return _consists_of(folder, CONTENTS)
+
+
+@lru_cache(maxsize=65_536)
+def is_division(folder: str) -> bool:
+    """Return True if a folder is named as a part of what is in the folder above, such as `session 2` or `train`."""
+    return _consists_of(folder, DIVISIONS)
 
 
 def branch_of(folders: Sequence[str], stem: str) -> Branch:
     """Return the speaker's branch of a recording named `stem` in nested `folders` of a dataset."""
-    own = next((depth for depth in range(len(folders), 0, -1) if not is_content(folders[depth - 1])), 0)
-    branch = tuple(folders[:own])
+    depths = [depth for depth in range(len(folders), 0, -1) if not is_content(folders[depth - 1])]
+    # Without a person above it, a division is the only name there is.
+    whole = [depth for depth in depths if not is_division(folders[depth - 1])]
+    branch = tuple(folders[: (whole or depths or [0])[0]])
     if len(branch) > 1 and _is_chapter(branch[-2], branch[-1], stem):
         return branch[:-1]
     return branch
@@ -78,6 +87,17 @@ def distinct_speakers(branches: Iterable[Branch], root: str) -> dict[Branch, str
         for branch in sharing:
             names[branch] = name if len(sharing) == 1 else "/".join(branch) or "."
     return names
+
+
+def _consists_of(folder: str, nouns: frozenset[str]) -> bool:
+    """Return True if all words of a name are of `nouns`, details or numbers, and at least one is of `nouns`."""
+    name = unicodedata.normalize("NFKC", folder).casefold()
+    words = WORDS.findall(name)
+    return (
+        any(word in nouns for word in words)
+        and all(word in nouns or word in DETAILS or word.isdecimal() for word in words)
+        and WORDS.sub("", name).isascii()
+    )
 
 
 def _is_chapter(outer: str, inner: str, stem: str) -> bool:

@@ -79,6 +79,12 @@ def show_traceback(text: str) -> None:
         show(line)
 
 
+def confirm(question: str) -> bool:
+    """Ask a question on stderr and return True if the answer on stdin is yes."""
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
 def show(line: str) -> None:
     """Write one line to stderr."""
     from fishtui.cli.output import folded

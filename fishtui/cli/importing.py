@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import sys
 from functools import partial
 from pathlib import Path
-from typing import cast, get_args
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 import click
 
 from fishtui.cli.options import shared
 from fishtui.cli.session import Session
-from fishtui.errors import DONE, PARTIAL, MisuseError
+from fishtui.errors import MisuseError
 from fishtui.importers.destination import TransferMode
+from fishtui.importers.layout import MEANINGS
 from fishtui.importers.layouts import LAYOUTS
+
+if TYPE_CHECKING:
+    from fishtui.importers.source import Understood
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
 HELP = "\n".join(f"  {layout.name:<12} {layout.help}" for layout in LAYOUTS.values())
@@ -25,10 +30,11 @@ HELP = "\n".join(f"  {layout.name:<12} {layout.help}" for layout in LAYOUTS.valu
     "--column",
     "named",
     multiple=True,
-    metavar="THING=NAME",
-    help="Column or key of audio, text or speaker, as text=sentence.",
+    metavar="COLUMN=THING",
+    help=f"What a column is: {', '.join(MEANINGS)}; COLUMN is its name or number, as sentence=text or 3=text.",
 )
-@click.option("--speaker", help="Speaker name (default: from SOURCE, or the name of its folder).")
+@click.option("--speaker", help="Speaker name (default: from SOURCE, or from the folders of the recordings).")
+@click.option("--audio-root", type=FOLDER, help="Folder of the recordings (default: that of SOURCE).")
 @click.option(
     "--mode",
     type=click.Choice(get_args(TransferMode)),
@@ -37,6 +43,7 @@ HELP = "\n".join(f"  {layout.name:<12} {layout.help}" for layout in LAYOUTS.valu
     help="Transfer of recordings; auto links them, or copies across file systems.",
 )
 @click.option("--data", type=FOLDER, help="Folder of the dataset.")
+@click.option("--yes", is_flag=True, help="Import without a question, even if columns are a guess.")
 @shared()
 def import_(
     session: Session,
@@ -44,16 +51,21 @@ def import_(
     layout: str | None,
     named: tuple[str, ...],
     speaker: str | None,
+    audio_root: Path | None,
     mode: str,
     data: Path | None,
+    yes: bool,
 ) -> int:
     """Import clips from another dataset layout.
 
     Writes SPEAKER/clip.wav and clip.lab. SOURCE is a table, a folder with one, or a folder of recordings with
-    transcripts next to them; it is never changed. Existing clips are kept, so an import can be repeated.
+    transcripts next to them; it is never changed. Shows layout, columns, speakers and the first clips, and asks if some
+    of that is a guess. Rows that name parts of a recording become clips of their own. Existing clips are kept, so an
+    import can be repeated.
     """
-    from fishtui.cli import output
     from fishtui.importers.run import import_clips
+    from fishtui.importers.source import understand
+    from fishtui.importers.summary import summary_dict
 
     if data is not None and not data.resolve().is_relative_to(session.project.root.resolve()):
         raise MisuseError(
@@ -61,29 +73,59 @@ def import_(
             "Name a folder inside it, or set paths.data in fishtui.toml.",
             code="outside-project",
         )
-    data = session.path(data, session.settings.values.paths.data)
-    columns = dict(_column(each) for each in named)
+    settings = session.settings.values
+    arguments: dict[str, Any] = {
+        "source": source,
+        "data": session.path(data, settings.paths.data),
+        "layout": layout,
+        "columns": dict(_column(each) for each in named),
+        "speaker": speaker,
+        "audio_root": audio_root,
+    }
+    if not session.is_adopted:
+        found = understand(**arguments, text_extension=settings.pack.text_extension)
+        session.preview["understood"] = summary_dict(found)
+        _confirm(session, found, yes)
     stage = partial(
         import_clips,
         session.project,
-        source=source,
-        data=data,
-        layout=layout,
-        columns=columns,
-        speaker=speaker,
+        **arguments,
         mode=cast(TransferMode, mode),
-        text_extension=session.settings.values.pack.text_extension,
+        text_extension=settings.pack.text_extension,
+        accepts_guesses=yes or session.dry_run,
+        settings=settings,
     )
-    status = session.run(
-        "import", stage, source=source, data=data, layout=layout, columns=columns, speaker=speaker, mode=mode
-    )
-    if status in (DONE, PARTIAL) and not (session.as_json or session.dry_run):
-        output.line(f"They are in {session.project.shown(data)}. Next: `fishtui validate`")
-    return status
+    return session.run("import", stage, **arguments, mode=mode)
+
+
+def _confirm(session: Session, found: Understood, yes: bool) -> None:
+    """Show what an import understood, and ask about guesses. Raises MisuseError if nobody can answer or agrees."""
+    from fishtui.cli import diagnostics, output
+    from fishtui.importers.run import uncertain
+    from fishtui.importers.summary import summary_lines
+
+    if not session.as_json:
+        for line in summary_lines(found):
+            output.line(line)
+    if not found.doubts or yes or session.dry_run:
+        return
+    if session.as_json or session.detach or not sys.stdin.isatty():
+        raise uncertain(found)
+    if not diagnostics.confirm("Import these clips?"):
+        raise MisuseError("nothing was imported", "Choose with --column or --layout.", code="not-confirmed")
+    session.command.append("--yes")
 
 
 def _column(text: str) -> tuple[str, str]:
-    thing, equals, name = text.partition("=")
-    if not equals or not name:
-        raise MisuseError(f"--column {text}: no column name", "Write it as --column text=sentence.", code="bad-column")
-    return thing.strip(), name
+    """Return a meaning and its column, from `COLUMN=MEANING`, or `MEANING=COLUMN`."""
+    name, equals, thing = text.rpartition("=")
+    if not equals or not name or not thing:
+        raise MisuseError(
+            f"--column {text}: not a column and its meaning",
+            "Write it as --column sentence=text, or --column 3=text.",
+            code="bad-column",
+        )
+    if thing.strip() in MEANINGS:
+        return thing.strip(), name
+    first, _, rest = text.partition("=")
+    return first.strip(), rest

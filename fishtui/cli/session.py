@@ -41,6 +41,15 @@ class Session:
     now: bool = False
     slurm: bool = False
     overrides: list[str] = field(default_factory=list)
+    # What a dry run adds to its JSON document.
+    preview: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_adopted(self) -> bool:
+        """True in the process of a run: what a person had to answer was asked before its launch."""
+        from fishtui.runs.execute import adopted_run
+
+        return adopted_run() is not None
 
     @functools.cached_property
     def settings(self) -> Loaded:
@@ -96,7 +105,7 @@ class Session:
 
         content = stage(Reporter(), dry_run=True).as_dict()
         if self.as_json:
-            output.document({"stage": name, "dry_run": True, "ledger": content})
+            output.document({"stage": name, "dry_run": True, **self.preview, "ledger": content})
         else:
             output.ledger(content, verb="would be done")
         return 0

@@ -1,4 +1,4 @@
-"""What the columns of a table hold, by the names in its first line or by the names and numbers that the user gave."""
+"""Find the columns of a table by the names in its first line, or by the names and numbers that the user gave."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def find_positions(names: Sequence[str], columns: Columns) -> Positions:
             units[meaning] = 1.0 if unit is None else unit
     # "length" and the like are times only next to a start.
     if "start" not in of and "duration" not in columns and "duration" in of and "dur" not in simple[of["duration"]]:
-        del of["duration"]
+        del of["duration"], units["duration"]
     return Positions(of, units)
 
 

@@ -30,11 +30,15 @@ NUMBERED = re.compile(r"(.+)-([2-9]|[1-9][0-9]{1,5})", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class LocatedClip:
-    """A listed clip whose recording was found at `source`; `speaker` is the name of its folder in the dataset."""
+    """A listed clip whose recording was found at `source`; `speaker` is the name of its folder in the dataset.
+
+    A recording that `is_cut` was made for this clip, so the clip never links to it by its path.
+    """
 
     source: Path
     speaker: str
     text: str
+    is_cut: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +164,9 @@ def transfer(clip: LocatedClip, destination: Destination, mode: TransferMode) ->
         return "completed"
     try:
         _refuse_existing(destination.audio)
+        if clip.is_cut:
+            _transfer_audio(clip.source, destination.audio, "auto")
+            return "cut"
         return _transfer_audio(clip.source.resolve(), destination.audio, mode)
     except FishtuiError:
         if not destination.has_transcript:

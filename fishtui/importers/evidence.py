@@ -1,4 +1,4 @@
-"""What the columns of a table without names hold, by their values."""
+"""Facts about the columns of a table without names, from their values."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -24,15 +25,13 @@ def folder_layout(*preferred: str) -> FolderLayout:
 
 def is_folder(folder: Path, endings: Sequence[str] = TRANSCRIPTS) -> bool:
     """Return True if any recording in `folder`, at any depth, has a transcript next to it. Raises FishtuiError."""
-    return any(_transcript(audio, endings) is not None for audio in _recordings(folder))
+    return any(transcript is not None for _, transcript in _recordings(folder, endings))
 
 
 def read_folder(folder: Path, endings: Sequence[str] = TRANSCRIPTS) -> Clips:
-    """Yield every recording below `folder`; its speaker is the first folder of its path. Raises FishtuiError."""
-    for audio in _recordings(folder):
-        parts = audio.relative_to(folder).parts
-        where = "/".join(parts)
-        transcript = _transcript(audio, endings)
+    """Yield every recording below `folder`; the folders above it name the speaker. Raises FishtuiError."""
+    for audio, transcript in _recordings(folder, endings):
+        where = audio.relative_to(folder).as_posix()
         if transcript is None:
             yield Malformed(where, f"no transcript: {audio.stem}{' or '.join(endings[:2])} does not exist")
             continue
@@ -41,20 +40,29 @@ def read_folder(folder: Path, endings: Sequence[str] = TRANSCRIPTS) -> Clips:
         except DataError as error:
             yield Malformed(where, error.problem)
         else:
-            yield ListedClip(where, str(audio.absolute()), text, parts[0] if len(parts) > 1 else "")
+            yield ListedClip(where, str(audio.absolute()), text)
 
 
-def _transcript(audio: Path, endings: Sequence[str]) -> Path | None:
-    possible = (audio.with_name(audio.stem + ending) for ending in endings)
-    return next((path for path in possible if path.is_file()), None)
-
-
-def _recordings(folder: Path) -> Iterator[Path]:
-    """Audio files below `folder`."""
+def _recordings(folder: Path, endings: Sequence[str]) -> Iterator[tuple[Path, Path | None]]:
+    """Audio files below `folder` with their transcripts; names may differ in how their letters are composed."""
     for path, names in walk([folder]):
+        present = set(names)
+        texts: dict[str, str] = {}
         for name in names:
-            if os.path.splitext(name)[1].lower() in EXTENSIONS:
-                yield path / name
+            for ending in endings:
+                if name.lower().endswith(ending.lower()):
+                    texts.setdefault(_composed(name[: -len(ending)]) + ending, name)
+        for name in names:
+            stem, extension = os.path.splitext(name)
+            if extension.lower() in EXTENSIONS:
+                exact = [stem + ending for ending in endings]
+                found = (each if each in present else texts.get(_composed(each)) for each in exact)
+                text = next((each for each in found if each), None)
+                yield path / name, None if text is None else path / text
+
+
+def _composed(name: str) -> str:
+    return name if name.isascii() else unicodedata.normalize("NFC", name)
 
 
 FOLDER = folder_layout()

@@ -37,7 +37,7 @@ def resolve_json_lines(path: Path, columns: Columns, locator: Locator) -> Resolv
 def _clip(where: str, content: dict[str, Any], columns: Columns) -> ListedClip | Malformed:
     names = list(content)
     positions = find_positions(names, columns)
-    values = {}
+    values: dict[str, str] = {}
     for meaning in ("audio", "text"):
         if meaning not in positions.of:
             return Malformed(where, f"no value for {meaning}")

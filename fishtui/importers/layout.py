@@ -66,7 +66,8 @@ class TableLayout:
 
     `detects` returns True if the first line of a table, which is its first argument, has this layout. `reads` yields
     the clips of a table. `named` layouts have columns with names or numbers, so the option `--column` applies to them;
-    `resolves` finds out which column is which, by the recordings that exist.
+    `resolves` finds out which column is which, by the recordings that exist. A layout that is `only_by_name` is not
+    detected, because other tables look alike.
     """
 
     name: str
@@ -75,6 +76,7 @@ class TableLayout:
     help: str
     named: bool = False
     resolves: Callable[[Path, Columns, Locator], Resolved] = _as_given
+    only_by_name: bool = False
 
     def clips(self, path: Path, columns: Columns) -> Clips:
         """Yield the clips of the table at `path`, with its resolved columns. Raises DataError."""

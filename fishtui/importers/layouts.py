@@ -7,37 +7,48 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from itertools import islice
 from pathlib import Path
 
-from fishtui.errors import MisuseError
-from fishtui.importers.barlists import BAR_LIST, LJSPEECH
+from fishtui.errors import FishtuiError, MisuseError
 from fishtui.importers.folders import FOLDER, folder_layout
 from fishtui.importers.jsonlines import JSON_LINES
-from fishtui.importers.layout import Columns, FolderLayout, Layout, TableLayout
+from fishtui.importers.layout import Columns, FolderLayout, Layout, ListedClip, TableLayout
 from fishtui.importers.lines import beginning, first_line
+from fishtui.importers.locate import Locator
+from fishtui.importers.rows import LIST, LJSPEECH, ROWS
 from fishtui.importers.tables import COMMON_VOICE, TABLE
 from fishtui.wording import cannot_read, counted
 
 # Earlier layouts are tried first.
 LAYOUTS: dict[str, Layout] = {
-    layout.name: layout for layout in (JSON_LINES, COMMON_VOICE, TABLE, BAR_LIST, LJSPEECH, FOLDER)
+    layout.name: layout for layout in (JSON_LINES, COMMON_VOICE, TABLE, ROWS, LIST, LJSPEECH, FOLDER)
 }
 # Tables in a folder have one of these endings; if there are several, one of these names is preferred.
-TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".list")
+TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".list", ".psv")
+# Rows that are read to find out whether a table names recordings.
+MOST_TRIED = 50
 MAIN_TABLES = ("metadata.csv", "metadata.tsv", "metadata.jsonl", "validated.tsv")
 
 
-def choose(source: Path, name: str | None, columns: Columns, text_extension: str = ".lab") -> tuple[Layout, Path]:
+def choose(
+    source: Path,
+    name: str | None,
+    columns: Columns,
+    text_extension: str = ".lab",
+    audio_root: Path | None = None,
+) -> tuple[Layout, Path]:
     """Return the layout of `source`, and the table or folder to read.
 
     `name` is the name of a layout, None to detect it. In a folder without a table, transcripts with `text_extension`
-    are used before others. Raises MisuseError if `source` does not exist or has another
-    layout, and if `columns` are given for a layout without named columns; DataError if a table cannot be read.
+    are used before others; if there are several tables, those count that name recordings in it or below `audio_root`.
+    Raises MisuseError if `source` does not exist or has another layout, and if `columns` are given for a layout without
+    named columns; DataError if a table cannot be read.
     """
     if not os.path.exists(source):
         raise MisuseError(f"{source}: no such file or folder", "Name a table or a folder.", code="not-found")
     if source.is_dir():
-        layout, path = _of_folder(source, name, columns, text_extension)
+        layout, path = _of_folder(source, name, columns, text_extension, audio_root)
     else:
         layout, path = _of_table(source, name, columns)
     if columns and not layout.named:
@@ -61,22 +72,36 @@ def _of_table(path: Path, name: str | None, columns: Columns) -> tuple[Layout, P
     return layout or TABLE, path
 
 
-def _of_folder(folder: Path, name: str | None, columns: Columns, text_extension: str) -> tuple[Layout, Path]:
+def _of_folder(
+    folder: Path, name: str | None, columns: Columns, text_extension: str, audio_root: Path | None
+) -> tuple[Layout, Path]:
     layouts = {**LAYOUTS, FOLDER.name: folder_layout(text_extension)}
     without_table = [layout for layout in layouts.values() if isinstance(layout, FolderLayout)]
     if name is not None and (chosen := layouts[name]) in without_table:
         return chosen, folder
     tables = _tables_in(folder)
-    detected = ((path, _detect_table(first_line(path), columns)) for path in tables)
-    found = {path: layout for path, layout in detected if layout and name in (None, layout.name)}
-    if found:
-        path = _main_table(folder, found)
-        return found[path], path
+    detected = {path: _detect_table(first_line(path), columns, name) for path in tables}
+    found = {path: layout for path, layout in detected.items() if layout}
+    locator = Locator(folder, audio_root)
+    naming = {path: layout for path, layout in found.items() if _names_recordings(path, layout, columns, locator)}
     detected_in_folder = (layout for layout in without_table if layout.detects(folder))
-    if name is None and (layout := next(detected_in_folder, None)):
+    if not naming and name is None and (layout := next(detected_in_folder, None)):
         return layout, folder
+    if found:
+        path = _main_table(folder, naming or found)
+        return found[path], path
     held = ", ".join(path.name for path in tables[:5]) or "no table, and no recording with a transcript"
     raise MisuseError(f"{folder}: unknown layout: found {held}", _how_to_choose(), code="unknown-layout")
+
+
+def _names_recordings(path: Path, layout: TableLayout, columns: Columns, locator: Locator) -> bool:
+    """Return True if one of the first rows of a table names a recording that exists."""
+    try:
+        resolved = layout.resolves(path, columns, locator).columns
+        clips = islice(layout.clips(path, resolved), MOST_TRIED)
+        return any(isinstance(clip, ListedClip) and locator.finds(clip.audio) for clip in clips)
+    except FishtuiError:
+        return False
 
 
 def _tables_in(folder: Path) -> list[Path]:
@@ -87,7 +112,7 @@ def _tables_in(folder: Path) -> list[Path]:
     return [path for path in paths if path.suffix.lower() in TABLES and path.is_file()]
 
 
-def _main_table(folder: Path, found: Mapping[Path, Layout]) -> Path:
+def _main_table(folder: Path, found: Mapping[Path, TableLayout]) -> Path:
     """The only table of a folder, or the main one. Raises MisuseError if there are several without a main one."""
     if len(found) == 1:
         return next(iter(found))
@@ -100,13 +125,17 @@ def _main_table(folder: Path, found: Mapping[Path, Layout]) -> Path:
     )
 
 
-def _detect_table(line: str, columns: Columns) -> TableLayout | None:
-    possible = (layout for layout in LAYOUTS.values() if isinstance(layout, TableLayout))
-    return next(
-        (layout for layout in possible if (layout.named or not columns) and layout.detects(line, columns)), None
-    )
+def _detect_table(line: str, columns: Columns, name: str | None = None) -> TableLayout | None:
+    """The layout of a table with this first line; only `name`, if it is given."""
+    for layout in LAYOUTS.values():
+        if not isinstance(layout, TableLayout) or (columns and not layout.named and name is None):
+            continue
+        wanted = layout.name == name if name is not None else not layout.only_by_name
+        if wanted and layout.detects(line, columns):
+            return layout
+    return None
 
 
 def _how_to_choose() -> str:
     names = "|".join(LAYOUTS)
-    return f"Add --layout {names}; for columns with other names, --column audio=NAME --column text=NAME."
+    return f"Add --layout {names}; for other columns, --column audio=NAME --column text=NAME, or their numbers."

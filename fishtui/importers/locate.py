@@ -145,5 +145,5 @@ def _supported(path: Path) -> Path:
         remedy = f"Convert it: `{conversion(name)}`."
         raise DataError(f"unsupported audio format: {name}", remedy, code="unsupported-audio")
     if extension not in AUDIO_EXTENSIONS:
-        raise DataError(f"not an audio file: {name}", "Name a wav, flac, mp3, ogg or opus file.", code="not-audio")
+        raise DataError(f"not an audio file: {name}", "Name a recording.", code="not-audio")
     return path

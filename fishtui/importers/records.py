@@ -1,4 +1,4 @@
-"""Records of a table: the fields of a line, or of several lines if a quoted field contains line ends."""
+"""Records of a table: the fields of a line, or of more lines if a quoted field contains line ends."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ def read_rows(path: Path, columns: Columns) -> Clips:
     otherwise = indexes.pop(OTHERWISE, None)
     count = _usual_count(path, delimiter)
     # A missing normalized text is the only field that may be left out.
-    least = max(count - 1, 1 + max(each for meaning, each in indexes.items() if meaning != "text")) if otherwise else count
+    least = count - 1 if otherwise is not None and indexes["text"] == count - 1 else count
     for record in read_records(path, delimiter):
         if isinstance(record, Malformed):
             yield record
@@ -54,7 +54,7 @@ def read_rows(path: Path, columns: Columns) -> Clips:
 def resolve_rows(path: Path, columns: Columns, locator: Locator) -> Resolved:
     """Return the columns as the user numbered them, and the others by their values.
 
-    Raises DataError; MisuseError if there is no column for audio or text.
+    Raises DataError; MisuseError without a column for audio or text.
     """
     line = first_line(path)
     delimiter = _delimiter(line)
@@ -67,6 +67,10 @@ def resolve_rows(path: Path, columns: Columns, locator: Locator) -> Resolved:
     count = _usual_count(path, delimiter)
     records = (record[1] for record in read_records(path, delimiter) if not isinstance(record, Malformed))
     rows = list(islice((fields for fields in records if len(fields) == count), MOST_ROWS))
+    if not rows or count < 2:
+        raise MisuseError(
+            f"{path}: unknown layout: {beginning(line)}", "Name another table or --layout.", code="unknown-layout"
+        )
     for meaning, number in columns.items():
         if not number.isdecimal() or not 1 <= int(number) <= count:
             raise MisuseError(
@@ -75,7 +79,8 @@ def resolve_rows(path: Path, columns: Columns, locator: Locator) -> Resolved:
                 code="no-column",
             )
     found = _Arrangement(path, rows, examine(rows, locator), columns)
-    shown = tuple((meaning, _place(int(found.columns[meaning]) - 1)) for meaning in MEANINGS if meaning in found.columns)
+    used = [meaning for meaning in MEANINGS if meaning in found.columns]
+    shown = tuple((meaning, _place(int(found.columns[meaning]) - 1)) for meaning in used)
     return Resolved(found.columns, shown, tuple(found.doubts))
 
 
@@ -100,8 +105,10 @@ class _Arrangement:
         self._free.remove(index)
 
     def _audio(self) -> int:
-        best = max(self._free, key=lambda index: (self._facts[index].recordings, names_files(self._facts[index]), -index))
-        return best
+        def evidence(index: int) -> tuple[int, bool, int]:
+            return self._facts[index].recordings, names_files(self._facts[index]), -index
+
+        return max(self._free, key=evidence)
 
     def _text(self, path: Path) -> int:
         facts = self._facts
@@ -132,7 +139,8 @@ class _Arrangement:
     def _find_speaker(self, is_certain: bool) -> None:
         free = [index for index in self._free if not self._facts[index].is_void]
         languages = [index for index in free if self._facts[index].is_language]
-        rest = [index for index in free if index not in languages]
+        # Another column of sentences is a doubt about the text, unless the user chose that.
+        rest = [index for index in free if index not in languages and not self._facts[index].has_sentences]
         labels = [index for index in rest if self._facts[index].is_label]
         if labels:
             self._take("speaker", labels[0])
@@ -201,13 +209,14 @@ def read_list(path: Path, columns: Columns) -> Clips:
             yield ListedClip(where, fields[0], fields[-1], fields[1])
 
 
-def _never(line: str, columns: Columns) -> bool:
-    """Only chosen by name, because other tables look alike."""
-    return False
+def _has_bars(line: str, columns: Columns) -> bool:
+    return "|" in line
 
 
 ROWS = TableLayout(
     "rows", is_rows, read_rows, "rows without names of columns, such as id|text", named=True, resolves=resolve_rows
 )
-LIST = TableLayout("list", _never, read_list, "lines of audio|speaker|language|text")
-LJSPEECH = TableLayout("ljspeech", _never, read_ljspeech, "lines of id|text|normalized text, with audio in wavs/")
+LIST = TableLayout("list", _has_bars, read_list, "lines of audio|speaker|language|text", only_by_name=True)
+LJSPEECH = TableLayout(
+    "ljspeech", _has_bars, read_ljspeech, "lines of id|text|normalized text, with audio in wavs/", only_by_name=True
+)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
-from fishtui.errors import DataError, FishtuiError, MisuseError
+from fishtui.errors import FishtuiError, MisuseError
+from fishtui.importers.cutting import cut_clips, refuse_full_disk
 from fishtui.importers.destination import (
     Destination,
     LocatedClip,
@@ -20,15 +19,18 @@ from fishtui.importers.destination import (
     has_text,
     transfer,
 )
-from fishtui.importers.layout import Clips, Columns, FolderLayout, ListedClip, Malformed
-from fishtui.importers.layouts import choose
-from fishtui.importers.locate import Locator
+from fishtui.importers.layout import Columns
 from fishtui.importers.names import numbered, safe_name
-from fishtui.importers.tables import KNOWN
+from fishtui.importers.source import Understood, understand
 from fishtui.project import Project
 from fishtui.runs.ledger import Ledger
 from fishtui.runs.reporter import Reporter
-from fishtui.wording import suggest
+from fishtui.settings import Settings
+from fishtui.speakers import is_content
+from fishtui.wording import counted, shortened
+
+# Recordings that a warning names.
+MOST_SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,98 +55,88 @@ def import_clips(
     layout: str | None = None,
     columns: Columns | None = None,
     speaker: str | None = None,
+    audio_root: Path | None = None,
     mode: TransferMode = "auto",
     text_extension: str = ".lab",
+    accepts_guesses: bool = True,
+    settings: Settings | None = None,
     dry_run: bool = False,
 ) -> Ledger:
     """Import the clips of `source`, a table or folder, into `data` as SPEAKER/clip with its transcript.
 
-    `layout` is a key of `LAYOUTS`, None to detect it; `columns` names the columns for audio, text and speaker;
-    `speaker` replaces the speakers named in the source; `text_extension` is that of transcripts in the dataset. Clips
-    that were imported before are skipped, nothing is overwritten, and nothing is written outside `data`. Raises
-    MisuseError if the layout is unknown, or the source is inside `data`; DataError if the source cannot be read.
+    `layout` is a key of `LAYOUTS`, None to detect it; `columns` names or numbers the columns by their meaning;
+    `speaker` replaces the speakers named in the source; recordings are searched below `audio_root` instead of the
+    table's folder; `text_extension` is that of transcripts in the dataset. Clips that were imported before are skipped,
+    nothing is overwritten, and nothing is written outside `data`. With `settings` the imported clips are scanned.
+    Unless it `accepts_guesses`, those that are not certain are an error. Raises MisuseError if the layout is unknown,
+    or the source is inside `data`; DataError if the source cannot be read; FishtuiError if the disk is full.
     """
-    columns = columns or {}
-    if unknown := set(columns) - set(KNOWN):
-        raise MisuseError(
-            f"--column {min(unknown)}: not a kind of column", suggest(min(unknown), KNOWN), code="unknown-column"
-        )
-    chosen, path = choose(source, layout, columns, text_extension)
-    is_folder = isinstance(chosen, FolderLayout)
-    _refuse_overlap(path, data, walked=is_folder)
-    reporter.note(f"reading {project.shown(path)} as {chosen.name}: {chosen.help}")
-    base = path if is_folder else path.parent
-    ledger = Ledger()
-    located = list(_locate(chosen.clips(path, columns), Locator(base), data, ledger))
-    if ledger.total + len(located) == 0:
-        raise DataError(f"{path}: no clips", "Name a table with rows, or a folder with recordings.", code="no-clips")
-    speakers = _speakers([speaker or clip.speaker for clip, _ in located], base.resolve().name)
-    clips = [
-        (clip.where, LocatedClip(audio, name, clip.text)) for (clip, audio), name in zip(located, speakers, strict=True)
-    ]
-    planned = _plan(clips, TargetDataset(data, _replaced(project, data), text_extension), ledger)
-    _transfer_all(planned, mode, dry_run, ledger, reporter)
-    reporter.artifact("dataset", data)
+    found = understand(
+        source,
+        data=data,
+        layout=layout,
+        columns=columns,
+        speaker=speaker,
+        audio_root=audio_root,
+        text_extension=text_extension,
+    )
+    if found.doubts and not accepts_guesses:
+        raise uncertain(found)
+    ledger = Ledger(failed=list(found.failed), skipped=list(found.repeated))
+    dataset = TargetDataset(data, _replaced(project, data), text_extension)
+    speakers = list(_speakers(clip.speaker for clip in found.clips))
+    if dry_run:
+        whole = [(each, name) for each, name in zip(found.clips, speakers, strict=True) if not each.part]
+        ledger.done += len(found.clips) - len(whole)
+        clips = [(clip.where, LocatedClip(clip.audio, name, clip.text)) for clip, name in whole]
+        _transfer_all(_plan(clips, dataset, ledger), mode, dry_run, ledger, reporter)
+    else:
+        with cut_clips(found.clips, speakers, project.state / "cuts", ledger) as clips:
+            _transfer_all(_plan(clips, dataset, ledger), mode, dry_run, ledger, reporter)
+    if found.unnamed:
+        ledger.counts["recordings_in_no_row"] = len(found.unnamed)
+        shown = ", ".join(shortened(name) for name in found.unnamed[:MOST_SHOWN])
+        reporter.warning(f"{counted(len(found.unnamed), 'recording')} in no row of {found.path.name}: {shown}")
+    if not dry_run:
+        _conclude(project, reporter, data, settings, ledger)
     return ledger
 
 
-def _refuse_overlap(source: Path, data: Path, walked: bool) -> None:
-    inner, outer = Path(os.path.realpath(source)), Path(os.path.realpath(data))
-    if inner.is_relative_to(outer) or (walked and outer.is_relative_to(inner)):
-        raise MisuseError(
-            f"{source}: overlaps with the dataset {data}", "Import from outside the dataset.", code="overlap"
-        )
-    if data.exists() and not data.is_dir():
-        raise MisuseError(f"{data}: not a folder", "Name another folder with --data.", code="not-a-folder")
+def uncertain(found: Understood) -> MisuseError:
+    """Return the error for guesses that are not certain; code `uncertain-import`."""
+    return MisuseError(
+        f"{found.path}: {'; '.join(found.doubts)}",
+        "View the first clips with --dry-run; then choose with --column or --layout, or accept with --yes.",
+        code="uncertain-import",
+    )
 
 
-def _locate(clips: Clips, locator: Locator, data: Path, ledger: Ledger) -> Iterator[tuple[ListedClip, Path]]:
-    """Yield each clip, its text stripped, with its recording; enter the others in the ledger as failed."""
-    dataset = Path(os.path.realpath(data))
-    for clip in clips:
-        if isinstance(clip, Malformed):
-            ledger.fail(clip.where, clip.reason)
-            continue
-        try:
-            text = _checked_text(clip)
-            audio = locator.find(_checked_audio(clip))
-            if Path(os.path.realpath(audio)).is_relative_to(dataset):
-                raise DataError(
-                    "the recording is inside the dataset", "Remove it from the source.", code="inside-dataset"
-                )
-        except DataError as error:
-            ledger.fail(clip.where, error.problem)
-        else:
-            yield ListedClip(clip.where, clip.audio, text, clip.speaker), audio
+def _conclude(project: Project, reporter: Reporter, data: Path, settings: Settings | None, ledger: Ledger) -> None:
+    """Scan what was imported, and report it."""
+    if not ledger.done:
+        reporter.warning("nothing was imported")
+        return
+    reporter.artifact("dataset", data)
+    dataset = settings and project.path(settings.paths.data)
+    if settings and dataset and data.resolve().is_relative_to(dataset.resolve()):
+        from fishtui.catalog.scan import scan
+        from fishtui.catalog.store import Catalog
+
+        with Catalog(project, dataset) as catalog:
+            scan(catalog, settings, reporter)
+    clips = counted(ledger.done, "clip")
+    reporter.note(f"{clips} imported into {project.shown(data)}; check them with `fishtui validate`")
 
 
-def _checked_text(clip: ListedClip) -> str:
-    """The stripped text of a clip. Raises DataError if it is empty or has no UTF-8 form."""
-    text = clip.text.strip()
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise DataError("the text contains half of a surrogate pair", "Correct the text.", code="bad-text") from error
-    if not text:
-        raise DataError("the text is empty", "Write the spoken words.", code="empty-transcript")
-    return text
-
-
-def _checked_audio(clip: ListedClip) -> str:
-    """The path of a clip's recording as written. Raises DataError if it is empty."""
-    if not clip.audio.strip():
-        raise DataError("no recording is named", "Name the recording.", code="no-recording")
-    return clip.audio.strip()
-
-
-def _speakers(names: Iterable[str], otherwise: str) -> Iterator[str]:
-    """Yield the folder of each speaker, different for different names; `otherwise` is the name of unnamed ones."""
+def _speakers(names: Iterable[str]) -> Iterator[str]:
+    """Yield the folder of each speaker, different for different names."""
     folders: dict[str, str] = {}
     taken: set[str] = set()
     for name in names:
-        name = unicodedata.normalize("NFC", name.strip()) or otherwise
         if name not in folders:
             base = safe_name(name, "speaker")
+            # A scan never takes such a folder for a speaker's.
+            base = f"speaker_{base}" if is_content(base) else base
             folders[name] = next(each for number in count(1) if (each := numbered(base, number)) not in taken)
             taken.add(folders[name])
         yield folders[name]
@@ -194,6 +186,7 @@ def _transfer_all(
                 kinds[transfer(each.clip, destination, mode)] += 1
                 ledger.done += 1
             except FishtuiError as error:
+                refuse_full_disk(error, ledger.done)
                 ledger.fail(each.where, error.problem)
         reporter.progress(number + 1, len(planned))
     ledger.counts = dict(kinds)

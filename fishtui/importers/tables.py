@@ -82,7 +82,9 @@ def _delimiter(line: str, columns: Columns) -> str | None:
 def _names_one(names: list[str], columns: Columns) -> bool:
     """Return True if the fields of a first line include a known name, or one that the user gave."""
     known = find_positions(names, {})
-    return bool(known.of.keys() & KNOWN.keys()) or any(name in names for name in columns.values())
+    return bool(known.of.keys() & KNOWN.keys()) or any(
+        name in names for name in columns.values() if not name.isdecimal()
+    )
 
 
 def _unnamed(path: Path, line: str, columns: Columns) -> MisuseError:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from fishtui.catalog.store import Catalog
 from fishtui.errors import DataError, FishtuiError, MisuseError
 from fishtui.files import hash_file, write_bytes
 from fishtui.importers import destination
+from fishtui.wording import cannot_write
 from tests.builders import project, snapshot
 from tests.expecting import failing, skipped_by_reason
 from tests.importers.builders import failures, imported, recording, run, table
@@ -221,14 +223,33 @@ def test_a_source_without_clips_is_an_error(tmp_path: Path) -> None:
         run(tmp_path, table(tmp_path / "x.csv", "path,text"))
 
 
-def test_a_full_disk_is_reported_for_each_clip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS])
+def test_a_full_disk_stops_the_import_at_the_first_clip(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    calls = []
+
     def full(*_: object) -> None:
-        raise FishtuiError("the disk is full", code="cannot-write")
+        calls.append(1)
+        error = OSError(number, os.strerror(number))
+        raise cannot_write("x.wav", error) from error
 
     source = source_of(tmp_path / "in")
     monkeypatch.setattr(destination, "_transfer_audio", full)
+    with failing("no-space", FishtuiError):
+        run(tmp_path, source)
+    assert len(calls) == 1
+    assert snapshot(tmp_path / "data") == {}
+
+
+def test_another_fault_is_reported_for_each_clip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise FishtuiError("broken", code="cannot-write")
+
+    source = source_of(tmp_path / "in")
+    monkeypatch.setattr(destination, "_transfer_audio", broken)
     ledger = run(tmp_path, source)
-    assert set(failures(ledger).values()) == {"the disk is full"}
+    assert set(failures(ledger).values()) == {"broken"}
     assert snapshot(tmp_path / "data") == {}
 
 

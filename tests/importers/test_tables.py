@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fishtui.importers.layout import ListedClip
-from fishtui.importers.tables import MOST_LINES, read_table
+from fishtui.importers.records import MOST_LINES
+from fishtui.importers.tables import read_table
 from tests.importers.builders import failures, imported, recording, run, table
 
 
@@ -48,7 +49,7 @@ def test_an_unclosed_quote_loses_only_its_line(tmp_path: Path) -> None:
         "b.wav,fine",
         'c.wav,"closed" badly',
         f'd.wav,"{"x" * 200_000}"',
-        *["b.wav,fine"] * (MOST_LINES + 5),
+        *(f"b.wav,fine {number}" for number in range(MOST_LINES + 5)),
         'd.wav,"open at the end',
     )
     ledger = run(tmp_path, source)

@@ -28,8 +28,8 @@ def test_ljspeech_tables_are_imported(tmp_path: Path) -> None:
     }
     assert failures(ledger) == {
         "metadata.csv:4": "recording not found: LJ001-0004",
-        "metadata.csv:5": "1 fields between bars; id|text|normalized text has 2 or 3",
-        "metadata.csv:6": "4 fields between bars; id|text|normalized text has 2 or 3",
+        "metadata.csv:5": "fields: 1, most rows have 3",
+        "metadata.csv:6": "fields: 4, most rows have 3",
         "metadata.csv:7": "the text is empty",
     }
     assert (ledger.total, ledger.done) == (7, 3)
@@ -51,7 +51,7 @@ def test_lists_of_audio_speaker_language_and_text_are_imported(tmp_path: Path) -
         "杨/1.wav": "今天天气很好。 <1.wav>",
         "anna/2.mp3": "Hello, there. <2.mp3>",
         "bert/2.mp3": "Three fields. <2.mp3>",
-        "in/2.mp3": "Nobody said this. <2.mp3>",
+        "elsewhere/2.mp3": "Nobody said this. <2.mp3>",
     }
     assert list(failures(ledger)) == ["esd.list:5"]
 

@@ -1,0 +1,82 @@
+"""Cut the clips that are parts of recordings into files of their own, before they are transferred."""
+
+from __future__ import annotations
+
+import errno
+import shutil
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from fishtui.errors import DataError, FishtuiError
+from fishtui.importers.destination import LocatedClip
+from fishtui.importers.names import safe_name
+from fishtui.importers.parts import Part, cut_parts, part_name
+from fishtui.importers.source import FoundClip
+from fishtui.runs.ledger import Ledger
+from fishtui.wording import cannot_write, reason_of
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+
+
+@contextmanager
+def cut_clips(
+    clips: Sequence[FoundClip], speakers: Sequence[str], folder: Path, ledger: Ledger
+) -> Iterator[list[tuple[str, LocatedClip]]]:
+    """Give the body the place and the recording of each clip; parts are cut into `folder`, which is removed at the end.
+
+    Clips whose recording cannot be cut are entered in the ledger. Raises FishtuiError if the disk is full.
+    """
+    located: dict[int, LocatedClip] = {}
+    parts: dict[Path, list[tuple[int, Part]]] = defaultdict(list)
+    for index, clip in enumerate(clips):
+        if clip.part is None:
+            located[index] = LocatedClip(clip.audio, speakers[index], clip.text)
+        else:
+            parts[clip.audio].append((index, clip.part))
+    try:
+        for number, (audio, own) in enumerate(parts.items()):
+            # One folder for each recording, since several may have one name.
+            target = _emptied(folder, number)
+            stem = safe_name(audio.stem, "clip")
+            targets = [target / f"{part_name(stem, part)}.wav" for _, part in own]
+            try:
+                cut_parts(audio, [part for _, part in own], targets)
+            except FishtuiError as error:
+                refuse_full_disk(error, 0)
+                for index, _ in own:
+                    ledger.fail(clips[index].where, error.problem)
+            except (MemoryError, RuntimeError, ValueError) as error:
+                for index, _ in own:
+                    ledger.fail(clips[index].where, f"cannot cut: {reason_of(error)}")
+            else:
+                for (index, _), path in zip(own, targets, strict=True):
+                    located[index] = LocatedClip(path, speakers[index], clips[index].text, is_cut=True)
+        yield [(clips[index].where, located[index]) for index in sorted(located)]
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def refuse_full_disk(error: FishtuiError, done: int) -> None:
+    """Raise an error, code `no-space`, if `error` comes from a disk that takes no more files."""
+    cause = error.__cause__
+    if isinstance(cause, OSError) and cause.errno in FULL:
+        problem = error.problem if cause.errno == errno.EROFS else "no space left on the disk"
+        raise FishtuiError(
+            f"stopped after {done:,} clips: {problem}",
+            "Free some space and import again; clips that are there are skipped.",
+            code="no-space",
+        ) from error
+
+
+def _emptied(folder: Path, number: int) -> Path:
+    """Return the folder for a recording's parts; remove what a killed import left."""
+    if number == 0 and folder.exists():
+        shutil.rmtree(folder, ignore_errors=True)
+    target = folder / str(number)
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise cannot_write(target, error, DataError) from error
+    return target
