@@ -60,11 +60,23 @@ def read_audio(path: Path, mixed: bool = False) -> Audio:
             sha256 = hashlib.file_digest(handle, "sha256").hexdigest()
             recording = Recording(handle)
             header = recording.header
-            samples = np.empty((header.frames + recording.slack, 1 if mixed else header.channels), np.float32)
-            frames = 0
-            for block in recording.blocks():
-                samples[frames : frames + len(block)] = mix(block)[:, None] if mixed else block
-                frames += len(block)
+            blocks = (mix(block)[:, None] if mixed else block for block in recording.blocks())
+            samples = _joined(blocks, header.frames, header.frames + recording.slack)
     except OSError as error:
         raise unreadable(error) from error
-    return Audio(samples[:frames], header.rate, header.format, header.subtype, sha256)
+    return Audio(samples, header.rate, header.format, header.subtype, sha256)
+
+
+def _joined(blocks: Iterator[np.ndarray], frames: int, most: int) -> np.ndarray:
+    """Return blocks as one array; they have about `frames` frames, and not more than `most`."""
+    first = next(blocks)
+    if len(first) == frames == most:
+        # Usually nothing follows, and asking for more lets the recording confirm it.
+        return np.concatenate([first, *rest]) if (rest := list(blocks)) else first
+    samples = np.empty((most, first.shape[1]), np.float32)
+    samples[: len(first)] = first
+    end = len(first)
+    for block in blocks:
+        samples[end : end + len(block)] = block
+        end += len(block)
+    return samples[:end]

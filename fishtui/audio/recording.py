@@ -22,7 +22,7 @@ from fishtui.audio.libav import LibavStream
 from fishtui.files import regular
 
 # Samples of all channels in a block.
-BLOCK_VALUES = 1 << 18
+BLOCK_VALUES = 1 << 20
 # Samples of all channels in a recording: more than an hour of stereo at 96 kHz. Small files can decode to much more.
 MOST_VALUES = 720_000_000
 LEAST_RATE, MOST_RATE = 1_000, 768_000

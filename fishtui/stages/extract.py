@@ -32,7 +32,7 @@ from fishtui.wording import missing_checkpoint_file
 # The names that journals have for versions of the code: versions with one name compute the same codes. A version that
 # is not listed has its hash as its name, so that codes of any other version are out of date.
 VERSIONS = {
-    "da5aaad67e01364cfda0b2ccb6db829721b3cf9139e051efc7959f470ee73331": "1",
+    "57bdb0320be714a077f83fdfb59715f397f455cd2eab2a2ccd3f39e34b56fb32": "1",
 }
 
 Item = TypeVar("Item")
