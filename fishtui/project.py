@@ -81,6 +81,10 @@ class Project:
     def checkpoints(self) -> Path:
         return self.root / "checkpoints"
 
+    def merged(self, base: Path, name: str) -> Path:
+        """The default folder of the merged checkpoint of training `name`: in this project, wherever its base is."""
+        return self.checkpoints / f"{base.name}-{name}-lora"
+
     def lock(self, name: str) -> Path:
         """The lock file for the activity `name` in this project."""
         return self.state / "locks" / f"{name}.lock"
@@ -107,8 +111,3 @@ def _owner(folder: Path) -> int | None:
         return folder.stat().st_uid
     except OSError:
         return None
-
-
-def merged_folder(base: Path, name: str) -> Path:
-    """The default folder of the merged checkpoint of training `name`: next to its base."""
-    return base.with_name(f"{base.name}-{name}-lora")

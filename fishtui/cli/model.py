@@ -10,9 +10,8 @@ import click
 from fishtui.audio.outputs import output_file
 from fishtui.checkpoint import CheckpointFolder
 from fishtui.cli.session import Session
-from fishtui.errors import MisuseError
+from fishtui.errors import DONE, MisuseError
 from fishtui.families.registry import known_templates
-from fishtui.project import merged_folder
 
 if TYPE_CHECKING:
     from fishtui.runs.ledger import Ledger
@@ -64,11 +63,17 @@ def merge(
     adapter: Path | None,
     output: Path | None,
     template: str | None,
+    force: bool,
 ) -> int:
     """Run `fishtui merge`."""
+    from fishtui.cli.output import line
+    from fishtui.results.merged import check_replaceable
+
     base = session.path(base, session.settings.values.paths.checkpoint)
     adapter = _adapter(session, name, step, adapter)
-    target = output if output is not None else merged_folder(base, name or adapter.stem)
+    target = output if output is not None else session.project.merged(base, name or adapter.stem)
+    # Refuse at launch, not when the queued run begins.
+    check_replaceable(session.project, target, adapter, force)
 
     def stage(reporter: Reporter, *, dry_run: bool) -> Ledger:
         from fishtui.stages.merge import merge
@@ -81,10 +86,14 @@ def merge(
             output=target,
             preset=_preset(session),
             template=template,
+            force=force,
             dry_run=dry_run,
         )
 
-    return session.run("merge", stage, base=base, adapter=adapter, output=target, template=template)
+    status = session.run("merge", stage, base=base, adapter=adapter, output=target, template=template)
+    if status == DONE and not (session.as_json or session.dry_run or session.detach):
+        line(f"The merged model is in {session.project.shown(target)}")
+    return status
 
 
 def export(session: Session, name: str | None, step: int | None, adapter: Path | None, output: Path) -> int:

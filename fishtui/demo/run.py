@@ -19,7 +19,7 @@ from fishtui.files import write_text
 from fishtui.pipeline.plan import decide, plan
 from fishtui.pipeline.run import record_begun, record_done
 from fishtui.pipeline.steps import SPEECH
-from fishtui.project import Project, merged_folder
+from fishtui.project import Project
 from fishtui.results.checkpoints import choose_checkpoint
 from fishtui.runs.events import read_events
 from fishtui.runs.execute import execute
@@ -115,7 +115,7 @@ class _Demo:
         self.runs: list[Run] = []
         self.base = project.path(values.paths.checkpoint)
         self.results = project.results / values.run.name
-        self.merged = merged_folder(self.base, values.run.name)
+        self.merged = project.merged(self.base, values.run.name)
         self.speech = self.results / SPEECH
         self.reference = project.path(values.run.reference)
         self.preset = parse_preset(values.train.lora)

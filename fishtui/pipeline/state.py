@@ -11,7 +11,7 @@ from fishtui.checkpoint import CheckpointFolder
 from fishtui.dataset import Clip, clip_named, find_clips, transcript_of
 from fishtui.errors import DataError
 from fishtui.pipeline.hashes import FileHashes, Sum, sum_of
-from fishtui.project import Project, merged_folder
+from fishtui.project import Project
 from fishtui.results.checkpoints import Checkpoint, best_checkpoint, list_checkpoints
 from fishtui.runs.reporter import Reporter
 from fishtui.settings import Settings
@@ -55,7 +55,7 @@ class ProjectState:
         self.protos = project.path(settings.paths.protos)
         self.base = CheckpointFolder(project.path(settings.paths.checkpoint))
         self.results = project.results / settings.run.name
-        self.merged = CheckpointFolder(merged_folder(self.base.path, settings.run.name))
+        self.merged = CheckpointFolder(project.merged(self.base.path, settings.run.name))
         self._reporter = reporter
         self._dry = dry
         self._fresh = dry

@@ -11,7 +11,7 @@ from typing import Any
 
 from fishtui.checkpoint import RECORD
 from fishtui.errors import FishtuiError, MisuseError
-from fishtui.project import Project, merged_folder
+from fishtui.project import Project
 from fishtui.results.checkpoints import (
     Checkpoint,
     best_checkpoint,
@@ -19,6 +19,7 @@ from fishtui.results.checkpoints import (
     earliest_good_checkpoint,
     list_checkpoints,
 )
+from fishtui.results.merged import check_replaceable
 from fishtui.runs import record as records
 from fishtui.runs.launch import launch
 from fishtui.runs.state import Run, read_unfinished_runs
@@ -171,12 +172,14 @@ def _age(training: Training) -> tuple[float, str]:
 def launch_merge(project: Project, settings: Loaded, training: str, step: int) -> Run:
     """Launch a run that merges a training's checkpoint of `step` into the base, and return it.
 
-    Raises FishtuiError, code `already-merging` while another merge into the same folder has not ended.
+    Raises FishtuiError, code `already-merging` while another merge into the same folder has not ended, `other-model` if
+    another training's model is there.
     """
     base = project.path(settings.values.paths.checkpoint)
     adapter = choose_checkpoint(project.results / training, step).path
     command = [MERGE.name, training, "--step", str(step), "--project", str(project.root)]
-    output = merged_folder(base, training)
+    output = project.merged(base, training)
+    check_replaceable(project, output, adapter)
     for run in read_unfinished_runs(project):
         if not run.ended and run.record.stage == MERGE.name and run.record.arguments.get("output") == str(output):
             raise MisuseError(

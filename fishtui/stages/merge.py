@@ -18,6 +18,7 @@ from fishtui.errors import CheckpointError, FishtuiError, MisuseError
 from fishtui.files import hash_file
 from fishtui.load import load_model
 from fishtui.project import Project
+from fishtui.results.merged import check_replaceable
 from fishtui.runs.ledger import Ledger
 from fishtui.runs.reporter import Reporter
 from fishtui.training.adapter import BLOCK_ROWS, Adapter, adapter_weights, is_peft_folder, read_adapter, write_peft
@@ -40,16 +41,19 @@ def merge(
     output: Path,
     preset: LoraSpec,
     template: str | None,
+    force: bool = False,
     dry_run: bool = False,
 ) -> Ledger:
     """Write base + adapter as a checkpoint folder, and check that it computes the same logits as base + adapter.
 
     `preset` gives rank and alpha for adapters that do not record them; `template` replaces the adapter's prompt
-    template. Raises MisuseError if `output` is the base or not an earlier merge, CheckpointError if base and adapter
+    template. Raises MisuseError if `output` is the base, not an earlier merge, or without `force` one of another
+    training, CheckpointError if base and adapter
     do not fit, FishtuiError if the logits differ.
     """
     source = CheckpointFolder(base)
     _refuse_overwriting(base, output)
+    check_replaceable(project, output, adapter, force)
     change = read_adapter(adapter, preset, source.family_or_default.templates[0])
     _check_base(source, change)
     if dry_run:

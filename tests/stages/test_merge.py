@@ -14,7 +14,7 @@ from fishtui.stages import merge as module
 from fishtui.stages.merge import merge
 from fishtui.training.lora import LoraSpec
 from fishtui.weights import read_tensors
-from tests.builders import project, snapshot
+from tests.builders import fishtui, project, snapshot
 from tests.expecting import failing
 from tests.golden_data import GOLDEN
 
@@ -65,6 +65,60 @@ def test_only_an_earlier_merge_is_replaced(tmp_path: Path) -> None:
     (tmp_path / "mine" / "thesis.txt").write_bytes(b"x")
     with failing("output-in-use", MisuseError):
         run(tmp_path, "mine")
+
+
+def test_a_model_of_another_training_is_replaced_only_by_force(tmp_path: Path) -> None:
+    """The case merge-shared-base."""
+    adapters = [tmp_path / project / "results" / "voice" / "checkpoints" / ADAPTER.name for project in ("A", "B")]
+    for adapter in adapters:
+        adapter.parent.mkdir(parents=True)
+        shutil.copy(ADAPTER, adapter)
+    run(tmp_path, adapter=adapters[0])
+    record = tmp_path / "merged" / "merge.json"
+    before = record.read_bytes()
+    for dry_run in (True, False):
+        with failing("other-model", MisuseError):
+            run(tmp_path, adapter=adapters[1], dry_run=dry_run)
+    assert record.read_bytes() == before
+    run(tmp_path, adapter=adapters[0])
+    run(tmp_path, adapter=adapters[1], force=True)
+    assert record.read_bytes() != before
+    record.write_text("{}", encoding="utf-8")
+    with failing("other-model", MisuseError):
+        run(tmp_path, adapter=adapters[1])
+
+
+def test_a_project_that_was_moved_replaces_its_own_model(tmp_path: Path) -> None:
+    old = tmp_path / "old"
+    adapter = old / "results" / "voice" / "checkpoints" / ADAPTER.name
+    adapter.parent.mkdir(parents=True)
+    shutil.copy(ADAPTER, adapter)
+    run(old, "checkpoints/merged", adapter=adapter)
+    new = old.rename(tmp_path / "new")
+    moved = new / "results" / "voice" / "checkpoints" / ADAPTER.name
+    run(new, "checkpoints/merged", adapter=moved)
+    other = new / "results" / "other" / "checkpoints" / ADAPTER.name
+    other.parent.mkdir(parents=True)
+    shutil.copy(ADAPTER, other)
+    with failing("other-model", MisuseError):
+        run(new, "checkpoints/merged", adapter=other)
+
+
+def test_two_projects_with_one_base_keep_their_models(tmp_path: Path) -> None:
+    """The case merge-shared-base, as a user does it."""
+    shutil.copytree(GOLDEN / "checkpoint", tmp_path / "models" / "base")
+    for name in ("A", "B"):
+        found = project(tmp_path / name, f"[paths]\ncheckpoint = '{tmp_path / 'models' / 'base'}'\n")
+        adapter = found.results / "voice" / "checkpoints" / "step_000000001.ckpt"
+        adapter.parent.mkdir(parents=True)
+        shutil.copy(ADAPTER, adapter)
+        preset = f"r_{DESCRIBED['r']}_alpha_{DESCRIBED['lora_alpha']}"
+        result = fishtui("merge", "voice", "--set", f"train.lora={preset}", cwd=found.root)
+        assert result.returncode == 0, result.stderr
+        assert "checkpoints/base-voice-lora" in result.stdout
+        merged = json.loads((found.checkpoints / "base-voice-lora" / "merge.json").read_text(encoding="utf-8"))
+        assert merged["adapter"] == str(adapter)
+    assert [path.name for path in (tmp_path / "models").iterdir()] == ["base"]
 
 
 @pytest.mark.parametrize("output", ["base", "base/inside", "."])

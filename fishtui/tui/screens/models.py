@@ -14,7 +14,6 @@ from textual.containers import Horizontal, Vertical
 from fishtui import wording
 from fishtui.dataset import EXTENSIONS
 from fishtui.errors import FishtuiError
-from fishtui.project import merged_folder
 from fishtui.results.reference import find_reference
 from fishtui.results.samples import Sample, list_samples, remove_row, request_sample
 from fishtui.results.trainings import ListedCheckpoint, Training, Trainings, launch_merge
@@ -181,7 +180,7 @@ class Models(MainScreen[ModelsSnapshot]):
         if training.merging is not None and not training.merging.ended:
             self.fishtui.report(f"a merge of {training.name} is already {training.merging.state}")
             return
-        target = merged_folder(self._snapshot.base, training.name)
+        target = self.fishtui.project.merged(self._snapshot.base, training.name)
         previous = next((each for each in training.merged if each.folder == target), None)
         if previous is None:
             self._merge(training.name, step)

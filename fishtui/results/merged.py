@@ -1,0 +1,44 @@
+"""Merged models on disk, and the trainings that made them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from fishtui.checkpoint import CheckpointFolder
+from fishtui.errors import MisuseError
+from fishtui.project import Project
+
+
+def check_replaceable(project: Project, output: Path, adapter: Path, force: bool = False) -> None:
+    """Raise MisuseError, code `other-model`, if `output` is a model that another training than that of `adapter` made.
+
+    With `force`, such a model may be replaced.
+    """
+    record = CheckpointFolder(output).record_file
+    if force or not record.exists():
+        return
+    try:
+        before = Path(json.loads(record.read_bytes())["adapter"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        before = None
+    if before is None or not _is_of_one_training(project, output, before, adapter):
+        made = "of unknown origin" if before is None else f"that another training made, {_origin(before)}"
+        raise MisuseError(
+            f"{output}: has a model {made}",
+            "Give another folder with --output, or replace it with --force.",
+            code="other-model",
+        )
+
+
+def _is_of_one_training(project: Project, output: Path, before: Path, adapter: Path) -> bool:
+    """Return True if two adapters are of one training, also if its project was moved since the first was merged."""
+    if _origin(before).resolve() == _origin(adapter).resolve():
+        return True
+    is_ours = output.resolve().is_relative_to(project.root) and adapter.resolve().is_relative_to(project.results)
+    return is_ours and not before.exists() and _origin(before).parts[-2:] == _origin(adapter.resolve()).parts[-2:]
+
+
+def _origin(adapter: Path) -> Path:
+    """The results of the training that wrote an adapter, or the adapter itself."""
+    return adapter.parent.parent if adapter.parent.name == "checkpoints" else adapter
