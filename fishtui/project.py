@@ -82,7 +82,7 @@ class Project:
         return self.root / "checkpoints"
 
     def merged(self, base: Path, name: str) -> Path:
-        """The default folder of the merged checkpoint of training `name`: in this project, wherever its base is."""
+        """The default folder of the merged checkpoint of training `name`: in this project, also if its base is not."""
         return self.checkpoints / f"{base.name}-{name}-lora"
 
     def lock(self, name: str) -> Path:
