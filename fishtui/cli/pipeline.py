@@ -10,6 +10,7 @@ from fishtui.errors import MisuseError
 from fishtui.stage import pipeline_names
 
 if TYPE_CHECKING:
+    from fishtui.pipeline.plan import Planned
     from fishtui.runs.ledger import Ledger
     from fishtui.runs.reporter import Reporter
 
@@ -41,14 +42,19 @@ def run(session: Session, stages: tuple[str, ...], first: str | None, until: str
         if session.as_json:
             output.document(
                 [
-                    {"stage": each.step, "state": each.state, "runs": each.runs, "reason": each.reason}
+                    {
+                        "stage": each.step,
+                        "state": each.state,
+                        "runs": each.runs,
+                        "reason": each.reason,
+                        "effect": each.effect,
+                    }
                     for each in planned
                 ]
             )
         else:
-            output.table(
-                [["●" if each.runs else " ", each.step, each.reason] for each in planned], ["", "stage", "why"]
-            )
+            rows = [["●" if each.runs else " ", each.step, _explained(each)] for each in planned]
+            output.table(rows, ["", "stage", "why"])
         return 0
 
     def stage(reporter: Reporter, *, dry_run: bool) -> Ledger:
@@ -59,3 +65,7 @@ def run(session: Session, stages: tuple[str, ...], first: str | None, until: str
         return run_pipeline(session.project, values, reporter, each, first=first, until=until)
 
     return session.run("run", stage, first=first, until=until)
+
+
+def _explained(step: Planned) -> str:
+    return f"{step.reason}; {step.effect}" if step.effect else step.reason

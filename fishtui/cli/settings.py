@@ -7,7 +7,7 @@ import click
 from fishtui.cli.options import SignedCommand, shared
 from fishtui.cli.session import Session
 from fishtui.cli.settingoptions import describe_range
-from fishtui.settings import DEFAULT, SettingRow, known, rows
+from fishtui.settings import DEFAULT, SettingRow, known, missing_path, rows
 
 
 def _names(context: click.Context, parameter: click.Parameter, typed: str) -> list[str]:
@@ -60,6 +60,8 @@ def _change(session: Session, name: str | None, value: str | None, reset: bool) 
         output.document({"name": name, "value": value, "dry_run": session.dry_run})
     else:
         output.line(f"{'would set' if session.dry_run else 'set'} {name} to {shown}")
+        if warning := missing_path(name, value or "", session.project.root):
+            output.line(f"▲ {warning}")
     return 0
 
 

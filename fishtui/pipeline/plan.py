@@ -13,6 +13,7 @@ from fishtui.pipeline.stamps import Evidence, Stamp, read_stamp
 from fishtui.pipeline.state import ProjectState
 from fishtui.pipeline.steps import Step, pipeline_steps
 from fishtui.project import Project
+from fishtui.results.checkpoints import next_backup
 from fishtui.runs.reporter import Reporter
 from fishtui.settings import Settings
 from fishtui.stage import pipeline_names
@@ -31,6 +32,7 @@ class Planned:
     """A step's state, the reason for it, and the command that runs it.
 
     `command` are the words after `fishtui`, with absolute paths; `arguments` are those of its run that are known yet.
+    `effect` is the effect of a training on earlier results.
     """
 
     step: str
@@ -38,6 +40,7 @@ class Planned:
     reason: str
     command: list[str] = field(default_factory=list)
     arguments: Mapping[str, Any] = field(default_factory=dict)
+    effect: str = ""
 
     @property
     def runs(self) -> bool:
@@ -85,7 +88,8 @@ def _plan(state: ProjectState, asked: tuple[str, ...]) -> list[Planned]:
             continue
         if before:
             command = [name, *step.command(state, read_stamp(state.project, name), None)]
-            planned.append(Planned(name, "due", f"{before} runs before it", command, step.arguments(state)))
+            reason = f"{before} runs before it"
+            planned.append(Planned(name, "due", reason, command, step.arguments(state), _effect(state, command)))
         else:
             planned.append(_decide(state, step).planned)
         if planned[-1].runs:
@@ -135,8 +139,19 @@ def _decide(state: ProjectState, step: Step) -> Decision:
             reasons = list(_losses(stamp.outputs, step.outputs(state)))
     decided: State = "never" if stamp is None else "due" if reasons else "current"
     command = [step.name, *step.command(state, stamp, now)]
-    planned = Planned(step.name, decided, "; ".join(reasons) or UP_TO_DATE, command, step.arguments(state))
+    effect = _effect(state, command) if decided != "current" else ""
+    planned = Planned(step.name, decided, "; ".join(reasons) or UP_TO_DATE, command, step.arguments(state), effect)
     return Decision(planned, now)
+
+
+def _effect(state: ProjectState, command: list[str]) -> str:
+    """Return what a training does with earlier results; empty for other steps."""
+    if command[0] != "train":
+        return ""
+    results, saved = state.project.results / state.settings.run.name, state.checkpoints()
+    if "--restart" in command:
+        return f"starts again; {state.project.shown(results)} becomes {next_backup(results).name}"
+    return f"resumes at step {saved[-1].step:,} of {state.settings.train.max_steps:,}" if saved else "starts"
 
 
 def _changes(stamp: Stamp, now: Evidence) -> Iterator[str]:

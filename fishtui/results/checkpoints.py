@@ -112,3 +112,11 @@ def prune_checkpoints(folder: Path, keep: int) -> None:
     for note in folder.glob("step_*.json"):
         if not note.with_suffix(".ckpt").exists():
             discard(note)
+
+
+def next_backup(results: Path) -> Path:
+    """Return the folder to which a restart moves the earlier results: `voice.1`, `voice.2` …"""
+    number = 1
+    while (renamed := results.with_name(f"{results.name}.{number}")).exists():
+        number += 1
+    return renamed

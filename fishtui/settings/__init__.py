@@ -28,6 +28,9 @@ from fishtui.settings.loading import (
     load as load,
 )
 from fishtui.settings.loading import (
+    missing_path as missing_path,
+)
+from fishtui.settings.loading import (
     rows as rows,
 )
 from fishtui.settings.loading import (

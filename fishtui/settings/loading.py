@@ -107,6 +107,16 @@ def load(settings_file: Path, environment: Mapping[str, str] | None = None, over
     return Loaded(_build(values), sources)
 
 
+def missing_path(name: str, value: str, root: Path) -> str:
+    """Return a warning if the setting `name` is a path and nothing is at `value`, otherwise an empty string.
+
+    A relative path starts at `root`. A stage may create it later, so this is not an error.
+    """
+    kind = known()[name].type
+    is_path = any((meta.extra or {}).get("is_path") for meta in getattr(kind, "__metadata__", ()))
+    return f"{value} does not exist yet" if is_path and value and not (root / Path(value).expanduser()).exists() else ""
+
+
 def rows(loaded: Loaded) -> list[SettingRow]:
     """Return every setting, section by section."""
     tables: dict[str, dict[str, Any]] = msgspec.to_builtins(loaded.values)

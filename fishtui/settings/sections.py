@@ -18,6 +18,9 @@ Device = Annotated[
 AtLeastOne = Annotated[int, Meta(ge=1)]
 NotNegative = Annotated[int, Meta(ge=0)]
 Share = Annotated[float, Meta(ge=0, le=1)]
+# A path that must exist before a stage uses it.
+Folder = Annotated[str, Meta(min_length=1, extra={"metavar": "DIRECTORY", "is_path": True})]
+OptionalPath = Annotated[str, Meta(extra={"metavar": "PATH", "is_path": True})]
 Positive = Annotated[float, Meta(gt=0)]
 NotBelowZero = Annotated[float, Meta(ge=0)]
 
@@ -29,9 +32,9 @@ class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 class PathSettings(Section, frozen=True):
     """Folders; relative paths start at the project folder."""
 
-    data: Annotated[str, Meta(description="dataset folder, with SPEAKER/clip.wav and clip.lab")] = "data"
-    protos: Annotated[str, Meta(description="folder of packed shards")] = "data/protos"
-    checkpoint: Annotated[str, Meta(description="folder of the pretrained model")] = "checkpoints/openaudio-s1-mini"
+    data: Annotated[Folder, Meta(description="dataset folder, with SPEAKER/clip.wav and clip.lab")] = "data"
+    protos: Annotated[str, Meta(min_length=1, description="folder of packed shards")] = "data/protos"
+    checkpoint: Annotated[Folder, Meta(description="folder of the pretrained model")] = "checkpoints/openaudio-s1-mini"
 
 
 class NormalizeSettings(Section, frozen=True):
@@ -194,14 +197,14 @@ class RunSettings(Section, frozen=True):
     """The pipeline, `fishtui run`, and its submission to SLURM."""
 
     source: Annotated[
-        str, Meta(description="folder of recordings to normalize into paths.data; empty skips normalize")
+        OptionalPath, Meta(description="folder of recordings to normalize into paths.data; empty skips normalize")
     ] = ""
     name: Annotated[
         str, Meta(pattern=r"^(?!\.{1,2}$)[^/\x00]+$", description="name of the training, without slashes")
     ] = "voice"
     text: Annotated[str, Meta(description="text to synthesize")] = "Good morning. It is nice to hear you."
     reference: Annotated[
-        str, Meta(description="reference recording of the voice; empty takes a clip held out for validation")
+        OptionalPath, Meta(description="reference recording of the voice; empty takes a clip held out for validation")
     ] = ""
     sbatch: Annotated[
         tuple[str, ...], Meta(description="options of sbatch, such as --partition=gpu --time=8:00:00")

@@ -27,6 +27,7 @@ from fishtui.results.checkpoints import (
     check_no_checkpoints,
     earliest_good_checkpoint,
     list_checkpoints,
+    next_backup,
 )
 from fishtui.results.pace import PACE, last_pace
 from fishtui.runs.ledger import Ledger
@@ -179,9 +180,7 @@ def _prepare_results(job: TrainingJob, resume: bool, restart: bool) -> Path | No
     """Return the checkpoint to continue from, if any. `restart` renames the folder of earlier results."""
     results = job.results
     if restart and results.exists():
-        number = 1
-        while (renamed := results.with_name(f"{results.name}.{number}")).exists():
-            number += 1
+        renamed = next_backup(results)
         os.rename(results, renamed)
         job.reporter.note(f"earlier results moved to {renamed.name}")
     check_no_checkpoints(results, resume, restart)

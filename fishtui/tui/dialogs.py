@@ -56,7 +56,7 @@ class Ask(ModalScreen[str | None]):
             yield Line(self.question)
             for note in self.notes:
                 yield Line(note, classes="muted")
-            yield ExactInput(self.value, compact=True)
+            yield ExactInput(self.value, compact=True, select_on_focus=False)
             yield Line("enter accept   esc cancel", classes="keys")
 
     def on_input_submitted(self, event: Input.Submitted) -> None:

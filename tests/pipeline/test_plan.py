@@ -16,6 +16,7 @@ from fishtui.pipeline import steps
 from fishtui.pipeline.plan import UP_TO_DATE, plan
 from fishtui.pipeline.stamps import read_stamp, stamp_path
 from fishtui.pipeline.steps import pipeline_steps
+from fishtui.results.checkpoints import list_checkpoints
 from fishtui.settings import known
 from fishtui.stage import pipeline_names
 from tests.builders import snapshot
@@ -246,6 +247,24 @@ def test_a_manifest_path_outside_the_dataset_is_not_used_as_reference(done: Pipe
     manifest = done.data / "protos" / "manifest.jsonl"
     manifest.write_text(manifest.read_text().replace('"anna/', '"../raw/anna/'))
     assert "--reference" not in arguments(done, "synthesize")
+
+
+def effect(pipeline: Pipeline) -> str:
+    return next(each.effect for each in pipeline.plan() if each.step == "train")
+
+
+def test_the_plan_names_the_effect_of_the_first_training(fresh: Pipeline) -> None:
+    assert effect(fresh) == "starts"
+
+
+def test_the_plan_names_the_step_of_a_resumed_training(done: Pipeline) -> None:
+    assert effect(done) == ""
+    saved = list_checkpoints(done.project.results / done.settings.run.name / "checkpoints")
+    done.change("train", max_steps=done.settings.train.max_steps + 5)
+    most = done.settings.train.max_steps
+    assert effect(done) == f"resumes at step {saved[-1].step:,} of {most:,}"
+    done.change("train", learning_rate=0.123)
+    assert effect(done).endswith(f"{done.settings.run.name} becomes {done.settings.run.name}.1")
 
 
 def test_the_first_training_does_not_restart(fresh: Pipeline) -> None:

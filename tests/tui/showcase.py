@@ -36,12 +36,12 @@ SPOKEN = {
 STEPS = 400
 NOW = 1_790_000_000.0
 PLAN = [
-    {"stage": "normalize", "state": "current", "runs": False, "reason": "up to date"},
-    {"stage": "extract", "state": "current", "runs": False, "reason": "up to date"},
-    {"stage": "pack", "state": "due", "runs": True, "reason": "7 of 7 inputs are new"},
-    {"stage": "train", "state": "due", "runs": True, "reason": "after pack"},
-    {"stage": "merge", "state": "never", "runs": True, "reason": "never ran"},
-    {"stage": "synthesize", "state": "never", "runs": True, "reason": "never ran"},
+    {"stage": "normalize", "state": "current", "runs": False, "reason": "up to date", "effect": ""},
+    {"stage": "extract", "state": "current", "runs": False, "reason": "up to date", "effect": ""},
+    {"stage": "pack", "state": "due", "runs": True, "reason": "7 of 7 inputs are new", "effect": ""},
+    {"stage": "train", "state": "due", "runs": True, "reason": "after pack", "effect": "resumes at step 300 of 400"},
+    {"stage": "merge", "state": "never", "runs": True, "reason": "never ran", "effect": ""},
+    {"stage": "synthesize", "state": "never", "runs": True, "reason": "never ran", "effect": ""},
 ]
 
 

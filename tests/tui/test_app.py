@@ -24,11 +24,13 @@ from fishtui.settings import load
 from fishtui.tui import main
 from fishtui.tui.app import SCREENS, Fishtui
 from fishtui.tui.commandline import CommandLine
-from fishtui.tui.dialogs import Keys
+from fishtui.tui.dialogs import Ask, Keys
 from fishtui.tui.guide import Guide
 from fishtui.tui.screen import MainScreen
 from fishtui.tui.screens.clips import Clips
+from fishtui.tui.screens.overview import Overview
 from fishtui.tui.widgets.keyline import KeyLine
+from fishtui.tui.widgets.steps import PipelineStep, Steps
 from tests import builders
 from tests.tui.driving import PACES, Press, burst, text_of, until
 
@@ -182,6 +184,49 @@ def test_scan_and_check_run_in_the_background(project: Project, key: str) -> Non
         await until(pilot, lambda: "carla" in text_of(app))
 
     drive(project, story)
+
+
+PLANS = {
+    "train": ("due", "extract runs before it", "starts again; results/voice becomes voice.1"),
+    **dict.fromkeys(("normalize", "extract", "pack", "merge", "synthesize"), ("current", "up to date", "")),
+}
+
+
+@pytest.mark.parametrize("is_due", [True, False])
+def test_r_names_its_effect_before_it_runs(project: Project, is_due: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    plans = PLANS if is_due else PLANS | {"train": ("current", "up to date", "")}
+    steps = [PipelineStep(name, state, "", reason, effect) for name, (state, reason, effect) in plans.items()]
+    monkeypatch.setattr(Overview, "_steps", lambda self, runs: steps)
+
+    async def story(app: Fishtui, pilot: Pilot[None]) -> None:
+        await until(pilot, lambda: app.screen.query_one(Steps).steps)
+        await pilot.press("r")
+        if is_due:
+            await until(pilot, lambda: "results/voice becomes voice.1" in text_of(app))
+            await pilot.press("n")
+        else:
+            await until(pilot, lambda: [each.message for each in app._notifications] == ["Everything is up to date."])
+        assert len(app.screen_stack) == 1 or is_due
+
+    drive(project, story)
+
+
+def test_a_prompt_begins_with_its_cursor_at_the_end_and_warns_of_a_missing_path(project: Project) -> None:
+    async def story(app: Fishtui, pilot: Pilot[None]) -> None:
+        await pilot.press("6")
+        await until(pilot, lambda: "paths.data" in text_of(app))
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, Ask))
+        await pilot.press("x", "enter")
+        await until(pilot, lambda: any("▲ datax" in each.message for each in app._notifications))
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, Ask))
+        await pilot.press("ctrl+u", "enter")
+        await until(pilot, lambda: "✗" in text_of(app))
+        await pilot.press("escape")
+
+    drive(project, story)
+    assert load(project.settings_file, {}).values.paths.data == "datax"
 
 
 def test_an_error_of_a_background_command_is_reported(tmp_path: Path) -> None:

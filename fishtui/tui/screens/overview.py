@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 PLAN_EVERY = 60.0
 PAUSE = 5
 MOST_RUNS = 8
-# The state of each stage in the pipeline's plan, and the reason.
-Plans = dict[str, tuple[str, str]]
+# The state of each stage in the pipeline's plan, the reason, and the effect on earlier results.
+Plans = dict[str, tuple[str, str, str]]
 # States of steps that the pipeline would run, and of runs that have not ended.
 DUE = frozenset({"due", "never", "failed", "lost"})
 UNDER_WAY = frozenset({"queued", "running", "stopping"})
@@ -163,7 +163,7 @@ class Overview(MainScreen[OverviewSnapshot]):
             self._planning = True
             self.app.call_from_thread(self._plan, now)
         newest = {run.stage: run for run in runs}
-        return [_step(name, newest.get(name), *plans.get(name, ("unknown", ""))) for name in pipeline_names()]
+        return [_step(name, newest.get(name), *plans.get(name, ("unknown", "", ""))) for name in pipeline_names()]
 
     @work(thread=True, group="plan", exit_on_error=False)
     def _plan(self, now: object) -> None:
@@ -173,7 +173,7 @@ class Overview(MainScreen[OverviewSnapshot]):
         try:
             with suppress(FishtuiError):
                 steps = document_of(run_fishtui(["run", "--dry-run", "--json"], self.fishtui.project))
-                plans = {each["stage"]: (each["state"], each["reason"]) for each in steps}
+                plans = {each["stage"]: (each["state"], each["reason"], each["effect"]) for each in steps}
         finally:
             # The longer a plan takes, the longer the pause.
             self._planned = (time.monotonic() + PAUSE * (time.monotonic() - began), now, plans)
@@ -244,12 +244,19 @@ class Overview(MainScreen[OverviewSnapshot]):
         """Run the stages that are due, after a question: a training may take days."""
         from fishtui.tui.dialogs import Confirm
 
-        due = _due(self.query_one(Steps).steps)
+        steps = self.query_one(Steps).steps
+        due = _due(steps)
+        if any(step.state in UNDER_WAY for step in steps):
+            self.fishtui.report("A run has not ended; press 3 to see it.")
+            return
+        if not due and all(step.state != "unknown" for step in steps):
+            self.fishtui.report("Everything is up to date.")
+            return
         consequence = ""
-        if "train" in due or not due:
-            with suppress(FishtuiError):
-                values = self.fishtui.loaded.values
-                consequence = f"The training {values.run.name} continues to step {values.train.max_steps:,}."
+        with suppress(FishtuiError):
+            name = self.fishtui.loaded.values.run.name
+            effects = [step.effect for step in steps if step.name == "train" and step.effect]
+            consequence = f"The training {name} {effects[0]}." if effects else ""
 
         def answered(confirmed: bool | None) -> None:
             if confirmed:
@@ -270,12 +277,12 @@ class Overview(MainScreen[OverviewSnapshot]):
         self.app.push_screen(CommandLine("import ", hint=IMPORT_HINT))
 
 
-def _step(name: str, run: RunSummary | None, state: str, reason: str) -> PipelineStep:
+def _step(name: str, run: RunSummary | None, state: str, reason: str, effect: str) -> PipelineStep:
     if run is not None and not run.ended:
         return PipelineStep(name, run.state, _percent(run), run.state)
     if run is not None and state in DUE and run.state in ("failed", "lost"):
-        return PipelineStep(name, run.state, "", f"{run.state}: {run.text}")
-    return PipelineStep(name, state, "", reason)
+        return PipelineStep(name, run.state, "", f"{run.state}: {run.text}", effect)
+    return PipelineStep(name, state, "", reason, effect)
 
 
 def _percent(run: RunSummary) -> str:

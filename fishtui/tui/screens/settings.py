@@ -140,7 +140,9 @@ class Settings(MainScreen[list[SettingRow]]):
         from fishtui.settings.file import change
 
         await asyncio.to_thread(change, self.fishtui.project.settings_file, name, text)
-        self.fishtui.report(f"{name} is reset to its default" if text is None else f"{name} is {text}")
+        warning = settings.missing_path(name, text or "", self.fishtui.project.root)
+        done = f"{name} is reset to its default" if text is None else f"{name} is {text}"
+        self.fishtui.report(f"{done}\n▲ {warning}" if warning else done)
         self.reload()
 
     def action_doctor(self) -> None:

@@ -23,13 +23,15 @@ NOTABLE = frozenset({"due", "never", "running", "stopping", "failed"})
 class PipelineStep:
     """A stage of the pipeline: its state, the progress of its run, and the reason for the state.
 
-    `state` is one of `pipeline.plan.State`, `unknown`, or the state of a run that is active, failed or lost.
+    `state` is one of `pipeline.plan.State`, `unknown`, or the state of a run that is active, failed or lost. `effect`
+    describes what a training does with earlier results.
     """
 
     name: str
     state: str = "unknown"
     note: str = ""
     reason: str = ""
+    effect: str = ""
 
 
 class Steps(Widget, can_focus=True):
