@@ -138,7 +138,7 @@ def _read_ours(path: Path) -> Adapter:
 
 def _read_peft(path: Path, template: str) -> Adapter:
     try:
-        config = json.loads((path / PEFT_CONFIG).read_text(encoding="utf-8"))
+        config = json.loads((path / PEFT_CONFIG).read_text(encoding="utf-8-sig"))
         rank, alpha = int(config["r"]), float(config["lora_alpha"])
         tensors = load_file(path / PEFT_WEIGHTS)
         note = json.loads((path / NOTE).read_text(encoding="utf-8")) if (path / NOTE).exists() else {}

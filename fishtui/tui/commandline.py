@@ -23,6 +23,7 @@ from fishtui.project import Project
 from fishtui.runs.command import EVENTS
 from fishtui.sanitize import harmless
 from fishtui.tui.commands import command_line, environment
+from fishtui.tui.dialogs import Confirm
 from fishtui.tui.host import host_of
 from fishtui.tui.widgets.exactinput import ExactInput
 from fishtui.tui.widgets.line import Line
@@ -33,6 +34,8 @@ MOST_LINES = 5_000
 LONGEST = 1 << 24
 BAR = 24
 PLACEHOLDER = "a command, for example: stats   or: clips list finding:any"
+# Options of an import that need no question, or answer it.
+ANSWERED = {"--yes", "--dry-run", "--detach", "--json", "--help", "-h"}
 KEYS = "enter run   tab complete   ↑ history   esc back; stages continue"
 
 
@@ -165,11 +168,25 @@ class CommandLine(ModalScreen[None]):
     def _start(self, words: list[str]) -> None:
         self.running = words
         self._hint("")
-        self.run_command(words)
+        if words[0] == "import" and not ANSWERED.intersection(words):
+            self.run_command([*words, "--dry-run"], previews=words)
+        else:
+            self.run_command(words)
+
+    def _ask(self, words: list[str], summary: list[str]) -> None:
+        """Ask whether to run the previewed command `words`."""
+
+        def answered(answer: bool | None) -> None:
+            if answer:
+                self._start([*words, "--yes"])
+            else:
+                self._write("nothing was imported; choose columns with --column or --layout: ↑ recalls the command")
+
+        self.app.push_screen(Confirm("Import these clips?", Text("\n".join(summary))), answered)
 
     @work(exclusive=True)
-    async def run_command(self, words: list[str]) -> None:
-        """Run a command to its end and show each line as it arrives."""
+    async def run_command(self, words: list[str], previews: list[str] | None = None) -> None:
+        """Run a command to its end and show each line as it arrives; then ask whether to run the one it `previews`."""
         log = self.query_one(Log)
         log.clear()
         log.auto_scroll = True
@@ -209,8 +226,12 @@ class CommandLine(ModalScreen[None]):
                 # Wrapping many lines takes long: let the keys in between.
                 await asyncio.sleep(0)
         self.query_one("#bar", Line).display = False
-        self._write(f"exit status {await self.process.wait()}")
+        status = await self.process.wait()
         self.running = []
+        if previews and status == 0:
+            self._ask(previews, list(log.lines)[1:])
+        else:
+            self._write(f"exit status {status}")
 
     def _show_progress(self, line: str) -> bool:
         """Show an event of progress as a bar; return False if `line` is another line."""

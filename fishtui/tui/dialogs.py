@@ -24,7 +24,7 @@ class Confirm(ModalScreen[bool]):
         Binding("n,escape", "answer(False)", "no"),
     ]
 
-    def __init__(self, question: str, consequence: str = "") -> None:
+    def __init__(self, question: str, consequence: str | Text = "") -> None:
         super().__init__()
         self.question = question
         self.consequence = consequence

@@ -24,7 +24,7 @@ from fishtui.settings import load
 from fishtui.tui import main
 from fishtui.tui.app import SCREENS, Fishtui
 from fishtui.tui.commandline import CommandLine
-from fishtui.tui.dialogs import Ask, Keys
+from fishtui.tui.dialogs import Ask, Confirm, Keys
 from fishtui.tui.guide import Guide
 from fishtui.tui.screen import MainScreen
 from fishtui.tui.screens.clips import Clips
@@ -32,6 +32,7 @@ from fishtui.tui.screens.overview import Overview
 from fishtui.tui.widgets.keyline import KeyLine
 from fishtui.tui.widgets.steps import PipelineStep, Steps
 from tests import builders
+from tests.importers.builders import recording, table
 from tests.tui.driving import PACES, Press, burst, text_of, until
 
 HEAVY = {"torch", "numpy", "sqlite_utils", "soundfile", "lightning", "peft", "scipy", "torchaudio"}
@@ -129,6 +130,26 @@ def test_the_output_of_a_command_is_sanitized(project: Project) -> None:
         await until(pilot, lambda: not isinstance(app.screen, CommandLine))
 
     drive(project, story)
+
+
+@pytest.mark.parametrize("answer", ["y", "n"])
+def test_an_import_shows_what_it_understood_and_asks(project: Project, tmp_path: Path, answer: str) -> None:
+    recording(tmp_path / "in" / "wavs" / "1.wav")
+    source = table(tmp_path / "in" / "metadata.csv", "1|carla|It rains today.")
+    imported = project.root / "data" / "carla" / "1.lab"
+
+    async def story(app: Fishtui, pilot: Pilot[None]) -> None:
+        app.push_screen(CommandLine(f"import {source}", at_once=True))
+        await until(pilot, lambda: isinstance(app.screen, Confirm))
+        for wanted in ("column 3", "carla", "It rains today."):
+            assert wanted in text_of(app)
+        assert not imported.exists()
+        await pilot.press(answer)
+        await until(pilot, lambda: isinstance(app.screen, CommandLine))
+        await until(pilot, lambda: ("exit status 0" if answer == "y" else "nothing was imported") in text_of(app))
+
+    drive(project, story)
+    assert imported.exists() == (answer == "y")
 
 
 def test_a_second_enter_does_not_run_a_command_twice(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
