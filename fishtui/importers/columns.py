@@ -100,7 +100,7 @@ def _simple(name: str) -> str:
 def _given(wanted: str, names: Sequence[str]) -> int | None:
     if wanted in names:
         return list(names).index(wanted)
-    if wanted.isdecimal() and 1 <= int(wanted) <= len(names):
+    if wanted.isdecimal() and len(wanted) < 9 and 1 <= int(wanted) <= len(names):
         return int(wanted) - 1
     return None
 

@@ -17,6 +17,8 @@ from fishtui.importers.source import FoundClip
 from fishtui.runs.ledger import Ledger
 from fishtui.wording import cannot_write, reason_of
 
+# In bytes: the times of a part follow.
+LONGEST_STEM = 150
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
@@ -39,8 +41,8 @@ def cut_clips(
         for number, (audio, own) in enumerate(parts.items()):
             # One folder for each recording, since several may have one name.
             target = _emptied(folder, number)
-            stem = safe_name(audio.stem, "clip")
-            targets = [target / f"{part_name(stem, part)}.wav" for _, part in own]
+            stem = safe_name(audio.stem, "clip").encode()[:LONGEST_STEM].decode(errors="ignore")
+            targets = [target / str(index) / f"{part_name(stem, part)}.wav" for index, part in own]
             try:
                 cut_parts(audio, [part for _, part in own], targets)
             except FishtuiError as error:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from fishtui.dataset import EXTENSIONS
 from fishtui.importers.locate import Locator
@@ -86,7 +86,7 @@ def examine(rows: Sequence[Sequence[str]], locator: Locator) -> list[Column]:
 def names_files(column: Column) -> bool:
     """Return True if the values are names of audio files, whether or not they exist."""
     return bool(column.values) and all(
-        Path(value.replace("\\", "/")).suffix.lower() in EXTENSIONS for value in column.values
+        os.path.splitext(value.replace("\\", "/"))[1].lower() in EXTENSIONS for value in column.values
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Sequence
 from itertools import islice
@@ -26,7 +27,9 @@ def is_rows(line: str, columns: Columns) -> bool:
     if delimiter is None or any(not number.isdecimal() for number in columns.values()):
         return False
     fields = split_line(line, delimiter)
-    return bool(columns) or delimiter in "|\t" or Path(fields[0].strip()).suffix.lower() in EXTENSIONS
+    if not fields:
+        return False
+    return bool(columns) or delimiter in "|\t" or os.path.splitext(fields[0].strip())[1].lower() in EXTENSIONS
 
 
 def read_rows(path: Path, columns: Columns) -> Clips:
@@ -72,7 +75,7 @@ def resolve_rows(path: Path, columns: Columns, locator: Locator) -> Resolved:
             f"{path}: unknown layout: {beginning(line)}", "Name another table or --layout.", code="unknown-layout"
         )
     for meaning, number in columns.items():
-        if not number.isdecimal() or not 1 <= int(number) <= count:
+        if not number.isdecimal() or len(number) > 8 or not 1 <= int(number) <= count:
             raise MisuseError(
                 f"{path}: no column {number}: {beginning(line)}",
                 f"Name columns by their numbers, from 1 to {count}: --column {meaning}=NUMBER.",

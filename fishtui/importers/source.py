@@ -6,11 +6,12 @@ import os
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from fishtui.dataset import EXTENSIONS, walk
-from fishtui.errors import DataError, MisuseError
+from fishtui.errors import DataError, FishtuiError, MisuseError
 from fishtui.importers.layout import MEANINGS, Columns, FolderLayout, ListedClip, Malformed, Resolved
 from fishtui.importers.layouts import choose
 from fishtui.importers.locate import Locator
@@ -206,11 +207,13 @@ def _unnamed(locator: Locator, named: Sequence[Path]) -> list[str]:
     known = {os.path.realpath(audio) for audio in named}
     found: dict[str, None] = {}
     for top, nested in tops.items():
-        for folder, names in walk([top]):
-            for name in names:
-                path = folder / name
-                if os.path.splitext(name)[1].lower() in EXTENSIONS and os.path.realpath(path) not in known:
-                    found[os.path.relpath(path, locator.root)] = None
-            if not nested:
-                break
+        # A folder that cannot be read has no recordings that could be counted.
+        with suppress(FishtuiError):
+            for folder, names in walk([top]):
+                for name in names:
+                    path = folder / name
+                    if os.path.splitext(name)[1].lower() in EXTENSIONS and os.path.realpath(path) not in known:
+                        found[os.path.relpath(path, locator.root)] = None
+                if not nested:
+                    break
     return list(found)
