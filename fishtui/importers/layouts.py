@@ -138,4 +138,4 @@ def _detect_table(line: str, columns: Columns, name: str | None = None) -> Table
 
 def _how_to_choose() -> str:
     names = "|".join(LAYOUTS)
-    return f"Add --layout {names}; for other columns, --column audio=NAME --column text=NAME, or their numbers."
+    return f"Add --layout {names}; for other columns, --column NAME=audio --column NAME=text, or their numbers."

@@ -127,10 +127,13 @@ def _spellings(audio: str, is_root_given: bool) -> Iterator[str]:
     if slashed != audio:
         yield slashed
     start = ABSOLUTE.match(slashed)
-    if start is None and not is_root_given:
-        return
     parts = [part for part in slashed[start.end() if start else 0 :].split("/") if part not in ("", ".")]
-    if ".." not in parts:
+    if ".." in parts:
+        return
+    if start is None and len(parts) > 1 and is_content(parts[0]):
+        # The folder of recordings has another name here.
+        yield "/".join(parts[1:])
+    if start is not None or is_root_given:
         yield from ("/".join(parts[first:]) for first in range(0 if start else 1, len(parts)))
 
 

@@ -78,7 +78,7 @@ def resolve_rows(path: Path, columns: Columns, locator: Locator) -> Resolved:
         if not number.isdecimal() or len(number) > 8 or not 1 <= int(number) <= count:
             raise MisuseError(
                 f"{path}: no column {number}: {beginning(line)}",
-                f"Name columns by their numbers, from 1 to {count}: --column {meaning}=NUMBER.",
+                f"Name columns by their numbers, from 1 to {count}: --column NUMBER={meaning}.",
                 code="no-column",
             )
     found = _Arrangement(path, rows, examine(rows, locator), columns)
@@ -125,7 +125,7 @@ class _Arrangement:
                 return texts[-1]
         if not texts:
             raise MisuseError(
-                f"{path}: no column of text", "Name it by its number: --column text=NUMBER.", code="no-column"
+                f"{path}: no column of text", "Name it by its number: --column NUMBER=text.", code="no-column"
             )
         if len(texts) > 1:
             first, last = texts[0], texts[-1]

@@ -97,6 +97,12 @@ def import_clips(
         ledger.counts["recordings_in_no_row"] = len(found.unnamed)
         shown = ", ".join(shortened(name) for name in found.unnamed[:MOST_SHOWN])
         reporter.warning(f"{counted(len(found.unnamed), 'recording')} in no row of {found.path.name}: {shown}")
+    if found.shared:
+        shown = ", ".join(found.shared[:MOST_SHOWN])
+        reporter.warning(f"folders of one name with different parents stay apart: {shown}; --speaker joins them")
+    if found.missing:
+        missing = counted(found.missing, "recording")
+        reporter.warning(f"{missing} not found: name their folder with --audio-root")
     if not dry_run:
         _conclude(project, reporter, data, settings, ledger)
     return ledger

@@ -37,7 +37,8 @@ class Understood:
     """The plan of an import: the layout and columns, the clips, and the guesses that are not certain.
 
     `failed` are entries that are not clips, `repeated` rows that equal an earlier one, `unnamed` the recordings next
-    to those of the table that no row names.
+    to those of the table that no row names. `missing` is the number of recordings that were not found, `shared` are
+    speakers whose folders have the name of others with different parents.
     """
 
     path: Path
@@ -48,6 +49,8 @@ class Understood:
     failed: list[Entry] = field(default_factory=list)
     repeated: list[Entry] = field(default_factory=list)
     unnamed: list[str] = field(default_factory=list)
+    missing: int = 0
+    shared: list[str] = field(default_factory=list)
     doubts: list[str] = field(default_factory=list)
 
 
@@ -82,7 +85,7 @@ def understand(
     located = list(_locate(chosen.clips(path, resolved.columns), locator, data, found))
     if not located and not found.failed:
         raise DataError(f"{path}: no clips", "Name a table with rows, or a folder with recordings.", code="no-clips")
-    found.clips = list(_without_repeats(_with_speakers(located, locator.root, speaker), found))
+    found.clips = list(_without_repeats(_with_speakers(located, locator.root, speaker, found), found))
     found.doubts = [*resolved.doubts, *_doubts(found.clips)]
     if not is_folder:
         found.unnamed = _unnamed(locator, [clip.audio for clip in located])
@@ -119,6 +122,7 @@ def _locate(
             part = lengths.part(audio, clip.start, clip.end)
         except DataError as error:
             found.failed.append(Entry(clip.where, error.problem))
+            found.missing += error.code == "recording-not-found"
         else:
             yield FoundClip(clip.where, audio, text, clip.speaker, part)
 
@@ -142,7 +146,7 @@ def _checked_audio(clip: ListedClip) -> str:
     return clip.audio.strip()
 
 
-def _with_speakers(clips: Sequence[FoundClip], root: Path, speaker: str | None) -> list[FoundClip]:
+def _with_speakers(clips: Sequence[FoundClip], root: Path, speaker: str | None, found: Understood) -> list[FoundClip]:
     """Return the clips with the speaker's name: `speaker`, or as the source names it, or from the folders above."""
     if speaker:
         return [replace(clip, speaker=speaker) for clip in clips]
@@ -154,6 +158,7 @@ def _with_speakers(clips: Sequence[FoundClip], root: Path, speaker: str | None) 
     names = distinct_speakers(
         (branch for name, branch in zip(named, branches, strict=True) if not name), os.path.realpath(root)
     )
+    found.shared = sorted({names[branch] for branch in branches if "/" in names.get(branch, "")})
     return [
         replace(clip, speaker=name or names[branch]) for clip, name, branch in zip(clips, named, branches, strict=True)
     ]

@@ -28,6 +28,11 @@ def summary_lines(found: Understood) -> Iterator[str]:
     yield f"{counted(len(found.clips), 'clip')} of {counted(len(speakers), 'speaker')}: {shown or 'none'}{more}"
     for clip in found.clips[:MOST_CLIPS]:
         yield f"  {shortened(clip.speaker, 30)}: {_audio(found, clip)}: {shortened(clip.text, LONGEST)}"
+    if found.shared:
+        shared = shortened(", ".join(found.shared), LONGEST)
+        yield f"  ▲ folders of one name with different parents stay apart: {shared}"
+    if found.missing:
+        yield f"  ▲ {counted(found.missing, 'recording')} not found: name their folder with --audio-root"
     if found.failed:
         first = found.failed[0]
         yield f"  ✗ {counted(len(found.failed), 'row')} cannot be imported, such as {first.item}: {first.reason}"
@@ -56,6 +61,8 @@ def summary_dict(found: Understood) -> dict[str, Any]:
         "failed": len(found.failed),
         "repeated": len(found.repeated),
         "unnamed": len(found.unnamed),
+        "missing": found.missing,
+        "shared": found.shared,
         "doubts": found.doubts,
     }  # fmt: skip
 

@@ -98,7 +98,7 @@ def _unnamed(path: Path, line: str, columns: Columns) -> MisuseError:
         )
     return MisuseError(
         f"{path}: no column for {' and '.join(missing)}: {beginning(line)}",
-        f"Name the columns: {' '.join(f'--column {meaning}=NAME' for meaning in missing)}.",
+        f"Name the columns: {' '.join(f'--column NAME={meaning}' for meaning in missing)}.",
         code="no-column",
     )
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from fishtui.importers.source import understand
 from tests.importers.builders import failures, imported, recording, run
 
 
@@ -43,3 +44,12 @@ def test_names_that_are_not_utf8_are_imported(tmp_path: Path) -> None:
     recording(tmp_path / "in" / "caf\udce9.wav").with_suffix(".txt").write_text("Coffee")
     assert run(tmp_path, tmp_path / "in", speaker="anna").done == 1
     assert list(imported(tmp_path)) == ["anna/caf_.wav"]
+
+
+def test_speakers_of_one_name_stay_apart_and_are_reported(tmp_path: Path) -> None:
+    for name in ("de/anna/wavs/1.wav", "en/anna/1.wav", "en/bert/1.wav"):
+        recording(tmp_path / "in" / name, name).with_suffix(".TXT").write_text(name)
+    found = understand(tmp_path / "in", data=tmp_path / "data")
+    assert found.shared == ["de/anna", "en/anna"]
+    run(tmp_path, tmp_path / "in")
+    assert sorted(imported(tmp_path)) == ["bert/1.wav", "de_anna/1.wav", "en_anna/1.wav"]

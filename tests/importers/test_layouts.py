@@ -91,7 +91,7 @@ def test_columns_may_have_any_name(tmp_path: Path) -> None:
     with failing("no-column", MisuseError) as caught:
         run(tmp_path, source, columns={"audio": "klang"})
     assert "'wav,was" in caught.value.problem
-    assert "--column audio=NAME" in caught.value.remedy
+    assert "--column NAME=audio" in caught.value.remedy
     with failing("unknown-column", MisuseError):
         run(tmp_path, source, columns={"words": "x"})
 
