@@ -10,7 +10,7 @@ from typing import TypedDict
 
 import msgspec
 
-from fishtui.errors import DataError
+from fishtui.errors import DataError, MisuseError
 from fishtui.files import discard, write_text
 from fishtui.shards.split import VALIDATION
 
@@ -69,6 +69,25 @@ def previous_validation(folder: Path) -> frozenset[str]:
         return frozenset(entry["clip"] for entry in read_manifest(folder) if entry["split"] == VALIDATION)
     except DataError:
         return frozenset()
+
+
+def refuse_foreign(folder: Path) -> None:
+    """Raise MisuseError, code `output-in-use`, if a folder has shards or a manifest of another tool."""
+    if (folder / MARKER).exists():
+        return
+    has_shards, has_manifest = any(folder.glob("*.protos")), (folder / MANIFEST).exists()
+    foreign = "shards" if has_shards and not has_manifest else ""
+    if has_manifest and not has_shards:
+        try:
+            read_manifest(folder)
+        except (DataError, OSError):
+            foreign = MANIFEST
+    if foreign:
+        raise MisuseError(
+            f"{folder}: has {foreign} of another tool",
+            "Move them to another folder, or give another folder with --output.",
+            code="output-in-use",
+        )
 
 
 def install(folder: Path) -> list[Path]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 import os
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fishtui.dataset import Clip
+from fishtui.dataset import CODES_EXTENSION, EXTENSIONS, PACKED_FOLDER, TEXT_EXTENSIONS, Clip
 from fishtui.errors import DataError, FishtuiError, MisuseError
 from fishtui.project import Project
 from fishtui.runs.ledger import Ledger
@@ -65,7 +66,7 @@ def normalize(
     clips = find_recordings(source, values.pack.text_extension, ledger)
     _refuse_links(source, target, [audio for _, audio in clips])
     if clean:
-        _refuse_emptying(target, project)
+        _refuse_emptying(target, project, values.pack.text_extension)
     settings = values.normalize
     tasks = [_Task(clip, audio, target / audio.relative_to(source), settings) for clip, audio in clips]
     if dry_run:
@@ -199,7 +200,7 @@ def _refuse_links(source: Path, target: Path, recordings: list[Path]) -> None:
             )
 
 
-def _refuse_emptying(target: Path, project: Project) -> None:
+def _refuse_emptying(target: Path, project: Project, text_extension: str) -> None:
     """Raise MisuseError if `target` has more in it than a dataset."""
     resolved = target.resolve()
     if resolved == project.root or resolved in project.root.parents or (resolved / "fishtui.toml").exists():
@@ -209,6 +210,21 @@ def _refuse_emptying(target: Path, project: Project) -> None:
         project.checkpoints,
     ):
         raise MisuseError(f"{target}: not a dataset", CLEANED, code="not-a-dataset")
+    if (other := next(_other_files(target, text_extension), None)) is not None:
+        raise MisuseError(f"{other}: not a file of a dataset", f"Move it away first. {CLEANED}", code="not-a-dataset")
+
+
+def _other_files(target: Path, text_extension: str) -> Iterator[Path]:
+    """Yield the files below `target`, apart from hidden ones, that are not of clips and shards."""
+    usual = {*EXTENSIONS, *TEXT_EXTENSIONS, text_extension.lower()}
+    for folder, _, names in os.walk(target):
+        clips = {os.path.splitext(name)[0] for name in names if os.path.splitext(name)[1].lower() in usual}
+        for name in names:
+            stem, extension = os.path.splitext(name)
+            is_codes = extension == CODES_EXTENSION and stem in clips
+            is_packed = PACKED_FOLDER in Path(folder).relative_to(target).parts
+            if not (name.startswith(".") or extension.lower() in usual or is_codes or is_packed):
+                yield Path(folder, name)
 
 
 def _empty(target: Path) -> None:

@@ -20,7 +20,15 @@ from fishtui.project import Project
 from fishtui.runs.ledger import Ledger
 from fishtui.runs.reporter import Reporter
 from fishtui.settings import PackSettings, Settings
-from fishtui.shards.packed import MANIFEST, STAGING, ManifestEntry, install, previous_validation, write_manifest
+from fishtui.shards.packed import (
+    MANIFEST,
+    STAGING,
+    ManifestEntry,
+    install,
+    previous_validation,
+    refuse_foreign,
+    write_manifest,
+)
 from fishtui.shards.split import TRAIN, VALIDATION, choose_validation
 from fishtui.shards.stream import Position, ShardWriter, encode_sentence
 from fishtui.speakers import branch_of_clip, distinct_speakers
@@ -57,8 +65,10 @@ def pack(
     """Pack every clip of `data` that has a transcript and codes into shards in `output`.
 
     Clips of the project's own dataset that are rejected, have errors or outdated codes are left out. The shards of an
-    earlier packing stay until the new ones are complete. Raises FishtuiError if there is nothing to pack.
+    earlier packing stay until the new ones are complete. Raises FishtuiError if there is nothing to pack,
+    MisuseError if `output` has shards of another tool.
     """
+    refuse_foreign(output)
     if not dry_run:
         refresh_catalog(project, values, reporter, data)
     ledger = Ledger()

@@ -14,7 +14,7 @@ from fishtui.errors import MisuseError
 from fishtui.runs.reporter import Reporter
 from fishtui.settings import NormalizeSettings, Settings
 from fishtui.stages.normalize import normalize
-from tests.builders import project, snapshot, tone, write_clip
+from tests.builders import project, snapshot, tone, write_clip, write_codes
 from tests.expecting import failing
 
 SETTINGS = Settings(normalize=NormalizeSettings(workers=1))
@@ -182,6 +182,21 @@ def test_clean_never_empties_a_project(tmp_path: Path, target: str) -> None:
     with failing("not-a-dataset", MisuseError):
         normalize(found, SETTINGS, Reporter(), source=tmp_path / "raw", target=tmp_path / target, clean=True)
     assert kept.exists()
+
+
+@pytest.mark.parametrize("name", ["notes.docx", "anna/old.wav.f0.npy", "metadata.csv"])
+def test_clean_never_removes_files_of_other_tools(tmp_path: Path, name: str) -> None:
+    write_clip(tmp_path / "raw" / "anna" / "a.wav")
+    recording = write_clip(tmp_path / "data" / "anna" / "old.wav")
+    write_codes(recording.with_suffix(".npy"))
+    (tmp_path / "data" / name).write_bytes(b"x")
+    before = snapshot(tmp_path / "data")
+    for dry_run in (True, False):
+        with failing("not-a-dataset", MisuseError):
+            run(tmp_path, clean=True, dry_run=dry_run)
+    assert snapshot(tmp_path / "data") == before
+    (tmp_path / "data" / name).unlink()
+    assert run(tmp_path, clean=True).done == 1
 
 
 def test_nothing_to_normalize_is_an_error(tmp_path: Path) -> None:

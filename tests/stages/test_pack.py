@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fishtui.errors import DataError, FishtuiError
+from fishtui.errors import DataError, FishtuiError, MisuseError
 from fishtui.runs.reporter import Reporter
 from fishtui.settings import PackSettings, Settings
 from fishtui.shards import packed
@@ -85,6 +85,23 @@ def test_letters_and_accents_are_joined_before_packing(tmp_path: Path) -> None:
     run(tmp_path)
     texts = [entry["text"] for entry in read_manifest(tmp_path / "data" / "protos")]
     assert texts == ["Größe und Übermut.", "Tôi không biết nói gì hơn.", "그는 괜찮은 척하려고"]
+
+
+def test_shards_and_manifests_of_other_tools_are_not_replaced(tmp_path: Path) -> None:
+    packable(tmp_path / "data", ["anna"], clips=3)
+    folder = tmp_path / "data" / "protos"
+    folder.mkdir()
+    for name, content in (("0.protos", b"theirs"), (MANIFEST, b'{"audio_filepath": "a.wav"}\n')):
+        path = folder / name
+        path.write_bytes(content)
+        with failing("output-in-use", MisuseError):
+            run(tmp_path)
+        assert path.read_bytes() == content
+        path.unlink()
+    run(tmp_path)
+    # A damaged manifest next to shards of fishtui is replaced.
+    (folder / MANIFEST).write_text("{}", encoding="utf-8")
+    assert run(tmp_path).done == 3
 
 
 def test_any_number_of_workers_gives_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
