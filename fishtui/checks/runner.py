@@ -16,7 +16,7 @@ from fishtui.settings import CheckSettings, Settings
 from fishtui.wording import did_you_mean
 
 # The code that findings depend on.
-CODE = ("checks", *DEFAULT.cleaning_code)
+CODE = ("checks", "speakers.py", *DEFAULT.cleaning_code)
 
 
 def clip_findings(facts: ClipFacts, settings: Settings) -> list[Finding]:

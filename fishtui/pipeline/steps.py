@@ -198,7 +198,7 @@ PACK = Step(
     inputs=_pack_inputs,
     outputs=lambda state: {"shards": state.shards()},
     settings=_keys("pack", "text_extension", "shard_size", "validation"),
-    code=(*CLIPS, "stages/pack.py", "codes.py", *FAMILY, "shards"),
+    code=(*CLIPS, "stages/pack.py", "codes.py", "speakers.py", *FAMILY, "shards"),
     command=_no_words,
     is_done_by=lambda state, given: _same(given["data"], state.data) and _same(given["output"], state.protos),
 )
@@ -238,7 +238,7 @@ SYNTHESIZE = Step(
         *_keys("extract", "resampler"),
         *_keys("synthesize", "temperature", "top_p", "repetition_penalty", "max_seconds", "seed", "precision"),
     ),
-    code=(*NETWORK, "stages/synthesize.py", "codes.py", "audio", "codec"),
+    code=(*NETWORK, "stages/synthesize.py", "speech.py", "codes.py", "audio", "codec"),
     command=_synthesize_command,
     # A sentence synthesized by hand is another one, or has another output.
     is_done_by=lambda state, given: False,

@@ -18,10 +18,11 @@ from fishtui.pipeline.stamps import read_stamp, stamp_path
 from fishtui.pipeline.steps import pipeline_steps
 from fishtui.results.checkpoints import list_checkpoints
 from fishtui.settings import known
-from fishtui.stage import pipeline_names
+from fishtui.stage import find_stage, pipeline_names
 from tests.builders import snapshot
 from tests.expecting import failing
 from tests.pipeline.conftest import Pipeline
+from tests.test_architecture import import_graph
 
 EVERYTHING_AFTER = {name: f"{before} runs before it" for before, name in pairwise(pipeline_names())}
 
@@ -308,6 +309,43 @@ def test_the_settings_and_modules_that_steps_name_exist(done: Pipeline) -> None:
         stamp = read_stamp(done.project, step.name)
         assert stamp is not None
         assert all(made.count or name.startswith("excluded clips") for name, made in stamp.evidence.inputs.items())
+
+
+# Modules that a stage loads and that do not change its result: reports, files, records, and the catalog, whose answers
+# are inputs of the steps.
+NEUTRAL = (
+    *("__init__.py", "errors.py", "files.py", "project.py", "sanitize.py", "wording.py", "workers.py", "settings"),
+    *("codehash.py", "stage.py", "distributed.py", "runs", "results", "catalog", "checks", "stages/refresh.py"),
+)
+# The same for single stages: names of files, speakers that only packing writes down, adapters that the pipeline merges.
+NEUTRAL_FOR = {
+    "normalize": ("speakers.py",),
+    "extract": ("speakers.py", "checkpoint.py"),
+    "pack": ("codec/config.py", "lm", "weights.py"),
+    "train": ("codec/config.py", "dataset.py"),
+    "merge": ("codec/config.py",),
+    "synthesize": ("dataset.py", "training"),
+}
+
+
+@pytest.mark.parametrize("name", pipeline_names())
+def test_a_step_tracks_all_code_that_its_result_depends_on(name: str) -> None:
+    ignored = (*NEUTRAL, *NEUTRAL_FOR[name])
+    start = find_stage(name).function.partition(":")[0]
+    graph = import_graph()
+    seen, waiting = set[str](), [start]
+    while waiting:
+        module = waiting.pop()
+        path = module.removeprefix("fishtui.").replace(".", "/")
+        if module not in seen and module != "fishtui" and not _is_in(path, ignored):
+            seen.add(module)
+            waiting += graph[module]
+    code = pipeline_steps()[name].code
+    assert [module for module in seen if not _is_in(module.removeprefix("fishtui.").replace(".", "/"), code)] == []
+
+
+def _is_in(path: str, places: tuple[str, ...]) -> bool:
+    return any(path == place.removesuffix(".py") or path.startswith(f"{place}/") for place in places)
 
 
 def test_every_setting_of_a_stage_is_tracked_or_concerns_speed_and_hardware() -> None:
