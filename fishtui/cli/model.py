@@ -5,22 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
 from fishtui.audio.outputs import output_file
 from fishtui.checkpoint import CheckpointFolder
 from fishtui.cli.session import Session
 from fishtui.errors import DONE, MisuseError
-from fishtui.families.registry import known_templates
 
 if TYPE_CHECKING:
     from fishtui.runs.ledger import Ledger
     from fishtui.runs.reporter import Reporter
     from fishtui.training.lora import LoraSpec
-
-FOLDER = click.Path(file_okay=False, path_type=Path)
-ANY_PATH = click.Path(path_type=Path)
-TEMPLATE = click.Choice(known_templates())
 
 
 def extract(session: Session, data: Path | None, checkpoint: Path | None) -> int:

@@ -27,8 +27,6 @@ from fishtui.runs.table import RunSummary, RunTable
 from fishtui.settings import Loaded
 from fishtui.stage import MERGE, TRAIN
 
-# The file that a merge writes to its folder.
-
 
 @dataclass(frozen=True)
 class ListedCheckpoint:
@@ -76,7 +74,7 @@ class Trainings:
 
     def __init__(self, project: Project) -> None:
         self.project = project
-        self._board = RunTable(project)
+        self._table = RunTable(project)
         self._arguments: dict[str, Mapping[str, Any]] = {}
 
     def read(self, base: Path) -> tuple[list[Training], dict[str, RunSummary]]:
@@ -84,7 +82,7 @@ class Trainings:
 
         Merged models are searched in the project's checkpoints and next to `base`. Starts queued runs that can start.
         """
-        runs = {row.id: row for row in self._board.read()}
+        runs = {row.id: row for row in self._table.read()}
         trained = self._by_folder(runs.values(), TRAIN.name, self._trained)
         merging = self._by_folder(runs.values(), MERGE.name, self._merged_from)
         merged = list(_merged({self.project.checkpoints, base.parent}))

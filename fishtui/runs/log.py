@@ -15,7 +15,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from time import monotonic
 
 from fishtui.runs.growing import GrowingFile
 from fishtui.sanitize import harmless
@@ -25,12 +24,9 @@ BLOCK = 1 << 12
 WINDOW = 16 * BLOCK
 # Bytes that one call searches for lines: only endless carriage returns contain too few lines in them.
 REACH = 1 << 26
-# Lines from one remembered offset to the next.
-MARKED = 1000
 
 # The text between line ends, and each line end that makes an empty line.
 PIECES = re.compile(rb"[^\r\n]+|(?<![^\n])\n")
-NEWLINE = re.compile(rb"\n")
 # Control sequences, strings (titles, links; an unterminated one takes the rest of the line) and all shorter escapes,
 # also truncated ones.
 ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]?|[\]PX^_].*?(?:\x07|\x1b\\|$)|[ -/]*[0-~]?)", re.DOTALL)
@@ -57,19 +53,11 @@ class LogLine:
 class LogFile:
     """The lines of a log that may grow; a log that cannot be read has none.
 
-    `total` is the number of lines counted so far; see `count`. If the log is truncated or replaced, offsets refer to
-    the new content, and counting starts again.
+    If the log is truncated or replaced, offsets refer to the new content.
     """
 
     def __init__(self, path: Path) -> None:
         self._file = GrowingFile(path)
-        self._recount()
-
-    def _recount(self) -> None:
-        self.total = 0
-        # The offsets of lines 0, MARKED, 2 * MARKED, …, and the number of bytes in which lines have been counted.
-        self._marks: list[int] = []
-        self._counted = 0
 
     def read_last(self, lines: int) -> list[LogLine]:
         """Return the last `lines` lines."""
@@ -92,39 +80,14 @@ class LogFile:
         with self._open() as (descriptor, size):
             return [_line(piece) for piece in _first(descriptor, size, offset, lines)]
 
-    def read_at(self, number: int, lines: int) -> list[LogLine]:
-        """Return up to `lines` lines from line `number` on, counted from 0, as far as lines have been counted."""
-        with self._open() as (descriptor, size):
-            if not 0 <= number < self.total:
-                return []
-            beyond = number % MARKED
-            wanted = beyond + min(lines, self.total - number)
-            return [_line(piece) for piece in _first(descriptor, size, self._marks[number // MARKED], wanted)[beyond:]]
-
-    def count(self, seconds: float = 0.05) -> bool:
-        """Continue counting lines for up to `seconds`; return true if all lines are counted."""
-        deadline = monotonic() + seconds
-        with self._open() as (descriptor, size):
-            while self._counted < size:
-                stop = min((self._counted // WINDOW + 1) * WINDOW, size)
-                starts = _starts(*_around(descriptor, size, self._counted, stop), self._counted, stop)
-                self._marks += starts[-self.total % MARKED :: MARKED]
-                self.total += len(starts)
-                self._counted = stop
-                if monotonic() >= deadline:
-                    break
-            return self._counted >= size
-
     @contextmanager
     def _open(self) -> Iterator[tuple[int, int]]:
         """Yield a descriptor and the size of the log; size 0 if it cannot be read."""
         with ExitStack() as stack:
             try:
-                descriptor, size, replaced = stack.enter_context(self._file.open())
+                descriptor, size, _ = stack.enter_context(self._file.open())
             except OSError:
-                descriptor, size, replaced = -1, 0, True
-            if replaced:
-                self._recount()
+                descriptor, size = -1, 0
             yield descriptor, size
 
 
@@ -173,16 +136,6 @@ def _spans(content: bytes, base: int, start: int, stop: int) -> Iterator[tuple[i
             if cut == end:
                 break
             begin, brk = cut, brk + BLOCK
-
-
-def _starts(content: bytes, base: int, start: int, stop: int) -> list[int]:
-    """Return the starts of the pieces of `_spans`; faster if only `\\n` ends lines and no line is broken."""
-    blocks = range(0, len(content), BLOCK)
-    if b"\r" in content or not all(content.find(b"\n", block, block + BLOCK) >= 0 for block in blocks):
-        return [begin for begin, _ in _spans(content, base, start, stop)]
-    first = [0] if start == 0 else []
-    ends = NEWLINE.finditer(content, max(start - 1, 0) - base, stop - 1 - base)
-    return first + [base + match.end() for match in ends]
 
 
 def _line(piece: _Piece) -> LogLine:

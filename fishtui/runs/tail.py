@@ -16,10 +16,6 @@ BLOCK = 1 << 18
 LONGEST = 32 << 20
 # Lines between two checks of the clock.
 BETWEEN = 32
-# Bytes from the end of the file in which the newest events are searched.
-REACH = 1 << 20
-# Bytes read at once in that search.
-STEP = 1 << 14
 # Events in this many bytes at the end of the file count as recent.
 RECENT = 1 << 17
 
@@ -92,35 +88,6 @@ class EventTail:
             rest, self._skipping = b"", True
         self._waiting, self._start, self._searched = rest + block, 0, len(rest)
         return bool(block)
-
-
-def read_newest_events(path: Path, kinds: Collection[str]) -> dict[str, dict[str, Any]]:
-    """Return the newest event of each of these kinds in the last mebibyte of a file.
-
-    Kinds without an event are left out; a file that cannot be read has none.
-    """
-    found: dict[str, dict[str, Any]] = {}
-    try:
-        with GrowingFile(path).open() as (descriptor, size, _):
-            least, stop = max(size - REACH, 0), size
-            rest = b""
-            while stop > least and len(found) < len(kinds):
-                start = max(stop - STEP, least)
-                lines = (os.pread(descriptor, stop - start, start) + rest).split(b"\n")
-                if stop == size:
-                    # A torn line, or the empty rest after the last whole one.
-                    lines.pop()
-                # The first line may begin further back.
-                rest = lines.pop(0) if lines and start > 0 else b""
-                for line in reversed(lines):
-                    event = parse_event(line)
-                    if event is not None and event["kind"] in kinds:
-                        found.setdefault(event["kind"], event)
-                stop = start
-    except OSError:
-        # Treated as a file without events.
-        return {}
-    return found
 
 
 def read_recent_events(path: Path, kinds: Collection[str]) -> list[dict[str, Any]]:

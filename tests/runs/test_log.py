@@ -16,7 +16,7 @@ from fishtui.runs.log import LogFile, LogLine
 
 ALL = 10**9
 # Small blocks, so that short examples cross their borders.
-SMALL = {"BLOCK": 4, "WINDOW": 8, "MARKED": 3}
+SMALL = {"BLOCK": 4, "WINDOW": 8}
 BYTES = st.lists(
     st.sampled_from([b"a", b"bc", b"\n", b"\r", b"\r\n", b"\xc3\xa9", b"\x00", b"\x1b[31m", b"d" * 9])
 ).map(b"".join)
@@ -155,24 +155,6 @@ def test_the_lines_before_and_after_an_offset_are_all_lines(scratch: Path, conte
 
 
 @settings(deadline=None)
-@given(content=BYTES, number=st.integers(0, 30), lines=st.integers(0, 9), cut=st.integers(0, 60))
-def test_lines_are_counted_and_found_by_number_while_the_log_grows(
-    scratch: Path, content: bytes, number: int, lines: int, cut: int
-) -> None:
-    with mock.patch.multiple(log_module, **SMALL):
-        log = write(scratch, content[:cut])
-        assert log.count(60)
-        with scratch.open("ab") as file:
-            file.write(content[cut:])
-        # The smallest possible portion.
-        while not log.count(0):
-            pass
-        every = log.read_after(0, ALL)
-        assert log.total == len(every)
-        assert log.read_at(number, lines) == every[number : number + lines]
-
-
-@settings(deadline=None)
 @given(content=BYTES, cuts=st.lists(st.integers(0, 60)))
 def test_a_growing_log_gives_the_same_lines_for_any_sequence_of_writes(
     scratch: Path, content: bytes, cuts: list[int]
@@ -209,38 +191,23 @@ def test_a_call_reads_only_a_part_of_endless_carriage_returns(path: Path) -> Non
 
 def test_a_missing_log_has_no_lines(path: Path) -> None:
     log = LogFile(path)
-    assert (
-        log.read_last(5),
-        log.read_after(0, 5),
-        log.read_before(5, 5),
-        log.read_at(0, 5),
-        log.count(),
-        log.total,
-    ) == (
-        *([], [], [], []),
-        *(True, 0),
-    )
+    assert [log.read_last(5), log.read_after(0, 5), log.read_before(5, 5)] == [[], [], []]
 
 
 def test_offsets_of_a_truncated_or_removed_log_refer_to_its_present_content(path: Path) -> None:
     log = write(path, b"one\ntwo\nthree\n")
-    log.count()
     place = log.read_last(1)[0].end
     path.write_bytes(b"new\n")
     assert log.read_after(place, 5) == []
     assert texts(log.read_before(place, 5)) == ["new"]
-    log.count()
-    assert (log.total, texts(log.read_at(0, 5))) == (1, ["new"])
     path.unlink()
-    assert (log.read_last(5), log.read_at(0, 5), log.total) == ([], [], 0)
+    assert log.read_last(5) == []
 
 
-def test_a_replaced_log_is_counted_from_its_start(path: Path) -> None:
+def test_a_replaced_log_is_read_at_its_present_offsets(path: Path) -> None:
     log = write(path, b"one\n")
-    log.count()
+    assert texts(log.read_last(5)) == ["one"]
     other = path.with_name("other")
     other.write_bytes(b"a\nb\nc\n")
     os.replace(other, path)
-    assert log.read_at(0, 5) == []
-    log.count()
-    assert texts(log.read_at(1, 5)) == ["b", "c"]
+    assert texts(log.read_after(2, 5)) == ["b", "c"]

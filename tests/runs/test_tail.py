@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from fishtui.errors import FishtuiError
 from fishtui.runs import tail
 from fishtui.runs.events import EventWriter, new_event, read_events
-from fishtui.runs.tail import EventTail, read_newest_events
+from fishtui.runs.tail import EventTail, read_recent_events
 from tests.builders import file_size_limit
 from tests.expecting import failing
 
@@ -122,7 +122,7 @@ def test_a_damaged_line_is_skipped(path: Path, damage: bytes) -> None:
     path.write_bytes(line("a") + damage + b"\n" + line("b"))
     events = EventTail(path)
     assert messages(events.read()) == messages(list(read_events(path))) == ["a", "b"]
-    assert read_newest_events(path, ["note"])["note"]["message"] == "b"
+    assert messages(read_recent_events(path, ["note"])) == ["a", "b"]
 
 
 def test_names_that_are_not_utf8_are_read_unchanged(path: Path) -> None:
@@ -162,38 +162,36 @@ def test_the_same_events_are_read_for_any_sequence_of_writes_and_reads(
     assert came == list(read_events(path))
 
 
-def test_the_newest_events_are_found_from_the_end(path: Path) -> None:
+def test_only_the_wanted_kinds_are_recent(path: Path) -> None:
     writer = EventWriter(path)
-    for step in range(2000):
-        writer.write("metric", step=step, values={"loss": 1.0})
-    for done in range(500):
-        writer.write("progress", done=done, total=500, unit="steps", note="")
-    found = read_newest_events(path, ["progress", "metric", "end"])
-    assert (found["progress"]["done"], found["metric"]["step"]) == (499, 1999)
-    assert found.keys() == {"progress", "metric"}
-    assert read_newest_events(path.with_name("none"), ["metric"]) == {}
+    writer.write("metric", step=1, values={"loss": 1.0})
+    writer.write("progress", done=1, total=5, unit="steps", note="")
+    assert [event["kind"] for event in read_recent_events(path, ["progress", "end"])] == ["progress"]
+    assert read_recent_events(path.with_name("none"), ["metric"]) == []
 
 
-def test_reading_the_newest_events_reads_only_the_end(path: Path) -> None:
+def test_reading_the_recent_events_reads_only_the_end(path: Path) -> None:
     with path.open("wb") as file:
         file.write(line("first"))
         file.truncate(1 << 30)
     with path.open("ab") as file:
-        file.write(b"\n" + line("last")[:-1])
+        file.write(b"\n" + line("last"))
     with mock.patch("os.pread", side_effect=os.pread) as pread:
-        assert read_newest_events(path, ["note"]) == {}
-    assert sum(call.args[1] for call in pread.call_args_list) < 2 * tail.REACH
+        assert messages(read_recent_events(path, ["note"])) == ["last"]
+    assert sum(call.args[1] for call in pread.call_args_list) < 2 * tail.RECENT
 
 
-@given(texts=st.lists(st.text(max_size=40), max_size=20), step=st.integers(1, 300), torn=st.booleans())
-def test_the_newest_event_is_the_last_whole_one_for_any_block_size(
-    tmp_path_factory: pytest.TempPathFactory, texts: list[str], step: int, torn: bool
+@given(texts=st.lists(st.text(max_size=40), max_size=20), recent=st.integers(1, 1500), torn=st.booleans())
+def test_the_recent_events_are_the_last_whole_ones(
+    tmp_path_factory: pytest.TempPathFactory, texts: list[str], recent: int, torn: bool
 ) -> None:
-    path = tmp_path_factory.mktemp("newest") / "events.jsonl"
-    path.write_bytes(b"".join(map(line, texts)) + (line("torn")[:-1] if torn else b""))
-    with mock.patch.object(tail, "STEP", step):
-        found = read_newest_events(path, ["note"])
-    assert [event["message"] for event in found.values()] == texts[-1:]
+    path = tmp_path_factory.mktemp("recent") / "events.jsonl"
+    content = b"".join(map(line, texts)) + (line("torn")[:-1] if torn else b"")
+    path.write_bytes(content)
+    with mock.patch.object(tail, "RECENT", recent):
+        found = messages(read_recent_events(path, ["note"]))
+    assert found == texts[len(texts) - len(found) :]
+    assert len(content) > recent or found == texts
 
 
 def test_a_full_disk_leaves_no_partial_event_and_the_next_ones_are_whole(path: Path) -> None:

@@ -87,7 +87,7 @@ class RunView(MainScreen[Rows]):
         self.metric = 0
         self.detail = RunDetail("")
         self._detail_reader: RunDetailReader | None = None
-        self._board: RunTable | None = None
+        self._table: RunTable | None = None
         # The run to go to as soon as it is in the list; None before the first reading.
         self._target: str | None = None
 
@@ -109,8 +109,8 @@ class RunView(MainScreen[Rows]):
     # The list.
 
     def read(self) -> Rows:
-        self._board = self._board or RunTable(self.fishtui.project)
-        return tuple(nest_runs(self._board.read()))
+        self._table = self._table or RunTable(self.fishtui.project)
+        return tuple(nest_runs(self._table.read()))
 
     def show(self, snapshot: Rows) -> None:
         self.rows = snapshot
