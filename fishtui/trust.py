@@ -50,9 +50,7 @@ def distrust(folder: Path) -> None:
 
 
 def _write(folders: Iterable[str]) -> None:
-    path = trusted_file()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_text(path, json.dumps(sorted(folders), indent=1) + "\n")
+    write_text(trusted_file(), json.dumps(sorted(folders), indent=1) + "\n")
 
 
 def weakness(path: Path | str) -> str:
@@ -76,7 +74,7 @@ def weakness(path: Path | str) -> str:
 
 
 def is_trusted(project: Project) -> bool:
-    """Return whether the user listed the project, or only the user can write its records and settings."""
+    """Return true if the user listed the project, or only the user can write its records and settings."""
     return _weak_part(project) is None
 
 
@@ -93,8 +91,7 @@ def check_trusted(project: Project) -> None:
 
 
 def is_own(project: Project, folder: Path) -> bool:
-    """Return whether a run's folder and record may be used: only the user can write them, or the project is
-    listed."""
+    """Return true if a run's folder and record may be used: only the user can write them, or the project is listed."""
     return not any(map(weakness, (folder, folder / "run.json", folder / "started.json"))) or _is_listed(project)
 
 

@@ -63,6 +63,16 @@ def shortened(text: str, limit: int = 60) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
+def cut(text: str, columns: int) -> str:
+    """`text`, cut to `columns` columns of a terminal with an ellipsis if it is wider."""
+    # Imported here, because most of what loads this module has no columns.
+    from rich.cells import cell_len, set_cell_size
+
+    if cell_len(text) <= columns:
+        return text
+    return set_cell_size(text, columns - 1) + "…" if columns > 0 else ""
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """`Did you mean rate?` if a known word is close to `word`, otherwise an empty string."""
     nearest = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)

@@ -13,6 +13,7 @@ from fishtui.wording import (
     cannot_write,
     clock,
     counted,
+    cut,
     did_you_mean,
     duration,
     number,
@@ -77,3 +78,18 @@ def test_errors_of_files_name_the_path_and_have_codes() -> None:
     assert isinstance(read, DataError)
     assert [error.code for error in (read, write, remove)] == ["cannot-read", "cannot-write", "cannot-remove"]
     assert {error.problem.split(":")[0] for error in (read, write, remove)} == {"a"}
+
+
+@pytest.mark.parametrize(
+    ("text", "columns", "expected"),
+    [
+        ("voice", 5, "voice"),
+        ("voices", 5, "voic…"),
+        ("声の列", 6, "声の列"),
+        ("声の列", 5, "声の…"),
+        ("声の列", 4, "声 …"),
+    ]
+    + [("voice", 1, "…"), ("voice", 0, ""), ("", 0, "")],
+)
+def test_a_text_is_cut_to_the_columns_of_a_terminal(text: str, columns: int, expected: str) -> None:
+    assert cut(text, columns) == expected

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from fishtui.catalog.fields import join_tags, split_tags
 from fishtui.catalog.filechanges import FILE, change_files, changing, kept_or_current, undo_files
 from fishtui.catalog.findings import mark_dirty
 from fishtui.catalog.scan import refresh
@@ -75,7 +76,7 @@ def tag(catalog: Catalog, clips: Sequence[int], add: Iterable[str] = (), remove:
         action = next_action(connection)
         changed = 0
         for row in _rows(connection, clips):
-            after = joined_tags((tags_of(row) | add) - remove)
+            after = join_tags((tags_of(row) | add) - remove)
             if after != row["tags"]:
                 _record(connection, action, row["id"], TAGS, row["tags"], after, who, when)
                 _apply(connection, row["id"], TAGS, after)
@@ -207,7 +208,7 @@ def _readable(catalog: Catalog, kind: str, path: str | None, value: str) -> str:
         status, _, _, note = json.loads(value)
         return f"{status}: {note}" if note else status
     if kind == TAGS or not value:
-        return " ".join(part for part in value.split("|") if part)
+        return " ".join(split_tags(value))
     if path is None or Path(path).suffix.lower() in NOT_TEXT:
         return value
     content = kept_or_current(catalog, path, value)
@@ -233,12 +234,7 @@ def clip_row(catalog: Catalog, clip: int) -> sqlite3.Row:
 
 def tags_of(row: sqlite3.Row) -> set[str]:
     """Return a clip's tags."""
-    return {name for name in row["tags"].split("|") if name}
-
-
-def joined_tags(tags: Iterable[str]) -> str:
-    """Return tags as the catalog stores them."""
-    return "".join(f"|{name}" for name in sorted(tags)) + "|" if tags else ""
+    return set(split_tags(row["tags"]))
 
 
 def now() -> str:

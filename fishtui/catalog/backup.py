@@ -10,7 +10,8 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from fishtui.catalog.actions import REVIEW, STATUSES, joined_tags, next_action, tags_of
+from fishtui.catalog.actions import REVIEW, STATUSES, next_action, tags_of
+from fishtui.catalog.fields import join_tags
 from fishtui.catalog.filechanges import DONE, UNDONE, changing
 from fishtui.catalog.findings import mark_dirty
 from fishtui.catalog.moved import DECIDED
@@ -93,6 +94,8 @@ def import_reviews(catalog: Catalog, path: Path, dry_run: bool = False) -> Ledge
                 ledger.skip(decided.name, "already has these decisions")
             else:
                 ledger.done += 1
+        if dry_run:
+            return ledger
         # The numbers of imported actions must not be used again.
         connection.execute(
             """
@@ -150,7 +153,7 @@ def _clip_of(connection: sqlite3.Connection, decided: Decisions) -> sqlite3.Row 
 def _import(connection: sqlite3.Connection, clip: sqlite3.Row, decided: Decisions, first: int, dry_run: bool) -> bool:
     """Write decisions into a clip's row and history, with action numbers from `first`; return True if any is new."""
     own = connection.execute("SELECT count(*) FROM history WHERE clip = ?", (clip["id"],)).fetchone()[0]
-    tags = joined_tags(tags_of(clip) | set(decided.tags))
+    tags = join_tags(tags_of(clip) | set(decided.tags))
     present = tuple(clip[name] for name in REVIEW)
     review = present if clip["reviewed"] > decided.reviewed else tuple(getattr(decided, name) for name in REVIEW)
     history = [] if own else decided.history

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from fishtui.catalog.fields import FIELDS, Kind
+from fishtui.catalog.fields import FIELDS, Kind, split_tags
 from fishtui.catalog.filter import Term
 from fishtui.catalog.store import Catalog
 
@@ -27,7 +27,7 @@ def read_vocabulary(catalog: Catalog) -> Vocabulary:
     """Return the speakers and tags of the catalog."""
     speakers = catalog.query("SELECT name FROM speakers ORDER BY name LIMIT ?", (MOST_SPEAKERS,))
     tags = catalog.query("SELECT DISTINCT tags FROM clips WHERE gone IS NULL AND tags != ''")
-    names = {name for row in tags for name in row["tags"].split("|") if name}
+    names = {name for row in tags for name in split_tags(row["tags"])}
     return Vocabulary([row["name"] for row in speakers], sorted(names))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any
@@ -159,6 +159,16 @@ FIELDS: dict[str, Field] = {
 def fold(text: str) -> str:
     """Return `text` in the form in which transcripts are indexed and searched: NFC, without case."""
     return UNINDEXED.sub("\ufffd", unicodedata.normalize("NFC", text).casefold())
+
+
+def split_tags(stored_tags: str) -> list[str]:
+    """Return the tags in a value of the column `tags`, such as `|loud|odd|`."""
+    return [name for name in stored_tags.split("|") if name]
+
+
+def join_tags(tags: Collection[str]) -> str:
+    """Return tags as the column `tags` stores them, sorted."""
+    return "".join(f"|{name}" for name in sorted(tags)) + "|" if tags else ""
 
 
 def field_named(name: str) -> Field:

@@ -161,7 +161,7 @@ def explained(path: Path, error: sqlite3.Error) -> FishtuiError:
         return FishtuiError(
             f"{path}: another process is writing to it", "Wait until it has finished, then try again.", code="busy"
         )
-    if code.startswith("SQLITE_FULL") or "disk I/O" in reason:
+    if code.startswith(("SQLITE_FULL", "SQLITE_IOERR")):
         return FishtuiError(
             f"{path}: cannot write: {reason}", "Free some space; the catalog is unchanged.", code="cannot-write"
         )

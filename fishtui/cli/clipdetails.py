@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from fishtui import glyphs, wording
+from fishtui.catalog.fields import split_tags
 from fishtui.checks.registry import CHECKS
 from fishtui.cli import output
 
@@ -40,7 +41,7 @@ def write_details(
             f"  {row['status']} by {row['reviewer']}, {row['reviewed']}{': ' + row['note'] if row['note'] else ''}"
         )
     if row["tags"]:
-        output.line(f"  tags      {' '.join(row['tags'].strip('|').split('|'))}")
+        output.line(f"  tags      {' '.join(split_tags(row['tags']))}")
     if row["format"]:
         output.line(
             f"  audio     {row['files']}  {row['format']} {row['subtype']}  {row['sample_rate']:,} Hz"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fishtui import glyphs, wording
-from fishtui.catalog.fields import FIELDS
+from fishtui.catalog.fields import FIELDS, split_tags
 from fishtui.checks.registry import fixable
 from fishtui.cli.completers import clip_names, filter_terms
 from fishtui.cli.options import Command, SignedCommand, limited, shared
@@ -349,7 +349,9 @@ def _chosen(catalog: Catalog, ids: tuple[str, ...], where: str | None) -> list[i
 
     if bool(ids) == (where is not None):
         raise MisuseError(
-            "no clips given", "Give either IDs or --where FILTER; --where '' selects every clip.", code="choose-one"
+            "IDs with --where" if ids else "no clips given",
+            "Give either IDs or --where FILTER; --where '' selects every clip.",
+            code="choose-one",
         )
     return lookup.resolve_ids(catalog, ids) if where is None else list(lookup.find_ids(catalog, where))
 
@@ -369,4 +371,4 @@ def _as_dict(row: sqlite3.Row) -> dict[str, Any]:
 
     content = {name: row[name] for name in LISTED}
     severity = Severity(row["severity"]).name.lower() if row["severity"] else None
-    return content | {"severity": severity, "tags": [each for each in row["tags"].split("|") if each]}
+    return content | {"severity": severity, "tags": split_tags(row["tags"])}

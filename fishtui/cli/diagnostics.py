@@ -74,7 +74,7 @@ def show_error(error: FishtuiError, as_json: bool) -> None:
 
 
 def show_traceback(text: str) -> None:
-    """Return the lines of a traceback."""
+    """Write the lines of a traceback to stderr."""
     for line in text.splitlines():
         show(line)
 

@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
 from fishtui.sanitize import harmless
+from fishtui.wording import cut
 
 if TYPE_CHECKING:
     from fishtui.runs.state import Run
@@ -84,7 +85,7 @@ def table(
     stretch: int | None = None,
 ) -> None:
     """Write a table; columns in `right` are right-aligned. On a terminal the column `stretch` is cut to fit."""
-    from rich.cells import cell_len, set_cell_size
+    from rich.cells import cell_len
 
     cells = [*([list(headings)] if headings else []), *([harmless(cell) for cell in row] for row in rows)]
     if not cells:
@@ -97,8 +98,7 @@ def table(
     for row in cells:
         padded = []
         for column, (cell, width) in enumerate(zip(row, widths, strict=True)):
-            if cell_len(cell) > width:
-                cell = set_cell_size(cell, width - 1) + "…"
+            cell = cut(cell, width)
             blanks = " " * (width - cell_len(cell))
             padded.append(blanks + cell if column in right else cell + blanks)
         print("  ".join(padded).rstrip())

@@ -17,6 +17,7 @@ from fishtui.runs.command import EVENTS
 from fishtui.runs.reporter import Listener, Reporter
 from fishtui.runs.state import Run
 from fishtui.sanitize import harmless
+from fishtui.wording import pace
 
 
 def show_events(run: Run, stdout: TextIO, stderr: TextIO) -> Bar:
@@ -106,5 +107,4 @@ class RateColumn(ProgressColumn):
     def render(self, task: Task) -> Text:
         if not task.speed:
             return Text("")
-        unit = task.fields["unit"]
-        return Text(f"{task.speed:.1f} {unit}/s" if task.speed >= 1 else f"{task.speed * 60:.1f} {unit}/min")
+        return Text(pace(task.speed, task.fields["unit"]))

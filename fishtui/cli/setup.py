@@ -12,6 +12,7 @@ from fishtui.cli.session import Session
 from fishtui.families.registry import DEFAULT
 
 if TYPE_CHECKING:
+    from fishtui.demo.run import DemoResult
     from fishtui.runs.ledger import Ledger
     from fishtui.runs.reporter import Reporter
 
@@ -68,7 +69,14 @@ def demo(session: Session, folder: Path | None) -> int:
                 "speech": str(outcome.speech),
             }
         )
-        return 0
+    else:
+        _show_demo(outcome, folder)
+    return 0
+
+
+def _show_demo(outcome: DemoResult, folder: Path) -> None:
+    from fishtui.cli import output
+
     rows = []
     for run in outcome.runs:
         ledger = run.record.ledger or {}
@@ -102,7 +110,6 @@ def demo(session: Session, folder: Path | None) -> int:
     output.line(f"Let it speak: fishtui synthesize --checkpoint {outcome.merged} \\")
     output.line(f'    --text "Bread and salt." --reference {outcome.reference} --output bread.wav')
     output.line("Next: `fishtui init myvoice`, put your recordings into myvoice/data, and `fishtui download`.")
-    return 0
 
 
 def _new_folder(session: Session, given: Path | None, usual: str) -> Path:

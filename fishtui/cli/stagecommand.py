@@ -12,7 +12,7 @@ from fishtui.cli.options import shared
 from fishtui.cli.session import Session
 from fishtui.cli.settingoptions import setting
 from fishtui.families.registry import known_templates
-from fishtui.settings import known
+from fishtui.settings import known, value_of
 from fishtui.stage import Argument, Stage, pipeline_names, resolve
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
@@ -41,7 +41,7 @@ def _call(stage: Stage) -> Callable[..., int]:
     def run(session: Session, **given: Any) -> int:
         values = session.settings.values
         arguments = given | {
-            each.name: session.project.path(_value(values, each.setting))
+            each.name: session.project.path(value_of(values, each.setting))
             for each in stage.arguments
             if each.setting and given[each.name] is None
         }
@@ -52,11 +52,6 @@ def _call(stage: Stage) -> Callable[..., int]:
         return session.run(stage.name, work, **arguments)
 
     return run
-
-
-def _value(settings: Any, name: str) -> Any:
-    section, _, key = name.partition(".")
-    return getattr(getattr(settings, section), key)
 
 
 def _parameter(argument: Argument) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

@@ -1,1 +1,1 @@
-"""The language model , for any family: network, loss and generation."""
+"""The language model, for any family: network, loss and generation."""

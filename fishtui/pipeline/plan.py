@@ -123,7 +123,7 @@ def excluded(settings: Settings, name: str, asked: tuple[str, ...]) -> str:
     """Return the reason why a step is excluded, or an empty string."""
     if name not in asked:
         return NOT_REQUESTED
-    return "run.source is not set" if name == "normalize" and not settings.run.source else ""
+    return pipeline_steps()[name].excluded(settings)
 
 
 def _decide(state: ProjectState, step: Step) -> Decision:

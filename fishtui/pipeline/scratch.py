@@ -10,6 +10,8 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from fishtui.catalog.scan import scan
+from fishtui.catalog.store import Catalog, explained
 from fishtui.errors import FishtuiError
 from fishtui.project import Project
 from fishtui.runs.reporter import Reporter
@@ -41,9 +43,6 @@ def scratch_project(project: Project, settings: Settings) -> Iterator[Project]:
     if not project.catalog.exists() or not data.is_dir():
         yield project
         return
-    from fishtui.catalog.scan import scan
-    from fishtui.catalog.store import Catalog, explained
-
     with tempfile.TemporaryDirectory(prefix="fishtui-") as folder:
         copy = ScratchProject(project.root, Path(folder))
         try:

@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
+from fishtui.catalog.store import Catalog
 from fishtui.checkpoint import CheckpointFolder
 from fishtui.dataset import Clip, clip_named, find_clips, transcript_of
 from fishtui.errors import DataError
@@ -99,8 +100,6 @@ class ProjectState:
         self._refresh()
         if not self.data.is_dir() or not self._cataloged.catalog.exists():
             return []
-        from fishtui.catalog.store import Catalog
-
         with Catalog(self._cataloged, self.data) as catalog:
             rows = catalog.query("SELECT name, audio_hash, text, codes_hash FROM clips WHERE gone IS NULL")
         return [_Row(*row) for row in rows]

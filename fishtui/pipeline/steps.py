@@ -11,7 +11,7 @@ from fishtui.codehash import code_hash
 from fishtui.pipeline.hashes import Sum, sum_of
 from fishtui.pipeline.stamps import Evidence, Stamp
 from fishtui.pipeline.state import ProjectState
-from fishtui.settings import Settings, known
+from fishtui.settings import Settings, known, value_of
 from fishtui.stage import ALL, Stage, resolve
 
 SPEECH = "speech.wav"
@@ -31,7 +31,7 @@ class Step:
     that change only its speed or place. `code` are modules and packages of fishtui. `command` returns the words after
     the command's name, from the last stamp and the current evidence if that is known yet. `is_done_by` is true for
     the arguments of a stage that does exactly the same as the step; `arguments` are those known before the stage's own
-    process records all of them.
+    process records all of them. `excluded` returns why there is nothing to do with these settings, or an empty string.
     """
 
     name: str
@@ -42,6 +42,7 @@ class Step:
     command: Callable[[ProjectState, Stamp | None, Evidence | None], list[str]]
     is_done_by: Callable[[ProjectState, Mapping[str, Any]], bool]
     arguments: Callable[[ProjectState], dict[str, Any]] = lambda state: {}
+    excluded: Callable[[Settings], str] = lambda settings: ""
 
     def evidence(self, state: ProjectState) -> Evidence:
         """Return all that the step's result depends on now."""
@@ -52,8 +53,7 @@ class Step:
 def _value(settings: Settings, name: str) -> Any:
     if name == GLOBAL_BATCH:
         return settings.train.batch_size * settings.train.devices * settings.train.nodes
-    section, _, key = name.partition(".")
-    value = getattr(getattr(settings, section), key)
+    value = value_of(settings, name)
     # As it is read back from a stamp.
     return list(value) if isinstance(value, tuple) else value
 
@@ -181,6 +181,7 @@ NORMALIZE = Step(
     code=(*CLIPS, "stages/normalize.py", "audio"),
     command=_normalize_command,
     is_done_by=_is_normalized_by,
+    excluded=lambda settings: "" if settings.run.source else "run.source is not set",
 )
 EXTRACT = Step(
     "extract",

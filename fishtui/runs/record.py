@@ -45,6 +45,8 @@ ID = re.compile(r"(\d{8}-\d{6}-\d{3})-([a-z]+)")
 # Final states in run.json; `stopping` and `lost` are never written, they follow from the run's process.
 FINAL = (SUCCEEDED, PARTIAL, FAILED, STOPPED)
 
+ACTIVE = (QUEUED, RUNNING, STOPPING)
+
 # Variables that a run takes from the environment of its launch. Others are not recorded: they may hold secrets.
 CARRIED = re.compile(
     f"({ENVIRONMENT_PREFIX}|CUDA_|NVIDIA_|NCCL_|GLOO_|OMP_|MKL_|TORCH|PYTORCH_|PYTHON|HF_HOME|HF_ENDPOINT|HF_HUB_|LC_|SLURM_(?!JWT))"

@@ -16,7 +16,7 @@ from tomlkit.exceptions import TOMLKitError
 from fishtui.errors import MisuseError
 from fishtui.files import write_text
 from fishtui.settings import sections
-from fishtui.settings.loading import REPAIR, Loaded, Setting, known, load
+from fishtui.settings.loading import REPAIR, Loaded, Setting, known, load, value_of
 from fishtui.wording import reason_of
 
 # A change reads the whole file first, so only one thread may change it at a time.
@@ -109,5 +109,4 @@ def _value(name: str, text: str) -> Any:
     """Return the value as a TOML type. Raises MisuseError."""
     # Other errors in the file must not block this change.
     loaded = check([f"{name}={text}"])
-    section, _, key = name.partition(".")
-    return msgspec.to_builtins(getattr(getattr(loaded.values, section), key))
+    return msgspec.to_builtins(value_of(loaded.values, name))

@@ -128,6 +128,12 @@ def rows(loaded: Loaded) -> list[SettingRow]:
     return found
 
 
+def value_of(settings: Settings, name: str) -> Any:
+    """Return the value of a setting by its dotted name."""
+    section, _, key = name.partition(".")
+    return getattr(getattr(settings, section), key)
+
+
 def _read_toml(path: Path) -> Iterator[tuple[str, Any]]:
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8-sig"))

@@ -193,9 +193,9 @@ def _load_codec(folder: Path) -> str:
 
 def _terminal() -> Iterator[Diagnosis]:
     term = os.environ.get("TERM", "")
-    size = shutil.get_terminal_size()
+    window = shutil.get_terminal_size()
     encoding = (sys.stdout.encoding or "").lower()
-    found = f"{term or 'no TERM'}, {size.columns}x{size.lines}, {encoding or 'no encoding'}"
+    found = f"{term or 'no TERM'}, {window.columns}x{window.lines}, {encoding or 'no encoding'}"
     if encoding not in ("utf-8", "utf8"):
         yield Diagnosis("terminal", "warning", found, "Set a UTF-8 locale: export LANG=C.UTF-8.")
     elif term in ("", "dumb"):

@@ -8,10 +8,16 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import numpy as np
+
+from fishtui.audio.decode import mix
+from fishtui.audio.encode import write_blocks
+from fishtui.audio.loudness import LoudnessMeter, gain_to
+from fishtui.audio.recording import Recording, open_recording
 from fishtui.dataset import CODES_EXTENSION, EXTENSIONS, PACKED_FOLDER, TEXT_EXTENSIONS, Clip
 from fishtui.errors import DataError, FishtuiError, MisuseError
+from fishtui.files import regular, write_bytes
 from fishtui.project import Project
 from fishtui.runs.ledger import Ledger
 from fishtui.runs.reporter import Reporter
@@ -19,11 +25,6 @@ from fishtui.settings import NormalizeSettings, Settings
 from fishtui.stages.excluded import find_recordings
 from fishtui.wording import reason_of
 from fishtui.workers import ordered_map, worker_count
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    from fishtui.audio.recording import Recording
 
 CLEANED = "Name the folder of a dataset: --clean empties it."
 
@@ -100,10 +101,6 @@ def normalize(
 
 
 def _normalize_clip(task: _Task) -> _Outcome:
-    from fishtui.audio.encode import write_blocks
-    from fishtui.audio.loudness import gain_to
-    from fishtui.audio.recording import open_recording
-
     try:
         with open_recording(task.source) as recording:
             header = recording.header
@@ -128,11 +125,6 @@ def _normalize_clip(task: _Task) -> _Outcome:
 
 def _measure(recording: Recording) -> tuple[float, float, float]:
     """Loudness of the mean of the channels in LUFS, and the highest samples of all channels and of the mean."""
-    import numpy as np
-
-    from fishtui.audio.decode import mix
-    from fishtui.audio.loudness import LoudnessMeter
-
     meter = LoudnessMeter(recording.header.rate)
     highest = highest_mean = 0.0
     for block in recording.blocks():
@@ -144,10 +136,6 @@ def _measure(recording: Recording) -> tuple[float, float, float]:
 
 
 def _scaled(block: np.ndarray, factor: float, mixed: bool) -> np.ndarray:
-    import numpy as np
-
-    from fishtui.audio.decode import mix
-
     return np.repeat(mix(block)[:, None], block.shape[1], axis=1) * factor if mixed else block * factor
 
 
@@ -157,8 +145,6 @@ def _crashed(task: _Task) -> _Outcome:
 
 def _carry(source: Path, target: Path) -> bool:
     """Copy a transcript; return False if the target has a different one, which is kept."""
-    from fishtui.files import regular, write_bytes
-
     try:
         regular(source)
         content = source.read_bytes()
@@ -203,7 +189,7 @@ def _refuse_links(source: Path, target: Path, recordings: list[Path]) -> None:
 def _refuse_emptying(target: Path, project: Project, text_extension: str) -> None:
     """Raise MisuseError if `target` has more in it than a dataset."""
     resolved = target.resolve()
-    if resolved == project.root or resolved in project.root.parents or (resolved / "fishtui.toml").exists():
+    if resolved == project.root or resolved in project.root.parents or Project(resolved).settings_file.exists():
         raise MisuseError(f"{target}: a whole project", CLEANED, code="not-a-dataset")
     if resolved in (project.checkpoints, project.results, project.state) or resolved.parent in (
         project.state,

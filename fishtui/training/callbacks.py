@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import math
+import resource
 import signal
 import time
 from collections.abc import Iterator
@@ -153,8 +154,6 @@ def _peak_memory(device: torch.device) -> int:
     """Return the peak memory in bytes: allocated on the GPU, or on a CPU resident in this process."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
-    import resource
-
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 

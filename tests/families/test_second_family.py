@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 
 from fishtui.audio.decode import read_audio
 from fishtui.checkpoint import CheckpointFolder, files_to_download
+from fishtui.cli.settingoptions import choices
 from fishtui.codec.config import sizes_file
 from fishtui.demo.tiny import write_checkpoint
 from fishtui.errors import CheckpointError
@@ -121,6 +122,17 @@ def test_each_message_is_answered_after_the_one_before_it(toy: CheckpointFolder)
     first = asked[1][1][0]
     np.testing.assert_array_equal(codes[:, : first.shape[1]], first)
     assert codes.shape[1] > first.shape[1]
+
+
+def test_the_settings_repeat_what_the_families_decide() -> None:
+    # The settings are below the families, and name their templates, sampling and folder again.
+    default, settings = registry.DEFAULT, Settings()
+    assert choices("train.template") == tuple(registry.known_templates())
+    assert settings.train.template == default.templates[0]
+    assert settings.paths.checkpoint == f"checkpoints/{default.repository.rpartition('/')[2]}"
+    sampling = default.sampling()
+    for name in ("temperature", "top_p", "repetition_penalty"):
+        assert getattr(settings.synthesize, name) == getattr(sampling, name)
 
 
 def module_strings(path: Path) -> list[str]:

@@ -136,3 +136,10 @@ def test_a_damaged_list_of_trusted_folders_is_an_error(project: Project) -> None
             trust.is_trusted(project)
     path.write_text('{"a": 1}', encoding="utf-8")
     assert not trust.is_trusted(project)
+
+
+def test_a_list_that_cannot_be_written_is_an_error_with_a_remedy(tmp_path: Path) -> None:
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "fishtui").symlink_to(tmp_path / "gone" / "folder")
+    with failing("cannot-write"):
+        trust.trust(tmp_path / "voice")

@@ -12,6 +12,7 @@ from textual.message import Message
 
 from fishtui import glyphs, wording
 from fishtui.catalog import interactive
+from fishtui.catalog.fields import split_tags
 from fishtui.catalog.filter import only_open
 from fishtui.catalog.interactive import ActionResult
 from fishtui.checks.registry import Severity
@@ -181,7 +182,7 @@ class Clips(ClipView):
             question = f"Tags for {wording.counted(count, 'clip')}, separated by spaces; -tag removes one"
             self.app.push_screen(Ask(question), answered)
         else:
-            tags = row["tags"].strip("|").replace("|", " ")
+            tags = " ".join(split_tags(row["tags"]))
             self.app.push_screen(Ask(f"Tags of {row['name']}, separated by spaces", tags), answered)
 
     @on(CatalogChanged)

@@ -17,8 +17,10 @@ from textual.timer import Timer
 from textual.widgets import Input, Tab, Tabs
 from textual.worker import get_current_worker
 
+from fishtui import settings
 from fishtui.cli import forms
 from fishtui.errors import FishtuiError
+from fishtui.runs.ledger import describe_ledger
 from fishtui.stage import TRAIN, stage_names
 from fishtui.tui.commands import document_of, run_fishtui
 from fishtui.tui.screen import MainScreen
@@ -26,7 +28,6 @@ from fishtui.tui.widgets.formfield import FormField, SettingValues, Toggle
 from fishtui.tui.widgets.line import Line
 from fishtui.tui.widgets.panetitle import PaneTitle
 from fishtui.tui.widgets.signs import sign
-from fishtui.wording import format_value
 
 # Seconds without a key before the preview is computed.
 PAUSE = 0.6
@@ -79,14 +80,8 @@ class Launch(MainScreen[SettingValues]):
         yield Line(id="command")
 
     def read(self) -> SettingValues:
-        import msgspec
-
         loaded = self.fishtui.loaded
-        tables: dict[str, dict[str, Any]] = msgspec.to_builtins(loaded.values)
-        values = {
-            f"{section}.{key}": format_value(value) for section, table in tables.items() for key, value in table.items()
-        }
-        return SettingValues(values, dict(loaded.sources))
+        return SettingValues({row.name: row.value for row in settings.rows(loaded)}, dict(loaded.sources))
 
     def show(self, snapshot: SettingValues) -> None:
         if snapshot != self.settings:
@@ -230,6 +225,4 @@ def _preview_lines(document: Any) -> list[Content]:
     """The document of a dry run, a plan or a ledger, in lines."""
     if isinstance(document, list):
         return [Content.assemble(sign(each["state"]), f" {each['stage']:<11} {each['reason']}") for each in document]
-    from fishtui.runs import ledger
-
-    return [Content(line) for line in ledger.describe_ledger(document["ledger"], "would be done")]
+    return [Content(line) for line in describe_ledger(document["ledger"], "would be done")]

@@ -17,13 +17,14 @@ from fishtui.errors import FishtuiError
 from fishtui.results.reference import find_reference
 from fishtui.results.samples import Sample, list_samples, remove_row, request_sample
 from fishtui.results.trainings import ListedCheckpoint, Training, Trainings, launch_merge
+from fishtui.runs.record import ACTIVE
 from fishtui.tui.dialogs import Confirm
 from fishtui.tui.screen import MainScreen
 from fishtui.tui.widgets.checkpoints import HEADING, CheckpointId, Checkpoints
 from fishtui.tui.widgets.line import Line
 from fishtui.tui.widgets.panetitle import PaneTitle
 from fishtui.tui.widgets.samples import Samples
-from fishtui.tui.widgets.samplespane import UNDER_WAY, SamplesPane
+from fishtui.tui.widgets.samplespane import SamplesPane
 from fishtui.tui.widgets.speechform import SpeechForm, SpeechRequest
 from fishtui.tui.widgets.trainingdetail import describe, relative
 
@@ -298,7 +299,7 @@ class Models(MainScreen[ModelsSnapshot]):
         if training is None or not row or not self._samples.table.has_focus:
             self.fishtui.report("choose a sentence: press tab to move to the samples")
             return
-        if any(not each.is_playable and each.state in UNDER_WAY for each in row):
+        if any(not each.is_playable and each.state in ACTIVE for each in row):
             self.fishtui.report("a sample is in progress; press 3 to stop its run")
             return
         question = f"Remove {wording.counted(len(row), 'sample')}?"

@@ -40,9 +40,8 @@ PAUSE = 5
 MOST_RUNS = 8
 # The state of each stage in the pipeline's plan, the reason, and the effect on earlier results.
 Plans = dict[str, tuple[str, str, str]]
-# States of steps that the pipeline would run, and of runs that have not ended.
+# States of steps that the pipeline would run.
 DUE = frozenset({"due", "never", "failed", "lost"})
-UNDER_WAY = frozenset({"queued", "running", "stopping"})
 # The key of a line that scans; no speaker has this name, because a folder's name has no slash.
 SCAN = "/scan"
 
@@ -294,7 +293,7 @@ def _machine(snapshot: OverviewSnapshot) -> list[str]:
     lines = []
     for number, gpu in enumerate(snapshot.gpus):
         busy = f"{gpu.busy:>4.0%} {'▇' * round(5 * gpu.busy):<5}" if gpu.busy is not None else ""
-        used = f"{(gpu.total - gpu.free) / 1e9:.0f}/{gpu.total / 1e9:.0f} GB"
+        used = f"{wording.size(gpu.total - gpu.free)} of {wording.size(gpu.total)}"
         lines.append(f"GPU {number}  {busy} {used}  {gpu.name.removeprefix('NVIDIA ')}")
     if not lines:
         lines.append("no GPU: everything runs on the CPU")
@@ -307,11 +306,13 @@ def _due(steps: Sequence[PipelineStep]) -> list[str]:
 
 def _advice(steps: Sequence[PipelineStep], data: Summary | None, has_model: bool) -> str:
     """The next step."""
+    from fishtui.runs.record import ACTIVE
+
     if data is None:
         return "Next: press s to scan the recordings in data/, or i to import others."
     if not data.clips:
         return "Next: add recordings as data/SPEAKER/clip.wav with clip.lab, or press i to import; then s."
-    if any(step.state in UNDER_WAY for step in steps):
+    if any(step.state in ACTIVE for step in steps):
         return "Runs continue after you quit; press 3 to see them."
     due = _due(steps)
     stages = " → ".join(due if len(due) < 4 else [due[0], "…", due[-1]])

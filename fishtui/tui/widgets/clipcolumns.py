@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from rich.cells import cell_len
 
 from fishtui import wording
+from fishtui.catalog.fields import split_tags
 from fishtui.sanitize import harmless
 
 # The cursor, the mark, the clip's sign, and a space.
@@ -47,7 +48,7 @@ COLUMNS = (
     Column("FORMAT", 10, _format, "format", False, 120),
     Column("CODES", 7, lambda row: row["codes"], "codes", False, 150),
     Column("STATUS", 8, lambda row: row["status"], "status", False, 132),
-    Column("TAGS", 14, lambda row: row["tags"].strip("|").replace("|", " "), "", False, 120),
+    Column("TAGS", 14, lambda row: " ".join(split_tags(row["tags"])), "", False, 120),
     Column("NOTE", 16, lambda row: row["note"], "", False, 170),
     Column("TRANSCRIPT", 0, lambda row: (row["text"] or "").strip(), "text"),
 )

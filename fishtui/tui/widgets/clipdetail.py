@@ -21,6 +21,7 @@ from textual.worker import get_current_worker
 from fishtui import glyphs, wording
 from fishtui.audio.picture import Picture
 from fishtui.catalog.details import ClipDetails
+from fishtui.catalog.fields import split_tags
 from fishtui.checks.registry import CHECKS
 from fishtui.errors import FishtuiError
 from fishtui.files import state_of
@@ -224,7 +225,7 @@ def _facts_of(details: ClipDetails) -> Content:
     if row["note"]:
         parts.append((f"  {harmless(row['note'])}\n", ""))
     if row["tags"]:
-        parts.append((f"tags  {harmless(row['tags'].strip('|').replace('|', ' '))}\n", ""))
+        parts.append((f"tags  {harmless(' '.join(split_tags(row['tags'])))}\n", ""))
     if row["frames"]:
         parts.append((f"codes {row['codes']}, {row['frames']:,} frames\n", MUTED))
     if "lead" in details.measured:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-from rich.cells import cell_len, set_cell_size
+from rich.cells import cell_len
 from rich.text import Span as TextSpan
 from rich.text import Text
 from textual.content import Content, Span
 from textual.widgets import Static
 
 from fishtui.sanitize import HARMFUL, harmless
+from fishtui.wording import cut
 
 AnyText: TypeAlias = str | Text | Content
 
@@ -54,9 +55,6 @@ def safe(text: AnyText) -> AnyText:
 def fitted(text: str, width: int, right: bool = False) -> str:
     """Return `text`, sanitized, in exactly `width` columns of the terminal."""
     # Cut first, because long texts take time to sanitize; the factor leaves room for characters without width.
-    text = harmless(text[: 8 * width + 8])
-    size = cell_len(text)
-    if size > width:
-        return set_cell_size(text, width - 1) + "…"
-    blank = " " * (width - size)
+    text = cut(harmless(text[: 8 * width + 8]), width)
+    blank = " " * (width - cell_len(text))
     return blank + text if right else text + blank

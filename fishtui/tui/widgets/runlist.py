@@ -10,7 +10,7 @@ from textual.content import Content
 from fishtui.runs.table import RunSummary
 from fishtui.tui.widgets.lines import Lines
 from fishtui.tui.widgets.signs import sign, style
-from fishtui.wording import duration, pace
+from fishtui.wording import cut, duration, pace
 
 # Columns for the stage and the short id.
 STAGE, ID = 11, 6
@@ -91,6 +91,4 @@ def _state_summaries(row: RunSummary) -> list[str]:
 def _fitting(texts: Sequence[str], width: int) -> str:
     """The first text that fits, or the last one cut, in exactly `width` columns."""
     text = next((each for each in texts if cell_len(each) <= width), texts[-1])
-    if cell_len(text) > width:
-        text = set_cell_size(text, max(width - 1, 0)) + "…" if width else ""
-    return set_cell_size(text, width)
+    return set_cell_size(cut(text, width), width)

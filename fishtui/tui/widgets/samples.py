@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from rich.cells import cell_len, set_cell_size
 from rich.style import Style
 from rich.text import Text
 from textual.binding import Binding, BindingType
@@ -17,6 +16,7 @@ from textual.widgets import DataTable
 from fishtui.glyphs import SIGN, TONE
 from fishtui.results.samples import Sample
 from fishtui.sanitize import harmless
+from fishtui.wording import cut
 
 NARROWEST, WIDEST = 16, 60
 CELL = 11
@@ -119,7 +119,7 @@ class Samples(DataTable[Text]):
         """Update the text of each cell."""
         for row, name in enumerate(self._rows):
             text = next(each.note.text for each in self._samples.values() if each.note.row == name)
-            sentence = Text(_cut(harmless(text), self._sentence_width() - 1), no_wrap=True)
+            sentence = Text(cut(harmless(text), self._sentence_width() - 1), no_wrap=True)
             self.update_cell_at(Coordinate(row, 0), sentence)
             for column, step in enumerate(self._steps, 1):
                 self.update_cell_at(Coordinate(row, column), self._cell(self._samples.get((name, step))))
@@ -144,7 +144,3 @@ def _state(sample: Sample | None) -> str:
     if sample.seconds is not None:
         return f"{SIGN[sample.state]} {sample.seconds:.1f}s"
     return f"{SIGN[sample.state]} {sample.state}"
-
-
-def _cut(text: str, width: int) -> str:
-    return text if cell_len(text) <= width else set_cell_size(text, width - 1) + "…"

@@ -11,13 +11,12 @@ from textual.content import Content
 
 from fishtui.results.samples import Sample
 from fishtui.results.trainings import ListedCheckpoint, Training
-from fishtui.runs.record import LOST
+from fishtui.runs.record import ACTIVE, LOST
 from fishtui.tui.widgets.checkpoints import BEST, EARLY
 from fishtui.tui.widgets.line import Line
 from fishtui.tui.widgets.panetitle import PaneTitle
 from fishtui.tui.widgets.samples import Samples
 
-UNDER_WAY = ("queued", "running", "stopping")
 HELP = "Press y to synthesize a sentence; x marks several checkpoints to compare."
 
 
@@ -72,7 +71,7 @@ def _sign(checkpoint: ListedCheckpoint) -> str:
 
 
 def _summary(samples: Sequence[Sample]) -> str:
-    waiting = sum(each.state in UNDER_WAY for each in samples)
+    waiting = sum(each.state in ACTIVE for each in samples)
     ready = sum(each.is_playable for each in samples)
     parts = [f"{ready:,} ready"] if ready else []
     parts += [f"{waiting:,} in progress"] if waiting else []
