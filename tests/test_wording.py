@@ -88,8 +88,10 @@ def test_errors_of_files_name_the_path_and_have_codes() -> None:
         ("声の列", 6, "声の列"),
         ("声の列", 5, "声の…"),
         ("声の列", 4, "声 …"),
-    ]
-    + [("voice", 1, "…"), ("voice", 0, ""), ("", 0, "")],
+        ("voice", 1, "…"),
+        ("voice", 0, ""),
+        ("", 0, ""),
+    ],
 )
 def test_a_text_is_cut_to_the_columns_of_a_terminal(text: str, columns: int, expected: str) -> None:
     assert cut(text, columns) == expected

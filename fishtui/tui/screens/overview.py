@@ -245,7 +245,7 @@ class Overview(MainScreen[OverviewSnapshot]):
 
         steps = self.query_one(Steps).steps
         due = _due(steps)
-        if any(step.state in UNDER_WAY for step in steps):
+        if _is_running(steps):
             self.fishtui.report("A run has not ended; press 3 to see it.")
             return
         if not due and all(step.state != "unknown" for step in steps):
@@ -304,15 +304,20 @@ def _due(steps: Sequence[PipelineStep]) -> list[str]:
     return [step.name for step in steps if step.state in DUE]
 
 
-def _advice(steps: Sequence[PipelineStep], data: Summary | None, has_model: bool) -> str:
-    """The next step."""
+def _is_running(steps: Sequence[PipelineStep]) -> bool:
+    """True if the run of a step has not ended."""
     from fishtui.runs.record import ACTIVE
 
+    return any(step.state in ACTIVE for step in steps)
+
+
+def _advice(steps: Sequence[PipelineStep], data: Summary | None, has_model: bool) -> str:
+    """The next step."""
     if data is None:
         return "Next: press s to scan the recordings in data/, or i to import others."
     if not data.clips:
         return "Next: add recordings as data/SPEAKER/clip.wav with clip.lab, or press i to import; then s."
-    if any(step.state in ACTIVE for step in steps):
+    if _is_running(steps):
         return "Runs continue after you quit; press 3 to see them."
     due = _due(steps)
     stages = " → ".join(due if len(due) < 4 else [due[0], "…", due[-1]])
