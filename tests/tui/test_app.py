@@ -142,7 +142,7 @@ def test_an_import_shows_what_it_understood_and_asks(project: Project, tmp_path:
         app.push_screen(CommandLine(f"import {source}", at_once=True))
         await until(pilot, lambda: isinstance(app.screen, Confirm))
         for wanted in ("column 3", "carla", "It rains today."):
-            assert wanted in text_of(app)
+            await until(pilot, lambda wanted=wanted: wanted in text_of(app))
         assert not imported.exists()
         await pilot.press(answer)
         await until(pilot, lambda: isinstance(app.screen, CommandLine))
