@@ -78,9 +78,11 @@ def _own(section: str, *keys: str) -> tuple[str, ...]:
 
 
 _DATA = Argument("data", "Folder of the dataset", kind="folder", setting="paths.data")
-_NAME = Argument("name", "Name of the training: its folder in results/")
-_STEP = Argument("step", "Step of the checkpoint (default: the best)", "--step", "integer", metavar="N")
-_TEMPLATE = "Prompt template (default: the one in training)"
+_NAME = Argument("name", "Name of the training, which is its folder in results/")
+_STEP = Argument(
+    "step", "Step of the checkpoint (default: the one of lowest validation loss)", "--step", "integer", metavar="N"
+)
+_TEMPLATE = "Prompt template (default: the one used in training)"
 
 NORMALIZE = Stage(
     "normalize",
@@ -91,7 +93,7 @@ NORMALIZE = Stage(
     arguments=(
         Argument("source", "Folder of recordings to read; never changed", kind="folder", required=True, metavar="SRC"),
         Argument("target", "Folder to write the recordings to", kind="folder", required=True, metavar="DST"),
-        Argument("clean", "Empty DST first", "--clean", "flag"),
+        Argument("clean", "Remove everything in DST first", "--clean", "flag"),
     ),
     options=_own("normalize", "loudness", "peak", "workers"),
     also=("pack.text_extension",),
@@ -130,14 +132,14 @@ PACK = Stage(
 TRAIN = Stage(
     "train",
     "Fine-tune the model on the packed clips, into results/NAME.",
-    "By default the model learns how the voice speaks, and less how it sounds: keep giving a reference to synthesize."
-    " More steps also learn the sound, and risk overfitting.",
+    "With the default settings the model learns how the person speaks more than how the voice sounds, so give"
+    " `fishtui synthesize` a reference recording. More steps also learn the sound, but can overfit.",
     function="fishtui.stages.train:train",
     command="fishtui.cli.model:train",
     arguments=(
         Argument(_NAME.name, _NAME.help, required=True),
         Argument("resume", "Continue from the newest checkpoint, if there is one", "--resume", "flag"),
-        Argument("restart", "Move earlier results aside and start again", "--restart", "flag"),
+        Argument("restart", "Move earlier results to another folder and start from the beginning", "--restart", "flag"),
     ),
     options=(
         *_own("train", "method", "lora", "batch_size", "accumulate", "max_steps", "learning_rate", "device"),
@@ -153,15 +155,17 @@ TRAIN = Stage(
 MERGE = Stage(
     "merge",
     "Merge a training, or any adapter, into its base model.",
-    "Takes the best checkpoint of NAME, or the one of --step. Checks that the merged model computes the same as base"
-    " and adapter together.",
+    "Takes the checkpoint of the training NAME with the lowest validation loss, or the one of --step, or an --adapter."
+    " Writes a new model folder, and checks that it computes the same as base model and adapter together.",
     function="fishtui.stages.merge:merge",
     command="fishtui.cli.model:merge",
     arguments=(
         _NAME,
         _STEP,
-        Argument("base", "Model folder to merge into", "--base", "folder", setting="paths.checkpoint"),
-        Argument("adapter", "Checkpoint, peft folder, or file of the older public tool", "--adapter", "path"),
+        Argument("base", "Folder of the base model; never changed", "--base", "folder", setting="paths.checkpoint"),
+        Argument(
+            "adapter", "Checkpoint, peft folder, or adapter file of Fish-Speech, instead of NAME", "--adapter", "path"
+        ),
         Argument("output", "Folder to write (default: checkpoints/BASE-NAME-lora)", "--output", "folder"),
         Argument("template", _TEMPLATE, "--template", kind="template"),
         Argument("force", "Replace a model that another training made", "--force", "flag"),
@@ -179,18 +183,20 @@ SYNTHESIZE = Stage(
     arguments=(
         Argument(
             "checkpoint",
-            "Model folder: a merged one, or the base",
+            "Model folder: a merged model, or the base model",
             "--checkpoint",
             "folder",
             setting="paths.checkpoint",
         ),
         Argument("adapter", "Adapter to apply to the model", "--adapter", "path"),
-        Argument("texts", "Text to speak; may be given several times", "--text", many=True),
+        Argument("texts", "Text to speak; repeatable", "--text", many=True),
         Argument("text_file", "UTF-8 file with one text per line", "--text-file", "file"),
-        Argument("references", "Recording of the voice, or its codes", "--reference", "path", many=True),
+        Argument(
+            "references", "Recording of the voice, or its codes (.npy); repeatable", "--reference", "path", many=True
+        ),
         Argument(
             "reference_texts",
-            "Transcript of the reference (default: its file)",
+            "Transcript of the reference (default: the text file next to it); repeatable",
             "--reference-text",
             many=True,
         ),
@@ -212,11 +218,18 @@ RUN = Stage(
     "run",
     "Run every stage of the pipeline that is not up to date.",
     "With one STAGE, run up to it; with several, from the first of them to the last. Shows why each stage runs or not."
-    " Stops at the first failure; run it again to continue there. The settings under [run] name the recordings to"
-    " normalize, the training, and the text to speak at the end.",
+    " Stops at the first failure; run it again to continue there. The settings run.source, run.name and"
+    " run.text name the recordings to normalize, the training, and the text to speak at the end.",
     command="fishtui.cli.pipeline:run",
     arguments=(
-        Argument("stages", "Stages to run", kind="stage", many=True, metavar="[STAGE]...", is_in_form=False),
+        Argument(
+            "stages",
+            "Stage of the pipeline, as listed at --from",
+            kind="stage",
+            many=True,
+            metavar="[STAGE]...",
+            is_in_form=False,
+        ),
         Argument("first", "First stage to run", "--from", "stage"),
         Argument("until", "Last stage to run", "--until", "stage"),
         Argument("slurm", "Submit the pipeline to SLURM as one job, with sbatch", "--slurm", "flag", is_in_form=False),
@@ -226,13 +239,13 @@ RUN = Stage(
 )
 EXPORT = Stage(
     "export",
-    "Write a training, or any adapter, as a peft folder.",
+    "Export the adapter of a training, or another one, for peft.",
     function="fishtui.stages.merge:export",
     command="fishtui.cli.model:export",
     arguments=(
         _NAME,
         _STEP,
-        Argument("adapter", "Checkpoint, or file of the older public tool", "--adapter", "path"),
+        Argument("adapter", "Checkpoint, or adapter file of Fish-Speech, instead of NAME", "--adapter", "path"),
         Argument("output", "Folder to write", "--output", "folder", required=True),
     ),
     options=("train.lora",),

@@ -129,5 +129,7 @@ def format_value(value: Any) -> str:
 def missing_checkpoint_file(path: Path) -> CheckpointError:
     """Return the error for a file of a checkpoint that does not exist; code `no-checkpoint-file`."""
     return CheckpointError(
-        f"{path}: no such file", "Download the checkpoint with `fishtui download`.", code="no-checkpoint-file"
+        f"{path}: no such file",
+        "Give the folder of a complete checkpoint, or get the published one with `fishtui download`.",
+        code="no-checkpoint-file",
     )

@@ -78,7 +78,7 @@ def test_a_setting_error_has_name_value_and_reason(tmp_path: Path) -> None:
         load(tmp_path / "none.toml", {}, ["extract.device=gpu"])
     error = caught.value
     assert (error.name, error.value) == ("extract.device", "gpu")
-    assert error.problem == f"--set: extract.device = 'gpu': {error.reason}"
+    assert error.problem == f"extract.device = 'gpu': {error.reason}"
     with pytest.raises(SettingError) as caught:
         load(tmp_path / "none.toml", {}, ["extract.devise=gpu"])
     assert (caught.value.name, caught.value.value) == ("extract.devise", "gpu")

@@ -28,7 +28,7 @@ def output_format(path: Path) -> tuple[str, str]:
     if extension not in FORMATS:
         raise MisuseError(
             f"{path}: cannot write {f'{extension} files' if extension else 'a file without extension'}",
-            "Name a .wav, .flac, .ogg or .mp3 file, or a folder.",
+            f"Name a file with one of {', '.join(FORMATS)}, or a folder.",
             code="output-format",
         )
     return FORMATS[extension]

@@ -70,7 +70,7 @@ def tag(catalog: Catalog, clips: Sequence[int], add: Iterable[str] = (), remove:
     for name in add:
         # A filter could not express such a tag.
         if name.split() != [name] or not name.isprintable() or {"|", ","} & set(name):
-            raise MisuseError(f"{name!r}: not a valid tag", "Use one word without commas and |.", code="not-a-tag")
+            raise MisuseError(f"{name!r}: not a valid tag", "Use one word without commas or |.", code="not-a-tag")
     who, when = reviewer(), now()
     with catalog.transaction() as connection:
         action = next_action(connection)

@@ -91,7 +91,7 @@ def import_reviews(catalog: Catalog, path: Path, dry_run: bool = False) -> Ledge
             if clip is None:
                 ledger.fail(decided.name, "no clip with this name or audio; run `fishtui scan` first")
             elif not _import(connection, clip, decided, first, dry_run):
-                ledger.skip(decided.name, "already has these decisions")
+                ledger.skip(decided.name, "already has these reviews")
             else:
                 ledger.done += 1
         if dry_run:

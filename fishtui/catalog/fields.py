@@ -109,14 +109,14 @@ FIELDS: dict[str, Field] = {
         Field(
             "status",
             Kind.CHOICE,
-            "open, accepted or rejected",
+            "open (not reviewed), accepted or rejected",
             order="clips.status",
             choices=_words("clips.status", "open", "accepted", "rejected"),
         ),
         Field(
             "finding",
             Kind.CHOICE,
-            "a check's code, or any (a warning or error), none, error, warning, info",
+            "a check's name, a severity (error, warning, info), any (error or warning) or none (neither)",
             order="clips.severity",
             choices={
                 "any": f"clips.severity >= {Severity.WARNING:d}",
@@ -139,17 +139,22 @@ FIELDS: dict[str, Field] = {
         Field(
             "codes",
             Kind.CHOICE,
-            "missing, given, current, stale or invalid",
+            "missing, current, stale (of another recording), invalid, or given (made by another program)",
             order="clips.codes",
             choices=_words("clips.codes", "missing", "given", "current", "stale", "invalid"),
         ),
         _column("characters", Kind.NUMBER, "the number of letters and digits in the transcript"),
         _column("id", Kind.NUMBER, "the clip's ID, a number"),
-        Field("edited", Kind.CHOICE, "yes or no", choices={"yes": EDITED, "no": f"NOT {EDITED}"}),
+        Field(
+            "edited",
+            Kind.CHOICE,
+            "yes or no: changed by fishtui clips edit or fix",
+            choices={"yes": EDITED, "no": f"NOT {EDITED}"},
+        ),
         Field(
             "measured",
             Kind.CHOICE,
-            "yes or no",
+            "yes or no: loudness, pauses and noise are known",
             choices={"yes": "clips.speech IS NOT NULL", "no": "clips.speech IS NULL"},
         ),
     )

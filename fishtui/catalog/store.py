@@ -21,7 +21,7 @@ VERSION = 4
 PATIENCE_S = 30.0
 # Page size of a new catalog, in bytes. Reading a whole index takes two thirds of the time with the default size.
 PAGE = 16_384
-REBUILD = "Move it away, run `fishtui scan`, then restore decisions with `fishtui clips import-reviews`"
+REBUILD = "Move it away, run `fishtui scan`, then restore the reviews with `fishtui clips import-reviews FILE`"
 # Bytes that the write-ahead log grows to before its changes are written into the catalog.
 LOG = 40_000_000
 

@@ -56,16 +56,16 @@ def scan(session: Session, watch: bool) -> int:
 CODES = "\n".join(f"  {check.severity.name.lower():<8} {code}" for code, check in CHECKS.items())
 
 
-@click.command(cls=SignedCommand, epilog=f"\b\nChecks, by the severity of what they find:\n{CODES}")
+@click.command(cls=SignedCommand, epilog=f"\b\nChecks and the severity of their findings:\n{CODES}")
 @click.argument("terms", nargs=-1, metavar="[FILTER]", shell_complete=filter_terms)
 @click.option(
     "--fail-on",
     type=click.Choice(["error", "warning", "never"]),
     default="error",
     show_default=True,
-    help="Lowest severity for exit status 3.",
+    help="Lowest severity of findings that gives exit status 3.",
 )
-@click.option("--quick", is_flag=True, help="Run only the checks that need no decoding.")
+@click.option("--quick", is_flag=True, help="Skip the checks that need decoded audio.")
 @click.option("--all", "everything", is_flag=True, help="List every finding, including severity info.")
 @shared(dry_run=False)
 def validate(session: Session, terms: tuple[str, ...], fail_on: str, quick: bool, everything: bool) -> int:
@@ -105,9 +105,13 @@ def validate(session: Session, terms: tuple[str, ...], fail_on: str, quick: bool
         output.line(f"{flagged}, {report.flagged:,} with errors or warnings" if report.clips else flagged)
         fixable = [f"{code} {number:,}" for code, number in summary.items() if CHECKS[code].fix]
         if fixable:
-            output.line(f"`fishtui clips fix CODE` repairs, so that it can be undone: {', '.join(fixable)}")
+            output.line(
+                f"`fishtui clips fix CHECK` repairs these (`fishtui clips undo` restores): {', '.join(fixable)}"
+            )
         if report.flagged:
-            output.line("Look at one: `fishtui clips show ID`; list some: `fishtui clips list finding:CODE`")
+            output.line(
+                "Show one with its remedies: `fishtui clips show ID`; list some: `fishtui clips list finding:CHECK`"
+            )
     worst = max((finding.severity for finding in report.findings), default=0)
     wanted = {"error": Severity.ERROR, "warning": Severity.WARNING, "never": Severity.ERROR + 1}[fail_on]
     return PARTIAL if worst >= wanted else 0

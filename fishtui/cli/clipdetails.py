@@ -56,7 +56,9 @@ def write_details(
         output.line(f"  {glyphs.SIGN[each.severity]} {each.code}: {each.detail}")
         output.line(f"      {CHECKS[each.code].remedy}")
         if CHECKS[each.code].fix:
-            output.line(f"      `fishtui clips fix {each.code} {row['id']}` does it, so that it can be undone.")
+            output.line(
+                f"      `fishtui clips fix {each.code} {row['id']}` does it; `fishtui clips undo` restores the clip."
+            )
     for name, unit in MEASURED.items():
         if measured and measured.get(name) is not None:
             output.line(f"  {name.replace('_', ' '):<20} {measured[name]:.5g} {unit}".rstrip())

@@ -43,7 +43,7 @@ def clips(context: click.Context) -> int | None:
       speaker:SPK1  duration:>12  duration:2..5  finding:clipped  finding:any
       status:open,rejected  tag:loud  text:"so far"  -finding:noisy  sort:-duration
     Words without a field are searched in the transcripts. An ID is the number that
-    `list` shows, or the clip's name.
+    `list` shows, or the clip's name. A review is open (not yet done), accepted or rejected.
     """
     if context.invoked_subcommand is None:
         click.echo(context.get_help())
@@ -52,7 +52,7 @@ def clips(context: click.Context) -> int | None:
 
 def chosen(command: Command) -> Command:
     """Give a command IDs and --where, one of which is required."""
-    command = click.option("--where", metavar="FILTER", help="All clips that match a filter.")(command)
+    command = click.option("--where", metavar="FILTER", help="All clips that match FILTER, instead of IDs.")(command)
     return click.argument("ids", nargs=-1, metavar="[ID]...", shell_complete=clip_names)(command)
 
 
@@ -63,7 +63,7 @@ def chosen(command: Command) -> Command:
 def list_clips(session: Session, terms: tuple[str, ...], limit: int) -> int:
     """List the clips that match FILTER.
 
-    They are sorted by its sort:FIELD, or by name.
+    The order is by name; a term sort:FIELD changes it.
     """
     return _list(session, " ".join(terms), limit)
 
@@ -122,7 +122,7 @@ def show(session: Session, id: str) -> int:
 
 @clips.command()
 @chosen
-@click.option("--note", help="Reason for the decision.")
+@click.option("--note", help="Reason, kept with the review.")
 @shared()
 def accept(session: Session, ids: tuple[str, ...], where: str | None, note: str | None) -> int:
     """Accept clips after listening to them.
@@ -134,7 +134,7 @@ def accept(session: Session, ids: tuple[str, ...], where: str | None, note: str 
 
 @clips.command()
 @chosen
-@click.option("--note", help="Reason for the decision.")
+@click.option("--note", help="Reason, kept with the review.")
 @shared()
 def reject(session: Session, ids: tuple[str, ...], where: str | None, note: str | None) -> int:
     """Reject clips, so that stages leave them out.
@@ -148,7 +148,7 @@ def reject(session: Session, ids: tuple[str, ...], where: str | None, note: str 
 @chosen
 @shared()
 def reopen(session: Session, ids: tuple[str, ...], where: str | None) -> int:
-    """Clear the review decision of clips."""
+    """Open the review of clips again."""
     return _review(session, ids, where, "open", "")
 
 
@@ -159,7 +159,7 @@ def reopen(session: Session, ids: tuple[str, ...], where: str | None) -> int:
 def edit(session: Session, id: str, text: str | None) -> int:
     """Change a clip's transcript.
 
-    The earlier content is kept: see `fishtui clips undo`.
+    `fishtui clips undo` restores the earlier transcript.
     """
     from fishtui.catalog import lookup
     from fishtui.catalog.actions import current_transcript, edit
@@ -214,8 +214,8 @@ def undo(session: Session, ids: tuple[str, ...], where: str | None) -> int:
 
 @clips.command()
 @chosen
-@click.option("--add", multiple=True, metavar="TAG", help="Tag to add.")
-@click.option("--remove", multiple=True, metavar="TAG", help="Tag to remove.")
+@click.option("--add", multiple=True, metavar="TAG", help="Tag to add; repeatable.")
+@click.option("--remove", multiple=True, metavar="TAG", help="Tag to remove; repeatable.")
 @shared()
 def tag(
     session: Session, ids: tuple[str, ...], where: str | None, add: tuple[str, ...], remove: tuple[str, ...]
@@ -233,15 +233,13 @@ def tag(
 
 
 @clips.command(epilog=f"Checks with a repair: {', '.join(fixable())}.")
-@click.argument("code")
+@click.argument("code", metavar="CHECK")
 @chosen
 @shared()
 def fix(session: Session, code: str, ids: tuple[str, ...], where: str | None) -> int:
-    """Repair clips with the finding CODE.
+    """Repair the clips that have a finding of CHECK.
 
-    Repairs all of them, or those with IDs or --where.
-
-    The earlier content of each file is kept, and `fishtui clips undo` restores it.
+    Repairs all of them, or those with IDs or --where. `fishtui clips undo` restores the earlier content of each file.
     """
     from fishtui.catalog.actions import fix
     from fishtui.catalog.findings import judge_all
@@ -290,9 +288,10 @@ def export_reviews(session: Session, file: Path) -> int:
 @click.argument("file", type=FILE)
 @shared()
 def import_reviews(session: Session, file: Path) -> int:
-    """Read the decisions in FILE.
+    """Read reviews, tags and edits from FILE.
 
-    Each applies to the clip of that name, or else to a clip with the same audio.
+    FILE was written by `fishtui clips export-reviews`. Each line applies to the clip of that name, or else to a clip
+    with the same audio.
     """
     from fishtui.catalog.backup import import_reviews
     from fishtui.cli import output
@@ -300,7 +299,7 @@ def import_reviews(session: Session, file: Path) -> int:
 
     with session.catalog(must_exist=True) as catalog:
         ledger = import_reviews(catalog, file, session.dry_run)
-    output.document(ledger.as_dict()) if session.as_json else output.ledger(ledger.as_dict(), verb="taken over")
+    output.document(ledger.as_dict()) if session.as_json else output.ledger(ledger.as_dict(), verb="imported")
     return PARTIAL if ledger.failed else 0
 
 

@@ -31,18 +31,18 @@ HELP = "\n".join(f"  {layout.name:<12} {layout.help}" for layout in LAYOUTS.valu
     "named",
     multiple=True,
     metavar="COLUMN=THING",
-    help=f"What a column is: {', '.join(MEANINGS)}; COLUMN is its name or number, as sentence=text or 3=text.",
+    help=f"What a column is: {', '.join(MEANINGS)}; COLUMN is its name or number, as sentence=text or 3=text; repeatable.",
 )
-@click.option("--speaker", help="Speaker name (default: from SOURCE, or from the folders of the recordings).")
+@click.option("--speaker", help="Speaker of all clips (default: from SOURCE, or from the folders of the recordings).")
 @click.option("--audio-root", type=FOLDER, help="Folder of the recordings (default: that of SOURCE).")
 @click.option(
     "--mode",
     type=click.Choice(get_args(TransferMode)),
     default="auto",
     show_default=True,
-    help="Transfer of recordings; auto links them, or copies across file systems.",
+    help="How to transfer recordings; link is a hard link, auto links or copies across file systems.",
 )
-@click.option("--data", type=FOLDER, help="Folder of the dataset.")
+@click.option("--data", type=FOLDER, help="Folder to import into (default: the setting paths.data).")
 @click.option("--yes", is_flag=True, help="Import without a question, even if columns are a guess.")
 @shared()
 def import_(

@@ -8,20 +8,21 @@ from contextlib import suppress
 import click
 
 from fishtui.cli.completers import filter_terms
-from fishtui.cli.options import SignedCommand, limited, shared
+from fishtui.cli.options import SignedCommand, limited, number, shared
 from fishtui.cli.session import Session
 
 
 @click.command(cls=SignedCommand)
 @click.argument("terms", nargs=-1, metavar="[FILTER]", shell_complete=filter_terms)
 @limited
-@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port to serve on (default: any free port).")
+@number("--port", type=click.IntRange(0, 65535), default=0, help="Port to serve on; 0 for any free port.")
 @shared(dry_run=False)
 def listen(session: Session, terms: tuple[str, ...], limit: int, port: int) -> int:
     """Listen to clips in a browser, also over SSH.
 
-    Serves the clips that FILTER selects (see `clips list`), and nothing else, at a secret address of this host alone,
-    until Ctrl-C. The line with ssh is for the computer that you sit at.
+    Serves the clips that match FILTER (see `fishtui clips --help`) until Ctrl-C, at an address that only this computer
+    can reach and that contains a random token. If your browser is on another computer, first run the printed ssh
+    command there.
     """
     from fishtui import wording
     from fishtui.cli import output
@@ -52,9 +53,9 @@ def listen(session: Session, terms: tuple[str, ...], limit: int, port: int) -> i
                 }
             )
         else:
-            output.line(f"{wording.counted(len(found), 'clip')} to hear until Ctrl-C. From another computer, first:")
+            output.line(f"{wording.counted(len(found), 'clip')} until Ctrl-C. On another computer, first run there:")
             output.line(f"  {ssh_line(server.port)}")
-            output.line("Then open:")
+            output.line("Then open this address:")
             output.address(server.url)
         # An interrupt is the normal end.
         with suppress(KeyboardInterrupt):

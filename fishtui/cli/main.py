@@ -48,14 +48,15 @@ class Commands(click.Group):
 def fishtui() -> None:
     """Fine-tune the openaudio-s1-mini text-to-speech model on your own recordings.
 
-    Without a command, fishtui opens its interface: on the project in DIR, or on the one around the current folder.
-    The commands below do the same headlessly.
+    Without a command, fishtui opens its full-screen interface: on the project in DIR, or on the one around the
+    current folder. The commands below do the same without the interface.
 
     \b
     Shell completion, for bash (zsh and fish likewise):
       eval "$(_FISHTUI_COMPLETE=bash_source fishtui)"
 
-    Exit status: 0 done, 1 failed, 2 wrong use, 3 done but some items failed, 130 interrupted.
+    Exit status: 0 done; 1 failed; 2 wrong use or wrong settings; 3 finished, but some items failed or a check found
+    errors; 130 interrupted.
     """
 
 

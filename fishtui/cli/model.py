@@ -177,7 +177,11 @@ def _references(paths: tuple[Path, ...], texts: tuple[str, ...], text_extension:
             code="reference-texts",
         )
     if missing := [path for path in paths if not path.exists()]:
-        raise MisuseError(f"{missing[0]}: no such reference", "Give a recording, or its codes.", code="no-reference")
+        raise MisuseError(
+            f"{missing[0]}: no such reference",
+            "Give the path of a recording, or of its codes (.npy).",
+            code="no-reference",
+        )
     if texts:
         return list(zip(paths, texts, strict=True))
     try:

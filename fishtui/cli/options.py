@@ -18,6 +18,7 @@ from fishtui.project import Project, working_folder
 # Arguments that begin like an option: a negated term of a filter, and a negative number.
 NEGATED = re.compile(r"-[A-Za-z]+(-[A-Za-z]+)*:|-\d")
 Command = Callable[..., Any]
+PROJECT = "Project folder (default: the one around the current folder)."
 
 
 class SignedCommand(click.Command):
@@ -29,8 +30,24 @@ class SignedCommand(click.Command):
         return super().parse_args(context, [*others, *(["--", *negated] if negated else [])])
 
 
-MANY = click.IntRange(0, 2**31)
-limited = click.option("--limit", type=MANY, default=100, show_default=True, help="Maximum number of clips; 0 for all.")
+class NumberOption(click.Option):
+    """An option for a number, whose help shows its range and default as those of a setting do."""
+
+    def get_help_extra(self, ctx: click.Context) -> Any:
+        return {}
+
+
+def number(
+    *names: str, type: click.IntRange | click.FloatRange, help: str, default: float
+) -> Callable[[Command], Command]:
+    """An option for a number of at least `type.min`, with `[at least 0; default: 20]` after its help."""
+    metavar = "INTEGER" if isinstance(type, click.IntRange) else "NUMBER"
+    help = f"{help} [at least {type.min:g}; default: {default:g}]"
+    return click.option(*names, cls=NumberOption, type=type, metavar=metavar, default=default, help=help)
+
+
+# The upper limit is what a database accepts.
+limited = number("--limit", type=click.IntRange(0, 2**31), default=100, help="Maximum number of clips; 0 for all.")
 
 
 def shared(dry_run: bool = True, stage: bool = False) -> Callable[[Command], Command]:
@@ -63,9 +80,13 @@ def shared(dry_run: bool = True, stage: bool = False) -> Callable[[Command], Com
             return command(session, **options)
 
         options = [
-            click.option("--project", type=click.Path(file_okay=False, path_type=Path), help="Project folder."),
+            click.option("--project", type=click.Path(file_okay=False, path_type=Path), help=PROJECT),
             click.option(
-                "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Set any setting, as section.key=value."
+                "--set",
+                "overrides",
+                multiple=True,
+                metavar="KEY=VALUE",
+                help="Set any setting, as section.key=value; repeatable.",
             ),
             click.option("--json", "as_json", is_flag=True, help="Write JSON to stdout."),
             click.option("--debug", is_flag=True, help="Show tracebacks."),
@@ -74,7 +95,7 @@ def shared(dry_run: bool = True, stage: bool = False) -> Callable[[Command], Com
             options.append(click.option("--dry-run", is_flag=True, help="Show what would be done without writing."))
         if stage:
             options.append(click.option("--detach", is_flag=True, help="Start in the background."))
-            options.append(click.option("--now", is_flag=True, help="Do not wait for a free processor or GPU."))
+            options.append(click.option("--now", is_flag=True, help="Do not wait for a free CPU or GPU."))
         for option in reversed(options):
             with_session = option(with_session)
         return with_session

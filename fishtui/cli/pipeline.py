@@ -31,7 +31,7 @@ def run(session: Session, stages: tuple[str, ...], first: str | None, until: str
     if not session.project.settings_file.exists() and not session.project.path(values.paths.data).is_dir():
         raise MisuseError(
             f"{session.project.root} is not a project",
-            "Change to a project's folder, or run `fishtui init`.",
+            "Change to a project's folder, name one with --project, or create one with `fishtui init`.",
             code="no-project",
         )
     if session.dry_run:

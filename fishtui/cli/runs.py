@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fishtui.cli.completers import run_names
-from fishtui.cli.options import shared
+from fishtui.cli.options import number, shared
 from fishtui.cli.session import Session
 from fishtui.errors import MisuseError
 from fishtui.glyphs import SIGN
@@ -28,14 +28,17 @@ LENGTHY = ("settings", "sources", "environment", "traceback")
 def runs() -> None:
     """List, follow, stop and repeat runs.
 
-    RUN is an id or a part of one, a training's name, a stage for its newest run, or `last`.
+    \b
+    RUN is one of:
+      an ID from `fishtui runs list`, or a part of one
+      the name of a training
+      the name of a stage, such as train, for its newest run
+      last, for the newest run; the default of show, logs, attach and rerun
     """
 
 
 @runs.command("list")
-@click.option(
-    "--limit", type=click.IntRange(min=1), default=30, help="Maximum number of runs, newest first. [default: 30]"
-)
+@number("--limit", type=click.IntRange(1), default=30, help="Maximum number of runs, newest first.")
 @shared(dry_run=False)
 def list_(session: Session, limit: int) -> int:
     """List the newest runs and their state."""
@@ -87,7 +90,7 @@ def show(session: Session, run: str) -> int:
 @runs.command()
 @click.argument("run", default="last", metavar="[RUN]", shell_complete=run_names)
 @click.option("-f", "--follow", "follows", is_flag=True, help="Follow the log until the run ends.")
-@click.option("-n", "--lines", type=click.IntRange(min=0), default=LINES, help="Number of last lines. [default: 20]")
+@number("-n", "--lines", type=click.IntRange(0), default=LINES, help="Number of last lines to show.")
 @shared(dry_run=False)
 def logs(session: Session, run: str, follows: bool, lines: int) -> int:
     """Show the log of a run."""
@@ -133,14 +136,12 @@ def attach(session: Session, run: str) -> int:
 
 @runs.command()
 @click.argument("chosen", nargs=-1, required=True, metavar="RUN…", shell_complete=run_names)
-@click.option(
-    "--patience", type=click.FloatRange(min=0), default=60.0, help="Seconds until it is killed. [default: 60]"
-)
+@number("--patience", type=click.FloatRange(0), default=60.0, help="Seconds until a run that does not end is killed.")
 @shared(dry_run=False)
 def stop(session: Session, chosen: tuple[str, ...], patience: float) -> int:
     """Stop runs; kill those that do not end in time.
 
-    A training saves a checkpoint first. A queued run never starts.
+    A training saves a checkpoint first. A queued run is taken out of the queue.
     """
     from fishtui.cli import diagnostics, output
     from fishtui.runs import scheduler
@@ -149,7 +150,7 @@ def stop(session: Session, chosen: tuple[str, ...], patience: float) -> int:
 
     found = [find_run(session.project, each) for each in chosen]
     if any(not run.ended for run in found) and not session.as_json:
-        diagnostics.show(f"asked; each is killed if it has not ended in {patience:g} s")
+        diagnostics.show(f"stopping; a run that has not ended in {patience:g} s is killed")
     ended = stop_all(session.project, found, patience)
     scheduler.advance(session.project)
     if session.as_json:
@@ -164,7 +165,7 @@ def stop(session: Session, chosen: tuple[str, ...], patience: float) -> int:
 @click.argument("run", default="last", metavar="[RUN]", shell_complete=run_names)
 @shared(dry_run=False)
 def rerun(session: Session, run: str) -> int:
-    """Run a command again, in the background.
+    """Start the command of a run again, in the background.
 
     A training resumes from its newest checkpoint.
     """
@@ -177,19 +178,23 @@ def rerun(session: Session, run: str) -> int:
 
 @runs.command()
 @click.argument("chosen", nargs=-1, metavar="[RUN…]", shell_complete=run_names)
-@click.option("--ended", is_flag=True, help="All finished runs.")
+@click.option("--ended", is_flag=True, help="Remove all runs that have ended.")
 @shared()
 def remove(session: Session, chosen: tuple[str, ...], ended: bool) -> int:
-    """Remove finished runs and their logs.
+    """Remove runs that have ended, and their logs.
 
-    Their results are kept.
+    Checkpoints and other results are kept.
     """
     from fishtui.cli import output
     from fishtui.runs.rerun import remove_run
     from fishtui.runs.state import find_run, read_runs
 
     if bool(chosen) == ended:
-        raise MisuseError("RUN or --ended is required", "Give one of the two.", code="choose-one")
+        raise MisuseError(
+            "no run given" if ended is False else "RUN with --ended",
+            "Give either RUN, as in `fishtui runs list`, or --ended for all runs that have ended.",
+            code="choose-one",
+        )
     found = (
         [run for run in read_runs(session.project) if run.is_removable]
         if ended

@@ -77,7 +77,7 @@ class Session:
         if not data.is_dir():
             raise MisuseError(
                 f"{data}: no such folder",
-                "Change to a project's folder, or run `fishtui init`. The setting paths.data names the dataset.",
+                "Change to a project's folder, name one with --project, or set paths.data to the dataset's folder.",
                 code="no-dataset",
             )
         if must_exist and not self.project.catalog.exists():

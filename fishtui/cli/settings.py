@@ -6,8 +6,8 @@ import click
 
 from fishtui.cli.options import SignedCommand, shared
 from fishtui.cli.session import Session
-from fishtui.cli.settingoptions import describe_range
 from fishtui.settings import DEFAULT, SettingRow, known, missing_path, rows
+from fishtui.settings.ranges import describe_range
 
 
 def _names(context: click.Context, parameter: click.Parameter, typed: str) -> list[str]:
@@ -48,18 +48,23 @@ def _change(session: Session, name: str | None, value: str | None, reset: bool) 
     from fishtui.settings.file import change, check
 
     if name is None or (value is not None and reset):
-        raise MisuseError("--reset takes the NAME of a setting and no VALUE", "Give one setting.", code="choose-one")
+        remedy = "Give one setting, such as `fishtui settings train.max_steps --reset`."
+        raise MisuseError("--reset takes the NAME of a setting and no VALUE", remedy, code="choose-one")
+    if name in _sections():
+        remedy = f"Give one of its settings; `fishtui settings {name}` lists them."
+        raise MisuseError(f"{name}: a section, not a setting", remedy, code="unknown-setting")
     if name not in known():
         raise _unknown(name)
     if value is not None:
         check([f"{name}={value}"])
     if not session.dry_run:
         change(session.project.settings_file, name, value)
-    shown = value if value is not None else "default"
     if session.as_json:
         output.document({"name": name, "value": value, "dry_run": session.dry_run})
+    elif value is None:
+        output.line(f"{'would reset' if session.dry_run else 'reset'} {name} to its default")
     else:
-        output.line(f"{'would set' if session.dry_run else 'set'} {name} to {shown}")
+        output.line(f"{'would set' if session.dry_run else 'set'} {name} to {value}")
         if warning := missing_path(name, value or "", session.project.root):
             output.line(f"▲ {warning}")
     return 0
@@ -74,7 +79,7 @@ def _describe(found: list[SettingRow]) -> None:
                 (row.name, row.value),
                 ("source", row.source),
                 ("default", row.default),
-                ("range", describe_range(known()[row.name])),
+                ("range", describe_range(known()[row.name].type)),
                 ("help", row.help),
             ]
         )

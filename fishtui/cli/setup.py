@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from fishtui import wording
 from fishtui.cli.options import shared
 from fishtui.cli.session import Session
 from fishtui.families.registry import DEFAULT
@@ -23,7 +24,10 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.argument("folder", type=FOLDER, required=False, metavar="[DIR]")
 @shared()
 def init(session: Session, folder: Path | None) -> int:
-    """Create a project: a fishtui.toml with comments, and folders."""
+    """Create a project: a fishtui.toml with comments, and folders.
+
+    DIR is the project's folder (default: the current folder). Existing files are kept.
+    """
     from fishtui.cli import output
     from fishtui.project import Project
     from fishtui.stages.init import init
@@ -35,6 +39,8 @@ def init(session: Session, folder: Path | None) -> int:
     else:
         for name in made:
             output.line(f"{'would make' if session.dry_run else 'made'} {name}")
+        if not made:
+            output.line(f"{folder} is a project already: nothing to make")
         output.line("Next: put recordings into data/SPEAKER/clip.wav with clip.lab, then `fishtui download`.")
     return 0
 
@@ -45,7 +51,7 @@ def init(session: Session, folder: Path | None) -> int:
 def demo(session: Session, folder: Path | None) -> int:
     """Run every stage on generated recordings and a tiny model.
 
-    Takes about two minutes on a CPU without network, and writes only to DIR.
+    Takes about two minutes on a CPU, needs no network, and writes only to DIR (default: fishtui-demo).
     """
     from fishtui.cli import output
     from fishtui.cli.progress import show_events, show_json
@@ -69,29 +75,37 @@ def demo(session: Session, folder: Path | None) -> int:
                 "speech": str(outcome.speech),
             }
         )
-    else:
-        _show_demo(outcome, folder)
+        return 0
+    _show_stages(outcome)
+    _show_faults(outcome)
+    _show_results(outcome, folder)
     return 0
 
 
-def _show_demo(outcome: DemoResult, folder: Path) -> None:
+def _show_stages(outcome: DemoResult) -> None:
+    """Show a table of the stages with their numbers of items and times."""
     from fishtui.cli import output
 
     rows = []
     for run in outcome.runs:
         ledger = run.record.ledger or {}
         counts = [len(ledger["skipped"]), len(ledger["failed"])]
-        shown = [f"{count:,}" if count else "·" for count in counts]
         rows.append(
             [
                 run.record.stage,
-                f"{ledger['total']:,} {ledger['unit']}",
+                wording.counted(ledger["total"], ledger["unit"].removesuffix("s")),
                 f"{ledger['done']:,}",
-                *shown,
+                *(f"{count:,}" if count else "·" for count in counts),
                 f"{run.record.seconds:.1f}s",
             ]
         )
     output.table(rows, ["stage", "items", "done", "skipped", "failed", "time"], right={1, 2, 3, 4, 5})
+
+
+def _show_faults(outcome: DemoResult) -> None:
+    """Show why items failed: each once, in the first stage that reports it."""
+    from fishtui.cli import output
+
     output.line()
     output.line("Some recordings are faulty on purpose; each failure has its reason:")
     seen = set()
@@ -100,12 +114,18 @@ def _show_demo(outcome: DemoResult, folder: Path) -> None:
             if (fault := (entry["item"], entry["reason"])) not in seen:
                 seen.add(fault)
                 output.line(f"  ✗ {run.record.stage} {entry['item']}: {entry['reason']}")
+
+
+def _show_results(outcome: DemoResult, folder: Path) -> None:
+    """Show the losses and the speech, and what to try next."""
+    from fishtui.cli import output
+
     output.line()
     output.line(
         f"Loss on the held-out clips: {outcome.loss_before:.3f} before training, {outcome.loss_after:.3f} at step"
-        f" {outcome.step}, the best, which was merged."
+        f" {outcome.step}, the lowest. That checkpoint was merged."
     )
-    output.line(f"Speech (of a random model: noise): {outcome.speech}")
+    output.line(f"Speech (noise, because the model is random): {outcome.speech}")
     output.line(f"Look around: cd {folder} && fishtui validate && fishtui clips list finding:any")
     output.line(f"Let it speak: fishtui synthesize --checkpoint {outcome.merged} \\")
     output.line(f'    --text "Bread and salt." --reference {outcome.reference} --output bread.wav')

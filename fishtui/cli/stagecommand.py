@@ -14,6 +14,7 @@ from fishtui.cli.settingoptions import setting
 from fishtui.families.registry import known_templates
 from fishtui.settings import known, value_of
 from fishtui.stage import Argument, Stage, pipeline_names, resolve
+from fishtui.wording import format_value
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
 FILE = click.Path(dir_okay=False, path_type=Path)
@@ -29,7 +30,9 @@ def build_command(stage: Stage) -> click.Command:
         command = setting(f"--{name.partition('.')[2].replace('_', '-')}", name, **attributes)(command)
     for argument in reversed(stage.arguments):
         command = _parameter(argument)(command)
-    return click.command(stage.name, help=stage.help)(command)
+    arguments = _list_arguments(stage)
+    help = f"{stage.help}\n\n\b\nArguments:{arguments}" if arguments else stage.help
+    return click.command(stage.name, help=help)(command)
 
 
 def _call(stage: Stage) -> Callable[..., int]:
@@ -56,23 +59,39 @@ def _call(stage: Stage) -> Callable[..., int]:
 
 def _parameter(argument: Argument) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     kind = _type(argument)
+    # A default of None would count as a value, and click would not ask for a required argument.
+    default: dict[str, Any] = {} if argument.default is None else {"default": argument.default}
     if argument.option:
-        note = f" [default: {argument.default}]" if argument.default is not None else ""
-        attributes: dict[str, Any] = {"help": f"{argument.help}.{note}", "required": argument.required}
+        attributes: dict[str, Any] = {"help": _help(argument), "required": argument.required}
         if argument.kind == "flag":
             return click.option(argument.option, argument.name, is_flag=True, **attributes)
-        attributes |= {"type": kind, "multiple": argument.many, "metavar": argument.metavar}
-        if not argument.many:
-            attributes["default"] = argument.default
+        attributes |= {"type": kind, "multiple": argument.many, "metavar": argument.metavar} | default
         return click.option(argument.option, argument.name, **attributes)
     return click.argument(
         argument.name,
         type=kind,
         nargs=-1 if argument.many else 1,
         required=argument.required,
-        default=None if argument.many else argument.default,
         metavar=argument.metavar,
+        **default,
     )
+
+
+def _help(argument: Argument) -> str:
+    """Return the help of an argument or option, with its default."""
+    default = argument.default or (format_value(known()[argument.setting].default) if argument.setting else "")
+    return f"{argument.help}.{f' [default: {default}]' if default else ''}"
+
+
+def _list_arguments(stage: Stage) -> str:
+    """Return the lines of the help that describe the arguments, because click describes only options."""
+    rows = [(_placeholder(each), _help(each)) for each in stage.arguments if not each.option]
+    width = max((len(name) for name, _ in rows), default=0)
+    return "".join(f"\n  {name:<{width}}  {help}" for name, help in rows)
+
+
+def _placeholder(argument: Argument) -> str:
+    return (argument.metavar or argument.name.upper()).strip("[].")
 
 
 def _type(argument: Argument) -> click.ParamType[Any, Any]:

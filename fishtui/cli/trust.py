@@ -12,14 +12,14 @@ from fishtui.cli.session import Session
 
 @click.command()
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path), required=False, metavar="[DIR]")
-@click.option("--revoke", is_flag=True, help="No longer trust DIR.")
+@click.option("--revoke", is_flag=True, help="Stop trusting DIR.")
 @shared()
 def trust(session: Session, folder: Path | None, revoke: bool) -> int:
     """Trust the project in DIR, or list the trusted projects.
 
-    In a project that other users own or can write, fishtui starts nothing, because its records and settings name
-    commands. Trusting it lets everyone who can write there run commands as you. The list is in your own
-    configuration folder.
+    In a project that other users own or can write, fishtui starts nothing, because files of the project name commands
+    that would run as you. If you trust the project, everyone who can write there can run commands as you. The list of
+    trusted projects is in your own configuration folder.
     """
     from fishtui.cli import output
     from fishtui.errors import MisuseError

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from fishtui.wording import counted
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -56,7 +58,7 @@ def describe_ledger(content: Mapping[str, Any], verb: str = "done", reasons: int
     parts = [f"{content['done']:,} {verb}"]
     parts += [f"{len(skipped):,} skipped"] if skipped else []
     parts += [f"{len(failed):,} {'would fail' if verb.startswith('would') else 'failed'}"] if failed else []
-    yield f"{content['total']:,} {content['unit']}: {', '.join(parts)}"
+    yield f"{counted(content['total'], content['unit'].removesuffix('s'))}: {', '.join(parts)}"
     if figures := " · ".join(_format_count(*each) for each in content.get("counts", {}).items() if each[1]):
         yield f"  {figures}"
     for reason, count in Counter(entry["reason"] for entry in skipped).most_common(reasons):

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from fishtui.errors import MisuseError
+from fishtui.settings.ranges import describe_range
 from fishtui.settings.sections import Settings
 from fishtui.wording import did_you_mean, format_value, reason_of
 
@@ -45,7 +46,9 @@ class SettingError(MisuseError):
 
     def __init__(self, source: str, name: str, value: Any, reason: str, remedy: str, *, code: str) -> None:
         shown = f"{name} = {value!r}" if code == "bad-setting" else name
-        super().__init__(f"{source}: {shown}: {reason}", remedy, code=code)
+        # Options of their own, --set and `fishtui settings` all count as --set, which the user may not have typed.
+        where = "" if source == "--set" else f"{source}: "
+        super().__init__(f"{where}{shown}: {reason}", remedy, code=code)
         self.name = name
         self.value = value
         self.reason = reason
@@ -172,15 +175,23 @@ def _convert(setting: Setting, value: Any, source: str) -> Any:
         # Text from the environment and the command line can be a number; text in the file cannot.
         found = msgspec.convert(value, setting.type, strict=not source.startswith(("$", "--")))
         if isinstance(found, int | float) and not abs(found) < LIMIT:
-            raise msgspec.ValidationError("Expected a finite number below 2^63")
+            raise msgspec.ValidationError("not a finite number below 2^63")
         return found
     except msgspec.ValidationError as error:
-        reason = str(error).partition(" - at ")[0]
-        if " matching regex " in reason:
-            # The help explains the pattern in words.
-            reason = "not a valid value"
-        remedy = f"{setting.name}: {setting.help}."
+        remedy = f"Correct this value of {setting.name}: {setting.help}."
+        reason = _reason(setting, str(error))
         raise SettingError(source, setting.name, value, reason, remedy, code="bad-setting") from error
+
+
+def _reason(setting: Setting, message: str) -> str:
+    """Return in words why a value was rejected; `message` is what the converter reports."""
+    if isinstance(setting.default, tuple):
+        return "expected a list of texts"
+    accepted = describe_range(setting.type)
+    # A pattern without a placeholder is explained in words by the help alone.
+    if message.startswith("not ") or (" matching regex " in message and accepted == "TEXT"):
+        return message if message.startswith("not ") else "not a valid value"
+    return f"expected {accepted}"
 
 
 def _listed(text: str) -> tuple[Any, ...]:

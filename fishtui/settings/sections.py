@@ -59,7 +59,7 @@ class ScanSettings(Section, frozen=True):
 class CheckSettings(Section, frozen=True):
     """Limits of the checks; `fishtui validate` reports clips beyond them."""
 
-    ignore: Annotated[tuple[str, ...], Meta(description="codes of checks to skip")] = ()
+    ignore: Annotated[tuple[str, ...], Meta(description="names of checks to skip, such as clipped")] = ()
     min_seconds: Annotated[NotBelowZero, Meta(description="shortest clip in seconds")] = 0.5
     max_seconds: Annotated[Positive, Meta(description="longest clip in seconds")] = 30.0
     min_sample_rate: Annotated[NotNegative, Meta(description="lowest sample rate in Hz")] = 22_050
@@ -83,16 +83,19 @@ class CheckSettings(Section, frozen=True):
         float, Meta(ge=1, description="largest factor between a clip's speaking rate and the speaker's median")
     ] = 1.4
     rate_spread: Annotated[
-        NotBelowZero, Meta(description="the same limit in robust standard deviations; a clip must exceed both")
+        NotBelowZero,
+        Meta(
+            description="largest difference of speaking rates in robust standard deviations, in addition to rate_ratio"
+        ),
     ] = 4.0
     min_clips: Annotated[
-        AtLeastOne, Meta(description="fewest clips of a speaker for comparisons of speaking rate and script")
+        AtLeastOne, Meta(description="fewest clips of a speaker with which speaking rates and scripts are compared")
     ] = 8
     script_share: Annotated[
-        Share, Meta(description="share of a speaker's clips in one script that makes other scripts foreign")
+        Share, Meta(description="share of a speaker's clips in one script from which other scripts are reported")
     ] = 0.8
     similar_words: Annotated[
-        AtLeastOne, Meta(description="shortest transcript to compare for similarity, in words")
+        AtLeastOne, Meta(description="fewest words of transcripts that are compared for similarity")
     ] = 5
     min_speaker_minutes: Annotated[NotBelowZero, Meta(description="least audio per speaker in minutes")] = 1.0
 
@@ -106,11 +109,13 @@ class ExtractSettings(Section, frozen=True):
     device: Device = "auto"
     precision: Annotated[
         Literal["float32", "tf32", "bfloat16"],
-        Meta(description="precision; float32 gives the published codes, the others are faster and change some codes"),
+        Meta(
+            description="precision; float32 gives the codes of the published encoder, others are faster but change some"
+        ),
     ] = "float32"
     resampler: Annotated[
         Literal["best", "published"],
-        Meta(description="resampling filter; best is more exact, published is the one used for published codes"),
+        Meta(description="resampling filter; best is more exact, published is the filter of the published encoder"),
     ] = "best"
     devices: Annotated[AtLeastOne, Meta(description="processes per machine, one GPU each")] = 1
     nodes: Annotated[AtLeastOne, Meta(description="number of machines")] = 1
@@ -133,29 +138,36 @@ class TrainSettings(Section, frozen=True):
         str,
         Meta(
             pattern=r"^r_\d+_alpha_\d+(_fast)?$",
-            description="LoRA rank R and scale A; _fast adapts the fast transformer only",
+            description="LoRA rank R and alpha A; _fast adapts the fast transformer only",
             extra={"metavar": "r_R_alpha_A[_fast]"},
         ),
     ] = "r_8_alpha_16"
     targets: Annotated[
         tuple[str, ...],
         Meta(
-            description="modules to adapt instead of the preset: attention, mlp, embeddings, output, fast_attention …"
+            description="modules to adapt instead of train.lora's: attention, mlp, embeddings, output, fast_attention …"
         ),
     ] = ()
     dropout: Annotated[float, Meta(ge=0, lt=1, description="dropout of the adapter inputs")] = 0.01
     template: Annotated[
         Literal["interleave", "instruct"],
-        Meta(description="prompt for training and synthesis; instruct is for compatibility"),
+        Meta(description="prompt template of training; instruct is the one of older Fish-Speech adapters"),
     ] = "interleave"
     learning_rate: Annotated[Positive, Meta(description="learning rate after warm-up")] = 1e-4
     warmup: Annotated[NotNegative, Meta(description="warm-up steps")] = 10
     weight_decay: Annotated[float, Meta(ge=0, description="weight decay of AdamW")] = 0.0
     clip_norm: Annotated[Positive, Meta(description="gradient norm to clip at")] = 1.0
-    batch_size: Annotated[AtLeastOne, Meta(description="rows per batch in each process")] = 4
+    batch_size: Annotated[
+        AtLeastOne,
+        Meta(description="rows per batch in each process; a row holds clips of up to train.max_length tokens"),
+    ] = 4
     accumulate: Annotated[AtLeastOne, Meta(description="batches per optimizer step")] = 1
-    max_length: Annotated[int, Meta(ge=16, description="tokens per row; longer clips are skipped and reported")] = 4096
-    clips_per_sequence: Annotated[AtLeastOne, Meta(description="most clips of one speaker in a sequence")] = 4
+    max_length: Annotated[
+        int, Meta(ge=16, description="tokens per row of a batch; longer clips are skipped and reported")
+    ] = 4096
+    clips_per_sequence: Annotated[
+        AtLeastOne, Meta(description="most clips of one speaker in a sequence; a row holds several sequences")
+    ] = 4
     max_steps: Annotated[AtLeastOne, Meta(description="optimizer steps")] = 10_000
     validate_every: Annotated[AtLeastOne, Meta(description="steps between validations and checkpoints")] = 100
     keep: Annotated[AtLeastOne, Meta(description="newest checkpoints to keep, besides the best")] = 5
@@ -215,7 +227,8 @@ class UiSettings(Section, frozen=True):
     """The interface."""
 
     mouse: Annotated[
-        bool, Meta(description="react to the mouse; without it the terminal selects text itself, never in GNU screen")
+        bool,
+        Meta(description="react to the mouse, except in GNU screen; if false, the mouse selects text in the terminal"),
     ] = True
 
 

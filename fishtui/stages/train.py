@@ -8,6 +8,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -44,6 +45,7 @@ from fishtui.training.lora import LoraSpec, attach, parse_preset
 from fishtui.training.module import FineTuning
 from fishtui.training.origin import DataPosition, Origin, read_checkpoint
 from fishtui.training.trainer import Trainer, lightning_trainer
+from fishtui.wording import format_value
 
 # Settings that the order of the data depends on; batch_size is recorded for all processes together.
 ORDER = ("batch_size", "accumulate", "max_length", "clips_per_sequence", "seed")
@@ -262,8 +264,8 @@ def _resume_position(job: TrainingJob, inputs: TrainingInputs, newest: Path) -> 
     ):
         if trained != wanted:
             raise MisuseError(
-                f"{newest}: trained with another {what}: {trained}, now {wanted}",
-                "Restore that setting, or start again with --restart.",
+                f"{newest}: trained with another {what}: {_compare(trained, wanted)}",
+                "Set it back to continue with --resume, or start again with --restart.",
                 code="different-training",
             )
     before, now = origin.position, inputs.data
@@ -272,6 +274,14 @@ def _resume_position(job: TrainingJob, inputs: TrainingInputs, newest: Path) -> 
     job.reporter.warning("the clips or their order changed since the checkpoint: continuing with the next epoch")
     all_seen = before.data == now.data and before.epoch > before.first
     return DataPosition(before.epoch + 1, 0, now.data, now.order, before.first if all_seen else before.epoch + 1)
+
+
+def _compare(trained: Any, wanted: Any) -> str:
+    """Return two different values in words; of LoRAs, only what differs."""
+    if not (isinstance(trained, LoraSpec) and isinstance(wanted, LoraSpec)):
+        return f"{trained}, now {wanted}"
+    pairs = [(name, getattr(trained, name), getattr(wanted, name)) for name in LoraSpec.__struct_fields__]
+    return "; ".join(f"{name} {format_value(old)}, now {format_value(new)}" for name, old, new in pairs if old != new)
 
 
 def _build_trainer(job: TrainingJob, inputs: TrainingInputs, start: DataPosition) -> Trainer:

@@ -87,7 +87,7 @@ def attach(model: DualAR, spec: LoraSpec, modules: Iterable[str] | None = None) 
     names = list(modules) if modules is not None else target_modules(model, spec.targets)
     if not names:
         raise MisuseError(
-            "train.targets: no module of this model matches", "Change train.targets.", code="no-lora-targets"
+            "train.targets: no module of this model matches", f"Use some of {' '.join(GROUPS)}.", code="no-lora-targets"
         )
     model.requires_grad_(False)
     config = LoraConfig(

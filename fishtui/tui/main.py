@@ -38,7 +38,7 @@ def run(words: Sequence[str]) -> int:
         app.run(mouse=wants_mouse(project))
     if app.return_code == 1:
         print(f"error: the interface failed; see {project.interface_log}", file=sys.stderr)
-        print("       Open it again: your decisions are saved, and runs continue.", file=sys.stderr)
+        print("       Open it again: your reviews are saved, and runs continue.", file=sys.stderr)
     return app.return_code or DONE
 
 

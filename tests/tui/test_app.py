@@ -284,7 +284,7 @@ def test_settings_are_changed_in_the_file_and_wrong_values_refused(project: Proj
         await pilot.press("down", "down", "enter")
         await until(pilot, lambda: isinstance(app.focused, Input))
         await pilot.press("end", *"x", "enter")
-        await until(pilot, lambda: "✗ Expected" in text_of(app))
+        await until(pilot, lambda: "✗ expected" in text_of(app))
         assert "\\x0a" not in text_of(app)
         assert "loudness" not in project.settings_file.read_text(encoding="utf-8")
 

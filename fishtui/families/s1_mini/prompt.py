@@ -126,11 +126,13 @@ def _check_codes(tokenizer: Tokenizer, utterance: Utterance) -> None:
     semantic = tokenizer.semantic_end - tokenizer.semantic_begin + 1
     if codes.ndim != 2 or not np.issubdtype(codes.dtype, np.integer):
         raise DataError(
-            f"the codes of {text[:40]!r}: not a table of integers", "Extract the clip again.", code="codes-not-integers"
+            f"the codes of {text[:40]!r}: not a table of integers",
+            "Run `fishtui extract` again.",
+            code="codes-not-integers",
         )
     if codes.size and (codes.min() < 0 or codes[0].max() >= semantic):
         raise DataError(
             f"the codes of {text[:40]!r}: not in 0 … {semantic - 1:,}",
-            "Extract the clip again.",
+            "Run `fishtui extract` again.",
             code="codes-out-of-range",
         )

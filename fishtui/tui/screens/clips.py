@@ -54,7 +54,7 @@ class Clips(ClipView):
         Binding(
             "R", "reject", "reject with a note", show=False, tooltip="reject the clip, or the marked ones, with a note"
         ),
-        Binding("o", "review('open')", "reopen", show=False, tooltip="clear the review decision"),
+        Binding("o", "review('open')", "reopen", show=False, tooltip="open the review again"),
         Binding("e", "edit", "edit", tooltip="edit the transcript in place"),
         Binding("u", "undo", "undo", tooltip="undo the last action"),
         Binding("space", "listen", "listen", tooltip="play the clip, or the marked ones; again: stop"),

@@ -180,7 +180,9 @@ class Launch(MainScreen[SettingValues]):
             return
         if self.wrong:
             name, problem = next(iter(self.wrong.items()))
-            self.fishtui.report_error(FishtuiError(f"{name}: {problem}", code="bad-value"))
+            self.fishtui.report_error(
+                FishtuiError(f"{name}: {problem}", "Correct this field, then launch again.", code="bad-value")
+            )
             return
         self.fishtui.report(f"starting {self.stage} …")
         self._launch(self.words())

@@ -1,0 +1,48 @@
+"""The values that the type of a setting accepts, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+
+def describe_range(kind: Any) -> str:
+    """Return the values that a setting of the type `kind` accepts, such as `INTEGER, at least 1`."""
+    if base_type(kind) is bool:
+        return "true or false"
+    return ", ".join([metavar(kind), *bounds(kind)])
+
+
+def base_type(kind: Any) -> Any:
+    """Return a setting's type without its annotations."""
+    while get_origin(kind) is Annotated:
+        kind = get_args(kind)[0]
+    return kind
+
+
+def metavar(kind: Any) -> str:
+    """Return the placeholder of a value in the help, such as `INTEGER` or `lora|full`."""
+    for meta in _metas(kind):
+        if meta.extra and "metavar" in meta.extra:
+            return meta.extra["metavar"]
+    plain = base_type(kind)
+    if get_origin(plain) is Literal:
+        return "|".join(get_args(plain))
+    return {int: "INTEGER", float: "NUMBER"}.get(plain, "TEXT")
+
+
+def bounds(kind: Any) -> Iterator[str]:
+    """Yield the bounds of a number, such as `at least 1` and `at most 2`."""
+    for meta in _metas(kind):
+        if meta.ge is not None:
+            yield f"at least {meta.ge:g}"
+        if meta.gt is not None:
+            yield f"above {meta.gt:g}"
+        if meta.le is not None:
+            yield f"at most {meta.le:g}"
+        if meta.lt is not None:
+            yield f"below {meta.lt:g}"
+
+
+def _metas(kind: Any) -> list[Any]:
+    return list(getattr(kind, "__metadata__", ()))
