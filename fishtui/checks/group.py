@@ -89,7 +89,7 @@ def median_rates(clips: Iterable[GroupFacts]) -> dict[str, float]:
     "duplicate-audio",
     WARNING,
     "Another clip is the same recording, so the voice learns it twice, or with two different transcripts.",
-    "Keep one of them.",
+    "Keep one of them, and reject the others.",
     scope="group",
 )
 def duplicate_audio(clips: Sequence[GroupFacts], limits: CheckSettings) -> dict[int, str]:
@@ -130,8 +130,8 @@ def similar_transcripts(clips: Sequence[GroupFacts], limits: CheckSettings) -> d
 @check(
     "shared-speaker-name",
     WARNING,
-    "Folders with different parents have this speaker's name; if they are different people, only training keeps them "
-    "apart.",
+    "Folders with different parents have this speaker's name: lists and comparisons take them for one person, training "
+    "does not mix them.",
     "Rename the folders of different people; put those of one person together.",
     scope="speaker",
 )

@@ -41,7 +41,7 @@ cleaned = lru_cache(maxsize=32)(DEFAULT.clean)
     "control-characters",
     WARNING,
     "The transcript has invisible characters, which are not spoken but which the model reads as text.",
-    "Remove them.",
+    "Remove them: type the text again with `fishtui clips edit`.",
 )
 def control_characters(facts: ClipFacts, settings: Settings) -> str | None:
     text = facts.text or ""
@@ -52,8 +52,8 @@ def control_characters(facts: ClipFacts, settings: Settings) -> str | None:
 @check(
     "bidi-override",
     WARNING,
-    "Invisible characters change the reading order, so the model may read other text than you see.",
-    "Remove them.",
+    "Invisible characters change the reading order, so the model reads the letters in another order than you see.",
+    "Remove them: type the text again with `fishtui clips edit`.",
 )
 def bidi_override(facts: ClipFacts, settings: Settings) -> str | None:
     return _code_points(BIDI.findall(facts.text or ""))
@@ -62,8 +62,8 @@ def bidi_override(facts: ClipFacts, settings: Settings) -> str | None:
 @check(
     "reserved-token",
     WARNING,
-    "The transcript contains a special token of the model; it is dropped, so any words it replaced are missing.",
-    "Remove it.",
+    "The transcript contains a special token of the model, which is dropped before training.",
+    "Remove it, or write the spoken words in its place.",
 )
 def reserved_token(facts: ClipFacts, settings: Settings) -> str | None:
     return listed(RESERVED.findall(facts.text or ""))
