@@ -31,7 +31,7 @@ HELP = "\n".join(f"  {layout.name:<12} {layout.help}" for layout in LAYOUTS.valu
     "named",
     multiple=True,
     metavar="COLUMN=THING",
-    help=f"What a column is: {', '.join(MEANINGS)}; COLUMN is its name or number, as sentence=text or 3=text; repeatable.",
+    help=f"What a column is: {', '.join(MEANINGS)}; COLUMN is a name or number, as in 3=text; repeatable.",
 )
 @click.option("--speaker", help="Speaker of all clips (default: from SOURCE, or from the folders of the recordings).")
 @click.option("--audio-root", type=FOLDER, help="Folder of the recordings (default: that of SOURCE).")
