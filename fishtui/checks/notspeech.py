@@ -30,7 +30,7 @@ def no_letters(facts: ClipFacts, settings: Settings) -> str | None:
 @check(
     "html-entities",
     WARNING,
-    "The transcript has codes of web pages instead of characters, which are not spoken but which the model reads.",
+    "The transcript has HTML entities, such as &amp;, instead of characters, and the model reads them as text.",
     "Replace them by their characters.",
     fix=repairs.replace_entities,
 )
@@ -68,8 +68,8 @@ def table_row(facts: ClipFacts, settings: Settings) -> str | None:
 @check(
     "double-encoded",
     WARNING,
-    "Letters of the transcript are broken, because its UTF-8 was read in another encoding and saved again.",
-    "Restore the letters.",
+    "Some letters of the transcript are broken, because UTF-8 was read in another encoding and saved again.",
+    "Restore the letters, or type the text again.",
     fix=repairs.restore_letters,
 )
 def double_encoded(facts: ClipFacts, settings: Settings) -> str | None:
@@ -96,7 +96,7 @@ def utf_16(facts: ClipFacts, settings: Settings) -> str | None:
 @check(
     "decomposed-text",
     INFO,
-    "Letters and their accents are separate characters; they are joined before training and synthesis, as people type.",
+    "Letters and their accents are separate characters; training and synthesis join them.",
     "Leave it as it is, or join them in the file for other tools.",
     fix=repairs.compose,
 )
