@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import unicodedata
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -155,4 +156,7 @@ def _names(catalog: Catalog, given: str) -> Iterator[str]:
 
 
 def _id_of(catalog: Catalog, name: str) -> int | None:
-    return catalog.value("SELECT id FROM clips WHERE name = CAST(? AS TEXT) AND gone IS NULL", (stored(name),))
+    # A keyboard composes letters, and some systems decompose them in names of files.
+    forms = dict.fromkeys((name, *(unicodedata.normalize(form, name) for form in ("NFC", "NFD"))))
+    select = "SELECT id FROM clips WHERE name = CAST(? AS TEXT) AND gone IS NULL"
+    return next((found for form in forms if (found := catalog.value(select, (stored(form),))) is not None), None)

@@ -209,16 +209,23 @@ def _unnamed(locator: Locator, named: Sequence[Path]) -> list[str]:
         # Below its folder of recordings every folder counts; next to a table only that one.
         nested = len(inside) > 1 and (is_content(inside[0]) or len(inside) > 2) and os.pardir not in inside
         tops[locator.root / inside[0] if nested else audio.parent] = nested
-    known = {os.path.realpath(audio) for audio in named}
+    written: dict[str, set[str]] = defaultdict(set)
+    for audio in named:
+        parent, name = os.path.split(audio)
+        written[parent].add(name)
+    # Two paths may lead to one folder.
+    known: dict[str, set[str]] = defaultdict(set)
+    for parent, names_in in written.items():
+        known[os.path.realpath(parent)] |= names_in
     found: dict[str, None] = {}
     for top, nested in tops.items():
         # A folder that cannot be read has no recordings that could be counted.
         with suppress(FishtuiError):
             for folder, names in walk([top]):
+                own = known[os.path.realpath(folder)]
                 for name in names:
-                    path = folder / name
-                    if os.path.splitext(name)[1].lower() in EXTENSIONS and os.path.realpath(path) not in known:
-                        found[os.path.relpath(path, locator.root)] = None
+                    if os.path.splitext(name)[1].lower() in EXTENSIONS and name not in own:
+                        found[os.path.relpath(folder / name, locator.root)] = None
                 if not nested:
                     break
     return list(found)

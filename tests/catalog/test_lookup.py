@@ -100,3 +100,11 @@ def test_details_of_a_clip(dataset: Dataset) -> None:
     assert "too-short" in {found.code for found in details.findings}
     with failing("no-clip", MisuseError):
         read_details(dataset.catalog, 99)
+
+
+def test_a_clip_is_found_in_any_composition_of_its_name(dataset: Dataset) -> None:
+    dataset.clip("anna/e\u0301", "Decomposed.")
+    dataset.clip("anna/\u00e1", "Composed.")
+    dataset.scan()
+    expected = [dataset.id("anna/e\u0301"), dataset.id("anna/\u00e1")]
+    assert lookup.resolve_ids(dataset.catalog, ["anna/\u00e9", "anna/a\u0301.wav"]) == expected

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from fishtui.catalog.store import Catalog
-from tests.builders import fishtui, project
+from tests.builders import command, fishtui, project
 from tests.importers.builders import imported, recording, table
 
 
@@ -92,3 +95,20 @@ def test_nothing_was_imported_is_reported(tmp_path: Path) -> None:
     assert result.returncode == 3
     assert "nothing was imported" in result.stderr
     assert "validate" not in result.stdout + result.stderr
+
+
+@pytest.mark.parametrize(("answer", "status"), [("y\n", 0), ("n\n", 2), ("\n", 2), ("", 2)])
+def test_a_person_at_a_terminal_is_asked(tmp_path: Path, answer: str, status: int) -> None:
+    doubtful(tmp_path)
+    ours, theirs = pty.openpty()
+    try:
+        os.write(ours, answer.encode() or b"\x04")
+        result = subprocess.run(
+            command("import", "in"), cwd=tmp_path, stdin=theirs, capture_output=True, text=True, timeout=120
+        )
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert result.returncode == status, result.stderr
+    assert "Import these clips?" in result.stderr
+    assert (tmp_path / "data").exists() == (status == 0)
