@@ -25,7 +25,7 @@ opus m4a aac aiff aif caf w64 pcm mp4 webm wma
 _DETAILS = """
 file files folder dir data opt k khz hz kbps bit bits b ch mono stereo raw orig original clean cleaned cut trim trimmed
 silence norm normalized normalised loudnorm resampled converted processed denoised enhanced vocal vocals mic out output
-copy new old all train dev test valid validation
+copy new old final edited selected fixed exported version v my all train dev test valid validation
 """
 _DIVISIONS = """
 session sessions chapter chapters chap part parts book books volume vol disc disk cd take takes day scene scenes episode

@@ -12,7 +12,8 @@ from fishtui.speakers import branch_of_clip, distinct_speakers, is_content, spea
 @pytest.mark.parametrize(
     "folder",
     ["wavs", "wav", "Wav", "WAVS", "audio", "Audio", "CLIPS", "clips", "wav48", "wavs_22050", "audio-files", "mp3",
-     "flac_16k", "wav48_silence_trimmed", "slicer_opt", "recordings", "Segments", "audio (1)", "wavs 44.1 kHz"],
+     "flac_16k", "wav48_silence_trimmed", "slicer_opt", "recordings", "Segments", "audio (1)", "wavs 44.1 kHz",
+     "my_wavs_final"],
 )  # fmt: skip
 def test_folders_named_after_their_content_are_not_speakers(folder: str) -> None:
     assert is_content(folder)

@@ -19,11 +19,11 @@ KNOWN = {
     "speaker": ("speaker", "speaker_id", "client_id", "speaker_name", "spk", "spk_id"),
 }  # fmt: skip
 # Names of columns with times; "(ms)" or the like may follow.
-_OF = r"(?:(?:audio|clip|seg|segment|utt|utterance|speech|cut|chunk)_)?"
+_OF = r"(?:(?:t|audio|clip|seg|segment|utt|utterance|speech|cut|chunk)_)?"
 _UNIT = r"(?:_(?:time|at|pos|position|stamp|offset))?(?:_(?P<unit>[a-z]+))?"
 TIMES = {
-    "start": re.compile(rf"{_OF}(?:start|starts|begin|begins|beg|onset|offset|starttime)" + _UNIT),
-    "end": re.compile(rf"{_OF}(?:end|ends|stop|until|endtime)" + _UNIT),
+    "start": re.compile(rf"{_OF}(?:start|starts|xmin|tmin|begin|begins|beg|onset|offset|starttime)" + _UNIT),
+    "end": re.compile(rf"{_OF}(?:end|ends|xmax|tmax|stop|until|endtime)" + _UNIT),
     "duration": re.compile(rf"{_OF}(?:duration|dur|durations|length|len)" + _UNIT),
 }
 SECONDS = {"": 1.0, "s": 1.0, "sec": 1.0, "secs": 1.0, "second": 1.0, "seconds": 1.0}

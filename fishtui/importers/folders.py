@@ -8,12 +8,12 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
-from fishtui.dataset import EXTENSIONS, read_transcript, walk
+from fishtui.dataset import EXTENSIONS, TEXT_EXTENSIONS, read_transcript, walk
 from fishtui.errors import DataError
 from fishtui.importers.layout import Clips, FolderLayout, ListedClip, Malformed
 
 # Endings of a transcript's name; the first that exists is used.
-TRANSCRIPTS = (".lab", ".txt", ".normalized.txt")
+TRANSCRIPTS = tuple(dict.fromkeys((".lab", ".txt", ".normalized.txt", *TEXT_EXTENSIONS, ".original.txt")))
 
 
 def folder_layout(*preferred: str) -> FolderLayout:

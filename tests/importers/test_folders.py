@@ -46,6 +46,13 @@ def test_names_that_are_not_utf8_are_imported(tmp_path: Path) -> None:
     assert list(imported(tmp_path)) == ["anna/caf_.wav"]
 
 
+def test_text_with_any_usual_extension_is_a_transcript(tmp_path: Path) -> None:
+    for ending in (".LAB", ".text", ".trn", ".original.txt"):
+        audio = recording(tmp_path / "in" / f"a{ending[1:4]}.wav")
+        audio.with_name(audio.stem + ending).write_text("Hello.")
+    assert run(tmp_path, tmp_path / "in").done == 4
+
+
 def test_speakers_of_one_name_stay_apart_and_are_reported(tmp_path: Path) -> None:
     for name in ("de/anna/wavs/1.wav", "en/anna/1.wav", "en/bert/1.wav"):
         recording(tmp_path / "in" / name, name).with_suffix(".TXT").write_text(name)

@@ -33,6 +33,7 @@ def test_times_are_read_as_tables_write_them(text: str, seconds: float | None) -
         (["audio_filepath", "text", "offset", "duration"], {"start": 1.0, "duration": 1.0}),
         (["path", "text", "startTime", "endTime"], {"start": 1.0, "end": 1.0}),
         (["path", "text", "start_ms", "end_ms"], {"start": 0.001, "end": 0.001}),
+        (["path", "text", "t_start", "xmax"], {"start": 1.0, "end": 1.0}),
         (["path", "text", "Begin", "End"], {"start": 1.0, "end": 1.0}),
         (["path", "text", "segment_start", "segment_end"], {"start": 1.0, "end": 1.0}),
         (["path", "text", "start (s)", "length"], {"start": 1.0, "duration": 1.0}),
