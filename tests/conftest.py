@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,9 @@ from tests.cluster import running_cluster as running_cluster
 # Threads do not speed up tiny tensors, and slow them down on a busy machine.
 torch.set_num_threads(1)
 os.environ["OMP_NUM_THREADS"] = "1"
+# Tests leave the user's own choices alone.
+for _name in ("XDG_CONFIG_HOME", "XDG_STATE_HOME"):
+    os.environ[_name] = os.path.join(tempfile.gettempdir(), f"fishtui-tests-{os.getpid()}", _name)
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -8,16 +8,17 @@ from contextlib import suppress
 import click
 
 from fishtui.cli.completers import filter_terms
-from fishtui.cli.options import SignedCommand, limited, number, shared
+from fishtui.cli.options import SignedCommand, limited, shared
 from fishtui.cli.session import Session
+from fishtui.cli.settingoptions import setting
 
 
 @click.command(cls=SignedCommand)
 @click.argument("terms", nargs=-1, metavar="[FILTER]", shell_complete=filter_terms)
 @limited
-@number("--port", type=click.IntRange(0, 65535), default=0, help="Port to serve on; 0 for any free port.")
+@setting("--port", "listen.port")
 @shared(dry_run=False)
-def listen(session: Session, terms: tuple[str, ...], limit: int, port: int) -> int:
+def listen(session: Session, terms: tuple[str, ...], limit: int) -> int:
     """Listen to clips in a browser, also over SSH.
 
     Serves the clips that match FILTER (see `fishtui clips --help`) until Ctrl-C, at an address that only this computer
@@ -37,7 +38,7 @@ def listen(session: Session, terms: tuple[str, ...], limit: int, port: int) -> i
         raise MisuseError(
             "no matching clip has a recording", "See the clips: `fishtui clips list`.", code="no-recordings"
         )
-    with Server(found, port) as server:
+    with Server(found, session.settings.values.listen.port) as server:
         if session.as_json:
             files = [
                 {"name": each.name, "path": str(each.path), "url": f"{server.url}{number}"}

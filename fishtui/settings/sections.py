@@ -223,6 +223,14 @@ class RunSettings(Section, frozen=True):
     ] = ()
 
 
+class ListenSettings(Section, frozen=True):
+    """Listening in a browser."""
+
+    port: Annotated[
+        int, Meta(ge=0, le=65_535, description="port to serve recordings on; 0 for any free one, a new one each time")
+    ] = 0
+
+
 class UiSettings(Section, frozen=True):
     """The interface."""
 
@@ -244,4 +252,5 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     train: TrainSettings = TrainSettings()
     synthesize: SynthesizeSettings = SynthesizeSettings()
     run: RunSettings = RunSettings()
+    listen: ListenSettings = ListenSettings()
     ui: UiSettings = UiSettings()

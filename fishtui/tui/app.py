@@ -18,6 +18,7 @@ from textual.binding import Binding, BindingType
 from textual.filter import LineFilter
 from textual.reactive import Reactive
 from textual.screen import Screen
+from textual.theme import BUILTIN_THEMES
 
 from fishtui.errors import FishtuiError
 from fishtui.project import Project
@@ -26,6 +27,7 @@ from fishtui.tui.ascii import AsciiOnly
 from fishtui.tui.background import BackgroundCommands
 from fishtui.tui.commands import kill_all
 from fishtui.tui.failures import FailureReporter
+from fishtui.tui.memory import recall, remember
 from fishtui.tui.screen import MainScreen
 from fishtui.tui.signals import Signals
 from fishtui.tui.typeahead import TypeAhead
@@ -64,7 +66,7 @@ class Fishtui(FailureReporter, TypeAhead, Signals, BackgroundCommands):
     MODES: ClassVar[dict[str, str | Callable[[], Screen[Any]]]] = {name: _screen(name) for name in SCREENS}
     DEFAULT_MODE = "overview"
     # Set before the first paint, because a change of the theme parses all styles again.
-    theme: Reactive[str] = Reactive(lambda: "ansi-dark" if _has_few_colors() else "textual-dark")
+    theme: Reactive[str] = Reactive(lambda: _first_theme())
     BINDINGS: ClassVar[list[BindingType]] = [
         *(
             Binding(str(number), f"switch_mode({name!r})", title, show=False, tooltip=help)
@@ -94,6 +96,11 @@ class Fishtui(FailureReporter, TypeAhead, Signals, BackgroundCommands):
             from fishtui.tui.guide import Guide
 
             self.push_screen(Guide())
+
+    def watch_theme(self, theme: str) -> None:
+        """Remember a theme that was chosen."""
+        if self.is_running and theme != _first_theme():
+            remember("theme", theme)
 
     def on_ready(self) -> None:
         """Start garbage collection after the first paint; objects made before it live as long as the app."""
@@ -207,6 +214,11 @@ class Fishtui(FailureReporter, TypeAhead, Signals, BackgroundCommands):
         """Show for some seconds what was done."""
         self.notify(harmless(message), markup=False, timeout=4)
 
+    def copy(self, text: str) -> None:
+        """Copy a text to the clipboard of the user's own computer, through the terminal (OSC 52)."""
+        self.copy_to_clipboard(text)
+        self.report(f"copied, if your terminal supports it: {text}")
+
     def report_error(self, error: FishtuiError) -> None:
         """Show for some seconds what is wrong, and what to do about it."""
         remedy = f"\n{harmless(error.remedy)}" if error.remedy else ""
@@ -233,6 +245,14 @@ def _own_bindings(kind: type[Screen[Any]]) -> Iterator[Binding]:
         for binding in vars(each).get("BINDINGS", ()):
             if isinstance(binding, Binding) and binding.tooltip:
                 yield binding
+
+
+def _first_theme() -> str:
+    """The theme that was chosen last, or the default; on a terminal with few colors always the same."""
+    if _has_few_colors():
+        return "ansi-dark"
+    chosen = recall("theme")
+    return chosen if chosen in BUILTIN_THEMES else "textual-dark"
 
 
 def _has_few_colors() -> bool:

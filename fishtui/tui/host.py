@@ -37,6 +37,9 @@ class Host(Protocol):
     def report(self, message: str) -> None:
         """Show for some seconds what was done."""
 
+    def copy(self, text: str) -> None:
+        """Copy a text to the clipboard of the user's own computer, through the terminal."""
+
     def report_error(self, error: FishtuiError) -> None:
         """Show for some seconds what is wrong, and what to do about it."""
 

@@ -66,7 +66,7 @@ class Playback:
         self.player.stop()
         first = self.server is None
         try:
-            self.server = self.server or Server()
+            self.server = self.server or Server(port=self.host.loaded.values.listen.port)
         except FishtuiError as error:
             self._later(self.host.report_error, error)
             return
@@ -137,8 +137,7 @@ class ServerDialog(ModalScreen[None]):
             yield Line("c copy the command   a copy the address   s stop serving   esc back", classes="keys")
 
     def action_copy(self, text: str) -> None:
-        self.app.copy_to_clipboard(self.line if text == "line" else self.address)
-        self.playback.host.report("copied, if your terminal supports it")
+        self.playback.host.copy(self.line if text == "line" else self.address)
 
     def action_stop(self) -> None:
         self.playback.silence()

@@ -158,7 +158,7 @@ def test_a_second_enter_does_not_run_a_command_twice(project: Project, monkeypat
 
     async def story(app: Fishtui, pilot: Pilot[None]) -> None:
         await burst(app, ":", *"scan", "enter", "enter", "up", "enter", "escape")
-        await until(pilot, lambda: not isinstance(app.screen, CommandLine))
+        await until(pilot, lambda: run and not isinstance(app.screen, CommandLine))
         await pilot.pause()
 
     drive(project, story)
@@ -248,6 +248,39 @@ def test_a_prompt_begins_with_its_cursor_at_the_end_and_warns_of_a_missing_path(
 
     drive(project, story)
     assert load(project.settings_file, {}).values.paths.data == "datax"
+
+
+def test_a_chosen_theme_is_remembered(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setenv("COLORTERM", "truecolor")
+
+    def opened(choose: str) -> str:
+        found: list[str] = []
+
+        async def story(app: Fishtui, pilot: Pilot[None]) -> None:
+            found.append(app.theme)
+            app.theme = choose
+            await pilot.pause()
+
+        drive(project, story)
+        return found[0]
+
+    assert [opened("nord"), opened("gruvbox"), opened("gruvbox")] == ["textual-dark", "nord", "gruvbox"]
+    (tmp_path / "state" / "fishtui" / "theme").write_bytes(b"\xff")
+    assert opened("nord") == "textual-dark"
+
+
+def test_a_clip_is_copied(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    copied: list[str] = []
+    monkeypatch.setattr(Fishtui, "copy_to_clipboard", lambda self, text: copied.append(text))
+
+    async def story(app: Fishtui, pilot: Pilot[None]) -> None:
+        await pilot.press("2")
+        await until(pilot, lambda: "Sentence 0" in text_of(app))
+        await pilot.press("c", "C")
+        await until(pilot, lambda: copied == ["anna/0", "Sentence 0 of مرحبا."])
+
+    drive(project, story)
 
 
 def test_an_error_of_a_background_command_is_reported(tmp_path: Path) -> None:

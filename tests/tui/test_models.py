@@ -342,9 +342,27 @@ def test_a_sentence_is_removed_after_a_question(project: Project) -> None:
     drive(project, do)
 
 
-def test_a_merge_starts_at_once_and_only_once_if_it_replaces_nothing(project: Project) -> None:
+def test_c_copies_the_path_of_a_sample_or_checkpoint(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    copied: list[str] = []
+    monkeypatch.setattr(Fishtui, "copy_to_clipboard", lambda self, text: copied.append(text))
+    sample(project, 30, "Bread and salt.", "aaaa", 1.0)
+
     async def do(driver: Driver) -> None:
-        await driver.press("m", "m", "m")
+        await driver.until(lambda: driver.samples.row_count == 1)
+        await driver.press("c", "tab", "c")
+        await driver.until(lambda: len(copied) == 2)
+
+    drive(project, do)
+    assert copied[0] == str(checkpoint_path(project.results / NAME / "checkpoints", 30))
+    assert copied[1].endswith(".wav")
+
+
+def test_a_merge_asks_first_and_starts_only_once(project: Project) -> None:
+    async def do(driver: Driver) -> None:
+        await driver.press("m", "n", "m")
+        await driver.until(lambda: isinstance(driver.app.screen, Confirm))
+        assert f"tiny-{NAME}-lora" in driver.app.screen.consequence  # type: ignore[attr-defined]
+        await driver.press("y", "m", "y", "m", "y")
         await driver.until(lambda: "merge of step 30 is queued" in driver.messages)
         await driver.until(lambda: "◌ merge queued" in driver.lines[-1])
         await driver.press("m")

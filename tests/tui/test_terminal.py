@@ -240,6 +240,8 @@ def test_a_training_started_from_the_form_outlives_the_interface_and_its_voice_i
     terminal.press("5")
     terminal.until("STEP")
     terminal.press("m")
+    terminal.until("y yes")
+    terminal.press("y")
     terminal.until(lambda: read_runs(project)[-1].record.stage == "merge")
     merge = follow(project, read_runs(project)[-1].folder, lambda event: None)
     assert merge.state == SUCCEEDED

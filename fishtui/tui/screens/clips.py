@@ -67,6 +67,8 @@ class Clips(ClipView):
         Binding(
             "asterisk", "mark_all", "mark all", show=False, key_display="*", tooltip="mark all clips of the filter"
         ),
+        Binding("c", "copy('name')", "copy the name", show=False, tooltip="copy the clip's name"),
+        Binding("C", "copy('text')", "copy the transcript", show=False, tooltip="copy the clip's transcript"),
         Binding("X", "mark_none", "unmark all", show=False, tooltip="unmark all clips"),
         Binding(
             "L",
@@ -252,6 +254,12 @@ class Clips(ClipView):
     def action_mark_none(self) -> None:
         self.table.mark_all(False)
         self.show_totals()
+
+    def action_copy(self, field: str) -> None:
+        """Copy the name or the transcript of the clip under the cursor."""
+        row = self.table.row
+        if row is not None and row[field]:
+            self.fishtui.copy(row[field])
 
     # Playback.
 

@@ -216,8 +216,7 @@ class Launch(MainScreen[SettingValues]):
 
     def action_copy(self) -> None:
         if not self.forming:
-            self.app.copy_to_clipboard(f"fishtui {shlex.join(self.words())}")
-            self.fishtui.report("copied the command")
+            self.fishtui.copy(f"fishtui {shlex.join(self.words())}")
 
     def action_leave(self) -> None:
         self.set_focus(self.query_one(Tabs))

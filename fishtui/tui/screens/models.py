@@ -65,6 +65,7 @@ class Models(MainScreen[ModelsSnapshot]):
         Binding("L", "listen(True)", "serve", show=False, tooltip="listen in a browser, also on another computer"),
         Binding("v", "play_reference", "play reference", show=False, tooltip="play the reference of the sentence"),
         Binding("d", "remove", "remove", show=False, tooltip="remove the samples of the sentence"),
+        Binding("c", "copy", "copy path", show=False, tooltip="copy the path of the sample, or of the checkpoint"),
     ]
 
     def __init__(self) -> None:
@@ -169,7 +170,7 @@ class Models(MainScreen[ModelsSnapshot]):
         self._list.unmark_all()
 
     def action_merge(self) -> None:
-        """Merge the checkpoint, after a question if that replaces another merged model."""
+        """Merge the checkpoint, after a question: it writes a whole model, and may replace another."""
         training, checkpoint = self._list.training, self._checkpoint
         if training is None or checkpoint is None or checkpoint.step is None:
             self.fishtui.report("choose a checkpoint: the base model needs no merge")
@@ -183,16 +184,13 @@ class Models(MainScreen[ModelsSnapshot]):
             return
         target = self.fishtui.project.merged(self._snapshot.base, training.name)
         previous = next((each for each in training.merged if each.folder == target), None)
-        if previous is None:
-            self._merge(training.name, step)
-            return
-        replaced = f"the merge of step {previous.step:,}" if previous.step else "the previous merge"
-        folder = relative(previous.folder, self.fishtui.project.root)
+        folder = relative(target, self.fishtui.project.root)
+        consequence = f"This writes a complete model into {folder}."
+        if previous is not None:
+            replaced = f"the merge of step {previous.step:,}" if previous.step else "the previous merge"
+            consequence = f"This replaces {replaced} in {folder}. Checkpoints are kept."
         self.app.push_screen(
-            Confirm(
-                f"Merge step {step:,} of {training.name}?",
-                f"This replaces {replaced} in {folder}. Checkpoints are kept.",
-            ),
+            Confirm(f"Merge step {step:,} of {training.name}?", consequence),
             lambda confirmed: self._merge(training.name, step) if confirmed else None,
         )
 
@@ -292,6 +290,20 @@ class Models(MainScreen[ModelsSnapshot]):
             self.fishtui.listen([path])
         else:
             self.fishtui.report("this sentence has no reference recording")
+
+    def action_copy(self) -> None:
+        """Copy the path of what the cursor is on: a sample, a checkpoint, or the base model."""
+        checkpoint = self._list.checkpoint
+        if self._samples.table.has_focus:
+            sample = self._samples.table.sample
+            path = sample.path if sample is not None else None
+        elif checkpoint is not None:
+            found = self._find(checkpoint)
+            path = found.saved.path if found else self._snapshot.base
+        else:
+            path = None
+        if path is not None:
+            self.fishtui.copy(str(path))
 
     def action_remove(self) -> None:
         """Remove the samples of the sentence, after a question."""

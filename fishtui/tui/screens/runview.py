@@ -231,8 +231,7 @@ class RunView(MainScreen[Rows]):
     def action_copy(self) -> None:
         run = self.run
         if run is not None and run.command:
-            self.app.copy_to_clipboard(run.command)
-            self.fishtui.report(f"copied: {run.command}")
+            self.fishtui.copy(run.command)
 
     @property
     def _is_zoomed(self) -> bool:

@@ -126,8 +126,7 @@ class RunReport(FailureReporter, ModalScreen[None]):
         pane.scroll_down(animate=False) if direction == "down" else pane.scroll_up(animate=False)
 
     def action_copy(self) -> None:
-        self.app.copy_to_clipboard(self.row.command)
-        host_of(self).report(f"copied: {self.row.command}")
+        host_of(self).copy(self.row.command)
 
     def action_leave(self) -> None:
         self.dismiss()

@@ -95,6 +95,8 @@ class Samples(DataTable[Text]):
         rows = list(dict.fromkeys(each.note.row for each in reversed(samples)))
         steps = sorted({each.note.step for each in samples}, key=lambda step: -1 if step is None else step)
         self._samples = {(each.note.row, each.note.step): each for each in samples}
+        # A new table begins on a sample; later the cursor may be on a sentence.
+        least = 0 if self._rows else 1
         is_same_shape = (rows, steps, self.size.width) == (self._rows, self._steps, self._width)
         self._rows, self._steps, self._width = rows, steps, self.size.width
         if is_same_shape:
@@ -110,7 +112,7 @@ class Samples(DataTable[Text]):
         self._fill()
         if kept and kept.note.row in rows and kept.note.step in steps:
             at = Coordinate(rows.index(kept.note.row), steps.index(kept.note.step) + 1)
-        self.move_cursor(row=min(at.row, len(rows) - 1), column=max(min(at.column, len(steps)), 1), animate=False)
+        self.move_cursor(row=min(at.row, len(rows) - 1), column=max(min(at.column, len(steps)), least), animate=False)
 
     def _sentence_width(self) -> int:
         return min(max(self.size.width - CELL * len(self._steps) - 2, NARROWEST), WIDEST)

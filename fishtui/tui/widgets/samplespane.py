@@ -12,6 +12,7 @@ from textual.content import Content
 from fishtui.results.samples import Sample
 from fishtui.results.trainings import ListedCheckpoint, Training
 from fishtui.runs.record import ACTIVE, LOST
+from fishtui.tui.host import host_of
 from fishtui.tui.widgets.checkpoints import BEST, EARLY
 from fishtui.tui.widgets.line import Line
 from fishtui.tui.widgets.panetitle import PaneTitle
@@ -60,7 +61,8 @@ class SamplesPane(Vertical):
             remark = f"\n{sample.remark}" if sample is not None and sample.remark else ""
             if remark and sample is not None and sample.state == LOST:
                 remark += "; press y to synthesize it again"
-            text = Content(f'"{row[0].note.text}"  {row[0].note.reference or "no reference"}{remark}')
+            path = f"\n{host_of(self).project.shown(sample.path)}" if sample is not None and sample.is_playable else ""
+            text = Content(f'"{row[0].note.text}"  {row[0].note.reference or "no reference"}{path}{remark}')
         line = self.query_one(Line)
         if text != line.content:
             line.show(text)
