@@ -79,7 +79,7 @@ class Overview(MainScreen[OverviewSnapshot]):
     Overview #steps { margin: 0 1; }
     Overview Static { padding: 0 1; }
     Overview #machine { padding: 0; text-wrap: nowrap; text-overflow: ellipsis; }
-    Overview #advice { height: 1; text-style: bold; }
+    Overview #advice { height: 1; text-style: bold; text-wrap: nowrap; text-overflow: ellipsis; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("r", "run_pipeline", "run", tooltip="run every stage that is not up to date, in the background"),
