@@ -100,6 +100,11 @@ class CommandLine(ModalScreen[None]):
     def _input(self) -> CommandInput:
         return self.query_one(CommandInput)
 
+    @property
+    def _is_open(self) -> bool:
+        """True if the sheet has its widgets: a worker may still run after it was closed."""
+        return bool(self.query(CommandInput))
+
     def on_input_submitted(self, event: Input.Submitted) -> None:
         try:
             words = shlex.split(event.value)
@@ -140,7 +145,7 @@ class CommandLine(ModalScreen[None]):
         """Complete the word before the cursor as a shell does, and list the candidates if there are several."""
         typed, rest = self._input.value[: self._input.cursor_position], self._input.value[self._input.cursor_position :]
         found = await asyncio.to_thread(candidates, typed, host_of(self).project)
-        if self._input.value != typed + rest:
+        if not self._is_open or self._input.value != typed + rest:
             return
         last = typed.rpartition(" ")[2]
         common = os.path.commonprefix(found)  # noqa: RUF071 - characters, not folders
@@ -214,6 +219,8 @@ class CommandLine(ModalScreen[None]):
             if not block.endswith(b"\n"):
                 # An event must arrive whole.
                 block += await self.process.stdout.readline()
+            if not self._is_open:
+                return
             width = max(log.size.width - 2, 20)
             for line in block.decode(errors="replace").splitlines():
                 if self._show_progress(line):
@@ -225,9 +232,13 @@ class CommandLine(ModalScreen[None]):
                 log.write_lines([part.plain for part in Text(shown).wrap(self.app.console, width)])
                 # Wrapping many lines takes long: let the keys in between.
                 await asyncio.sleep(0)
-        self.query_one("#bar", Line).display = False
+                if not self._is_open:
+                    return
         status = await self.process.wait()
         self.running = []
+        if not self._is_open:
+            return
+        self.query_one("#bar", Line).display = False
         if previews and status == 0:
             self._ask(previews, list(log.lines)[1:])
         else:

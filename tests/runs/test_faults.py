@@ -125,7 +125,9 @@ def queued_pack(project: Project) -> Path:
 def disk(project: Project) -> Iterator[Disk]:
     project.runs.mkdir(parents=True)
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={DISK},mode=755", "tmpfs", str(project.runs)], capture_output=True, check=False
+        ["mount", "-t", "tmpfs", "-o", f"size={DISK},mode=755", "tmpfs", str(project.runs)],
+        capture_output=True,
+        check=False,
     )
     if mounted.returncode:
         # This machine does not allow to mount a file system.

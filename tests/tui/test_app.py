@@ -192,6 +192,28 @@ def test_the_command_sheet_works_like_a_shell(project: Project) -> None:
     drive(project, story)
 
 
+def test_a_completion_that_arrives_after_the_sheet_was_closed_is_dropped(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed = threading.Event()
+    monkeypatch.setattr("fishtui.tui.commandline.candidates", lambda *_: closed.wait(30) and ["clips"])
+
+    async def story(app: Fishtui, pilot: Pilot[None]) -> None:
+        await pilot.press("colon")
+        await until(pilot, lambda: isinstance(app.screen, CommandLine))
+        sheet = app.screen
+        assert isinstance(sheet, CommandLine)
+        await pilot.press("c")
+        # As the worker of the sheet, which may outlive its widgets.
+        late = asyncio.create_task(CommandLine.action_complete.__wrapped__(sheet))
+        await pilot.press("escape")
+        await until(pilot, lambda: not sheet.query(Input))
+        closed.set()
+        await late
+
+    drive(project, story)
+
+
 @pytest.mark.parametrize("key", ["s", "c"])
 def test_scan_and_check_run_in_the_background(project: Project, key: str) -> None:
     async def story(app: Fishtui, pilot: Pilot[None]) -> None:
