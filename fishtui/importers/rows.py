@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -188,28 +188,37 @@ def _places(indexes: Sequence[int]) -> str:
 
 def read_ljspeech(path: Path, columns: Columns) -> Clips:
     """Yield clips from lines `id|text|normalized text`, with the normalized text if present. Raises DataError."""
-    for record in read_records(path, "|"):
-        if isinstance(record, Malformed):
-            yield record
-            continue
-        where, fields = record
-        if len(fields) not in (2, 3):
-            yield Malformed(where, f"{len(fields)} fields between bars; id|text|normalized text has 2 or 3")
-        else:
-            yield ListedClip(where, fields[0], fields[-1] if fields[-1].strip() else fields[1])
+    return _read_bars(
+        path,
+        (2, 3),
+        "id|text|normalized text has 2 or 3",
+        lambda where, fields: ListedClip(where, fields[0], fields[-1] if fields[-1].strip() else fields[1]),
+    )
 
 
 def read_list(path: Path, columns: Columns) -> Clips:
     """Yield clips from lines `audio|speaker|language|text` or `audio|speaker|text`. Raises DataError."""
+    return _read_bars(
+        path,
+        (3, 4),
+        "audio|speaker|language|text has 4",
+        lambda where, fields: ListedClip(where, fields[0], fields[-1], fields[1]),
+    )
+
+
+def _read_bars(
+    path: Path, counts: tuple[int, int], expected: str, clip_of: Callable[[str, Sequence[str]], ListedClip]
+) -> Clips:
+    """Yield clips from lines of fields between bars; lines with another number of fields are malformed."""
     for record in read_records(path, "|"):
         if isinstance(record, Malformed):
             yield record
             continue
         where, fields = record
-        if len(fields) not in (3, 4):
-            yield Malformed(where, f"{len(fields)} fields between bars; audio|speaker|language|text has 4")
+        if len(fields) in counts:
+            yield clip_of(where, fields)
         else:
-            yield ListedClip(where, fields[0], fields[-1], fields[1])
+            yield Malformed(where, f"{len(fields)} fields between bars; {expected}")
 
 
 def _has_bars(line: str, columns: Columns) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -29,9 +30,18 @@ def transcripts(root: Path) -> dict[str, str]:
     }
 
 
+def copy_case(case: str, folder: Path) -> Path:
+    """Copy a case to `folder`; files that are composed or decomposed get the name `édité` in that form."""
+    shutil.copytree(CASES / case, folder)
+    for form, stem in (("NFC", "composed"), ("NFD", "decomposed")):
+        for path in folder.glob(f"{stem}.*"):
+            path.rename(path.with_stem(unicodedata.normalize(form, "édité")))
+    return folder
+
+
 def source_of(root: Path, case: str) -> Path:
     """A copy of a case, so that links to it stay below `root`."""
-    return Path(shutil.copytree(CASES / case, root / "corpus"))
+    return copy_case(case, root / "corpus")
 
 
 @pytest.mark.parametrize(
@@ -80,7 +90,7 @@ def test_rows_that_name_parts_are_cut(tmp_path: Path) -> None:
 def test_a_dataset_is_scanned_as_people_expect(
     tmp_path: Path, case: str, speakers: set[str], missing: dict[str, str]
 ) -> None:
-    data = Path(shutil.copytree(CASES / case, tmp_path / "data"))
+    data = copy_case(case, tmp_path / "data")
     with Catalog(project(tmp_path), data) as catalog:
         scan(catalog, Settings(), Reporter())
         rows = catalog.query("SELECT name, speaker, text FROM clips")
