@@ -22,7 +22,7 @@ from textual.widgets import Input, Log
 from fishtui.project import Project
 from fishtui.runs.command import EVENTS
 from fishtui.sanitize import harmless
-from fishtui.tui.commands import command_line, environment
+from fishtui.tui.commands import command_line, environment, run_fishtui
 from fishtui.tui.dialogs import Confirm
 from fishtui.tui.host import host_of
 from fishtui.tui.widgets.exactinput import ExactInput
@@ -269,12 +269,11 @@ class CommandLine(ModalScreen[None]):
 
 def candidates(typed: str, project: Project) -> list[str]:
     """Return the completions of the last word of `typed`, as the shells' completion finds them. Blocks."""
-    from fishtui.tui.commands import answer
-
     words = ["fishtui", *typed.split(" ")]
     variables = {"_FISHTUI_COMPLETE": "bash_complete", "COMP_WORDS": " ".join(words), "COMP_CWORD": str(len(words) - 1)}
     found: list[str] = []
-    for line in answer([], project, variables).splitlines():
+    _, answer, _ = run_fishtui([], project, variables=variables)
+    for line in answer.splitlines():
         kind, _, value = line.partition(",")
         if kind in ("dir", "file"):
             found += _paths(words[-1], project.root, only_folders=kind == "dir")

@@ -34,17 +34,22 @@ def environment() -> Mapping[str, str]:
 
 
 def run_fishtui(
-    words: Sequence[str], project: Project, is_stale: Callable[[], bool] = lambda: False, keep: bool = False
+    words: Sequence[str],
+    project: Project,
+    is_stale: Callable[[], bool] = lambda: False,
+    keep: bool = False,
+    variables: Mapping[str, str] | None = None,
 ) -> tuple[int, str, str]:
     """Run a command in a project and return its exit status, stdout and stderr. Blocks: call it in a thread.
 
-    The command is killed when `is_stale` returns True, when the app ends, or after PATIENCE; not with `keep`.
+    `variables` are added to its environment. It is killed when `is_stale` returns True, when the app ends, or after
+    PATIENCE; not with `keep`.
     """
     try:
         process = subprocess.Popen(
             command_line(words, project),
             cwd=project.root if project.root.is_dir() else None,
-            env=environment(),
+            env={**environment(), **(variables or {})},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -70,25 +75,6 @@ def run_fishtui(
                 return 1, "", f"error: no answer after {PATIENCE:.0f} s"
         finally:
             _running.discard(process)
-
-
-def answer(words: Sequence[str], project: Project, variables: Mapping[str, str]) -> str:
-    """Return what a command prints with these environment variables, nothing if it fails. Blocks."""
-    try:
-        done = subprocess.run(
-            [sys.executable, "-m", "fishtui", *words],
-            cwd=project.root if project.root.is_dir() else None,
-            env={**environment(), **variables},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=PATIENCE,
-            check=False,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return ""
-    return done.stdout
 
 
 def document_of(answer: tuple[int, str, str]) -> Any:
