@@ -11,6 +11,8 @@ COMPLETION = "_FISHTUI_COMPLETE"
 
 def main() -> None:
     """Run the command line or the interface, and exit with its status. Only the one that runs is loaded."""
+    # Worker processes would import modules from the working folder, whose files may come from another user.
+    os.environ["PYTHONSAFEPATH"] = "1"
     _open_closed_streams()
     _use_utf8()
     from fishtui.cli.commands import command_names

@@ -129,14 +129,17 @@ def exclusive(path: Path, doing: str, wait: bool = False) -> Iterator[None]:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle = path.open("a")
+        # For reading too: opening a pipe only for writing would wait for its reader. A link may lead to another file.
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
     except OSError as error:
         raise cannot_write(path, error) from error
-    with handle as file:
+    try:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise FishtuiError(
                 f"another process is already {doing}", "Wait until it ends, or stop it, and try again.", code="busy"
             ) from error
         yield
+    finally:
+        os.close(handle)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -52,3 +53,17 @@ def test_a_lock_has_one_holder_and_none_after_a_kill(tmp_path: Path) -> None:
     holder.communicate()
     with exclusive(lock, "packing"):
         pass
+
+
+def test_a_pipe_in_place_of_a_lock_does_not_block(tmp_path: Path) -> None:
+    lock = tmp_path / "pipe"
+    os.mkfifo(lock)
+    with exclusive(lock, "packing"):
+        pass
+
+
+def test_a_link_in_place_of_a_lock_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "lock").symlink_to(tmp_path / "elsewhere")
+    with failing("cannot-write"), exclusive(tmp_path / "lock", "packing"):
+        pass
+    assert not (tmp_path / "elsewhere").exists()

@@ -12,9 +12,9 @@ import hashlib
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from fishtui.catalog.store import Catalog, stored
+from fishtui.catalog.store import REBUILD, Catalog, stored
 from fishtui.errors import DataError, FishtuiError
 from fishtui.files import exclusive, read_if_present, write_bytes
 from fishtui.wording import cannot_remove
@@ -123,7 +123,7 @@ def undo_files(catalog: Catalog, entries: list[sqlite3.Row]) -> None:
     present: dict[Path, bytes | None] = {}
     restored: dict[Path, bytes | None] = {}
     for entry in entries:
-        path = catalog.data / entry["path"]
+        path = _file_of(catalog, entry)
         present[path] = read_if_present(path)
         if hash_of(present[path]) != entry["after"]:
             _mark(catalog, entries, OVERTAKEN)
@@ -172,7 +172,19 @@ def _put_back(catalog: Catalog, entries: Mapping[Path, sqlite3.Row]) -> None:
 
 def _entries(catalog: Catalog, action: int, state: str) -> dict[Path, sqlite3.Row]:
     rows = catalog.query("SELECT * FROM history WHERE action = ? AND state = ?", (action, state))
-    return {catalog.data / row["path"]: row for row in rows}
+    return {_file_of(catalog, row): row for row in rows}
+
+
+def _file_of(catalog: Catalog, entry: sqlite3.Row) -> Path:
+    """Return the file of an entry. Raises DataError if it is outside the dataset: another user may have written it."""
+    path = PurePosixPath(entry["path"] or "")
+    if not path.parts or path.is_absolute() or ".." in path.parts:
+        raise DataError(
+            f"{catalog.path}: the history names {entry['path']!r}, which is outside the dataset",
+            f"{REBUILD}.",
+            code="damaged-history",
+        )
+    return catalog.data / path
 
 
 def _mark(catalog: Catalog, entries: Iterable[sqlite3.Row], state: str) -> None:

@@ -98,6 +98,7 @@ def record_killed(run: Run) -> Run:
 
 def kill(project: Project, run: Run) -> None:
     """Kill a run, and the runs that it started, with all their processes. Raises as `request_stop` does."""
+    check_trusted(project)
     for each in find_children(project, run.id):
         request_stop(project, each)
     if run.is_elsewhere:

@@ -69,7 +69,9 @@ def _own_terminal(project: Project) -> Iterator[None]:
     kept = [os.dup(1), os.dup(2)]
     before = (sys.__stdout__, sys.__stderr__)
     try:
-        sink = os.open(project.interface_log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        # A pipe in its place must not block, and a link must not lead to another file.
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK
+        sink = os.open(project.interface_log, flags, 0o600)
     except OSError:
         # The interface leaves an empty folder empty.
         sink = os.open(os.devnull, os.O_WRONLY)

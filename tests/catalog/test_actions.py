@@ -350,3 +350,23 @@ def test_a_fix_is_one_action_that_can_be_undone(dataset) -> None:
     assert not path.with_suffix(".npy").exists()
     assert undo(dataset.catalog, dataset.settings) == 1
     assert snapshot(dataset.data) == before
+
+
+@pytest.mark.parametrize("path", ["/outside.lab", "../outside.lab", "anna/../../outside.lab", ""])
+@pytest.mark.parametrize("state", ["done", "pending", "undoing"])
+def test_the_history_never_leads_outside_the_dataset(dataset, path: str, state: str) -> None:
+    """Another user may have written the catalog."""
+    dataset.clip("anna/a", "one")
+    dataset.scan()
+    clip = dataset.id("anna/a")
+    outside = dataset.data.parent / "outside.lab"
+    edit(dataset.catalog, dataset.settings, clip, "two")
+    # With the content that an undo expects and would replace.
+    edited = (dataset.data / "anna" / "a.lab").read_bytes()
+    outside.write_bytes(edited)
+    there = str(outside) if path.startswith("/") else path
+    dataset.catalog.connection.execute("UPDATE history SET path = ?, state = ?", (there, state))
+    with failing("not-undone" if state == "done" else "damaged-history"):
+        undo(dataset.catalog, dataset.settings)
+    assert outside.read_bytes() == edited
+    assert (dataset.data / "anna" / "a.lab").read_bytes() == edited

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +21,7 @@ from fishtui.runs.launch import launch
 from fishtui.runs.record import QUEUED
 from fishtui.runs.rerun import rerun
 from fishtui.runs.state import read_run, read_runs
-from fishtui.runs.stop import request_stop
+from fishtui.runs.stop import kill, request_stop
 from fishtui.settings import load
 from tests import builders
 from tests.expecting import failing
@@ -95,6 +96,7 @@ def test_a_project_of_others_starts_runs_only_after_trust(
         lambda: launch(project, "pack", ["pack"], load(project.settings_file), {}),
         lambda: rerun(project, run),
         lambda: request_stop(project, run),
+        lambda: kill(project, run),
     ):
         with failing("not-trusted", MisuseError):
             act()
@@ -143,3 +145,24 @@ def test_a_list_that_cannot_be_written_is_an_error_with_a_remedy(tmp_path: Path)
     (tmp_path / "config" / "fishtui").symlink_to(tmp_path / "gone" / "folder")
     with failing("cannot-write"):
         trust.trust(tmp_path / "voice")
+
+
+def test_workers_import_nothing_from_the_working_folder(tmp_path: Path) -> None:
+    made = builders.project(tmp_path / "voice", "[scan]\nworkers = 2\n")
+    for number in range(40):
+        builders.write_clip(made.root / "data" / "anna" / f"{number}.wav", f"Sentence {number}.")
+    trace = tmp_path / "imported"
+    (made.root / "multiprocessing.py").write_text(f"open({str(trace)!r}, 'w')\n", encoding="utf-8")
+    # As the installed command: a script, which imports nothing from the working folder itself.
+    script = tmp_path / "bin" / "fishtui"
+    script.parent.mkdir()
+    script.write_text("from fishtui.__main__ import main\nif __name__ == '__main__':\n    main()\n", encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, str(script), "validate"],
+        cwd=made.root,
+        env={**os.environ, "PYTHONPATH": str(Path(trust.__file__).parents[1])},
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode in (0, 3), done.stderr
+    assert not trace.exists()

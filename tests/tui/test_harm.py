@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -18,6 +19,7 @@ from fishtui.errors import FishtuiError
 from fishtui.project import Project
 from fishtui.runs import record
 from fishtui.runs.identity import this_process
+from fishtui.tui import main
 from fishtui.tui.app import SCREENS, Fishtui
 from fishtui.tui.commandline import CommandLine
 from fishtui.tui.screens import overview
@@ -208,3 +210,18 @@ def test_a_transcript_that_cannot_be_saved_is_not_lost(project: Project) -> None
             assert catalog.value("SELECT count(*) FROM clips WHERE status != 'open'") == 0
 
     drive(project, story)
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe"])
+def test_the_log_is_never_another_file(tmp_path: Path, kind: str) -> None:
+    made = builders.project(tmp_path / "voice")
+    made.state.mkdir()
+    outside = tmp_path / "outside"
+    if kind == "link":
+        outside.write_bytes(b"")
+        made.interface_log.symlink_to(outside)
+    else:
+        os.mkfifo(made.interface_log)
+    with main._own_terminal(made):
+        os.write(1, b"a library prints")
+    assert not outside.exists() or outside.read_bytes() == b""
