@@ -165,7 +165,8 @@ class Journal:
         except OSError as error:
             raise cannot_write(self._path, error) from error
         self._entries[entry.clip][entry.codes] = entry
-        self.__dict__.pop("_renamed", None)
+        # Changed in place if it has been computed, because a moved dataset renews the entry of each clip.
+        self.__dict__.get("_renamed", {})[entry.codes] = entry
 
     def _rewrite(self) -> None:
         entries = (entry for made in self._entries.values() for entry in made.values())

@@ -149,6 +149,17 @@ def test_a_kill_between_journal_and_codes_leaves_no_false_entry(tmp_path: Path) 
     assert not is_current(Journal(path), "a/1", audio, codes, "c", "r")
 
 
+def test_codes_of_a_renamed_clip_are_found_also_after_more_was_recorded(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "codes.jsonl")
+    made_from = source(write_clip(tmp_path / "1.wav"))
+    for value in (1, 2):
+        path = tmp_path / f"{value}.npy"
+        store(journal, made_from, path, array(value=value))
+        found = journal.find("renamed", hash_file(path))
+        assert found is not None
+        assert found.codes == hash_file(path)
+
+
 def test_a_torn_or_foreign_line_loses_only_itself(tmp_path: Path) -> None:
     audio, codes, path = write_clip(tmp_path / "1.wav"), tmp_path / "1.npy", tmp_path / "codes.jsonl"
     store(Journal(path), source(audio), codes, array())
