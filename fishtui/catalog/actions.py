@@ -108,7 +108,8 @@ def fix(
     ledger = Ledger()
     with changing(catalog):
         action = new_action(catalog)
-        found = {row[0] for row in catalog.query("SELECT clip FROM findings WHERE code = ?", (code,))}
+        among = "SELECT clip FROM findings WHERE code = ? AND clip IN (SELECT value FROM json_each(?))"
+        found = {row[0] for row in catalog.query(among, (code, json.dumps(list(clips))))}
         for number, clip in enumerate(clips):
             row = clip_row(catalog, clip)
             if clip not in found:
@@ -280,10 +281,11 @@ def _rows(connection: sqlite3.Connection, clips: Sequence[int]) -> list[sqlite3.
 
 
 def _last(catalog: Catalog, clip: int) -> list[sqlite3.Row]:
+    # By clip: without the +, SQLite walks over the whole history by state.
     return catalog.query(
         """
-        SELECT * FROM history WHERE clip = ?1 AND state = 'done'
-        AND action = (SELECT max(action) FROM history WHERE clip = ?1 AND state = 'done')
+        SELECT * FROM history WHERE clip = ?1 AND +state = 'done'
+        AND action = (SELECT max(action) FROM history WHERE clip = ?1 AND +state = 'done')
         """,
         (clip,),
     )

@@ -109,7 +109,7 @@ def import_reviews(catalog: Catalog, path: Path, dry_run: bool = False) -> Ledge
 
 def _decided(catalog: Catalog) -> Iterator[dict[str, Any]]:
     for row in catalog.query(f"SELECT * FROM clips WHERE {DECIDED} ORDER BY name"):
-        history = catalog.query("SELECT * FROM history WHERE clip = ? AND state IN (?, ?)", (row["id"], DONE, UNDONE))
+        history = catalog.query("SELECT * FROM history WHERE clip = ? AND +state IN (?, ?)", (row["id"], DONE, UNDONE))
         yield {
             "name": row["name"],
             "audio_hash": row["audio_hash"],
@@ -140,14 +140,12 @@ def _read(path: Path) -> Iterator[Decisions]:
 
 
 def _clip_of(connection: sqlite3.Connection, decided: Decisions) -> sqlite3.Row | None:
-    found = connection.execute(
-        """
-        SELECT * FROM clips WHERE gone IS NULL AND (name = CAST(? AS TEXT) OR audio_hash = ?)
-        ORDER BY name = CAST(? AS TEXT) DESC, name LIMIT 1
-        """,
-        (stored(decided.name), decided.audio_hash, stored(decided.name)),
-    ).fetchall()
-    return found[0] if found else None
+    # By name or hash: without the +, SQLite takes the index that begins with `gone`, and walks over all clips.
+    select = "SELECT * FROM clips WHERE +gone IS NULL AND"
+    named = connection.execute(f"{select} name = CAST(? AS TEXT)", (stored(decided.name),)).fetchone()
+    if named is not None:
+        return named
+    return connection.execute(f"{select} audio_hash = ? ORDER BY name LIMIT 1", (decided.audio_hash,)).fetchone()
 
 
 def _import(connection: sqlite3.Connection, clip: sqlite3.Row, decided: Decisions, first: int, dry_run: bool) -> bool:

@@ -170,6 +170,15 @@ def _watch_files_closely(database: Database) -> None:
     database.execute("PRAGMA user_version = 4")
 
 
+@migrations(name="0005")
+def _index_states(database: Database) -> None:
+    """Index the history by state first, so that unfinished entries and the newest done one are found at once."""
+    for name in ("pending", "undoing", "by_action"):
+        database.execute(f"DROP INDEX IF EXISTS history_{name}")
+    database.execute("CREATE INDEX history_by_state ON history(state, action)")
+    database.execute("PRAGMA user_version = 5")
+
+
 def migrate(connection: sqlite3.Connection) -> None:
     """Bring the tables up to date; if two processes do so at once, the second has nothing to do."""
     migrations.apply(Database(connection))

@@ -16,7 +16,7 @@ from fishtui.project import Project
 from fishtui.wording import cannot_read, cannot_write
 
 # PRAGMA user_version once all of `schema.migrations` are applied.
-VERSION = 4
+VERSION = 5
 # Seconds that a statement waits for another process that writes.
 PATIENCE_S = 30.0
 # Page size of a new catalog, in bytes. Reading a whole index takes two thirds of the time with the default size.
