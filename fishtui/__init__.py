@@ -3,7 +3,19 @@
 The public names are loaded when they are first used: importing fishtui loads no torch.
 """
 
-from __future__ import annotations
+import os
+import sys
+
+# `python -m fishtui` puts the working folder first on the path. Its files may be of another user, and must not replace
+# libraries; so this comes before all imports that Python has not done at its start.
+if sys.argv[:1] == ["-m"] and not sys.flags.safe_path:
+    try:
+        _folder = os.getcwd()
+    except FileNotFoundError:
+        # A folder that has been removed is not on the path.
+        _folder = ""
+    if sys.path[0] == _folder:
+        del sys.path[0]
 
 import importlib
 from typing import TYPE_CHECKING, Any

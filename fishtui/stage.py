@@ -254,14 +254,18 @@ EXPORT = Stage(
 DOWNLOAD = Stage(
     "download",
     "Download a pretrained model from the Hugging Face hub.",
-    "Writes to checkpoints/. Complete files are not downloaded again, interrupted downloads continue, and the size and"
-    " hash of each file are checked.",
+    "Without REPO, writes the model that the project trains to the folder of paths.checkpoint; with REPO, to"
+    " checkpoints/NAME, unless paths.checkpoint has that name. Complete files are not downloaded again, interrupted"
+    " downloads continue, and the size and hash of each file are checked. Gated and private models need a token of the"
+    " hub, from HF_TOKEN or `hf auth login`.",
     function="fishtui.stages.download:download",
     command="fishtui.cli.setup:download",
     arguments=(
         Argument("repository", "Repository on the Hugging Face hub (default: openaudio-s1-mini's)", metavar="[REPO]"),
         Argument("revision", "Branch, tag or commit", "--revision", default="main"),
+        Argument("force", "Replace files that are not from a download", "--force", "flag"),
     ),
+    also=("paths.checkpoint",),
     waits_for_processor=False,
 )
 # In the order of the pipeline, then the others.

@@ -9,6 +9,9 @@ from typing import Any
 
 from fishtui.errors import CheckpointError, FishtuiError
 
+NEW_TOKEN = "create a token at huggingface.co/settings/tokens and set HF_TOKEN, or run `hf auth login`"
+"""How to get access to gated and private models of the Hugging Face hub."""
+
 
 def counted(number: int, thing: str) -> str:
     """`1 clip`, `2 clips`."""

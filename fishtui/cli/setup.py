@@ -166,16 +166,24 @@ def doctor(session: Session) -> int:
     return PARTIAL if any(finding.state == "error" for finding in findings) else 0
 
 
-def download(session: Session, repository: str | None, revision: str) -> int:
+def download(session: Session, repository: str | None, revision: str, force: bool) -> int:
     """Run `fishtui download`."""
-    repository = repository or DEFAULT.repository
-    target = session.project.checkpoints / repository.rpartition("/")[2]
+    project, pretrained = session.project, session.project.path(session.settings.values.paths.checkpoint)
+    name = (repository or DEFAULT.repository).rpartition("/")[2]
+    # The pretrained model of this project, or another one.
+    target = pretrained if repository is None or pretrained.name == name else project.checkpoints / name
 
     def stage(reporter: Reporter, *, dry_run: bool) -> Ledger:
         from fishtui.stages.download import download
 
         return download(
-            session.project, reporter, repository=repository, revision=revision, target=target, dry_run=dry_run
+            project,
+            reporter,
+            repository=repository or DEFAULT.repository,
+            revision=revision,
+            target=target,
+            force=force,
+            dry_run=dry_run,
         )
 
-    return session.run("download", stage, repository=repository, revision=revision, target=target)
+    return session.run("download", stage, repository=repository or DEFAULT.repository, revision=revision, target=target)

@@ -200,10 +200,12 @@ def _do(record: RunRecord, folder: Path, work: Work, reporter: Reporter) -> None
 
 
 def _fail(record: RunRecord, folder: Path, error: FishtuiError, exit_status: int) -> None:
-    record.traceback = traceback.format_exc()
-    # On a full disk the error without its traceback must do.
+    # An error that names its cause and remedy needs no traceback, unless someone asks for it.
+    if sys.exception() is not error or "--debug" in record.command:
+        record.traceback = traceback.format_exc()
+    # On a full disk the error without its details must do.
     with suppress(OSError), (folder / "output.log").open("a", encoding="utf-8", errors="backslashreplace") as log:
-        log.write(record.traceback)
+        log.write(record.traceback or f"error: {error}\n")
     record.state, record.exit_status = records.FAILED, exit_status
     record.error, record.error_code = str(error), error.code
 

@@ -15,10 +15,11 @@ from typing import Any, Literal
 
 from fishtui.checkpoint import CheckpointFolder
 from fishtui.errors import CheckpointError, FishtuiError, loading
+from fishtui.families.registry import DEFAULT
 from fishtui.glyphs import SIGN
 from fishtui.project import Project
 from fishtui.settings import Settings
-from fishtui.wording import size
+from fishtui.wording import NEW_TOKEN, size
 
 State = Literal["ok", "warning", "error"]
 GIGABYTE = 1e9
@@ -57,6 +58,7 @@ def examine(project: Project, settings: Settings) -> list[Diagnosis]:
         lambda: _disk(project),
         _logout,
         lambda: _checkpoint(checkpoint),
+        lambda: _hub(checkpoint),
         _terminal,
     ]
     return [diagnosis for check in checks for diagnosis in check()]
@@ -175,6 +177,26 @@ def _checkpoint(folder: Path) -> Iterator[Diagnosis]:
             yield Diagnosis(name, "error", f"not checked: {error}", "Fix the torch installation first.")
         else:
             yield Diagnosis(name, "ok", found)
+
+
+def _hub(checkpoint: Path) -> Iterator[Diagnosis]:
+    """Check if gated and private models can be downloaded, where one is still needed. The token is not shown."""
+    from huggingface_hub import constants, get_token
+
+    needed = bool(CheckpointFolder(checkpoint).missing())
+    if needed and constants.is_offline_mode():
+        yield Diagnosis("hub", "warning", "HF_HUB_OFFLINE forbids downloads", "Unset it for `fishtui download`.")
+    elif get_token():
+        yield Diagnosis("hub", "ok", "a token is set; gated models also ask your account to accept their terms")
+    elif needed:
+        yield Diagnosis(
+            "hub",
+            "warning",
+            "no token: gated and private models cannot be downloaded",
+            f"Accept the terms at huggingface.co/{DEFAULT.repository}, then {NEW_TOKEN}.",
+        )
+    else:
+        yield Diagnosis("hub", "ok", "no token; only downloads of gated and private models need one")
 
 
 def _load_model(folder: Path) -> str:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 
 import httpx
-from huggingface_hub import HfApi, hf_hub_download
+from huggingface_hub import HfApi, get_token, hf_hub_download
 from huggingface_hub.errors import (
     GatedRepoError,
     HfHubHTTPError,
@@ -25,7 +26,13 @@ from fishtui.files import hash_file
 from fishtui.project import Project
 from fishtui.runs.ledger import Ledger
 from fishtui.runs.reporter import Reporter
-from fishtui.wording import reason_of
+from fishtui.wording import NEW_TOKEN, reason_of
+
+# A missing network, a refusal, or a wrong address; the client's part in Rust reports failures as RuntimeErrors.
+FAILURES = (
+    HfHubHTTPError, httpx.HTTPError, httpx.InvalidURL, HFValidationError, LocalEntryNotFoundError, OfflineModeIsEnabled,
+    OSError, RuntimeError,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -39,12 +46,19 @@ class RemoteFile:
 
 
 def download(
-    project: Project, reporter: Reporter, *, repository: str, revision: str, target: Path, dry_run: bool = False
+    project: Project,
+    reporter: Reporter,
+    *,
+    repository: str,
+    revision: str,
+    target: Path,
+    force: bool = False,
+    dry_run: bool = False,
 ) -> Ledger:
     """Download the files of a checkpoint that are missing or damaged in `target`.
 
     An interrupted download of a file is resumed. Raises FishtuiError without network or access, CheckpointError if the
-    repository is not a checkpoint.
+    repository is not a checkpoint, and MisuseError without `force` if a file in `target` is not from a download.
     """
     files = _remote_files(repository, revision)
     ledger = Ledger(unit="files")
@@ -54,6 +68,8 @@ def download(
             ledger.skip(file.name, "already complete")
         else:
             wanted.append(file)
+    if not force:
+        _refuse_replacing([target / file.name for file in wanted])
     if dry_run:
         ledger.done = len(wanted)
         return ledger
@@ -72,7 +88,7 @@ def download(
                 force_download=path.exists(),
                 tqdm_class=_meter(reporter, file.name, fetched, total),
             )
-        except (HfHubHTTPError, httpx.HTTPError, LocalEntryNotFoundError, OSError) as error:
+        except FAILURES as error:
             raise _hub_error(error, repository) from error
         if is_complete(path, file):
             ledger.done += 1
@@ -82,6 +98,19 @@ def download(
         fetched += file.size
     reporter.progress(total, total, unit="bytes")
     return ledger
+
+
+def _refuse_replacing(paths: list[Path]) -> None:
+    """Raise MisuseError if one of the files, which differ from the hub's, was not written by an earlier download."""
+    for path in paths:
+        # Written by the hub's client next to the files of a download.
+        metadata = path.parent / ".cache" / "huggingface" / "download" / f"{path.name}.metadata"
+        if path.exists() and not metadata.exists():
+            raise MisuseError(
+                f"{path}: another file than the hub's, and not from a download",
+                "Download to another folder by setting paths.checkpoint, or replace it with --force.",
+                code="other-model",
+            )
 
 
 def _meter(reporter: Reporter, name: str, before: int, total: int) -> type[tqdm]:
@@ -114,7 +143,7 @@ def _git_blob_id(path: Path) -> str:
 def _remote_files(repository: str, revision: str) -> list[RemoteFile]:
     try:
         info = HfApi().model_info(repository, revision=revision, files_metadata=True)
-    except (HfHubHTTPError, httpx.HTTPError, HFValidationError, OfflineModeIsEnabled, OSError) as error:
+    except FAILURES as error:
         raise _hub_error(error, repository) from error
     files = {
         sibling.rfilename: RemoteFile(
@@ -129,21 +158,37 @@ def _hub_error(error: Exception, repository: str) -> FishtuiError:
     """Return the error for a failed request to the hub."""
     if isinstance(error, HFValidationError):
         return MisuseError(f"{repository!r}: not a repository", "Write it as OWNER/NAME.", code="not-a-repository")
+    status = error.response.status_code if isinstance(error, HfHubHTTPError) else 0
     if isinstance(error, GatedRepoError):
+        accepting = f"Accept them at huggingface.co/{repository} with your account"
         return FishtuiError(
-            f"{repository}: its terms are not accepted",
-            f"Accept them at huggingface.co/{repository}, then set HF_TOKEN or run `hf auth login`.",
+            f"{repository}: a gated model, whose terms your account has not accepted"
+            if get_token()
+            else f"{repository}: a gated model, which needs an account of the hub that has accepted its terms",
+            f"{accepting}. If you have, let the token in HF_TOKEN read gated repositories, or use another one."
+            if get_token()
+            else f"{accepting}, then {NEW_TOKEN}.",
             code="terms-not-accepted",
         )
     if isinstance(error, RepositoryNotFoundError):
         return FishtuiError(
             f"{repository}: not found on the hub, or private",
-            "Check the name; for a private repository set HF_TOKEN or run `hf auth login`.",
+            f"Check the name; for a private repository {NEW_TOKEN}.",
             code="no-such-repository",
+        )
+    if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        return FishtuiError(
+            f"{repository}: the hub does not accept the token that is set",
+            "Unset HF_TOKEN or run `hf auth logout`, or use a valid token: `hf auth login`.",
+            code="bad-token",
         )
     if isinstance(error, RevisionNotFoundError):
         return FishtuiError(
             f"{repository}: no such revision", "Omit --revision for the newest one.", code="no-such-revision"
+        )
+    if isinstance(error, OfflineModeIsEnabled):
+        return FishtuiError(
+            f"{repository}: HF_HUB_OFFLINE forbids the network", "Unset it and try again.", code="hub-offline"
         )
     return FishtuiError(
         f"{repository}: the request to the hub failed: {reason_of(error)}",

@@ -94,3 +94,17 @@ def test_the_command_exits_with_3_on_an_error_and_writes_nothing(tmp_path: Path)
     assert shown["checkpoint"]["state"] == "error"
     assert "fishtui download" in shown["checkpoint"]["remedy"]
     assert snapshot(tmp_path) == {}
+
+
+@pytest.mark.parametrize(
+    ("token", "complete", "state"), [("hf_x", False, "ok"), ("", True, "ok"), ("", False, "warning")]
+)
+def test_a_token_of_the_hub_is_explained_and_not_shown(
+    token: str, complete: bool, state: str, tmp_path: Path, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", token)
+    monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(tmp_path / "token"))
+    finding = diagnoses(tmp_path, checkpoint if complete else tmp_path)["hub"]
+    assert finding.state == state
+    assert "hf_x" not in finding.found
+    assert ("HF_TOKEN" in finding.remedy) == (state != "ok")

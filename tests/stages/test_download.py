@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from fishtui.project import Project
+from fishtui.runs.state import find_run
 from tests.builders import command, project
 from tests.expecting import error_in
 
@@ -36,6 +38,8 @@ class Hub:
         self.files = dict(FILES)
         self.fetched: Counter[str] = Counter()
         self.status = 200
+        # True: connections end in the middle of the largest file.
+        self.breaks = False
         hub = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -53,8 +57,10 @@ class Hub:
             def answer(self, body: bool) -> None:
                 path = self.path.partition("?")[0]
                 if hub.status != 200:
-                    error = {401: "RepoNotFound", 403: "GatedRepo"}[hub.status]
-                    self.reply(b"{}", hub.status, {"X-Error-Code": error, "X-Error-Message": error})
+                    code = {401: "RepoNotFound", 403: "GatedRepo", 400: ""}[hub.status]
+                    headers = {"X-Error-Code": code} if code else {}
+                    message = "Invalid credentials in Authorization header"
+                    self.reply(b"{}", hub.status if code else 401, headers | {"X-Error-Message": code or message})
                 elif path.startswith("/api/models/"):
                     self.reply(json.dumps(hub.info()).encode(), 200, {"Content-Type": "application/json"})
                 else:
@@ -72,7 +78,9 @@ class Hub:
                     self.send_header(name, value)
                 self.send_header("Content-Length", str(len(content) if length is None else length))
                 self.end_headers()
-                self.wfile.write(content)
+                broken = hub.breaks and len(content) > 100_000
+                self.wfile.write(content[:1000] if broken else content)
+                self.close_connection = self.close_connection or broken
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_port}"
@@ -102,12 +110,15 @@ def hub() -> Iterator[Hub]:
     thread.join()
 
 
-def download(root: Path, url: str, *more: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "HF_ENDPOINT": url, "HF_HOME": str(root / "hf"), "HF_HUB_DISABLE_XET": "1"}
-    environment.pop("HF_TOKEN", None)
+def download(
+    root: Path, url: str, *more: str, settings: str = "", **environment: str
+) -> subprocess.CompletedProcess[str]:
+    hub = {"HF_ENDPOINT": url, "HF_HOME": str(root / "hf"), "HF_HUB_DISABLE_XET": "1"}
+    without = {name: value for name, value in os.environ.items() if name != "HF_TOKEN"}
     return subprocess.run(
         command("download", *(more or ("owner/tiny",))),
-        cwd=project(root).root, env=environment, capture_output=True, text=True, timeout=120, check=False,
+        cwd=project(root, settings).root, env={**without, **hub, **environment},
+        capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
 
 
@@ -137,10 +148,13 @@ def test_content_that_differs_from_the_hub_fails(tmp_path: Path, hub: Hub) -> No
     assert "config.json: the content differs" in result.stdout
 
 
-@pytest.mark.parametrize(("status", "code"), [(401, "no-such-repository"), (403, "terms-not-accepted")])
-def test_a_refusal_is_a_clear_error(tmp_path: Path, hub: Hub, status: int, code: str) -> None:
+@pytest.mark.parametrize("token", ["", "hf_x"])
+@pytest.mark.parametrize(
+    ("status", "code"), [(401, "no-such-repository"), (403, "terms-not-accepted"), (400, "bad-token")]
+)
+def test_a_refusal_is_a_clear_error(tmp_path: Path, hub: Hub, status: int, code: str, token: str) -> None:
     hub.status = status
-    result = download(tmp_path, hub.url, "owner/tiny", "--json")
+    result = download(tmp_path, hub.url, "owner/tiny", "--json", HF_TOKEN=token)
     assert result.returncode == 1
     error = error_in(result.stdout)
     assert error["code"] == code
@@ -148,13 +162,64 @@ def test_a_refusal_is_a_clear_error(tmp_path: Path, hub: Hub, status: int, code:
     assert "Traceback" not in result.stderr
 
 
-def test_another_model_no_network_and_a_wrong_name_are_errors(tmp_path: Path, hub: Hub) -> None:
+def test_another_model_and_a_wrong_name_are_errors(tmp_path: Path, hub: Hub) -> None:
     del hub.files["codec.pth"]
     result = download(tmp_path, hub.url, "owner/tiny", "--json")
     assert (result.returncode, error_in(result.stdout)["code"]) == (1, "no-checkpoint-in-repository")
     assert "codec.pth" in error_in(result.stdout)["problem"]
-    result = download(tmp_path, "http://127.0.0.1:9", "owner/tiny", "--json")
-    assert (result.returncode, error_in(result.stdout)["code"]) == (1, "hub-unreachable")
-    assert "Traceback" not in result.stderr
     result = download(tmp_path, hub.url, "no/such/name", "--json")
     assert (result.returncode, error_in(result.stdout)["code"]) == (2, "not-a-repository")
+
+
+@pytest.mark.parametrize(
+    ("url", "environment", "code"),
+    [
+        ("http://127.0.0.1:9", {}, "hub-unreachable"),
+        ("http://hub.invalid", {}, "hub-unreachable"),
+        ("nonsense", {}, "hub-unreachable"),
+        ("http://a:b", {}, "hub-unreachable"),
+        ("http://127.0.0.1:9", {"HF_HUB_OFFLINE": "1"}, "hub-offline"),
+        ("http://127.0.0.1:9", {"HTTP_PROXY": "http://127.0.0.1:9"}, "hub-unreachable"),
+    ],
+)
+def test_a_missing_network_is_an_error_of_two_lines_without_a_traceback_anywhere(
+    tmp_path: Path, url: str, environment: dict[str, str], code: str
+) -> None:
+    result = download(tmp_path, url, **environment)
+    assert result.returncode == 1
+    assert len(result.stderr.splitlines()) == 2
+    assert "Traceback" not in result.stdout + result.stderr
+    files = [path for path in (tmp_path / ".fishtui").rglob("*") if path.is_file()]
+    assert [path for path in files if b"Traceback" in path.read_bytes()] == []
+    assert find_run(Project(tmp_path), "last").record.error_code == code
+
+
+def test_a_network_that_is_lost_during_a_file_is_the_same_error(tmp_path: Path, hub: Hub) -> None:
+    hub.breaks = True
+    result = download(tmp_path, hub.url)
+    assert (result.returncode, len(result.stderr.splitlines())) == (1, 2)
+    assert find_run(Project(tmp_path), "last").record.error_code == "hub-unreachable"
+
+
+def test_the_model_of_the_project_goes_where_its_settings_name_it(tmp_path: Path, hub: Hub) -> None:
+    settings = '[paths]\ncheckpoint = "models/base"\n'
+    assert download(tmp_path, hub.url, "--revision", "main", settings=settings).returncode == 0
+    assert (tmp_path / "models" / "base" / "model.pth").is_file()
+    assert download(tmp_path, hub.url, "owner/tiny", settings=settings).returncode == 0
+    assert (tmp_path / "checkpoints" / "tiny" / "model.pth").is_file()
+    assert (
+        download(tmp_path, hub.url, "owner/small", settings='[paths]\ncheckpoint = "../here/small"\n').returncode == 0
+    )
+    assert (tmp_path.parent / "here" / "small" / "model.pth").is_file()
+
+
+def test_files_that_no_download_wrote_are_replaced_only_with_force(tmp_path: Path, hub: Hub) -> None:
+    own = tmp_path / "checkpoints" / "tiny" / "model.pth"
+    own.parent.mkdir(parents=True)
+    own.write_bytes(b"my own model")
+    for more in ([], ["--dry-run"]):
+        refused = download(tmp_path, hub.url, "owner/tiny", "--json", *more)
+        assert error_in(refused.stdout)["code"] == "other-model"
+    assert own.read_bytes() == b"my own model"
+    assert download(tmp_path, hub.url, "owner/tiny", "--force").returncode == 0
+    assert own.read_bytes() == FILES["model.pth"]
