@@ -268,6 +268,7 @@ def test_nothing_imports_the_command_line() -> None:
     # A form has the options of its command, and reads them from the command itself.
     assert {each for each in found if each[1].startswith("fishtui.cli")} <= {
         ("tui", "fishtui.cli"),
+        ("tui", "fishtui.cli.drafts"),
         ("tui", "fishtui.cli.forms"),
     }
 

@@ -37,6 +37,8 @@ class Field:
     choices: tuple[str, ...] = ()
     # The option that switches a boolean setting off.
     negative: str = ""
+    is_list: bool = False
+    is_path: bool = False
 
     def words(self, value: str) -> list[str]:
         """Return the words of the command line for this value; none for an empty value."""
@@ -46,7 +48,8 @@ class Field:
             return [self.option]
         if self.negative:
             return [self.option if value == "true" else self.negative]
-        if self.option.startswith("--set "):
+        if self.is_list or self.option.startswith("--set "):
+            # An option of a list takes one item, but all of them are typed here.
             return ["--set", f"{self.setting}={value}"]
         return [self.option, value] if self.option else [value]
 
@@ -104,5 +107,7 @@ def _field(stage: Stage, parameter: click.Parameter) -> Field:
         required=parameter.required,
         flag=bool(getattr(parameter, "is_flag", False)) and not parameter.secondary_opts,
         negative=next(iter(parameter.secondary_opts), ""),
+        is_list=bool(setting) and isinstance(settings.known()[setting].default, tuple),
+        is_path=isinstance(parameter.type, click.Path),
         choices=tuple(parameter.type.choices) if isinstance(parameter.type, click.Choice) else choices(setting),
     )

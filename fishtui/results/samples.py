@@ -59,6 +59,11 @@ class Sample:
     seconds: float | None = None
 
     @property
+    def training(self) -> str:
+        """The name of the training in whose results the sample is."""
+        return self.path.parent.parent.name
+
+    @property
     def is_playable(self) -> bool:
         return self.seconds is not None
 

@@ -60,18 +60,24 @@ def _is_drawable(value: Any) -> TypeGuard[float]:
 
 
 class Curves:
-    """Follows the metrics in a run's events."""
+    """Follows the metrics in the events of a run, and of the runs that it continues."""
 
-    def __init__(self, events: Path) -> None:
+    def __init__(self, *events: Path) -> None:
+        """`events` are the files of one training's runs, oldest first: each of them continues the one before."""
         self.curves: dict[str, Curve] = {name: Curve() for name in KEPT}
-        self._tail = EventTail(events)
+        self._tails = [EventTail(each) for each in events]
 
     def read(self) -> bool:
         """Read new metrics for up to 0.05 s; return true if more can be read at once."""
-        for event in self._tail.read():
+        tail = self._tails[0]
+        for event in tail.read():
             if event["kind"] == "metric":
                 self._take(event["step"], event["values"])
-        return self._tail.more
+        if not tail.more and len(self._tails) > 1:
+            # Only the last run can still grow.
+            del self._tails[0]
+            return True
+        return tail.more
 
     def _take(self, step: Any, values: Any) -> None:
         # Other programs may write to the file.

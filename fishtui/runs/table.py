@@ -14,14 +14,19 @@ from fishtui.runs.follow import JOB_INTERVAL
 from fishtui.runs.progress import Progress, describe_result, read_progress, seconds_taken
 from fishtui.runs.record import FINAL, ID, LOST, QUEUED
 from fishtui.runs.state import Run, list_run_ids, read_runs_by_id
+from fishtui.runs.tail import read_newest_metrics
 from fishtui.sanitize import harmless
+from fishtui.stage import TRAIN
+
+LOSSES = ("loss", "validation_loss")
 
 
 @dataclass(frozen=True)
 class RunSummary:
     """A run as a list shows it, without its ledger. All text is sanitized.
 
-    `name` is the name of the training, or empty; `seconds` is its duration, or the time since it began.
+    `name` is the name of the training, or empty; `seconds` is its duration, or the time since it began. A training has
+    its newest `loss` and `validation_loss`, if there are any, and `resumes` if it continues an earlier one.
     """
 
     id: str
@@ -36,6 +41,13 @@ class RunSummary:
     seconds: float | None
     text: str
     progress: Progress | None = None
+    resumes: bool = False
+    loss: float | None = None
+    validation_loss: float | None = None
+
+    @property
+    def is_training(self) -> bool:
+        return self.stage == TRAIN.name
 
     @property
     def short_id(self) -> str:
@@ -101,6 +113,21 @@ def nest_runs(rows: Sequence[RunSummary]) -> list[tuple[int, RunSummary]]:
     return found
 
 
+def find_lineage(run: RunSummary, rows: Sequence[RunSummary]) -> list[RunSummary]:
+    """Return the runs of one training up to `run`, oldest first: each of them resumes the one before.
+
+    `rows` are all runs in any order.
+    """
+    earlier = sorted(
+        (each for each in rows if each.is_training and each.name == run.name and each.id < run.id),
+        key=lambda each: each.id,
+    )
+    found = [run]
+    while run.is_training and run.name and found[0].resumes and earlier:
+        found.insert(0, earlier.pop())
+    return found
+
+
 def short_id(run_id: str) -> str:
     """Return the time of day (UTC) in an id: `find_run` accepts it. Other ids are returned unchanged."""
     match = ID.fullmatch(run_id)
@@ -113,6 +140,8 @@ def _shorten(match: re.Match[str]) -> str:
 
 def _summarize(run: Run, blocker: str | None) -> RunSummary:
     record = run.record
+    is_training = record.stage == TRAIN.name
+    metrics = read_newest_metrics(run.folder / "events.jsonl", LOSSES) if is_training else {}
     return RunSummary(
         id=run.id,
         folder=run.folder,
@@ -126,4 +155,7 @@ def _summarize(run: Run, blocker: str | None) -> RunSummary:
         seconds=seconds_taken(run),
         text=harmless(ID.sub(_shorten, describe_result(run, blocker))),
         progress=read_progress(run),
+        resumes="--resume" in record.command or record.arguments.get("resume") is True,
+        loss=metrics.get("loss"),
+        validation_loss=metrics.get("validation_loss"),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -18,6 +18,8 @@ LONGEST = 32 << 20
 BETWEEN = 32
 # Events in this many bytes at the end of the file count as recent.
 RECENT = 1 << 17
+# JSON allows larger numbers than a float holds.
+MOST = 1e300
 
 
 class EventTail:
@@ -92,6 +94,28 @@ class EventTail:
 
 def read_recent_events(path: Path, kinds: Collection[str]) -> list[dict[str, Any]]:
     """Return the events of these kinds in the last 128 KiB of a file, oldest first; none if it cannot be read."""
+    return [event for event in map(parse_event, _recent_lines(path)) if event is not None and event["kind"] in kinds]
+
+
+def read_newest_metrics(path: Path, names: Collection[str]) -> dict[str, float]:
+    """Return the newest value of each of these metrics that the last 128 KiB of a file have."""
+    lines = _recent_lines(path)
+    found: dict[str, float] = {}
+    for name in names:
+        mark = f'"{name}"'.encode()
+        # Few lines are parsed, because a list shows the metrics of many runs.
+        for line in reversed(lines):
+            event = parse_event(line) if mark in line else None
+            if event is not None and event["kind"] == "metric" and isinstance(event["values"], Mapping):
+                value = event["values"].get(name)
+                if isinstance(value, int | float):
+                    found[name] = float(min(max(value, -MOST), MOST))
+                    break
+    return found
+
+
+def _recent_lines(path: Path) -> list[bytes]:
+    """Return the whole lines in the last 128 KiB of a file; none if it cannot be read."""
     try:
         with GrowingFile(path).open() as (descriptor, size, _):
             start = max(size - RECENT, 0)
@@ -99,5 +123,4 @@ def read_recent_events(path: Path, kinds: Collection[str]) -> list[dict[str, Any
     except OSError:
         return []
     # The first line may begin further back, and the last may be torn.
-    whole = lines[bool(start) : -1]
-    return [event for event in map(parse_event, whole) if event is not None and event["kind"] in kinds]
+    return lines[bool(start) : -1]

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from fishtui.runs.events import EventWriter
 from fishtui.runs.metrics import SMOOTHED, WEIGHT, Curve, Curves
+from fishtui.runs.table import LOSSES, RunSummary, find_lineage
+from fishtui.runs.tail import read_newest_metrics
 
 
 def read(curves: Curves) -> None:
@@ -79,3 +81,47 @@ def test_downsampling_keeps_the_extremes_and_the_order(values: list[float], colu
     assert [step for step, _ in points] == sorted({step for step, _ in points})
     assert {min(values), max(values)} <= {value for _, value in points}
     assert all(values[step] == value for step, value in points)
+
+
+def test_a_resumed_training_is_one_curve(tmp_path: Path) -> None:
+    first, second = tmp_path / "first.jsonl", tmp_path / "second.jsonl"
+    for path, steps, shift in ((first, range(1, 8), 10.0), (second, range(5, 9), 0.0)):
+        writer = EventWriter(path)
+        for step in steps:
+            writer.write("metric", step=step, values={"loss": shift + step})
+    curves = Curves(first, second)
+    read(curves)
+    assert curves.downsample(["loss"], 10)["loss"] == [
+        *((step, 10.0 + step) for step in range(1, 5)),
+        *((step, float(step)) for step in range(5, 9)),
+    ]
+    EventWriter(second).write("metric", step=9, values={"loss": 9.0})
+    read(curves)
+    assert curves.last("loss") == 9.0
+
+
+def test_the_newest_metrics_are_read_from_the_end(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    assert read_newest_metrics(path, LOSSES) == {}
+    writer = EventWriter(path)
+    writer.write("metric", step=1, values={"validation_loss": 4.5})
+    for step in range(300):
+        writer.write("metric", step=step, values={"loss": float(step)})
+        writer.write("note", message='"validation_loss" and "loss" in words')
+    with path.open("ab") as file:
+        file.write(b'{"version":1,"time":1,"kind":"metric","step":9,"values":["loss"]}\n')
+        file.write(b'{"version":1,"time":1,"kind":"metric","step":9,"values":{"loss":"low"}}\n{"torn "loss"')
+    assert read_newest_metrics(path, LOSSES) == {"loss": 299.0, "validation_loss": 4.5}
+
+
+def test_runs_belong_together_if_each_resumes_the_one_before(tmp_path: Path) -> None:
+    rows = [
+        RunSummary(
+            str(number), tmp_path, "train", name, None, "stopped", "", True, 0.0, None, "", None, resumes=resumes
+        )
+        for number, (name, resumes) in enumerate(
+            [("a", True), ("a", False), ("b", False), ("a", True), ("a", True), ("", True)]
+        )
+    ]
+    lineages = [[each.id for each in find_lineage(row, rows)] for row in rows]
+    assert lineages == [["0"], ["1"], ["2"], ["1", "3"], ["1", "3", "4"], ["5"]]

@@ -430,3 +430,42 @@ def test_a_wider_screen_shows_the_losses_as_bars(project: Project) -> None:
         await driver.until(lambda: not about.display)
 
     drive(project, do, (120, 40))
+
+
+def test_checkpoints_of_two_trainings_speak_the_same_sentence(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copied: list[str] = []
+    monkeypatch.setattr(Fishtui, "copy_to_clipboard", lambda self, text: copied.append(text))
+    other = project.results / "other"
+    shutil.copytree(project.results / NAME, other)
+    sample(project, 20)
+    shutil.copytree(project.results / NAME / "samples", other / "samples")
+
+    async def do(driver: Driver) -> None:
+        for training in (NAME, "other"):
+            driver.list.seek(CheckpointId(training, 30))
+            await driver.press("x")
+        await driver.until(lambda: driver.table[0][1:] == [f"{NAME}\n◆ 20", "other\n◆ 20"])
+        await driver.press("tab", "h")
+        shown = str(driver.screen.query_one("#sample", Static).content)
+        assert f"results/{NAME}/samples/step_000000020-aaaa.wav" in shown
+        assert "results/other/samples/step_000000020-aaaa.wav" in shown
+        await driver.press("space", "c")
+        assert driver.played == [(["step_000000020-aaaa.wav"] * 2, False)]
+        assert len(copied[0].splitlines()) == 2
+        await driver.press("y")
+        await driver.until(lambda: isinstance(driver.app.screen, SpeechForm))
+        assert f"{NAME} 30, other 30" in str(driver.app.screen.query_one("#checkpoints", Static).content)
+        driver.app.screen.query_one("#text", Input).value = "The same words."
+        await driver.press("enter")
+        await driver.until(lambda: "2 samples started" in driver.messages)
+        # The cursor is on the new sentence, with the list of its samples.
+        await driver.until(lambda: '"The same words."' in str(driver.screen.query_one("#sample", Static).content))
+        await driver.until(lambda: driver.table[1].count("◌ queued") == 2)
+
+    drive(project, do)
+    adapters = {run.record.arguments["adapter"] for run in read_runs(project)}
+    folders = [project.results / NAME, other]
+    assert adapters == {str(checkpoint_path(folder / "checkpoints", 30)) for folder in folders}
+    assert {run.record.arguments["texts"][0] for run in read_runs(project)} == {"The same words."}

@@ -507,3 +507,54 @@ def test_unreadable_runs_are_shown_as_an_error(project: Project) -> None:
         assert not screen.query_one("#fault").display
 
     drive(project, steps)
+
+
+def test_a_training_shows_its_name_and_then_its_losses(project: Project) -> None:
+    folder = train(project, [5.0, 4.712], state="running", arguments={"name": "voice"})
+    EventWriter(folder / "events.jsonl").write("metric", step=2, values={"validation_loss": 4.931})
+    train(project, [5.0], state="failed", error="out of memory at batch 16\n", arguments={"name": "a-very-long-name"})
+    make(project, "train", "queued", arguments={"name": "next"})
+
+    async def steps(pilot: Pilot[Any], screen: Runs) -> None:
+        await until(pilot, lambda: "loss 4.71  val 4.93" in listed(screen))
+        lines = [" ".join(line.split()) for line in listed(screen).splitlines()]
+        assert any(line.startswith("✗ a-very-long… out of memory") for line in lines)
+        assert any(line.lstrip("▸").startswith("● voice loss 4.71 val 4.93 2%") for line in lines)
+
+    drive(project, steps)
+
+
+def test_a_resumed_training_is_one_curve(project: Project) -> None:
+    name = {"name": "voice"}
+    train(project, [5.0, 4.0, 3.0, 2.0], state="stopped", arguments=name)
+    folder = make(project, "train", arguments={**name, "resume": True})
+    for step in (3, 4, 5):
+        EventWriter(folder / "events.jsonl").write("metric", step=step, values={"loss": 1.0})
+
+    async def steps(pilot: Pilot[Any], screen: Runs) -> None:
+        plot = screen.query_one("#plot", Plot)
+        # The first run is marked, but it is a part of the second one.
+        await until(pilot, lambda: screen.run)
+        await pilot.press("j", "o", "k")
+        assert chosen(screen) == folder
+        await until(pilot, lambda: plot.series and len(plot.series[0].points) == 5)
+        assert [each.points for each in plot.series][1] == [(1, 5.0), (2, 4.0), (3, 1.0), (4, 1.0), (5, 1.0)]
+
+    drive(project, steps)
+
+
+def test_a_run_is_launched_again_with_changes(project: Project) -> None:
+    project.settings_file.write_text("[train]\nmax_steps = 7\n")
+    make(project, "train", command=["train", "voice", "--batch-size", "2"], arguments={"name": "voice"})
+
+    async def steps(pilot: Pilot[Any], screen: Runs) -> None:
+        await until(pilot, lambda: screen.run)
+        await pilot.press("e")
+        wanted = "$ fishtui train voice --batch-size 2 --max-steps 10000"
+        await until(pilot, lambda: pilot.app.current_mode == "launch" and wanted in text_of(pilot.app))
+        await pilot.press(*"-2")
+        await until(pilot, lambda: "$ fishtui train voice-2 " in text_of(pilot.app))
+        await pilot.press("ctrl+r")
+        await until(pilot, lambda: "--batch-size" not in text_of(pilot.app))
+
+    drive(project, steps, (120, 40))

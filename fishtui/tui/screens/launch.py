@@ -19,7 +19,9 @@ from textual.worker import get_current_worker
 
 from fishtui import settings
 from fishtui.cli import forms
+from fishtui.cli.drafts import Draft, draft_of
 from fishtui.errors import FishtuiError
+from fishtui.runs import record as records
 from fishtui.runs.ledger import describe_ledger
 from fishtui.stage import TRAIN, stage_names
 from fishtui.tui.commands import document_of, run_fishtui
@@ -70,6 +72,9 @@ class Launch(MainScreen[SettingValues]):
         self.pause: Timer | None = None
         # True while the fields of another stage are mounted, and cannot be read.
         self.forming = True
+        # The run whose form is shown next, and the words of its command that no field has.
+        self.draft: Draft | None = None
+        self.others: Sequence[str] = ()
 
     def compose_body(self) -> ComposeResult:
         yield Tabs(*(Tab(stage, id=stage) for stage in stage_names()), active=self.stage)
@@ -92,8 +97,28 @@ class Launch(MainScreen[SettingValues]):
             self.check()
 
     def go(self, target: str) -> None:
+        """Show the form of a stage; for the id of a run, the form with its values."""
         if target in stage_names():
             self.query_one(Tabs).active = target
+        elif target:
+            self._read_draft(target)
+
+    @work(thread=True, exclusive=True, group="draft", exit_on_error=False)
+    def _read_draft(self, run_id: str) -> None:
+        project = self.fishtui.project
+        try:
+            found = draft_of(project, records.read(project.runs / run_id), self.fishtui.loaded)
+            self.app.call_from_thread(self._take_draft, found)
+        except FishtuiError as error:
+            self.app.call_from_thread(self.fishtui.report_error, error)
+
+    def _take_draft(self, draft: Draft) -> None:
+        self.draft = draft
+        if draft.stage == self.stage and not self.forming:
+            self._begin()
+            self.check()
+        else:
+            self.query_one(Tabs).active = draft.stage
 
     @property
     def _fields(self) -> Sequence[FormField]:
@@ -102,7 +127,8 @@ class Launch(MainScreen[SettingValues]):
     @on(Tabs.TabActivated)
     async def change_stage(self, event: Tabs.TabActivated) -> None:
         """Show the form of another stage."""
-        self.forming, self.stage = True, str(event.tab.id)
+        self.forming, self.stage, self.others = True, str(event.tab.id), ()
+        self.query_one("#title", PaneTitle).show("")
         form = self.query_one("#form", VerticalScroll)
         await form.remove_children()
         await form.mount_all(FormField(field, self._initial(field)) for field in forms.fields(self.stage))
@@ -114,6 +140,14 @@ class Launch(MainScreen[SettingValues]):
     def _begin(self) -> None:
         for each in self._fields:
             each.begin(self._initial(each.field))
+        if self.draft is not None and self.draft.stage == self.stage:
+            draft, self.draft = self.draft, None
+            self.others = draft.others
+            for each in self._fields:
+                each.fill(draft.values.get(each.field.name, ""))
+            self.query_one("#title", PaneTitle).show(f"as in {draft.run}")
+            # The first field is where a change begins.
+            self._fields[0].focus_value()
 
     def _initial(self, field: forms.Field) -> str:
         """The value that a field begins with: for a training's name, that of the settings."""
@@ -149,7 +183,7 @@ class Launch(MainScreen[SettingValues]):
 
     def words(self) -> list[str]:
         """Return the words of the command after `fishtui`."""
-        return forms.command(self.stage, self.values())
+        return [*forms.command(self.stage, self.values()), *self.others]
 
     def preview(self) -> None:
         """Start to compute the effect of the command."""
@@ -211,8 +245,11 @@ class Launch(MainScreen[SettingValues]):
 
     def action_reset(self) -> None:
         if not self.forming:
+            self.others = ()
+            self.query_one("#title", PaneTitle).show("")
             for each in self._fields:
                 each.reset()
+            self.check()
 
     def action_copy(self) -> None:
         if not self.forming:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -15,7 +16,7 @@ from fishtui import wording
 from fishtui.dataset import EXTENSIONS
 from fishtui.errors import FishtuiError
 from fishtui.results.reference import find_reference
-from fishtui.results.samples import Sample, list_samples, remove_row, request_sample
+from fishtui.results.samples import Sample, list_samples, remove_row, request_sample, row_id
 from fishtui.results.trainings import ListedCheckpoint, Training, Trainings, launch_merge
 from fishtui.runs.record import ACTIVE
 from fishtui.tui.dialogs import Confirm
@@ -24,7 +25,7 @@ from fishtui.tui.widgets.checkpoints import HEADING, CheckpointId, Checkpoints
 from fishtui.tui.widgets.line import Line
 from fishtui.tui.widgets.panetitle import PaneTitle
 from fishtui.tui.widgets.samples import Samples
-from fishtui.tui.widgets.samplespane import SamplesPane
+from fishtui.tui.widgets.samplespane import SamplesPane, name_sample
 from fishtui.tui.widgets.speechform import SpeechForm, SpeechRequest
 from fishtui.tui.widgets.trainingdetail import describe, relative
 
@@ -57,7 +58,7 @@ class Models(MainScreen[ModelsSnapshot]):
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("space,enter", "listen", "listen", tooltip="play the sample; on a sentence, all its samples"),
-        Binding("x", "mark", "mark", tooltip="mark the checkpoint, to synthesize with several"),
+        Binding("x", "mark", "mark", tooltip="mark the checkpoint, to compare it with others, in any trainings"),
         Binding("X", "unmark", "unmark all", show=False, tooltip="unmark all checkpoints"),
         Binding("y", "synthesize", "synthesize", tooltip="synthesize a sentence with the marked checkpoints"),
         Binding("m", "merge", "merge", tooltip="merge the checkpoint into the base model"),
@@ -65,7 +66,13 @@ class Models(MainScreen[ModelsSnapshot]):
         Binding("L", "listen(True)", "serve", show=False, tooltip="listen in a browser, also on another computer"),
         Binding("v", "play_reference", "play reference", show=False, tooltip="play the reference of the sentence"),
         Binding("d", "remove", "remove", show=False, tooltip="remove the samples of the sentence"),
-        Binding("c", "copy", "copy path", show=False, tooltip="copy the path of the sample, or of the checkpoint"),
+        Binding(
+            "c",
+            "copy",
+            "copy path",
+            show=False,
+            tooltip="copy the path of the sample or checkpoint; on a sentence, all its samples",
+        ),
     ]
 
     def __init__(self) -> None:
@@ -76,12 +83,14 @@ class Models(MainScreen[ModelsSnapshot]):
         self._request: SpeechRequest | None = None
         self._played: Path | None = None
         self._target = ""
+        # The sentence that was asked for last, until it is in the table.
+        self._row_target = ""
 
     def compose_body(self) -> ComposeResult:
         yield Line(id="empty")
         with Horizontal(id="trainings"):
             with Vertical(id="left"):
-                yield Line(HEADING, id="heading")
+                yield Line(" " * len(Checkpoints.POINTER) + HEADING, id="heading")
                 yield Checkpoints(id="checkpoints")
             yield Line(id="about")
         yield SamplesPane(id="samples-pane")
@@ -141,7 +150,10 @@ class Models(MainScreen[ModelsSnapshot]):
     def _show_training(self) -> None:
         """Show the samples and the details of the training that the cursor is in."""
         training, checkpoint = self._list.training, self._list.checkpoint
-        self._samples.show(training, self._snapshot.samples.get(training.name, []) if training else [])
+        compared = self._list.compared
+        self._samples.show(compared, [each for one in compared for each in self._snapshot.samples.get(one.name, [])])
+        if self._row_target and self._samples.table.seek(self._row_target):
+            self._row_target = ""
         about = self.query_one("#about", Line)
         if about.display:
             text = describe(training, checkpoint.step if checkpoint else None, self.fishtui.project.root)
@@ -154,9 +166,9 @@ class Models(MainScreen[ModelsSnapshot]):
     @property
     def _checkpoint(self) -> CheckpointId | None:
         """The checkpoint under the cursor, in the list or in the table of samples."""
-        training, sample = self._list.training, self._samples.table.sample
-        if self._samples.table.has_focus and training is not None and sample is not None:
-            return CheckpointId(training.name, sample.note.step)
+        sample = self._samples.table.sample
+        if self._samples.table.has_focus and sample is not None:
+            return CheckpointId(sample.training, sample.note.step)
         return self._list.checkpoint
 
     def action_mark(self) -> None:
@@ -165,13 +177,18 @@ class Models(MainScreen[ModelsSnapshot]):
             self._list.mark(checkpoint)
             if self._list.has_focus:
                 self._list.action_cursor_down()
+            self._show_training()
 
     def action_unmark(self) -> None:
         self._list.unmark_all()
+        self._show_training()
 
     def action_merge(self) -> None:
         """Merge the checkpoint, after a question: it writes a whole model, and may replace another."""
-        training, checkpoint = self._list.training, self._checkpoint
+        checkpoint = self._checkpoint
+        training = next(
+            (each for each in self._list.trainings if checkpoint and each.name == checkpoint.training), None
+        )
         if training is None or checkpoint is None or checkpoint.step is None:
             self.fishtui.report("choose a checkpoint: the base model needs no merge")
             return
@@ -212,7 +229,7 @@ class Models(MainScreen[ModelsSnapshot]):
         if not selection:
             self.fishtui.report("no checkpoint yet; press 4 to launch a training")
             return
-        names = ", ".join("the base" if each.step is None else f"step {each.step:,}" for each in selection)
+        names = _names(selection)
         request = self._request or SpeechRequest(self._snapshot.sentence, "")
 
         def submit(answer: SpeechRequest | None) -> None:
@@ -228,6 +245,7 @@ class Models(MainScreen[ModelsSnapshot]):
         try:
             settings = self.fishtui.loaded
             reference = find_reference(project, settings.values, request.reference)
+            self._row_target = row_id(settings.values, request.text, reference)
             for each in checkpoints:
                 checkpoint = self._find(each)
                 if each.step is None or checkpoint is not None:
@@ -292,23 +310,22 @@ class Models(MainScreen[ModelsSnapshot]):
             self.fishtui.report("this sentence has no reference recording")
 
     def action_copy(self) -> None:
-        """Copy the path of what the cursor is on: a sample, a checkpoint, or the base model."""
+        """Copy the path of what the cursor is on: a sample, all of a sentence, a checkpoint, or the base model."""
         checkpoint = self._list.checkpoint
         if self._samples.table.has_focus:
-            sample = self._samples.table.sample
-            path = sample.path if sample is not None else None
+            paths = [each.path for each in self._samples.table.selection if each.is_playable]
         elif checkpoint is not None:
             found = self._find(checkpoint)
-            path = found.saved.path if found else self._snapshot.base
+            paths = [found.saved.path if found else self._snapshot.base]
         else:
-            path = None
-        if path is not None:
-            self.fishtui.copy(str(path))
+            paths = []
+        if paths:
+            self.fishtui.copy("\n".join(map(str, paths)))
 
     def action_remove(self) -> None:
         """Remove the samples of the sentence, after a question."""
-        training, row = self._list.training, self._samples.table.row
-        if training is None or not row or not self._samples.table.has_focus:
+        row = self._samples.table.row
+        if not row or not self._samples.table.has_focus:
             self.fishtui.report("choose a sentence: press tab to move to the samples")
             return
         if any(not each.is_playable and each.state in ACTIVE for each in row):
@@ -317,17 +334,28 @@ class Models(MainScreen[ModelsSnapshot]):
         question = f"Remove {wording.counted(len(row), 'sample')}?"
         self.app.push_screen(
             Confirm(question, f'"{row[0].note.text}"; y synthesizes it again.'),
-            lambda confirmed: self._remove(training.folder, row[0].note.row) if confirmed else None,
+            lambda confirmed: self._remove(row) if confirmed else None,
         )
 
     @work(thread=True, group="remove", exit_on_error=False)
-    def _remove(self, folder: Path, row: str) -> None:
+    def _remove(self, row: list[Sample]) -> None:
         try:
-            remove_row(folder, row)
+            for folder in {each.path.parent.parent for each in row}:
+                remove_row(folder, row[0].note.row)
         except FishtuiError as error:
             self.app.call_from_thread(self.fishtui.report_error, error)
         self.app.call_from_thread(self.reload)
 
 
 def _title(sample: Sample) -> str:
-    return f"{'base' if sample.note.step is None else f'step {sample.note.step:,}'}: {sample.note.text}"
+    return f"{name_sample(sample)}: {sample.note.text}"
+
+
+def _names(checkpoints: Sequence[CheckpointId]) -> str:
+    """Name checkpoints; with their trainings if there are several."""
+    several = len({each.training for each in checkpoints if each.step is not None}) > 1
+    steps = [
+        "the base" if each.step is None else f"{each.training} {each.step:,}" if several else f"step {each.step:,}"
+        for each in checkpoints
+    ]
+    return ", ".join(steps)

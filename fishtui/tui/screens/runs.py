@@ -43,6 +43,9 @@ class Runs(RunView):
         Binding(
             "R", "rerun", "rerun", tooltip="start the command again; a training continues from its last checkpoint"
         ),
+        Binding(
+            "e", "edit", "rerun with changes", show=False, tooltip="open the form of the run, to launch it with changes"
+        ),
         Binding("d", "remove", "remove", show=False, tooltip="remove a run that has ended, with its log"),
         Binding("D", "remove_ended", "remove all ended", show=False, tooltip="remove all runs that have ended"),
     ]
@@ -99,6 +102,12 @@ class Runs(RunView):
     def _relaunch(self, run: RunSummary) -> ActionResult:
         new = rerun(self.fishtui.project, read_run(run.folder))
         return ActionResult(f"{new.record.stage} is {new.state}", run_id=new.id)
+
+    def action_edit(self) -> None:
+        """Open the launch form with the options and settings of the run."""
+        run = self.run
+        if run is not None:
+            self.fishtui.go("launch", run.id)
 
     def action_remove(self) -> None:
         run = self.run

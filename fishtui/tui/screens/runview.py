@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -14,13 +15,13 @@ from textual.widget import Widget
 from textual.widgets import Input
 from textual.worker import get_current_worker
 
-from fishtui.runs.table import RunSummary, RunTable, nest_runs
+from fishtui.runs.table import RunSummary, RunTable, find_lineage, nest_runs
 from fishtui.tui.screen import MainScreen
 from fishtui.tui.widgets.exactinput import ExactInput
 from fishtui.tui.widgets.metrics import METRICS
 from fishtui.tui.widgets.panetitle import PaneTitle
 from fishtui.tui.widgets.plots import MOST_OVERLAID, Plot
-from fishtui.tui.widgets.rundetail import RunDetail, RunDetailReader
+from fishtui.tui.widgets.rundetail import Lineage, RunDetail, RunDetailReader, separate
 from fishtui.tui.widgets.runfacts import Fact, RunFacts, RunReport
 from fishtui.tui.widgets.runlist import RunList
 from fishtui.tui.widgets.runlog import RunLog
@@ -170,14 +171,15 @@ class RunView(MainScreen[Rows]):
         run = self.run
         if run is None or not self.is_current or (self.is_busy("detail") and not now):
             return
-        marked = tuple(other for _, other in self.rows if other.id in self.marked and other.id != run.id)
-        self._read_detail(run, marked)
+        rows = [row for _, row in self.rows]
+        chosen = [run, *(other for other in rows if other.id in self.marked and other.id != run.id)]
+        self._read_detail(separate([find_lineage(each, rows) for each in chosen]))
 
     @work(thread=True, group="detail", exclusive=True, exit_on_error=False)
-    def _read_detail(self, run: RunSummary, marked: tuple[RunSummary, ...]) -> None:
+    def _read_detail(self, lineages: Sequence[Lineage]) -> None:
         worker = get_current_worker()
         self._detail_reader = self._detail_reader or RunDetailReader(self.fishtui.project)
-        for detail in self._detail_reader.read(run, marked, lambda: worker.is_cancelled):
+        for detail in self._detail_reader.read(lineages, lambda: worker.is_cancelled):
             self.post_message(self.DetailRead(detail))
 
     @on(DetailRead)

@@ -31,6 +31,7 @@ class CheckpointId(NamedTuple):
 class Checkpoints(Lines):
     """One line for each checkpoint. Marked checkpoints are compared with each other."""
 
+    POINTER = "▸"
     DEFAULT_CSS = "Checkpoints { height: 1fr; }"
     BINDINGS: ClassVar[list[BindingType]] = [
         # Bound to the screen's action, so that a click only moves the cursor.
@@ -55,10 +56,20 @@ class Checkpoints(Lines):
 
     @property
     def selection(self) -> list[CheckpointId]:
-        """The marked checkpoints of the training that the cursor is in, or else the one under the cursor."""
-        name = self.training.name if self.training else ""
-        marked = [each for each in self.marked if each.training == name]
-        return sorted(marked, key=lambda each: each.step or -1) or ([self.checkpoint] if self.checkpoint else [])
+        """The marked checkpoints of all trainings, in the order of the list, or else the one under the cursor.
+
+        The base model is in it once, because it is the same for all trainings.
+        """
+        marked = [key for key in self.keys if key in self.marked]
+        bases = [each for each in marked if isinstance(each, CheckpointId) and each.step is None]
+        found = [each for each in marked if isinstance(each, CheckpointId) and each not in bases[1:]]
+        return found or ([self.checkpoint] if self.checkpoint else [])
+
+    @property
+    def compared(self) -> list[Training]:
+        """The training that the cursor is in and those with marked checkpoints, in the order of the list."""
+        names = {each.training for each in self.marked} | ({self.training.name} if self.training else set())
+        return [each for each in self.trainings if each.name in names]
 
     def seek_training(self, name: str) -> bool:
         """Put the cursor on the best checkpoint of a training; return False if that does not exist."""

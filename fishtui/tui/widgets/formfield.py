@@ -105,10 +105,18 @@ class FormField(Horizontal):
 
     def reset(self) -> None:
         """Set the value that the field began with."""
+        self.fill(self.initial)
+
+    def fill(self, value: str) -> None:
+        """Set another value; empty for the default."""
         if self.field.flag:
-            self.query_one(Toggle).switch(False)
+            self.query_one(Toggle).switch(bool(value))
         else:
-            self.query_one(Input).value = self.initial
+            self.query_one(Input).value = value
+
+    def focus_value(self) -> None:
+        """Move the focus to the value."""
+        self.query_one("Toggle, FieldInput").focus()
 
     @property
     def value(self) -> str:

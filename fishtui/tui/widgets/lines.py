@@ -73,6 +73,11 @@ class Lines(SafeOptionList, inherit_bindings=False):
         self._reported: Hashable = None
 
     @property
+    def keys(self) -> list[Hashable]:
+        """The keys of all lines that can be chosen."""
+        return [key for key, _ in self._shown if key is not None]
+
+    @property
     def key(self) -> Hashable:
         """The key of the line under the cursor; None if the cursor is on no line."""
         at = self.highlighted

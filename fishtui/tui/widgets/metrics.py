@@ -35,7 +35,7 @@ def series_of(runs: Sequence[tuple[RunSummary, Curves]], metric: Metric, points:
         lines = [
             Series(
                 _points(curves, metric.name, points),
-                f"{row.short_id} {_last(curves, metric.name)}",
+                f"{_label(row, there)} {_last(curves, metric.name)}",
                 Plot.OTHERS[number],
                 chr(ord("a") + number),
             )
@@ -58,6 +58,12 @@ def series_of(runs: Sequence[tuple[RunSummary, Curves]], metric: Metric, points:
         is_line=False,
     )
     return (main, validation, raw) if validation.points else (main, raw)
+
+
+def _label(row: RunSummary, shown: Sequence[tuple[RunSummary, Curves]]) -> str:
+    """The name of the training; with the id of its run if another has the same name."""
+    others = [other.name for other, _ in shown if other is not row]
+    return " ".join(filter(None, (row.name, row.short_id if not row.name or row.name in others else "")))
 
 
 def _points(curves: Curves, name: str, points: int) -> list[tuple[float, float]]:

@@ -9,11 +9,13 @@ from textual.content import Content
 
 from fishtui.runs.table import RunSummary
 from fishtui.tui.widgets.lines import Lines
+from fishtui.tui.widgets.series import short_number
 from fishtui.tui.widgets.signs import sign, style
 from fishtui.wording import cut, duration, pace
 
-# Columns for the stage and the short id.
-STAGE, ID = 11, 6
+# Columns for the label, which is wider on a wide screen, and for the short id, which a narrow screen has no room for.
+LABEL, ID = 12, 6
+WIDE = 60
 MUTED = "dim"
 
 
@@ -39,7 +41,9 @@ class RunList(Lines):
         """Show runs, each with its depth below a pipeline; those whose ids are in `marked` have a sign."""
         self.rows, self.marked = rows, marked
         width = self.scrollable_content_region.width - len(self.POINTER)
-        needed = [(depth, row, row.id in marked, width) for depth, row in rows]
+        longest = max((cell_len(_label(*each)) for each in rows), default=0)
+        label = min(max(longest, LABEL), max(width // 4, LABEL))
+        needed = [(depth, row, row.id in marked, width, label) for depth, row in rows]
         self._texts = {each: self._texts.get(each) or _text(*each) for each in needed}
         self.show([(each[1].id, self._texts[each]) for each in needed], needed[0][1].id if needed else None)
 
@@ -47,17 +51,23 @@ class RunList(Lines):
         self.show_runs(self.rows, self.marked)
 
 
-def _text(depth: int, row: RunSummary, is_marked: bool, width: int) -> Content:
+def _text(depth: int, row: RunSummary, is_marked: bool, width: int, label: int) -> Content:
     time = _time(row)
-    room = max(width - 2 - STAGE - 1 - ID - 2 - 1 - len(time), 0)
+    short = set_cell_size(row.short_id, ID) + "  " if width >= WIDE else ""
+    room = max(width - 2 - label - 1 - len(short) - 1 - len(time), 0)
     return Content.assemble(
         sign(row.state),
         "+" if is_marked else " ",
-        set_cell_size(f"{'  ' * depth}{row.stage}", STAGE) + " ",
-        (set_cell_size(row.short_id, ID) + "  ", MUTED),
+        set_cell_size(cut(_label(depth, row), label), label) + " ",
+        (short, MUTED),
         (_fitting(_summaries(row), room) + " ", style(row.state) if row.state in ("failed", "lost") else ""),
         (time, MUTED),
     )
+
+
+def _label(depth: int, row: RunSummary) -> str:
+    """The name of a training; for other runs the stage."""
+    return f"{'  ' * depth}{row.name if row.is_training and row.name else row.stage}"
 
 
 def _time(row: RunSummary) -> str:
@@ -68,9 +78,21 @@ def _time(row: RunSummary) -> str:
 
 
 def _summaries(row: RunSummary) -> list[str]:
-    """Summaries of a run, the longest first."""
+    """Summaries of a run, the longest first. The losses of a training come before all but an error."""
     texts = _state_summaries(row)
-    return [f"{row.name}  {texts[0]}", *texts] if row.name else texts
+    if row.is_training and row.loss is not None:
+        return _with_losses(row, texts)
+    before = row.stage if row.is_training else row.name
+    return [f"{before}  {texts[0]}", *texts] if row.name else texts
+
+
+def _with_losses(row: RunSummary, texts: list[str]) -> list[str]:
+    losses = f"loss {short_number(row.loss)}" if row.loss is not None else ""
+    if row.validation_loss is not None:
+        losses += f"  val {short_number(row.validation_loss)}"
+    if row.state in ("failed", "lost"):
+        return [f"{texts[0]}  {losses}", *texts]
+    return [*(f"{losses}  {each}" for each in texts), losses]
 
 
 def _state_summaries(row: RunSummary) -> list[str]:

@@ -12,13 +12,16 @@ from textual.content import Content
 from fishtui.results.samples import Sample
 from fishtui.results.trainings import ListedCheckpoint, Training
 from fishtui.runs.record import ACTIVE, LOST
+from fishtui.sanitize import harmless
 from fishtui.tui.host import host_of
-from fishtui.tui.widgets.checkpoints import BEST, EARLY
+from fishtui.tui.widgets.checkpoints import BEST, EARLY, CheckpointId
 from fishtui.tui.widgets.line import Line
 from fishtui.tui.widgets.panetitle import PaneTitle
-from fishtui.tui.widgets.samples import Samples
+from fishtui.tui.widgets.samples import Samples, describe_state
 
-HELP = "Press y to synthesize a sentence; x marks several checkpoints to compare."
+HELP = "Press y to synthesize a sentence; x marks checkpoints to compare, in any trainings."
+# Samples of a sentence that are listed with their paths.
+MOST = 6
 
 
 class SamplesPane(Vertical):
@@ -26,7 +29,8 @@ class SamplesPane(Vertical):
 
     DEFAULT_CSS = """
     SamplesPane { height: auto; }
-    SamplesPane #sample { height: auto; max-height: 3; padding: 0 1; color: $text-muted; }
+    SamplesPane #sample { height: auto; max-height: 8; padding: 0 1; color: $text-muted; }
+    SamplesPane #sample { text-wrap: nowrap; text-overflow: ellipsis; }
     """
 
     def compose(self) -> ComposeResult:
@@ -44,12 +48,18 @@ class SamplesPane(Vertical):
         """The samples of the sentence under the cursor, or an empty list."""
         return self.table.row if self.table.display else []
 
-    def show(self, training: Training | None, samples: Sequence[Sample]) -> None:
-        """Show the samples of a training."""
-        signs = {each.saved.step: sign for each in training.checkpoints if (sign := _sign(each))} if training else {}
+    def show(self, trainings: Sequence[Training], samples: Sequence[Sample]) -> None:
+        """Show the samples of trainings next to each other."""
+        signs = {
+            CheckpointId(training.name, each.saved.step): sign
+            for training in trainings
+            for each in training.checkpoints
+            if (sign := _sign(each))
+        }
+        names = [each.name for each in trainings]
         self.table.display = bool(samples)
-        self.table.show(samples, signs)
-        title = f"Samples of {training.name}" if training else ""
+        self.table.show(samples, signs, names)
+        title = f"Samples of {' and '.join(filter(None, (', '.join(names[:-1]), names[-1])))}" if names else ""
         self.query_one(PaneTitle).show(_summary(samples), title)
         self._show_sample()
 
@@ -58,14 +68,33 @@ class SamplesPane(Vertical):
         row, sample = self.row, self.table.sample
         text = Content(HELP)
         if row:
-            remark = f"\n{sample.remark}" if sample is not None and sample.remark else ""
-            if remark and sample is not None and sample.state == LOST:
-                remark += "; press y to synthesize it again"
-            path = f"\n{host_of(self).project.shown(sample.path)}" if sample is not None and sample.is_playable else ""
-            text = Content(f'"{row[0].note.text}"  {row[0].note.reference or "no reference"}{path}{remark}')
+            lines = [f'"{row[0].note.text}"  {row[0].note.reference or "no reference"}']
+            if sample is None and self.table.cursor_coordinate.column == 0:
+                lines += self._results(row)
+            elif sample is not None:
+                lines += [host_of(self).project.shown(sample.path)] if sample.is_playable else []
+                again = "; press y to synthesize it again" if sample.state == LOST else ""
+                lines += [sample.remark + again] if sample.remark else []
+            text = Content("\n".join(map(harmless, lines)))
         line = self.query_one(Line)
         if text != line.content:
             line.show(text)
+
+    def _results(self, row: Sequence[Sample]) -> list[str]:
+        """The samples of a sentence with their paths, a line each."""
+        width = max(len(name_sample(each)) for each in row)
+        shown = host_of(self).project.shown
+        paths = [shown(each.path) if each.is_playable else "" for each in row]
+        lines = [
+            f"{name_sample(each):<{width}}  {describe_state(each)}  {path}"
+            for each, path in zip(row, paths, strict=True)
+        ]
+        return lines if len(lines) <= MOST else [*lines[: MOST - 1], f"… and {len(lines) - MOST + 1:,} more"]
+
+
+def name_sample(sample: Sample) -> str:
+    """The training and the checkpoint of a sample."""
+    return f"{sample.training} {'base' if sample.note.step is None else f'{sample.note.step:,}'}"
 
 
 def _sign(checkpoint: ListedCheckpoint) -> str:
