@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -196,8 +196,12 @@ class Voice:
         max_seconds: float,
         seed: int,
         compile: bool = False,
+        on_frame: Callable[[int], None] = lambda frames: None,
     ) -> Codes:
-        """Return the codes (codebooks, frames) of `text`; see `speak`. `clips` are results of `reference`."""
+        """Return the codes (codebooks, frames) of `text`; see `speak`. `clips` are results of `reference`.
+
+        After each frame, `on_frame` is called with the number of frames so far.
+        """
         cleaned = self._cleaned(text, "the text")
         codec, model, prompts = self.codec, self.model, self.prompts
         random = torch.Generator(self.device).manual_seed(seed)
@@ -207,9 +211,12 @@ class Voice:
         for number in range(1, len(messages) + 1):
             prompt = torch.from_numpy(prompts.synthesis_prompt(messages[:number], answers, clips))
             room = model.config.max_seq_len - prompt.shape[1]
-            frames = list(
-                generate(model, prompt, sampling, max_frames=max(1, min(most, room)), generator=random, compile=compile)
-            )
+            frames = []
+            for frame in generate(
+                model, prompt, sampling, max_frames=max(1, min(most, room)), generator=random, compile=compile
+            ):
+                frames.append(frame)
+                on_frame(sum(answer.shape[1] for answer in answers) + len(frames))
             if not frames:
                 raise DataError("the model returned no speech", "Use another seed or reference.", code="no-speech")
             answers.append(torch.stack(frames, dim=1)[1:].cpu().numpy())

@@ -40,7 +40,8 @@ class Stage:
     a `command` instead, `module:function`, called as `command(session, **arguments)`, which returns an exit status.
     `options` are settings with an option of their own; `also` are settings of other sections that it follows.
     A stage with `is_in_pipeline` is run by `fishtui run`; `step` is `module:constant`, its step there, if more than its
-    settings and code decide whether it is up to date. `locks` returns, from the arguments, the names that only one run
+    settings and code decide whether it is up to date. `product` is the role of the artifacts whose paths are shown when
+    a run ends. `locks` returns, from the arguments, the names that only one run
     at a time may hold; by default a stage runs once at a time, and with `is_parallel` any number of times.
     `waits_for_processor` is false for stages that wait for the network or for other runs. A stage that `resumes` has
     options --resume and --restart, and continues where it stopped when its run is started again.
@@ -56,6 +57,7 @@ class Stage:
     also: tuple[str, ...] = ()
     is_in_pipeline: bool = False
     step: str = ""
+    product: str = ""
     is_parallel: bool = False
     locks: Callable[[Mapping[str, Any]], tuple[str, ...]] | None = None
     waits_for_processor: bool = True
@@ -174,6 +176,7 @@ MERGE = Stage(
     also=("paths.checkpoint",),
     is_in_pipeline=True,
     step="fishtui.pipeline.steps:MERGE",
+    product="checkpoint",
 )
 SYNTHESIZE = Stage(
     "synthesize",
@@ -202,8 +205,12 @@ SYNTHESIZE = Stage(
         ),
         Argument("template", _TEMPLATE, "--template", kind="template"),
         Argument(
-            "output", "File to write (.wav, .flac, .ogg or .mp3), or a folder", "--output", "path", default="speech.wav"
+            "output",
+            "File to write (.wav, .flac, .ogg or .mp3), or a folder (default: speech.wav, numbered if that exists)",
+            "--output",
+            "path",
         ),
+        Argument("force", "Replace the file of --output", "--force", "flag"),
     ),
     options=(
         *_own("synthesize", "temperature", "top_p", "repetition_penalty", "max_seconds", "seed", "device", "compile"),
@@ -212,6 +219,7 @@ SYNTHESIZE = Stage(
     also=("paths.checkpoint", "extract.resampler", "pack.text_extension"),
     is_in_pipeline=True,
     step="fishtui.pipeline.steps:SYNTHESIZE",
+    product="speech",
     is_parallel=True,
 )
 RUN = Stage(
@@ -247,8 +255,10 @@ EXPORT = Stage(
         _STEP,
         Argument("adapter", "Checkpoint, or adapter file of Fish-Speech, instead of NAME", "--adapter", "path"),
         Argument("output", "Folder to write", "--output", "folder", required=True),
+        Argument("force", "Replace the adapter in the folder of --output", "--force", "flag"),
     ),
     options=("train.lora",),
+    product="adapter",
     is_parallel=True,
 )
 DOWNLOAD = Stage(

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from fishtui.errors import CheckpointError, FishtuiError
+from fishtui.errors import CheckpointError, FishtuiError, MisuseError
 
 NEW_TOKEN = "create a token at huggingface.co/settings/tokens and set HF_TOKEN, or run `hf auth login`"
 """How to get access to gated and private models of the Hugging Face hub."""
@@ -114,6 +114,11 @@ def cannot_write(
 ) -> FishtuiError:
     """An error of `kind` for a file or folder that cannot be written or created; code `cannot-write`."""
     return kind(f"{path}: cannot write: {reason_of(error)}", remedy, code="cannot-write")
+
+
+def exists(path: Path | str, option: str = "--output") -> MisuseError:
+    """The error for an output that the user named and that exists; code `exists`."""
+    return MisuseError(f"{path}: exists", f"Give another {option}, or replace it with --force.", code="exists")
 
 
 def cannot_remove(path: Path | str, error: Exception) -> FishtuiError:

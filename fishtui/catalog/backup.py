@@ -19,7 +19,7 @@ from fishtui.catalog.store import Catalog, stored
 from fishtui.errors import MisuseError
 from fishtui.files import write_text
 from fishtui.runs.ledger import Ledger
-from fishtui.wording import reason_of
+from fishtui.wording import exists, reason_of
 
 COLUMNS = ("action", "kind", "path", "before", "after", "state", "who", "time", "note")
 
@@ -55,11 +55,11 @@ class Decisions(msgspec.Struct, forbid_unknown_fields=True):
     history: list[HistoryEntry]
 
 
-def export_reviews(catalog: Catalog, path: Path, dry_run: bool = False) -> int:
+def export_reviews(catalog: Catalog, path: Path, dry_run: bool = False, force: bool = False) -> int:
     """Write a line for each clip with decisions; return the number of lines.
 
-    Raises MisuseError if `path` is in the dataset or is a file that is not an earlier export, FishtuiError if it cannot
-    be written.
+    Raises MisuseError if `path` is in the dataset, is an earlier export and not replaced by `force`, or is any other
+    file, FishtuiError if it cannot be written.
     """
     if path.resolve().is_relative_to(catalog.data.resolve()):
         raise MisuseError(f"{path}: in the dataset", "Choose a file outside the dataset.", code="in-dataset")
@@ -70,6 +70,8 @@ def export_reviews(catalog: Catalog, path: Path, dry_run: bool = False) -> int:
             raise MisuseError(
                 f"{path}: exists and is not an export of reviews", "Choose another file.", code="exists"
             ) from error
+        if not force:
+            raise exists(path, "FILE")
     lines = [json.dumps(each) for each in _decided(catalog)]
     if not dry_run:
         write_text(path, "".join(f"{line}\n" for line in lines))

@@ -271,8 +271,9 @@ def fix(session: Session, code: str, ids: tuple[str, ...], where: str | None) ->
 
 @clips.command("export-reviews")
 @click.argument("file", type=FILE)
+@click.option("--force", is_flag=True, help="Replace an earlier export in FILE.")
 @shared()
-def export_reviews(session: Session, file: Path) -> int:
+def export_reviews(session: Session, file: Path, force: bool) -> int:
     """Write reviews, tags and edits to FILE, as JSON Lines.
 
     They are the part of the catalog that a scan cannot rebuild.
@@ -280,7 +281,7 @@ def export_reviews(session: Session, file: Path) -> int:
     from fishtui.catalog.backup import export_reviews
 
     with session.catalog(must_exist=True) as catalog:
-        count = export_reviews(catalog, file, session.dry_run)
+        count = export_reviews(catalog, file, session.dry_run, force)
     return _report(session, "written", count)
 
 

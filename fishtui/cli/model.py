@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fishtui.audio.outputs import output_file
 from fishtui.checkpoint import CheckpointFolder
 from fishtui.cli.session import Session
-from fishtui.errors import DONE, MisuseError
+from fishtui.errors import MisuseError
 
 if TYPE_CHECKING:
     from fishtui.runs.ledger import Ledger
@@ -59,7 +58,6 @@ def merge(
     force: bool,
 ) -> int:
     """Run `fishtui merge`."""
-    from fishtui.cli.output import line
     from fishtui.results.merged import check_replaceable
 
     base = session.path(base, session.settings.values.paths.checkpoint)
@@ -83,21 +81,29 @@ def merge(
             dry_run=dry_run,
         )
 
-    status = session.run("merge", stage, base=base, adapter=adapter, output=target, template=template)
-    if status == DONE and not (session.as_json or session.dry_run or session.detach):
-        line(f"The merged model is in {session.project.shown(target)}")
-    return status
+    return session.run("merge", stage, base=base, adapter=adapter, output=target, template=template)
 
 
-def export(session: Session, name: str | None, step: int | None, adapter: Path | None, output: Path) -> int:
+def export(
+    session: Session, name: str | None, step: int | None, adapter: Path | None, output: Path, force: bool
+) -> int:
     """Run `fishtui export`."""
+    from fishtui.results.adapters import check_export
+
     adapter = _adapter(session, name, step, adapter)
+    check_export(output, force)
 
     def stage(reporter: Reporter, *, dry_run: bool) -> Ledger:
         from fishtui.stages.merge import export
 
         return export(
-            session.project, reporter, adapter=adapter, output=output, preset=_preset(session), dry_run=dry_run
+            session.project,
+            reporter,
+            adapter=adapter,
+            output=output,
+            preset=_preset(session),
+            force=force,
+            dry_run=dry_run,
         )
 
     return session.run("export", stage, adapter=adapter, output=output)
@@ -112,24 +118,29 @@ def synthesize(
     references: tuple[Path, ...],
     reference_texts: tuple[str, ...],
     template: str | None,
-    output: Path,
+    output: Path | None,
+    force: bool,
 ) -> int:
     """Run `fishtui synthesize`."""
+    from fishtui.results.speechfiles import speech_files
+
     values = session.settings.values
     checkpoint = session.path(checkpoint, values.paths.checkpoint)
-    sentences = [*texts, *_lines(text_file)]
-    if not any(text.strip() for text in sentences):
+    sentences = [text for text in (*texts, *_lines(text_file)) if text.strip()]
+    if not sentences:
         raise MisuseError("no text to synthesize", "Give --text or --text-file.", code="missing-option")
     voices = _references(references, reference_texts, values.pack.text_extension)
-    output = output_file(output)
+    files = speech_files(output, len(sentences), force)
+    # Refuse at launch, not when the queued run begins.
+    files.check()
 
     def stage(reporter: Reporter, *, dry_run: bool) -> Ledger:
         from fishtui.stages.synthesize import Request, synthesize
 
         request = Request(
             checkpoint=checkpoint,
-            texts=[text for text in sentences if text.strip()],
-            output=output,
+            texts=sentences,
+            files=files,
             preset=_preset(session),
             adapter=adapter,
             references=voices,
@@ -138,7 +149,7 @@ def synthesize(
         )
         return synthesize(session.project, values.synthesize, reporter, request, dry_run=dry_run)
 
-    return session.run("synthesize", stage, checkpoint=checkpoint, adapter=adapter, texts=sentences, output=output)
+    return session.run("synthesize", stage, checkpoint=checkpoint, adapter=adapter, texts=sentences, output=files.first)
 
 
 def _adapter(session: Session, name: str | None, step: int | None, adapter: Path | None) -> Path:

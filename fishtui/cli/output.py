@@ -8,8 +8,11 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
+from fishtui.errors import MisuseError
+from fishtui.project import working_folder
 from fishtui.sanitize import harmless
 from fishtui.wording import cut
 
@@ -76,6 +79,23 @@ def ledger(content: Mapping[str, Any], verb: str = "done") -> None:
 
     for each in describe_ledger(content, verb):
         line(each)
+
+
+def products(run: Run) -> None:
+    """Show the paths of what a run was started for: all that it has finished, also if it was stopped later."""
+    from fishtui.runs.products import read_products
+
+    for path in read_products(run):
+        # Not wrapped, so that it can be copied.
+        print(harmless(f"wrote {from_here(path)}"))
+
+
+def from_here(path: Path) -> str:
+    """Return a path relative to the working folder if it is inside, otherwise as it is."""
+    try:
+        return str(path.relative_to(working_folder()))
+    except (ValueError, MisuseError):
+        return str(path)
 
 
 def table(

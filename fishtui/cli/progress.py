@@ -14,15 +14,16 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.text import Text
 
 from fishtui.runs.command import EVENTS
-from fishtui.runs.reporter import Listener, Reporter
+from fishtui.runs.reporter import Listener, ProgressLines, Reporter
 from fishtui.runs.state import Run
 from fishtui.sanitize import harmless
 from fishtui.wording import pace
 
 
 def show_events(run: Run, stdout: TextIO, stderr: TextIO) -> Bar:
-    """Show progress on `stderr`: a bar on a terminal; elsewhere only warnings and notes."""
-    return Bar(run.record.stage, Console(file=stderr, highlight=False, markup=False, emoji=False))
+    """Show progress on `stderr`: a bar on a terminal, elsewhere lines; and warnings and notes."""
+    console = Console(file=stderr, highlight=False, markup=False, emoji=False)
+    return Bar(run.record.stage, console, ProgressLines())
 
 
 def show_json(run: Run, stdout: TextIO, stderr: TextIO) -> Listener:
@@ -46,10 +47,14 @@ def watching(title: str) -> Iterator[Reporter]:
 
 
 class Bar:
-    """A progress bar with rate and time left, and lines above it; JSON lines for the interface, with EVENTS."""
+    """A progress bar with rate and time left, and lines above it; JSON lines for the interface, with EVENTS.
 
-    def __init__(self, stage: str, console: Console) -> None:
+    `lines` chooses the lines that show progress without a terminal; by default none do.
+    """
+
+    def __init__(self, stage: str, console: Console, lines: ProgressLines | None = None) -> None:
         self._console = console
+        self._lines = None if console.is_terminal else lines
         # Compute rates from the times of the events, since many may arrive together.
         self._time, self._came = 0.0, time.monotonic()
         self._progress = Progress(
@@ -72,6 +77,9 @@ class Bar:
         match event["kind"]:
             case "progress" if EVENTS in os.environ:
                 print(json.dumps(event), file=self._console.file, flush=True)
+            case "progress" if self._lines is not None:
+                if line := self._lines.choose(event):
+                    self._write(line)
             case "progress":
                 self._time, self._came = event["time"], time.monotonic()
                 self._progress.start()

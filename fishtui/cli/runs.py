@@ -84,6 +84,7 @@ def show(session: Session, run: str) -> int:
         output.line(f"{name:<9} {value}")
     if found.record.ledger:
         output.ledger(found.record.ledger)
+    output.products(found)
     return 0
 
 

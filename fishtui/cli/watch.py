@@ -67,6 +67,8 @@ def conclude(run: Run, as_json: bool, debug: bool) -> int:
         diagnostics.show(f"{run.id} {run.state}: {run.remark or 'what was finished stays'}")
     elif not as_json:
         output.ledger(record.ledger)
+    if not as_json:
+        output.products(run)
     return run.exit_status
 
 

@@ -21,6 +21,7 @@ from fishtui.pipeline.run import record_begun, record_done
 from fishtui.pipeline.steps import SPEECH
 from fishtui.project import Project
 from fishtui.results.checkpoints import choose_checkpoint
+from fishtui.results.speechfiles import SpeechFiles
 from fishtui.runs.events import read_events
 from fishtui.runs.execute import execute
 from fishtui.runs.ledger import Ledger
@@ -181,7 +182,7 @@ class _Demo:
         request = Request(
             checkpoint=self.merged,
             texts=[text],
-            output=self.speech,
+            files=SpeechFiles(self.speech, existing="replace"),
             preset=self.preset,
             references=[(self.reference, read_transcript(transcript))],
             resampler=self.values.extract.resampler,
@@ -189,7 +190,17 @@ class _Demo:
         self._run(
             "synthesize",
             lambda reporter: synthesize(self.project, self.values.synthesize, reporter, request),
-            *("--checkpoint", self.merged, "--text", text, "--reference", self.reference, "--output", self.speech),
+            *(
+                "--checkpoint",
+                self.merged,
+                "--text",
+                text,
+                "--reference",
+                self.reference,
+                "--output",
+                self.speech,
+                "--force",
+            ),
             checkpoint=self.merged,
             adapter=None,
             texts=[text],

@@ -135,7 +135,7 @@ def _synthesize_command(state: ProjectState, stamp: Stamp | None, now: Evidence 
     arguments = ["--checkpoint", str(state.merged.path), "--text", state.settings.run.text]
     if state.reference:
         arguments += ["--reference", str(state.reference[0])]
-    return [*arguments, "--output", str(state.results / SPEECH)]
+    return [*arguments, "--output", str(state.results / SPEECH), "--force"]
 
 
 def _names(names: set[str]) -> Sum:

@@ -121,7 +121,7 @@ def request_sample(
     command += ["--adapter", str(adapter)] if adapter else []
     if reference is not None:
         command += ["--reference", str(reference.path), f"--reference-text={reference.text}"]
-    command += ["--output", str(output)]
+    command += ["--output", str(output), "--force"]
     arguments = {"checkpoint": base, "adapter": adapter, "texts": [text], "output": output}
     if _is_there(project, output, [adapter] if adapter else CheckpointFolder(base).weight_files):
         return None

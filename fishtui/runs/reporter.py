@@ -19,19 +19,33 @@ LOG_INTERVAL = 5.0
 Listener = Callable[[Mapping[str, Any]], None]
 
 
+class ProgressLines:
+    """Chooses the progress events that are shown as lines: begin and end of each part of the work, and some between."""
+
+    def __init__(self) -> None:
+        self._time = -math.inf
+        self._part = (0, "")
+
+    def choose(self, event: Mapping[str, Any]) -> str:
+        """Return the line for a progress event, empty if it is not shown."""
+        part = event["total"], event["unit"]
+        if part == self._part and event["done"] < event["total"] and event["time"] - self._time < LOG_INTERVAL:
+            return ""
+        self._time, self._part = event["time"], part
+        return f"{event['done']:,} of {event['total']:,} {event['unit']} {event['note']}".rstrip()
+
+
 class LogPrinter:
     """Prints events as lines to stdout, the log of a run; progress at intervals."""
 
     def __init__(self) -> None:
-        self._last_progress = -math.inf
+        self._progress = ProgressLines()
 
     def __call__(self, event: Mapping[str, Any]) -> None:
         match event["kind"]:
             case "progress":
-                if event["done"] < event["total"] and event["time"] - self._last_progress < LOG_INTERVAL:
-                    return
-                self._last_progress = event["time"]
-                self._print(event, f"{event['done']:,} of {event['total']:,} {event['unit']} {event['note']}".rstrip())
+                if line := self._progress.choose(event):
+                    self._print(event, line)
             case "warning":
                 self._print(event, f"warning: {event['item']}: {event['message']}".replace(": : ", ": "))
             case "note":
@@ -54,13 +68,19 @@ class Reporter:
         self._events = events
         self._listeners = list(listeners)
         self._last_progress = -math.inf
+        self._reported = (0, 0, "")
 
     def progress(self, done: int, total: int, unit: str = "clips", note: str = "") -> None:
-        """Report that `done` of `total` units are finished; at most ten events per second are written."""
+        """Report that `done` of `total` units are finished.
+
+        Begin and end of a part of the work are always written, otherwise at most ten events per second.
+        """
         now = time.monotonic()
-        if 0 < done < total and now - self._last_progress < PROGRESS_INTERVAL:
+        is_bound = done in (0, total) and (done, total, unit) != self._reported
+        if not is_bound and now - self._last_progress < PROGRESS_INTERVAL:
             return
         self._last_progress = now
+        self._reported = (done, total, unit)
         self._emit("progress", done=done, total=total, unit=unit, note=note)
 
     def metric(self, step: int, values: Mapping[str, float]) -> None:

@@ -18,10 +18,11 @@ from fishtui.errors import CheckpointError, FishtuiError, MisuseError
 from fishtui.files import hash_file
 from fishtui.load import load_model
 from fishtui.project import Project
+from fishtui.results.adapters import check_export
 from fishtui.results.merged import check_replaceable
 from fishtui.runs.ledger import Ledger
 from fishtui.runs.reporter import Reporter
-from fishtui.training.adapter import BLOCK_ROWS, Adapter, adapter_weights, is_peft_folder, read_adapter, write_peft
+from fishtui.training.adapter import BLOCK_ROWS, Adapter, adapter_weights, read_adapter, write_peft
 from fishtui.training.lora import LoraSpec
 from fishtui.training.proof import apply_adapter, proof_logits
 from fishtui.wording import cannot_write
@@ -107,11 +108,17 @@ def _record(base: Path, adapter: Path, change: Adapter, template: str | None, pr
 
 
 def export(
-    project: Project, reporter: Reporter, *, adapter: Path, output: Path, preset: LoraSpec, dry_run: bool = False
+    project: Project,
+    reporter: Reporter,
+    *,
+    adapter: Path,
+    output: Path,
+    preset: LoraSpec,
+    force: bool = False,
+    dry_run: bool = False,
 ) -> Ledger:
-    """Write an adapter as a peft folder. Raises MisuseError if `output` is in use."""
-    if output.exists() and any(output.iterdir()) and not is_peft_folder(output):
-        raise MisuseError(f"{output}: not empty, and not a peft adapter", "Use a new folder.", code="output-in-use")
+    """Write an adapter as a peft folder. Raises MisuseError if `output` is in use; `force` replaces an adapter."""
+    check_export(output, force)
     change = read_adapter(adapter, preset)
     if not dry_run:
         write_peft(change, output)

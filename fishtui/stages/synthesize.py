@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+
+import numpy as np
 
 from fishtui.audio.decode import SAMPLE_RATE
 from fishtui.audio.encode import write_audio
@@ -14,7 +16,9 @@ from fishtui.audio.outputs import output_format
 from fishtui.audio.resample import Filter
 from fishtui.checkpoint import CheckpointFolder
 from fishtui.errors import FishtuiError
+from fishtui.files import exclusive
 from fishtui.project import Project
+from fishtui.results.speechfiles import SpeechFiles
 from fishtui.runs.ledger import Ledger
 from fishtui.runs.reporter import Reporter
 from fishtui.settings import SynthesizeSettings
@@ -24,28 +28,27 @@ from fishtui.training.lora import LoraSpec
 from fishtui.training.proof import apply_adapter
 from fishtui.wording import counted
 
+# The role of a file of speech among a run's artifacts.
+SPEECH = "speech"
+
 
 @dataclass(frozen=True)
 class Request:
-    """The speech to make: `texts`, in the voice of `references` with their transcripts, into the file `output`.
+    """The speech to make: `texts`, in the voice of `references` with their transcripts, into `files`.
 
-    Several texts go into `output` with a number before its extension. `preset` gives the rank and alpha of an adapter
-    that does not record them. `resampler` is the filter that the training clips were resampled with. `template`
-    replaces the prompt template that the checkpoint or adapter was trained with.
+    `preset` gives the rank and alpha of an adapter that does not record them. `resampler` is the filter that the
+    training clips were resampled with. `template` replaces the prompt template that the checkpoint or adapter was
+    trained with.
     """
 
     checkpoint: Path
     texts: Sequence[str]
-    output: Path
+    files: SpeechFiles
     preset: LoraSpec
     adapter: Path | None = None
     references: Sequence[tuple[Path, str]] = ()
     resampler: Filter = "best"
     template: str | None = None
-
-    def path(self, number: int) -> Path:
-        """Return the file of the text at index `number`."""
-        return self.output if len(self.texts) == 1 else self.output.with_stem(f"{self.output.stem}-{number + 1:03d}")
 
 
 def synthesize(
@@ -53,14 +56,16 @@ def synthesize(
 ) -> Ledger:
     """Synthesize the texts of a request as 44.1 kHz files, in the format of their extension.
 
-    Raises FishtuiError if the checkpoint or a reference is not readable, or the format is unknown; a text without
-    speech fails in the ledger.
+    Each file is reported once it is complete, so that those of a stopped run are known. Raises FishtuiError if the
+    checkpoint or a reference is not readable, the format is unknown or a file exists that must not be replaced; a text
+    without speech fails in the ledger.
     """
-    output_format(request.output)
+    output_format(request.files.first)
+    request.files.check()
     if dry_run:
         CheckpointFolder(request.checkpoint).config()
         return Ledger(unit="texts", done=len(request.texts))
-    voice = _load(settings, request)
+    voice = _load(settings, request, reporter)
     clips = [voice.reference(path, text) for path, text in request.references]
     if not clips:
         reporter.warning(
@@ -74,26 +79,58 @@ def synthesize(
         repetition_penalty=settings.repetition_penalty,
     )
     ledger = Ledger(unit="texts")
+    files, total = request.files, len(request.texts)
     spoken = elapsed = 0.0
     for number, text in enumerate(request.texts):
         started = time.perf_counter()
+        report = _meter(reporter, voice, number, total, spoken)
+        report(0)
         try:
             # Each text has the same seed, so that it sounds the same alone and in a list.
-            frames = voice.frames(text, clips, sampling, settings.max_seconds, settings.seed, settings.compile)
+            frames = voice.frames(
+                text, clips, sampling, settings.max_seconds, settings.seed, settings.compile, on_frame=report
+            )
             waveform = voice.decode(frames)
         except FishtuiError as error:
             ledger.fail(text[:60], error.problem)
             continue
         elapsed += time.perf_counter() - started
-        path = request.path(number)
-        write_audio(path, waveform, SAMPLE_RATE, *output_format(path))
+        files = _write(project, reporter, files, number, waveform, is_first=not ledger.done)
         spoken += len(waveform) / SAMPLE_RATE
         ledger.done += 1
-        reporter.artifact("speech", path)
-        speed = f"{spoken / elapsed:.2f} s of audio per second"
-        reporter.progress(number + 1, len(request.texts), unit="texts", note=speed)
-    ledger.counts = {"seconds": round(spoken, 3), "seconds_per_second": round(spoken / elapsed, 3) if elapsed else 0.0}
+    pace = spoken / elapsed if elapsed else 0.0
+    reporter.progress(total, total, "sentences", f"{spoken:.1f} s spoken, {pace:.2f} s of audio per second")
+    ledger.counts = {"seconds": round(spoken, 3), "seconds_per_second": round(pace, 3)}
     return ledger
+
+
+def _meter(reporter: Reporter, voice: Voice, number: int, total: int, spoken: float) -> Callable[[int], None]:
+    """Return a function that reports the frames so far of the sentence at index `number`, `spoken` seconds in."""
+    seconds = voice.codec.frame_length / voice.codec.sample_rate
+
+    def report(frames: int) -> None:
+        note = f"sentence {number + 1} of {total}: {frames:,} frames, {spoken + frames * seconds:.1f} s spoken"
+        reporter.progress(number, total, "sentences", note)
+
+    return report
+
+
+def _write(
+    project: Project, reporter: Reporter, files: SpeechFiles, number: int, waveform: np.ndarray, *, is_first: bool
+) -> SpeechFiles:
+    """Write the speech of the text at index `number`; return the files, with another number if the name was taken.
+
+    One process at a time chooses a name and writes, so that two never choose the same.
+    """
+    with exclusive(project.lock("speech"), "writing speech", wait=True):
+        # A file that appeared after the start is not replaced either, and the new speech is not lost.
+        is_taken = files.existing != "replace" and files.paths[number].exists()
+        if is_taken or (is_first and files.existing == "number"):
+            files = files.unused()
+        path = files.paths[number]
+        write_audio(path, waveform, SAMPLE_RATE, *output_format(path))
+        reporter.artifact(SPEECH, path)
+    return files
 
 
 def _report_composed(request: Request, reporter: Reporter) -> None:
@@ -103,8 +140,9 @@ def _report_composed(request: Request, reporter: Reporter) -> None:
         reporter.note(f"joined letters with their accents, as in training, in {counted(len(composed), 'text')}")
 
 
-def _load(settings: SynthesizeSettings, request: Request) -> Voice:
+def _load(settings: SynthesizeSettings, request: Request, reporter: Reporter) -> Voice:
     """Load the checkpoint with its adapter, so that a damaged one fails before the first text."""
+    reporter.progress(0, 2, "steps", "loading the model")
     voice = Voice(request.checkpoint, device=settings.device, precision=settings.precision, resampler=request.resampler)
     model = voice.model
     if request.adapter is not None:
@@ -114,5 +152,7 @@ def _load(settings: SynthesizeSettings, request: Request) -> Voice:
         model.to(device=voice.device, dtype=voice.precision)
         voice.template = change.template
     voice.template = request.template or voice.template
+    reporter.progress(1, 2, "steps", "loading the codec")
     voice.load()
+    reporter.progress(2, 2, "steps", "loaded")
     return voice

@@ -18,12 +18,12 @@ from torch import Tensor
 from fishtui.errors import CheckpointError
 from fishtui.families.registry import DEFAULT, known_templates
 from fishtui.files import replacing, write_text
+from fishtui.results.adapters import PEFT_CONFIG
 from fishtui.training.lora import ADAPTER, LoraSpec
 from fishtui.training.origin import KEY, read_checkpoint
 from fishtui.weights import read_file
 
 PEFT_PREFIX = "base_model.model."
-PEFT_CONFIG = "adapter_config.json"
 PEFT_WEIGHTS = "adapter_model.safetensors"
 NOTE = "fishtui.json"
 GIVE_ADAPTER = "Give a checkpoint from results/NAME/checkpoints."
@@ -96,17 +96,14 @@ class Adapter:
         changes = {f"{module}.weight": change.shape for module, change in self.low_rank.items()}
         changes |= {name: tuple(value.shape) for name, value in self.weights.items()}
         for name, shape in changes.items():
-            if tuple(shapes.get(name, ())) != shape:
+            found = shapes.get(name)
+            if found is None or tuple(found) != shape:
+                problem = f"no {name}" if found is None else f"{name} of shape {tuple(found)} instead of {tuple(shape)}"
                 raise CheckpointError(
-                    f"{self.source}: the base has no {name} of shape {shape}",
+                    f"{self.source}: does not fit the base, which has {problem}",
                     "Give the base that the adapter was trained on, with --base.",
                     code="adapter-does-not-fit",
                 )
-
-
-def is_peft_folder(path: Path) -> bool:
-    """Return True if `path` is a folder that holds a peft adapter."""
-    return (path / PEFT_CONFIG).exists()
 
 
 def adapter_weights(path: Path) -> Path:

@@ -153,5 +153,9 @@ def test_an_export_overwrites_only_an_export(decided, tmp_path) -> None:
         with failing("in-dataset", MisuseError):
             export_reviews(decided.catalog, path)
     assert (settings.read_text(encoding="utf-8"), recording.read_bytes()) == ("mine", before)
-    for _ in range(2):
-        assert export_reviews(decided.catalog, tmp_path / "reviews.jsonl") == 2
+    assert export_reviews(decided.catalog, tmp_path / "reviews.jsonl") == 2
+    with failing("exists", MisuseError):
+        export_reviews(decided.catalog, tmp_path / "reviews.jsonl")
+    assert export_reviews(decided.catalog, tmp_path / "reviews.jsonl", force=True) == 2
+    with failing("exists", MisuseError):
+        export_reviews(decided.catalog, settings, force=True)

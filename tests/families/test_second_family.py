@@ -20,6 +20,7 @@ from fishtui.errors import CheckpointError
 from fishtui.families import registry
 from fishtui.lm.loss import losses
 from fishtui.load import load_model
+from fishtui.results.speechfiles import SpeechFiles
 from fishtui.runs.reporter import Reporter
 from fishtui.settings import ExtractSettings, PackSettings, PathSettings, Settings, SynthesizeSettings, TrainSettings
 from fishtui.shards.packed import shard_paths
@@ -94,7 +95,7 @@ def test_every_stage_runs_on_a_checkpoint_of_another_family(toy: CheckpointFolde
     assert (merged.path / "Notice").read_text() == "A toy."
     assert json.loads(merged.record_file.read_text())["template"] == "chat"
 
-    request = Request(checkpoint=merged.path, texts=["Hi"], output=tmp_path / "out.wav", preset=preset)
+    request = Request(checkpoint=merged.path, texts=["Hi"], files=SpeechFiles(tmp_path / "out.wav"), preset=preset)
     synthesize(found, SynthesizeSettings(device="cpu", max_seconds=0.3), Reporter(), request)
     assert read_audio(tmp_path / "out.wav").seconds > 0
 
@@ -165,4 +166,4 @@ def test_only_families_and_the_checkpoint_folder_know_files_and_kinds_of_models(
         found += [(path.name, name) for text in module_strings(path) for name in names if name in text]
         found += [(path.name, part) for part in ("model_type", "families.s1_mini") if part in source]
     # An adapter's config is peft's own file.
-    assert [each for each in found if each != ("adapter.py", "config.json")] == []
+    assert [each for each in found if each != ("adapters.py", "config.json")] == []

@@ -114,7 +114,7 @@ class Pipeline:
         (merged / "merge.json").write_text("{}")
 
     def synthesize(self, arguments: list[str]) -> None:
-        Path(arguments[-1]).write_text(self.settings.run.text)
+        Path(arguments[arguments.index("--output") + 1]).write_text(self.settings.run.text)
 
     def scan(self) -> Catalog:
         """Return the catalog after a scan."""

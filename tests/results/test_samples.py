@@ -74,7 +74,7 @@ def test_a_sample_runs_the_command_that_a_user_would_type(project: Project, save
         [
             *("synthesize", "--project", str(project.root), "--checkpoint", str(project.checkpoints / "tiny")),
             *(f"--text={TEXT}", "--adapter", str(saved.path), "--reference", str(project.root / "data" / "a.wav")),
-            *("--reference-text=A sentence.", "--output", str(sample.path)),
+            *("--reference-text=A sentence.", "--output", str(sample.path), "--force"),
         ],
     )
     assert sample.path.parent == project.results / "voice" / "samples"

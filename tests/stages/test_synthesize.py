@@ -17,6 +17,7 @@ from fishtui.families.registry import DEFAULT
 from fishtui.families.s1_mini.prompt import synthesis_prompt
 from fishtui.lm.generate import generate
 from fishtui.load import load_model
+from fishtui.results.speechfiles import SpeechFiles
 from fishtui.runs.reporter import Reporter
 from fishtui.settings import SynthesizeSettings
 from fishtui.stages.merge import merge
@@ -33,9 +34,8 @@ SETTINGS = SynthesizeSettings(device="cpu", max_seconds=0.5)
 
 def run(root: Path, checkpoint: Path, settings: SynthesizeSettings = SETTINGS, **options):
     request = {"texts": ["Hello."], "preset": parse_preset("r_8_alpha_16"), **options}
-    return synthesize(
-        project(root), settings, Reporter(), Request(checkpoint=checkpoint, output=root / "out.wav", **request)
-    )
+    files = SpeechFiles(root / "out.wav", len(request["texts"]), "replace")
+    return synthesize(project(root), settings, Reporter(), Request(checkpoint=checkpoint, files=files, **request))
 
 
 def expected(checkpoint: Path, template: str, text: str, references, seed: int = 42) -> np.ndarray:
@@ -77,7 +77,10 @@ def test_letters_apart_from_their_accents_are_spoken_as_joined_ones(tmp_path: Pa
     events: list[str] = []
     typed = ["Größe.", unicodedata.normalize("NFD", "Größe.")]
     request = Request(
-        checkpoint=checkpoint, texts=typed, output=tmp_path / "out.wav", preset=parse_preset("r_8_alpha_16")
+        checkpoint=checkpoint,
+        texts=typed,
+        files=SpeechFiles(tmp_path / "out.wav", 2),
+        preset=parse_preset("r_8_alpha_16"),
     )
     reporter = Reporter(listeners=[lambda event: events.append(event["kind"])])
     synthesize(project(tmp_path), SETTINGS, reporter, request)
@@ -154,14 +157,14 @@ def test_a_text_that_is_too_long_fails_alone(tmp_path: Path, checkpoint: Path) -
 
 @pytest.mark.parametrize(("name", "kind"), [("a.flac", "FLAC"), ("a.OGG", "OGG"), ("a.mp3", "MP3"), ("a.wav", "WAV")])
 def test_the_extension_is_the_format(tmp_path: Path, checkpoint: Path, name: str, kind: str) -> None:
-    request = Request(checkpoint, ["Hello."], tmp_path / name, parse_preset("r_8_alpha_16"))
+    request = Request(checkpoint, ["Hello."], SpeechFiles(tmp_path / name), parse_preset("r_8_alpha_16"))
     assert synthesize(project(tmp_path), SETTINGS, Reporter(), request).done == 1
     assert read_audio(tmp_path / name).format == kind
 
 
 def test_an_unknown_extension_is_refused_before_anything_is_loaded(tmp_path: Path) -> None:
     for name in ("a.txt", "a.opus", "a"):
-        request = Request(tmp_path, ["Hello."], tmp_path / name, parse_preset("r_8_alpha_16"))
+        request = Request(tmp_path, ["Hello."], SpeechFiles(tmp_path / name), parse_preset("r_8_alpha_16"))
         with failing("output-format", MisuseError):
             synthesize(project(tmp_path), SETTINGS, Reporter(), request)
 

@@ -1,0 +1,24 @@
+"""Exported adapters: peft folders on disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fishtui.errors import MisuseError
+from fishtui.wording import exists
+
+PEFT_CONFIG = "adapter_config.json"
+
+
+def is_peft_folder(path: Path) -> bool:
+    """Return True if `path` is a folder that holds a peft adapter."""
+    return (path / PEFT_CONFIG).exists()
+
+
+def check_export(output: Path, force: bool = False) -> None:
+    """Raise MisuseError unless `output` is new, empty, or has a peft adapter and `force` replaces it."""
+    if is_peft_folder(output):
+        if not force:
+            raise exists(output)
+    elif output.exists() and (not output.is_dir() or any(output.iterdir())):
+        raise MisuseError(f"{output}: not empty, and not a peft adapter", "Use a new folder.", code="output-in-use")
