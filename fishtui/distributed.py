@@ -5,7 +5,6 @@ torchrun or `srun` starts them; this module connects them, from the variables th
 
 from __future__ import annotations
 
-import ctypes
 import itertools
 import json
 import os
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from fishtui.errors import FishtuiError, MisuseError, Terminated
 from fishtui.wording import reason_of
+from fishtui.workers import end_at_parents_end
 
 if TYPE_CHECKING:
     import torch
@@ -30,8 +30,6 @@ SRUN = ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID")
 # Time for all to connect, and for one to wait for another: measuring a large dataset takes long.
 MEETING = timedelta(minutes=10)
 PATIENCE = timedelta(days=30)
-# From Linux's prctl.h.
-PR_SET_PDEATHSIG = 1
 # The key under which the first process that fails stores the reason.
 ENDED = "ended"
 # Numbers the groups: a store keeps the keys of earlier groups of the same processes.
@@ -234,9 +232,7 @@ def end_with_launcher() -> None:
     """Have SIGTERM sent to this process when torchrun, its parent, ends: each is in a session of its own."""
     if "LOCAL_RANK" not in os.environ:
         return
-    prctl = getattr(ctypes.CDLL(None), "prctl", None)
-    if prctl is not None:
-        prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    end_at_parents_end(signal.SIGTERM)
 
 
 def _share_reason(place: Place, store: Any, error: BaseException) -> BaseException:

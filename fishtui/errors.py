@@ -15,6 +15,9 @@ PARTIAL = 3
 SIGNALED = 128
 INTERRUPTED = 130
 TERMINATED = 143
+# How the system and libraries in C report that memory, or the address space of `ulimit -v`, ran out.
+NO_MEMORY = ("failed to map segment", "Cannot allocate memory", "can't allocate memory", "bad_alloc", "can't start new")
+LACK = "Memory ran out: close other programs, or raise the limit of `ulimit -v`."
 
 
 class Terminated(BaseException):
@@ -41,12 +44,16 @@ class FishtuiError(Exception):
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Worker processes send errors by pickle, which would call __init__ with `args` alone.
-        return _restore, (type(self), self.args, self.__dict__)
+        cause = self.__cause__ if isinstance(self.__cause__, OSError) else None
+        return _restore, (type(self), self.args, self.__dict__, cause)
 
 
-def _restore(kind: type[FishtuiError], arguments: tuple[Any, ...], attributes: dict[str, Any]) -> FishtuiError:
+def _restore(
+    kind: type[FishtuiError], arguments: tuple[Any, ...], attributes: dict[str, Any], cause: OSError | None
+) -> FishtuiError:
     error = kind.__new__(kind, *arguments)
     error.__dict__.update(attributes)
+    error.__cause__ = cause
     return error
 
 
@@ -61,14 +68,17 @@ def loading(library: str) -> Iterator[None]:
 
 
 def unforeseen(error: Exception, what: str, details: str) -> FishtuiError:
-    """Return an error for an exception that `what` did not handle: code `no-space` on a full disk, else `defect`.
+    """Return an error for an exception that `what` did not handle.
 
-    `details` completes the remedy: where the traceback is.
+    Its code is `no-space` on a full disk, `no-memory` if memory ran out, otherwise `defect`. `details` completes the
+    remedy: where the traceback is.
     """
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         place = f"{error.filename}: " if error.filename else ""
         return FishtuiError(f"{place}no space left on the disk", "Free some space and try again.", code="no-space")
     problem = f"{what} stopped: {type(error).__name__}: {error}"
+    if isinstance(error, MemoryError) or any(sign in str(error) for sign in NO_MEMORY):
+        return FishtuiError(problem, LACK, code="no-memory")
     return FishtuiError(problem, f"This is a defect of fishtui; {details}.", code="defect")
 
 

@@ -10,14 +10,17 @@ import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from io import FileIO
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from fishtui.errors import DataError, FishtuiError
-from fishtui.wording import cannot_read, cannot_write
+from fishtui.wording import cannot_read, cannot_write, counted
 
 # In bytes; the limit of nearly every file system.
 LONGEST_NAME = 255
+# Errors of a disk that takes no file at all any more.
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 UNCHANGED = "Check the free space and that you have permission to write there; the earlier content is unchanged."
 
 
@@ -51,10 +54,10 @@ def state_of(status: os.stat_result) -> FileState:
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, remedy: str = UNCHANGED) -> Iterator[Path]:
     """Give the body a temporary path in the same folder, and rename it to `path` if the body succeeds.
 
-    Raises FishtuiError and leaves `path` unchanged if the disk is full or the folder cannot be written.
+    Raises FishtuiError with `remedy` and leaves `path` unchanged if the disk is full or the folder cannot be written.
     """
     temporary = partial_path(path)
     try:
@@ -71,10 +74,61 @@ def replacing(path: Path) -> Iterator[Path]:
         discard(temporary)
         if error.errno is None:
             raise
-        raise cannot_write(path, error, remedy=UNCHANGED) from error
+        raise cannot_write(path, error, remedy=remedy) from error
     except BaseException:
         discard(temporary)
         raise
+
+
+class LibraryFile:
+    """A file for a library that loses the errors of Python's files: it keeps the first error and then ignores data."""
+
+    def __init__(self, file: FileIO) -> None:
+        self._file = file
+        self.error: OSError | None = None
+
+    def write(self, content: bytes | memoryview) -> int:
+        """Write all of `content`, if no error has occurred; return its length in bytes."""
+        rest = memoryview(content).cast("B")
+        size = len(rest)
+        try:
+            while rest and self.error is None:
+                rest = rest[self._file.write(rest) :]
+        except OSError as error:
+            self.error = error
+        return size
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+
+@contextmanager
+def writing_by_library(path: Path) -> Iterator[LibraryFile]:
+    """Create `path` for a library in C. Raises OSError for a failed write, in place of the library's own error."""
+    with path.open("w+b", buffering=0) as file:
+        wrapped = LibraryFile(file)
+        try:
+            yield wrapped
+        except Exception as error:
+            if wrapped.error is not None:
+                raise wrapped.error from error
+            raise
+        if wrapped.error is not None:
+            raise wrapped.error
+
+
+def refuse_full_disk(error: FishtuiError, done: int) -> None:
+    """Raise FishtuiError, code `no-space`, if `error` comes from a disk that takes no more files: other items fail too.
+
+    `done` items were written.
+    """
+    cause = error.__cause__
+    if isinstance(cause, OSError) and cause.errno in FULL:
+        raise FishtuiError(
+            f"stopped after {counted(done, 'clip')}: {error.problem}",
+            "Free some space, or make the disk writable, and start again; clips that are there are kept.",
+            code="no-space",
+        ) from cause
 
 
 def discard(path: Path) -> None:

@@ -6,11 +6,13 @@ import pickle
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from fishtui.errors import CheckpointError
+from fishtui.files import writing_by_library
 from fishtui.wording import missing_checkpoint_file, reason_of
 
 DOWNLOAD = "It is not a checkpoint of this model; download it again."
@@ -60,6 +62,12 @@ def read_file(path: Path) -> dict:
             f"{path}: a {type(content).__name__} instead of tensors by name", DOWNLOAD, code="no-tensors"
         )
     return content
+
+
+def write_file(content: Mapping[str, Any], path: Path) -> None:
+    """Write a `torch.save` file, in place. Raises OSError, also where torch raises RuntimeError for a full disk."""
+    with writing_by_library(path) as file:
+        torch.save(content, file)
 
 
 def _unreadable(path: Path, error: Exception) -> CheckpointError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import errno
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -113,6 +114,8 @@ def cannot_write(
     remedy: str = "Check the free space and that you have permission to write there.",
 ) -> FishtuiError:
     """An error of `kind` for a file or folder that cannot be written or created; code `cannot-write`."""
+    if isinstance(error, OSError) and error.errno == errno.EFBIG:
+        remedy = "Raise the limit on the size of files: `ulimit -f unlimited`."
     return kind(f"{path}: cannot write: {reason_of(error)}", remedy, code="cannot-write")
 
 

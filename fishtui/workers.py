@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import functools
 import multiprocessing
 import os
@@ -14,6 +15,8 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from typing import TypeVar
 
+# From Linux's prctl.h.
+PR_SET_PDEATHSIG = 1
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -129,7 +132,17 @@ def _pool(workers: int) -> ProcessPoolExecutor:
     return ProcessPoolExecutor(workers, mp_context=context, initializer=_end_with_parent)
 
 
+def end_at_parents_end(number: signal.Signals) -> None:
+    """Have the system send signal `number` to this process when the thread that started it ends; only on Linux."""
+    prctl = getattr(ctypes.CDLL(None), "prctl", None)
+    if prctl is not None:
+        prctl(PR_SET_PDEATHSIG, number)
+
+
 def _end_with_parent() -> None:
+    # A library that spins while it holds Python's lock would keep the thread below from running.
+    end_at_parents_end(signal.SIGKILL)
+
     def watch() -> None:
         parent = multiprocessing.parent_process()
         if parent is not None:

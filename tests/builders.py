@@ -137,18 +137,41 @@ def all_ended(folder: Path, seconds: float = 60) -> bool:
     return not processes_of(folder)
 
 
+@contextmanager
+def mounted(folder: Path, size: int) -> Iterator[bool]:
+    """Mount a disk of `size` bytes at `folder` while the body runs; yield False where mounting is not allowed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    options = f"size={size},mode=755"
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], capture_output=True, check=False
+    )
+    if done.returncode:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def remount(folder: Path, options: str) -> None:
+    """Change the options of a mounted disk, such as `size=1M` or `ro`."""
+    subprocess.run(["mount", "-o", f"remount,{options}", str(folder)], check=True)
+
+
 class SmallDisk:
     """A small disk mounted at `folder`, which a test can fill."""
 
     def __init__(self, folder: Path) -> None:
         self._ballast = folder / ".ballast"
 
-    def fill(self, pid: int) -> None:
-        """Fill the disk, for every process."""
+    def fill(self, pid: int = 0, room: int = 0) -> None:
+        """Fill the disk up to `room` bytes, for every process."""
         with suppress(OSError), self._ballast.open("wb", buffering=0) as file:
             while True:
                 file.write(bytes(4096))
         assert os.statvfs(self._ballast.parent).f_bavail == 0
+        os.truncate(self._ballast, self._ballast.stat().st_size - room)
 
     def free(self) -> None:
         """Free the space again."""

@@ -11,7 +11,7 @@ import numpy as np
 import soundfile
 
 from fishtui.errors import DataError
-from fishtui.files import replacing
+from fishtui.files import LibraryFile, replacing, writing_by_library
 from fishtui.wording import cannot_write, reason_of
 
 # libsndfile's Vorbis encoder overflows its stack on minutes of audio in one call.
@@ -29,7 +29,7 @@ def write_audio(path: Path, samples: np.ndarray, rate: int, kind: str = "WAV", s
 def write_blocks(path: Path, blocks: Iterable[np.ndarray], rate: int, channels: int, kind: str, subtype: str) -> None:
     """Write blocks of float samples (frames, channels) as one file, as `write_audio` does."""
     # By handle, since libsndfile only takes names that are UTF-8.
-    with replacing(path) as temporary, temporary.open("w+b") as handle:
+    with replacing(path) as temporary, writing_by_library(temporary) as handle:
         try:
             _write(handle, blocks, rate, channels, kind, subtype)
         except (soundfile.LibsndfileError, ValueError, TypeError) as error:
@@ -48,7 +48,9 @@ def encode_audio(samples: np.ndarray, rate: int, kind: str, subtype: str) -> byt
     return content.getvalue()
 
 
-def _write(handle: BinaryIO, blocks: Iterable[np.ndarray], rate: int, channels: int, kind: str, subtype: str) -> None:
+def _write(
+    handle: BinaryIO | LibraryFile, blocks: Iterable[np.ndarray], rate: int, channels: int, kind: str, subtype: str
+) -> None:
     with soundfile.SoundFile(handle, "w", rate, channels, subtype, format=kind) as file:
         for block in blocks:
             for start in range(0, len(block), BLOCK_FRAMES):

@@ -16,6 +16,7 @@ from fishtui.codec.model import Codec
 from fishtui.families.family import Family
 from fishtui.families.registry import DEFAULT
 from fishtui.files import replacing, write_text
+from fishtui.weights import write_file
 
 CODEC = msgspec.structs.replace(
     OFFICIAL,
@@ -43,7 +44,7 @@ def _write_codec(folder: CheckpointFolder) -> None:
     weights, sizes = folder.codec_files
     write_text(sizes, json.dumps(msgspec.to_builtins(CODEC), indent=1) + "\n")
     with replacing(weights) as temporary:
-        torch.save(random_codec_tensors(CODEC), temporary)
+        write_file(random_codec_tensors(CODEC), temporary)
 
 
 def random_codec_tensors(config: CodecConfig) -> dict[str, torch.Tensor]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import shutil
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -10,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from fishtui.errors import DataError, FishtuiError
+from fishtui.files import refuse_full_disk
 from fishtui.importers.destination import LocatedClip
 from fishtui.importers.names import safe_name
 from fishtui.importers.parts import Part, cut_parts, part_name
@@ -19,7 +19,6 @@ from fishtui.wording import cannot_write, reason_of
 
 # In bytes: the times of a part follow.
 LONGEST_STEM = 150
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
 @contextmanager
@@ -58,18 +57,6 @@ def cut_clips(
         yield [(clips[index].where, located[index]) for index in sorted(located)]
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def refuse_full_disk(error: FishtuiError, done: int) -> None:
-    """Raise an error, code `no-space`, if `error` comes from a disk that takes no more files."""
-    cause = error.__cause__
-    if isinstance(cause, OSError) and cause.errno in FULL:
-        problem = error.problem if cause.errno == errno.EROFS else "no space left on the disk"
-        raise FishtuiError(
-            f"stopped after {done:,} clips: {problem}",
-            "Free some space and import again; clips that are there are skipped.",
-            code="no-space",
-        ) from error
 
 
 def _emptied(folder: Path, number: int) -> Path:

@@ -9,7 +9,8 @@ from itertools import count
 from pathlib import Path
 
 from fishtui.errors import FishtuiError, MisuseError
-from fishtui.importers.cutting import cut_clips, refuse_full_disk
+from fishtui.files import refuse_full_disk
+from fishtui.importers.cutting import cut_clips
 from fishtui.importers.destination import (
     Destination,
     LocatedClip,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import resource
 import signal
 import sys
 import time
@@ -32,6 +33,8 @@ from fishtui.settings import Loaded
 from fishtui.trust import check_trusted
 
 Work = Callable[[Reporter], Ledger]
+# In bytes.
+LEAST_ADDRESS_SPACE = 1 << 30
 # The run that this process was started for.
 _adopted: tuple[RunRecord, Path] | None = None
 
@@ -179,6 +182,7 @@ def _run(record: RunRecord, folder: Path) -> Run:
 
 def _do(record: RunRecord, folder: Path, work: Work, reporter: Reporter) -> None:
     try:
+        _check_address_space()
         ledger = work(reporter)
     except FishtuiError as error:
         _fail(record, folder, error, error.exit_status)
@@ -197,6 +201,14 @@ def _do(record: RunRecord, folder: Path, work: Work, reporter: Reporter) -> None
         record.ledger = ledger.as_dict()
         record.state = records.PARTIAL if ledger.failed else records.SUCCEEDED
         record.exit_status = errors.PARTIAL if ledger.failed else errors.DONE
+
+
+def _check_address_space() -> None:
+    """Raise FishtuiError, code `no-memory`, if a limit leaves libraries too little: they would spin, not fail."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit != resource.RLIM_INFINITY and limit < LEAST_ADDRESS_SPACE:
+        problem = f"`ulimit -v` allows {limit >> 20:,} MB, and a stage needs at least {LEAST_ADDRESS_SPACE >> 20:,} MB"
+        raise FishtuiError(problem, "Raise the limit: `ulimit -v unlimited`.", code="no-memory")
 
 
 def _fail(record: RunRecord, folder: Path, error: FishtuiError, exit_status: int) -> None:

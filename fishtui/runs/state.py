@@ -211,7 +211,9 @@ def _with_state(folder: Path, record: RunRecord) -> Run:
     if alive is None and identity.is_here(process):
         alive = _is_claimed(folder)
     if alive is False:
-        remark = f"process {process.pid} exited without recording a result: it was killed, or the machine went down"
+        remark = (
+            f"process {process.pid} exited without recording a result: killed, out of memory, or the machine went down"
+        )
         state, remark = (STOPPED, "") if stopping else (LOST, remark)
         return Run(folder, record, state, process, gpus, job, started.process, remark)
     remark = f"on {process.host}" if alive is None else ""

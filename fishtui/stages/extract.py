@@ -19,7 +19,7 @@ from fishtui.codes import Journal, Source, is_current, keep_foreign, part_of, st
 from fishtui.dataset import Clip
 from fishtui.distributed import Group, Place
 from fishtui.errors import FishtuiError
-from fishtui.files import hash_file
+from fishtui.files import hash_file, refuse_full_disk
 from fishtui.project import Project
 from fishtui.runs.ledger import Ledger
 from fishtui.runs.reporter import Reporter
@@ -50,7 +50,8 @@ def extract(
     """Write the codes of every clip in `data` whose codes are missing, damaged or out of date.
 
     In the project's own dataset, clips that are rejected or have errors are excluded. `checkpoint` is the codec's
-    file. Raises FishtuiError if `data` holds no audio, CheckpointError if the codec is missing or damaged.
+    file. Raises FishtuiError if `data` holds no audio, or the disk is full; CheckpointError if the codec is missing or
+    damaged.
 
     Under torchrun or srun the processes share the clips. The first process decides which clips to encode, and returns
     the ledger of all processes.
@@ -144,6 +145,7 @@ def _keep_foreign(job: ExtractionJob, clip: Clip, ledger: Ledger) -> bool:
     try:
         kept = keep_foreign(job.journal, clip.name, clip.codes, job.project.kept)
     except FishtuiError as error:
+        refuse_full_disk(error, 0)
         ledger.fail(clip.name, error.problem)
         return False
     if kept is not None:
@@ -190,6 +192,7 @@ def _save(job: ExtractionJob, plan: ExtractionPlan, item: DecodedClip, codes: np
     try:
         store(job.journal, source, task.codes, codes)
     except FishtuiError as error:
+        refuse_full_disk(error, ledger.done)
         ledger.fail(task.clip, error.problem)
         return 0
     seconds = len(item.samples) / SAMPLE_RATE

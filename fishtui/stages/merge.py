@@ -67,10 +67,7 @@ def merge(
         source.copy_companions(staging.path)
         staging.write_record(_record(base, adapter, change, template, proof))
         _put_in_place(staging.path, output)
-    except (OSError, RuntimeError) as error:
-        # torch's writer reports a full disk as a RuntimeError.
-        if isinstance(error, RuntimeError) and "write" not in str(error):
-            raise
+    except OSError as error:
         raise cannot_write(output, error) from error
     finally:
         shutil.rmtree(staging.path, ignore_errors=True)

@@ -17,7 +17,7 @@ from fishtui.audio.loudness import LoudnessMeter, gain_to
 from fishtui.audio.recording import Recording, open_recording
 from fishtui.dataset import CODES_EXTENSION, EXTENSIONS, PACKED_FOLDER, TEXT_EXTENSIONS, Clip
 from fishtui.errors import DataError, FishtuiError, MisuseError
-from fishtui.files import regular, write_bytes
+from fishtui.files import refuse_full_disk, regular, write_bytes
 from fishtui.project import Project
 from fishtui.runs.ledger import Ledger
 from fishtui.runs.reporter import Reporter
@@ -40,6 +40,7 @@ class _Task:
 @dataclass(frozen=True)
 class _Outcome:
     problem: str = ""
+    error: FishtuiError | None = None
     limited: bool = False
     kept_text: bool = False
     seconds: float = 0.0
@@ -60,7 +61,7 @@ def normalize(
     The loudness is that of the mean of the channels, which the model hears. Format, channels and sample rate stay the
     same; if one channel would exceed the peak limit, all get the mean. `source` is only read. A different transcript in
     `target` is kept, since it may be a correction. `clean` empties `target` first. Raises MisuseError if the two
-    folders overlap, or `target` has more in it than a dataset.
+    folders overlap, or `target` has more in it than a dataset, FishtuiError if the disk takes no more files.
     """
     _refuse_overlap(source, target)
     ledger = Ledger()
@@ -81,6 +82,8 @@ def normalize(
         zip(tasks, ordered_map(_normalize_clip, tasks, workers, 4 * workers, _crashed), strict=True)
     ):
         if outcome.problem:
+            if outcome.error is not None:
+                refuse_full_disk(outcome.error, ledger.done)
             ledger.fail(task.clip.name, outcome.problem)
         else:
             ledger.done += 1
@@ -117,7 +120,7 @@ def _normalize_clip(task: _Task) -> _Outcome:
             blocks = (_scaled(block, gain.factor, mixed) for block in recording.blocks())
             write_blocks(task.target, blocks, header.rate, header.channels, header.format, header.subtype)
     except FishtuiError as error:
-        return _Outcome(error.problem)
+        return _Outcome(error.problem, error)
     except (MemoryError, RuntimeError, ValueError) as error:
         return _Outcome(f"cannot measure or write: {reason_of(error)}")
     return _Outcome(limited=gain.limited, kept_text=kept, seconds=header.seconds)

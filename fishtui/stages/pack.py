@@ -100,6 +100,9 @@ def pack(
         shards = install(output)
     except OSError as error:
         raise cannot_write(output, error, remedy=UNCHANGED) from error
+    finally:
+        # Of a packing that failed, perhaps on a full disk.
+        shutil.rmtree(output / STAGING, ignore_errors=True)
     ledger.counts = {
         "shards": len(shards),
         "frames": sum(sentence.frames for sentence, _ in packed),

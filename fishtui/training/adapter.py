@@ -12,12 +12,13 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as encode_tensors
 from torch import Tensor
 
 from fishtui.errors import CheckpointError
 from fishtui.families.registry import DEFAULT, known_templates
-from fishtui.files import replacing, write_text
+from fishtui.files import write_bytes, write_text
 from fishtui.results.adapters import PEFT_CONFIG
 from fishtui.training.lora import ADAPTER, LoraSpec
 from fishtui.training.origin import KEY, read_checkpoint
@@ -234,8 +235,7 @@ def write_peft(adapter: Adapter, folder: Path) -> None:
         "bias": "none",
         "inference_mode": True,
     }
-    with replacing(folder / PEFT_WEIGHTS) as temporary:
-        save_file(tensors, temporary)
+    write_bytes(folder / PEFT_WEIGHTS, encode_tensors(tensors))
     # In a file of its own, because peft warns about unknown keys in its config.
     write_text(folder / NOTE, json.dumps({"template": adapter.template, "step": adapter.step}) + "\n")
     write_text(folder / PEFT_CONFIG, json.dumps(config, indent=1) + "\n")

@@ -27,7 +27,7 @@ from fishtui.runs.reporter import Reporter
 from fishtui.training.dataset import Batch
 from fishtui.training.module import FineTuning
 from fishtui.training.origin import DataPosition
-from fishtui.wording import reason_of
+from fishtui.weights import write_file
 
 RETRY = "Lower train.learning_rate, then continue from the last checkpoint with --resume."
 
@@ -165,16 +165,8 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         """Write `checkpoint` to `path`. Raises FishtuiError if the disk is full."""
-        try:
-            with replacing(Path(path)) as temporary, temporary.open("wb") as file:
-                torch.save(checkpoint, file)
-        except RuntimeError as error:
-            # torch's archive writer raises it after a failed write.
-            raise FishtuiError(
-                f"{path}: cannot write: {reason_of(error)}",
-                "Free some space, then continue with --resume.",
-                code="cannot-write",
-            ) from error
+        with replacing(Path(path), "Free some space, then continue with --resume.") as temporary:
+            write_file(checkpoint, temporary)
 
 
 class CheckpointSaver(lightning.Callback):

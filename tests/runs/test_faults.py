@@ -25,7 +25,18 @@ from fishtui.runs.events import new_event, read_events
 from fishtui.runs.record import FAILED, LOST, RUNNING, SUCCEEDED, Needs
 from fishtui.runs.state import Run, find_run, read_run, read_runs
 from fishtui.training.origin import read_checkpoint
-from tests.builders import SmallDisk, SmallFiles, command, fishtui, packable, processes_of, time_limit, tone, write_clip
+from tests.builders import (
+    SmallDisk,
+    SmallFiles,
+    command,
+    fishtui,
+    mounted,
+    packable,
+    processes_of,
+    time_limit,
+    tone,
+    write_clip,
+)
 from tests.builders import project as make_project
 from tests.following import ended, steps, until
 
@@ -123,22 +134,10 @@ def queued_pack(project: Project) -> Path:
 
 @pytest.fixture
 def disk(project: Project) -> Iterator[Disk]:
-    project.runs.mkdir(parents=True)
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={DISK},mode=755", "tmpfs", str(project.runs)],
-        capture_output=True,
-        check=False,
-    )
-    if mounted.returncode:
-        # This machine does not allow to mount a file system.
-        yield SmallFiles()
-        return
-    try:
-        yield SmallDisk(project.runs)
-    finally:
+    with mounted(project.runs, DISK) as is_mounted:
+        yield SmallDisk(project.runs) if is_mounted else SmallFiles()
         for process in processes_of(project.root):
             process.kill()
-        subprocess.run(["umount", "--lazy", str(project.runs)], check=True)
 
 
 @pytest.mark.long

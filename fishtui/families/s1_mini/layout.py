@@ -11,7 +11,7 @@ from torch import Tensor
 
 from fishtui.errors import CheckpointError
 from fishtui.lm.config import ModelConfig
-from fishtui.weights import read_tensors
+from fishtui.weights import read_tensors, write_file
 
 SPLIT_QUERY = re.compile(r"(.*\.attention\.)wq(\.weight|\.bias)")
 
@@ -25,8 +25,8 @@ def read_weights(path: Path, config: ModelConfig) -> dict[str, Tensor]:
 
 
 def write_weights(tensors: Mapping[str, Tensor], path: Path) -> None:
-    """Write weights as `read_weights` and the public tools read them."""
-    torch.save(dict(tensors), path)
+    """Write weights as `read_weights` and the public tools read them. Raises OSError."""
+    write_file(dict(tensors), path)
 
 
 def _fuse_projections(tensors: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
