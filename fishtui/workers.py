@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 # From Linux's prctl.h.
 PR_SET_PDEATHSIG = 1
@@ -47,6 +47,7 @@ def ordered_map(
     end with this process, even if it is killed.
     """
     pool = _pool(workers)
+    careful = _CarefulPool(function, crashed)
     waiting: deque[tuple[Item, Future[Result]]] = deque()
 
     def submit(item: Item) -> Future[Result]:
@@ -63,7 +64,7 @@ def ordered_map(
         try:
             return future.result()
         except BrokenProcessPool:
-            return _alone(function, item, crashed)
+            return careful.compute(item)
 
     try:
         for item in items:
@@ -74,6 +75,7 @@ def ordered_map(
             yield finish()
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
+        careful.close()
 
 
 def chunked_map(
@@ -105,15 +107,30 @@ def _one_by_one(
     return list(ordered_map(function, items, 1, 1, crashed))
 
 
-def _alone(function: Callable[[Item], Result], item: Item, crashed: Callable[[Item], Result]) -> Result:
-    """Compute an item again after a crash of its pool, which another item may have caused."""
-    with _pool(1) as pool:
+class _CarefulPool(Generic[Item, Result]):
+    """A process that computes items one by one after a crash of their pool, which any of them may have caused."""
+
+    def __init__(self, function: Callable[[Item], Result], crashed: Callable[[Item], Result]) -> None:
+        self._function = function
+        self._crashed = crashed
+        self._pool: ProcessPoolExecutor | None = None
+
+    def compute(self, item: Item) -> Result:
+        """Return the result of an item, or of `crashed` if it is the one that crashes its process."""
+        # A new process takes longer to start than most items take.
+        self._pool = self._pool or _pool(1)
         try:
             with _interrupts_held():
-                future = pool.submit(function, item)
+                future = self._pool.submit(self._function, item)
             return future.result()
         except BrokenProcessPool:
-            return crashed(item)
+            self._pool = None
+            return self._crashed(item)
+
+    def close(self) -> None:
+        """End the process, if there is one."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=False, cancel_futures=True)
 
 
 @contextmanager
