@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -13,10 +14,11 @@ from fishtui import settings
 from fishtui.cli.settingoptions import choices, sentence, setting_name
 from fishtui.cli.stagecommand import build_command
 from fishtui.errors import MisuseError
-from fishtui.stage import Stage, find_stage
+from fishtui.stage import Argument, Stage, find_stage
 
 # Options that every stage has, which the form does not offer.
 _SHARED = {"project", "overrides", "as_json", "debug", "dry_run", "detach", "now"}
+DEFAULT = re.compile(r"\(default: ([^)]*)\)")
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,8 @@ class Field:
     """An argument or option of a command.
 
     `option` is its option on the command line, `--set NAME` for a setting without one, or empty for an argument.
-    `setting` is the setting that it sets, `default` the setting that applies if it is not given.
+    `setting` is the setting that it sets, `default` the setting that applies if it is not given; `standard` is in words
+    what applies without such a setting.
     """
 
     name: str
@@ -32,6 +35,7 @@ class Field:
     option: str = ""
     setting: str = ""
     default: str = ""
+    standard: str = ""
     required: bool = False
     flag: bool = False
     choices: tuple[str, ...] = ()
@@ -104,6 +108,7 @@ def _field(stage: Stage, parameter: click.Parameter) -> Field:
         option="" if isinstance(parameter, click.Argument) else max(parameter.opts, key=len),
         setting=setting,
         default=setting or (declared.setting if declared else ""),
+        standard=_standard(declared),
         required=parameter.required,
         flag=bool(getattr(parameter, "is_flag", False)) and not parameter.secondary_opts,
         negative=next(iter(parameter.secondary_opts), ""),
@@ -111,3 +116,11 @@ def _field(stage: Stage, parameter: click.Parameter) -> Field:
         is_path=isinstance(parameter.type, click.Path),
         choices=tuple(parameter.type.choices) if isinstance(parameter.type, click.Choice) else choices(setting),
     )
+
+
+def _standard(declared: Argument | None) -> str:
+    """Return what applies if an argument is not given: its fixed value, or the words after `default:` in its help."""
+    if declared is None:
+        return ""
+    found = DEFAULT.search(declared.help)
+    return declared.default or (found[1] if found else "")

@@ -34,6 +34,7 @@ from fishtui.tui.typeahead import TypeAhead
 
 if TYPE_CHECKING:
     from fishtui.settings import Loaded
+    from fishtui.tui.finder import Finder
     from fishtui.tui.playback import Playback
 
 # Each screen's module is imported when it is first shown.
@@ -45,6 +46,9 @@ SCREENS = {
     "models": ("Models", "compare, merge and listen to checkpoints"),
     "settings": ("Settings", "this project's settings, the doctor, the keys"),
 }
+
+# What the palette finds.
+SEARCH = "an action, stage, command, setting, speaker, training or run"
 
 
 def _screen(name: str) -> Callable[[], Screen[Any]]:
@@ -74,7 +78,13 @@ class Fishtui(FailureReporter, TypeAhead, Signals, BackgroundCommands):
         ),
         Binding("question_mark", "help", "help", key_display="?", tooltip="list the keys that work here"),
         Binding("colon", "command", "command", show=False, key_display=":", tooltip="type a fishtui command"),
-        Binding("ctrl+p", "command_palette", "all actions", show=False, tooltip="find an action by its name"),
+        Binding(
+            "ctrl+p",
+            "command_palette",
+            "find",
+            show=False,
+            tooltip=f"find {SEARCH}",
+        ),
         Binding("q", "quit", "quit", tooltip="leave; runs continue"),
         Binding("ctrl+c", "quit", "quit", show=False, tooltip="leave; runs continue"),
         Binding("ctrl+z", "suspend_process", "suspend", show=False, tooltip="return to the shell; `fg` comes back"),
@@ -85,6 +95,7 @@ class Fishtui(FailureReporter, TypeAhead, Signals, BackgroundCommands):
         self.project = project
         self.ascii = ascii
         self.history: list[str] = []
+        self.finder: Finder | None = None
         self._playback: Playback | None = None
         self._unexpected: set[str] = set()
         if ascii:
@@ -150,12 +161,13 @@ class Fishtui(FailureReporter, TypeAhead, Signals, BackgroundCommands):
         self.report(hint)
 
     def action_command_palette(self) -> None:
-        """Find an action by its name."""
+        """Find an action, or anything of the project, by its words."""
+        from fishtui.tui.finder import Everything
         from fishtui.tui.palette import Palette
 
         # Without the id that Textual gives it, because one that was just closed may still have it.
         if not isinstance(self.screen, Palette):
-            self.push_screen(Palette())
+            self.push_screen(Palette(providers=[Everything], placeholder=SEARCH))
 
     def search_themes(self) -> None:
         """Choose a theme by its name."""

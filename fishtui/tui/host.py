@@ -14,6 +14,7 @@ from fishtui.project import Project
 
 if TYPE_CHECKING:
     from fishtui.settings import Loaded
+    from fishtui.tui.finder import Finder
 
 
 class Host(Protocol):
@@ -22,6 +23,9 @@ class Host(Protocol):
     project: Project
     # True on a terminal that shows nothing but ASCII.
     ascii: bool
+
+    # What the palette has read of the project; None before its first search.
+    finder: Finder | None
 
     # The commands that were typed into the command sheet, the latest last.
     history: list[str]

@@ -1,11 +1,11 @@
-"""The list of all actions, which is searched as one types."""
+"""A list of all that can be found, searched as one types."""
 
 from __future__ import annotations
 
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
-from textual.command import CommandList, CommandPalette
+from textual.command import CommandList, CommandPalette, SearchIcon
 
 
 class Palette(CommandPalette):
@@ -15,6 +15,10 @@ class Palette(CommandPalette):
         Binding("pagedown", "turn(1)", "Next page", show=False),
         Binding("pageup", "turn(-1)", "Previous page", show=False),
     ]
+
+    def on_mount(self) -> None:
+        # In place of an emoji, which not every terminal has.
+        self.query_one(SearchIcon).icon = "/"
 
     def action_turn(self, pages: int) -> None:
         commands = self.query_one(CommandList)

@@ -330,7 +330,7 @@ def test_settings_are_changed_in_the_file_and_wrong_values_refused(project: Proj
 
     async def story(app: Fishtui, pilot: Pilot[None]) -> None:
         await pilot.press("6")
-        await until(pilot, lambda: "paths.protos" in text_of(app))
+        await until(pilot, lambda: "paths.data, from" in text_of(app))
         await pilot.press("down", "enter")
         await until(pilot, lambda: isinstance(app.focused, Input))
         await pilot.press("end", *"2", "enter")
@@ -357,12 +357,12 @@ def test_settings_fill_the_width_of_the_terminal(project: Project) -> None:
 
     async def story(app: Fishtui, pilot: Pilot[None]) -> None:
         await pilot.press("6")
-        await until(pilot, lambda: "paths.protos" in text_of(app))
+        await until(pilot, lambda: "paths.data, from" in text_of(app))
         await pilot.press("down", "down")
         for width in (120, 60, 80):
             await pilot.resize_terminal(width, 24)
             await until(pilot, lambda width=width: width - 12 < ends(app) < width)
-        assert app.screen.query_one("#settings", OptionList).highlighted == 2
+        assert app.screen.query_one("#settings", OptionList).highlighted == 3
 
     drive(project, story)
 
@@ -565,5 +565,22 @@ def test_a_command_typed_in_one_burst_is_run(project: Project, press: Press, mon
     async def story(app: Fishtui, pilot: Pilot[None]) -> None:
         await press(app, "2", "colon", *"stats", "enter", "ctrl+u", *"doctor", "enter", "escape")
         await until(pilot, lambda: run == [["stats"], ["doctor"]] and isinstance(app.screen, Clips))
+
+    drive(project, story)
+
+
+def test_settings_are_searched_by_words(project: Project) -> None:
+    async def story(app: Fishtui, pilot: Pilot[None]) -> None:
+        await pilot.press("6")
+        await until(pilot, lambda: "[paths]" in text_of(app))
+        options = app.screen.query_one("#settings", OptionList)
+        await pilot.press("slash", *"rate learn")
+        await until(pilot, lambda: "train.learning_rate, from" in text_of(app) and options.option_count == 2)
+        await pilot.press("enter", "enter")
+        await until(pilot, lambda: len(app.screen_stack) == 2)
+        await pilot.press("escape", "slash", *"zzz")
+        await until(pilot, lambda: "no setting has all of these words" in text_of(app))
+        await pilot.press("escape")
+        await until(pilot, lambda: "[paths]" in text_of(app))
 
     drive(project, story)

@@ -23,7 +23,7 @@ LAST = {
     "runs": ["step 400 loss", "val 4.52"],
     "launch": ["$ fishtui", "would be done"],
     "models": ["★ best", "earliest good", "before training"],
-    "settings": ["paths.checkpoint", "fishtui.toml"],
+    "settings": ["paths.data, from", "fishtui.toml"],
 }
 
 

@@ -24,8 +24,10 @@ from fishtui.errors import FishtuiError
 from fishtui.runs import record as records
 from fishtui.runs.ledger import describe_ledger
 from fishtui.stage import TRAIN, stage_names
+from fishtui.tui.candidates import Candidate, Place, find_candidates, has_candidates
 from fishtui.tui.commands import document_of, run_fishtui
 from fishtui.tui.screen import MainScreen
+from fishtui.tui.widgets.chooser import Chooser
 from fishtui.tui.widgets.formfield import FormField, SettingValues, Toggle
 from fishtui.tui.widgets.line import Line
 from fishtui.tui.widgets.panetitle import PaneTitle
@@ -39,12 +41,20 @@ class Launch(MainScreen[SettingValues]):
     """Start a stage."""
 
     NAME = "Launch"
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (64, "-usual")]  # noqa: RUF012
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (18, "-high")]  # noqa: RUF012
     DEFAULT_CSS = """
     Launch Tabs { height: 2; }
     Launch #form { height: 1fr; }
-    Launch #help { height: 1; padding: 0 1; color: $text-muted; }
+    Launch #help { height: 1; padding: 0 1; color: $text-muted; text-wrap: nowrap; text-overflow: ellipsis; }
     Launch #preview { height: auto; max-height: 6; padding: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }
     Launch #command { height: auto; max-height: 3; padding: 0 1; text-style: bold; }
+    Launch.-narrow FormField .name { width: 19; }
+    Launch.-narrow FormField .source { display: none; }
+    Launch.-narrow FormField.-wrong .source { display: block; width: 1fr; }
+    Launch.-low Tabs { height: 1; }
+    Launch.-low #preview-title { display: none; }
+    Launch.-low #preview, Launch.-low #command { max-height: 1; text-wrap: nowrap; text-overflow: ellipsis; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "launch", "start", tooltip="start the stage in the background, or queue it"),
@@ -131,7 +141,7 @@ class Launch(MainScreen[SettingValues]):
         self.query_one("#title", PaneTitle).show("")
         form = self.query_one("#form", VerticalScroll)
         await form.remove_children()
-        await form.mount_all(FormField(field, self._initial(field)) for field in forms.fields(self.stage))
+        await form.mount_all(FormField(self.stage, each, self._initial(each)) for each in forms.fields(self.stage))
         form.scroll_home(animate=False)
         self.forming = False
         self._begin()
@@ -162,6 +172,7 @@ class Launch(MainScreen[SettingValues]):
         self.wrong = dict(forms.problems(self.stage, self.values(), self.fishtui.project.settings_file))
         for each in self._fields:
             each.show(self.settings, self.wrong.get(each.field.name))
+        self._explain()
         self.query_one("#command", Line).show(f"$ fishtui {shlex.join(self.words())}")
         if self.pause is not None:
             self.pause.stop()
@@ -171,11 +182,16 @@ class Launch(MainScreen[SettingValues]):
             self.pause = self.set_timer(PAUSE, self.preview)
 
     def on_descendant_focus(self) -> None:
-        field = next((each.field for each in self._fields if each.has_focus_within), None)
+        self._explain()
+
+    def _explain(self) -> None:
+        """Show the help of the field that has the focus, or what is wrong with its value: there is more room for it."""
+        field = self._focused.field if self._focused is not None else None
         help = f"{field.help}." if field is not None else ""
         if field is not None and field.choices:
             help += f" One of {', '.join(field.choices)}."
-        self.query_one("#help", Line).show(help)
+        problem = self.wrong.get(field.name) if field is not None else None
+        self.query_one("#help", Line).show(Content.assemble(sign("error"), f" {problem}") if problem else help)
 
     def values(self) -> dict[str, str]:
         """Return the values as they were typed, by the names of the fields."""
@@ -187,6 +203,9 @@ class Launch(MainScreen[SettingValues]):
 
     def preview(self) -> None:
         """Start to compute the effect of the command."""
+        if self.wrong:
+            # A value became wrong after the pause.
+            return
         self.query_one("#preview", Line).show("computing …")
         self._preview(self.words())
 
@@ -242,6 +261,31 @@ class Launch(MainScreen[SettingValues]):
         # From the active tab, because the form of its stage may not be shown yet.
         at = stage_names().index(self.query_one(Tabs).active)
         self.query_one(Tabs).active = stage_names()[(at + by) % len(stage_names())]
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action == "choose":
+            field = self._focused
+            return field is not None and has_candidates(self.stage, field.field)
+        return super().check_action(action, parameters)
+
+    @property
+    def _focused(self) -> FormField | None:
+        return next((each for each in self._fields if each.has_focus_within), None)
+
+    @work(exclusive=True, group="choose")
+    async def action_choose(self) -> None:
+        """Choose the value of the field from a list."""
+        focused = self._focused
+        if focused is None or self.forming:
+            return
+        project, loaded, stage, values = self.fishtui.project, self.fishtui.loaded.values, self.stage, self.values()
+
+        def find(words: str) -> list[Candidate]:
+            return find_candidates(stage, focused.field, Place(project, loaded, values, words))
+
+        answer = await self.app.push_screen_wait(Chooser(f"{focused.title}: {focused.field.help}", find))
+        if answer is not None and focused.is_attached:
+            focused.fill(answer)
 
     def action_reset(self) -> None:
         if not self.forming:

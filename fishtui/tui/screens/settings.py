@@ -1,4 +1,4 @@
-"""Settings: every value with its source, editable; and the checks of the doctor."""
+"""Settings: every value with its source, by sections, searched and edited; and the checks of the doctor."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
+from textual.widgets import Input
 
 from fishtui import settings
 from fishtui.errors import FishtuiError
@@ -18,8 +19,9 @@ from fishtui.settings import DEFAULT, SettingError, SettingRow
 from fishtui.tui.commands import document_of, run_fishtui
 from fishtui.tui.dialogs import Ask
 from fishtui.tui.screen import MainScreen
+from fishtui.tui.widgets.exactinput import ExactInput
 from fishtui.tui.widgets.line import Line, fitted
-from fishtui.tui.widgets.lines import Lines
+from fishtui.tui.widgets.lines import KeyedText, Lines
 from fishtui.tui.widgets.panetitle import PaneTitle
 from fishtui.tui.widgets.signs import sign
 
@@ -30,9 +32,20 @@ STATES = ("error", "warning", "ok")
 class SettingList(Lines):
     """The settings, to choose one."""
 
+    POINTER = "▸"
     DEFAULT_CSS = "SettingList { height: 1fr; }"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "select", "edit", tooltip="edit the setting in fishtui.toml"),
+    ]
+
+
+class SearchInput(ExactInput):
+    """The words to search for; the list below follows them."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "submit", "choose", tooltip="move to the list of what was found"),
+        Binding("down", "submit", "choose", show=False),
+        Binding("escape", "screen.back", "all settings", tooltip="show all settings again"),
     ]
 
 
@@ -41,40 +54,56 @@ class Settings(MainScreen[list[SettingRow]]):
 
     NAME = "Settings"
     DEFAULT_CSS = """
-    Settings #help { height: 1; padding: 0 1; color: $text-muted; }
+    Settings #search { display: none; height: 1; border: none; padding: 0 1; }
+    Settings #help { height: 1; padding: 0 1; color: $text-muted; text-wrap: nowrap; text-overflow: ellipsis; }
     Settings #doctor { height: auto; max-height: 9; padding: 0 1; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("slash,ctrl+f", "search", "search", key_display="/", tooltip="show the settings that have words"),
         Binding("d", "unset", "reset", tooltip="reset the setting to its default: remove it from fishtui.toml"),
         Binding("D", "doctor", "doctor", tooltip="check this machine and project for problems"),
         Binding("t", "app.change_theme", "theme", tooltip="change the colors"),
+        Binding("escape", "back", "back", show=False, tooltip="show all settings again"),
     ]
 
     def __init__(self) -> None:
         super().__init__()
         self.rows: list[SettingRow] = []
+        # The setting to go to as soon as it is in the list.
+        self._target = ""
 
     def compose_body(self) -> ComposeResult:
+        yield SearchInput(placeholder="words of a name, value or help", id="search", compact=True)
         yield SettingList(id="settings")
         yield Line(id="help")
         yield PaneTitle("Doctor", id="doctor-title")
         with VerticalScroll(id="doctor", can_focus=True):
             yield Line("Press D to check for problems.", id="findings")
 
+    def on_mount(self) -> None:
+        self.set_focus(self._list)
+
     def read(self) -> list[SettingRow]:
         return settings.rows(self.fishtui.loaded)
 
     def show(self, snapshot: list[SettingRow]) -> None:
-        changed = sum(row.source != DEFAULT for row in snapshot)
-        file = self.fishtui.project.settings_file
-        self.query_one("#title", PaneTitle).show(f"{changed} changed · {file.name}")
         if snapshot == self.rows:
             return
         self.rows = snapshot
         self._show_rows()
         self._explain()
-        if self.focused is None:
-            self.set_focus(self._list)
+        self._go_to_target()
+
+    def go(self, target: str) -> None:
+        """Put the cursor on a setting, as soon as it is in the list."""
+        self._target = target
+        if target:
+            self._leave_search()
+            self._go_to_target()
+
+    def _go_to_target(self) -> None:
+        if self._target and self._list.seek(self._target):
+            self._target = ""
 
     def on_resize(self) -> None:
         self.call_after_refresh(self._show_rows)
@@ -89,15 +118,56 @@ class Settings(MainScreen[list[SettingRow]]):
         return next((row for row in self.rows if row.name == self._list.key), None)
 
     def _show_rows(self) -> None:
-        width = max((cell_len(row.name) for row in self.rows), default=0)
-        lines = [(row.name, _line(row, width, self._list.size.width)) for row in self.rows]
-        self._list.show(lines, lines[0][0] if lines else None)
+        found = [row for row in self.rows if _has_words(row, self._search.value)]
+        width = max((cell_len(_key(row)) for row in self.rows), default=0)
+        lines: list[KeyedText] = []
+        section = ""
+        for row in found:
+            if row.name.partition(".")[0] != section:
+                section = row.name.partition(".")[0]
+                lines.append((None, Content.styled(f"[{section}]", "bold $text-accent")))
+            lines.append((row.name, _line(row, width, self._list.size.width)))
+        self._list.show(lines, found[0].name if found else None)
+        changed = sum(row.source != DEFAULT for row in self.rows)
+        parts = [f"{changed} changed", self.fishtui.project.settings_file.name]
+        parts = [f"{len(found):,} of {len(self.rows):,} settings", *parts] if self._search.value else parts
+        self.query_one("#title", PaneTitle).show(" · ".join(parts))
+
+    # The search.
+
+    @property
+    def _search(self) -> Input:
+        return self.query_one("#search", Input)
+
+    def action_search(self) -> None:
+        """Show only settings with all words that are typed."""
+        self._search.display = True
+        self.set_focus(self._search)
+
+    @on(Input.Changed, "#search")
+    def _filter(self) -> None:
+        self._show_rows()
+        self._explain()
+
+    @on(Input.Submitted, "#search")
+    def _choose(self) -> None:
+        if not self._search.value:
+            self._search.display = False
+        self.set_focus(self._list)
+
+    def action_back(self) -> None:
+        self._leave_search()
+
+    def _leave_search(self) -> None:
+        self._search.value = ""
+        self._search.display = False
+        self.set_focus(self._list)
 
     @on(SettingList.Moved)
     def _explain(self) -> None:
         row = self._row
-        if row is not None:
-            self.query_one("#help", Line).show(f"{row.name}, from {row.source}: {row.help}")
+        text = f"{row.name}, from {row.source}: {row.help}" if row is not None else "no setting has all of these words"
+        self.query_one("#help", Line).show(text if self.rows else "")
 
     @on(SettingList.Opened)
     def _open(self) -> None:
@@ -170,7 +240,20 @@ class Settings(MainScreen[list[SettingRow]]):
 
 def _line(row: SettingRow, name_width: int, width: int) -> Content:
     is_set = row.source != DEFAULT
-    value = fitted(row.value, max(width - name_width - 20, 10))
+    value = fitted(row.value, max(width - name_width - 21, 10))
     return Content.assemble(
-        (f" {row.name:<{name_width}}  ", "bold" if is_set else ""), f"{value}  ", (row.source, "" if is_set else "dim")
+        (f"  {_key(row):<{name_width}}  ", "bold" if is_set else ""),
+        f"{value}  ",
+        (row.source, "" if is_set else "dim"),
     )
+
+
+def _key(row: SettingRow) -> str:
+    """The name of a setting in its section."""
+    return row.name.partition(".")[2]
+
+
+def _has_words(row: SettingRow, text: str) -> bool:
+    """Return true if the setting has every word of `text`."""
+    there = " ".join((row.name, row.value, row.source, row.help)).casefold()
+    return all(word in there for word in text.casefold().split())

@@ -62,6 +62,7 @@ class FieldInput(ExactInput):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "submit", "start", tooltip="start the stage in the background, or queue it"),
         *MOVES,
+        Binding("ctrl+o", "screen.choose", "choose", key_display="^o", tooltip="choose the value from a list"),
         Binding("ctrl+r", "screen.reset", "reset", tooltip="reset all fields"),
         Binding("escape", "screen.leave", "leave", tooltip="leave the form, to use the keys of the screen"),
     ]
@@ -72,23 +73,33 @@ class FormField(Horizontal):
 
     DEFAULT_CSS = """
     FormField { height: 1; }
-    FormField .name { width: 30; padding-left: 1; }
+    FormField .name { width: 31; padding: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }
     FormField Input { width: 1fr; }
     FormField Toggle { width: 3; }
     FormField .rest { width: 1fr; }
     FormField .source { width: 20; padding-left: 1; color: $text-muted; }
+    FormField .source { text-wrap: nowrap; text-overflow: ellipsis; }
     FormField.-wrong .source { color: $text-error; }
     FormField:focus-within .name { text-style: bold; color: $text-accent; }
     """
 
-    def __init__(self, field: forms.Field, initial: str = "") -> None:
+    def __init__(self, stage: str, field: forms.Field, initial: str = "") -> None:
         super().__init__()
+        self.stage = stage
         self.field = field
         self.initial = initial
 
-    def compose(self) -> ComposeResult:
+    @property
+    def title(self) -> str:
+        """The name of the setting or option; on a narrow screen without the section of the stage's own settings."""
         name = self.field.setting or self.field.option.removeprefix("--") or self.field.name
-        yield Line(name, classes="name")
+        return name.removeprefix(f"{self.stage}.") if self.screen.has_class("-narrow") else name
+
+    def on_resize(self) -> None:
+        self.query_one(".name", Line).show(self.title)
+
+    def compose(self) -> ComposeResult:
+        yield Line(self.title, classes="name")
         if self.field.flag:
             yield Toggle()
             yield Line(classes="rest")
@@ -131,6 +142,7 @@ class FormField(Horizontal):
         default = settings.values.get(self.field.default, "")
         if not self.field.flag:
             needed = "required" if self.field.required else ""
-            self.query_one(Input).placeholder = str(safe(default or needed or ", ".join(self.field.choices)))
+            standard = default or self.field.standard or needed or ", ".join(self.field.choices) or "none"
+            self.query_one(Input).placeholder = str(safe(standard))
         source = settings.sources.get(self.field.default, "default") if self.field.default else ""
         self.query_one(".source", Line).show(problem or ("set here" if self.value else source))
