@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fishtui.errors import DataError, FishtuiError
-from fishtui.files import regular
+from fishtui.files import decode_text, regular
 from fishtui.speakers import branch_of_clip, speaker_of
 from fishtui.wording import cannot_read, reason_of
 
@@ -119,7 +119,7 @@ def read_transcript(path: Path) -> str:
     """Return a transcript's text without byte-order mark. Raises DataError if it is missing, not UTF-8, or empty."""
     try:
         regular(path)
-        text = path.read_bytes().decode("utf-8-sig")
+        text = decode_text(path.read_bytes())
     except FileNotFoundError as error:
         raise DataError("no transcript", f"Write the spoken words into {path.name}.", code="no-transcript") from error
     except UnicodeDecodeError as error:

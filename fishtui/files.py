@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import codecs
 import errno
 import fcntl
 import hashlib
 import os
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from io import FileIO
 from pathlib import Path
@@ -21,6 +22,13 @@ from fishtui.wording import cannot_read, cannot_write, counted
 LONGEST_NAME = 255
 # Errors of a disk that takes no file at all any more.
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+MARKS = {
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+    codecs.BOM_UTF8: "utf-8-sig",
+}
 UNCHANGED = "Check the free space and that you have permission to write there; the earlier content is unchanged."
 
 
@@ -117,6 +125,28 @@ def writing_by_library(path: Path) -> Iterator[LibraryFile]:
             raise wrapped.error
 
 
+def keep_unknown(path: Path, is_ours: Callable[[str], bool], kept: Path) -> Path | None:
+    """Keep a copy of a file that is about to be replaced, unless `is_ours` is true of its SHA-256.
+
+    Returns the copy, in the folder `kept` under its hash; None if the file is ours, or does not exist. Raises
+    FishtuiError if it cannot be copied.
+    """
+    try:
+        regular(path)
+        found = hash_file(path)
+        if is_ours(found):
+            return None
+        copy = kept / found
+        if not copy.exists():
+            with replacing(copy) as temporary:
+                shutil.copyfile(path, temporary)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise cannot_read(path, error) from error
+    return copy
+
+
 def refuse_full_disk(error: FishtuiError, done: int) -> None:
     """Raise FishtuiError, code `no-space`, if `error` comes from a disk that takes no more files: other items fail too.
 
@@ -167,6 +197,20 @@ def regular(path: Path) -> os.stat_result:
     if not stat.S_ISREG(status.st_mode):
         raise OSError(errno.EINVAL, "not a regular file", str(path))
     return status
+
+
+def decode_text(content: bytes) -> str:
+    """Decode text by its byte-order mark, which is removed: UTF-8, UTF-16 or UTF-32; without a mark as UTF-8.
+
+    Raises UnicodeDecodeError.
+    """
+    return content.decode(marked_encoding(content) or "utf-8")
+
+
+def marked_encoding(content: bytes) -> str | None:
+    """Return the encoding that text shows by its byte-order mark, which decoding removes; None without a mark."""
+    # The mark of UTF-16 is the beginning of that of UTF-32.
+    return next((encoding for mark, encoding in MARKS.items() if content.startswith(mark)), None)
 
 
 def hash_file(path: Path) -> str:

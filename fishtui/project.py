@@ -69,6 +69,11 @@ class Project:
         return self.state / "codes.jsonl"
 
     @property
+    def normalized(self) -> Path:
+        """The SHA-256 of each recording that normalize wrote, one a line."""
+        return self.state / "normalized.txt"
+
+    @property
     def kept(self) -> Path:
         """Earlier contents of files that fishtui replaced, each under its SHA-256."""
         return self.state / "kept"

@@ -33,7 +33,13 @@ episodes batch split splits subset section lesson train training dev devel test 
 happy sad surprise surprised fearful disgust disgusted calm whisper whispered
 """
 CONTENTS, DETAILS = frozenset(_CONTENTS.split()), frozenset(_DETAILS.split())
+# Divisions of the clips of one person; the others, such as sessions, may also be of different people.
+_OF_ONE_PERSON = """
+chapter chapters chap train training dev devel test valid validation eval split splits subset neutral angry happy sad
+surprise surprised fearful disgust disgusted calm whisper whispered
+"""
 DIVISIONS = frozenset(_DIVISIONS.split())
+OF_ONE_PERSON = frozenset(_OF_ONE_PERSON.split())
 WORDS = re.compile(r"mp[34]s?|m4a|w64|[^\W\d_]+|\d+")
 Branch = tuple[str, ...]
 """The folders from the dataset down to a speaker's own; empty for recordings that are in no speaker's folder."""
@@ -60,6 +66,16 @@ def branch_of(folders: Sequence[str], stem: str) -> Branch:
     if len(branch) > 1 and _is_chapter(branch[-2], branch[-1], stem):
         return branch[:-1]
     return branch
+
+
+def part_of_clip(name: str) -> str:
+    """Return the folder of a clip that counts as a part of what its speaker's folder holds, such as `session 2`.
+
+    It is empty without such a folder, and for one that only divides a person's clips, such as `train` or `happy`.
+    """
+    *folders, stem = name.split("/")
+    inner = folders[len(branch_of(folders, stem)) :]
+    return "/".join(each for each in inner if is_division(each) and not _consists_of(each, OF_ONE_PERSON))
 
 
 def branch_of_clip(name: str) -> Branch:

@@ -94,6 +94,13 @@ def test_a_transcript_has_text(tmp_path: Path, content: bytes, code: str) -> Non
         read_transcript(path)
     path.write_bytes(b"\xef\xbb\xbfHello.\n")
     assert read_transcript(path) == "Hello.\n"
+    for encoding in ("utf-16", "utf-32"):
+        path.write_bytes("Grüße 🎈\n".encode(encoding))
+        assert read_transcript(path) == "Grüße 🎈\n"
+    path.write_bytes("Hello.".encode("utf-16")[:-1])
+    with failing("not-utf8", DataError):
+        read_transcript(path)
+    path.write_bytes(b"\xef\xbb\xbfHello.\n")
     path.unlink()
     os.mkfifo(path)
     with failing("cannot-read", DataError):

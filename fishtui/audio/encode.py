@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -26,14 +26,27 @@ def write_audio(path: Path, samples: np.ndarray, rate: int, kind: str = "WAV", s
     write_blocks(path, _split(samples), rate, _channels(samples), kind, subtype)
 
 
-def write_blocks(path: Path, blocks: Iterable[np.ndarray], rate: int, channels: int, kind: str, subtype: str) -> None:
-    """Write blocks of float samples (frames, channels) as one file, as `write_audio` does."""
+def write_blocks(
+    path: Path,
+    blocks: Iterable[np.ndarray],
+    rate: int,
+    channels: int,
+    kind: str,
+    subtype: str,
+    finished: Callable[[Path], object] = bool,
+) -> None:
+    """Write blocks of float samples (frames, channels) as one file, as `write_audio` does.
+
+    `finished` is called with the complete file before it replaces `path`.
+    """
     # By handle, since libsndfile only takes names that are UTF-8.
-    with replacing(path) as temporary, writing_by_library(temporary) as handle:
-        try:
-            _write(handle, blocks, rate, channels, kind, subtype)
-        except (soundfile.LibsndfileError, ValueError, TypeError) as error:
-            raise cannot_write(path, error) from error
+    with replacing(path) as temporary:
+        with writing_by_library(temporary) as handle:
+            try:
+                _write(handle, blocks, rate, channels, kind, subtype)
+            except (soundfile.LibsndfileError, ValueError, TypeError) as error:
+                raise cannot_write(path, error) from error
+        finished(temporary)
 
 
 def encode_audio(samples: np.ndarray, rate: int, kind: str, subtype: str) -> bytes:

@@ -19,7 +19,7 @@ from fishtui.catalog.store import Catalog
 from fishtui.checks.registry import repair_for
 from fishtui.dataset import AUDIO_EXTENSIONS, CODES_EXTENSION, FOREIGN_EXTENSIONS, clip_named
 from fishtui.errors import DataError, FishtuiError, MisuseError
-from fishtui.files import read_if_present
+from fishtui.files import decode_text, read_if_present
 from fishtui.runs.ledger import Ledger
 from fishtui.runs.reporter import Reporter
 from fishtui.settings import Settings
@@ -137,7 +137,10 @@ def current_transcript(catalog: Catalog, settings: Settings, clip: int) -> str:
     """Return the content of a clip's transcript on disk, even if newer than the last scan; "" if it is missing."""
     name = clip_row(catalog, clip)["name"]
     content = read_if_present(clip_named(catalog.data, name, settings.pack.text_extension).transcript)
-    return (content or b"").decode("utf-8-sig", "replace").rstrip("\r\n")
+    try:
+        return decode_text(content or b"").rstrip("\r\n")
+    except UnicodeDecodeError:
+        return (content or b"").decode("utf-8", "replace").rstrip("\r\n")
 
 
 def change(

@@ -13,10 +13,8 @@ from fishtui.checks.text import characters, script_of
 from fishtui.codes import hash_codes, parse_codes
 from fishtui.dataset import FOREIGN_EXTENSIONS, Clip
 from fishtui.errors import DataError
-from fishtui.files import FileState, regular, state_of
+from fishtui.files import FileState, decode_text, marked_encoding, regular, state_of
 from fishtui.wording import reason_of
-
-MARK = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,10 +128,12 @@ def _text(path: Path) -> TextPart:
         return TextPart(text_fault="unreadable-transcript")
     content, state = read
     try:
-        text = content.decode("utf-8-sig")
+        text = decode_text(content)
     except UnicodeDecodeError:
         return TextPart(*state, None, "not-utf8")
-    return TextPart(*state, text, "", content.startswith(MARK), fold(text), script_of(text), characters(text))
+    return TextPart(
+        *state, text, "", marked_encoding(content) is not None, fold(text), script_of(text), characters(text)
+    )
 
 
 def _codes(path: Path) -> CodesPart:

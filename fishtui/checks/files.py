@@ -124,8 +124,8 @@ def several_lines(facts: ClipFacts, settings: Settings) -> str | None:
 @check(
     "byte-order-mark",
     INFO,
-    "The transcript begins with a byte-order mark, which fishtui skips but other tools read as text.",
-    "Save it without the mark.",
+    "The transcript begins with a byte-order mark, which fishtui understands but other tools read as text.",
+    "Save it as UTF-8 without the mark.",
     fix=repairs.remove_mark,
 )
 def byte_order_mark(facts: ClipFacts, settings: Settings) -> str | None:

@@ -13,7 +13,7 @@ from fishtui.checks.facts import GroupFacts
 from fishtui.checks.registry import INFO, WARNING, check
 from fishtui.checks.text import letter_script
 from fishtui.settings import CheckSettings
-from fishtui.speakers import Branch, branch_of_clip
+from fishtui.speakers import Branch, branch_of_clip, part_of_clip
 from fishtui.wording import shortened
 
 if TYPE_CHECKING:
@@ -145,6 +145,22 @@ def shared_speaker_name(clips: Sequence[GroupFacts], limits: CheckSettings) -> d
         for speaker, own in branches.items()
         if len(own) > 1
     }
+
+
+@check(
+    "joined-folders",
+    WARNING,
+    "Folders such as session1 and session2 count as parts of one person, so the voice mixes people if they differ.",
+    "Check who speaks in them, and give each person a folder.",
+    scope="speaker",
+)
+def joined_folders(clips: Sequence[GroupFacts], limits: CheckSettings) -> dict[str, str]:
+    """Find speakers whose clips are in several folders that are named as parts, which may be of different people."""
+    parts: dict[str, dict[str, None]] = defaultdict(dict)
+    for clip in clips:
+        if part := part_of_clip(clip.name):
+            parts[clip.speaker][part] = None
+    return {speaker: shortened(", ".join(own)) for speaker, own in parts.items() if len(own) > 1}
 
 
 @check(

@@ -7,7 +7,8 @@ import unicodedata
 from functools import cache
 from typing import NamedTuple
 
-MARKS = {b"\xff\xfe\x00\x00": "utf-32", b"\x00\x00\xfe\xff": "utf-32", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
+from fishtui.files import marked_encoding
+
 WIDE = ("utf-32-le", "utf-32-be", "utf-16-le", "utf-16-be")
 CONTROLS = bytes(range(9)) + bytes(range(14, 32))
 # Two-byte characters that occur in words: accented letters of Latin, accents, Greek, Cyrillic, Armenian, Hebrew and
@@ -105,7 +106,7 @@ def _is_plausible(character: str) -> bool:
 
 def decode_wide(content: bytes) -> str | None:
     """Return the text of a file in UTF-16 or UTF-32, with or without a byte-order mark; None if it is neither."""
-    marked = next((encoding for mark, encoding in MARKS.items() if content.startswith(mark)), None)
+    marked = marked_encoding(content)
     if marked is not None:
         return _decoded(content, marked)
     controls = len(content) - len(content.translate(None, CONTROLS))

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from fishtui.audio.decode import Audio
 
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 # Silence that trimming leaves at each end, in seconds: weak consonants there can count as silence.
 MARGIN_S = 0.2
 # Channels whose mean has less than this share of the loudest one's energy cancel each other out.
@@ -75,9 +74,8 @@ def set_loudness(clip: Clip, settings: Settings) -> Contents:
 
 
 def remove_mark(clip: Clip, settings: Settings) -> Contents:
-    """Remove the transcript's byte-order mark."""
-    content = read_if_present(clip.transcript)
-    return {} if content is None else {clip.transcript: content.removeprefix(BYTE_ORDER_MARK)}
+    """Save a transcript with a byte-order mark as UTF-8 without it."""
+    return {clip.transcript: clip.read_transcript().encode()}
 
 
 def correct_extension(clip: Clip, settings: Settings) -> Contents:

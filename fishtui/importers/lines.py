@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from io import TextIOWrapper
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from fishtui.errors import DataError
-from fishtui.files import regular
+from fishtui.files import marked_encoding, regular
 from fishtui.importers.layout import Clips, ListedClip, Malformed
-from fishtui.wording import cannot_read
+from fishtui.wording import cannot_read, reason_of
 
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+# In bytes: that of UTF-32.
+LONGEST_MARK = 4
 LONGEST_LINE = 1 << 20
 # The ends of lines on Unix and Windows, and on old Macs.
 LINE_END = re.compile(rb"\r\n|\r|\n")
@@ -30,32 +31,43 @@ class TableLine(NamedTuple):
 def read_lines(path: Path) -> Iterator[TableLine]:
     """Yield the lines of a table without its byte-order mark; their ends may be of any system.
 
-    Raises DataError if it is UTF-16 or cannot be read.
+    Raises DataError if it cannot be read, or is not in the encoding that its mark shows.
     """
     try:
         regular(path)
         with path.open("rb") as file:
-            start = file.read(len(BYTE_ORDER_MARK))
-            if start.startswith(UTF_16):
-                raise DataError(f"{path}: not UTF-8 but UTF-16", "Save it as UTF-8.", code="not-utf8")
-            if start != BYTE_ORDER_MARK:
-                file.seek(0)
-            for number, content in enumerate(_split(file), 1):
+            encoding = marked_encoding(file.read(LONGEST_MARK))
+            file.seek(0)
+            read = file.read if encoding is None else _Recoded(file, encoding).read
+            for number, content in enumerate(_split(read), 1):
                 if len(content) > LONGEST_LINE:
                     yield TableLine(number, "", f"the line is longer than {LONGEST_LINE:,} bytes")
                 else:
                     yield _decode(number, content)
     except OSError as error:
         raise cannot_read(path, error, DataError) from error
+    except UnicodeError as error:
+        raise DataError(f"{path}: {reason_of(error)}", "Save it as UTF-8.", code="not-utf8") from error
 
 
-def _split(file: BinaryIO) -> Iterator[bytes]:
+class _Recoded:
+    """The content of a file in another encoding as UTF-8. Raises UnicodeError where it is not in that encoding."""
+
+    def __init__(self, file: BinaryIO, encoding: str) -> None:
+        self._text = TextIOWrapper(file, encoding, newline="")
+
+    def read(self, size: int) -> bytes:
+        """Return at most `size` characters, at least one before the end."""
+        return self._text.read(size).encode()
+
+
+def _split(read: Callable[[int], bytes]) -> Iterator[bytes]:
     """Yield lines with their ends; of one that is too long only its beginning, which is longer than allowed."""
     rest = b""
     cut = False
-    while block := file.read(LONGEST_LINE):
+    while block := read(LONGEST_LINE):
         # A line feed that belongs to this carriage return may come next.
-        while block.endswith(b"\r") and (following := file.read(1)):
+        while block.endswith(b"\r") and (following := read(1)):
             block += following
         buffer = rest + block
         start = 0

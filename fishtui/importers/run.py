@@ -101,6 +101,9 @@ def import_clips(
     if found.shared:
         shown = ", ".join(found.shared[:MOST_SHOWN])
         reporter.warning(f"folders of one name with different parents stay apart: {shown}; --speaker joins them")
+    if found.joined:
+        shown = ", ".join(found.joined[:MOST_SHOWN])
+        reporter.warning(f"folders named as parts count as one speaker: {shown}; rename them if the people differ")
     if found.missing:
         missing = counted(found.missing, "recording")
         reporter.warning(f"{missing} not found: name their folder with --audio-root")

@@ -17,7 +17,7 @@ from fishtui.importers.layouts import choose
 from fishtui.importers.locate import Locator
 from fishtui.importers.parts import Lengths, Part
 from fishtui.runs.ledger import Entry
-from fishtui.speakers import branch_of, distinct_speakers, is_content
+from fishtui.speakers import branch_of, distinct_speakers, is_content, part_of_clip
 from fishtui.wording import counted, shortened, suggest
 
 
@@ -38,7 +38,8 @@ class Understood:
 
     `failed` are entries that are not clips, `repeated` rows that equal an earlier one, `unnamed` the recordings next
     to those of the table that no row names. `missing` is the number of recordings that were not found, `shared` are
-    speakers whose folders have the name of others with different parents.
+    speakers whose folders have the name of others with different parents, `joined` speakers with several folders that
+    are named as parts, such as `session1`.
     """
 
     path: Path
@@ -51,6 +52,7 @@ class Understood:
     unnamed: list[str] = field(default_factory=list)
     missing: int = 0
     shared: list[str] = field(default_factory=list)
+    joined: list[str] = field(default_factory=list)
     doubts: list[str] = field(default_factory=list)
 
 
@@ -159,18 +161,26 @@ def _with_speakers(clips: Sequence[FoundClip], root: Path, speaker: str | None, 
         (branch for name, branch in zip(named, branches, strict=True) if not name), os.path.realpath(root)
     )
     found.shared = sorted({names[branch] for branch in branches if "/" in names.get(branch, "")})
+    parts: dict[str, set[str]] = defaultdict(set)
+    for clip, name, branch in zip(clips, named, branches, strict=True):
+        if not name and (part := part_of_clip("/".join(_relative(clip.audio, root)))):
+            parts[names[branch]].add(part)
+    found.joined = [f"{name} ({', '.join(sorted(own))})" for name, own in sorted(parts.items()) if len(own) > 1]
     return [
         replace(clip, speaker=name or names[branch]) for clip, name, branch in zip(clips, named, branches, strict=True)
     ]
 
 
 def _branch(audio: Path, root: Path) -> tuple[str, ...]:
-    absolute, top = os.path.abspath(audio), os.path.abspath(root)
-    *folders, name = os.path.relpath(absolute, top).split(os.sep)
-    if os.pardir in folders:
-        # Elsewhere, so that only its own path can name a speaker.
-        folders = [part for part in os.path.dirname(absolute).split(os.sep) if part]
+    *folders, name = _relative(audio, root)
     return branch_of(folders, os.path.splitext(name)[0])
+
+
+def _relative(audio: Path, root: Path) -> list[str]:
+    """Return the folders and name of a recording below `root`; elsewhere, only its own path can name a speaker."""
+    absolute, top = os.path.abspath(audio), os.path.abspath(root)
+    inside = os.path.relpath(absolute, top).split(os.sep)
+    return [part for part in absolute.split(os.sep) if part] if os.pardir in inside else inside
 
 
 def _without_repeats(clips: Sequence[FoundClip], found: Understood) -> Iterator[FoundClip]:

@@ -31,6 +31,8 @@ def summary_lines(found: Understood) -> Iterator[str]:
     if found.shared:
         shared = shortened(", ".join(found.shared), LONGEST)
         yield f"  ▲ folders of one name with different parents stay apart: {shared}"
+    if found.joined:
+        yield f"  ▲ folders named as parts count as one speaker: {shortened(', '.join(found.joined), LONGEST)}"
     if found.missing:
         yield f"  ▲ {counted(found.missing, 'recording')} not found: name their folder with --audio-root"
     if found.failed:
@@ -63,6 +65,7 @@ def summary_dict(found: Understood) -> dict[str, Any]:
         "unnamed": len(found.unnamed),
         "missing": found.missing,
         "shared": found.shared,
+        "joined": found.joined,
         "doubts": found.doubts,
     }  # fmt: skip
 

@@ -11,7 +11,7 @@ from typing import TypedDict
 import msgspec
 
 from fishtui.errors import DataError, MisuseError
-from fishtui.files import discard, write_text
+from fishtui.files import discard, read_if_present, write_bytes, write_text
 from fishtui.shards.split import VALIDATION
 
 MANIFEST = "manifest.jsonl"
@@ -19,6 +19,8 @@ MANIFEST = "manifest.jsonl"
 STAGING = ".packing"
 # Exists while one packing replaces another: the folder then contains shards of both.
 MARKER = ".installing"
+# Names the project whose shards they are, in a folder outside of it.
+OWNER = ".project"
 
 
 class ManifestEntry(TypedDict):
@@ -88,6 +90,24 @@ def refuse_foreign(folder: Path) -> None:
             "Move them to another folder, or give another folder with --output.",
             code="output-in-use",
         )
+
+
+def refuse_shared(folder: Path, project: Path) -> None:
+    """Raise MisuseError, code `output-in-use`, if a folder has shards of another project that still exists."""
+    owner = Path(os.fsdecode((read_if_present(folder / OWNER) or b"").strip()))
+    if owner.is_absolute() and owner != project.resolve() and owner.is_dir() and any(folder.glob("*.protos")):
+        raise MisuseError(
+            f"{folder}: has the shards of the project {owner}",
+            "Give another folder with --output, or set paths.protos; or remove these shards.",
+            code="output-in-use",
+        )
+
+
+def claim(folder: Path, project: Path) -> None:
+    """Note in a folder outside of the project whose shards it has. Raises FishtuiError."""
+    project = project.resolve()
+    if not folder.resolve().is_relative_to(project):
+        write_bytes(folder / OWNER, os.fsencode(project) + b"\n")
 
 
 def install(folder: Path) -> list[Path]:

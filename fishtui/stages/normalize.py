@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from fishtui.audio.loudness import LoudnessMeter, gain_to
 from fishtui.audio.recording import Recording, open_recording
 from fishtui.dataset import CODES_EXTENSION, EXTENSIONS, PACKED_FOLDER, TEXT_EXTENSIONS, Clip
 from fishtui.errors import DataError, FishtuiError, MisuseError
-from fishtui.files import refuse_full_disk, regular, write_bytes
+from fishtui.files import hash_file, keep_unknown, read_if_present, refuse_full_disk, regular, write_bytes
 from fishtui.project import Project
 from fishtui.runs.ledger import Ledger
 from fishtui.runs.reporter import Reporter
@@ -35,6 +36,8 @@ class _Task:
     source: Path
     target: Path
     settings: NormalizeSettings
+    made: Path
+    kept: Path
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,7 @@ class _Outcome:
     error: FishtuiError | None = None
     limited: bool = False
     kept_text: bool = False
+    kept_audio: Path | None = None
     seconds: float = 0.0
 
 
@@ -60,8 +64,9 @@ def normalize(
 
     The loudness is that of the mean of the channels, which the model hears. Format, channels and sample rate stay the
     same; if one channel would exceed the peak limit, all get the mean. `source` is only read. A different transcript in
-    `target` is kept, since it may be a correction. `clean` empties `target` first. Raises MisuseError if the two
-    folders overlap, or `target` has more in it than a dataset, FishtuiError if the disk takes no more files.
+    `target` is kept, since it may be a correction. A copy is kept of a recording that normalize did not write, or that
+    was changed since. `clean` empties `target` first. Raises MisuseError if the two folders overlap, or `target` has
+    more in it than a dataset, FishtuiError if the disk takes no more files.
     """
     _refuse_overlap(source, target)
     ledger = Ledger()
@@ -70,7 +75,10 @@ def normalize(
     if clean:
         _refuse_emptying(target, project, values.pack.text_extension)
     settings = values.normalize
-    tasks = [_Task(clip, audio, target / audio.relative_to(source), settings) for clip, audio in clips]
+    tasks = [
+        _Task(clip, audio, target / audio.relative_to(source), settings, project.normalized, project.kept)
+        for clip, audio in clips
+    ]
     if dry_run:
         ledger.done = len(tasks)
         return ledger
@@ -97,6 +105,11 @@ def normalize(
             reporter.warning(
                 f"kept the transcript in {target}, which differs from {source} (--clean replaces it)", task.clip.name
             )
+        if outcome.kept_audio is not None:
+            reporter.warning(
+                f"{task.target.name} was not made by normalize; kept as {project.shown(outcome.kept_audio)}",
+                task.clip.name,
+            )
         reporter.progress(number + 1, len(tasks))
     ledger.counts = {"limited": limited, "seconds": round(seconds, 3)}
     reporter.artifact("dataset", target)
@@ -118,12 +131,29 @@ def _normalize_clip(task: _Task) -> _Outcome:
             if task.clip.has_text:
                 kept = not _carry(task.clip.transcript, task.target.with_name(task.clip.transcript.name))
             blocks = (_scaled(block, gain.factor, mixed) for block in recording.blocks())
-            write_blocks(task.target, blocks, header.rate, header.channels, header.format, header.subtype)
+            kept_audio = keep_unknown(task.target, _made_before(task.made).__contains__, task.kept)
+            note = partial(_note_made, task.made)
+            write_blocks(task.target, blocks, header.rate, header.channels, header.format, header.subtype, note)
     except FishtuiError as error:
         return _Outcome(error.problem, error)
     except (MemoryError, RuntimeError, ValueError) as error:
         return _Outcome(f"cannot measure or write: {reason_of(error)}")
-    return _Outcome(limited=gain.limited, kept_text=kept, seconds=header.seconds)
+    return _Outcome(limited=gain.limited, kept_text=kept, kept_audio=kept_audio, seconds=header.seconds)
+
+
+@cache
+def _made_before(made: Path) -> frozenset[str]:
+    """The hashes of the recordings that this project's normalize had written when this process began."""
+    return frozenset((read_if_present(made) or b"").decode(errors="replace").split())
+
+
+def _note_made(made: Path, recording: Path) -> None:
+    """Note that normalize writes a recording; one line is one write, so that processes do not mix them."""
+    found = hash_file(recording)
+    if found not in _made_before(made):
+        made.parent.mkdir(parents=True, exist_ok=True)
+        with made.open("ab", buffering=0) as file:
+            file.write(f"{found}\n".encode())
 
 
 def _measure(recording: Recording) -> tuple[float, float, float]:

@@ -24,9 +24,11 @@ from fishtui.shards.packed import (
     MANIFEST,
     STAGING,
     ManifestEntry,
+    claim,
     install,
     previous_validation,
     refuse_foreign,
+    refuse_shared,
     write_manifest,
 )
 from fishtui.shards.split import TRAIN, VALIDATION, choose_validation
@@ -66,9 +68,10 @@ def pack(
 
     Clips of the project's own dataset that are rejected, have errors or outdated codes are left out. The shards of an
     earlier packing stay until the new ones are complete. Raises FishtuiError if there is nothing to pack,
-    MisuseError if `output` has shards of another tool.
+    MisuseError if `output` has shards of another tool or project.
     """
     refuse_foreign(output)
+    refuse_shared(output, project.root)
     if not dry_run:
         refresh_catalog(project, values, reporter, data)
     ledger = Ledger()
@@ -80,6 +83,7 @@ def pack(
     if dry_run:
         ledger.done = len(clips)
         return ledger
+    claim(output, project.root)
     family = CheckpointFolder(project.path(values.paths.checkpoint)).family_or_default
     try:
         packed = _write_shards(clips, family, output / STAGING, values.pack, ledger, reporter)

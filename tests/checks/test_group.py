@@ -10,6 +10,7 @@ from fishtui.checks.facts import GroupFacts
 from fishtui.checks.group import (
     duplicate_audio,
     foreign_scripts,
+    joined_folders,
     little_audio,
     median_rates,
     rate_outliers,
@@ -158,6 +159,12 @@ def test_a_speaker_needs_a_minute() -> None:
     clips = [GroupFacts(1, "", "anna", 50.0), GroupFacts(2, "", "bert", 60.0), GroupFacts(3, "", "anna", 9.0)]
     assert little_audio(clips, LIMITS) == {"anna": "59 s in total"}
     assert little_audio(clips, CheckSettings(min_speaker_minutes=0.5)) == {}
+
+
+def test_folders_named_as_parts_are_found_if_they_may_be_of_different_people() -> None:
+    names = ["corpus/session1/1", "corpus/session2/wavs/2", "anna/day 1/1", "bert/train/1", "bert/happy/2", "carl/1"]
+    clips = [GroupFacts(number, name, name.partition("/")[0]) for number, name in enumerate(names)]
+    assert joined_folders(clips, LIMITS) == {"corpus": "session1, session2"}
 
 
 def test_a_speakers_name_in_two_branches_is_found() -> None:

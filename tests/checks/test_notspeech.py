@@ -137,6 +137,7 @@ def test_all_but_composed_letters_are_warnings() -> None:
         ("utf-16", "Hello there.\n".encode("utf-16-le"), "Hello there.\n"),
         ("not-utf8", "Größe".encode("utf-16"), "Größe"),
         ("not-utf8", "Größe".encode("utf-16-be"), "Größe"),
+        ("byte-order-mark", "Größe".encode("utf-16"), "Größe"),
     ],
 )
 def test_a_repair_leaves_the_spoken_words(tmp_path: Path, code: str, before: str | bytes, after: str) -> None:

@@ -53,6 +53,13 @@ def test_text_with_any_usual_extension_is_a_transcript(tmp_path: Path) -> None:
     assert run(tmp_path, tmp_path / "in").done == 4
 
 
+def test_sessions_that_count_as_one_speaker_are_reported(tmp_path: Path) -> None:
+    for name in ("corpus/session1/1.wav", "corpus/session2/2.wav", "anna/session1/wavs/3.wav"):
+        recording(tmp_path / "in" / name, name).with_suffix(".TXT").write_text(name)
+    found = understand(tmp_path / "in", data=tmp_path / "data")
+    assert found.joined == ["corpus (session1, session2)"]
+
+
 def test_speakers_of_one_name_stay_apart_and_are_reported(tmp_path: Path) -> None:
     for name in ("de/anna/wavs/1.wav", "en/anna/1.wav", "en/bert/1.wav"):
         recording(tmp_path / "in" / name, name).with_suffix(".TXT").write_text(name)

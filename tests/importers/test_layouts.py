@@ -78,9 +78,18 @@ def test_wrong_sources_are_refused(tmp_path: Path) -> None:
         choose(table(tmp_path / "a.csv", "a|b"), "folder", {})
     with failing("no-named-columns", MisuseError):
         choose(tmp_path / "a.csv", "ljspeech", {"text": "x"})
-    (tmp_path / "a.csv").write_bytes("audio,text".encode("utf-16"))
+    (tmp_path / "a.csv").write_bytes("audio,text".encode("utf-16") + b"\x00")
     with failing("not-utf8", DataError):
         detected(tmp_path / "a.csv")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
+def test_a_table_is_read_in_the_encoding_that_its_mark_shows(tmp_path: Path, encoding: str) -> None:
+    recording(tmp_path / "in" / "a.wav")
+    source = tmp_path / "in" / "metadata.csv"
+    source.write_bytes("a|Grüße, 你好 🎈\r\n".encode(encoding))
+    assert run(tmp_path, source).done == 1
+    assert [text.partition(" <")[0] for text in imported(tmp_path).values()] == ["Grüße, 你好 🎈"]
 
 
 def test_columns_may_have_any_name(tmp_path: Path) -> None:

@@ -118,6 +118,24 @@ def test_a_channel_that_would_exceed_the_peak_limit_gets_the_mean(tmp_path: Path
     np.testing.assert_array_equal(audio.samples[:, 0], audio.samples[:, 1])
 
 
+def test_a_copy_of_a_recording_of_others_is_kept(tmp_path: Path) -> None:
+    write_clip(tmp_path / "raw" / "a" / "1.wav", samples=tone(0.5))
+    theirs = write_clip(tmp_path / "data" / "a" / "1.wav", samples=tone(0.7, pitch=500))
+    kept = tmp_path / ".fishtui" / "kept"
+    before = [theirs.read_bytes()]
+    run(tmp_path)
+    assert [path.read_bytes() for path in kept.iterdir()] == before
+    made = theirs.read_bytes()
+    # What normalize made is replaced without a copy, and what was changed since is kept.
+    run(tmp_path)
+    assert len(list(kept.iterdir())) == 1
+    write_clip(theirs, samples=tone(0.3))
+    before.append(theirs.read_bytes())
+    run(tmp_path)
+    assert sorted(path.read_bytes() for path in kept.iterdir()) == sorted(before)
+    assert theirs.read_bytes() == made
+
+
 def test_clean_empties_the_target_only(tmp_path: Path) -> None:
     write_clip(tmp_path / "raw" / "anna" / "new.wav")
     write_clip(tmp_path / "data" / "anna" / "old.wav")

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from fishtui.errors import DataError, FishtuiError, MisuseError
+from fishtui.runs.ledger import Ledger
 from fishtui.runs.reporter import Reporter
 from fishtui.settings import PackSettings, Settings
 from fishtui.shards import packed
@@ -102,6 +103,26 @@ def test_shards_and_manifests_of_other_tools_are_not_replaced(tmp_path: Path) ->
     # A damaged manifest next to shards of fishtui is replaced.
     (folder / MANIFEST).write_text("{}", encoding="utf-8")
     assert run(tmp_path).done == 3
+
+
+def test_shards_of_another_project_are_not_replaced(tmp_path: Path) -> None:
+    def run_in(folder: Path, data: Path) -> Ledger:
+        settings = Settings(pack=PackSettings(workers=1))
+        return pack(project(folder), settings, Reporter(), data=data, output=tmp_path / "shards")
+
+    ours, theirs = tmp_path / "ours", tmp_path / "theirs"
+    packable(ours / "data", ["anna"], clips=3)
+    packable(theirs / "data", ["bert"], clips=2)
+    run_in(ours, ours / "data")
+    run_in(ours, ours / "data")
+    before = snapshot(tmp_path / "shards")
+    with failing("output-in-use", MisuseError) as caught:
+        run_in(theirs, theirs / "data")
+    assert str(ours) in caught.value.problem
+    assert snapshot(tmp_path / "shards") == before
+    # A project that was moved, or removed, no longer holds them.
+    ours.rename(tmp_path / "moved")
+    assert run_in(tmp_path / "moved", tmp_path / "moved" / "data").done == 3
 
 
 def test_any_number_of_workers_gives_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
