@@ -32,7 +32,7 @@ from fishtui.wording import missing_checkpoint_file
 # The names that journals have for versions of the code: versions with one name compute the same codes. A version that
 # is not listed has its hash as its name, so that codes of any other version are out of date.
 VERSIONS = {
-    "57bdb0320be714a077f83fdfb59715f397f455cd2eab2a2ccd3f39e34b56fb32": "1",
+    "bb5a3aab8260b6e833840d4963c82de00bd2c034b1c9c8d862efaa807bc34e8b": "1",
 }
 
 Item = TypeVar("Item")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from contextlib import suppress
 from pathlib import Path
@@ -16,7 +17,7 @@ from fishtui.audio.draw import draw
 from fishtui.audio.encode import encode_audio
 from fishtui.audio.probe import AudioError, probe
 from tests.audio.ffmpeg import converted, ffmpeg_samples, needs_ffmpeg
-from tests.builders import tone
+from tests.builders import tone, write_clip
 from tests.expecting import failing
 
 CASES = Path(__file__).parent.parent / "cases"
@@ -144,6 +145,21 @@ def test_tags_are_skipped(tmp_path: Path, kind: str, subtype: str, before: bytes
     (tmp_path / "plain").write_bytes(content)
     (path := tmp_path / "a").write_bytes(before + content + after)
     np.testing.assert_array_equal(read_audio(path).samples, read_audio(tmp_path / "plain").samples)
+
+
+def test_a_flac_that_lacks_frames_in_the_middle_is_damaged(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "a.flac", samples=tone(3.0))
+    whole = path.read_bytes()
+    frames = [each.start() for each in re.finditer(rb"\xff\xf8\xc9\x08", whole)]
+    read_audio(path)
+    for first, last in ((3, 4), (5, 12), (1, len(frames) - 1)):
+        path.write_bytes(whole[: frames[first]] + whole[frames[last] :])
+        with failing("damaged-audio", AudioError):
+            read_audio(path)
+    # The header of one frame is damaged.
+    path.write_bytes(whole[: frames[4] + 4] + b"\xff" + whole[frames[4] + 5 :])
+    with failing("damaged-audio", AudioError):
+        read_audio(path)
 
 
 def test_a_flac_header_that_contradicts_its_frames_is_refused(tmp_path: Path) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from fishtui.audio.faults import AudioError, not_audio, truncated
+from fishtui.audio.faults import AudioError, damaged, not_audio, truncated
 from fishtui.audio.formats.part import ID3V1, ID3V1_SIZE, Bytes, Part, skip_id3v2
 
 MAGIC = b"fLaC"
 # The first block of every stream, and its length; the first bit is set if no other block follows.
 STREAMINFO = (b"fLaC\x00\x00\x00\x22", b"fLaC\x80\x00\x00\x22")
+# The second byte of frames that are equally long.
+FIXED = 0xF8
 # Longer than nearly all frames; a longer one is not compared.
 TAIL = 1 << 18
 
@@ -32,7 +34,11 @@ def _part(content: Bytes, start: int, end: int) -> Part:
     promised = int.from_bytes(info[13:18]) & (1 << 36) - 1
     block = int.from_bytes(info[:2])
     counted = _counted(content, start, end, block, promised)
-    skipped = _first_sample(content, start, end, block)
+    frames = _first_frame(content, start, end)
+    span = _frame_span(content.at(frames, 16), block)
+    skipped = span[0] if span else 0
+    if span is not None and counted is not None:
+        _check_sequence(content, frames, end, block, skipped, counted)
     if counted is not None and skipped:
         # Cut from a longer recording without encoding it again: libsndfile fills up what is missing.
         return Part(start, end, "flac", counted - skipped, slack=block, by_libav=True)
@@ -68,14 +74,32 @@ def _counted(content: Bytes, start: int, end: int, block: int, promised: int) ->
     return None
 
 
-def _first_sample(content: Bytes, start: int, end: int, block: int) -> int:
-    """The number of the first sample in the first frame, which is behind all blocks of metadata; 0 if unknown."""
+def _check_sequence(content: Bytes, start: int, end: int, block: int, sample: int, counted: int) -> None:
+    """Raise AudioError if frames are missing between the first one, which begins with `sample`, and the last.
+
+    Decoders fill the gap, or join what is around it.
+    """
+    first = content.at(start, 4)
+    if first[1] != FIXED:
+        return
+    position = start - 1
+    while (position := content.find(first[:2], position + 1, end)) >= 0:
+        header = content.at(position, 16)
+        span = _frame_span(header, block)
+        # What looks like a header within a frame has another number, or at least the same length.
+        if span and span[0] == sample and (header[2] == first[2] or span[1] == counted):
+            sample = span[1]
+    if sample < counted:
+        raise damaged(f"its frames from sample {sample:,} on are missing or damaged")
+
+
+def _first_frame(content: Bytes, start: int, end: int) -> int:
+    """The position of the first frame, which is behind all blocks of metadata."""
     position, is_last = start + 4, False
     while not is_last and position < end and len(header := content.at(position, 4)) == 4:
         is_last = bool(header[0] & 0x80)
         position += 4 + int.from_bytes(header[1:])
-    span = _frame_span(content.at(position, 16), block)
-    return span[0] if span else 0
+    return position
 
 
 def _frame_span(header: bytes, block: int) -> tuple[int, int] | None:
