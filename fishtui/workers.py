@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import math
 import multiprocessing
 import os
 import signal
@@ -40,14 +41,18 @@ def ordered_map(
     workers: int,
     ahead: int,
     crashed: Callable[[Item], Result],
+    size: Callable[[Item], float] = lambda item: 0.0,
+    budget: float = math.inf,
 ) -> Iterator[Result]:
     """Yield `function(item)` for each item, in order, computed by `workers` processes at most `ahead` items early.
 
+    The items that are computed early have a `size` of at most `budget` in total, apart from the last of them.
     `function` must be importable by name. If an item crashes its worker, the result is `crashed(item)`. The workers
     end with this process, even if it is killed.
     """
     pool = _pool(workers)
     careful = _CarefulPool(function, crashed)
+    held = 0.0
     waiting: deque[tuple[Item, Future[Result]]] = deque()
 
     def submit(item: Item) -> Future[Result]:
@@ -69,7 +74,9 @@ def ordered_map(
     try:
         for item in items:
             waiting.append((item, submit(item)))
-            if len(waiting) > ahead:
+            held += size(item)
+            while waiting and (len(waiting) > ahead or held > budget):
+                held -= size(waiting[0][0])
                 yield finish()
         while waiting:
             yield finish()

@@ -51,6 +51,20 @@ def test_results_are_in_order_and_few_are_computed_early() -> None:
     assert list(results) == list(range(2, 40, 2))
 
 
+def test_few_large_items_are_computed_early() -> None:
+    started = []
+
+    def items():
+        for number in range(12):
+            started.append(number)
+            yield number
+
+    results = ordered_map(double, items(), 2, 100, fail, lambda number: 10 if number < 4 else 1, 3)
+    for number in range(12):
+        assert next(results) == 2 * number
+        assert len(started) - number <= (1 if number < 4 else 4)
+
+
 def test_an_error_reaches_the_caller() -> None:
     with pytest.raises(ValueError, match="no 0"):
         list(ordered_map(fail, range(4), 2, 2, fail))

@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import MAXYEAR, UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -265,9 +265,9 @@ def _stamp(moment: int) -> str:
 
 
 def _created(run_id: str) -> int:
-    """Return the milliseconds since 1970 in an id; 0 if it is not an id."""
+    """Return the milliseconds since 1970 in an id; 0 if it is not an id, or of the last year that has ids."""
     match = ID.fullmatch(run_id)
-    if match is None:
+    if match is None or run_id.startswith(str(MAXYEAR)):
         return 0
     try:
         return round(datetime.strptime(f"{match[1]}+0000", "%Y%m%d-%H%M%S-%f%z").timestamp() * 1000)

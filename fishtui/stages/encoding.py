@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -65,7 +66,9 @@ def decode_batches(tasks: Sequence[EncodeTask], settings: ExtractSettings) -> It
     plan = list(plan_batches([each.seconds for each in tasks], settings.batch_size, settings.batch_seconds))
     in_order = [tasks[index] for batch in plan for index in batch]
     ahead = BATCHES_AHEAD * max((len(batch) for batch in plan), default=1)
-    decoded = ordered_map(_decode, in_order, settings.workers, ahead, _crashed)
+    # Long recordings are batches of their own, and fewer of them fit into memory.
+    budget = BATCHES_AHEAD * settings.batch_seconds
+    decoded = ordered_map(_decode, in_order, settings.workers, ahead, _crashed, attrgetter("seconds"), budget)
     for batch in plan:
         yield [next(decoded) for _ in batch]
 
@@ -137,9 +140,13 @@ class Encoder:
         import torch
 
         lengths = [len(item.samples) for item in batch]
-        audio = torch.zeros(len(batch), 1, max(lengths))
-        for row, item in enumerate(batch):
-            audio[row, 0, : lengths[row]] = torch.from_numpy(item.samples)
+        if len(batch) == 1:
+            # Without a copy: it may be an hour long.
+            audio = torch.from_numpy(batch[0].samples)[None, None]
+        else:
+            audio = torch.zeros(len(batch), 1, max(lengths))
+            for row, item in enumerate(batch):
+                audio[row, 0, : lengths[row]] = torch.from_numpy(item.samples)
         device = next(self._codec.parameters()).device
         codes = self._codec.encode(audio.to(device), torch.tensor(lengths)).cpu().numpy()
         return [codes[row, :, : self._codec.frames(length)] for row, length in enumerate(lengths)]

@@ -112,6 +112,14 @@ def test_ids_sort_in_the_order_of_creation_even_if_the_clock_is_set_back(
     assert len(set(names)) == 4
 
 
+@pytest.mark.parametrize("newest", ["20991231-235959-999-pack", "99991231-235959-999-pack", "00000000-000000-000-pack"])
+def test_runs_start_after_one_with_any_date(project: Project, newest: str) -> None:
+    (project.runs / newest).mkdir(parents=True)
+    made = [make(project).name for _ in range(2)]
+    assert made == sorted(made)
+    assert newest.startswith("9999") or newest < made[0]
+
+
 def test_a_part_of_an_id_names_the_newest_matching_run(project: Project) -> None:
     older, newer, other = make(project), make(project), make(project, "train")
     assert state.find_run(project, "pack").folder == newer
