@@ -16,6 +16,7 @@ from fishtui.errors import CheckpointError
 from fishtui.families.family import CONFIG, Family, Prompts, Vocabulary
 from fishtui.families.registry import DEFAULT, FAMILIES, family_of
 from fishtui.files import hash_file, write_text
+from fishtui.wording import missing_checkpoint_file
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -92,6 +93,22 @@ class CheckpointFolder:
         """Return the files that loading the model and the codec needs and that are absent."""
         return [path for path in (*self.model_files, self.codec_file) if not path.is_file()]
 
+    def check(self, template: str | None = None) -> None:
+        """Raise CheckpointError if the folder or one of its files is missing, or the config or template is wrong."""
+        self.config()
+        if missing := self.missing():
+            raise missing_checkpoint_file(missing[0])
+        self.check_template(template or self.template())
+
+    def check_template(self, template: str) -> None:
+        """Raise CheckpointError unless the model has this prompt template."""
+        if template not in self.family.templates:
+            raise CheckpointError(
+                f"{self.path}: the model has no prompt template {template!r}",
+                f"Use {' or '.join(self.family.templates)}.",
+                code="unknown-template",
+            )
+
     def config(self) -> ModelConfig:
         """Read the model's config. Raises CheckpointError."""
         return self.family.read_config(self.config_file)
@@ -119,14 +136,8 @@ class CheckpointFolder:
 
     def prompts(self, template: str) -> Prompts:
         """Return the prompts of a template, with this checkpoint's tokenizer. Raises CheckpointError."""
-        family = self.family
-        if template not in family.templates:
-            raise CheckpointError(
-                f"{self.path}: the model has no prompt template {template!r}",
-                f"Use {' or '.join(family.templates)}.",
-                code="unknown-template",
-            )
-        return family.prompts(self.path, template, self.config().num_codebooks)
+        self.check_template(template)
+        return self.family.prompts(self.path, template, self.config().num_codebooks)
 
     def tensors(self) -> dict[str, Tensor]:
         """Read the model's weights, memory-mapped, under the parameter names of `DualAR`. Raises CheckpointError."""

@@ -11,10 +11,10 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from fishtui.errors import DataError, FishtuiError
+from fishtui.errors import DataError
 from fishtui.files import decode_text, regular
 from fishtui.speakers import branch_of_clip, speaker_of
-from fishtui.wording import cannot_read, reason_of
+from fishtui.wording import cannot_read, not_a_folder, reason_of
 
 # The usual ones first. `fishtui.audio.recording` reads these formats.
 PREFERRED_EXTENSIONS = (".wav", ".flac", ".ogg", ".opus", ".mp3")
@@ -152,11 +152,7 @@ def find_clips(data: Path, text_extension: str = TEXT_EXTENSION, within: Collect
     `data`: only these are searched. Raises FishtuiError if `data` is not a folder.
     """
     if not data.is_dir():
-        raise FishtuiError(
-            f"{data}: not a folder",
-            "Put recordings there as SPEAKER/clip.wav with clip.lab, or name another folder.",
-            code="not-a-folder",
-        )
+        raise not_a_folder(data)
     clips: list[Clip] = []
     starts = [data] if within is None else [data / folder for folder in within if (data / folder).is_dir()]
     for folder, names in walk(starts, skipped=(PACKED_FOLDER,)):

@@ -15,7 +15,7 @@ from io import FileIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from fishtui.errors import DataError, FishtuiError
+from fishtui.errors import DataError, FishtuiError, MisuseError
 from fishtui.wording import cannot_read, cannot_write, counted
 
 # In bytes; the limit of nearly every file system.
@@ -211,6 +211,17 @@ def marked_encoding(content: bytes) -> str | None:
     """Return the encoding that text shows by its byte-order mark, which decoding removes; None without a mark."""
     # The mark of UTF-16 is the beginning of that of UTF-32.
     return next((encoding for mark, encoding in MARKS.items() if content.startswith(mark)), None)
+
+
+def check_no_overlap(source: Path, target: Path) -> None:
+    """Raise MisuseError if one of two folders is in the other."""
+    source, target = source.resolve(), target.resolve()
+    if source == target or source in target.parents or target in source.parents:
+        raise MisuseError(
+            f"{source}: overlaps with {target}",
+            "Name two folders, neither inside the other, such as data-raw and data.",
+            code="overlap",
+        )
 
 
 def hash_file(path: Path) -> str:

@@ -36,13 +36,16 @@ class Stage:
 
     `summary` is one line, `details` the rest of the command's help. `function` is `module:function`, called as
     `function(project, settings, reporter, dry_run=…, **arguments)`, and returns a ledger; an argument that is not
-    given has the value of its setting, a path relative to the project. A stage whose arguments need preparation names
+    given has the value of its setting, a path relative to the project. `requires` is `module:function`, called before a
+    launch with the same arguments, without the reporter; it raises FishtuiError for a wrong call, and is light and
+    fast. A stage whose arguments need preparation names
     a `command` instead, `module:function`, called as `command(session, **arguments)`, which returns an exit status.
     `options` are settings with an option of their own; `also` are settings of other sections that it follows.
     A stage with `is_in_pipeline` is run by `fishtui run`; `step` is `module:constant`, its step there, if more than its
     settings and code decide whether it is up to date. `product` is the role of the artifacts whose paths are shown when
-    a run ends. `locks` returns, from the arguments, the names that only one run
-    at a time may hold; by default a stage runs once at a time, and with `is_parallel` any number of times.
+    a run ends. Without a terminal, progress is shown in lines if `has_progress_lines`. `locks` returns, from the
+    arguments, the names that only one run at a time may hold; by default a stage runs once at a time, and with
+    `is_parallel` any number of times.
     `waits_for_processor` is false for stages that wait for the network or for other runs. A stage that `resumes` has
     options --resume and --restart, and continues where it stopped when its run is started again.
     """
@@ -51,6 +54,7 @@ class Stage:
     summary: str = ""
     details: str = ""
     function: str = ""
+    requires: str = ""
     command: str = ""
     arguments: tuple[Argument, ...] = ()
     options: tuple[str, ...] = ()
@@ -58,6 +62,7 @@ class Stage:
     is_in_pipeline: bool = False
     step: str = ""
     product: str = ""
+    has_progress_lines: bool = False
     is_parallel: bool = False
     locks: Callable[[Mapping[str, Any]], tuple[str, ...]] | None = None
     waits_for_processor: bool = True
@@ -92,6 +97,7 @@ NORMALIZE = Stage(
     "Reads the clips in SRC and writes them to DST with their transcripts, in the same format and sample rate."
     " Silent and damaged clips are reported and left out.",
     function="fishtui.stages.normalize:normalize",
+    requires="fishtui.stages.requirements:normalize",
     arguments=(
         Argument("source", "Folder of recordings to read; never changed", kind="folder", required=True, metavar="SRC"),
         Argument("target", "Folder to write the recordings to", kind="folder", required=True, metavar="DST"),
@@ -107,6 +113,7 @@ EXTRACT = Stage(
     "Encode every recording into codes, clip.npy next to clip.wav.",
     "Codes that are up to date are kept; damaged codes, and those of another recording or codec, are replaced.",
     function="fishtui.stages.extract:extract",
+    requires="fishtui.stages.requirements:extract",
     command="fishtui.cli.model:extract",
     arguments=(
         _DATA,
@@ -122,6 +129,7 @@ PACK = Stage(
     "Pack transcripts and codes into shards for training.",
     "A share of the clips is held out for validation. manifest.jsonl lists the shard of each clip.",
     function="fishtui.stages.pack:pack",
+    requires="fishtui.stages.requirements:pack",
     arguments=(
         _DATA,
         Argument("output", "Folder to write the shards to", "--output", "folder", setting="paths.protos"),
@@ -137,6 +145,7 @@ TRAIN = Stage(
     "With the default settings the model learns how the person speaks more than how the voice sounds, so give"
     " `fishtui synthesize` a reference recording. More steps also learn the sound, but can overfit.",
     function="fishtui.stages.train:train",
+    requires="fishtui.stages.requirements:train",
     command="fishtui.cli.model:train",
     arguments=(
         Argument(_NAME.name, _NAME.help, required=True),
@@ -160,6 +169,7 @@ MERGE = Stage(
     "Takes the checkpoint of the training NAME with the lowest validation loss, or the one of --step, or an --adapter."
     " Writes a new model folder, and checks that it computes the same as base model and adapter together.",
     function="fishtui.stages.merge:merge",
+    requires="fishtui.stages.requirements:merge",
     command="fishtui.cli.model:merge",
     arguments=(
         _NAME,
@@ -182,6 +192,7 @@ SYNTHESIZE = Stage(
     "synthesize",
     "Synthesize speech from text, in the voice of a reference.",
     function="fishtui.stages.synthesize:synthesize",
+    requires="fishtui.stages.requirements:synthesize",
     command="fishtui.cli.model:synthesize",
     arguments=(
         Argument(
@@ -220,6 +231,7 @@ SYNTHESIZE = Stage(
     is_in_pipeline=True,
     step="fishtui.pipeline.steps:SYNTHESIZE",
     product="speech",
+    has_progress_lines=True,
     is_parallel=True,
 )
 RUN = Stage(
@@ -249,6 +261,7 @@ EXPORT = Stage(
     "export",
     "Export the adapter of a training, or another one, for peft.",
     function="fishtui.stages.merge:export",
+    requires="fishtui.stages.requirements:export",
     command="fishtui.cli.model:export",
     arguments=(
         _NAME,
@@ -269,6 +282,7 @@ DOWNLOAD = Stage(
     " downloads continue, and the size and hash of each file are checked. Gated and private models need a token of the"
     " hub, from HF_TOKEN or `hf auth login`.",
     function="fishtui.stages.download:download",
+    requires="fishtui.stages.requirements:download",
     command="fishtui.cli.setup:download",
     arguments=(
         Argument("repository", "Repository on the Hugging Face hub (default: openaudio-s1-mini's)", metavar="[REPO]"),

@@ -124,6 +124,12 @@ def exists(path: Path | str, option: str = "--output") -> MisuseError:
     return MisuseError(f"{path}: exists", f"Give another {option}, or replace it with --force.", code="exists")
 
 
+def not_a_folder(path: Path) -> FishtuiError:
+    """The error for a dataset that is not a folder; code `not-a-folder`."""
+    remedy = "Put recordings there as SPEAKER/clip.wav with clip.lab, or name another folder."
+    return FishtuiError(f"{path}: not a folder", remedy, code="not-a-folder")
+
+
 def cannot_remove(path: Path | str, error: Exception) -> FishtuiError:
     """An error for a file or folder that cannot be removed; code `cannot-remove`."""
     remedy = "Check that you have permission to write to its folder."
@@ -138,9 +144,8 @@ def format_value(value: Any) -> str:
 
 
 def missing_checkpoint_file(path: Path) -> CheckpointError:
-    """Return the error for a file of a checkpoint that does not exist; code `no-checkpoint-file`."""
-    return CheckpointError(
-        f"{path}: no such file",
-        "Give the folder of a complete checkpoint, or get the published one with `fishtui download`.",
-        code="no-checkpoint-file",
-    )
+    """Return the error for a file of a checkpoint that does not exist, or whose folder does not."""
+    remedy = "Give the folder of a complete checkpoint, or get the published one with `fishtui download`."
+    if not path.parent.is_dir():
+        return CheckpointError(f"{path.parent}: no such folder", remedy, code="no-checkpoint-folder")
+    return CheckpointError(f"{path}: no such file", remedy, code="no-checkpoint-file")

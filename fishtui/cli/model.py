@@ -149,7 +149,15 @@ def synthesize(
         )
         return synthesize(session.project, values.synthesize, reporter, request, dry_run=dry_run)
 
-    return session.run("synthesize", stage, checkpoint=checkpoint, adapter=adapter, texts=sentences, output=files.first)
+    return session.run(
+        "synthesize",
+        stage,
+        checkpoint=checkpoint,
+        adapter=adapter,
+        texts=sentences,
+        output=files.first,
+        template=template,
+    )
 
 
 def _adapter(session: Session, name: str | None, step: int | None, adapter: Path | None) -> Path:

@@ -26,14 +26,10 @@ def run(session: Session, stages: tuple[str, ...], first: str | None, until: str
             )
         in_order = sorted(set(stages), key=pipeline_names().index)
         first, until = (in_order[0] if len(in_order) > 1 else None), in_order[-1]
-    select_steps(first, until)
+    asked = select_steps(first, until)
     values = session.settings.values
-    if not session.project.settings_file.exists() and not session.project.path(values.paths.data).is_dir():
-        raise MisuseError(
-            f"{session.project.root} is not a project",
-            "Change to a project's folder, name one with --project, or create one with `fishtui init`.",
-            code="no-project",
-        )
+    if not session.is_adopted:
+        session.check_project()
     if session.dry_run:
         from fishtui.cli import output
         from fishtui.runs.reporter import Reporter
@@ -56,6 +52,11 @@ def run(session: Session, stages: tuple[str, ...], first: str | None, until: str
             rows = [["●" if each.runs else " ", each.step, _explained(each)] for each in planned]
             output.table(rows, ["", "stage", "why"])
         return 0
+
+    if not session.is_adopted:
+        from fishtui.stages import requirements
+
+        requirements.pipeline(session.project, values, asked)
 
     def stage(reporter: Reporter, *, dry_run: bool) -> Ledger:
         from fishtui.pipeline.run import run_pipeline

@@ -17,13 +17,15 @@ from fishtui.runs.command import EVENTS
 from fishtui.runs.reporter import Listener, ProgressLines, Reporter
 from fishtui.runs.state import Run
 from fishtui.sanitize import harmless
+from fishtui.stage import find_stage
 from fishtui.wording import pace
 
 
 def show_events(run: Run, stdout: TextIO, stderr: TextIO) -> Bar:
-    """Show progress on `stderr`: a bar on a terminal, elsewhere lines; and warnings and notes."""
+    """Show warnings and notes on `stderr`, and progress: a bar on a terminal, elsewhere lines if the stage has them."""
     console = Console(file=stderr, highlight=False, markup=False, emoji=False)
-    return Bar(run.record.stage, console, ProgressLines())
+    lines = ProgressLines() if find_stage(run.record.stage).has_progress_lines else None
+    return Bar(run.record.stage, console, lines)
 
 
 def show_json(run: Run, stdout: TextIO, stderr: TextIO) -> Listener:

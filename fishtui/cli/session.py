@@ -93,11 +93,43 @@ class Session:
         from fishtui.distributed import is_launched
         from fishtui.runs.execute import adopted_run
 
+        if adopted_run() is None:
+            self._require(name, arguments)
         if self.dry_run:
             return self._preview(name, stage)
         if adopted_run() is None and not is_launched():
             return self._launch(name, arguments)
         return self._do(name, stage, arguments)
+
+    def check_project(self) -> None:
+        """Raise MisuseError unless there is a project: a folder with a settings file, or with a dataset."""
+        from fishtui.errors import MisuseError
+
+        if not self.project.settings_file.exists() and not self.project.path(self.settings.values.paths.data).is_dir():
+            raise MisuseError(
+                f"{self.project.root} is not a project",
+                "Change to a project's folder, name one with --project, or create one with `fishtui init`.",
+                code="no-project",
+            )
+
+    def _require(self, name: str, arguments: dict[str, Any]) -> None:
+        """Check a stage's arguments where the command was typed, before anything heavy is loaded or recorded."""
+        from fishtui.errors import FishtuiError, MisuseError
+        from fishtui.stage import find_stage, resolve
+
+        self.check_project()
+        if not (requires := find_stage(name).requires):
+            return
+        try:
+            resolve(requires)(self.project, self.settings.values, **arguments, dry_run=self.dry_run)
+        except MisuseError:
+            raise
+        except FishtuiError:
+            from fishtui.runs.state import read_unfinished_runs
+
+            # Files that are missing now may be made by a run before this one, for which it waits in the queue.
+            if self.dry_run or not any(not run.ended for run in read_unfinished_runs(self.project)):
+                raise
 
     def _preview(self, name: str, stage: Stage) -> int:
         from fishtui.cli import output

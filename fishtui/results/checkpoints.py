@@ -57,6 +57,14 @@ def _read_losses(path: Path) -> dict[str, float | None]:
         return {}
 
 
+def check_name(name: str) -> None:
+    """Raise MisuseError, code `invalid-name`, unless a training can have this name, which is that of its folder."""
+    if name in ("", ".", "..") or Path(name).name != name or "\0" in name:
+        raise MisuseError(
+            f"{name!r}: not a valid name of a training", "Choose a name without slashes.", code="invalid-name"
+        )
+
+
 def check_no_checkpoints(results: Path, resume: bool, restart: bool) -> None:
     """Raise MisuseError, code `has-checkpoints`, if the folder has checkpoints and neither option is given."""
     saved = list_checkpoints(results / "checkpoints")

@@ -31,6 +31,16 @@ def check_replaceable(project: Project, output: Path, adapter: Path, force: bool
         )
 
 
+def check_separate(base: Path, output: Path) -> None:
+    """Raise MisuseError if `output` overlaps the folder of the base, or has anything but an earlier merge in it."""
+    here, there = base.resolve(), output.resolve()
+    remedy = "Give a new folder with --output."
+    if here == there or there in here.parents or here in there.parents:
+        raise MisuseError(f"{output}: overlaps the base {base}", remedy, code="output-overlaps-base")
+    if output.exists() and any(output.iterdir()) and not CheckpointFolder(output).record_file.exists():
+        raise MisuseError(f"{output}: not empty, and not an earlier merge", remedy, code="output-in-use")
+
+
 def _is_of_one_training(project: Project, output: Path, before: Path, adapter: Path) -> bool:
     """Return True if two adapters are of one training, also if its project was moved since the first was merged."""
     if _origin(before).resolve() == _origin(adapter).resolve():

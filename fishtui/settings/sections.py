@@ -137,13 +137,13 @@ class TrainSettings(Section, frozen=True):
     lora: Annotated[
         str,
         Meta(
-            pattern=r"^r_\d+_alpha_\d+(_fast)?$",
+            pattern=r"^r_[1-9]\d*_alpha_[1-9]\d*(_fast)?$",
             description="LoRA rank R and alpha A; _fast adapts the fast transformer only",
             extra={"metavar": "r_R_alpha_A[_fast]"},
         ),
     ] = "r_8_alpha_16"
     targets: Annotated[
-        tuple[str, ...],
+        tuple[Annotated[str, Meta(pattern=r"^(fast_)?(attention|mlp|embeddings|output)$")], ...],
         Meta(
             description="modules to adapt instead of train.lora's: attention, mlp, embeddings, output, fast_attention …"
         ),

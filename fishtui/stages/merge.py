@@ -19,7 +19,7 @@ from fishtui.files import hash_file
 from fishtui.load import load_model
 from fishtui.project import Project
 from fishtui.results.adapters import check_export
-from fishtui.results.merged import check_replaceable
+from fishtui.results.merged import check_replaceable, check_separate
 from fishtui.runs.ledger import Ledger
 from fishtui.runs.reporter import Reporter
 from fishtui.training.adapter import BLOCK_ROWS, Adapter, adapter_weights, read_adapter, write_peft
@@ -53,7 +53,7 @@ def merge(
     do not fit, FishtuiError if the logits differ.
     """
     source = CheckpointFolder(base)
-    _refuse_overwriting(base, output)
+    check_separate(base, output)
     check_replaceable(project, output, adapter, force)
     change = read_adapter(adapter, preset, source.family_or_default.templates[0])
     _check_base(source, change)
@@ -232,15 +232,6 @@ def _check_base(base: CheckpointFolder, change: Adapter) -> None:
             f"Give its base with --base; it was {change.base}.",
             code="other-base",
         )
-
-
-def _refuse_overwriting(base: Path, output: Path) -> None:
-    here, there = base.resolve(), output.resolve()
-    remedy = "Give a new folder with --output."
-    if here == there or there in here.parents or here in there.parents:
-        raise MisuseError(f"{output}: overlaps the base {base}", remedy, code="output-overlaps-base")
-    if output.exists() and any(output.iterdir()) and not CheckpointFolder(output).record_file.exists():
-        raise MisuseError(f"{output}: not empty, and not an earlier merge", remedy, code="output-in-use")
 
 
 def _put_in_place(staging: Path, output: Path) -> None:

@@ -18,7 +18,15 @@ from fishtui.audio.loudness import LoudnessMeter, gain_to
 from fishtui.audio.recording import Recording, open_recording
 from fishtui.dataset import CODES_EXTENSION, EXTENSIONS, PACKED_FOLDER, TEXT_EXTENSIONS, Clip
 from fishtui.errors import DataError, FishtuiError, MisuseError
-from fishtui.files import hash_file, keep_unknown, read_if_present, refuse_full_disk, regular, write_bytes
+from fishtui.files import (
+    check_no_overlap,
+    hash_file,
+    keep_unknown,
+    read_if_present,
+    refuse_full_disk,
+    regular,
+    write_bytes,
+)
 from fishtui.project import Project
 from fishtui.runs.ledger import Ledger
 from fishtui.runs.reporter import Reporter
@@ -68,7 +76,7 @@ def normalize(
     was changed since. `clean` empties `target` first. Raises MisuseError if the two folders overlap, or `target` has
     more in it than a dataset, FishtuiError if the disk takes no more files.
     """
-    _refuse_overlap(source, target)
+    check_no_overlap(source, target)
     ledger = Ledger()
     clips = find_recordings(source, values.pack.text_extension, ledger)
     _refuse_links(source, target, [audio for _, audio in clips])
@@ -192,16 +200,6 @@ def _carry(source: Path, target: Path) -> bool:
         ) from error
     write_bytes(target, content)
     return True
-
-
-def _refuse_overlap(source: Path, target: Path) -> None:
-    source, target = source.resolve(), target.resolve()
-    if source == target or source in target.parents or target in source.parents:
-        raise MisuseError(
-            f"{source}: overlaps with {target}",
-            "Name two folders, neither inside the other, such as data-raw and data.",
-            code="overlap",
-        )
 
 
 def _refuse_links(source: Path, target: Path, recordings: list[Path]) -> None:

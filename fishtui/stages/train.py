@@ -25,6 +25,7 @@ from fishtui.load import load_model
 from fishtui.project import Project
 from fishtui.results.checkpoints import (
     best_checkpoint,
+    check_name,
     check_no_checkpoints,
     earliest_good_checkpoint,
     list_checkpoints,
@@ -71,7 +72,8 @@ def train(
     Under torchrun or srun the processes train one model together, each on its rows of every batch. The first process
     writes, reports and decides; a signal to any process stops all.
     """
-    results = _results_folder(project, name)
+    check_name(name)
+    results = project.results / name
     if dry_run:
         check_no_checkpoints(results, resume, restart)
         return _dry_run(project, settings)
@@ -168,14 +170,6 @@ def _dry_run(project: Project, settings: Settings) -> Ledger:
 
 def _base(project: Project, settings: Settings) -> CheckpointFolder:
     return CheckpointFolder(project.path(settings.paths.checkpoint))
-
-
-def _results_folder(project: Project, name: str) -> Path:
-    if not name or name in (".", "..") or Path(name).name != name:
-        raise MisuseError(
-            f"{name!r}: not a valid name of a training", "Choose a name without slashes.", code="invalid-name"
-        )
-    return project.results / name
 
 
 def _prepare_results(job: TrainingJob, resume: bool, restart: bool) -> Path | None:

@@ -76,7 +76,7 @@ WRONG = [
     (["extract", "--batch-size", "0"], 2, "bad-setting", "extract.batch_size"),
     (["extract", "--set", "extract.batchsize=3"], 2, "unknown-setting", "extract.batch_size"),
     (["extract", "--set", "extract.batch_size"], 2, "no-value", "extract.batch_size"),
-    (["extract", "nowhere"], 1, "not-a-folder", "nowhere"),
+    (["extract", "nowhere"], 2, "no-project", "fishtui init"),
     (["train", "x", "--resume", "--restart"], 2, "conflicting-options", "--restart"),
     (["merge"], 2, "choose-one", "NAME"),
     (["merge", "x"], 2, None, "x"),

@@ -18,6 +18,7 @@ from fishtui.project import Project
 from fishtui.runs import record, scheduler
 from fishtui.runs.events import read_events
 from fishtui.runs.follow import follow
+from fishtui.runs.launch import launch
 from fishtui.runs.record import LOST, QUEUED, RUNNING, STOPPED, SUCCEEDED
 from fishtui.runs.state import Run, find_run, read_run, read_runs, read_unfinished_runs
 from tests.builders import command, fishtui, packable, time_limit, tone, write_clip
@@ -133,7 +134,8 @@ def test_runs_on_one_processor_wait_for_each_other_and_a_stopped_one_never_start
 
 def test_an_error_before_the_stage_begins_is_recorded(make: Callable[..., Project]) -> None:
     project = make()
-    run = ended(project, launched(project, "pack", "nowhere"))
+    words = ["pack", "nowhere", "--project", str(project.root)]
+    run = ended(project, launch(project, "pack", words, settings.load(project.settings_file), {}))
     assert (run.state, run.exit_status) == ("failed", 1)
     assert "nowhere" in (run.record.error or "")
     attached = fishtui("runs", "attach", cwd=project.root)

@@ -199,7 +199,7 @@ def test_weights_of_another_type_are_an_error(tmp_path: Path) -> None:
 def test_an_adapter_that_does_not_fit_is_an_error(tmp_path: Path, checkpoint: Path) -> None:
     with failing("adapter-does-not-fit", CheckpointError):
         run(tmp_path, base=checkpoint)
-    with failing("no-checkpoint-file", CheckpointError):
+    with failing("no-checkpoint-folder", CheckpointError):
         run(tmp_path, base=tmp_path / "nowhere")
     with failing("no-checkpoint-file", CheckpointError):
         run(tmp_path, adapter=tmp_path / "nothing.ckpt")

@@ -1,0 +1,133 @@
+"""Cheap checks of a stage's arguments before it is launched: a wrong call loads no torch and leaves no run.
+
+Each function gets the project, its settings, `dry_run`, and the arguments of a run of its stage by name. Stages check
+more, since much may change until a queued run begins.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+from fishtui.checkpoint import CheckpointFolder
+from fishtui.dataset import CODES_EXTENSION, EXTENSIONS, PACKED_FOLDER, walk
+from fishtui.errors import FishtuiError, MisuseError
+from fishtui.files import check_no_overlap
+from fishtui.project import Project
+from fishtui.results.adapters import check_adapter
+from fishtui.results.checkpoints import check_name
+from fishtui.results.merged import check_separate
+from fishtui.settings import Settings
+from fishtui.shards.packed import refuse_foreign, shard_paths
+from fishtui.wording import missing_checkpoint_file, not_a_folder, size
+
+# The hub's rule for names.
+REPOSITORY = re.compile(r"[A-Za-z0-9]([\w.-]*[A-Za-z0-9])?/[A-Za-z0-9]([\w.-]*[A-Za-z0-9])?")
+# Stages that read the pretrained model.
+NEED_BASE = ("extract", "train", "merge")
+
+
+def normalize(project: Project, values: Settings, *, source: Path, target: Path, **others: Any) -> None:
+    """Require a folder with recordings, and another one to write to."""
+    check_no_overlap(source, target)
+    _require_files(source, EXTENSIONS, "no audio files", "no-audio")
+    _require_place(target)
+
+
+def extract(
+    project: Project, values: Settings, *, data: Path, checkpoint: Path, dry_run: bool = False, **others: Any
+) -> None:
+    """Require recordings and, unless only a preview is wanted, the codec."""
+    _require_files(data, EXTENSIONS, "no audio files", "no-audio")
+    if not checkpoint.is_file() and not dry_run:
+        raise missing_checkpoint_file(checkpoint)
+
+
+def pack(project: Project, values: Settings, *, data: Path, output: Path, **others: Any) -> None:
+    """Require codes, and a folder without shards of another tool."""
+    _require_place(output)
+    refuse_foreign(output)
+    _require_files(data, (CODES_EXTENSION,), "no clip with both transcript and codes", "no-complete-clips")
+
+
+def train(project: Project, values: Settings, *, name: str, **others: Any) -> None:
+    """Require a name, the pretrained model, and shards."""
+    check_name(name)
+    CheckpointFolder(project.path(values.paths.checkpoint)).check(values.train.template)
+    shard_paths(project.path(values.paths.protos))
+
+
+def merge(
+    project: Project, values: Settings, *, base: Path, adapter: Path, output: Path, template: str | None, **others: Any
+) -> None:
+    """Require the base, the adapter, and a separate folder with room for another model."""
+    folder = CheckpointFolder(base)
+    folder.check(template)
+    check_adapter(adapter)
+    _require_place(output)
+    check_separate(base, output)
+    _require_space(output, sum(path.stat().st_size for path in folder.weight_files))
+
+
+def export(project: Project, values: Settings, *, adapter: Path, output: Path, **others: Any) -> None:
+    """Require the adapter, and a folder to write to."""
+    check_adapter(adapter)
+    _require_place(output)
+
+
+def synthesize(
+    project: Project, values: Settings, *, checkpoint: Path, adapter: Path | None, template: str | None, **others: Any
+) -> None:
+    """Require the model and the adapter."""
+    CheckpointFolder(checkpoint).check(template)
+    if adapter is not None:
+        check_adapter(adapter)
+
+
+def download(project: Project, values: Settings, *, repository: str, target: Path, **others: Any) -> None:
+    """Require a name as the hub writes it, and a folder to write to."""
+    if not REPOSITORY.fullmatch(repository) or "--" in repository or ".." in repository:
+        raise MisuseError(f"{repository!r}: not a repository", "Write it as OWNER/NAME.", code="not-a-repository")
+    _require_place(target)
+
+
+def pipeline(project: Project, values: Settings, stages: Collection[str]) -> None:
+    """Require the inputs of these stages of the pipeline that no earlier one of them makes."""
+    data, source = project.path(values.paths.data), values.run.source
+    if source and "normalize" in stages:
+        normalize(project, values, source=project.path(source), target=data)
+    elif {"extract", "pack"} & set(stages) and not data.is_dir():
+        raise not_a_folder(data)
+    if set(NEED_BASE) & set(stages):
+        CheckpointFolder(project.path(values.paths.checkpoint)).check()
+
+
+def _require_files(data: Path, extensions: Collection[str], problem: str, code: str) -> None:
+    """Raise FishtuiError unless there is a file with one of these extensions below `data`."""
+    if not data.is_dir():
+        raise not_a_folder(data)
+    for _, names in walk([data], skipped=(PACKED_FOLDER,)):
+        if any(name.lower().endswith(tuple(extensions)) for name in names):
+            return
+    remedy = "Run `fishtui extract`." if CODES_EXTENSION in extensions else "Put recordings there as SPEAKER/clip.wav."
+    raise FishtuiError(f"{data}: {problem}", remedy, code=code)
+
+
+def _require_place(folder: Path) -> None:
+    """Raise MisuseError if no folder can be made at this path."""
+    blocked = next((each for each in (folder, *folder.parents) if each.exists()), folder)
+    if blocked.exists() and not blocked.is_dir():
+        raise MisuseError(f"{blocked}: not a folder", "Give another folder.", code="not-a-folder")
+
+
+def _require_space(folder: Path, wanted: int) -> None:
+    """Raise FishtuiError if the disk of a folder has less than `wanted` bytes free."""
+    there = next(each for each in (folder, *folder.absolute().parents) if each.is_dir())
+    free = shutil.disk_usage(there).free
+    if free < wanted:
+        raise FishtuiError(
+            f"{there}: {size(free)} free, and {size(wanted)} needed", "Free some space and try again.", code="no-space"
+        )
