@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from fishtui import wording
 from fishtui.catalog.store import Catalog
+from fishtui.errors import FishtuiError
 from fishtui.settings import Settings
 
 # In a larger catalog the findings that compare clips (duplicates, outliers) are renewed only by the next scan.
@@ -58,10 +59,16 @@ def _tags(words: str) -> list[str]:
     return words.replace(",", " ").split()
 
 
-def edit(catalog: Catalog, settings: Settings, clip: int, text: str) -> ActionResult:
-    """Write a clip's transcript. Raises FishtuiError."""
+def edit(catalog: Catalog, settings: Settings, clip: int, text: str, before: str | None = None) -> ActionResult:
+    """Write a clip's transcript. Raises FishtuiError, code `changed-meanwhile` if it is no longer `before`."""
     from fishtui.catalog import actions
 
+    if before is not None and (now := actions.current_transcript(catalog, settings, clip)) not in (before, text):
+        raise FishtuiError(
+            f"the transcript was changed meanwhile: {wording.shortened(now)}",
+            "Save again to replace it, or cancel to keep it.",
+            code="changed-meanwhile",
+        )
     changed = actions.edit(catalog, settings, clip, text)
     _judge(catalog, settings)
     return ActionResult("transcript saved" if changed else "transcript unchanged", (clip,))

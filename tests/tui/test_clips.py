@@ -14,7 +14,7 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Static
 
-from fishtui.catalog.actions import clip_row, review, tags_of
+from fishtui.catalog.actions import clip_row, edit, review, tags_of
 from fishtui.catalog.measurements import measure_clips
 from fishtui.catalog.scan import scan
 from fishtui.catalog.store import Catalog
@@ -28,7 +28,7 @@ from fishtui.tui.dialogs import Ask, Confirm
 from fishtui.tui.screens.clips import Clips
 from fishtui.tui.widgets.clipdetail import ClipDetail
 from fishtui.tui.widgets.cliptable import ClipHeader
-from fishtui.tui.widgets.editline import EditInput
+from fishtui.tui.widgets.editline import EditInput, EditLine
 from fishtui.tui.widgets.filterbar import FilterInput
 from fishtui.tui.widgets.waveform import Waveform
 from tests.builders import project, tone, write_clip
@@ -265,6 +265,32 @@ def test_a_transcript_is_edited_in_place_to_the_exact_text_and_back(root: Path) 
         assert screen.table.has_focus
         await pilot.press("u")
         await until(pilot, lambda: path.read_text(encoding="utf-8") == SPOKEN["anna/03"])
+
+    drive(root, driven)
+
+
+def test_an_edit_from_elsewhere_is_not_overwritten_unseen(root: Path) -> None:
+    path = root / "data" / "anna" / "00.lab"
+
+    async def driven(pilot: Pilot[Any], screen: Clips) -> None:
+        line = screen.query_one(EditLine)
+        await pilot.press("e")
+        await until(pilot, lambda: line.clip is not None and line.query_one(EditInput).ready.is_set())
+        # As another interface does.
+        with Catalog(Project(root), root / "data") as catalog:
+            clip = catalog.value("SELECT id FROM clips WHERE name = 'anna/00'")
+            edit(catalog, load(root / "fishtui.toml").values, clip, "Said elsewhere.")
+        await pilot.press("!", "enter")
+        await until(pilot, lambda: any("meanwhile" in each.message for each in pilot.app._notifications))
+        await until(pilot, lambda: line.clip is not None)
+        assert path.read_text(encoding="utf-8") == "Said elsewhere."
+        assert line.query_one(EditInput).value == "Hello there.!"
+        await pilot.press("enter")
+        await until(pilot, lambda: path.read_text(encoding="utf-8") == "Hello there.!")
+        await pilot.press("u")
+        await until(pilot, lambda: path.read_text(encoding="utf-8") == "Said elsewhere.")
+        await pilot.press("u")
+        await until(pilot, lambda: path.read_text(encoding="utf-8") == "Hello there.")
 
     drive(root, driven)
 

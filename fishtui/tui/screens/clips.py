@@ -194,7 +194,8 @@ class Clips(ClipView):
             line = self.query_one(EditLine)
             if isinstance(message.context, EditLine.Saved) and line.clip is None:
                 # Put the typed text back, so that it is not lost.
-                line.begin(message.context.clip, message.context.text)
+                before = None if message.fault.code == "changed-meanwhile" else message.context.before
+                line.begin(message.context.clip, message.context.text, before)
         elif message.fault is not None:
             raise message.fault
         elif message.done is not None:
@@ -230,12 +231,12 @@ class Clips(ClipView):
             self.fishtui.report_error(text)
             line.end()
         elif line.clip == clip:
-            line.begin(clip, text)
+            line.begin(clip, text, text)
 
     @on(EditLine.Saved)
     def edited(self, message: EditLine.Saved) -> None:
-        clip, text = message.clip, message.text
-        self.writer.submit(lambda catalog, settings: interactive.edit(catalog, settings, clip, text), message)
+        clip, text, before = message.clip, message.text, message.before
+        self.writer.submit(lambda catalog, settings: interactive.edit(catalog, settings, clip, text, before), message)
 
     @on(EditLine.Closed)
     def edit_closed(self) -> None:

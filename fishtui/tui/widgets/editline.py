@@ -63,10 +63,11 @@ class EditLine(Horizontal):
 
     @dataclass
     class Saved(Message):
-        """A new transcript for a clip was entered."""
+        """A new transcript for a clip was entered, in place of `before`; None replaces any."""
 
         clip: int
         text: str
+        before: str | None = None
 
     class Closed(Message):
         """The edit line closed."""
@@ -74,6 +75,7 @@ class EditLine(Horizontal):
     def __init__(self) -> None:
         super().__init__()
         self.clip: int | None = None
+        self._before: str | None = None
 
     def compose(self) -> ComposeResult:
         yield Line(" e ", classes="sign")
@@ -87,9 +89,9 @@ class EditLine(Horizontal):
         self.add_class("editing")
         self.screen.set_focus(field)
 
-    def begin(self, clip: int, text: str) -> None:
-        """Edit the transcript `text` of a clip."""
-        self.clip = clip
+    def begin(self, clip: int, text: str, before: str | None) -> None:
+        """Edit the transcript of a clip, beginning with `text`; it is saved in place of `before`, or of any if None."""
+        self.clip, self._before = clip, before
         field = self.query_one(EditInput)
         # The lines of a transcript are saved as one.
         field.begin(" ".join(text.split("\n")).strip("\r\n ") if "\n" in text else text)
@@ -111,7 +113,7 @@ class EditLine(Horizontal):
         if not self.query_one(EditInput).has_text:
             return
         if self.clip is not None:
-            self.post_message(self.Saved(self.clip, event.value))
+            self.post_message(self.Saved(self.clip, event.value, self._before))
         self.end()
 
     def on_edit_input_cancelled(self, event: EditInput.Cancelled) -> None:
