@@ -7,7 +7,7 @@ SIGN: dict[str | int, str] = {
     # Runs.
     "queued": "◌",
     "running": "●",
-    "stopping": "●",
+    "stopping": "◑",
     "succeeded": "✓",
     "partial": "◐",
     "failed": "✗",
@@ -15,7 +15,7 @@ SIGN: dict[str | int, str] = {
     "lost": "?",
     # Steps of the pipeline.
     "current": "✓",
-    "due": "▲",
+    "due": "↻",
     "never": "○",
     "excluded": " ",
     "unknown": " ",
@@ -28,7 +28,7 @@ SIGN: dict[str | int, str] = {
     "rejected": "–",
     # Severities.
     0: " ",
-    1: "·",
+    1: "i",
     2: "▲",
     3: "✗",
 }
@@ -54,10 +54,13 @@ TONE: dict[str | int, str] = {
     3: "error",
 }
 
+# Other signs. VALIDATION is a point of a curve; the cursor is at the left of its line.
+BEST, EARLY, MARKED, VALIDATION, CURSOR = "★", "☆", "»", "◆", "▸"
+
 # Replacements for signs, lines and bars on a terminal that can show only ASCII.
 ASCII = str.maketrans(
-    "◌●✓◐✗■·▲–▶…─│━┃═║→←↑↓▁▂▃▄▅▆▇█░▒▓▐▔▕◀▸▾○┌┐└┘├┤┬┴┼╭╮╰╯┏┓┗┛┣┫┳┻╋▏▎▍▌▋▊▉★◆⏎╸╺",
-    "o*+%x#.!->~-|-|=|><^v__.-==##.:%|^|<>vo++++++++++++++++++++++|||||||*+<--",
+    "◌●✓◐✗■·▲–▶…─│━┃═║→←↑↓▁▂▃▄▅▆▇█░▒▓▐▔▕◀▸▾○┌┐└┘├┤┬┴┼╭╮╰╯┏┓┗┛┣┫┳┻╋▏▎▍▌▋▊▉★◆⏎╸╺◑↻☆»",
+    "o*+%x#.!->~-|-|=|><^v__.-==##.:%|^|<>v0++++++++++++++++++++++|||||||^$<--&@'=",
 )
 
 

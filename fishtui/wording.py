@@ -20,12 +20,10 @@ def counted(number: int, thing: str) -> str:
 
 
 def seconds(value: float | None) -> str:
-    """The length of audio as `4.2s`, `12m`, `3.1h`; a dot if it is unknown."""
+    """The length of audio as `4.2s`, `1:15`, `3:04:05`; a dot if it is unknown."""
     if value is None:
         return "·"
-    if value < 60:
-        return f"{value:.1f}s"
-    return f"{value / 60:.0f}m" if value < 3600 else f"{value / 3600:,.1f}h"
+    return f"{value:.1f}s" if value < 59.95 else clock(value)
 
 
 def number(value: float | None) -> str:
@@ -43,11 +41,11 @@ def clock(seconds: float) -> str:
     """`4:05`, `1:04:05`."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+    return f"{hours:,}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
-def duration(seconds: float) -> str:
-    """A time in a few characters, in whole seconds at the finest: `42s`, `12m`, `3.1h`, `2.5d`."""
+def roughly(seconds: float) -> str:
+    """An estimate, or the age of a file, in a few characters: `42s`, `12m`, `3.1h`, `2.5d`."""
     if seconds < 59.5:
         return f"{seconds:.0f}s"
     if seconds < 3570:

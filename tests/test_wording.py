@@ -15,10 +15,10 @@ from fishtui.wording import (
     counted,
     cut,
     did_you_mean,
-    duration,
     number,
     pace,
     reason_of,
+    roughly,
     seconds,
     size,
     suggest,
@@ -28,8 +28,15 @@ from fishtui.wording import (
 @pytest.mark.parametrize(
     ("value", "expected"), [(4.2, "4s"), (59.7, "1m"), (720, "12m"), (11_160, "3.1h"), (432_000, "5.0d")]
 )
-def test_durations_are_short(value: float, expected: str) -> None:
-    assert duration(value) == expected
+def test_estimates_are_short(value: float, expected: str) -> None:
+    assert roughly(value) == expected
+
+
+def test_lengths_are_shown_to_the_second() -> None:
+    values = (0.0, 4.24, 59.94, 59.96, 75, 3599.6, 3845, 450_000)
+    assert [seconds(each) for each in values] == [
+        *("0.0s", "4.2s", "59.9s", "1:00", "1:15", "1:00:00", "1:04:05", "125:00:00"),
+    ]
 
 
 def test_a_clock_shows_hours_only_if_there_are_any() -> None:

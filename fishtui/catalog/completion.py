@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from fishtui.catalog.fields import FIELDS, Kind, split_tags
 from fishtui.catalog.filter import Term
 from fishtui.catalog.store import Catalog
+from fishtui.catalog.summary import count_findings
+from fishtui.checks.registry import CHECKS
 
 # The last term of the text: its field, and the value at its end.
 LAST = re.compile(r"(?:^|\s)-?(?:([A-Za-z-]+):(?:[^\s\"]*,)?)?([^\s,\":]*)$")
@@ -17,18 +19,20 @@ MOST_SPEAKERS = 1000
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The speakers and tags of a catalog."""
+    """The speakers, the tags and the codes of findings in a catalog."""
 
     speakers: Sequence[str] = ()
     tags: Sequence[str] = ()
+    findings: Sequence[str] = ()
 
 
 def read_vocabulary(catalog: Catalog) -> Vocabulary:
-    """Return the speakers and tags of the catalog."""
+    """Return the speakers and tags of the catalog, and the codes of its findings, the worst and most frequent first."""
     speakers = catalog.query("SELECT name FROM speakers ORDER BY name LIMIT ?", (MOST_SPEAKERS,))
     tags = catalog.query("SELECT DISTINCT tags FROM clips WHERE gone IS NULL AND tags != ''")
     names = {name for row in tags for name in split_tags(row["tags"])}
-    return Vocabulary([row["name"] for row in speakers], sorted(names))
+    findings = [code for code, _, _ in count_findings(catalog)]
+    return Vocabulary([row["name"] for row in speakers], sorted(names), findings)
 
 
 def complete(text: str, words: Vocabulary) -> str | None:
@@ -55,6 +59,9 @@ def _candidates(field: str | None, words: Vocabulary) -> Iterable[str]:
         return [*sortable, *(f"-{name}" for name in sortable)]
     if field not in FIELDS:
         return ()
+    if field == "finding":
+        # A check without a finding would select no clip.
+        return [*(each for each in FIELDS[field].choices if each not in CHECKS), *words.findings]
     if FIELDS[field].kind is Kind.CHOICE:
         return FIELDS[field].choices
     values = {"speaker": words.speakers, "tag": words.tags}.get(field, ())

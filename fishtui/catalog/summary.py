@@ -13,18 +13,31 @@ from fishtui.checks.registry import Severity
 
 @dataclass(frozen=True)
 class Totals:
-    """The number of clips in the catalog, their seconds, and the number with an error or a warning."""
+    """The number of clips on disk that are not rejected, their seconds, and the number with an error or a warning.
+
+    `rejected` is the number of the others; `open` is the number of clips without a review, `doubtful` of those among
+    them with an error or a warning.
+    """
 
     clips: int
     seconds: float
     flagged: int
+    rejected: int
+    open: int
+    doubtful: int
 
 
 def read_totals(catalog: Catalog) -> Totals:
-    """Return the totals of all clips on disk. Raises FishtuiError."""
+    """Return the totals of all clips, as every screen and command counts them. Raises FishtuiError."""
     row = catalog.query(
         """
-        SELECT count(*), coalesce(sum(duration), 0.0), coalesce(sum(severity >= ?), 0) FROM clips WHERE gone IS NULL
+        SELECT coalesce(sum(status != 'rejected'), 0),
+            coalesce(sum(duration) FILTER (WHERE status != 'rejected'), 0.0),
+            coalesce(sum(status != 'rejected' AND severity >= ?1), 0),
+            coalesce(sum(status = 'rejected'), 0),
+            coalesce(sum(status = 'open'), 0),
+            coalesce(sum(status = 'open' AND severity >= ?1), 0)
+        FROM clips WHERE gone IS NULL
         """,
         (int(Severity.WARNING),),
     )[0]
@@ -33,18 +46,12 @@ def read_totals(catalog: Catalog) -> Totals:
 
 @dataclass(frozen=True)
 class Summary:
-    """The number of clips that are not rejected, their seconds, and the number with an error or a warning.
+    """The totals; the speakers; and the codes of findings with their severity and number of clips, the worst first.
 
-    `open` is the number of clips without a review, `doubtful` of those among them with an error or a warning,
-    `unmeasured` of those whose recording has not been decoded yet. `codes` are the findings' codes with their severity
-    and number of clips, the worst first.
+    `unmeasured` is the number of clips that are not rejected and whose recording has not been decoded yet.
     """
 
-    clips: int
-    seconds: float
-    flagged: int
-    open: int
-    doubtful: int
+    totals: Totals
     unmeasured: int
     speakers: list[dict[str, Any]]
     codes: list[tuple[str, int, int]]
@@ -52,28 +59,17 @@ class Summary:
 
 def summarize(catalog: Catalog) -> Summary:
     """Summarize the catalog without scanning. Raises FishtuiError."""
-    found = speakers(catalog)
-    undecided, doubtful, unmeasured = catalog.query(
+    unmeasured = catalog.query(
         """
-        SELECT count(*) FILTER (WHERE status = 'open'), count(*) FILTER (WHERE status = 'open' AND severity >= ?),
-            count(*) FILTER (WHERE status != 'rejected' AND format IS NOT NULL AND speech IS NULL)
-        FROM clips WHERE gone IS NULL
-        """,
-        (int(Severity.WARNING),),
-    )[0]
-    return Summary(
-        clips=sum(each["clips"] for each in found),
-        seconds=sum(each["seconds"] for each in found),
-        flagged=sum(each["flagged"] for each in found),
-        open=undecided,
-        doubtful=doubtful,
-        unmeasured=unmeasured,
-        speakers=found,
-        codes=_codes(catalog),
-    )
+        SELECT count(*) FROM clips
+        WHERE gone IS NULL AND status != 'rejected' AND format IS NOT NULL AND speech IS NULL
+        """
+    )[0][0]
+    return Summary(read_totals(catalog), unmeasured, speakers(catalog), count_findings(catalog))
 
 
-def _codes(catalog: Catalog) -> list[tuple[str, int, int]]:
+def count_findings(catalog: Catalog) -> list[tuple[str, int, int]]:
+    """Return the codes of findings with their severity and number of clips, the worst first. Raises FishtuiError."""
     counts: Counter[str] = Counter()
     worst: dict[str, int] = {}
     for found, clips in catalog.query(

@@ -158,14 +158,19 @@ def stats(session: Session, terms: tuple[str, ...]) -> int:
     """Show hours, and distributions of durations and rates.
 
     Also loudness, signal-to-noise ratio, sample rates, channels and formats. FILTER restricts it to some clips, as in
-    `fishtui clips list`. Rates and loudness are known once `fishtui validate` has decoded the clips.
+    `fishtui clips list`; rejected clips are left out unless it names a status. Rates and loudness are known once
+    `fishtui validate` has decoded the clips.
     """
-    from fishtui.catalog.filter import parse, sql
+    from dataclasses import replace
+
+    from fishtui.catalog.filter import Term, parse, sql
     from fishtui.catalog.stats import stats
     from fishtui.cli import output
 
     with session.catalog(must_exist=True) as catalog:
-        found = stats(catalog, sql(parse(" ".join(terms))))
+        query = parse(" ".join(terms))
+        kept = () if any(each.field == "status" for each in query.terms) else (Term("status", ("rejected",), True),)
+        found = stats(catalog, sql(replace(query, terms=(*query.terms, *kept))))
     if session.as_json:
         output.document(found.as_dict())
         return 0

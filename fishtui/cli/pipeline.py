@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from fishtui.cli.session import Session
 from fishtui.errors import MisuseError
+from fishtui.glyphs import SIGN
 from fishtui.stage import pipeline_names
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def run(session: Session, stages: tuple[str, ...], first: str | None, until: str
                 ]
             )
         else:
-            rows = [["●" if each.runs else " ", each.step, _explained(each)] for each in planned]
+            rows = [[SIGN["due"] if each.runs else " ", each.step, _explained(each)] for each in planned]
             output.table(rows, ["", "stage", "why"])
         return 0
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from fishtui.catalog.completion import Vocabulary, complete
 from fishtui.catalog.filter import parse
 
-WORDS = Vocabulary(speakers=["anna", "bert and co"], tags=["loud", "good"])
+WORDS = Vocabulary(speakers=["anna", "bert and co"], tags=["loud", "good"], findings=["clipped", "noisy"])
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,9 @@ def test_a_word_is_completed(typed: str, expected: str) -> None:
     assert complete(typed, WORDS) == expected
 
 
-@pytest.mark.parametrize("typed", ["", "bread ", "speaker:anna", "speaker:b", '"spe', "nothing:x", "duration:1"])
+@pytest.mark.parametrize(
+    "typed", ["", "bread ", "speaker:anna", "speaker:b", '"spe', "nothing:x", "duration:1", "finding:sil"]
+)
 def test_complete_and_unknown_words_are_not_completed(typed: str) -> None:
     assert complete(typed, WORDS) is None
 

@@ -39,15 +39,16 @@ def test_the_summary_agrees_with_rows_and_findings(dataset: Dataset) -> None:
         key=lambda each: (-each[1], -each[2], each[0]),
     )
     flagged = [row for row in kept if row["severity"] >= 2]
-    assert (seen.clips, seen.flagged) == (len(kept), len(flagged))
-    assert seen.seconds == pytest.approx(sum(row["duration"] or 0.0 for row in kept))
-    assert seen.open == len(kept) - 1
-    assert seen.doubtful == sum(row["status"] == "open" for row in flagged)
+    totals = seen.totals
+    assert (totals.clips, totals.flagged, totals.rejected) == (len(kept), len(flagged), 1)
+    assert totals.seconds == pytest.approx(sum(row["duration"] or 0.0 for row in kept))
+    assert totals.open == len(kept) - 1
+    assert totals.doubtful == sum(row["status"] == "open" for row in flagged)
     assert seen.unmeasured == 1
     assert [each["speaker"] for each in seen.speakers] == ["anna", "bert"]
 
 
 def test_the_summary_of_an_empty_catalog(dataset: Dataset) -> None:
     seen = summarize(dataset.catalog)
-    assert (seen.clips, seen.seconds, seen.open, seen.unmeasured) == (0, 0, 0, 0)
+    assert (seen.totals.clips, seen.totals.seconds, seen.totals.open, seen.unmeasured) == (0, 0, 0, 0)
     assert seen.speakers == seen.codes == []

@@ -128,7 +128,7 @@ def test_checkpoints_are_below_their_training_and_the_best_and_the_earliest_good
         assert lines[0].strip() == NAME
         assert lines[1].split()[0] == "base"
         assert lines[2].split()[:3] == ["10", "4.000", "5.000"]
-        assert lines[3].endswith("◆ earliest good")
+        assert lines[3].endswith("☆ earliest good")
         assert lines[4].endswith("★ best")
         assert "★" not in lines[5]
         assert driver.list.checkpoint == CheckpointId(NAME, 30)
@@ -194,7 +194,7 @@ def test_marked_checkpoints_synthesize_a_sentence_in_a_run_each(project: Project
         await driver.until(lambda: "2 samples started" in driver.messages)
         await driver.until(lambda: driver.samples.row_count)
         assert driver.table == [
-            ["SENTENCE", "base", "◆ 20"],
+            ["SENTENCE", "base", "☆ 20"],
             ["مرحبًا [b]你好", "◌ queued", "◌ queued"],
         ]
 
@@ -260,7 +260,7 @@ def test_samples_are_in_a_table_and_played_one_by_one(project: Project) -> None:
     async def do(driver: Driver) -> None:
         await driver.until(lambda: driver.samples.row_count == 2)
         assert driver.table == [
-            ["SENTENCE", "base", "◆ 20", "★ 30"],
+            ["SENTENCE", "base", "☆ 20", "★ 30"],
             ["Later.", "·", "·", "✓ 0.5s"],
             ["Bread and salt.", "✓ 0.5s", "✓ 0.5s", "✓ 0.5s"],
         ]
@@ -446,7 +446,7 @@ def test_checkpoints_of_two_trainings_speak_the_same_sentence(
         for training in (NAME, "other"):
             driver.list.seek(CheckpointId(training, 30))
             await driver.press("x")
-        await driver.until(lambda: driver.table[0][1:] == [f"{NAME}\n◆ 20", "other\n◆ 20"])
+        await driver.until(lambda: driver.table[0][1:] == [f"{NAME}\n☆ 20", "other\n☆ 20"])
         await driver.press("tab", "h")
         shown = str(driver.screen.query_one("#sample", Static).content)
         assert f"results/{NAME}/samples/step_000000020-aaaa.wav" in shown

@@ -16,6 +16,7 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from fishtui import settings
+from fishtui.glyphs import MARKED
 from fishtui.project import Project
 from fishtui.runs import record
 from fishtui.runs.events import EventWriter
@@ -330,7 +331,7 @@ def test_marked_runs_share_a_plot(project: Project) -> None:
         await pilot.press("o", "j", "o", "j")
         assert chosen(screen) == folders[0]
         await until(pilot, lambda: [each.sign for each in plot.series] == ["", "a", "b", "c"])
-        assert listed(screen).count("+") == 2
+        assert listed(screen).count(MARKED) == 2
         await pilot.press("escape")
         await until(pilot, lambda: len(plot.series) == 2)
 

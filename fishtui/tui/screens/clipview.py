@@ -13,7 +13,6 @@ from textual.containers import Container, Vertical
 from textual.content import Content
 from textual.message import Message
 
-from fishtui import wording
 from fishtui.catalog.filter import order_of, sorted_by
 from fishtui.catalog.lookup import Ids
 from fishtui.catalog.summary import Totals
@@ -29,6 +28,7 @@ from fishtui.tui.widgets.filterbar import FilterBar, FilterInput
 from fishtui.tui.widgets.line import Line
 from fishtui.tui.widgets.panetitle import PaneTitle
 from fishtui.tui.widgets.reviewbar import ReviewBar
+from fishtui.tui.widgets.totals import describe_totals
 
 FLAGGED = "finding:any"
 
@@ -159,9 +159,7 @@ class ClipView(MainScreen[ClipList | None]):
     def show_totals(self) -> None:
         """Show the totals above the table, and a text in place of an empty table."""
         totals, found = self.totals, len(self.table.ids)
-        summary = f"{wording.counted(totals.clips, 'clip')} · {wording.seconds(totals.seconds)}" if totals else ""
-        flagged = f" · {totals.flagged:,} flagged" if totals else ""
-        self.query_one("#title", PaneTitle).show(summary + flagged)
+        self.query_one("#title", PaneTitle).show(describe_totals(totals) if totals else "")
         marks = f"{self.table.marks:,} marked of " if self.table.marks else ""
         self.bar.show_found(f"{marks}{found:,}{'' if self.is_whole else '…'} found" if totals or found else "")
         self.query_one(ClipHeader).show(order_of(self.filter))

@@ -26,6 +26,7 @@ from fishtui.tui.widgets.lines import Lines
 from fishtui.tui.widgets.panetitle import PaneTitle
 from fishtui.tui.widgets.signs import sign
 from fishtui.tui.widgets.steps import PipelineStep, Steps
+from fishtui.tui.widgets.totals import describe_totals
 
 # Imported later, to keep the first paint fast.
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ MOST_RUNS = 8
 Plans = dict[str, tuple[str, str, str]]
 # States of steps that the pipeline would run.
 DUE = frozenset({"due", "never", "failed", "lost"})
+KEPT = "-status:rejected"
 # The key of a line that scans; no speaker has this name, because a folder's name has no slash.
 SCAN = "/scan"
 
@@ -198,18 +200,21 @@ class Overview(MainScreen[OverviewSnapshot]):
             self.query_one("#speakers", Links).show([(SCAN, "Press s to scan data/ for clips.")])
             self.query_one("#findings", Links).show([])
             return
-        title.show(f"{wording.counted(data.clips, 'clip')} · {wording.seconds(data.seconds)}")
+        title.show(describe_totals(data.totals, flagged=False))
         width = min(max([cell_len(each["speaker"]) for each in data.speakers] or [0]), 14)
         digits = max([len(f"{each['clips']:,}") for each in data.speakers] or [0])
+        times = max([len(wording.seconds(each["seconds"])) for each in data.speakers] or [0])
         self.query_one("#speakers", Links).show(
             (
                 each["speaker"],
                 f"{fitted(each['speaker'], width)} {each['clips']:>{digits},} · "
-                f"{wording.seconds(each['seconds']):>5} · {each['flagged']:,} flagged",
+                f"{wording.seconds(each['seconds']):>{times}} · {each['flagged']:,} flagged",
             )
             for each in data.speakers
         )
-        self.query_one("#findings-title", PaneTitle).show(f"{data.flagged:,} flagged · {data.open:,} open")
+        self.query_one("#findings-title", PaneTitle).show(
+            f"{data.totals.flagged:,} flagged · {data.totals.open:,} open"
+        )
         self.query_one("#findings", Links).show(
             (code, Content.assemble(sign(severity), f" {code:<24} {number:>6,}"))
             for code, severity, number in data.codes
@@ -222,11 +227,17 @@ class Overview(MainScreen[OverviewSnapshot]):
             return
         from fishtui.catalog.filter import Query, Term
 
-        self.fishtui.go("clips", str(Query((Term("speaker", (str(event.key),)),))))
+        self.fishtui.go("clips", str(Query((Term("speaker", (str(event.key),)),))) + self._kept)
 
     @on(Links.Opened, "#findings")
     def _open_finding(self, event: Links.Opened) -> None:
-        self.fishtui.go("clips", f"finding:{event.key}")
+        self.fishtui.go("clips", f"finding:{event.key}{self._kept}")
+
+    @property
+    def _kept(self) -> str:
+        """The term of a filter that leaves out rejected clips, as the numbers here do; empty without any."""
+        data = self._data[1]
+        return f" {KEPT}" if data is not None and data.totals.rejected else ""
 
     @on(Links.Opened, "#runs")
     def _open_run(self, event: Links.Opened) -> None:
@@ -315,7 +326,7 @@ def _advice(steps: Sequence[PipelineStep], data: Summary | None, has_model: bool
     """The next step."""
     if data is None:
         return "Next: press s to scan the recordings in data/, or i to import others."
-    if not data.clips:
+    if not data.totals.clips:
         return "Next: add recordings as data/SPEAKER/clip.wav with clip.lab, or press i to import; then s."
     if _is_running(steps):
         return "Runs continue after you quit; press 3 to see them."
@@ -323,7 +334,7 @@ def _advice(steps: Sequence[PipelineStep], data: Summary | None, has_model: bool
     stages = " → ".join(due if len(due) < 4 else [due[0], "…", due[-1]])
     todo = [
         f"c to check {wording.counted(data.unmeasured, 'clip')}" if data.unmeasured else "",
-        f"2 to review {wording.counted(data.doubtful, 'flagged clip')}" if data.doubtful else "",
+        f"2 to review {wording.counted(data.totals.doubtful, 'flagged clip')}" if data.totals.doubtful else "",
         "" if has_model else ":download to get the model",
         f"r to run {stages}" if due else "",
     ]

@@ -15,6 +15,7 @@ from textual.widgets import Input
 
 from fishtui import settings
 from fishtui.errors import FishtuiError
+from fishtui.glyphs import CURSOR, SIGN
 from fishtui.settings import DEFAULT, SettingError, SettingRow
 from fishtui.tui.commands import document_of, run_fishtui
 from fishtui.tui.dialogs import Ask
@@ -32,7 +33,7 @@ STATES = ("error", "warning", "ok")
 class SettingList(Lines):
     """The settings, to choose one."""
 
-    POINTER = "▸"
+    POINTER = CURSOR
     DEFAULT_CSS = "SettingList { height: 1fr; }"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "select", "edit", tooltip="edit the setting in fishtui.toml"),
@@ -212,7 +213,7 @@ class Settings(MainScreen[list[SettingRow]]):
         await asyncio.to_thread(change, self.fishtui.project.settings_file, name, text)
         warning = settings.missing_path(name, text or "", self.fishtui.project.root)
         done = f"{name} is reset to its default" if text is None else f"{name} is {text}"
-        self.fishtui.report(f"{done}\n▲ {warning}" if warning else done)
+        self.fishtui.report(f"{done}\n{SIGN['warning']} {warning}" if warning else done)
         self.reload()
 
     def action_doctor(self) -> None:

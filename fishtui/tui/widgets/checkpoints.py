@@ -9,15 +9,14 @@ from typing import ClassVar, NamedTuple
 from textual.binding import Binding, BindingType
 from textual.content import Content
 
-from fishtui.glyphs import SIGN
+from fishtui.glyphs import BEST, CURSOR, EARLY, MARKED, SIGN
 from fishtui.results.trainings import ListedCheckpoint, MergedModel, Training
 from fishtui.runs.table import RunSummary
 from fishtui.tui.widgets.line import AnyText
 from fishtui.tui.widgets.lines import Lines
 from fishtui.tui.widgets.signs import style
-from fishtui.wording import duration, size
+from fishtui.wording import roughly, size
 
-BEST, EARLY, MARKED = "★", "◆", "x"
 MUTED = "dim"
 
 
@@ -31,7 +30,7 @@ class CheckpointId(NamedTuple):
 class Checkpoints(Lines):
     """One line for each checkpoint. Marked checkpoints are compared with each other."""
 
-    POINTER = "▸"
+    POINTER = CURSOR
     DEFAULT_CSS = "Checkpoints { height: 1fr; }"
     BINDINGS: ClassVar[list[BindingType]] = [
         # Bound to the screen's action, so that a click only moves the cursor.
@@ -128,7 +127,7 @@ def _title(training: Training) -> Content:
         return Content.assemble(name, "" if training.checkpoints else "  no checkpoint yet")
     summary = run.text
     if run.progress is not None:
-        left = f" · {duration(run.progress.left)} left" if run.progress.left is not None else ""
+        left = f" · {roughly(run.progress.left)} left" if run.progress.left is not None else ""
         summary = f"step {run.progress.done:,} of {run.progress.total:,}{left}"
     return Content.assemble(name, "  ", (f"{SIGN[run.state]} {run.state}", style(run.state)), f"  {summary}")
 
@@ -173,7 +172,7 @@ def _merging(run: RunSummary) -> Content:
 def _age(written: float) -> str:
     """The time since `written`, without seconds: a line that changes each second distracts."""
     seconds = time.time() - written
-    return duration(seconds) if seconds >= 59.5 else "now"
+    return roughly(seconds) if seconds >= 59.5 else "now"
 
 
 def _loss(value: float | None) -> str:

@@ -16,6 +16,7 @@ from textual.widgets import Input
 from textual.worker import get_current_worker
 
 from fishtui.errors import FishtuiError
+from fishtui.glyphs import CURSOR
 from fishtui.tui.candidates import Candidate
 from fishtui.tui.failures import FailureReporter
 from fishtui.tui.widgets.exactinput import ExactInput
@@ -40,7 +41,7 @@ class ChoiceInput(ExactInput):
 class Choices(Lines):
     """The candidates."""
 
-    POINTER = "▸"
+    POINTER = CURSOR
     DEFAULT_CSS = "Choices { height: 1fr; margin-top: 1; background: $surface; }"
 
 

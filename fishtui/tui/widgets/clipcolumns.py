@@ -41,7 +41,7 @@ def _format(row: sqlite3.Row) -> str:
 COLUMNS = (
     Column("SPEAKER", 10, lambda row: row["speaker"], "speaker"),
     Column("CLIP", 20, _clip, "name"),
-    Column("DUR", 6, lambda row: wording.seconds(row["duration"]), "duration", True),
+    Column("DUR", 7, lambda row: wording.seconds(row["duration"]), "duration", True),
     Column("LUFS", 6, lambda row: wording.number(row["loudness"]), "loudness", True),
     Column("RATE", 5, lambda row: wording.number(row["rate"]), "rate", True),
     Column("SNR", 5, lambda row: wording.number(row["snr"]), "snr", True, 96),

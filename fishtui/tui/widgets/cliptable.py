@@ -350,7 +350,8 @@ class ClipTable(FailureReporter, Late, ScrollView, can_focus=True, inherit_bindi
         at_cursor = position == self.position
         if at_cursor:
             base += self.get_component_rich_style("cliptable--cursor", partial=True)
-        gutter = ("▶" if at_cursor else " ") + ("+" if (clip in self._chosen) != self.all_marked else " ")
+        is_marked = (clip in self._chosen) != self.all_marked
+        gutter = (glyphs.CURSOR if at_cursor else " ") + (glyphs.MARKED if is_marked else " ")
         segments = [Segment(gutter, base + Style(bold=True)), *self._cells(clip, base)]
         return Strip(segments).adjust_cell_length(self.size.width, base)
 

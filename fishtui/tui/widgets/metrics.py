@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from fishtui.glyphs import VALIDATION
 from fishtui.runs.metrics import SMOOTHED, Curves
 from fishtui.runs.table import RunSummary
 from fishtui.tui.widgets.plots import MOST_OVERLAID, Plot
@@ -54,7 +55,7 @@ def series_of(runs: Sequence[tuple[RunSummary, Curves]], metric: Metric, points:
         _points(curves, "validation_loss", points),
         f"val {_last(curves, 'validation_loss')}",
         "plot--validation",
-        "◆",
+        VALIDATION,
         is_line=False,
     )
     return (main, validation, raw) if validation.points else (main, raw)

@@ -7,11 +7,12 @@ from collections.abc import Collection, Sequence
 from rich.cells import cell_len, set_cell_size
 from textual.content import Content
 
+from fishtui.glyphs import CURSOR, MARKED
 from fishtui.runs.table import RunSummary
 from fishtui.tui.widgets.lines import Lines
 from fishtui.tui.widgets.series import short_number
 from fishtui.tui.widgets.signs import sign, style
-from fishtui.wording import cut, duration, pace
+from fishtui.wording import clock, cut, pace, roughly
 
 # Columns for the label, which is wider on a wide screen, and for the short id, which a narrow screen has no room for.
 LABEL, ID = 12, 6
@@ -22,7 +23,7 @@ MUTED = "dim"
 class RunList(Lines):
     """Runs to choose from, the newest on top."""
 
-    POINTER = "▸"
+    POINTER = CURSOR
     DEFAULT_CSS = "RunList { height: 1fr; }"
 
     def __init__(self, *, id: str) -> None:
@@ -57,7 +58,7 @@ def _text(depth: int, row: RunSummary, is_marked: bool, width: int, label: int) 
     room = max(width - 2 - label - 1 - len(short) - 1 - len(time), 0)
     return Content.assemble(
         sign(row.state),
-        "+" if is_marked else " ",
+        MARKED if is_marked else " ",
         set_cell_size(cut(_label(depth, row), label), label) + " ",
         (short, MUTED),
         (_fitting(_summaries(row), room) + " ", style(row.state) if row.state in ("failed", "lost") else ""),
@@ -73,8 +74,8 @@ def _label(depth: int, row: RunSummary) -> str:
 def _time(row: RunSummary) -> str:
     """The time that a run takes for the rest of its work, or that it has taken."""
     if row.progress and row.progress.left is not None and row.state == "running":
-        return f"{duration(row.progress.left)} left"
-    return "" if row.seconds is None else duration(row.seconds)
+        return f"{roughly(row.progress.left)} left"
+    return "" if row.seconds is None else clock(row.seconds)
 
 
 def _summaries(row: RunSummary) -> list[str]:

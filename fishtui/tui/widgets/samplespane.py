@@ -9,12 +9,13 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
 
+from fishtui.glyphs import BEST, EARLY
 from fishtui.results.samples import Sample
 from fishtui.results.trainings import ListedCheckpoint, Training
 from fishtui.runs.record import ACTIVE, LOST
 from fishtui.sanitize import harmless
 from fishtui.tui.host import host_of
-from fishtui.tui.widgets.checkpoints import BEST, EARLY, CheckpointId
+from fishtui.tui.widgets.checkpoints import CheckpointId
 from fishtui.tui.widgets.line import Line
 from fishtui.tui.widgets.panetitle import PaneTitle
 from fishtui.tui.widgets.samples import Samples, describe_state
