@@ -103,6 +103,7 @@ class Voice:
                 audio = read_audio(path, mixed=True)
             except DataError as error:
                 raise DataError(f"{path}: {error.problem}", error.remedy, code="bad-recording") from error
+            self._check_rate(rate, audio.rate)
             samples = resample(audio.mono(), audio.rate, self.sample_rate, self.resampler)
         else:
             array = np.asarray(recording)
@@ -130,12 +131,7 @@ class Voice:
                 "Give mono samples as floats (samples,), or codes as integers (codebooks, frames).",
                 code="not-a-recording",
             )
-        if rate not in (None, self.sample_rate):
-            raise MisuseError(
-                f"samples at {rate:,} Hz: the codec takes {self.sample_rate:,} Hz",
-                "Resample them, or give the path of the recording.",
-                code="wrong-sample-rate",
-            )
+        self._check_rate(rate, self.sample_rate)
         highest = float(np.abs(array).max())
         if not highest <= LARGEST_SAMPLE:
             raise MisuseError(
@@ -144,6 +140,14 @@ class Voice:
                 code="wrong-scale",
             )
         return array.astype(np.float32)
+
+    def _check_rate(self, rate: int | None, needed: int) -> None:
+        if rate not in (None, needed):
+            raise MisuseError(
+                f"samples at {rate:,} Hz: the recording or the codec has {needed:,} Hz",
+                "Resample them, or give the path of the recording without a rate.",
+                code="wrong-sample-rate",
+            )
 
     def _checked(self, codes: Codes) -> Codes:
         codebooks = len(self.codec.config.codebook_sizes)

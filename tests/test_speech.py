@@ -109,8 +109,11 @@ def test_other_arrays_and_files_are_errors(voice: Voice, tmp_path: Path) -> None
     for array in (np.zeros((2, 100), np.float32), np.zeros(100, np.int64), np.zeros(100, bool), np.zeros(0)):
         with failing("not-a-recording", MisuseError):
             voice.encode(array)
-    with failing("wrong-sample-rate", MisuseError):
-        voice.encode(tone(0.5, 16_000), rate=16_000)
+    low = write_clip(tmp_path / "low.wav", samples=tone(0.5, 16_000), rate=16_000)
+    for recording, rate in ((tone(0.5, 16_000), 16_000), (low, 44_100)):
+        with failing("wrong-sample-rate", MisuseError):
+            voice.encode(recording, rate=rate)
+    assert voice.encode(low, rate=16_000).shape == voice.encode(low).shape
     for samples in (32_000 * tone(0.5), np.full(100, np.nan)):
         with failing("wrong-scale", MisuseError):
             voice.encode(samples)
