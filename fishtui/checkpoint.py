@@ -9,13 +9,16 @@ import shutil
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
 
 from fishtui.codec.config import sizes_file
 from fishtui.errors import CheckpointError
 from fishtui.families.family import CONFIG, Family, Prompts, Vocabulary
 from fishtui.families.registry import DEFAULT, FAMILIES, family_of
 from fishtui.files import hash_file, write_text
+from fishtui.reading import Damaged, PathText, read_json
 from fishtui.wording import missing_checkpoint_file
 
 if TYPE_CHECKING:
@@ -26,6 +29,14 @@ if TYPE_CHECKING:
 CODEC = "codec.pth"
 # Written by merge.
 RECORD = "merge.json"
+
+
+class MergeRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """The parts of a merge's record that are read again: the adapter and its step, and the template of prompts."""
+
+    adapter: PathText
+    template: str = ""
+    step: Annotated[int, msgspec.Meta(ge=0)] | None = None
 
 
 @dataclass(frozen=True)
@@ -123,11 +134,11 @@ class CheckpointFolder:
         if not self.record_file.exists():
             return templates[0]
         try:
-            template = json.loads(self.record_file.read_text(encoding="utf-8"))["template"]
+            template = read_json(self.record_file, MergeRecord).template
             if template not in templates:
-                raise ValueError(f"unknown template {template!r}")
+                raise Damaged(f"unknown template {template!r}")
             return template
-        except (ValueError, KeyError, TypeError, OSError) as error:
+        except (Damaged, OSError) as error:
             raise CheckpointError(
                 f"{self.record_file}: not a merge record: {error}",
                 "Merge again with `fishtui merge`.",

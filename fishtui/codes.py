@@ -6,6 +6,7 @@ import functools
 import hashlib
 import io
 import json
+import math
 import shutil
 from collections import defaultdict
 from dataclasses import asdict, dataclass, replace
@@ -16,10 +17,15 @@ import numpy as np
 from fishtui.codec.config import OFFICIAL, CodecConfig
 from fishtui.errors import CheckpointError, DataError
 from fishtui.files import FileState, discard, hash_file, regular, replacing, state_of, write_bytes, write_text
-from fishtui.wording import cannot_read, cannot_write, reason_of
+from fishtui.reading import Damaged, guarded, parse_json, read_bounded, read_lines
+from fishtui.wording import cannot_read, cannot_write, reason_of, shortened
 
 SEMANTIC_SIZE, RESIDUAL_SIZE, *_ = OFFICIAL.codebook_sizes
 CODEBOOKS = len(OFFICIAL.codebook_sizes)
+# Bytes of a file of codes, and of a line in their journal: far more than for any recording that can be trained on.
+LARGEST = 64 << 20
+LONGEST_ENTRY = 1 << 16
+AGAIN = "Create them again with `fishtui extract`."
 
 
 def check_codec(config: CodecConfig, path: Path) -> None:
@@ -47,34 +53,61 @@ def _kind(config: CodecConfig) -> str:
 def read_codes(path: Path) -> np.ndarray:
     """Read the codes of a clip, integers of shape (10, T). Raises DataError if they are missing or not valid."""
     try:
-        regular(path)
-        content = path.read_bytes()
+        content = read_bounded(path, LARGEST)
     except FileNotFoundError as error:
         raise DataError("no codes", "Create them with `fishtui extract`.", code="no-codes") from error
     except OSError as error:
         raise DataError(
             f"cannot read the codes: {reason_of(error)}", f"Check the permissions of {path.name}.", code="cannot-read"
         ) from error
+    except Damaged as error:
+        raise damaged_codes(error) from error
     return parse_codes(content)
 
 
 def parse_codes(content: bytes) -> np.ndarray:
     """Return the array in a `.npy` file, without unpickling. Raises DataError unless it is the codes of a clip."""
-    remedy = "Create them again with `fishtui extract`."
     try:
-        codes = np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
-        raise DataError("the codes are damaged", remedy, code="damaged-codes") from error
-    if codes.ndim != 2 or codes.shape[0] != CODEBOOKS or codes.shape[1] == 0:
-        raise DataError(
-            f"the codes have shape {codes.shape} instead of ({CODEBOOKS}, frames)", remedy, code="bad-codes-shape"
-        )
-    if codes.dtype.kind not in "iu":
-        raise DataError(f"the codes are {codes.dtype}, not integers", remedy, code="bad-codes-type")
+        with guarded():
+            codes = _array(content)
+    except Damaged as error:
+        raise damaged_codes(error) from error
     highest = codes.max(axis=1)
     if codes.min() < 0 or highest[0] >= SEMANTIC_SIZE or highest[1:].max() >= RESIDUAL_SIZE:
-        raise DataError("some codes are outside their codebooks", remedy, code="bad-codes-range")
+        raise DataError("some codes are outside their codebooks", AGAIN, code="bad-codes-range")
     return codes
+
+
+def damaged_codes(reason: Exception) -> DataError:
+    """The error for a file that is not an array, or too large for one of codes."""
+    return DataError(f"the codes are damaged: {shortened(str(reason))}", AGAIN, code="damaged-codes")
+
+
+def _array(content: bytes) -> np.ndarray:
+    """Return the array of codes in a `.npy` file; its type and size are checked before memory is taken for it."""
+    file = io.BytesIO(content)
+    try:
+        version = np.lib.format.read_magic(file)
+        read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, fortran_order, dtype = read_header(file)
+    except Exception as error:
+        # numpy evaluates the header as Python's literals, whose faults are of any kind.
+        raise Damaged("no header of an array") from error
+    if dtype.hasobject:
+        raise Damaged("Python objects instead of numbers")
+    if len(shape) != 2 or shape[0] != CODEBOOKS or shape[1] <= 0:
+        raise DataError(
+            f"the codes have shape {shortened(str(shape))} instead of ({CODEBOOKS}, frames)",
+            AGAIN,
+            code="bad-codes-shape",
+        )
+    if dtype.kind not in "iu":
+        raise DataError(f"the codes are {shortened(str(dtype))}, not integers", AGAIN, code="bad-codes-type")
+    count = math.prod(shape)
+    if count * dtype.itemsize > len(content) - file.tell():
+        raise Damaged("the file is cut short")
+    values = np.frombuffer(content, dtype, count, file.tell())
+    return values.reshape(shape, order="F" if fortran_order else "C").copy()
 
 
 def encode_codes(codes: np.ndarray) -> bytes:
@@ -133,16 +166,11 @@ class Journal:
         self._entries: dict[str, dict[str, Provenance]] = defaultdict(dict)
         parts = sorted(path.parent.glob(f"{path.stem}.rank*{path.suffix}"))
         # Parts are read before the journal, which another process may merge them into; their lines are newer.
-        newer = [_lines(part) for part in parts]
-        lines = _lines(path)
-        for line in [each for some in (lines, *newer) for each in some[:-1]]:
-            try:
-                entry = Provenance(**json.loads(line))
-            except (ValueError, TypeError):
-                # A line torn by a crash loses one clip's provenance; its codes then count as made by another tool.
-                continue
+        newer = [_entries(part) for part in parts]
+        lines = _entries(path)
+        for entry in [each for some in (lines, *newer) for each in some if each is not None]:
             self._entries[entry.clip][entry.codes] = entry
-        untidy = parts or lines[-1] or len(lines) > 2 * sum(map(len, self._entries.values())) + 1
+        untidy = parts or None in lines or len(lines) > 2 * sum(map(len, self._entries.values())) + 1
         if tidy and untidy:
             self._rewrite()
             for part in parts:
@@ -173,12 +201,26 @@ class Journal:
         write_text(self._path, "".join(json.dumps(asdict(entry)) + "\n" for entry in entries))
 
 
-def _lines(path: Path) -> list[str]:
-    """The lines of a file, and the text after the last of them; empty if the file does not exist."""
+def _entries(path: Path) -> list[Provenance | None]:
+    """The entries of a file, none if it does not exist; None for a line that is torn or damaged.
+
+    Such a line loses one clip's provenance: its codes then count as made by another tool.
+    """
     try:
-        return path.read_text(encoding="utf-8", errors="replace").split("\n")
+        return list(map(_entry, read_lines(path, LONGEST_ENTRY)))
     except FileNotFoundError:
-        return [""]
+        return []
+    except OSError as error:
+        raise cannot_read(path, error) from error
+
+
+def _entry(line: bytes | None) -> Provenance | None:
+    if line is None or not line.endswith(b"\n"):
+        return None
+    try:
+        return parse_json(line, Provenance)
+    except Damaged:
+        return None
 
 
 def part_of(journal: Path, rank: int) -> Path:
@@ -195,10 +237,9 @@ def is_current(
     same content, `renew` records the state, so that it is not hashed again. Raises FishtuiError if that fails.
     """
     try:
-        regular(codes)
-        content = codes.read_bytes()
+        content = read_bounded(codes, LARGEST)
         parse_codes(content)
-    except (OSError, DataError):
+    except (OSError, Damaged, DataError):
         return False
     made = journal.find(clip, hash_codes(content))
     if made is None:

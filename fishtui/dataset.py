@@ -9,10 +9,11 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from fishtui.errors import DataError
-from fishtui.files import decode_text, regular
+from fishtui.files import decode_text
+from fishtui.reading import NOTE, Damaged, read_bounded
 from fishtui.speakers import branch_of_clip, speaker_of
 from fishtui.wording import cannot_read, not_a_folder, reason_of
 
@@ -118,8 +119,7 @@ def conversion(name: str) -> str:
 def read_transcript(path: Path) -> str:
     """Return a transcript's text without byte-order mark. Raises DataError if it is missing, not UTF-8, or empty."""
     try:
-        regular(path)
-        text = decode_text(path.read_bytes())
+        text = decode_text(read_bounded(path, NOTE))
     except FileNotFoundError as error:
         raise DataError("no transcript", f"Write the spoken words into {path.name}.", code="no-transcript") from error
     except UnicodeDecodeError as error:
@@ -129,6 +129,10 @@ def read_transcript(path: Path) -> str:
             f"cannot read the transcript: {reason_of(error)}",
             f"Check the permissions of {path.name}.",
             code="cannot-read",
+        ) from error
+    except Damaged as error:
+        raise DataError(
+            f"the transcript is too large: {error}", f"Write only the spoken words into {path.name}.", code="too-large"
         ) from error
     if not text.strip():
         raise DataError(
@@ -175,6 +179,12 @@ def clip_named(data: Path, name: str, text_extension: str = TEXT_EXTENSION, file
     names = [each for each in possible if os.path.lexists(folder / each)]
     found = _clips_of_folder(folder, f"{prefix}/" if prefix else "", names, text_extension)
     return next((clip for clip in found if clip.name == name), Clip(name, folder, text_extension=text_extension))
+
+
+def is_inside(name: str) -> bool:
+    """Return True if the name of a clip or file, from a catalog or manifest, cannot lead outside of the dataset."""
+    path = PurePosixPath(name)
+    return bool(path.parts) and not path.is_absolute() and ".." not in path.parts
 
 
 def _cases(extension: str) -> tuple[str, ...]:

@@ -189,9 +189,9 @@ def read_if_present(path: Path) -> bytes | None:
         raise cannot_read(path, error, DataError) from error
 
 
-def regular(path: Path) -> os.stat_result:
+def regular(path: Path | str) -> os.stat_result:
     """The status of a regular file. Raises OSError for others, such as a pipe, which blocks until it has a writer."""
-    status = path.stat()
+    status = os.stat(path)
     if stat.S_ISDIR(status.st_mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     if not stat.S_ISREG(status.st_mode):

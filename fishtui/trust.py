@@ -17,6 +17,7 @@ import platformdirs
 from fishtui.errors import MisuseError
 from fishtui.files import write_text
 from fishtui.project import Project
+from fishtui.reading import Damaged, read_json
 from fishtui.wording import cannot_read
 
 ROOT = 0
@@ -31,10 +32,10 @@ def trusted_folders() -> list[str]:
     """Return the folders that the user trusts. Raises MisuseError if the list cannot be read."""
     path = trusted_file()
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = read_json(path)
     except FileNotFoundError:
         return []
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, Damaged) as error:
         raise cannot_read(path, error, MisuseError) from error
     return [each for each in found if isinstance(each, str)] if isinstance(found, list) else []
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import re
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -92,7 +93,10 @@ def _torch_load(path: Path):
     with path.open("rb") as file:
         zipped = file.read(4) == b"PK\x03\x04"
     # Only zip archives, written since torch 1.6, can be memory-mapped.
-    return torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
+    with warnings.catch_warnings():
+        # torch asks to report files of unusual pickle protocols to it.
+        warnings.simplefilter("ignore", UserWarning)
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
 
 
 def assign_tensors(module: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
@@ -103,6 +107,11 @@ def assign_tensors(module: nn.Module, tensors: Mapping[str, Tensor], path: Path)
     shapes = {name: value.shape for name, value in module.state_dict().items()}
     check_tensors(shapes, tensors, path)
     module.load_state_dict({name: tensors[name] for name in shapes}, assign=True)
+
+
+def is_plain(value: object) -> bool:
+    """Return True if a value is a dense tensor of floating-point numbers, as all weights are."""
+    return isinstance(value, Tensor) and value.layout == torch.strided and value.is_floating_point()
 
 
 def check_tensors(
@@ -119,10 +128,16 @@ def check_tensors(
         for name, shape in shapes.items()
         if name in tensors and tensors[name].shape != shape
     ]
+    unfit = [f"{name} ({tensors[name].dtype})" for name in shapes if name in tensors and not is_plain(tensors[name])]
     faults = [
         f"{fault}: {', '.join(names[:MOST_NAMED])}"
         + (f" and {len(names) - MOST_NAMED} more" * (len(names) > MOST_NAMED))
-        for fault, names in (("missing", missing), ("unexpected", unexpected), ("of another shape", misshapen))
+        for fault, names in (
+            ("missing", missing),
+            ("unexpected", unexpected),
+            ("of another shape", misshapen),
+            ("not of floating-point numbers", unfit),
+        )
         if names
     ]
     if faults:

@@ -50,7 +50,7 @@ LIGHT = [
 # The parts of the package from bottom to top: each may import only those before it.
 ORDER = [
     *("errors", "glyphs", "sanitize", "nn", "codehash"),
-    *("wording", "workers", "files", "project", "trust", "settings", "devices", "stage"),
+    *("wording", "workers", "files", "reading", "project", "trust", "settings", "devices", "stage"),
     *("weights", "speakers", "dataset", "shards", "audio", "codec", "codes", "lm"),
     *("families", "checkpoint", "load", "speech"),
     "runs",
@@ -147,7 +147,7 @@ def test_light_modules_load_nothing_heavy(path: Path) -> None:
 
 @pytest.mark.parametrize("path", below("codec", "lm"), ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_the_models_know_nothing_of_projects_runs_or_settings(path: Path) -> None:
-    allowed = {"codec", "lm", "errors", "nn", "weights", "wording"}
+    allowed = {"codec", "lm", "errors", "nn", "reading", "weights", "wording"}
     ours = {name.split(".")[1] for name in imports(path) if name.startswith("fishtui.")}
     assert ours <= allowed
     other = "lm" if "codec" in path.parts else "codec"
@@ -165,7 +165,7 @@ def test_describing_a_checkpoint_loads_nothing_heavy(tmp_path: Path) -> None:
 
 
 def test_families_know_nothing_of_projects_runs_or_settings() -> None:
-    allowed = {"families", "lm", "errors", "files", "nn", "weights", "wording"}
+    allowed = {"families", "lm", "errors", "files", "nn", "reading", "weights", "wording"}
     for path in below("families"):
         assert {name.split(".")[1] for name in imports(path) if name.startswith("fishtui.")} <= allowed
 

@@ -41,10 +41,12 @@ class LibavStream:
             self._container = av.open(source, "r", format=kind)
         except (av.error.FFmpegError, ValueError, OSError) as error:
             raise not_audio() from error
-        if not self._container.streams.audio:
+        audio = self._container.streams.audio
+        # Without a description of the samples, the stream has no frame that can be decoded.
+        if not audio or audio[0].codec_context.format is None:
             self._container.close()
             raise not_audio()
-        self._stream = self._container.streams.audio[0]
+        self._stream = audio[0]
         codec = self._stream.codec_context
         self.rate, self.channels = codec.sample_rate or 0, codec.layout.nb_channels
         self.format = {"nistsphere": "NIST"}.get(kind, kind.upper())

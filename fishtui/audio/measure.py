@@ -174,8 +174,8 @@ class _Pass:
         self.highest = np.maximum(self.highest, block.max(axis=0))
         self.lowest = np.minimum(self.lowest, block.min(axis=0))
         if block.shape[1] > 1:
-            self._apart += np.square(block - mono[:, None]).sum(axis=0, dtype=np.float64)
-            self._energy += np.square(block).sum(axis=0, dtype=np.float64)
+            self._apart += np.square(block - mono[:, None], dtype=np.float64).sum(axis=0)
+            self._energy += np.square(block, dtype=np.float64).sum(axis=0)
 
     def channel_difference(self) -> float:
         loudest = float(self._energy.max())

@@ -6,20 +6,31 @@ import getpass
 import json
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from fishtui.catalog.fields import join_tags, split_tags
-from fishtui.catalog.filechanges import FILE, change_files, changing, kept_or_current, undo_files
+from fishtui.catalog.filechanges import (
+    FILE,
+    change_files,
+    changing,
+    finish_change,
+    finish_undo,
+    kept_or_current,
+    undo_files,
+)
+from fishtui.catalog.files import clip_of
 from fishtui.catalog.findings import mark_dirty
 from fishtui.catalog.scan import refresh
-from fishtui.catalog.store import Catalog
+from fishtui.catalog.store import Catalog, decoded
 from fishtui.checks.registry import repair_for
-from fishtui.dataset import AUDIO_EXTENSIONS, CODES_EXTENSION, FOREIGN_EXTENSIONS, clip_named
+from fishtui.dataset import AUDIO_EXTENSIONS, CODES_EXTENSION, FOREIGN_EXTENSIONS
 from fishtui.errors import DataError, FishtuiError, MisuseError
 from fishtui.files import decode_text, read_if_present
+from fishtui.reading import parse_json
 from fishtui.runs.ledger import Ledger
 from fishtui.runs.reporter import Reporter
 from fishtui.settings import Settings
@@ -30,6 +41,8 @@ STATUS = "status"
 TAGS = "tags"
 NOT_TEXT = AUDIO_EXTENSIONS | FOREIGN_EXTENSIONS | {CODES_EXTENSION}
 REVIEW = ("status", "reviewer", "reviewed", "note")
+# The values of these columns, as the history has them.
+Review = tuple[str, str, str, str]
 
 
 def reviewer() -> str:
@@ -85,16 +98,19 @@ def tag(catalog: Catalog, clips: Sequence[int], add: Iterable[str] = (), remove:
 
 
 def edit(catalog: Catalog, settings: Settings, clip: int, text: str, dry_run: bool = False) -> bool:
-    """Write a clip's transcript; return True if that changes it. Raises MisuseError if the text is not one line."""
+    """Write a clip's transcript; return True if that changes it, now or in a process that was killed meanwhile.
+
+    Raises MisuseError if the text is not one line.
+    """
     row = clip_row(catalog, clip)
-    path = clip_named(catalog.data, row["name"], settings.pack.text_extension).transcript
-    with changing(catalog):
+    path = clip_of(catalog, settings, row["name"]).transcript
+    with _changing(catalog, settings) as settled:
         before = read_if_present(path)
         newline = b"\n" if before is None or before.endswith(b"\n") else b""
         content = _transcript(text) + newline
         if dry_run:
             return content != before
-        return change(catalog, settings, clip, {path: content}, new_action(catalog), "edit")
+        return change(catalog, settings, clip, {path: content}, new_action(catalog), "edit") or clip in settled
 
 
 def fix(
@@ -106,7 +122,7 @@ def fix(
     """
     repair = repair_for(code)
     ledger = Ledger()
-    with changing(catalog):
+    with _changing(catalog, settings):
         action = new_action(catalog)
         among = "SELECT clip FROM findings WHERE code = ? AND clip IN (SELECT value FROM json_each(?))"
         found = {row[0] for row in catalog.query(among, (code, json.dumps(list(clips))))}
@@ -115,7 +131,7 @@ def fix(
             if clip not in found:
                 ledger.skip(row["name"], f"no finding {code}")
                 continue
-            files = clip_named(catalog.data, row["name"], settings.pack.text_extension, row["files"].split("/"))
+            files = clip_of(catalog, settings, row["name"], row["files"].split("/"))
             try:
                 contents = repair(files, settings)
                 if not any(read_if_present(path) != content for path, content in contents.items()):
@@ -136,7 +152,7 @@ def fix(
 def current_transcript(catalog: Catalog, settings: Settings, clip: int) -> str:
     """Return the content of a clip's transcript on disk, even if newer than the last scan; "" if it is missing."""
     name = clip_row(catalog, clip)["name"]
-    content = read_if_present(clip_named(catalog.data, name, settings.pack.text_extension).transcript)
+    content = read_if_present(clip_of(catalog, settings, name).transcript)
     try:
         return decode_text(content or b"").rstrip("\r\n")
     except UnicodeDecodeError:
@@ -153,7 +169,15 @@ def change(
     changed = change_files(catalog, clip, files, action, reviewer(), now(), note)
     if changed:
         refresh(catalog, settings, [clip])
+        finish_change(catalog, action)
     return changed
+
+
+@contextmanager
+def _changing(catalog: Catalog, settings: Settings) -> Iterator[set[int]]:
+    """Hold the lock for changes; yield the clips whose changes a killed process left unfinished."""
+    with changing(catalog, lambda clips: refresh(catalog, settings, clips)) as settled:
+        yield settled
 
 
 def undo(catalog: Catalog, settings: Settings, clips: Sequence[int] | None = None) -> int:
@@ -162,18 +186,20 @@ def undo(catalog: Catalog, settings: Settings, clips: Sequence[int] | None = Non
     Raises DataError if another program has changed files since, or if files cannot be written; the other clips are
     still undone.
     """
-    with changing(catalog):
+    with _changing(catalog, settings):
         entries = undoable(catalog, clips)
         by_clip: dict[int, list[sqlite3.Row]] = defaultdict(list)
         for entry in entries:
             by_clip[entry["clip"]].append(entry)
         failures: list[FishtuiError] = []
+        restored: list[sqlite3.Row] = []
         for each in by_clip.values():
             try:
-                _undo(catalog, each)
+                restored += _undo(catalog, each)
             except FishtuiError as error:
                 failures.append(error)
-        refresh(catalog, settings, {entry["clip"] for entry in entries if entry["kind"] == FILE})
+        refresh(catalog, settings, {entry["clip"] for entry in restored})
+        finish_undo(catalog, restored)
     if failures:
         counts = f"{len(failures):,} of {len(by_clip):,} clips not undone" if len(by_clip) > 1 else "not undone"
         raise DataError(f"{counts}: {failures[0].problem}", failures[0].remedy, code="not-undone") from failures[0]
@@ -209,7 +235,7 @@ def describe(catalog: Catalog, entry: sqlite3.Row) -> str:
 def _readable(catalog: Catalog, kind: str, path: str | None, value: str) -> str:
     """Return a value of the history as text: a status, tags, the text of a transcript, or the hash of a recording."""
     if kind == STATUS:
-        status, _, _, note = json.loads(value)
+        status, _, _, note = decoded(catalog, value, Review)
         return f"{status}: {note}" if note else status
     if kind == TAGS or not value:
         return " ".join(split_tags(value))
@@ -294,8 +320,8 @@ def _last(catalog: Catalog, clip: int) -> list[sqlite3.Row]:
     )
 
 
-def _undo(catalog: Catalog, entries: list[sqlite3.Row]) -> None:
-    """Undo entries of one action and one clip."""
+def _undo(catalog: Catalog, entries: list[sqlite3.Row]) -> list[sqlite3.Row]:
+    """Undo entries of one action and one clip; return those of files, which `finish_undo` completes."""
     files = [entry for entry in entries if entry["kind"] == FILE]
     if files:
         undo_files(catalog, files)
@@ -305,6 +331,7 @@ def _undo(catalog: Catalog, entries: list[sqlite3.Row]) -> None:
                 _apply(connection, entry["clip"], entry["kind"], entry["before"])
                 connection.execute("UPDATE history SET state = 'undone' WHERE id = ?", (entry["id"],))
         mark_dirty(connection)
+    return files
 
 
 def _record(
@@ -325,5 +352,5 @@ def _apply(connection: sqlite3.Connection, clip: int, kind: str, value: str) -> 
     else:
         connection.execute(
             "UPDATE clips SET (status, reviewer, reviewed, note) = (?, ?, ?, ?) WHERE id = ?",
-            (*json.loads(value), clip),
+            (*parse_json(value, Review), clip),
         )

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from fishtui.catalog.actions import REVIEW, STATUSES, next_action, tags_of
+from fishtui.catalog.actions import REVIEW, STATUSES, Review, next_action, tags_of
 from fishtui.catalog.fields import join_tags
 from fishtui.catalog.filechanges import DONE, UNDONE, changing
 from fishtui.catalog.findings import mark_dirty
@@ -18,6 +18,7 @@ from fishtui.catalog.moved import DECIDED
 from fishtui.catalog.store import Catalog, stored
 from fishtui.errors import MisuseError
 from fishtui.files import write_text
+from fishtui.reading import Damaged, parse_json, read_lines
 from fishtui.runs.ledger import Ledger
 from fishtui.wording import exists, reason_of
 
@@ -123,16 +124,17 @@ def _decided(catalog: Catalog) -> Iterator[dict[str, Any]]:
 
 def _read(path: Path) -> Iterator[Decisions]:
     try:
-        lines = path.read_text(encoding="utf-8-sig").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
+        lines = list(read_lines(path))
+    except OSError as error:
         raise MisuseError(f"{path}: cannot read: {reason_of(error)}", REMEDY, code="cannot-read") from error
     for number, line in enumerate(lines, start=1):
-        if not line:
+        if line is not None and not line.strip():
             continue
         try:
-            # The reader of msgspec refuses the lone surrogates that JSON contains for names that are not UTF-8.
-            decided = msgspec.convert(json.loads(line), Decisions)
-        except (ValueError, RecursionError) as error:
+            if line is None:
+                raise Damaged("the line is too long")
+            decided = parse_json(line, Decisions)
+        except Damaged as error:
             raise MisuseError(f"{path}:{number}: {error}", REMEDY, code="not-reviews") from error
         if decided.status not in STATUSES:
             raise MisuseError(f"{path}:{number}: unknown status {decided.status}", REMEDY, code="not-reviews")
@@ -182,9 +184,9 @@ def _check(entry: HistoryEntry, name: str) -> None:
     for value in (entry.before, entry.after):
         try:
             if entry.kind == "status":
-                review = msgspec.json.decode(value, type=tuple[str, str, str, str])
+                review = parse_json(value, Review)
                 if review[0] not in STATUSES:
-                    raise ValueError(f"unknown status {review[0]}")
+                    raise Damaged(f"unknown status {review[0]}")
             elif entry.kind == "file":
                 msgspec.convert(value, Hash)
         except ValueError as error:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fishtui.catalog.report import ClipFinding, of_clip
-from fishtui.catalog.store import Catalog, stored
+from fishtui.catalog.store import Catalog, path_in, stored
 
 
 @dataclass(frozen=True)
@@ -48,4 +48,4 @@ def read_details(catalog: Catalog, clip: int) -> ClipDetails:
 def audio_path(catalog: Catalog, row: sqlite3.Row) -> Path | None:
     """Return the path of a clip's recording; None unless there is exactly one."""
     files = row["files"].split("/") if row["files"] else []
-    return (catalog.data / row["name"]).with_name(files[0]) if len(files) == 1 else None
+    return path_in(catalog, row["name"]).with_name(files[0]) if len(files) == 1 else None

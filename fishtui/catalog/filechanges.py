@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
-from fishtui.catalog.store import REBUILD, Catalog, stored
+from fishtui.catalog.store import Catalog, no_permission, path_in, stored
 from fishtui.errors import DataError, FishtuiError
 from fishtui.files import exclusive, read_if_present, write_bytes
+from fishtui.trust import check_trusted
 from fishtui.wording import cannot_remove
 
 # States of an entry in the history.
@@ -34,11 +35,16 @@ FILE = "file"
 
 
 @contextmanager
-def changing(catalog: Catalog) -> Iterator[None]:
-    """Hold the lock for changes of files and history, after settling changes that a killed process left unfinished."""
+def changing(catalog: Catalog, refresh: Callable[[set[int]], None] | None = None) -> Iterator[set[int]]:
+    """Hold the lock for changes of files and history, after settling changes that a killed process left unfinished.
+
+    Yields the ids of their clips. `refresh` reads these clips into the catalog again before they count as settled.
+    """
+    if not catalog.is_writable:
+        raise no_permission(catalog.path)
+    check_trusted(catalog.project)
     with exclusive(catalog.project.lock("changes"), "changing clips", wait=True):
-        _settle(catalog)
-        yield
+        yield _settle(catalog, refresh)
 
 
 def settle(catalog: Catalog) -> None:
@@ -68,7 +74,7 @@ def kept(catalog: Catalog, content_hash: str) -> bytes | None:
 
 def kept_or_current(catalog: Catalog, path: str, content_hash: str) -> bytes | None:
     """Return the content with this hash, kept or currently in the file (a path in the dataset); None if neither."""
-    for place in (_kept_path(catalog, content_hash), catalog.data / path):
+    for place in (_kept_path(catalog, content_hash), path_in(catalog, path)):
         content = read_if_present(place)
         if content is not None and hash_of(content) == content_hash:
             return content
@@ -80,7 +86,8 @@ def change_files(
 ) -> bool:
     """Write new content to files of a clip (None removes one) as entries of `action`; return True if any changes.
 
-    Call it within `changing`. Raises FishtuiError, and then nothing has changed.
+    Call it within `changing`, and `finish_change` once the catalog shows the new content. Raises FishtuiError, and then
+    nothing has changed.
     """
     before = {path: read_if_present(path) for path in files}
     moves = {path: content for path, content in files.items() if content != before[path]}
@@ -111,14 +118,19 @@ def change_files(
     except FishtuiError:
         _settle(catalog)
         raise
-    _set_state(catalog, action, PENDING, DONE)
     return bool(moves)
+
+
+def finish_change(catalog: Catalog, action: int) -> None:
+    """Record that the files that `action` changed, and the catalog, have their new content. Raises FishtuiError."""
+    _set_state(catalog, action, PENDING, DONE)
 
 
 def undo_files(catalog: Catalog, entries: list[sqlite3.Row]) -> None:
     """Restore the files that these entries of one action, all `done`, changed.
 
-    Call it within `changing`. Raises DataError, and then nothing has changed, if a file has been changed since.
+    Call it within `changing`, and `finish_undo` once the catalog shows the restored content. Raises DataError, and then
+    nothing has changed, if a file has been changed since.
     """
     present: dict[Path, bytes | None] = {}
     restored: dict[Path, bytes | None] = {}
@@ -142,23 +154,34 @@ def undo_files(catalog: Catalog, entries: list[sqlite3.Row]) -> None:
         _put({path: content for path, content in present.items() if read_if_present(path) != content})
         _mark(catalog, entries, DONE)
         raise
+
+
+def finish_undo(catalog: Catalog, entries: list[sqlite3.Row]) -> None:
+    """Record that the files of these entries, and the catalog, have their former content. Raises FishtuiError."""
     _mark(catalog, entries, UNDONE)
 
 
-def _settle(catalog: Catalog) -> None:
-    """Complete or revert the changes of a process that was killed."""
-    for (action,) in catalog.query("SELECT DISTINCT action FROM history WHERE state = ?", (PENDING,)):
-        entries = _entries(catalog, action, PENDING)
-        if all(hash_of(read_if_present(path)) == entry["after"] for path, entry in entries.items()):
-            _set_state(catalog, action, PENDING, DONE)
-            continue
-        _put_back(catalog, entries)
-        with catalog.transaction() as connection:
-            connection.execute("DELETE FROM history WHERE action = ? AND state = ?", (action, PENDING))
-    for (action,) in catalog.query("SELECT DISTINCT action FROM history WHERE state = ?", (UNDOING,)):
-        entries = _entries(catalog, action, UNDOING)
-        _put_back(catalog, entries)
-        _set_state(catalog, action, UNDOING, UNDONE)
+def _settle(catalog: Catalog, refresh: Callable[[set[int]], None] | None = None) -> set[int]:
+    """Complete or revert the changes of a process that was killed; return the ids of their clips."""
+    settled: set[int] = set()
+    for state in (PENDING, UNDOING):
+        for (action,) in catalog.query("SELECT DISTINCT action FROM history WHERE state = ?", (state,)):
+            entries = _entries(catalog, action, state)
+            clips = {entry["clip"] for entry in entries.values()}
+            is_complete = state == PENDING and all(
+                hash_of(read_if_present(path)) == entry["after"] for path, entry in entries.items()
+            )
+            if not is_complete:
+                _put_back(catalog, entries)
+            if refresh is not None:
+                refresh(clips)
+            if is_complete or state == UNDOING:
+                _set_state(catalog, action, state, DONE if is_complete else UNDONE)
+            else:
+                with catalog.transaction() as connection:
+                    connection.execute("DELETE FROM history WHERE action = ? AND state = ?", (action, PENDING))
+            settled |= clips
+    return settled
 
 
 def _put_back(catalog: Catalog, entries: Mapping[Path, sqlite3.Row]) -> None:
@@ -176,15 +199,7 @@ def _entries(catalog: Catalog, action: int, state: str) -> dict[Path, sqlite3.Ro
 
 
 def _file_of(catalog: Catalog, entry: sqlite3.Row) -> Path:
-    """Return the file of an entry. Raises DataError if it is outside the dataset: another user may have written it."""
-    path = PurePosixPath(entry["path"] or "")
-    if not path.parts or path.is_absolute() or ".." in path.parts:
-        raise DataError(
-            f"{catalog.path}: the history names {entry['path']!r}, which is outside the dataset",
-            f"{REBUILD}.",
-            code="damaged-history",
-        )
-    return catalog.data / path
+    return path_in(catalog, entry["path"])
 
 
 def _mark(catalog: Catalog, entries: Iterable[sqlite3.Row], state: str) -> None:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fishtui.audio.probe import AudioError, probe_open
 from fishtui.catalog.fields import fold
+from fishtui.catalog.store import Catalog, path_in
 from fishtui.checks.text import characters, script_of
-from fishtui.codes import hash_codes, parse_codes
-from fishtui.dataset import FOREIGN_EXTENSIONS, Clip
+from fishtui.codes import LARGEST, hash_codes, parse_codes
+from fishtui.dataset import FOREIGN_EXTENSIONS, Clip, clip_named
 from fishtui.errors import DataError
 from fishtui.files import FileState, decode_text, marked_encoding, regular, state_of
+from fishtui.reading import NOTE, Damaged, read_bounded
+from fishtui.settings import Settings
 from fishtui.wording import reason_of
 
 
@@ -101,6 +105,12 @@ def read_parts(task: ReadTask) -> ClipParts:
     )
 
 
+def clip_of(catalog: Catalog, settings: Settings, name: str, files: Collection[str] = ()) -> Clip:
+    """Return the clip of a name in the catalog as `clip_named`. Raises DataError if it leads outside the dataset."""
+    path_in(catalog, name)
+    return clip_named(catalog.data, name, settings.pack.text_extension, files)
+
+
 def _audio(clip: Clip) -> AudioPart:
     """Read the recording of a clip; if there are several, none is read, because it is unclear which one to use."""
     files = "/".join(clip.files)
@@ -123,7 +133,7 @@ def _audio(clip: Clip) -> AudioPart:
 
 
 def _text(path: Path) -> TextPart:
-    read = _read(path)
+    read = _read(path, NOTE)
     if isinstance(read, str):
         return TextPart(text_fault="unreadable-transcript")
     content, state = read
@@ -137,7 +147,7 @@ def _text(path: Path) -> TextPart:
 
 
 def _codes(path: Path) -> CodesPart:
-    read = _read(path)
+    read = _read(path, LARGEST)
     if isinstance(read, str):
         return CodesPart(0, 0, 0, 0, read)
     content, state = read
@@ -148,11 +158,11 @@ def _codes(path: Path) -> CodesPart:
     return CodesPart(*state, "", codes.shape[1], hash_codes(content))
 
 
-def _read(path: Path) -> tuple[bytes, FileState] | str:
+def _read(path: Path, limit: int) -> tuple[bytes, FileState] | str:
     """Return a file's content, and its state before it was read; or the reason why it cannot be read."""
     try:
         status = regular(path)
-        content = path.read_bytes()
-    except OSError as error:
+        content = read_bounded(path, limit)
+    except (OSError, Damaged) as error:
         return f"cannot read: {reason_of(error)}"
     return content, state_of(status)

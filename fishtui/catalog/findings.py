@@ -7,8 +7,6 @@ import sqlite3
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
-import msgspec
-
 from fishtui.audio.measure import Measurements, version
 from fishtui.audio.probe import Header
 from fishtui.catalog.store import Catalog, stored
@@ -16,6 +14,7 @@ from fishtui.checks.facts import ClipFacts, GroupFacts
 from fishtui.checks.group import median_rates
 from fishtui.checks.registry import Finding, codes_of
 from fishtui.checks.runner import basis, clip_findings, group_findings, speaker_findings
+from fishtui.reading import parse_json
 from fishtui.settings import CheckSettings, Settings
 
 # Clips that one transaction judges.
@@ -123,7 +122,7 @@ def facts_of(row: sqlite3.Row, measured: str | None) -> ClipFacts:
         other_text=row["other_text"],
         codes=row["codes"],
         codes_problem=row["codes_problem"],
-        measured=msgspec.json.decode(measured, type=Measurements) if measured else None,
+        measured=parse_json(measured, Measurements) if measured else None,
     )
 
 

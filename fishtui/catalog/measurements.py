@@ -12,7 +12,7 @@ import msgspec
 
 from fishtui.audio.measure import Measurements, measure_file, version
 from fishtui.catalog.findings import judge_all, judge_clips
-from fishtui.catalog.store import Catalog
+from fishtui.catalog.store import Catalog, decoded, path_in
 from fishtui.runs.reporter import Reporter
 from fishtui.settings import Settings
 from fishtui.workers import chunked_map, quiet_stderr, worker_count
@@ -43,7 +43,7 @@ def measure_clips(
         """,
         (*parameters, version()),
     )
-    tasks = [(row["audio_hash"], row["name"], catalog.data / Path(row["name"]).parent / row["files"]) for row in rows]
+    tasks = [(row["audio_hash"], row["name"], path_in(catalog, row["name"]).with_name(row["files"])) for row in rows]
     workers = worker_count(settings.scan.workers)
     measured = chunked_map(_measure, tasks, CHUNK, workers, 4 * workers, _died)
     done = 0
@@ -61,7 +61,7 @@ def measure_clips(
 def measurements_of(catalog: Catalog, audio_hash: str | None) -> dict[str, Any] | None:
     """Return the measurements of the recording with this hash, None if it has not been measured."""
     content = catalog.value("SELECT content FROM measurements WHERE audio_hash = ?", (audio_hash,))
-    return json.loads(content) if content else None
+    return decoded(catalog, content, dict[str, Any]) if content else None
 
 
 def _store(catalog: Catalog, settings: Settings, batch: Sequence[Measured]) -> None:

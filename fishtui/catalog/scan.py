@@ -12,13 +12,13 @@ from itertools import islice
 from typing import Any
 
 from fishtui.catalog.filechanges import settle
-from fishtui.catalog.files import AudioPart, ClipParts, CodesPart, ReadTask, TextPart, read_parts
+from fishtui.catalog.files import AudioPart, ClipParts, CodesPart, ReadTask, TextPart, clip_of, read_parts
 from fishtui.catalog.findings import judge_all, judge_clips, mark_dirty, store_limits
 from fishtui.catalog.index import index, unindex
 from fishtui.catalog.moved import move_decisions
 from fishtui.catalog.store import Catalog, stored
 from fishtui.codes import Journal
-from fishtui.dataset import Clip, clip_named, find_clips
+from fishtui.dataset import Clip, find_clips
 from fishtui.errors import FishtuiError
 from fishtui.files import FileState, exclusive, state_of
 from fishtui.runs.reporter import Reporter
@@ -108,8 +108,7 @@ def refresh(catalog: Catalog, settings: Settings, clips: Collection[int]) -> Non
     """Read these clips again, after fishtui itself has changed their files."""
     select = "SELECT {} FROM clips WHERE id IN (SELECT value FROM json_each(?))"
     known = _stored_clips(catalog, select, json.dumps(list(clips)))
-    extension = settings.pack.text_extension
-    found = [clip_named(catalog.data, name, extension, each.files.split("/")) for name, each in known.items()]
+    found = [clip_of(catalog, settings, name, each.files.split("/")) for name, each in known.items()]
     _Update(catalog, settings, follows=False).store([read_parts(task) for task in _changed(found, known)], known)
 
 

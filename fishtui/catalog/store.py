@@ -8,12 +8,18 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar, overload
+from urllib.parse import quote
 
-from fishtui.errors import FishtuiError
+from fishtui.dataset import is_inside
+from fishtui.errors import DataError, FishtuiError
 from fishtui.files import exclusive
 from fishtui.project import Project
-from fishtui.wording import cannot_read, cannot_write
+from fishtui.reading import Damaged, parse_json
+from fishtui.trust import is_trusted
+from fishtui.wording import cannot_read, cannot_write, shortened
+
+T = TypeVar("T")
 
 # PRAGMA user_version once all of `schema.migrations` are applied.
 VERSION = 5
@@ -22,6 +28,7 @@ PATIENCE_S = 30.0
 # Page size of a new catalog, in bytes. Reading a whole index takes two thirds of the time with the default size.
 PAGE = 16_384
 REBUILD = "Move it away, run `fishtui scan`, then restore the reviews with `fishtui clips import-reviews FILE`"
+ASK = "Ask the owner of the project, or copy it to a folder of your own."
 # Bytes that the write-ahead log grows to before its changes are written into the catalog.
 LOG = 40_000_000
 
@@ -34,16 +41,21 @@ class Catalog:
     """
 
     def __init__(self, project: Project, data: Path) -> None:
-        """Open the catalog; create it or bring it up to date if necessary. Raises FishtuiError if it cannot be used."""
+        """Open the catalog; create it or bring it up to date if necessary. Raises FishtuiError if it cannot be used.
+
+        An existing catalog without permission to write is only read.
+        """
         self.project = project
         self.data = data
         self.path = project.catalog
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise cannot_write(self.path.parent, error) from error
+        self.is_writable = not catalog_exists(project) or _is_writable(project)
+        if self.is_writable:
+            try:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise cannot_write(self.path.parent, error) from error
         with _explaining(self.path):
-            self.connection = sqlite3.connect(self.path, timeout=PATIENCE_S, isolation_level=None)
+            self.connection = _connect(str(self.path)) if self.is_writable else connect_to_read(self.path)
             self._prepare()
 
     def __enter__(self) -> Catalog:
@@ -69,6 +81,8 @@ class Catalog:
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """Run the body as one transaction: all of its changes are stored, or none. Raises FishtuiError."""
+        if not self.is_writable:
+            raise no_permission(self.path)
         with _explaining(self.path):
             self.connection.execute("BEGIN IMMEDIATE")
             try:
@@ -89,6 +103,11 @@ class Catalog:
             raise FishtuiError(
                 f"{self.path}: written by a newer version of fishtui", "Update fishtui.", code="newer-catalog"
             )
+        # What a catalog defines itself, such as views, cannot call functions that act.
+        connection.execute("PRAGMA trusted_schema = OFF")
+        if version < VERSION and not self.is_writable:
+            reason = "it is of an earlier version of fishtui, and only reading is permitted"
+            raise no_permission(self.path, reason)
         if version < VERSION:
             with exclusive(self.project.lock("migration"), "preparing the catalog", wait=True):
                 from fishtui.catalog.schema import migrate
@@ -106,12 +125,73 @@ class Catalog:
         connection.execute(f"PRAGMA wal_autocheckpoint = {LOG // page}")
 
 
+def no_permission(path: Path, reason: str = "only reading is permitted") -> FishtuiError:
+    """Return the error for a change of a catalog that can only be read."""
+    return cannot_write(path, PermissionError(reason), remedy=ASK)
+
+
+def _connect(name: str, uri: bool = False) -> sqlite3.Connection:
+    return sqlite3.connect(name, timeout=PATIENCE_S, isolation_level=None, uri=uri)
+
+
+def connect_to_read(path: Path) -> sqlite3.Connection:
+    """Open a catalog that is only read, also without permission to write.
+
+    Raises sqlite3.Error; FishtuiError, code `unread-log`, if it has a log that needs permission to write.
+    """
+    name = f"file:{quote(os.fsencode(path))}?mode=ro"
+    connection = _connect(name, uri=True)
+    try:
+        connection.execute("PRAGMA user_version").fetchone()
+    except sqlite3.OperationalError:
+        # Without permission to create its log, SQLite reads a catalog only if the caller states that nobody writes it.
+        connection.close()
+        log = path.with_name(f"{path.name}-wal")
+        if log.exists() and log.stat().st_size:
+            raise FishtuiError(
+                f"{log}: changes that only a writer can read", "Ask the owner to run `fishtui scan`.", code="unread-log"
+            ) from None
+        return _connect(f"{name}&immutable=1", uri=True)
+    return connection
+
+
+def _is_writable(project: Project) -> bool:
+    """Return True if the catalog and its folder can be written; a link must be in a project that the user trusts."""
+    path = project.catalog
+    can_write = all(os.access(each, os.W_OK) for each in (path, path.parent))
+    return can_write and (not path.is_symlink() or is_trusted(project))
+
+
 def catalog_exists(project: Project) -> bool:
     """Return True if the project has a catalog. Raises FishtuiError if its folder cannot be read."""
     try:
         return project.catalog.is_file()
     except OSError as error:
         raise cannot_read(project.catalog, error) from error
+
+
+def path_in(catalog: Catalog, name: str) -> Path:
+    """Return the path of a name in the dataset. Raises DataError if it leads outside: others may have written it."""
+    if not isinstance(name, str) or not is_inside(name):
+        raise damaged(catalog.path, f"{shortened(repr(name))} is outside the dataset")
+    return catalog.data / name
+
+
+@overload
+def decoded(catalog: Catalog, content: str | bytes, kind: type[T]) -> T: ...
+@overload
+def decoded(catalog: Catalog, content: str | bytes, kind: Any) -> Any: ...
+def decoded(catalog: Catalog, content: str | bytes, kind: Any) -> Any:
+    """Return a JSON value in the catalog, of the type `kind`. Raises DataError if it is of another type."""
+    try:
+        return parse_json(content, kind)
+    except Damaged as error:
+        raise damaged(catalog.path, str(error)) from error
+
+
+def damaged(path: Path, reason: str) -> DataError:
+    """Return the error for content that fishtui does not write."""
+    return DataError(f"{path}: damaged: {reason}", f"{REBUILD}.", code="damaged-catalog")
 
 
 def catalog_version(project: Project) -> tuple[int, ...]:
@@ -151,6 +231,8 @@ def _explaining(path: Path) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise explained(path, error) from error
+    except Damaged as error:
+        raise damaged(path, str(error)) from error
 
 
 def explained(path: Path, error: sqlite3.Error) -> FishtuiError:
@@ -170,5 +252,5 @@ def explained(path: Path, error: sqlite3.Error) -> FishtuiError:
             f"{path}: cannot write: {reason}", "Check the permissions of .fishtui and the file.", code="cannot-write"
         )
     if code.startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT")):
-        return FishtuiError(f"{path}: damaged: {reason}", f"{REBUILD}.", code="damaged-catalog")
+        return damaged(path, reason)
     return FishtuiError(f"{path}: cannot use: {reason}", f"If this persists: {REBUILD}.", code="catalog-failed")

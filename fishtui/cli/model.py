@@ -177,11 +177,12 @@ def _preset(session: Session) -> LoraSpec:
 def _lines(path: Path | None) -> list[str]:
     if path is None:
         return []
+    from fishtui.reading import CONFIG, Damaged, read_text
     from fishtui.wording import cannot_read
 
     try:
-        return path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        return read_text(path, CONFIG).splitlines()
+    except (OSError, Damaged) as error:
         raise cannot_read(path, error, MisuseError) from error
 
 

@@ -54,14 +54,13 @@ class Session:
     @functools.cached_property
     def settings(self) -> Loaded:
         """The settings in force. Raises MisuseError."""
-        import msgspec
-
         from fishtui.runs.execute import adopted_run
-        from fishtui.settings import Loaded, Settings, load
+        from fishtui.runs.record import settings_of
+        from fishtui.settings import load
 
         if run := adopted_run():
             # A run keeps the settings of its launch, even if the settings file has changed since.
-            return Loaded(msgspec.convert(run.settings, Settings), run.sources)
+            return settings_of(run)
         return load(self.project.settings_file, overrides=self.overrides)
 
     def path(self, given: Path | None, setting: str) -> Path:

@@ -14,8 +14,9 @@ from fishtui.families.registry import DEFAULT
 
 if TYPE_CHECKING:
     from fishtui.demo.run import DemoResult
-    from fishtui.runs.ledger import Ledger
+    from fishtui.runs.ledger import Ledger, LedgerRecord
     from fishtui.runs.reporter import Reporter
+    from fishtui.runs.state import Run
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
 
@@ -87,8 +88,7 @@ def _show_stages(outcome: DemoResult) -> None:
     from fishtui.cli import output
 
     rows = []
-    for run in outcome.runs:
-        ledger = run.record.ledger or {}
+    for run, ledger in _recorded(outcome):
         counts = [len(ledger["skipped"]), len(ledger["failed"])]
         rows.append(
             [
@@ -102,6 +102,11 @@ def _show_stages(outcome: DemoResult) -> None:
     output.table(rows, ["stage", "items", "done", "skipped", "failed", "time"], right={1, 2, 3, 4, 5})
 
 
+def _recorded(outcome: DemoResult) -> list[tuple[Run, LedgerRecord]]:
+    """Return the runs that recorded a ledger, with it."""
+    return [(run, run.record.ledger) for run in outcome.runs if run.record.ledger is not None]
+
+
 def _show_faults(outcome: DemoResult) -> None:
     """Show why items failed: each once, in the first stage that reports it."""
     from fishtui.cli import output
@@ -109,8 +114,8 @@ def _show_faults(outcome: DemoResult) -> None:
     output.line()
     output.line("Some recordings are faulty on purpose; each failure has its reason:")
     seen = set()
-    for run in outcome.runs:
-        for entry in (run.record.ledger or {})["failed"]:
+    for run, ledger in _recorded(outcome):
+        for entry in ledger["failed"]:
             if (fault := (entry["item"], entry["reason"])) not in seen:
                 seen.add(fault)
                 output.line(f"  ✗ {run.record.stage} {entry['item']}: {entry['reason']}")

@@ -9,10 +9,12 @@ from typing import Annotated
 import msgspec
 
 from fishtui.errors import CheckpointError
+from fishtui.reading import Damaged, read_json
 from fishtui.wording import cannot_read
 
 # Far above the sizes of any real codec, and small enough to build one.
-Size = Annotated[int, msgspec.Meta(gt=0, le=1 << 20)]
+Size = Annotated[int, msgspec.Meta(gt=0, le=1 << 18)]
+Rates = Annotated[tuple[Annotated[int, msgspec.Meta(gt=0, le=1024)], ...], msgspec.Meta(max_length=8)]
 Count = Annotated[int, msgspec.Meta(gt=0, le=256)]
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 
@@ -31,7 +33,7 @@ class TransformerSizes(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
 class EncoderTransformer(TransformerSizes, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The transformers at the end of encoder blocks, as wide as the block's output; `layers` per block."""
 
-    layers: tuple[Annotated[int, msgspec.Meta(ge=0, le=256)], ...]
+    layers: Annotated[tuple[Annotated[int, msgspec.Meta(ge=0, le=256)], ...], msgspec.Meta(max_length=8)]
 
 
 class QuantizerTransformer(TransformerSizes, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -49,17 +51,17 @@ class CodecConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
     sample_rate: Size
     encoder_dim: Size
-    encoder_rates: tuple[Size, ...]
+    encoder_rates: Rates
     encoder_transformer: EncoderTransformer
     latent_dim: Size
-    downsample: tuple[Size, ...]
+    downsample: Rates
     semantic_codebook_size: Size
     residual_codebooks: Count
     residual_codebook_size: Size
     codebook_dim: Size
     quantizer_transformer: QuantizerTransformer
     decoder_dim: Size
-    decoder_rates: tuple[Size, ...]
+    decoder_rates: Rates
 
     def __post_init__(self) -> None:
         if len(self.encoder_transformer.layers) != len(self.encoder_rates):
@@ -124,14 +126,12 @@ def read_config(path: Path) -> CodecConfig:
     Raises CheckpointError that names a wrong key.
     """
     try:
-        content = path.read_bytes()
+        return read_json(path, CodecConfig)
     except FileNotFoundError:
         return OFFICIAL
     except OSError as error:
         raise cannot_read(path, error, CheckpointError) from error
-    try:
-        return msgspec.json.decode(content, type=CodecConfig)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except Damaged as error:
         raise CheckpointError(
             f"{path}: not the sizes of a codec: {error}",
             "Get the file from the source of the codec; for the published codec, remove it.",

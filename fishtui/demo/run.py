@@ -20,6 +20,7 @@ from fishtui.pipeline.plan import decide, plan
 from fishtui.pipeline.run import record_begun, record_done
 from fishtui.pipeline.steps import SPEECH
 from fishtui.project import Project
+from fishtui.reading import Damaged, read_text
 from fishtui.results.checkpoints import choose_checkpoint
 from fishtui.results.speechfiles import SpeechFiles
 from fishtui.runs.events import read_events
@@ -36,6 +37,7 @@ from fishtui.stages.pack import pack
 from fishtui.stages.synthesize import Request, synthesize
 from fishtui.stages.train import train
 from fishtui.training.lora import parse_preset
+from fishtui.wording import cannot_read
 
 DEFECT = "This is a defect of fishtui: please report it."
 MARK = "# A project of `fishtui demo`; you can delete the whole folder.\n"
@@ -223,7 +225,10 @@ class _Demo:
 def _prepare(folder: Path, overrides: Sequence[str]) -> Project:
     project = Project(folder.resolve())
     if project.settings_file.exists():
-        ours = project.settings_file.read_text(encoding="utf-8-sig").startswith(MARK)
+        try:
+            ours = read_text(project.settings_file).startswith(MARK)
+        except (OSError, Damaged) as error:
+            raise cannot_read(project.settings_file, error, MisuseError) from error
     else:
         ours = not project.root.exists() or not any(project.root.iterdir())
     if not ours:

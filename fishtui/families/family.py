@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-import msgspec
-
 from fishtui.errors import CheckpointError
+from fishtui.reading import CONFIG as LARGEST
+from fishtui.reading import Damaged, check_depth
+from fishtui.reading import read_json as guarded_json
 from fishtui.wording import cannot_read, missing_checkpoint_file
 
 if TYPE_CHECKING:
@@ -150,12 +151,14 @@ class Family(ABC):
 def read_json(path: Path) -> dict[str, Any]:
     """Read a checkpoint's JSON file, which holds an object. Raises CheckpointError."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
+        content = guarded_json(path, dict[str, Any], LARGEST)
+        check_depth(content)
+        return content
     except FileNotFoundError as error:
         raise missing_checkpoint_file(path) from error
     except OSError as error:
         raise cannot_read(path, error, CheckpointError) from error
-    except msgspec.DecodeError as error:
+    except Damaged as error:
         raise CheckpointError(
             f"{path}: not a JSON object: {error}", "Download the file again with `fishtui download`.", code="not-json"
         ) from error

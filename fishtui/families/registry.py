@@ -7,6 +7,7 @@ from pathlib import Path
 from fishtui.errors import CheckpointError
 from fishtui.families.family import Family, read_json
 from fishtui.families.s1_mini.family import S1Mini
+from fishtui.wording import shortened
 
 DEFAULT: Family = S1Mini()
 FAMILIES: dict[str, Family] = {family.model_type: family for family in (DEFAULT,)}
@@ -21,7 +22,7 @@ def family_of(config: Path) -> Family:
     family = FAMILIES.get(kind) if isinstance(kind, str) else None
     if family is None:
         raise CheckpointError(
-            f"{config}: unknown model_type {kind!r}",
+            f"{config}: unknown model_type {shortened(repr(kind))}",
             f"Use a checkpoint of type {' or '.join(FAMILIES)}.",
             code="unknown-model",
         )

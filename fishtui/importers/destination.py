@@ -21,6 +21,7 @@ from fishtui.dataset import AUDIO_EXTENSIONS
 from fishtui.errors import DataError, FishtuiError
 from fishtui.files import discard, hash_file, replacing, write_text
 from fishtui.importers.names import numbered, safe_name
+from fishtui.reading import NOTE, Damaged, read_bounded
 from fishtui.wording import cannot_read, reason_of
 
 TransferMode = Literal["auto", "link", "symlink", "copy"]
@@ -232,6 +233,6 @@ def _same(source: Path, imported: Path, before: Collection[str]) -> bool:
 def has_text(transcript: Path, text: str) -> bool:
     """Return True if a transcript exists and contains exactly this text."""
     try:
-        return transcript.read_bytes() == text.encode()
-    except OSError:
+        return read_bounded(transcript, NOTE) == text.encode()
+    except (OSError, Damaged):
         return False

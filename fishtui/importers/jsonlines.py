@@ -10,6 +10,7 @@ from fishtui.importers.columns import clip_of, find_positions, shown_columns
 from fishtui.importers.layout import Clips, Columns, ListedClip, Malformed, Resolved, TableLayout
 from fishtui.importers.lines import clips_of_lines, first_line
 from fishtui.importers.locate import Locator
+from fishtui.reading import Damaged, check_depth, guarded
 
 
 def is_json_lines(line: str, columns: Columns) -> bool:
@@ -54,10 +55,11 @@ def _clip(where: str, content: dict[str, Any], columns: Columns) -> ListedClip |
 def _object(line: str) -> dict[str, Any] | str:
     """The object on a line, or the reason why it has none."""
     try:
-        content = json.loads(line)
-    except RecursionError:
-        return "the JSON is nested too deeply"
-    except ValueError as error:
+        # Python's own reader, because other programs write numbers that are not finite as NaN.
+        with guarded():
+            content = json.loads(line)
+        check_depth(content)
+    except Damaged as error:
         return f"not JSON: {error}"
     return content if isinstance(content, dict) else "not a JSON object"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from fishtui.catalog import lookup
-from fishtui.catalog.store import Catalog
+from fishtui.catalog.store import Catalog, path_in
 from fishtui.listen.server import Offer
 
 SEPARATOR = "/"
@@ -18,7 +18,7 @@ def recordings(catalog: Catalog, filter: str, limit: int = -1) -> list[Offer]:
     """
     found = []
     for row in lookup.find_rows(catalog, filter, limit):
-        folder = (catalog.data / row["name"]).parent
+        folder = path_in(catalog, row["name"]).parent
         paths = [folder / each for each in row["files"].split(SEPARATOR) if each]
         found += [Offer(row["name"], path) for path in paths if os.path.lexists(path)]
     return found

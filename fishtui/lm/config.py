@@ -6,7 +6,12 @@ from typing import Annotated, NamedTuple
 
 import msgspec
 
-Count = Annotated[int, msgspec.Meta(ge=1)]
+# Far above the sizes of any real model, so that a config from anywhere builds in moments and overflows nothing.
+Count = Annotated[int, msgspec.Meta(ge=1, le=1024)]
+Width = Annotated[int, msgspec.Meta(ge=1, le=1 << 17)]
+Entries = Annotated[int, msgspec.Meta(ge=1, le=1 << 22)]
+Base = Annotated[float, msgspec.Meta(gt=0, le=1e12)]
+Epsilon = Annotated[float, msgspec.Meta(gt=0, le=1)]
 
 IGNORED = -100
 """The label of a position without loss."""
@@ -32,32 +37,32 @@ class ModelConfig(msgspec.Struct, frozen=True, kw_only=True):
     Raises ValueError for sizes that contradict each other.
     """
 
-    vocab_size: Count
+    vocab_size: Entries
     num_codebooks: Count
-    codebook_size: Count
-    max_seq_len: Count
-    rope_base: float
-    norm_eps: float
+    codebook_size: Entries
+    max_seq_len: Entries
+    rope_base: Base
+    norm_eps: Epsilon
     scale_codebook_embeddings: bool
     tie_word_embeddings: bool
     norm_fastlayer_input: bool = False
 
-    dim: Count
+    dim: Width
     n_layer: Count
     n_head: Count
     n_local_heads: Count
-    head_dim: Count
-    intermediate_size: Count
+    head_dim: Width
+    intermediate_size: Width
     attention_qkv_bias: bool
     attention_o_bias: bool
     attention_qk_norm: bool
 
-    fast_dim: Count
+    fast_dim: Width
     n_fast_layer: Count
     fast_n_head: Count
     fast_n_local_heads: Count
-    fast_head_dim: Count
-    fast_intermediate_size: Count
+    fast_head_dim: Width
+    fast_intermediate_size: Width
     fast_attention_qkv_bias: bool
     fast_attention_o_bias: bool
     fast_attention_qk_norm: bool

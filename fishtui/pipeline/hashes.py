@@ -13,7 +13,10 @@ from pathlib import Path
 import msgspec
 
 from fishtui.files import hash_file, write_text
+from fishtui.reading import RECORD, Damaged, read_json
 
+# Size, times of change in nanoseconds, device and inode of a file, and its SHA-256.
+Known = tuple[int, int, int, int, int, str]
 # A file changed less than this many nanoseconds ago can change again without a new time stamp.
 AT_REST_NS = 50_000_000
 
@@ -47,8 +50,8 @@ class FileHashes:
         self._path = path
         self._changed = False
         try:
-            self._known: dict[str, list] = dict(json.loads(path.read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError):
+            self._known = read_json(path, dict[str, Known], RECORD)
+        except (OSError, Damaged):
             self._known = {}
 
     def hash(self, path: Path) -> str | None:
@@ -58,7 +61,7 @@ class FileHashes:
             status = path.stat()
             if not stat.S_ISREG(status.st_mode):
                 return None
-            seen = [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_dev, status.st_ino]
+            seen = (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_dev, status.st_ino)
             known = self._known.get(key)
             if known and known[:-1] == seen:
                 return known[-1]
@@ -68,7 +71,7 @@ class FileHashes:
             # The stage that reads the file reports the error.
             return None
         if at_rest:
-            self._known[key] = [*seen, found]
+            self._known[key] = (*seen, found)
             self._changed = True
         return found
 

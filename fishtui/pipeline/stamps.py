@@ -10,6 +10,7 @@ import msgspec
 from fishtui.files import write_bytes
 from fishtui.pipeline.hashes import Sum
 from fishtui.project import Project
+from fishtui.reading import RECORD, Damaged, read_json
 
 VERSION = 1
 
@@ -43,8 +44,8 @@ def stamp_path(project: Project, step: str) -> Path:
 def read_stamp(project: Project, step: str) -> Stamp | None:
     """Return the stamp of `step`; None without a readable one, and then the step counts as never run."""
     try:
-        stamp = msgspec.json.decode(stamp_path(project, step).read_bytes(), type=Stamp)
-    except (OSError, ValueError):
+        stamp = read_json(stamp_path(project, step), Stamp, RECORD)
+    except (OSError, Damaged):
         return None
     return stamp if stamp.version == VERSION else None
 

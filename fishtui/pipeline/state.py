@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from functools import cached_property
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from fishtui.catalog.store import Catalog
 from fishtui.checkpoint import CheckpointFolder
-from fishtui.dataset import Clip, clip_named, find_clips, transcript_of
+from fishtui.dataset import Clip, clip_named, find_clips, is_inside, transcript_of
 from fishtui.errors import DataError
 from fishtui.pipeline.hashes import FileHashes, Sum, sum_of
 from fishtui.project import Project
@@ -160,7 +160,7 @@ class ProjectState:
         if self.settings.run.reference:
             path = self.project.path(self.settings.run.reference)
             return path, transcript_of(path, self.settings.pack.text_extension)
-        held_out = [entry for entry in self.manifest if entry["split"] == VALIDATION and _is_inside(entry["clip"])]
+        held_out = [entry for entry in self.manifest if entry["split"] == VALIDATION and is_inside(entry["clip"])]
         for entry in sorted(held_out, key=lambda entry: (abs(entry["frames"] - IDEAL_FRAMES), entry["clip"])):
             clip = clip_named(self.data, entry["clip"], self.settings.pack.text_extension)
             if _is_readable(clip):
@@ -170,12 +170,6 @@ class ProjectState:
     def voice(self) -> Sum:
         """Return the sum of the reference and its transcript."""
         return self._hashes.sum(self.reference or ())
-
-
-def _is_inside(clip: str) -> bool:
-    """Return true if a name from a manifest, which is untrusted, stays within the dataset."""
-    path = PurePosixPath(clip)
-    return not path.is_absolute() and ".." not in path.parts
 
 
 def _is_readable(clip: Clip) -> bool:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from fishtui.errors import MisuseError
 from fishtui.files import discard, write_text
+from fishtui.reading import Damaged, read_json
 
 NAME = re.compile(r"step_(\d{9})\.ckpt")
 # A validation loss within this share of the best counts as equal: the earlier checkpoint generalizes better.
@@ -50,9 +51,9 @@ def list_checkpoints(folder: Path) -> list[Checkpoint]:
 
 def _read_losses(path: Path) -> dict[str, float | None]:
     try:
-        losses = json.loads(path.read_text(encoding="utf-8"))
-        return {name: None if losses[name] is None else float(losses[name]) for name in LOSSES}
-    except (OSError, ValueError, KeyError, TypeError):
+        losses = read_json(path, dict[str, float | None])
+        return {name: losses[name] for name in LOSSES}
+    except (OSError, Damaged, KeyError):
         # A checkpoint copied from another place has no such file and is usable.
         return {}
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
-from fishtui.checkpoint import CheckpointFolder
+from fishtui.checkpoint import CheckpointFolder, MergeRecord
 from fishtui.errors import MisuseError
 from fishtui.project import Project
+from fishtui.reading import Damaged, read_json
 
 
 def check_replaceable(project: Project, output: Path, adapter: Path, force: bool = False) -> None:
@@ -19,8 +19,8 @@ def check_replaceable(project: Project, output: Path, adapter: Path, force: bool
     if force or not record.exists():
         return
     try:
-        before = Path(json.loads(record.read_bytes())["adapter"])
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        before = Path(read_json(record, MergeRecord).adapter)
+    except (OSError, Damaged):
         before = None
     if before is None or not _is_of_one_training(project, output, before, adapter):
         made = "of unknown origin" if before is None else f"that another training made, {_origin(before)}"

@@ -18,11 +18,13 @@ from typing import Annotated
 import msgspec
 
 from fishtui.checkpoint import CheckpointFolder
-from fishtui.files import discard, write_text
+from fishtui.files import discard, regular, write_text
 from fishtui.project import Project
+from fishtui.reading import Damaged, PathText, guarded, read_json
 from fishtui.results.checkpoints import Checkpoint
 from fishtui.results.reference import Reference
 from fishtui.runs.launch import launch
+from fishtui.runs.ledger import Moment
 from fishtui.runs.record import FINAL, LOST, SUCCEEDED
 from fishtui.runs.state import read_run
 from fishtui.runs.table import RunSummary
@@ -41,11 +43,11 @@ class SampleRequest(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     row: Annotated[str, msgspec.Meta(pattern="^[0-9a-z]+$")]
-    step: int | None
+    step: Annotated[int, msgspec.Meta(ge=0)] | None
     text: str
-    reference: str
-    run: str
-    asked: float
+    reference: PathText
+    run: Annotated[str, msgspec.Meta(pattern="^[0-9a-z-]*$")]
+    asked: Moment
 
 
 @dataclass(frozen=True)
@@ -73,8 +75,8 @@ def list_samples(results: Path, runs: Mapping[str, RunSummary]) -> list[Sample]:
     found = []
     for path in (results / FOLDER).glob("*.json"):
         # The file may be removed meanwhile, and other programs may write such files.
-        with suppress(OSError, ValueError, msgspec.ValidationError):
-            note = msgspec.json.decode(path.read_bytes(), type=SampleRequest)
+        with suppress(OSError, Damaged):
+            note = read_json(path, SampleRequest)
             found.append(_sample(path.with_suffix(".wav"), note, runs.get(note.run)))
     return sorted(found, key=lambda each: (each.note.asked, each.note.step or 0))
 
@@ -94,9 +96,10 @@ def _sample(path: Path, note: SampleRequest, run: RunSummary | None) -> Sample:
 def _seconds(path: Path) -> float | None:
     """Return the length of a recording in seconds; None if it is missing or damaged."""
     try:
-        with path.open("rb") as file, wave.open(file) as sound:
+        regular(path)
+        with guarded(), path.open("rb") as file, wave.open(file) as sound:
             return sound.getnframes() / sound.getframerate()
-    except (OSError, EOFError, wave.Error, ZeroDivisionError):
+    except (OSError, Damaged):
         return None
 
 
@@ -142,8 +145,8 @@ def request_sample(
 
 def _is_there(project: Project, output: Path, weights: list[Path]) -> bool:
     """Return True if `output` is newer than the `weights` that speak it, or a run that makes it is active."""
-    with suppress(OSError, ValueError, msgspec.ValidationError):
-        note = msgspec.json.decode(output.with_suffix(".json").read_bytes(), type=SampleRequest)
+    with suppress(OSError, Damaged):
+        note = read_json(output.with_suffix(".json"), SampleRequest)
         if not read_run(project.runs / note.run).ended:
             return True
         statuses = [path.stat() for path in weights]

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fishtui.checkpoint import RECORD
+from fishtui.checkpoint import RECORD, MergeRecord
 from fishtui.errors import FishtuiError, MisuseError
 from fishtui.project import Project
+from fishtui.reading import Damaged, is_path, read_json
 from fishtui.results.checkpoints import (
     Checkpoint,
     best_checkpoint,
@@ -117,11 +117,11 @@ class Trainings:
 
     def _trained(self, arguments: Mapping[str, Any]) -> Path | None:
         name = arguments.get("name")
-        return self.project.results / name if isinstance(name, str) and name else None
+        return self.project.results / name if isinstance(name, str) and is_path(name) else None
 
     def _merged_from(self, arguments: Mapping[str, Any]) -> Path | None:
         adapter = arguments.get("adapter")
-        if not isinstance(adapter, str):
+        if not isinstance(adapter, str) or not is_path(adapter):
             return None
         folder = Path(adapter).parent.parent
         return folder if folder.parent == self.project.results else None
@@ -148,11 +148,9 @@ def _merged(folders: Iterable[Path]) -> Iterator[MergedModel]:
     for folder in sorted(folders):
         for path in sorted(folder.glob(f"*/{RECORD}")):
             # The folder may be removed meanwhile, and the file may have any content.
-            with suppress(OSError, ValueError, KeyError, TypeError):
-                content = json.loads(path.read_bytes())
-                yield MergedModel(
-                    path.parent, Path(content["adapter"]), int(content.get("step") or 0), path.stat().st_mtime
-                )
+            with suppress(OSError, Damaged):
+                found = read_json(path, MergeRecord)
+                yield MergedModel(path.parent, Path(found.adapter), found.step or 0, path.stat().st_mtime)
 
 
 def _is_from(adapter: Path, folder: Path) -> bool:

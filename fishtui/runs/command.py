@@ -22,8 +22,7 @@ def launch_prefix(record: RunRecord) -> list[str]:
 
     The interpreter is this process's own: a record could name any program.
     """
-    wanted = record.settings.get(record.stage, {})
-    devices, nodes = wanted.get("devices", 1), wanted.get("nodes", 1)
+    devices, nodes = _wanted(record, "devices"), _wanted(record, "nodes")
     if devices * nodes == 1:
         return [sys.executable]
     if ALLOCATION in record.environment:
@@ -46,7 +45,13 @@ def thread_variables(record: RunRecord) -> dict[str, str]:
 
     torchrun would give each process a single thread; SLURM binds each process to its own processors.
     """
-    devices = record.settings.get(record.stage, {}).get("devices", 1)
+    devices = _wanted(record, "devices")
     if devices == 1 or THREADS in record.environment or ALLOCATION in record.environment:
         return {}
     return {THREADS: str(max(len(os.sched_getaffinity(0)) // devices, 1))}
+
+
+def _wanted(record: RunRecord, setting: str) -> int:
+    """Return a number in the settings of a run's stage, 1 if the record has none."""
+    value = record.settings.get(record.stage, {}).get(setting, 1)
+    return value if isinstance(value, int) and value > 0 else 1

@@ -7,27 +7,69 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypedDict
 
 import msgspec
 
+from fishtui.reading import Damaged, guarded, parse_json, read_lines
+from fishtui.runs.ledger import Amount, LedgerRecord, Moment
 from fishtui.wording import cannot_write
 
 VERSION = 1
-# The fields of each kind of event, besides its version, time and kind.
-FIELDS = {
-    "progress": {"done", "total", "unit", "note"},
-    "metric": {"step", "values"},
-    "artifact": {"role", "path"},
-    "warning": {"message", "item"},
-    "note": {"message"},
-    "end": {"state", "exit_status", "error", "ledger"},
+# A line with more bytes than this is not an event.
+LONGEST = 32 << 20
+
+
+class Event(TypedDict):
+    """The fields of every event; `time` in seconds since 1970."""
+
+    version: Literal[1]
+    time: Moment
+    kind: str
+
+
+class Progress(Event):
+    done: Amount
+    total: Amount
+    unit: str
+    note: str
+
+
+class Metric(Event):
+    step: Amount
+    values: dict[str, float]
+
+
+class Artifact(Event):
+    role: str
+    path: str
+
+
+class Warned(Event):
+    message: str
+    item: str
+
+
+class Note(Event):
+    message: str
+
+
+class End(Event):
+    state: str
+    exit_status: int | None
+    error: str | None
+    ledger: LedgerRecord | None
+
+
+# The fields of each kind of event: readers compute with them.
+KINDS = {
+    "progress": Progress,
+    "metric": Metric,
+    "artifact": Artifact,
+    "warning": Warned,
+    "note": Note,
+    "end": End,
 }
-
-# The types of a progress event: readers compute with its fields.
-PROGRESS = {"done": int | float, "total": int | float, "unit": str, "note": str}
-
-_decoder = msgspec.json.Decoder()
 
 
 def new_event(kind: str, **fields: Any) -> dict[str, Any]:
@@ -77,35 +119,19 @@ class EventWriter:
 def parse_event(line: bytes) -> dict[str, Any] | None:
     """Return the event in a line; None if the line is torn, not an event, or of another version."""
     try:
-        event = _decoder.decode(line)
-    except msgspec.DecodeError:
-        event = _decode_surrogates(line)
-    except RecursionError:
+        event = parse_json(line)
+        kind = KINDS.get(event["kind"]) if isinstance(event, dict) and isinstance(event.get("kind"), str) else None
+        if kind is None:
+            return None
+        with guarded():
+            msgspec.convert(event, kind)
+    except Damaged:
         return None
-    if not isinstance(event, dict):
-        return None
-    kind = event.get("kind")
-    fields = FIELDS.get(kind) if isinstance(kind, str) else None
-    if fields is None or not fields <= event.keys():
-        return None
-    if kind == "progress" and not all(isinstance(event[name], PROGRESS[name]) for name in fields):
-        return None
-    return event if event.get("version") == VERSION and isinstance(event.get("time"), int | float) else None
-
-
-def _decode_surrogates(line: bytes) -> Any:
-    """Decode a line with file names that are not UTF-8: msgspec rejects their surrogates. None if it is not JSON."""
-    if b"\\u" not in line:
-        return None
-    try:
-        return json.loads(line)
-    except (ValueError, RecursionError):
-        return None
+    return event
 
 
 def read_events(path: Path) -> Iterator[dict[str, Any]]:
     """Yield the events of a file, oldest first, up to a torn last line. Raises OSError."""
-    with path.open("rb") as file:
-        for line in file:
-            if line.endswith(b"\n") and (event := parse_event(line)) is not None:
-                yield event
+    for line in read_lines(path, LONGEST):
+        if line is not None and line.endswith(b"\n") and (event := parse_event(line)) is not None:
+            yield event

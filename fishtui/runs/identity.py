@@ -6,6 +6,7 @@ import functools
 import os
 import platform
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
@@ -22,7 +23,7 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     `space` is its pid namespace: a container that is restarted has the same boot and other processes.
     """
 
-    pid: int
+    pid: Annotated[int, msgspec.Meta(ge=1, lt=1 << 31)]
     start_time: int
     boot_id: str
     space: str

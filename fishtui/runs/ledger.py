@@ -5,9 +5,35 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Annotated, Any, TypedDict, cast
+
+import msgspec
 
 from fishtui.wording import counted
+
+# Limits of numbers in records and events: what is shown of them is computed without overflow.
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+Amount = Count | Annotated[float, msgspec.Meta(ge=0, le=2**53)]
+# Seconds since 1970, up to the year 9999.
+Moment = Annotated[float, msgspec.Meta(ge=0, le=253_000_000_000)]
+
+
+class EntryRecord(TypedDict):
+    """An `Entry` in a file."""
+
+    item: str
+    reason: str
+
+
+class LedgerRecord(TypedDict):
+    """A `Ledger` in a file: see `Ledger.as_dict`."""
+
+    total: Count
+    unit: str
+    done: Count
+    skipped: list[EntryRecord]
+    failed: list[EntryRecord]
+    counts: dict[str, int | float]
 
 
 @dataclass(frozen=True)
@@ -44,9 +70,9 @@ class Ledger:
         """Count `item` as one that should have been done."""
         self.failed.append(Entry(item, reason))
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> LedgerRecord:
         """Return the ledger and its total as JSON-ready data."""
-        return {"total": self.total, **asdict(self)}
+        return cast(LedgerRecord, {"total": self.total, **asdict(self)})
 
 
 def describe_ledger(content: Mapping[str, Any], verb: str = "done", reasons: int = 6, items: int = 10) -> Iterator[str]:

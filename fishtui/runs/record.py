@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from datetime import MAXYEAR, UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -23,9 +23,12 @@ from fishtui import __version__
 from fishtui.errors import FishtuiError
 from fishtui.files import discard, write_bytes, write_text
 from fishtui.project import Project
+from fishtui.reading import RECORD as LARGEST
+from fishtui.reading import Damaged, guarded, read_json
 from fishtui.runs import identity
 from fishtui.runs.identity import Identity
-from fishtui.settings import ENVIRONMENT_PREFIX, Loaded
+from fishtui.runs.ledger import LedgerRecord, Moment
+from fishtui.settings import ENVIRONMENT_PREFIX, Loaded, Settings
 from fishtui.wording import cannot_write, reason_of
 
 VERSION = 2
@@ -56,6 +59,12 @@ CARRIED = re.compile(
 HIDDEN = "."
 # Bytes that a run frees at its end, so that its final record can be written even on a full disk.
 RESERVE = 65_536
+# A value of a setting or an argument: lists and tables of plain values, so that a record has a bounded depth.
+# Without constraints: msgspec 0.22 damages memory when it reads a union of them within unions.
+Plain = str | int | float | bool | None
+Value = Plain | list[Plain | list[Plain]] | dict[str, Plain | list[Plain]]
+# The exit status of a process, negative if a signal ended it.
+ExitStatus = Annotated[int, msgspec.Meta(ge=-255, le=255)]
 # The lock of runs that compute on the processor.
 PROCESSOR = "cpu"
 
@@ -88,12 +97,12 @@ class RunRecord(msgspec.Struct, kw_only=True):
     directory: str
     python: str
     environment: dict[str, str]
-    arguments: dict[str, Any]
-    settings: dict[str, Any]
+    arguments: dict[str, Value]
+    settings: dict[str, dict[str, Value]]
     sources: dict[str, str]
     host: str
     machine: str
-    created: float
+    created: Moment
     needs: Needs = Needs()
     parent: str | None = None
     sbatch: tuple[str, ...] | None = None
@@ -103,14 +112,14 @@ class RunRecord(msgspec.Struct, kw_only=True):
     gpus: list[str] = []
     version: int = VERSION
     state: str = QUEUED
-    started: float | None = None
-    finished: float | None = None
-    took: float | None = None
-    exit_status: int | None = None
+    started: Moment | None = None
+    finished: Moment | None = None
+    took: Moment | None = None
+    exit_status: ExitStatus | None = None
     error: str | None = None
     error_code: str = ""
     traceback: str = ""
-    ledger: dict[str, Any] | None = None
+    ledger: LedgerRecord | None = None
 
     @property
     def name(self) -> str:
@@ -142,17 +151,25 @@ def save(record: RunRecord, folder: Path) -> None:
     write_text(folder / "run.json", json.dumps(msgspec.to_builtins(record), indent=1) + "\n")
 
 
+def settings_of(record: RunRecord) -> Loaded:
+    """Return the settings of a run at its launch. Raises FishtuiError, code `other-settings`, if they do not fit."""
+    try:
+        with guarded():
+            return Loaded(msgspec.convert(record.settings, Settings), record.sources)
+    except Damaged as error:
+        raise FishtuiError(
+            f"{record.id}: recorded with settings that this version rejects: {error}",
+            "Start the command again with settings of this version.",
+            code="other-settings",
+        ) from error
+
+
 def read(folder: Path) -> RunRecord:
     """Return the record in `folder`. Raises FishtuiError, code `no-record`, if it is missing or damaged."""
     path = folder / "run.json"
     try:
-        content = path.read_bytes()
-        try:
-            return msgspec.json.decode(content, type=RunRecord)
-        except msgspec.DecodeError:
-            # File names that are not UTF-8 are lone surrogates in JSON, which msgspec rejects and json accepts.
-            return msgspec.convert(json.loads(content), RunRecord)
-    except (OSError, ValueError, msgspec.ValidationError) as error:
+        return read_json(path, RunRecord, LARGEST)
+    except (OSError, Damaged) as error:
         raise FishtuiError(
             f"{path}: cannot read: {reason_of(error)}",
             f"Remove it with `fishtui runs remove {folder.name}`.",

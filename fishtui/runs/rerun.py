@@ -5,15 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 
-import msgspec
-
 from fishtui.errors import MisuseError
 from fishtui.project import Project
 from fishtui.runs import record as records
 from fishtui.runs import scheduler
 from fishtui.runs.events import read_events
 from fishtui.runs.state import Run, read_run
-from fishtui.settings import Loaded, Settings
 from fishtui.stage import find_stage
 from fishtui.trust import check_trusted
 from fishtui.wording import cannot_remove
@@ -34,7 +31,7 @@ def rerun(project: Project, run: Run) -> Run:
     command = list(before.command)
     if find_stage(before.stage).resumes and ("--restart" not in command or _has_checkpoint(run)):
         command = [*(word for word in command if word not in ("--restart", "--resume")), "--resume"]
-    settings = Loaded(msgspec.convert(before.settings, Settings), before.sources)
+    settings = records.settings_of(before)
     _, folder = records.create(
         project,
         before.stage,

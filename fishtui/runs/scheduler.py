@@ -89,13 +89,13 @@ def find_blockers(runs: Sequence[Run]) -> dict[str, str]:
 def advance(project: Project) -> list[str]:
     """Start each queued run of this machine that can start, and return their ids. Raises FishtuiError.
 
-    Nothing starts in a project that another user can write, unless the user trusts it.
+    Nothing starts in a project that another user can write, unless the user trusts it, or that can only be read.
 
     Only one process does this at a time, and no run starts twice: before the lock is released, each run's folder names
     the process that was started for it, and that process works only if it is the first to lock its folder.
     """
     waiting = any(map(_is_ours, read_unfinished_runs(project)))
-    return start_ready(project) if waiting and is_trusted(project) else []
+    return start_ready(project) if waiting and is_trusted(project) and os.access(project.runs, os.W_OK) else []
 
 
 def start_ready(project: Project) -> list[str]:

@@ -13,8 +13,9 @@ from typing import Any
 import msgspec
 
 from fishtui.errors import FishtuiError, MisuseError
-from fishtui.files import write_text
+from fishtui.files import regular, write_text
 from fishtui.project import Project
+from fishtui.reading import RECORD, Damaged, guarded, read_bounded, read_json
 from fishtui.runs import identity, slurm
 from fishtui.runs import record as records
 from fishtui.runs.identity import Identity
@@ -127,9 +128,10 @@ def read_unfinished_runs(project: Project) -> list[Run]:
 def _is_unfinished(folder: str) -> bool:
     """Return true if a run's record has no final state; false if it cannot be read."""
     try:
-        with open(f"{folder}/run.json", "rb", buffering=0) as file:
-            return _brief.decode(file.read()).state not in FINAL
-    except msgspec.DecodeError:
+        content = read_bounded(f"{folder}/run.json", RECORD)
+        with guarded():
+            return _brief.decode(content).state not in FINAL
+    except Damaged:
         with suppress(FishtuiError):
             return records.read(Path(folder)).state not in FINAL
         return False
@@ -223,6 +225,7 @@ def _with_state(folder: Path, record: RunRecord) -> Run:
 def _is_claimed(folder: Path) -> bool:
     """Return true if a process, perhaps in another container, has the run: it holds the lock as long as it lives."""
     try:
+        regular(folder / "lock")
         with (folder / "lock").open("rb") as lock:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -278,8 +281,8 @@ def _unreadable(folder: Path) -> RunRecord:
 
 def _read_launched(folder: Path) -> Launched:
     try:
-        return msgspec.json.decode((folder / LAUNCHED).read_bytes(), type=Launched)
-    except (OSError, ValueError):
+        return read_json(folder / LAUNCHED, Launched)
+    except (OSError, Damaged):
         return Launched()
 
 

@@ -8,12 +8,10 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from fishtui.runs.events import parse_event
+from fishtui.runs.events import LONGEST, parse_event
 from fishtui.runs.growing import GrowingFile
 
 BLOCK = 1 << 18
-# A line with more bytes than this is not an event.
-LONGEST = 32 << 20
 # Lines between two checks of the clock.
 BETWEEN = 32
 # Events in this many bytes at the end of the file count as recent.

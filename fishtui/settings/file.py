@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import threading
 from collections.abc import MutableMapping, Sequence
@@ -11,10 +10,10 @@ from typing import Any
 
 import msgspec
 import tomlkit
-from tomlkit.exceptions import TOMLKitError
 
 from fishtui.errors import MisuseError
 from fishtui.files import write_text
+from fishtui.reading import Damaged, guarded, read_text
 from fishtui.settings import sections
 from fishtui.settings.loading import REPAIR, Loaded, Setting, known, load, value_of
 from fishtui.wording import reason_of
@@ -44,7 +43,7 @@ def written(setting: Setting, value: Any = None) -> str:
 
 def check(overrides: Sequence[str]) -> Loaded:
     """Return these settings without any file or environment. Raises MisuseError if one is rejected."""
-    return load(Path(os.devnull), {}, overrides)
+    return load(None, {}, overrides)
 
 
 def apply(file: Path, overrides: Sequence[str]) -> None:
@@ -72,9 +71,10 @@ def _change(file: Path, name: str, text: str | None) -> None:
     section, _, key = name.partition(".")
     value = None if text is None else _value(name, text)
     try:
-        before = file.read_text(encoding="utf-8-sig") if file.exists() else ""
-        document = tomlkit.parse(before)
-    except (OSError, UnicodeDecodeError, TOMLKitError) as error:
+        before = read_text(file) if file.exists() else ""
+        with guarded():
+            document = tomlkit.parse(before)
+    except (OSError, Damaged) as error:
         raise MisuseError(f"{file}: cannot read: {reason_of(error)}", REPAIR, code="bad-settings-file") from error
     table = document.get(section)
     if table is not None and not isinstance(table, MutableMapping):

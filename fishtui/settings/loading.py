@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -16,6 +14,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from fishtui.errors import MisuseError
+from fishtui.reading import Damaged, parse_json, read_toml
 from fishtui.settings.ranges import describe_range
 from fishtui.settings.sections import Settings
 from fishtui.wording import did_you_mean, format_value, reason_of
@@ -82,8 +81,12 @@ def known() -> Mapping[str, Setting]:
     }
 
 
-def load(settings_file: Path, environment: Mapping[str, str] | None = None, overrides: Iterable[str] = ()) -> Loaded:
-    """Return the settings of all sources; `overrides` are `section.key=value`, and the last one wins.
+def load(
+    settings_file: Path | None, environment: Mapping[str, str] | None = None, overrides: Iterable[str] = ()
+) -> Loaded:
+    """Return the settings of all sources, or without a settings file of the others.
+
+    `overrides` are `section.key=value`, and the last one wins.
 
     Raises MisuseError if the file cannot be read, SettingError for an unknown setting or a rejected value.
     """
@@ -95,8 +98,9 @@ def load(settings_file: Path, environment: Mapping[str, str] | None = None, over
         values[name] = _convert(_find(catalog, name, value, source), value, source)
         sources[name] = source
 
-    for name, value in _read_toml(settings_file):
-        take(name, value, settings_file.name)
+    if settings_file is not None:
+        for name, value in _read_toml(settings_file):
+            take(name, value, settings_file.name)
     variables = {ENVIRONMENT_PREFIX + name.replace(".", "_").upper(): name for name in catalog}
     for variable, value in (os.environ if environment is None else environment).items():
         if variable in variables:
@@ -139,10 +143,10 @@ def value_of(settings: Settings, name: str) -> Any:
 
 def _read_toml(path: Path) -> Iterator[tuple[str, Any]]:
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        content = read_toml(path)
     except FileNotFoundError:
         return
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+    except (Damaged, OSError) as error:
         raise MisuseError(f"{path}: cannot read: {reason_of(error)}", REPAIR, code="bad-settings-file") from error
     for section, table in content.items():
         if not isinstance(table, dict):
@@ -198,7 +202,7 @@ def _listed(text: str) -> tuple[Any, ...]:
     """Return the items of a list, written as in the file (`["a", "b"]`) or separated by spaces or commas."""
     if text.lstrip().startswith("["):
         with suppress(ValueError):
-            return tuple(json.loads(text))
+            return tuple(parse_json(text, list))
     return tuple(part for part in re.split(r'[\s,"\[\]]+', text) if part)
 
 

@@ -8,11 +8,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TypedDict
 
-import msgspec
-
 from fishtui.errors import DataError, MisuseError
 from fishtui.files import discard, read_if_present, write_bytes, write_text
+from fishtui.reading import Damaged, parse_json, read_lines
 from fishtui.shards.split import VALIDATION
+from fishtui.wording import cannot_read
 
 MANIFEST = "manifest.jsonl"
 # The folder in which the next packing is written before it replaces the last one.
@@ -45,12 +45,15 @@ def read_manifest(folder: Path) -> list[ManifestEntry]:
     """Return the manifest of a folder of shards, empty if it has none. Raises DataError if it is damaged."""
     path = folder / MANIFEST
     try:
-        # msgspec's own reader refuses the lone surrogates of names that are not UTF-8.
-        return [msgspec.convert(json.loads(line), ManifestEntry) for line in path.read_bytes().splitlines()]
+        return [parse_json(line or b"", ManifestEntry) for line in read_lines(path)]
     except FileNotFoundError:
         return []
-    except (msgspec.MsgspecError, ValueError) as error:
-        raise DataError(f"{path}: damaged", "Pack again with `fishtui pack`.", code="damaged-manifest") from error
+    except OSError as error:
+        raise cannot_read(path, error, DataError) from error
+    except Damaged as error:
+        raise DataError(
+            f"{path}: damaged: {error}", "Pack again with `fishtui pack`.", code="damaged-manifest"
+        ) from error
 
 
 def shard_paths(folder: Path) -> list[Path]:

@@ -12,6 +12,7 @@ import numpy as np
 from google.protobuf.message import DecodeError
 
 from fishtui.errors import DataError
+from fishtui.files import regular
 from fishtui.shards.text_data_pb2 import Semantics, Sentence, TextData
 
 LENGTH = struct.Struct("<I")
@@ -108,11 +109,15 @@ def _varint(value: int) -> bytes:
 
 def read_messages(path: Path) -> Iterator[TextData]:
     """Yield the messages of a shard. Raises DataError if it is truncated or damaged."""
+    left = regular(path).st_size
     with path.open("rb") as file:
         number = 0
         while head := file.read(LENGTH.size):
-            content = file.read(LENGTH.unpack(head)[0]) if len(head) == LENGTH.size else b""
-            if len(head) < LENGTH.size or len(content) < LENGTH.unpack(head)[0]:
+            length = LENGTH.unpack(head)[0] if len(head) == LENGTH.size else left
+            left -= LENGTH.size + length
+            # Compared before memory is taken for the message.
+            content = file.read(length) if left >= 0 else b""
+            if left < 0 or len(content) < length:
                 raise DataError(
                     f"{path}: truncated in message {number}", "Pack again with `fishtui pack`.", code="truncated-shard"
                 )

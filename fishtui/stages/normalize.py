@@ -24,10 +24,10 @@ from fishtui.files import (
     keep_unknown,
     read_if_present,
     refuse_full_disk,
-    regular,
     write_bytes,
 )
 from fishtui.project import Project
+from fishtui.reading import NOTE, Damaged, read_bounded
 from fishtui.runs.ledger import Ledger
 from fishtui.runs.reporter import Reporter
 from fishtui.settings import NormalizeSettings, Settings
@@ -187,12 +187,10 @@ def _crashed(task: _Task) -> _Outcome:
 def _carry(source: Path, target: Path) -> bool:
     """Copy a transcript; return False if the target has a different one, which is kept."""
     try:
-        regular(source)
-        content = source.read_bytes()
+        content = read_bounded(source, NOTE)
         if target.exists():
-            regular(target)
-            return target.read_bytes() == content
-    except OSError as error:
+            return read_bounded(target, NOTE) == content
+    except (OSError, Damaged) as error:
         raise DataError(
             f"cannot read the transcript: {reason_of(error)}",
             f"Check the permissions of {source.name}.",

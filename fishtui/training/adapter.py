@@ -8,21 +8,22 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import msgspec
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from safetensors.torch import save as encode_tensors
 from torch import Tensor
 
 from fishtui.errors import CheckpointError
 from fishtui.families.registry import DEFAULT, known_templates
-from fishtui.files import write_bytes, write_text
+from fishtui.files import regular, write_bytes, write_text
+from fishtui.reading import Damaged, check_depth, guarded, read_json
 from fishtui.results.adapters import PEFT_CONFIG
 from fishtui.training.lora import ADAPTER, LoraSpec
 from fishtui.training.origin import KEY, read_checkpoint
-from fishtui.weights import read_file
+from fishtui.weights import is_plain, read_file
 
 PEFT_PREFIX = "base_model.model."
 PEFT_WEIGHTS = "adapter_model.safetensors"
@@ -42,6 +43,17 @@ PLAIN = {
 # Values of init_lora_weights that leave the weights of the base unchanged.
 BEGINNINGS = {"true", "false", "none", "gaussian", "eva", "orthogonal"}
 TENSOR = re.compile(r"(?P<module>.+)\.lora_(?P<embedding>embedding_)?(?P<side>[AB])(\.weight)?")
+
+
+Rank = Annotated[int, msgspec.Meta(ge=0, le=1 << 16)]
+Alpha = Annotated[float, msgspec.Meta(ge=-1e9, le=1e9)]
+
+
+class _Note(msgspec.Struct, frozen=True):
+    """The note of `write_peft`: the prompt template, and the step of the checkpoint."""
+
+    template: str = ""
+    step: Annotated[int, msgspec.Meta(ge=0, le=2**53)] = 0
 
 
 @dataclass(frozen=True)
@@ -126,7 +138,9 @@ def read_adapter(path: Path, preset: LoraSpec, template: str = DEFAULT.templates
 
 def _read_ours(path: Path) -> Adapter:
     origin, content = read_checkpoint(path)
-    tensors = {name.removeprefix("model."): value for name, value in content["state_dict"].items()}
+    tensors = {str(name).removeprefix("model."): value for name, value in content["state_dict"].items()}
+    if not all(map(is_plain, tensors.values())):
+        raise CheckpointError(f"{path}: not only tensors of floating-point numbers", GIVE_ADAPTER, code="wrong-tensors")
     adapter = Adapter(path, origin.template, origin.lora, origin.base, origin.base_sha256, origin.step)
     if origin.lora is None:
         return replace(adapter, weights=tensors)
@@ -136,12 +150,16 @@ def _read_ours(path: Path) -> Adapter:
 
 def _read_peft(path: Path, template: str) -> Adapter:
     try:
-        config = json.loads((path / PEFT_CONFIG).read_text(encoding="utf-8-sig"))
-        rank, alpha = int(config["r"]), float(config["lora_alpha"])
-        tensors = load_file(path / PEFT_WEIGHTS)
-        note = json.loads((path / NOTE).read_text(encoding="utf-8")) if (path / NOTE).exists() else {}
-        template, step = note.get("template", template), int(note.get("step", 0))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
+        config = read_json(path / PEFT_CONFIG, dict[str, Any])
+        check_depth(config)
+        with guarded():
+            rank, alpha = msgspec.convert((config.get("r"), config.get("lora_alpha")), tuple[Rank, Alpha])
+        regular(path / PEFT_WEIGHTS)
+        with guarded():
+            tensors = load_file(path / PEFT_WEIGHTS)
+        note = read_json(path / NOTE, _Note) if (path / NOTE).exists() else _Note()
+        template, step = note.template or template, note.step
+    except (OSError, Damaged) as error:
         raise CheckpointError(
             f"{path}: not a peft adapter: {error}",
             f"Check that the folder has {PEFT_CONFIG} and {PEFT_WEIGHTS}.",
@@ -181,6 +199,8 @@ def _foreign(config: Mapping[str, Any]) -> list[str]:
 
 def _read_older(path: Path, content: dict[str, Any], preset: LoraSpec) -> Adapter:
     tensors = content.get("state_dict", content)
+    if not isinstance(tensors, dict) or not all(isinstance(name, str) for name in tensors):
+        raise CheckpointError(f"{path}: no adapter in the file", GIVE_ADAPTER, code="not-an-adapter")
     plain = {name.removeprefix("model."): value for name, value in tensors.items() if "lora_" in name}
     low_rank = _pair(path, plain, preset.scaling)
     _check_rank(
@@ -201,7 +221,7 @@ def _pair(path: Path, tensors: Mapping[str, Tensor], scaling: float) -> dict[str
     sides: dict[str, dict[str, Tensor]] = defaultdict(dict)
     for name, value in tensors.items():
         match = TENSOR.fullmatch(name)
-        if not match or value.ndim != 2:
+        if not match or not is_plain(value) or value.ndim != 2:
             raise CheckpointError(f"{path}: {name} is not part of a LoRA adapter", GIVE_ADAPTER, code="not-an-adapter")
         sides[match["module"]][match["side"]] = value
     if not sides:

@@ -9,6 +9,7 @@ import msgspec
 
 from fishtui.errors import CheckpointError
 from fishtui.families.registry import known_templates
+from fishtui.reading import Damaged, guarded
 from fishtui.training.lora import LoraSpec
 from fishtui.weights import read_file
 
@@ -56,10 +57,13 @@ def read_checkpoint(path: Path) -> tuple[Origin, dict[str, Any]]:
             code="not-a-checkpoint",
         )
     try:
-        origin = msgspec.convert(content[KEY], Origin)
-    except msgspec.ValidationError as error:
+        with guarded():
+            origin = msgspec.convert(content[KEY], Origin)
+        if not isinstance(content.get("state_dict"), dict):
+            raise Damaged("no tensors")
+    except Damaged as error:
         raise CheckpointError(
-            f"{path}: cannot read its origin: {error}", "Update fishtui if a newer version wrote it.", code="damaged"
+            f"{path}: not a complete checkpoint: {error}", "Update fishtui if a newer version wrote it.", code="damaged"
         ) from error
     if origin.template not in known_templates():
         raise CheckpointError(

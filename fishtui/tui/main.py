@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 from fishtui.errors import DONE, MISUSED, MisuseError
 from fishtui.project import Project, working_folder
+from fishtui.trust import is_trusted
 
 ASCII = "--ascii"
 
@@ -69,10 +70,12 @@ def _own_terminal(project: Project) -> Iterator[None]:
     kept = [os.dup(1), os.dup(2)]
     before = (sys.__stdout__, sys.__stderr__)
     try:
+        if not is_trusted(project):
+            raise PermissionError
         # A pipe in its place must not block, and a link must not lead to another file.
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK
         sink = os.open(project.interface_log, flags, 0o600)
-    except OSError:
+    except (OSError, MisuseError):
         # The interface leaves an empty folder empty.
         sink = os.open(os.devnull, os.O_WRONLY)
     sys.stdout.flush()

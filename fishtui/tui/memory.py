@@ -9,6 +9,7 @@ import platformdirs
 
 from fishtui.errors import FishtuiError
 from fishtui.files import write_text
+from fishtui.reading import Damaged, read_text
 
 
 def remember(name: str, choice: str) -> None:
@@ -22,8 +23,8 @@ def remember(name: str, choice: str) -> None:
 def recall(name: str) -> str:
     """Return the choice that was stored last; empty if none was."""
     try:
-        return _path(name).read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError):
+        return read_text(_path(name)).strip()
+    except (OSError, Damaged):
         return ""
 
 

@@ -12,10 +12,23 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fishtui.catalog import filechanges
-from fishtui.catalog.actions import change, edit, fix, history_of, new_action, review, tag, undo
+from fishtui.catalog import actions, filechanges
+from fishtui.catalog.actions import (
+    change,
+    clip_row,
+    current_transcript,
+    edit,
+    fix,
+    history_of,
+    new_action,
+    review,
+    tag,
+    undo,
+)
+from fishtui.catalog.details import audio_path
 from fishtui.catalog.filechanges import changing, settle
 from fishtui.errors import DataError, FishtuiError, MisuseError
+from fishtui.listen.recordings import recordings
 from fishtui.runs.reporter import Reporter
 from tests.builders import file_size_limit, fishtui, snapshot
 from tests.expecting import failing
@@ -267,7 +280,7 @@ def test_a_multi_file_change_killed_at_any_point_is_completed_or_reverted(
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from fishtui.catalog import filechanges
+from fishtui.catalog import actions, filechanges
 from fishtui.catalog.actions import edit
 from fishtui.catalog.store import Catalog
 from fishtui.project import Project
@@ -300,6 +313,36 @@ def test_an_edit_killed_at_any_moment_leaves_a_complete_file_and_a_working_catal
     undone = undo(dataset.catalog, dataset.settings, [clip])
     assert undone == (content == b"Two.")
     assert (dataset.data / "anna" / "a.lab").read_bytes() == b"One."
+
+
+@pytest.mark.parametrize("doing", ["do", "undo"])
+@pytest.mark.parametrize("step", ["refresh", "finish_change", "finish_undo"])
+def test_the_catalog_shows_an_edit_that_was_killed_between_file_and_catalog_after_its_repetition(
+    dataset, clip: int, doing: str, step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Death(BaseException):
+        """Ends an action as a killed process would."""
+
+    def die(*arguments: object) -> None:
+        if arguments[-1]:
+            raise Death
+
+    def act() -> bool | int:
+        if doing == "undo":
+            return undo(dataset.catalog, dataset.settings, [clip])
+        return edit(dataset.catalog, dataset.settings, clip, "Two.")
+
+    if doing == "undo":
+        edit(dataset.catalog, dataset.settings, clip, "Two.")
+    with monkeypatch.context() as patched, suppress(Death):
+        # The first refresh, of clips that were left unfinished, is of none.
+        original = actions.refresh
+        patched.setattr(actions, step, lambda *each: die(*each) or (step == "refresh" and original(*each)))
+        act()
+    act()
+    text = dataset.catalog.value("SELECT text FROM clips WHERE id = ?", (clip,))
+    assert (dataset.data / "anna" / "a.lab").read_text() == text == ("Two." if doing == "do" else "One.")
+    assert not dataset.catalog.query("SELECT 1 FROM history WHERE state IN ('pending', 'undoing')")
 
 
 def test_commands_report_their_results(dataset) -> None:
@@ -366,7 +409,41 @@ def test_the_history_never_leads_outside_the_dataset(dataset, path: str, state: 
     outside.write_bytes(edited)
     there = str(outside) if path.startswith("/") else path
     dataset.catalog.connection.execute("UPDATE history SET path = ?, state = ?", (there, state))
-    with failing("not-undone" if state == "done" else "damaged-history"):
+    with failing("not-undone" if state == "done" else "damaged-catalog"):
         undo(dataset.catalog, dataset.settings)
     assert outside.read_bytes() == edited
     assert (dataset.data / "anna" / "a.lab").read_bytes() == edited
+
+
+@pytest.mark.parametrize("name", ["../outside", "/outside", "anna/../../outside"])
+def test_a_clip_whose_name_leads_outside_the_dataset_is_refused(dataset, name: str) -> None:
+    """Another user may have written the catalog."""
+    dataset.clip("anna/a", "one")
+    dataset.scan()
+    clip = dataset.id("anna/a")
+    outside = dataset.data.parent / "outside.lab"
+    outside.write_text("secret")
+    dataset.catalog.connection.execute("UPDATE clips SET name = ? WHERE id = ?", (name, clip))
+    row = clip_row(dataset.catalog, clip)
+    with failing("damaged-catalog"):
+        edit(dataset.catalog, dataset.settings, clip, "two")
+    with failing("damaged-catalog"):
+        current_transcript(dataset.catalog, dataset.settings, clip)
+    with failing("damaged-catalog"):
+        audio_path(dataset.catalog, row)
+    with failing("damaged-catalog"):
+        recordings(dataset.catalog, "")
+    assert outside.read_text() == "secret"
+
+
+@pytest.mark.parametrize("value", ["", "[", "[]", "[1, 2, 3, 4]", "[" * 100_000, '{"a": 1}', "null"])
+def test_a_review_that_is_damaged_in_the_history_is_an_error(dataset, value: str) -> None:
+    dataset.clip("anna/a", "one")
+    dataset.scan()
+    clip = dataset.id("anna/a")
+    review(dataset.catalog, [clip], "rejected")
+    dataset.catalog.connection.execute("UPDATE history SET before = ?", (value,))
+    with failing("not-undone"):
+        undo(dataset.catalog, dataset.settings, [clip])
+    with failing("damaged-catalog"):
+        history_of(dataset.catalog, clip)

@@ -18,7 +18,7 @@ def test_json_lines_are_imported(tmp_path: Path) -> None:
         '{"audio_filepath": "a.wav", "text": "x\\ud800"}': "the text contains half of a surrogate pair",
         '{"audio_filepath": "\\ud800/\\u0000.wav", "text": "x"}': "recording not found: \ud800/\0.wav",
         '{"audio_filepath": "a.wav", "text": ': "not JSON",
-        "[" * 100_000: "the JSON is nested too deeply",
+        "[" * 100_000: "not JSON: nested too deeply",
         '{"n": ' + "9" * 5_000 + "}": "not JSON",
     }
     ledger = run(tmp_path, table(tmp_path / "in" / "x.jsonl", *lines))

@@ -72,7 +72,8 @@ def test_a_torn_event_is_not_progress(tmp_path: Path) -> None:
 def test_the_result_is_the_blocker_or_the_error_or_the_ledger(tmp_path: Path) -> None:
     made, folder = record.create(Project(tmp_path), "pack", ["pack"], settings.Loaded(settings.Settings()), {})
     assert describe_result(read_run(folder), "another") == "waits for another"
-    made.state, made.ledger = "partial", {"done": 8, "total": 10, "unit": "clips", "failed": [{}, {}], "skipped": []}
+    made.state, failed = "partial", [{"item": item, "reason": "damaged"} for item in ("1", "2")]
+    made.ledger = {"done": 8, "total": 10, "unit": "clips", "failed": failed, "skipped": [], "counts": {}}
     record.save(made, folder)
     assert describe_result(read_run(folder)) == "8 of 10 clips, 2 failed"
     made.error = "no room\nFree some."

@@ -159,7 +159,7 @@ def test_an_rslora_adapter_is_exported_with_its_scale(adapter: Adapter, tmp_path
         ("adapter_config.json", {"layer_replication": [[0, 2]]}, "unknown-adapter-kind", "layer_replication"),
         ("adapter_config.json", {"of_tomorrow": 1}, "unknown-adapter-kind", "of_tomorrow = 1"),
         ("fishtui.json", {"template": "evil"}, "unknown-template", "'evil'"),
-        ("fishtui.json", {"step": "x"}, "not-a-peft-adapter", "'x'"),
+        ("fishtui.json", {"step": "x"}, "not-a-peft-adapter", "step"),
     ],
 )
 def test_a_peft_folder_of_another_kind_is_an_error(

@@ -12,7 +12,8 @@ from fishtui.families.family import read_json
 from fishtui.families.s1_mini import MODEL_TYPE
 from fishtui.files import write_bytes
 from fishtui.lm.config import ModelConfig
-from fishtui.wording import did_you_mean
+from fishtui.reading import Damaged, guarded
+from fishtui.wording import did_you_mean, shortened
 
 REMEDY = "Use the config that was published with the model."
 # Keys of published files that do not change the network's output.
@@ -28,7 +29,8 @@ def read_config(path: Path) -> ModelConfig:
     known = ModelConfig.__struct_fields__
     for key in values:
         if key not in known and key not in IMMATERIAL:
-            raise CheckpointError(f"{path}: unknown key {key!r}", _hint(key, known), code="unknown-config-key")
+            problem = f"{path}: unknown key {shortened(repr(key))}"
+            raise CheckpointError(problem, _hint(key, known), code="unknown-config-key")
     values = {key: value for key, value in values.items() if key not in IMMATERIAL}
     for key in known:
         slow = key.removeprefix("fast_")
@@ -40,8 +42,9 @@ def read_config(path: Path) -> ModelConfig:
     if values.get("norm_fastlayer_input", False) is None:
         del values["norm_fastlayer_input"]
     try:
-        return msgspec.convert(values, ModelConfig)
-    except msgspec.ValidationError as error:
+        with guarded():
+            return msgspec.convert(values, ModelConfig)
+    except Damaged as error:
         raise CheckpointError(f"{path}: {error}", REMEDY, code="wrong-config-value") from error
 
 

@@ -43,5 +43,12 @@ def _fuse_projections(tensors: Mapping[str, Tensor], path: Path) -> dict[str, Te
                     "Download the checkpoint again with `fishtui download`.",
                     code="missing-tensor",
                 ) from error
-            fused[f"{stem}wqkv{kind}"] = torch.cat(parts)
+            try:
+                fused[f"{stem}wqkv{kind}"] = torch.cat(parts)
+            except RuntimeError as error:
+                raise CheckpointError(
+                    f"{path}: {stem}wq{kind}, wk and wv do not fit together",
+                    "Download the checkpoint again with `fishtui download`.",
+                    code="wrong-tensors",
+                ) from error
     return fused

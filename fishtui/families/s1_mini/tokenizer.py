@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 import tiktoken
 
 from fishtui.errors import CheckpointError
 from fishtui.families.family import Vocabulary
+from fishtui.reading import CONFIG, Damaged, guarded, read_bounded, read_json
 from fishtui.wording import cannot_read, missing_checkpoint_file
 
 PATTERN = "|".join(
@@ -26,6 +27,8 @@ PATTERN = "|".join(
         r"\s+",
     ]
 )
+# tiktoken counts in 32 bits.
+Id = Annotated[int, msgspec.Meta(ge=0, lt=1 << 31)]
 REMEDY = "Download the checkpoint again with `fishtui download`."
 
 
@@ -59,16 +62,18 @@ class Tokenizer:
             if not path.is_file():
                 raise missing_checkpoint_file(path)
         try:
-            ids = msgspec.json.decode(specials.read_bytes(), type=dict[str, int])
+            ids = read_json(specials, dict[str, Id], CONFIG)
         except OSError as error:
             raise cannot_read(specials, error, CheckpointError) from error
-        except msgspec.DecodeError as error:
+        except Damaged as error:
             raise CheckpointError(
                 f"{specials}: not special tokens with their ids: {error}", REMEDY, code="damaged-special-tokens"
             ) from error
         try:
-            return cls(_read_ranks(ranks), ids)
-        except ValueError as error:
+            found = _read_ranks(ranks)
+            with guarded():
+                return cls(found, ids)
+        except Damaged as error:
             raise CheckpointError(
                 f"{ranks.parent}: invalid tokenizer: {error}", REMEDY, code="wrong-tokenizer"
             ) from error
@@ -88,19 +93,19 @@ class Tokenizer:
 
 def _read_ranks(path: Path) -> dict[bytes, int]:
     try:
-        lines = path.read_text("ascii").splitlines()
+        lines = read_bounded(path, CONFIG).splitlines()
     except OSError as error:
         raise cannot_read(path, error, CheckpointError) from error
-    except UnicodeDecodeError as error:
-        raise CheckpointError(f"{path}: not ASCII: {error}", REMEDY, code="damaged-tokens") from error
+    except Damaged as error:
+        raise CheckpointError(f"{path}: {error}", REMEDY, code="damaged-tokens") from error
     ranks = {}
     for number, line in enumerate(lines, start=1):
-        token, _, rank = line.partition(" ")
-        if not line or token == "=":
+        token, _, rank = line.partition(b" ")
+        if not line or token == b"=":
             continue
         try:
-            ranks[base64.b64decode(token, validate=True)] = int(rank)
-        except (binascii.Error, ValueError) as error:
+            ranks[base64.b64decode(token, validate=True)] = msgspec.convert(int(rank), Id)
+        except ValueError as error:
             raise CheckpointError(
                 f"{path}:{number}: not a token and its rank: {line[:40]!r}", REMEDY, code="damaged-tokens"
             ) from error
