@@ -34,7 +34,7 @@ RECORD = "merge.json"
 class MergeRecord(msgspec.Struct, frozen=True, kw_only=True):
     """The parts of a merge's record that are read again: the adapter and its step, and the template of prompts."""
 
-    adapter: PathText
+    adapter: PathText = ""
     template: str = ""
     step: Annotated[int, msgspec.Meta(ge=0)] | None = None
 

@@ -18,7 +18,7 @@ from typing import Annotated, Any, TypeVar, overload
 import msgspec
 
 from fishtui.errors import FishtuiError
-from fishtui.files import decode_text, regular
+from fishtui.files import regular
 from fishtui.wording import reason_of, size
 
 T = TypeVar("T")
@@ -71,10 +71,10 @@ def read_bounded(path: Path | str, limit: int) -> bytes:
 
 
 def read_text(path: Path, limit: int = NOTE) -> str:
-    """Return a text, decoded by its byte-order mark or as UTF-8. Raises OSError, `Damaged`."""
+    """Return a text in UTF-8 without its byte-order mark. Raises OSError, `Damaged`."""
     content = read_bounded(path, limit)
     with guarded():
-        return decode_text(content)
+        return content.decode("utf-8-sig")
 
 
 @overload

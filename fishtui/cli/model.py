@@ -177,12 +177,13 @@ def _preset(session: Session) -> LoraSpec:
 def _lines(path: Path | None) -> list[str]:
     if path is None:
         return []
-    from fishtui.reading import CONFIG, Damaged, read_text
+    from fishtui.files import decode_text
+    from fishtui.reading import CONFIG, Damaged, read_bounded
     from fishtui.wording import cannot_read
 
     try:
-        return read_text(path, CONFIG).splitlines()
-    except (OSError, Damaged) as error:
+        return decode_text(read_bounded(path, CONFIG)).splitlines()
+    except (OSError, Damaged, UnicodeDecodeError) as error:
         raise cannot_read(path, error, MisuseError) from error
 
 

@@ -10,7 +10,9 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BufferedReader, RawIOBase
 from pathlib import Path
+from time import monotonic
 from typing import Any, BinaryIO, NamedTuple
 from urllib.parse import urlsplit
 
@@ -47,8 +49,11 @@ TYPES = {
     ".webm": "audio/webm",
 }
 BLOCK = 1 << 16
-# Seconds after which an idle connection is closed, and between two signs of life to a waiting page.
+# Seconds that a connection may wait for the whole head of its next request, or for its reader to take a block.
 PATIENCE = 60
+# Connections at once: more are closed without an answer, so that no program can take all threads or memory.
+MOST = 64
+# Seconds between two signs of life to a waiting page.
 HEARTBEAT = 15.0
 
 
@@ -158,6 +163,9 @@ class _Http(ThreadingHTTPServer):
         super().__init__((ADDRESS, port), _Handler)
 
     def process_request(self, request: Any, client_address: Any) -> None:
+        if len(self._connections) >= MOST:
+            self.shutdown_request(request)
+            return
         self._connections.add(request)
         super().process_request(request, client_address)
 
@@ -177,6 +185,28 @@ class _Http(ThreadingHTTPServer):
             super().handle_error(request, client_address)
 
 
+class _Deadline(RawIOBase):
+    """Reads from a connection until a time that holds for all reads together, so that slow bytes do not extend it."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self.begin()
+
+    def begin(self) -> None:
+        """Set the time to PATIENCE seconds from now."""
+        self._end = monotonic() + PATIENCE
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        left = self._end - monotonic()
+        if left <= 0:
+            raise TimeoutError
+        self._connection.settimeout(left)
+        return self._connection.recv_into(buffer)
+
+
 class _Handler(BaseHTTPRequestHandler):
     """Answers one connection's requests."""
 
@@ -185,6 +215,20 @@ class _Handler(BaseHTTPRequestHandler):
     sys_version = ""
     timeout = PATIENCE
     server: _Http
+
+    def setup(self) -> None:
+        super().setup()
+        self._deadline = _Deadline(self.connection)
+        self.rfile = BufferedReader(self._deadline)
+
+    def handle_one_request(self) -> None:
+        self._deadline.begin()
+        super().handle_one_request()
+
+    def parse_request(self) -> bool:
+        parsed = super().parse_request()
+        self.connection.settimeout(PATIENCE)
+        return parsed
 
     def do_GET(self) -> None:
         rest = self._resource()

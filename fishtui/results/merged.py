@@ -19,7 +19,8 @@ def check_replaceable(project: Project, output: Path, adapter: Path, force: bool
     if force or not record.exists():
         return
     try:
-        before = Path(read_json(record, MergeRecord).adapter)
+        made_from = read_json(record, MergeRecord).adapter
+        before = Path(made_from) if made_from else None
     except (OSError, Damaged):
         before = None
     if before is None or not _is_of_one_training(project, output, before, adapter):

@@ -150,7 +150,8 @@ def _merged(folders: Iterable[Path]) -> Iterator[MergedModel]:
             # The folder may be removed meanwhile, and the file may have any content.
             with suppress(OSError, Damaged):
                 found = read_json(path, MergeRecord)
-                yield MergedModel(path.parent, Path(found.adapter), found.step or 0, path.stat().st_mtime)
+                if found.adapter:
+                    yield MergedModel(path.parent, Path(found.adapter), found.step or 0, path.stat().st_mtime)
 
 
 def _is_from(adapter: Path, folder: Path) -> bool:

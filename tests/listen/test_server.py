@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import os
 import re
+import select
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from http.client import HTTPConnection, HTTPResponse
+from contextlib import ExitStack, suppress
+from http.client import HTTPConnection, HTTPException, HTTPResponse
+from itertools import count
 from pathlib import Path
 
 import pytest
 
-from fishtui.listen.server import Offer, Server
+from fishtui.listen.server import MOST, Offer, Server
+from tests import builders
 from tests.expecting import failing
 
 CONTENT = bytes(range(256)) * 1000
@@ -183,3 +187,33 @@ print(urllib.request.urlopen(Server().url).status)
 def test_the_server_keeps_no_process_alive_and_prints_nothing() -> None:
     ended = subprocess.run([sys.executable, "-c", FORGETFUL], capture_output=True, text=True, timeout=60, check=True)
     assert (ended.stdout, ended.stderr) == ("200\n", "")
+
+
+def test_more_connections_than_the_most_are_closed_and_those_open_go_on(server: Server) -> None:
+    with ExitStack() as stack:
+        for _ in range(MOST):
+            stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=10))
+        with socket.create_connection(("127.0.0.1", server.port), timeout=10) as further:
+            further.sendall(b"GET / HTTP/1.1\r\n\r\n")
+            with suppress(ConnectionResetError):
+                assert further.recv(1) == b""
+    with builders.time_limit(30):
+        while ask_or_none(server) != 200:
+            pass
+
+
+def ask_or_none(server: Server) -> int | None:
+    """Return the status of the page; None if the connection is closed without an answer."""
+    with suppress(OSError, HTTPException):
+        return ask(server, "")[0].status
+    return None
+
+
+def test_the_head_of_a_request_has_one_deadline(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that sends a byte now and then keeps no connection open."""
+    monkeypatch.setattr("fishtui.listen.server.PATIENCE", 0.3)
+    slow = socket.create_connection(("127.0.0.1", server.port), timeout=10)
+    with slow, builders.time_limit(30), pytest.raises(OSError, match=r"Broken pipe|reset"):
+        for _ in count():
+            slow.sendall(b"G")
+            select.select([slow], [], [], 0.1)
