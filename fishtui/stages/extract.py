@@ -32,7 +32,7 @@ from fishtui.wording import missing_checkpoint_file
 # The names that journals have for versions of the code: versions with one name compute the same codes. A version that
 # is not listed has its hash as its name, so that codes of any other version are out of date.
 VERSIONS = {
-    "eed3120b77f8afd30a8037545c4c6d0b0783062b6180fc4400be62a32c3120d5": "1",
+    "426f152de1caf729cd60d2a3c19cb2e819548269b90a9ded45d487dc9d14718a": "1",
 }
 
 Item = TypeVar("Item")
