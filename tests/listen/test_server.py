@@ -189,7 +189,7 @@ def test_the_server_keeps_no_process_alive_and_prints_nothing() -> None:
     assert (ended.stdout, ended.stderr) == ("200\n", "")
 
 
-def test_more_connections_than_the_most_are_closed_and_those_open_go_on(server: Server) -> None:
+def test_more_connections_than_the_most_are_closed_and_later_ones_served(server: Server) -> None:
     with ExitStack() as stack:
         for _ in range(MOST):
             stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=10))
