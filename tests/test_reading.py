@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+from codecs import BOM_UTF8
 from pathlib import Path
 
 import pytest
 
 from fishtui import reading
 from fishtui.codes import Journal, Provenance, is_current, read_codes
-from fishtui.errors import DataError, MisuseError
+from fishtui.errors import CheckpointError, DataError, MisuseError
+from fishtui.load import load_model
 from fishtui.project import Project
 from fishtui.reading import Damaged, parse_json
 from fishtui.runs import record as records
@@ -22,6 +25,8 @@ from fishtui.runs.state import find_run, read_runs, read_unfinished_runs
 from fishtui.settings import Loaded, Settings, load
 from tests import builders
 from tests.expecting import failing
+from tests.fuzz.readers import READERS
+from tests.golden_data import GOLDEN
 
 ATTACK = Path(__file__).parent / "cases" / "attack"
 # Content that is JSON, but not of any shape that fishtui writes.
@@ -142,3 +147,35 @@ def test_json_is_a_value_or_damaged(content: bytes) -> None:
         return
     with pytest.raises(Damaged):
         parse_json(content, dict[str, int])
+
+
+@pytest.mark.parametrize("name", ["config", "codec-config", "specials", "peft-config", "merged", "losses", "settings"])
+def test_a_byte_order_mark_changes_nothing(tmp_path: Path, name: str) -> None:
+    """Editors of other systems put one before the text."""
+    path = READERS[name].write(tmp_path)
+    before = READERS[name].read(path)
+    path.write_bytes(BOM_UTF8 + path.read_bytes())
+    after = READERS[name].read(path)
+    assert str(after) == str(before)
+
+
+@pytest.mark.parametrize("name", ["config.json", "not-utf8.config.json"])
+def test_a_config_of_absurd_sizes_or_bytes_is_an_error_before_anything_is_built(tmp_path: Path, name: str) -> None:
+    for source in (GOLDEN / "checkpoint").iterdir():
+        (tmp_path / source.name).symlink_to(source)
+    (tmp_path / "config.json").unlink()
+    shutil.copy(ATTACK / "config-hang" / name, tmp_path / "config.json")
+    with builders.time_limit(60), pytest.raises(CheckpointError):
+        load_model(tmp_path)
+
+
+def test_the_largest_permitted_sizes_are_refused_in_moments(tmp_path: Path) -> None:
+    """Sizes beyond these overflow counts or take minutes even for a model without memory."""
+    for source in (GOLDEN / "checkpoint").iterdir():
+        (tmp_path / source.name).symlink_to(source)
+    sizes = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").unlink()
+    for name, most in (("n_layer", 1024), ("n_fast_layer", 1024), ("dim", 1 << 17)):
+        (tmp_path / "config.json").write_text(json.dumps(sizes | {name: most}))
+        with builders.time_limit(60), pytest.raises(CheckpointError):
+            load_model(tmp_path)

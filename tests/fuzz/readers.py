@@ -195,7 +195,7 @@ def _merged(folder: Path) -> Path:
 
 def _read_merged(path: Path) -> object:
     check_replaceable(Project(path.parent), path.parent, Path("results/voice/step_1.ckpt"), force=False)
-    return CheckpointFolder(path.parent).template
+    return CheckpointFolder(path.parent).template()
 
 
 def _losses(folder: Path) -> Path:
@@ -288,11 +288,11 @@ READERS: dict[str, Reader] = {
     "settings": Reader(_settings, lambda path: load(path, {})),
     "changed-settings": Reader(_settings, _change_settings),
     "trusted": Reader(_trusted, _read_trusted),
-    "config": Reader(_copy("checkpoint", "config.json"), lambda path: CheckpointFolder(path.parent).config),
+    "config": Reader(_copy("checkpoint", "config.json"), lambda path: CheckpointFolder(path.parent).config()),
     "codec-config": Reader(_copy("checkpoint", "codec.json"), codec_config.read_config),
-    "ranks": Reader(_copy("checkpoint", "tokenizer.tiktoken"), lambda path: CheckpointFolder(path.parent).vocabulary),
+    "ranks": Reader(_copy("checkpoint", "tokenizer.tiktoken"), lambda path: CheckpointFolder(path.parent).vocabulary()),
     "specials": Reader(
-        _copy("checkpoint", "special_tokens.json"), lambda path: CheckpointFolder(path.parent).vocabulary
+        _copy("checkpoint", "special_tokens.json"), lambda path: CheckpointFolder(path.parent).vocabulary()
     ),
     "tensors": Reader(_tensors, read_tensors),
     "older-tensors": Reader(_older_tensors, read_tensors),
