@@ -131,7 +131,9 @@ def test_damaged_records_do_not_hide_other_runs(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [(ATTACK / "run-json" / "deep.fishtui.toml").read_bytes(), b"a = " + b"[" * 99, b"\xff"]
+    "content",
+    [(ATTACK / "run-json" / "deep.fishtui.toml").read_bytes(), b"a = " + b"[" * 99, b"\xff"],
+    ids=["deep", "lists", "bytes"],
 )
 def test_a_damaged_settings_file_is_an_error(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "fishtui.toml"
