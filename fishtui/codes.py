@@ -17,6 +17,7 @@ import numpy as np
 from fishtui.codec.config import OFFICIAL, CodecConfig
 from fishtui.errors import CheckpointError, DataError
 from fishtui.files import FileState, discard, hash_file, regular, replacing, state_of, write_bytes, write_text
+from fishtui.memory import without_collecting
 from fishtui.reading import Damaged, guarded, parse_json, read_bounded, read_lines
 from fishtui.wording import cannot_read, cannot_write, reason_of, shortened
 
@@ -117,7 +118,7 @@ def encode_codes(codes: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
     """The source of a clip's codes: hashes of audio and codec, and the recipe for encoding.
 
@@ -140,7 +141,7 @@ class Source:
         return FileState(self.size, self.modified, self.changed, self.inode)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Provenance(Source):
     """A source, and the hash of the codes made from it."""
 
@@ -157,6 +158,7 @@ class Journal:
     `part_of` the journal, and every reader reads these parts too.
     """
 
+    @without_collecting()
     def __init__(self, path: Path, tidy: bool = False) -> None:
         """Read the journal with its parts.
 

@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 
 from fishtui.errors import DataError
 from fishtui.files import decode_text
+from fishtui.memory import without_collecting
 from fishtui.reading import NOTE, Damaged, read_bounded
 from fishtui.speakers import branch_of_clip, speaker_of
 from fishtui.wording import cannot_read, not_a_folder, reason_of
@@ -45,7 +46,7 @@ PACKED_FOLDER = "protos"
 _Names = dict[str, list[str]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Clip:
     """The files with one stem: `name` is their path below the dataset, without extension.
 
@@ -68,9 +69,12 @@ class Clip:
     @property
     def speaker(self) -> str:
         """The speaker's name, from the folders that hold the clip."""
+        branch = branch_of_clip(self.name)
+        if branch:
+            return speaker_of(branch, "")
         depth = self.name.count("/")
         root = self.folder.parents[depth - 1] if depth else self.folder
-        return speaker_of(branch_of_clip(self.name), os.fspath(root))
+        return speaker_of(branch, os.fspath(root))
 
     @property
     def stem(self) -> str:
@@ -148,6 +152,7 @@ def transcript_of(recording: Path, text_extension: str) -> Path:
     return clip_named(recording.parent, recording.stem, text_extension).transcript
 
 
+@without_collecting()
 def find_clips(data: Path, text_extension: str = TEXT_EXTENSION, within: Collection[str] | None = None) -> list[Clip]:
     """Return every clip below `data`, sorted by name; a clip has audio, a transcript or codes.
 
@@ -173,10 +178,12 @@ def clip_named(data: Path, name: str, text_extension: str = TEXT_EXTENSION, file
     """
     prefix, _, stem = name.rpartition("/")
     folder = data / prefix
+    # Joined as strings, because creating Path objects takes longer than looking for the files.
+    start = os.path.join(folder, "")
     extensions = {each for one in (*EXTENSIONS, *TEXT_EXTENSIONS, text_extension) for each in _cases(one)}
     stems = {stem, *(unicodedata.normalize(form, stem) for form in ("NFC", "NFD"))}
     possible = {*files, *(each + extension for each in stems for extension in (*extensions, CODES_EXTENSION))}
-    names = [each for each in possible if os.path.lexists(folder / each)]
+    names = [each for each in possible if os.path.lexists(start + each)]
     found = _clips_of_folder(folder, f"{prefix}/" if prefix else "", names, text_extension)
     return next((clip for clip in found if clip.name == name), Clip(name, folder, text_extension=text_extension))
 

@@ -45,12 +45,13 @@ LIGHT = [
     "dataset.py",
     "speakers.py",
     "workers.py",
+    "memory.py",
 ]
 
 # The parts of the package from bottom to top: each may import only those before it.
 ORDER = [
     *("errors", "glyphs", "sanitize", "nn", "codehash"),
-    *("wording", "workers", "files", "reading", "project", "trust", "settings", "devices", "stage"),
+    *("wording", "memory", "workers", "files", "reading", "project", "trust", "settings", "devices", "stage"),
     *("weights", "speakers", "dataset", "shards", "audio", "codec", "codes", "lm"),
     *("families", "checkpoint", "load", "speech"),
     "runs",

@@ -14,6 +14,7 @@ from fishtui.checks.facts import ClipFacts, GroupFacts
 from fishtui.checks.group import median_rates
 from fishtui.checks.registry import Finding, codes_of
 from fishtui.checks.runner import basis, clip_findings, group_findings, speaker_findings
+from fishtui.memory import without_collecting
 from fishtui.reading import parse_json
 from fishtui.settings import CheckSettings, Settings
 
@@ -126,6 +127,7 @@ def facts_of(row: sqlite3.Row, measured: str | None) -> ClipFacts:
     )
 
 
+@without_collecting()
 def _judge_groups(connection: sqlite3.Connection, limits: CheckSettings) -> None:
     """Renew the findings that compare clips, and the table of speakers; rejected clips do not count."""
     clips = [

@@ -23,12 +23,17 @@ def move_decisions(connection: sqlite3.Connection) -> set[int]:
     decisions are deleted; those with decisions stay, in case their audio comes back. Call it within a transaction.
     """
     # A recording that came back to its place counts as never lost.
-    connection.execute("UPDATE clips SET lost = NULL, lost_hash = NULL WHERE lost_hash = audio_hash AND gone IS NULL")
+    connection.execute(
+        "UPDATE clips SET lost = NULL, lost_hash = NULL "
+        "WHERE lost IS NOT NULL AND lost_hash = audio_hash AND +gone IS NULL"
+    )
     left = connection.execute(
         f"""
         SELECT id, name, text, gone, coalesce(lost_hash, audio_hash) AS hash, coalesce(lost, gone) AS since,
             {", ".join(DECISION)}
-        FROM clips WHERE coalesce(lost, gone) IS NOT NULL AND coalesce(lost_hash, audio_hash) IS NOT NULL AND {DECIDED}
+        FROM clips
+        WHERE id IN (SELECT id FROM clips WHERE gone IS NOT NULL UNION SELECT id FROM clips WHERE lost IS NOT NULL)
+        AND coalesce(lost_hash, audio_hash) IS NOT NULL AND {DECIDED}
         """
     ).fetchall()
     receivers = _receivers(connection, left)

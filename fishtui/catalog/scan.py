@@ -21,6 +21,7 @@ from fishtui.codes import Journal
 from fishtui.dataset import Clip, find_clips
 from fishtui.errors import FishtuiError
 from fishtui.files import FileState, exclusive, state_of
+from fishtui.memory import without_collecting
 from fishtui.runs.reporter import Reporter
 from fishtui.settings import Settings
 from fishtui.workers import chunked_map, quiet_stderr, worker_count
@@ -34,6 +35,8 @@ AHEAD = 2 * BATCH // CHUNK
 STATES = {part: [f"{part}_{name}" for name in FileState._fields] for part in ("audio", "text", "codes")}
 WATCHED = tuple(name for names in STATES.values() for name in names)
 COLUMNS = {part: [field.name for field in fields(part)] for part in (AudioPart, TextPart, CodesPart)}
+# Without the index that begins with `gone`, which contains the texts of all clips.
+COUNT = "SELECT (SELECT count(*) FROM clips) - (SELECT count(*) FROM clips WHERE gone IS NOT NULL)"
 # Columns that contain file names, which need not be UTF-8.
 NAMES = frozenset({"name", "speaker", "files", "audio_problem", "codes_problem", "other_text"})
 
@@ -90,7 +93,7 @@ def scan(catalog: Catalog, settings: Settings, reporter: Reporter, within: Colle
             for name, each in _stored_clips(catalog, "SELECT {} FROM clips").items()
             if within is None or any(name.startswith(f"{folder}/") for folder in within)
         }
-        tasks = list(_changed(clips, known))
+        tasks = _changed(clips, known)
         reporter.progress(0, len(tasks), note="reading")
         seen = _read_clips(tasks, settings)
         done = 0
@@ -100,7 +103,7 @@ def scan(catalog: Catalog, settings: Settings, reporter: Reporter, within: Colle
             reporter.progress(done, len(tasks), note="reading")
         update.depart(known.keys() - {clip.name for clip in clips}, known)
         judge_all(catalog, settings)
-        update.result.clips = catalog.value("SELECT count(*) FROM clips WHERE gone IS NULL")
+        update.result.clips = catalog.value(COUNT)
         return update.result
 
 
@@ -112,6 +115,7 @@ def refresh(catalog: Catalog, settings: Settings, clips: Collection[int]) -> Non
     _Update(catalog, settings, follows=False).store([read_parts(task) for task in _changed(found, known)], known)
 
 
+@without_collecting()
 def _stored_clips(catalog: Catalog, select: str, *parameters: str) -> dict[str, _StoredClip]:
     columns = f"name, id, files, audio_hash, text, codes_hash, speaker, other_text, gone, {', '.join(WATCHED)}"
     return {
@@ -126,16 +130,18 @@ def _stored_clips(catalog: Catalog, select: str, *parameters: str) -> dict[str, 
             row["gone"] is not None,
             tuple(row)[9:],
         )
-        for row in catalog.query(select.format(columns), parameters)
+        for row in catalog.each(select.format(columns), parameters)
     }
 
 
-def _changed(clips: Collection[Clip], known: dict[str, _StoredClip]) -> Iterator[ReadTask]:
-    """Yield the clips, and their parts, whose files have changed since they were last read."""
+@without_collecting()
+def _changed(clips: Collection[Clip], known: dict[str, _StoredClip]) -> list[ReadTask]:
+    """Return the clips, and their parts, whose files have changed since they were last read."""
+    tasks = []
     for clip in clips:
         before = known.get(clip.name)
         if before is None or before.gone:
-            yield ReadTask(clip)
+            tasks.append(ReadTask(clip))
             continue
         # Paths as strings, because creating Path objects takes longer than reading the status.
         folder = f"{clip.folder}{os.sep}"
@@ -146,7 +152,8 @@ def _changed(clips: Collection[Clip], known: dict[str, _StoredClip]) -> Iterator
         text = text or clip.other_text != before.other_text
         codes = _state(folder + clip.codes_file if clip.has_codes else None) != states[2]
         if audio or text or codes or clip.speaker != before.speaker:
-            yield ReadTask(clip, audio, text, codes)
+            tasks.append(ReadTask(clip, audio, text, codes))
+    return tasks
 
 
 def _state(path: str | None) -> tuple[int | None, ...]:

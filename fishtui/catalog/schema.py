@@ -179,6 +179,15 @@ def _index_states(database: Database) -> None:
     database.execute("PRAGMA user_version = 5")
 
 
+@migrations(name="0006")
+def _index_few(database: Database) -> None:
+    """Index the few clips that each scan looks for: those that are gone or lost, and codes without a source."""
+    for name in ("gone", "lost"):
+        database.execute(f"CREATE INDEX clips_{name} ON clips({name}) WHERE {name} IS NOT NULL")
+    database.execute("CREATE INDEX clips_given ON clips(codes) WHERE codes = 'given'")
+    database.execute("PRAGMA user_version = 6")
+
+
 def migrate(connection: sqlite3.Connection) -> None:
     """Bring the tables up to date; if two processes do so at once, the second has nothing to do."""
     migrations.apply(Database(connection))

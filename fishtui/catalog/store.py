@@ -22,7 +22,7 @@ from fishtui.wording import cannot_read, cannot_write, shortened
 T = TypeVar("T")
 
 # PRAGMA user_version once all of `schema.migrations` are applied.
-VERSION = 5
+VERSION = 6
 # Seconds that a statement waits for another process that writes.
 PATIENCE_S = 30.0
 # Page size of a new catalog, in bytes. Reading a whole index takes two thirds of the time with the default size.
@@ -68,6 +68,11 @@ class Catalog:
         """Return all rows of a statement that reads. Raises FishtuiError."""
         with _explaining(self.path):
             return self.connection.execute(statement, parameters).fetchall()
+
+    def each(self, statement: str, parameters: Sequence[Any] = ()) -> Iterator[sqlite3.Row]:
+        """Yield the rows of a statement that reads, so that not all are in memory at once. Raises FishtuiError."""
+        with _explaining(self.path):
+            yield from self.connection.execute(statement, parameters)
 
     def value(self, statement: str, parameters: Sequence[Any] = ()) -> Any:
         """Return the first column of the first row, None without rows. Raises FishtuiError."""

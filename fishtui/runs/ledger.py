@@ -36,7 +36,7 @@ class LedgerRecord(TypedDict):
     counts: dict[str, int | float]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Entry:
     """One item that was not done, and the reason."""
 

@@ -20,6 +20,7 @@ from fishtui.dataset import Clip
 from fishtui.distributed import Group, Place
 from fishtui.errors import FishtuiError
 from fishtui.files import hash_file, refuse_full_disk
+from fishtui.memory import without_collecting
 from fishtui.project import Project
 from fishtui.runs.ledger import Ledger
 from fishtui.runs.reporter import Reporter
@@ -116,6 +117,7 @@ def deal(tasks: Sequence[Item], place: Place) -> Sequence[Item]:
     return tasks[place.rank :: place.world]
 
 
+@without_collecting()
 def _plan(job: ExtractionJob, dry_run: bool = False) -> ExtractionPlan:
     """Return the clips to encode, according to the catalog; with `dry_run`, the codec's file may be missing."""
     checkpoint, settings = job.checkpoint, job.settings

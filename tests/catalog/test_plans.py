@@ -35,11 +35,7 @@ from tests.catalog.conftest import Dataset
 # runs a fixed number of times per command, per group of changed files or per list.
 WALKS = {
     "SELECT name, id, files, audio_hash, text, codes_hash,": "a scan compares all clips with the disk",
-    "UPDATE clips SET lost = NULL": "a scan ends by matching clips that left with those that came",
-    "SELECT id, name, text, gone, coalesce(lost_hash": "the same",
-    "SELECT id FROM clips WHERE gone IS NOT NULL": "the same",
-    "SELECT id, name, codes_hash FROM clips WHERE codes = 'given'": "a scan finds the source of codes without one",
-    "SELECT count(*) FROM clips WHERE gone IS NULL": "a scan returns the number of clips",
+    "SELECT (SELECT count(*) FROM clips) -": "a scan returns the number of clips",
     "SELECT name, files, audio_hash FROM clips": "a validation chooses the recordings to measure",
     "SELECT id, name, speaker, duration,": "findings that compare clips need all clips; once, after a change",
     "SELECT clip FROM findings WHERE code IN": "the same",
