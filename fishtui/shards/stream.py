@@ -21,7 +21,7 @@ SOURCE = "folder"
 MESSAGE_BYTES = 1 << 20
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Position:
     """The position of a sentence: shard number, message in that shard, sentence in that message, all from 0."""
 

@@ -6,7 +6,7 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from fishtui.dataset import Clip, find_clips
 from fishtui.errors import DataError, FishtuiError
 from fishtui.families.family import Family
 from fishtui.files import UNCHANGED
+from fishtui.memory import without_collecting
 from fishtui.project import Project
 from fishtui.runs.ledger import Ledger
 from fishtui.runs.reporter import Reporter
@@ -49,7 +50,7 @@ _SpokenClip = tuple[str, Clip]
 """The speaker's name in the shards, and the clip."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _Sentence:
     """A clip encoded for its shard, or the `problem` that prevents it."""
 
@@ -117,6 +118,7 @@ def pack(
     return ledger
 
 
+@without_collecting()
 def _complete_clips(clips: Sequence[Clip], without: Mapping[str, Exclusion], ledger: Ledger) -> list[Clip]:
     """Return the clips with transcript and codes; enter the others in the ledger."""
     complete = []
@@ -132,6 +134,7 @@ def _complete_clips(clips: Sequence[Clip], without: Mapping[str, Exclusion], led
     return complete
 
 
+@without_collecting()
 def _with_speakers(clips: Sequence[Clip], data: Path) -> list[_SpokenClip]:
     """Return the clips by speaker and name; speakers of one name in different parts of the dataset stay apart."""
     branches = [branch_of_clip(clip.name) for clip in clips]
@@ -173,7 +176,9 @@ def _write_shards(
         if sentence.problem:
             ledger.fail(sentence.clip, sentence.problem)
         else:
-            packed.append((sentence, writer.add(sentence.speaker, sentence.encoded)))
+            position = writer.add(sentence.speaker, sentence.encoded)
+            # Without the codes, which may be larger than the memory.
+            packed.append((replace(sentence, encoded=b""), position))
             ledger.done += 1
         reporter.progress(number + 1, len(clips))
     writer.close()
