@@ -36,6 +36,7 @@ from tests.catalog.conftest import Dataset
 WALKS = {
     "SELECT name, id, files, audio_hash, text, codes_hash,": "a scan compares all clips with the disk",
     "SELECT (SELECT count(*) FROM clips) -": "a scan returns the number of clips",
+    "SELECT count(*) FROM clips WHERE gone IS NULL AND status !=": "an overview counts what is not validated",
     "SELECT name, files, audio_hash FROM clips": "a validation chooses the recordings to measure",
     "SELECT id, name, speaker, duration,": "findings that compare clips need all clips; once, after a change",
     "SELECT clip FROM findings WHERE code IN": "the same",
