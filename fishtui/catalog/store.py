@@ -55,7 +55,7 @@ class Catalog:
             except OSError as error:
                 raise cannot_write(self.path.parent, error) from error
         with _explaining(self.path):
-            self.connection = _connect(str(self.path)) if self.is_writable else connect_to_read(self.path)
+            self.connection = open_existing(project) if catalog_exists(project) else _connect(str(self.path))
             self._prepare()
 
     def __enter__(self) -> Catalog:
@@ -137,6 +137,11 @@ def no_permission(path: Path, reason: str = "only reading is permitted") -> Fish
 
 def _connect(name: str, uri: bool = False) -> sqlite3.Connection:
     return sqlite3.connect(name, timeout=PATIENCE_S, isolation_level=None, uri=uri)
+
+
+def open_existing(project: Project) -> sqlite3.Connection:
+    """Open a catalog; one without permission to write is only read. Raises as `connect_to_read`."""
+    return _connect(str(project.catalog)) if _is_writable(project) else connect_to_read(project.catalog)
 
 
 def connect_to_read(path: Path) -> sqlite3.Connection:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from codecs import BOM_UTF8
 from collections.abc import Callable, Iterator
 from io import TextIOWrapper
 from pathlib import Path
@@ -37,8 +38,10 @@ def read_lines(path: Path) -> Iterator[TableLine]:
         regular(path)
         with path.open("rb") as file:
             encoding = marked_encoding(file.read(LONGEST_MARK))
-            file.seek(0)
-            read = file.read if encoding is None else _Recoded(file, encoding).read
+            # Lines of UTF-8 are decoded one by one, so that a fault concerns its own line only.
+            is_utf8 = encoding in (None, "utf-8-sig")
+            file.seek(len(BOM_UTF8) if encoding == "utf-8-sig" else 0)
+            read = file.read if is_utf8 or encoding is None else _Recoded(file, encoding).read
             for number, content in enumerate(_split(read), 1):
                 if len(content) > LONGEST_LINE:
                     yield TableLine(number, "", f"the line is longer than {LONGEST_LINE:,} bytes")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fishtui.catalog.scan import scan
-from fishtui.catalog.store import Catalog, connect_to_read, explained
+from fishtui.catalog.store import Catalog, explained, open_existing
 from fishtui.errors import FishtuiError
 from fishtui.project import Project
 from fishtui.runs.reporter import Reporter
@@ -60,7 +60,7 @@ def scratch_project(project: Project, settings: Settings) -> Iterator[Project]:
 
 
 def _copy(project: Project, copy: Project) -> None:
-    with closing(connect_to_read(project.catalog)) as ours, closing(sqlite3.connect(copy.catalog)) as theirs:
+    with closing(open_existing(project)) as ours, closing(sqlite3.connect(copy.catalog)) as theirs:
         ours.backup(theirs)
     for journal in project.state.glob("codes*.jsonl"):
         shutil.copy(journal, copy.state)

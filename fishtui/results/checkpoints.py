@@ -9,9 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from fishtui.errors import MisuseError
 from fishtui.files import discard, write_text
-from fishtui.reading import Damaged, read_json
+from fishtui.reading import Damaged, guarded, read_text
 
 NAME = re.compile(r"step_(\d{9})\.ckpt")
 # A validation loss within this share of the best counts as equal: the earlier checkpoint generalizes better.
@@ -51,7 +53,10 @@ def list_checkpoints(folder: Path) -> list[Checkpoint]:
 
 def _read_losses(path: Path) -> dict[str, float | None]:
     try:
-        losses = read_json(path, dict[str, float | None])
+        text = read_text(path)
+        with guarded():
+            # Python's own reader, because the loss of a training that failed is NaN or infinite.
+            losses = msgspec.convert(json.loads(text), dict[str, float | None])
         return {name: losses[name] for name in LOSSES}
     except (OSError, Damaged, KeyError):
         # A checkpoint copied from another place has no such file and is usable.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Annotated, Any, TypedDict, cast
+from typing import Annotated, Any, NotRequired, TypedDict, cast
 
 import msgspec
 
@@ -33,7 +33,7 @@ class LedgerRecord(TypedDict):
     done: Count
     skipped: list[EntryRecord]
     failed: list[EntryRecord]
-    counts: dict[str, int | float]
+    counts: NotRequired[dict[str, int | float]]
 
 
 @dataclass(frozen=True, slots=True)

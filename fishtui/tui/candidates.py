@@ -12,6 +12,7 @@ from fishtui.checkpoint import CODEC, RECORD
 from fishtui.cli.forms import Field
 from fishtui.families.family import CONFIG
 from fishtui.project import Project
+from fishtui.results.adapters import PEFT_CONFIG
 from fishtui.results.trainings import ListedCheckpoint, describe_checkpoints
 from fishtui.settings import Settings
 from fishtui.stage import EXTRACT
@@ -19,7 +20,6 @@ from fishtui.stage import EXTRACT
 # The most candidates of one list, and the depth of folders below the project.
 MOST = 200
 DEPTH = 3
-ADAPTER_CONFIG = "adapter_config.json"
 
 
 class Candidate(NamedTuple):
@@ -92,7 +92,7 @@ def _adapters(place: Place) -> Iterator[Candidate]:
         for each in reversed(describe_checkpoints(folder)):
             yield Candidate(place.project.shown(each.saved.path), f"{folder.name}, {_describe(each)}")
     for folder in _subfolders(place.project.checkpoints):
-        if (folder / ADAPTER_CONFIG).exists():
+        if (folder / PEFT_CONFIG).exists():
             yield Candidate(place.project.shown(folder), "peft folder")
 
 

@@ -319,6 +319,7 @@ NEUTRAL = (
         "errors.py",
         "files.py",
         "reading.py",
+        "memory.py",
         "project.py",
         "sanitize.py",
         "wording.py",

@@ -174,7 +174,7 @@ def test_unknown_content_of_files_is_shown_and_ends_nothing(project: Project) ->
         made = record.read(project.runs / running.id)
         made.state, made.ledger = "succeeded", {"x": 1}
         record.save(made, project.runs / running.id)
-        await until(pilot, lambda: "KeyError" in text_of(app))
+        await until(pilot, lambda: "? pack" in text_of(app))
 
     drive(project, story)
 

@@ -452,8 +452,13 @@ def test_an_impossible_rerun_is_reported(project: Project, monkeypatch: pytest.M
     drive(project, steps)
 
 
-def test_an_unexpected_error_is_reported_once(project: Project) -> None:
-    make(project, ledger={"total": 1, "unit": "clips", "done": 1, "failed": []})
+def test_an_unexpected_error_is_reported_once(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    make(project)
+
+    def fail(*_: object) -> None:
+        raise KeyError("skipped")
+
+    monkeypatch.setattr("fishtui.tui.screens.runview.RunDetailReader.read", fail)
 
     async def steps(pilot: Pilot[Any], screen: Runs) -> None:
         await until(pilot, lambda: pilot.app._notifications)
