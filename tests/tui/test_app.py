@@ -32,6 +32,7 @@ from fishtui.tui.screens.overview import Overview
 from fishtui.tui.widgets.keyline import KeyLine
 from fishtui.tui.widgets.steps import PipelineStep, Steps
 from tests import builders
+from tests.builders import write_codes
 from tests.importers.builders import recording, table
 from tests.tui.driving import PACES, Press, burst, text_of, until
 
@@ -386,6 +387,9 @@ def test_keys_without_room_on_the_last_line_leave_an_ellipsis(project: Project) 
 
 
 def test_a_form_shows_errors_and_starts_a_valid_command(project: Project) -> None:
+    (project.root / "data" / "anna").mkdir(parents=True, exist_ok=True)
+    write_codes(project.root / "data" / "anna" / "1.npy")
+
     async def story(app: Fishtui, pilot: Pilot[None]) -> None:
         app.go("launch", "pack")
         await until(pilot, lambda: app.current_mode == "launch" and "pack.validation" in text_of(app))
