@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import select
 import signal
 from contextlib import suppress
 
@@ -14,9 +15,12 @@ from textual.driver import Driver
 from fishtui.errors import SIGNALED, FishtuiError
 from fishtui.tui.host import host_of
 
+STDIN = 0
 ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 # Seconds after which a signal ends the process even if the interface cannot leave, as without its terminal.
 PATIENCE = 5
+# Seconds between two looks at the terminal: without a controlling terminal, no signal reports its end.
+EVERY = 1.0
 
 
 class Signals(App[None]):
@@ -29,6 +33,18 @@ class Signals(App[None]):
         with suppress(RuntimeError, ValueError):
             for number in ENDING:
                 loop.add_signal_handler(number, self._end, number)
+
+    def on_mount(self) -> None:
+        """Watch the terminal."""
+        if not self.is_headless:
+            self.set_interval(EVERY, self._leave_lost_terminal)
+
+    def _leave_lost_terminal(self) -> None:
+        watched = select.poll()
+        watched.register(STDIN, 0)
+        # Textual would read the end of the input again and again.
+        if watched.poll(0):
+            self._end(signal.SIGHUP)
 
     def on_unmount(self) -> None:
         """Leave later signals to the process."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import shlex
 import shutil
 import signal
@@ -16,6 +17,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from fishtui.errors import SIGNALED
 from fishtui.project import Project
 from fishtui.tui import main
 from tests import builders
@@ -191,3 +193,18 @@ def test_names_of_files_are_utf8_in_every_locale(tmp_path: Path, locale: dict[st
         assert builders.fishtui("scan", cwd=made.root, **environment).returncode == 0
         shown = builders.fishtui("clips", "list", "--json", cwd=made.root, **environment)
         assert [each["name"] for each in json.loads(shown.stdout)["clips"]] == ["小明/1"]
+
+
+def test_without_its_terminal_the_interface_ends_even_if_no_signal_reports_it(project: Project) -> None:
+    """As where the terminal is not the controlling one, or the signal is ignored."""
+    master, slave = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "80", "LINES": "24"}
+    command = builders.command(project.root)
+    app = subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, env=environment, start_new_session=True)
+    os.close(slave)
+    with builders.time_limit(60):
+        shown = b""
+        while b"Overview" not in shown:
+            shown += os.read(master, 1 << 16)
+        os.close(master)
+        assert app.wait() == SIGNALED + signal.SIGHUP
