@@ -7,7 +7,6 @@ import hashlib
 import io
 import json
 import math
-import shutil
 from collections import defaultdict
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -16,7 +15,7 @@ import numpy as np
 
 from fishtui.codec.config import OFFICIAL, CodecConfig
 from fishtui.errors import CheckpointError, DataError
-from fishtui.files import FileState, discard, hash_file, regular, replacing, state_of, write_bytes, write_text
+from fishtui.files import FileState, discard, hash_file, keep_unknown, state_of, write_bytes, write_text
 from fishtui.memory import without_collecting
 from fishtui.reading import Damaged, guarded, parse_json, read_bounded, read_lines
 from fishtui.wording import cannot_read, cannot_write, reason_of, shortened
@@ -267,20 +266,7 @@ def keep_foreign(journal: Journal, clip: str, codes: Path, kept: Path) -> Path |
     Returns the copy, in the folder `kept` under its hash; None if fishtui made the file, or it does not exist. Raises
     FishtuiError if it cannot be copied.
     """
-    try:
-        regular(codes)
-        found = hash_file(codes)
-        if journal.find(clip, found) is not None:
-            return None
-        copy = kept / found
-        if not copy.exists():
-            with replacing(copy) as temporary:
-                shutil.copyfile(codes, temporary)
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise cannot_read(codes, error) from error
-    return copy
+    return keep_unknown(codes, lambda found: journal.find(clip, found) is not None, kept)
 
 
 def store(journal: Journal, made_from: Source, path: Path, codes: np.ndarray) -> None:

@@ -55,7 +55,7 @@ class Catalog:
             except OSError as error:
                 raise cannot_write(self.path.parent, error) from error
         with _explaining(self.path):
-            self.connection = open_existing(project) if catalog_exists(project) else _connect(str(self.path))
+            self.connection = _connect(str(self.path)) if self.is_writable else connect_to_read(self.path)
             self._prepare()
 
     def __enter__(self) -> Catalog:

@@ -38,10 +38,13 @@ def read_lines(path: Path) -> Iterator[TableLine]:
         regular(path)
         with path.open("rb") as file:
             encoding = marked_encoding(file.read(LONGEST_MARK))
-            # Lines of UTF-8 are decoded one by one, so that a fault concerns its own line only.
-            is_utf8 = encoding in (None, "utf-8-sig")
-            file.seek(len(BOM_UTF8) if encoding == "utf-8-sig" else 0)
-            read = file.read if is_utf8 or encoding is None else _Recoded(file, encoding).read
+            file.seek(0)
+            read: Callable[[int], bytes] = file.read
+            if encoding == "utf-8-sig":
+                # Lines of UTF-8 are decoded one by one, so that a fault concerns its own line only.
+                file.seek(len(BOM_UTF8))
+            elif encoding is not None:
+                read = _Recoded(file, encoding).read
             for number, content in enumerate(_split(read), 1):
                 if len(content) > LONGEST_LINE:
                     yield TableLine(number, "", f"the line is longer than {LONGEST_LINE:,} bytes")

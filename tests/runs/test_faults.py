@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -33,12 +32,13 @@ from tests.builders import (
     mounted,
     packable,
     processes_of,
-    time_limit,
     tone,
     write_clip,
 )
 from tests.builders import project as make_project
 from tests.following import ended, steps, until
+
+pytestmark = pytest.mark.usefixtures("limited")
 
 STEPS = 60
 SETTINGS = """
@@ -59,16 +59,6 @@ workers = 1
 # Bytes for the records of a few runs.
 DISK = 512 << 10
 Disk = SmallDisk | SmallFiles
-
-
-@pytest.fixture(autouse=True)
-def limited(tmp_path: Path) -> Iterator[None]:
-    """Limit each test's time and end the processes that it leaves."""
-    with time_limit(120):
-        yield
-    for process in processes_of(tmp_path):
-        with suppress(psutil.NoSuchProcess):
-            process.kill()
 
 
 @pytest.fixture

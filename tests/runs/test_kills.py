@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -20,23 +19,15 @@ from fishtui.runs.reporter import Reporter
 from fishtui.runs.state import Run, find_run, list_run_ids, read_run
 from fishtui.settings import NormalizeSettings, Settings
 from fishtui.stages.normalize import normalize
-from tests.builders import all_ended, command, fishtui, processes_of, snapshot, time_limit, tone, write_clip
+from tests.builders import all_ended, command, fishtui, snapshot, tone, write_clip
 from tests.builders import project as make_project
 from tests.following import ended, until
 from tests.runs.test_faults import progressing
 
+pytestmark = pytest.mark.usefixtures("limited")
+
 CLIPS = 24
 SETTINGS = "[normalize]\nworkers = 1\n"
-
-
-@pytest.fixture(autouse=True)
-def limited(tmp_path: Path) -> Iterator[None]:
-    """Limit each test's time and end the processes that it leaves."""
-    with time_limit(120):
-        yield
-    for process in processes_of(tmp_path):
-        with suppress(psutil.NoSuchProcess):
-            process.kill()
 
 
 def recorded(folder: Path) -> Project:

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from textual.pilot import Pilot
 from textual.widgets import Input
 
 from fishtui.project import Project
@@ -25,6 +26,13 @@ from tests.tui.driving import text_of, until
 @pytest.fixture
 def project(built: Path, tmp_path: Path) -> Project:
     return Project(Path(shutil.copytree(built, tmp_path / "myvoice")))
+
+
+async def search(pilot: Pilot[None], app: Fishtui, typed: str) -> None:
+    """Open the palette and type words."""
+    await pilot.press("ctrl+p")
+    await until(pilot, lambda: isinstance(app.screen, Palette))
+    app.screen.query_one(Input).value = typed
 
 
 @pytest.mark.parametrize(
@@ -46,9 +54,7 @@ def test_everything_is_found_by_its_words(project: Project, typed: str, hit: str
     async def story() -> None:
         app = Fishtui(project)
         async with app.run_test() as pilot:
-            await pilot.press("ctrl+p")
-            await until(pilot, lambda: isinstance(app.screen, Palette))
-            app.screen.query_one(Input).value = typed
+            await search(pilot, app, typed)
             await until(pilot, lambda: hit in text_of(app))
 
     asyncio.run(story())
@@ -68,9 +74,7 @@ def test_a_hit_leads_to_its_screen(project: Project, kind: str) -> None:
     async def story() -> None:
         app = Fishtui(project)
         async with app.run_test() as pilot:
-            await pilot.press("ctrl+p")
-            await until(pilot, lambda: isinstance(app.screen, Palette))
-            app.screen.query_one(Input).value = typed
+            await search(pilot, app, typed)
             await until(pilot, lambda: isinstance(app.screen, Palette) and app.screen._list_visible)
             await until(pilot, lambda: all(each.is_finished for each in app.workers))
             await pilot.press("down", "enter")
