@@ -202,9 +202,12 @@ def test_without_its_terminal_the_interface_ends_even_if_no_signal_reports_it(pr
     command = builders.command(project.root)
     app = subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, env=environment, start_new_session=True)
     os.close(slave)
-    with builders.time_limit(60):
-        shown = b""
-        while b"Overview" not in shown:
-            shown += os.read(master, 1 << 16)
-        os.close(master)
-        assert app.wait() == SIGNALED + signal.SIGHUP
+    try:
+        with builders.time_limit(60):
+            shown = b""
+            while b"Overview" not in shown:
+                shown += os.read(master, 1 << 16)
+            os.close(master)
+            assert app.wait() == SIGNALED + signal.SIGHUP
+    finally:
+        app.kill()
