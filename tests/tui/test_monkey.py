@@ -40,7 +40,7 @@ def test_random_keys_break_nothing(built: Path, tmp_path: Path, seed: int, monke
     showcase.freeze(monkeypatch)
     # The monkey may start anything, but processes and files outside the project would outlive it.
     monkeypatch.setattr(scheduler, "start", lambda run, chosen: None)
-    monkeypatch.setattr(CommandLine, "run_command", lambda self, words: None)
+    monkeypatch.setattr(CommandLine, "run_command", lambda self, words, **how: None)
     for screen in ("launch", "settings"):
         monkeypatch.setattr(f"fishtui.tui.screens.{screen}.run_fishtui", lambda *asked, **how: (1, "", "error: no"))
     monkeypatch.setattr(Fishtui, "listen", lambda self, *paths, **options: None)

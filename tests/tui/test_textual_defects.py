@@ -1,4 +1,4 @@
-"""Defects of Textual that fishtui works around; if a test passes unexpectedly, its workaround can be removed."""
+"""Defects of Textual and of its plots, worked around; if a test passes unexpectedly, its workaround can be removed."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from textual.app import App, ComposeResult
 from textual.binding import Binding
 from textual.command import CommandPalette
 from textual.widgets import Input, OptionList
+from textual_plot import PlotWidget
 
 from fishtui.tui.palette import Palette
 from fishtui.tui.typeahead import TypeAhead
+from fishtui.tui.widgets.chart import Chart
 from fishtui.tui.widgets.optionlist import SafeOptionList
 from tests.tui.driving import burst
 
@@ -58,6 +60,32 @@ def test_page_keys_of_a_palette_without_room_end_the_app() -> None:
 
 def test_page_keys_of_a_safe_palette_without_room_do_nothing() -> None:
     turn_pages_of(Palette)
+
+
+def move_in_a_plot_without_room(kind: type[PlotWidget]) -> None:
+    class OnePlot(App[None]):
+        CSS = "PlotWidget { height: 1; width: 3; }"
+        ascii = False
+
+        def compose(self) -> ComposeResult:
+            yield kind()
+
+    async def press() -> None:
+        async with OnePlot().run_test() as pilot:
+            plot = pilot.app.query_one(PlotWidget)
+            for move in ("pan_left", "pan_down", "zoom_in", "zoom_out", "reset_scales"):
+                await plot.run_action(move)
+
+    asyncio.run(press())
+
+
+@pytest.mark.xfail(strict=True, raises=ZeroDivisionError, reason="no issue filed; the workaround is Chart")
+def test_moves_in_a_plot_without_room_end_the_app() -> None:
+    move_in_a_plot_without_room(PlotWidget)
+
+
+def test_moves_in_a_chart_without_room_do_nothing() -> None:
+    move_in_a_plot_without_room(Chart)
 
 
 def typed_ahead(base: type[App[None]]) -> str:

@@ -91,6 +91,13 @@ class Chart(PlotWidget, inherit_bindings=False):
                 self.action_reset_scales()
             self._redraw()
 
+    def get_coordinate_from_pixel(self, x: int, y: int) -> tuple[float, float]:
+        """Return the data coordinates of a pixel, or the origin where a small terminal leaves no room for pixels."""
+        try:
+            return super().get_coordinate_from_pixel(x, y)
+        except ZeroDivisionError:
+            return 0.0, 0.0
+
     def _redraw(self) -> None:
         values = [y for series, _ in self._styled for _, y in series.points]
         # A constant curve is drawn in the middle.
