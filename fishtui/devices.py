@@ -6,8 +6,7 @@ import ctypes
 
 import torch
 
-from fishtui.errors import MisuseError
-from fishtui.wording import counted
+from fishtui.wording import missing_device
 
 # From glibc's malloc.h.
 M_TRIM_THRESHOLD = -1
@@ -20,11 +19,7 @@ def choose_device(setting: str) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     device = torch.device(setting)
     if device.type == "cuda" and (not torch.cuda.is_available() or (device.index or 0) >= torch.cuda.device_count()):
-        raise MisuseError(
-            f"device {setting!r}: torch finds {counted(torch.cuda.device_count(), 'GPU')}",
-            "Use device auto, or run `fishtui doctor` to see what is missing.",
-            code="no-such-device",
-        )
+        raise missing_device(setting, torch.cuda.device_count())
     return device
 
 

@@ -141,6 +141,15 @@ def format_value(value: Any) -> str:
     return " ".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
 
 
+def missing_device(setting: str, there: int) -> MisuseError:
+    """Return the error for a device that is not among the GPUs of this machine."""
+    return MisuseError(
+        f"device {setting!r}: {counted(there, 'GPU')} on this machine",
+        "Use device auto, or run `fishtui doctor` to see what is missing.",
+        code="no-such-device",
+    )
+
+
 def missing_checkpoint_file(path: Path) -> CheckpointError:
     """Return the error for a file of a checkpoint that does not exist, or whose folder does not."""
     remedy = "Give the folder of a complete checkpoint, or get the published one with `fishtui download`."

@@ -58,6 +58,8 @@ def run(session: Session, stages: tuple[str, ...], first: str | None, until: str
         from fishtui.stages import requirements
 
         requirements.pipeline(session.project, values, asked)
+        for step in asked:
+            session.check_device(step)
 
     def stage(reporter: Reporter, *, dry_run: bool) -> Ledger:
         from fishtui.pipeline.run import run_pipeline

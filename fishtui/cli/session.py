@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -111,12 +112,20 @@ class Session:
                 code="no-project",
             )
 
+    def check_device(self, stage: str) -> None:
+        """Raise MisuseError if the device of a stage's settings is absent here, unless SLURM runs it elsewhere."""
+        from fishtui.runs.gpus import check_device
+
+        if not self.slurm:
+            check_device(getattr(getattr(self.settings.values, stage, None), "device", "cpu"), os.environ)
+
     def _require(self, name: str, arguments: dict[str, Any]) -> None:
         """Check a stage's arguments where the command was typed, before anything heavy is loaded or recorded."""
         from fishtui.errors import FishtuiError, MisuseError
         from fishtui.stage import find_stage, resolve
 
         self.check_project()
+        self.check_device(name)
         if not (requires := find_stage(name).requires):
             return
         try:

@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+from fishtui.wording import missing_device
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 # The order in which CUDA numbers GPUs; NVML numbers them by PCI bus id.
 NUMBERED = "CUDA_DEVICE_ORDER"
+# Of the drivers of AMD, of Windows below WSL, and of NVIDIA's Tegra: torch may find GPUs there that NVML does not know.
+OTHER_DRIVERS = tuple(map(Path, ("/dev/kfd", "/dev/dxg", "/dev/nvmap")))
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,16 @@ def list_visible_gpus(environment: Mapping[str, str], there: list[Gpu] | None = 
             break
         found.append(gpu)
     return found
+
+
+def check_device(setting: str, environment: Mapping[str, str]) -> None:
+    """Raise MisuseError if a `cuda` device is certainly absent. This does not load torch, which decides later."""
+    kind, _, number = setting.partition(":")
+    if kind != "cuda":
+        return
+    there = list_visible_gpus(environment)
+    if int(number or 0) >= len(there) and not any(path.exists() for path in OTHER_DRIVERS):
+        raise missing_device(setting, len(there))
 
 
 def _named(word: str, there: list[Gpu]) -> Gpu | None:

@@ -45,6 +45,7 @@ CALLS: dict[str, list[tuple[list[str], str]]] = {
         (["audio", "--checkpoint", "nope/codec.pth"], "no-checkpoint-folder"),
         (["audio", "--checkpoint", "empty/codec.pth"], "no-checkpoint-file"),
         (["audio", "--device", "gpu"], "bad-setting"),
+        (["audio", "--device", "cuda:99"], "no-such-device"),
     ],
     "pack": [
         (["nowhere"], "not-a-folder"),
@@ -65,6 +66,7 @@ CALLS: dict[str, list[tuple[list[str], str]]] = {
         (["x", "--lora", "r_0_alpha_0"], "bad-setting"),
         (["x", "--set", "train.targets=atention"], "bad-setting"),
         (["done"], "has-checkpoints"),
+        (["x", "--device", "cuda:99"], "no-such-device"),
     ],
     "merge": [
         ([], "choose-one"),
@@ -93,6 +95,7 @@ CALLS: dict[str, list[tuple[list[str], str]]] = {
         (["--text", "x", "--output", "audio/a.wav"], "exists"),
         (["--text", "x", "--output", "file/a.wav"], "not-a-folder"),
         (["--text", "x", "--temperature", "-1"], "bad-setting"),
+        (["--text", "x", "--device", "cuda:99"], "no-such-device"),
     ],
     "run": [
         (["pak"], "usage"),
@@ -102,6 +105,7 @@ CALLS: dict[str, list[tuple[list[str], str]]] = {
         (["pack", "--set", "paths.data=nope"], "not-a-folder"),
         (["--set", "run.source=nope"], "not-a-folder"),
         (["--set", "run.name=a/b"], "bad-setting"),
+        (["pack", "train", "--set", "train.device=cuda:99"], "no-such-device"),
     ],
     "export": [
         ([], "usage"),
