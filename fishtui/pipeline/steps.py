@@ -18,7 +18,7 @@ SPEECH = "speech.wav"
 # Rows of a batch over all processes; the result does not depend on the number of processes.
 GLOBAL_BATCH = "train.batch_size × train.devices × train.nodes"
 # A training resumes after a change of these settings.
-FREE = ("train.max_steps", "train.validate_every", "train.keep")
+FREE = ("train.max_steps", "train.validate_every", "train.keep", "train.patience")
 
 Sums = dict[str, Sum]
 

@@ -171,6 +171,9 @@ class TrainSettings(Section, frozen=True):
     max_steps: Annotated[AtLeastOne, Meta(description="optimizer steps")] = 10_000
     validate_every: Annotated[AtLeastOne, Meta(description="steps between validations and checkpoints")] = 100
     keep: Annotated[AtLeastOne, Meta(description="newest checkpoints to keep, besides the best")] = 5
+    patience: Annotated[
+        NotNegative, Meta(description="validations without a gain after which the training ends; 0 for no such end")
+    ] = 0
     seed: Annotated[NotNegative, Meta(description="random seed of data order, adapters and dropout")] = 42
     device: Device = "auto"
     precision: Annotated[

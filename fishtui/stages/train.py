@@ -45,6 +45,7 @@ from fishtui.training.forecast import forecast
 from fishtui.training.lora import LoraSpec, attach, parse_preset
 from fishtui.training.module import FineTuning
 from fishtui.training.origin import DataPosition, Origin, read_checkpoint
+from fishtui.training.patience import Patience
 from fishtui.training.trainer import Trainer, lightning_trainer
 from fishtui.wording import format_value
 
@@ -292,8 +293,9 @@ def _build_trainer(job: TrainingJob, inputs: TrainingInputs, start: DataPosition
     model.gradient_checkpointing = any(group.gather(needed))
 
     metrics = MetricsReporter(job.reporter, job.stop)
+    patience = Patience(wanted.patience)
     saver = CheckpointSaver(
-        job.checkpoints, job.reporter, metrics, job.stop, group, start, validates=bool(examples.validation)
+        job.checkpoints, job.reporter, metrics, job.stop, group, start, bool(examples.validation), patience
     )
     trainer = lightning_trainer(wanted, job.device, job.precision, [metrics, saver], group)
 

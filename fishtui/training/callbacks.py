@@ -27,6 +27,7 @@ from fishtui.runs.reporter import Reporter
 from fishtui.training.dataset import Batch
 from fishtui.training.module import FineTuning
 from fishtui.training.origin import DataPosition
+from fishtui.training.patience import Patience
 from fishtui.weights import write_file
 
 RETRY = "Lower train.learning_rate, then continue from the last checkpoint with --resume."
@@ -172,6 +173,8 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 class CheckpointSaver(lightning.Callback):
     """Saves a checkpoint at each validation and at the end, removes older ones, and tracks the position in the data.
 
+    Ends the training when its `patience` is over.
+
     Training begins at the position `start`. Only the first process reads and writes the files: the others may see an
     older state of the folder.
     """
@@ -185,6 +188,7 @@ class CheckpointSaver(lightning.Callback):
         group: Group,
         start: DataPosition,
         validates: bool,
+        patience: Patience,
     ) -> None:
         self.position = start
         """The position of the next batch."""
@@ -194,11 +198,19 @@ class CheckpointSaver(lightning.Callback):
         self._stop = stop
         self._group = group
         self._validates = validates
+        self._patience = patience
         self._step = 0
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"patience": self._patience.state()}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self._patience.restore(state_dict["patience"])
 
     def on_train_start(self, trainer: lightning.Trainer, module: FineTuning) -> None:
         self._step = trainer.global_step
         self._stop.install_handlers()
+        self._end_without_gain(trainer)
 
     def on_validation_start(self, trainer: lightning.Trainer, module: FineTuning) -> None:
         self._stop.install_handlers()
@@ -228,10 +240,17 @@ class CheckpointSaver(lightning.Callback):
                 f"the validation loss is not finite at step {trainer.global_step}", RETRY, code="not-finite"
             )
         self._reporter.metric(trainer.global_step, {f"validation_{name}": value for name, value in values.items()})
+        self._patience.see({"validation loss": -values["loss"]})
         if trainer.global_step:
             self.save(trainer, module, values["loss"])
         if self._stop.agreed is not None:
             raise Stopped
+        self._end_without_gain(trainer)
+
+    def _end_without_gain(self, trainer: lightning.Trainer) -> None:
+        if self._patience.is_over and not trainer.should_stop:
+            trainer.should_stop = True
+            self._reporter.note(self._patience.reason)
 
     def validated(self, step: int) -> bool:
         """Return True if the checkpoint of `step` exists with its validation loss."""

@@ -249,6 +249,18 @@ def test_resuming_a_finished_training_changes_nothing(training: Training) -> Non
     assert snapshot(training.checkpoints()) == before
 
 
+def test_a_training_without_gain_ends_at_its_patience(training: Training) -> None:
+    still = {"learning_rate": 1e-30, "validate_every": 1, "max_steps": 30}
+    training.run(**still, patience=2)
+    assert list(training.metrics("validation_loss")) == [0, 1, 2]
+    assert any("train.patience = 2" in event.get("message", "") for event in read_events(training.events))
+    before = snapshot(training.checkpoints())
+    training.run(**still, patience=2, resume=True)
+    assert snapshot(training.checkpoints()) == before
+    training.run(**still, patience=4, resume=True)
+    assert [each.step for each in list_checkpoints(training.checkpoints())] == [1, 2, 3, 4]
+
+
 def test_a_training_resumed_on_changed_data_warns_and_starts_a_new_epoch(training: Training) -> None:
     training.run(max_steps=3)
     training.run(resume=True, max_steps=4, batch_size=1)
