@@ -125,6 +125,45 @@ def writing_by_library(path: Path) -> Iterator[LibraryFile]:
             raise wrapped.error
 
 
+class LineAppender:
+    """Appends lines to a file, each in one write, so that a reader sees whole lines or a torn last one.
+
+    After a torn line of an earlier writer, a new line is started.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open or create `path`. Raises OSError."""
+        self._file = path.open("a+b", buffering=0)
+        size = os.fstat(self._file.fileno()).st_size
+        self._torn = size > 0 and os.pread(self._file.fileno(), 1, size - 1) != b"\n"
+
+    def write(self, line: bytes) -> None:
+        """Append one line, given without its end.
+
+        Raises FishtuiError if the disk is full, and leaves no part of the line.
+        """
+        try:
+            self._append((b"\n" if self._torn else b"") + line + b"\n")
+        except OSError as error:
+            raise cannot_write(self._file.name, error) from error
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def _append(self, content: bytes) -> None:
+        torn, written = self._torn, 0
+        try:
+            # A disk that fills up takes only part of a write.
+            while written < len(content):
+                written += self._file.write(content[written:])
+                self._torn = written < len(content)
+        except OSError:
+            os.ftruncate(self._file.fileno(), os.fstat(self._file.fileno()).st_size - written)
+            self._torn = torn
+            raise
+
+
 def keep_unknown(path: Path, is_ours: Callable[[str], bool], kept: Path) -> Path | None:
     """Keep a copy of a file that is about to be replaced, unless `is_ours` is true of its SHA-256.
 

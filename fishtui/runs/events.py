@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,9 +10,9 @@ from typing import Any, Literal, TypedDict
 
 import msgspec
 
+from fishtui.files import LineAppender
 from fishtui.reading import Damaged, guarded, parse_json, read_lines
 from fishtui.runs.ledger import Amount, LedgerRecord, Moment
-from fishtui.wording import cannot_write
 
 VERSION = 1
 # A line with more bytes than this is not an event.
@@ -78,42 +77,21 @@ def new_event(kind: str, **fields: Any) -> dict[str, Any]:
 
 
 class EventWriter:
-    """Appends events to a file, each in one write, so that a reader sees whole events or a torn last line.
-
-    Only one process may write to a file at a time. After a torn line of an earlier writer, a new line is started.
-    """
+    """Appends events to a file; only one process may write to it at a time."""
 
     def __init__(self, path: Path) -> None:
         """Open or create `path`. Raises OSError."""
-        self._file = path.open("a+b", buffering=0)
-        size = os.fstat(self._file.fileno()).st_size
-        self._torn = size > 0 and os.pread(self._file.fileno(), 1, size - 1) != b"\n"
+        self._lines = LineAppender(path)
 
     def write(self, kind: str, **fields: Any) -> dict[str, Any]:
         """Append one event and return it. Raises FishtuiError if the disk is full, and leaves no part of the event."""
         event = new_event(kind, **fields)
-        line = json.dumps(event, allow_nan=False).encode() + b"\n"
-        try:
-            self._append(b"\n" + line if self._torn else line)
-        except OSError as error:
-            raise cannot_write(self._file.name, error) from error
+        self._lines.write(json.dumps(event, allow_nan=False).encode())
         return event
 
     def close(self) -> None:
         """Close the file."""
-        self._file.close()
-
-    def _append(self, line: bytes) -> None:
-        torn, written = self._torn, 0
-        try:
-            # A disk that fills up takes only part of a write.
-            while written < len(line):
-                written += self._file.write(line[written:])
-                self._torn = written < len(line)
-        except OSError:
-            os.ftruncate(self._file.fileno(), os.fstat(self._file.fileno()).st_size - written)
-            self._torn = torn
-            raise
+        self._lines.close()
 
 
 def parse_event(line: bytes) -> dict[str, Any] | None:
