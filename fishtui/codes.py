@@ -1,4 +1,4 @@
-"""Codes on disk: `clip.npy` of shape (10, T), and their provenance."""
+"""Codes on disk: `clip.npy` of shape (codebooks, T), and their provenance."""
 
 from __future__ import annotations
 
@@ -13,45 +13,45 @@ from pathlib import Path
 
 import numpy as np
 
-from fishtui.codec.config import OFFICIAL, CodecConfig
+from fishtui.codec.config import OFFICIAL, CodecConfig, read_config, sizes_file
 from fishtui.errors import CheckpointError, DataError
 from fishtui.files import FileState, discard, hash_file, keep_unknown, state_of, write_bytes, write_text
 from fishtui.memory import without_collecting
 from fishtui.reading import Damaged, guarded, parse_json, read_bounded, read_lines
 from fishtui.wording import cannot_read, cannot_write, reason_of, shortened
 
-SEMANTIC_SIZE, RESIDUAL_SIZE, *_ = OFFICIAL.codebook_sizes
-CODEBOOKS = len(OFFICIAL.codebook_sizes)
 # Bytes of a file of codes, and of a line in their journal: far more than for any recording that can be trained on.
 LARGEST = 64 << 20
 LONGEST_ENTRY = 1 << 16
 AGAIN = "Create them again with `fishtui extract`."
 
 
-def check_codec(config: CodecConfig, path: Path) -> None:
-    """Raise CheckpointError unless the codec at `path` has the codebooks and frame length of the published codec.
+Layout = tuple[int, ...]
+"""The number of entries of each codebook, the semantic one first."""
+PUBLISHED: Layout = OFFICIAL.codebook_sizes
 
-    A file of codes does not record these, so other codes would be decoded at the wrong speed.
-    """
-    kind, published = _kind(config), _kind(OFFICIAL)
-    if kind != published:
+
+def layout_of(codec: Path) -> Layout:
+    """Return the layout of the codes of the codec in the file at `codec`. Raises CheckpointError."""
+    return read_config(sizes_file(codec)).codebook_sizes
+
+
+def check_codec(config: CodecConfig, codebooks: int, entries: int, path: Path) -> None:
+    """Raise CheckpointError unless the codec at `path` fits a language model of `codebooks` with `entries` each."""
+    layout = config.codebook_sizes
+    if len(layout) != codebooks or max(layout) > entries:
         raise CheckpointError(
-            f"{path}: the codec has {kind}",
-            f"Use a codec with {published}.",
+            f"{path}: the codec has {len(layout)} codebooks of up to {max(layout):,} codes",
+            f"Use the codec of this model, which has {codebooks} codebooks of up to {entries:,} codes.",
             code="other-codec",
         )
 
 
-def _kind(config: CodecConfig) -> str:
-    semantic, *residual = config.codebook_sizes
-    return (
-        f"1 + {len(residual)} codebooks of {semantic:,} and {max(residual, default=0):,} codes, for frames of "
-        f"{config.frame_length:,} samples at {config.sample_rate:,} Hz"
-    )
+def read_codes(path: Path, layout: Layout = PUBLISHED) -> np.ndarray:
+    """Read the codes of a clip, integers of shape (codebooks, T).
 
-
-def read_codes(path: Path) -> np.ndarray:
-    """Read the codes of a clip, integers of shape (10, T). Raises DataError if they are missing or not valid."""
+    Raises DataError if they are missing, or not valid codes of `layout`.
+    """
     try:
         content = read_bounded(path, LARGEST)
     except FileNotFoundError as error:
@@ -62,18 +62,20 @@ def read_codes(path: Path) -> np.ndarray:
         ) from error
     except Damaged as error:
         raise damaged_codes(error) from error
-    return parse_codes(content)
+    return parse_codes(content, layout)
 
 
-def parse_codes(content: bytes) -> np.ndarray:
-    """Return the array in a `.npy` file, without unpickling. Raises DataError unless it is the codes of a clip."""
+def parse_codes(content: bytes, layout: Layout | None = PUBLISHED) -> np.ndarray:
+    """Return the array in a `.npy` file, without unpickling.
+
+    Raises DataError unless it is codes of `layout`, or of any layout if that is None.
+    """
     try:
         with guarded():
-            codes = _array(content)
+            codes = _array(content, len(layout) if layout else None)
     except Damaged as error:
         raise damaged_codes(error) from error
-    highest = codes.max(axis=1)
-    if codes.min() < 0 or highest[0] >= SEMANTIC_SIZE or highest[1:].max() >= RESIDUAL_SIZE:
+    if codes.min() < 0 or (layout and (codes.max(axis=1) >= layout).any()):
         raise DataError("some codes are outside their codebooks", AGAIN, code="bad-codes-range")
     return codes
 
@@ -83,7 +85,7 @@ def damaged_codes(reason: Exception) -> DataError:
     return DataError(f"the codes are damaged: {shortened(str(reason))}", AGAIN, code="damaged-codes")
 
 
-def _array(content: bytes) -> np.ndarray:
+def _array(content: bytes, codebooks: int | None) -> np.ndarray:
     """Return the array of codes in a `.npy` file; its type and size are checked before memory is taken for it."""
     file = io.BytesIO(content)
     try:
@@ -95,9 +97,9 @@ def _array(content: bytes) -> np.ndarray:
         raise Damaged("no header of an array") from error
     if dtype.hasobject:
         raise Damaged("Python objects instead of numbers")
-    if len(shape) != 2 or shape[0] != CODEBOOKS or shape[1] <= 0:
+    if len(shape) != 2 or min(shape) <= 0 or shape[0] != (codebooks or shape[0]):
         raise DataError(
-            f"the codes have shape {shortened(str(shape))} instead of ({CODEBOOKS}, frames)",
+            f"the codes have shape {shortened(str(shape))} instead of ({codebooks or 'codebooks'}, frames)",
             AGAIN,
             code="bad-codes-shape",
         )
@@ -230,16 +232,24 @@ def part_of(journal: Path, rank: int) -> Path:
 
 
 def is_current(
-    journal: Journal, clip: str, audio: Path, codes: Path, codec: str, recipe: str, renew: bool = False
+    journal: Journal,
+    clip: str,
+    audio: Path,
+    codes: Path,
+    codec: str,
+    recipe: str,
+    layout: Layout = PUBLISHED,
+    renew: bool = False,
 ) -> bool:
     """Return True if the codes on disk were made from this audio, codec and recipe.
 
-    Valid codes without provenance, made by another tool, count as current. If the audio file has another state, but the
-    same content, `renew` records the state, so that it is not hashed again. Raises FishtuiError if that fails.
+    Valid codes of `layout` without provenance, made by another tool, count as current. If the audio file has another
+    state, but the same content, `renew` records the state, so that it is not hashed again. Raises FishtuiError if that
+    fails.
     """
     try:
         content = read_bounded(codes, LARGEST)
-        parse_codes(content)
+        parse_codes(content, layout)
     except (OSError, Damaged, DataError):
         return False
     made = journal.find(clip, hash_codes(content))

@@ -71,7 +71,8 @@ class Voice:
         """The codec, in float32. Raises CheckpointError."""
         allow_tf32(False)
         codec = load_codec(self.checkpoint.codec_file, self.device)
-        check_codec(codec.config, self.checkpoint.codec_file)
+        sizes = self.checkpoint.config()
+        check_codec(codec.config, sizes.num_codebooks, sizes.codebook_size, self.checkpoint.codec_file)
         return codec
 
     def load(self) -> None:
@@ -99,7 +100,7 @@ class Voice:
             path = Path(recording)
             try:
                 if path.suffix == CODES_EXTENSION:
-                    return read_codes(path)
+                    return read_codes(path, self.codec.config.codebook_sizes)
                 audio = read_audio(path, mixed=True)
             except DataError as error:
                 raise DataError(f"{path}: {error.problem}", error.remedy, code="bad-recording") from error

@@ -12,11 +12,13 @@ from hypothesis import strategies as st
 
 from fishtui.codec.config import OFFICIAL
 from fishtui.codes import (
+    PUBLISHED,
     Journal,
     Source,
     check_codec,
     encode_codes,
     is_current,
+    layout_of,
     parse_codes,
     part_of,
     read_codes,
@@ -63,13 +65,27 @@ def test_codes_are_never_unpickled(tmp_path: Path) -> None:
         read_codes(tmp_path / "pipe.npy")
 
 
-@pytest.mark.parametrize("change", [{"downsample": (2,)}, {"residual_codebook_size": 512}, {"sample_rate": 22_050}])
-def test_another_codec_is_refused(change: dict[str, object]) -> None:
-    check_codec(OFFICIAL, Path("codec.pth"))
+@pytest.mark.parametrize("change", [{"residual_codebooks": 3}, {"semantic_codebook_size": 8192}])
+def test_the_codec_of_another_model_is_refused(change: dict[str, object]) -> None:
+    check_codec(OFFICIAL, 10, 4096, Path("codec.pth"))
     other = msgspec.structs.replace(OFFICIAL, **change)
-    with failing("other-codec", CheckpointError) as caught:
-        check_codec(other, Path("codec.pth"))
-    assert caught.value.problem.partition("has ")[2] not in caught.value.remedy
+    with failing("other-codec", CheckpointError):
+        check_codec(other, 10, 4096, Path("codec.pth"))
+
+
+def test_codes_have_the_layout_of_their_codec(tmp_path: Path) -> None:
+    content = encode_codes(np.array([[255, 0], [3, 255]]))
+    assert parse_codes(content, (256, 256)).shape == (2, 2)
+    assert parse_codes(content, None).shape == (2, 2)
+    with failing("bad-codes-shape", DataError):
+        parse_codes(content, (256, 256, 256))
+    with failing("bad-codes-range", DataError):
+        parse_codes(content, (256, 255))
+    codec = tmp_path / "codec.pth"
+    assert layout_of(codec) == PUBLISHED
+    sizes = msgspec.structs.replace(OFFICIAL, semantic_codebook_size=256, residual_codebooks=1)
+    (tmp_path / "codec.json").write_bytes(msgspec.json.encode(sizes))
+    assert layout_of(codec) == (256, 1024)
 
 
 @given(st.binary(max_size=300))

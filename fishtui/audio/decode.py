@@ -13,8 +13,6 @@ from fishtui.audio.faults import unreadable
 from fishtui.audio.recording import BLOCK_VALUES, Header, Recording
 from fishtui.files import regular
 
-SAMPLE_RATE = 44_100
-
 
 @dataclass(frozen=True)
 class Audio:

@@ -152,7 +152,7 @@ def _codes(path: Path) -> CodesPart:
         return CodesPart(0, 0, 0, 0, read)
     content, state = read
     try:
-        codes = parse_codes(content)
+        codes = parse_codes(content, layout=None)
     except DataError as error:
         return CodesPart(*state, error.problem)
     return CodesPart(*state, "", codes.shape[1], hash_codes(content))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -42,9 +43,14 @@ def write_checkpoint(folder: Path, seed: int = 0, family: Family = DEFAULT) -> N
 
 def _write_codec(folder: CheckpointFolder) -> None:
     weights, sizes = folder.codec_files
-    write_text(sizes, json.dumps(msgspec.to_builtins(CODEC), indent=1) + "\n")
+    write_codec_files(weights, sizes, CODEC, random_codec_tensors(CODEC))
+
+
+def write_codec_files(weights: Path, sizes: Path, config: CodecConfig, tensors: Mapping[str, torch.Tensor]) -> None:
+    """Write a codec's tensors, and the file of its sizes next to them. Raises FishtuiError."""
+    write_text(sizes, json.dumps(msgspec.to_builtins(config), indent=1) + "\n")
     with replacing(weights) as temporary:
-        write_file(random_codec_tensors(CODEC), temporary)
+        write_file(dict(tensors), temporary)
 
 
 def random_codec_tensors(config: CodecConfig) -> dict[str, torch.Tensor]:
@@ -59,6 +65,11 @@ def random_codec_tensors(config: CodecConfig) -> dict[str, torch.Tensor]:
     with torch.no_grad():
         # Without this the last tanh saturates, and the demo's speech is at full scale throughout.
         codec.get_parameter(f"decoder.model.{len(codec.decoder.model) - 1}.conv.weight").mul_(0.05)
+    return published_tensors(codec)
+
+
+def published_tensors(codec: Codec) -> dict[str, torch.Tensor]:
+    """Return the weights of `codec` under the names of a published file, with magnitudes apart from directions."""
     tensors = {}
     for name, value in codec.state_dict().items():
         if parts := weight_norm_parts(name):

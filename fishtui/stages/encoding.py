@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fishtui import distributed
-from fishtui.audio.decode import SAMPLE_RATE, read_audio
+from fishtui.audio.decode import read_audio
 from fishtui.audio.resample import Filter, resample
-from fishtui.codes import check_codec
 from fishtui.distributed import Place
 from fishtui.errors import DataError
 from fishtui.files import FileState, state_of
@@ -38,12 +37,13 @@ UNREAD = FileState(0, 0, 0, 0)
 
 @dataclass(frozen=True)
 class EncodeTask:
-    """An audio file to encode, its approximate length, and the filter to resample it with."""
+    """An audio file to encode, its approximate length, the codec's sample rate, and the filter to resample it with."""
 
     clip: str
     audio: Path
     codes: Path
     seconds: float
+    rate: int
     filter: Filter
 
 
@@ -93,7 +93,7 @@ def _decode(task: EncodeTask) -> DecodedClip:
     try:
         state = state_of(task.audio.stat())
         audio = read_audio(task.audio, mixed=True)
-        samples = resample(audio.mono(), audio.rate, SAMPLE_RATE, task.filter)
+        samples = resample(audio.mono(), audio.rate, task.rate, task.filter)
     except DataError as error:
         return DecodedClip(task, error.problem)
     except OSError as error:
@@ -116,7 +116,7 @@ class Encoder:
         self._codec = codec
 
     def encode(self, batch: Sequence[DecodedClip]) -> list[np.ndarray | None]:
-        """Return the codes (10, T) of each recording; None if it does not fit into memory even alone."""
+        """Return the codes (codebooks, T) of each recording; None if it does not fit into memory even alone."""
         if not batch:
             return []
         import torch
@@ -165,5 +165,4 @@ def load_encoder(checkpoint: Path, settings: ExtractSettings, place: Place) -> E
     if device.type == "cpu":
         keep_freed_memory()
     codec = load_codec(checkpoint, device, dtype)
-    check_codec(codec.config, checkpoint)
     return Encoder(codec)

@@ -11,9 +11,9 @@ from typing import TypeVar
 import numpy as np
 
 from fishtui import distributed
-from fishtui.audio.decode import SAMPLE_RATE
 from fishtui.audio.probe import probe_seconds
 from fishtui.checkpoint import codec_files
+from fishtui.codec.config import read_config, sizes_file
 from fishtui.codehash import code_hash
 from fishtui.codes import Journal, Source, is_current, keep_foreign, part_of, store
 from fishtui.dataset import Clip
@@ -34,6 +34,7 @@ from fishtui.wording import missing_checkpoint_file
 # is not listed has its hash as its name, so that codes of any other version are out of date.
 VERSIONS = {
     "426f152de1caf729cd60d2a3c19cb2e819548269b90a9ded45d487dc9d14718a": "1",
+    "27a3ad5ffcd7725121dde84bcb07653b6251983d9198eabde2826e3bc126c4c2": "1",
 }
 
 Item = TypeVar("Item")
@@ -126,20 +127,22 @@ def _plan(job: ExtractionJob, dry_run: bool = False) -> ExtractionPlan:
     clips = find_recordings(job.data, job.values.pack.text_extension, ledger, without)
     if not checkpoint.is_file() and not dry_run:
         raise missing_checkpoint_file(checkpoint)
+    sizes = read_config(sizes_file(checkpoint))
     codec_hash = "".join(hash_file(path) for path in codec_files(checkpoint) if path.is_file())
-    now = recipe(settings)
+    from_this = {"codec": codec_hash, "recipe": recipe(settings), "layout": sizes.codebook_sizes}
 
     tasks: list[EncodeTask] = []
     for number, (clip, audio) in enumerate(clips):
-        current = partial(is_current, job.journal, clip.name, audio, clip.codes, codec_hash, now, renew=not dry_run)
+        current = partial(is_current, job.journal, clip.name, audio, clip.codes, **from_this, renew=not dry_run)
         if clip.has_codes and current():
             ledger.skip(clip.name, "up to date")
         elif clip.has_codes and not dry_run and not _keep_foreign(job, clip, ledger):
             continue
         else:
-            tasks.append(EncodeTask(clip.name, audio, clip.codes, probe_seconds(audio), settings.resampler))
+            seconds = probe_seconds(audio)
+            tasks.append(EncodeTask(clip.name, audio, clip.codes, seconds, sizes.sample_rate, settings.resampler))
         job.reporter.progress(number + 1, len(clips), note="finding new clips")
-    return ExtractionPlan(sorted(tasks, key=lambda each: -each.seconds), ledger, codec_hash, now)
+    return ExtractionPlan(sorted(tasks, key=lambda each: -each.seconds), ledger, codec_hash, from_this["recipe"])
 
 
 def _keep_foreign(job: ExtractionJob, clip: Clip, ledger: Ledger) -> bool:
@@ -197,7 +200,7 @@ def _save(job: ExtractionJob, plan: ExtractionPlan, item: DecodedClip, codes: np
         refuse_full_disk(error, ledger.done)
         ledger.fail(task.clip, error.problem)
         return 0
-    seconds = len(item.samples) / SAMPLE_RATE
+    seconds = len(item.samples) / task.rate
     ledger.done += 1
     ledger.counts["seconds"] += seconds
     ledger.counts["frames"] += codes.shape[1]

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from fishtui.checkpoint import CheckpointFolder
-from fishtui.codes import read_codes
+from fishtui.codes import Layout, layout_of, read_codes
 from fishtui.dataset import Clip, find_clips
 from fishtui.errors import DataError, FishtuiError
 from fishtui.families.family import Family
@@ -51,6 +51,14 @@ _SpokenClip = tuple[str, Clip]
 
 
 @dataclass(frozen=True, slots=True)
+class _Kind:
+    """The model to pack for: its family, and the layout of its codes."""
+
+    family: Family
+    layout: Layout
+
+
+@dataclass(frozen=True, slots=True)
 class _Sentence:
     """A clip encoded for its shard, or the `problem` that prevents it."""
 
@@ -85,9 +93,10 @@ def pack(
         ledger.done = len(clips)
         return ledger
     claim(output, project.root)
-    family = CheckpointFolder(project.path(values.paths.checkpoint)).family_or_default
+    checkpoint = CheckpointFolder(project.path(values.paths.checkpoint))
+    kind = _Kind(checkpoint.family_or_default, layout_of(checkpoint.codec_file))
     try:
-        packed = _write_shards(clips, family, output / STAGING, values.pack, ledger, reporter)
+        packed = _write_shards(clips, kind, output / STAGING, values.pack, ledger, reporter)
         if not packed:
             raise FishtuiError(
                 f"{data}: no clip could be packed",
@@ -164,7 +173,7 @@ def _nothing_to_pack(data: Path, without: Mapping[str, Exclusion], ledger: Ledge
 
 
 def _write_shards(
-    clips: list[_SpokenClip], family: Family, staging: Path, settings: PackSettings, ledger: Ledger, reporter: Reporter
+    clips: list[_SpokenClip], kind: _Kind, staging: Path, settings: PackSettings, ledger: Ledger, reporter: Reporter
 ) -> list[tuple[_Sentence, Position]]:
     """Write the clips into new shards in `staging`; return them with their positions. Raises OSError."""
     if staging.exists():
@@ -172,7 +181,7 @@ def _write_shards(
     staging.mkdir(parents=True)
     writer = ShardWriter(staging, int(settings.shard_size * MEGABYTE))
     packed = []
-    for number, sentence in enumerate(_sentences(clips, family, settings.workers)):
+    for number, sentence in enumerate(_sentences(clips, kind, settings.workers)):
         if sentence.problem:
             ledger.fail(sentence.clip, sentence.problem)
         else:
@@ -185,13 +194,13 @@ def _write_shards(
     return packed
 
 
-def _sentences(clips: list[_SpokenClip], family: Family, workers: int) -> Iterator[_Sentence]:
+def _sentences(clips: list[_SpokenClip], kind: _Kind, workers: int) -> Iterator[_Sentence]:
     if len(clips) < FEW_CLIPS or worker_count(workers) == 1:
-        yield from map(partial(_read_sentence, family), clips)
+        yield from map(partial(_read_sentence, kind), clips)
         return
     chunks = [clips[start : start + CHUNK] for start in range(0, len(clips), CHUNK)]
     count = worker_count(workers)
-    for sentences in ordered_map(partial(_read_chunk, family), chunks, count, 2 * count, _crashed):
+    for sentences in ordered_map(partial(_read_chunk, kind), chunks, count, 2 * count, _crashed):
         yield from sentences
 
 
@@ -200,21 +209,21 @@ def _crashed(clips: list[_SpokenClip]) -> list[_Sentence]:
     return [_Sentence(clip.name, speaker, reason) for speaker, clip in clips]
 
 
-def _read_chunk(family: Family, clips: list[_SpokenClip]) -> list[_Sentence]:
-    return [_read_sentence(family, clip) for clip in clips]
+def _read_chunk(kind: _Kind, clips: list[_SpokenClip]) -> list[_Sentence]:
+    return [_read_sentence(kind, clip) for clip in clips]
 
 
-def _read_sentence(family: Family, spoken: _SpokenClip) -> _Sentence:
+def _read_sentence(kind: _Kind, spoken: _SpokenClip) -> _Sentence:
     speaker, clip = spoken
     try:
-        text = family.clean_for_packing(clip.read_transcript())
+        text = kind.family.clean_for_packing(clip.read_transcript())
         if not text.strip():
             raise DataError(
                 "the transcript is empty without its {…} and <…>",
                 f"Write the spoken words into {clip.transcript.name}.",
                 code="empty-transcript",
             )
-        codes = read_codes(clip.codes)
+        codes = read_codes(clip.codes, kind.layout)
     except DataError as error:
         return _Sentence(clip.name, speaker, error.problem)
     return _Sentence(clip.name, speaker, "", text, codes.shape[1], encode_sentence(text, codes))

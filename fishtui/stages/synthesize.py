@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 
-from fishtui.audio.decode import SAMPLE_RATE
 from fishtui.audio.encode import write_audio
 from fishtui.audio.outputs import output_format
 from fishtui.audio.resample import Filter
@@ -95,8 +94,8 @@ def synthesize(
             ledger.fail(text[:60], error.problem)
             continue
         elapsed += time.perf_counter() - started
-        files = _write(project, reporter, files, number, waveform, is_first=not ledger.done)
-        spoken += len(waveform) / SAMPLE_RATE
+        files = _write(project, reporter, files, number, waveform, voice.sample_rate, is_first=not ledger.done)
+        spoken += len(waveform) / voice.sample_rate
         ledger.done += 1
     pace = spoken / elapsed if elapsed else 0.0
     reporter.progress(total, total, "sentences", f"{spoken:.1f} s spoken, {pace:.2f} s of audio per second")
@@ -116,7 +115,14 @@ def _meter(reporter: Reporter, voice: Voice, number: int, total: int, spoken: fl
 
 
 def _write(
-    project: Project, reporter: Reporter, files: SpeechFiles, number: int, waveform: np.ndarray, *, is_first: bool
+    project: Project,
+    reporter: Reporter,
+    files: SpeechFiles,
+    number: int,
+    waveform: np.ndarray,
+    rate: int,
+    *,
+    is_first: bool,
 ) -> SpeechFiles:
     """Write the speech of the text at index `number`; return the files, with another number if the name was taken.
 
@@ -128,7 +134,7 @@ def _write(
         if is_taken or (is_first and files.existing == "number"):
             files = files.unused()
         path = files.paths[number]
-        write_audio(path, waveform, SAMPLE_RATE, *output_format(path))
+        write_audio(path, waveform, rate, *output_format(path))
         reporter.artifact(SPEECH, path)
     return files
 

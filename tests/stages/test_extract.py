@@ -4,7 +4,6 @@ import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 
 import msgspec
 import numpy as np
@@ -15,11 +14,12 @@ from hypothesis import strategies as st
 
 from fishtui.audio.decode import read_audio
 from fishtui.audio.resample import resample
-from fishtui.codec.config import read_config
+from fishtui.checkpoint import CheckpointFolder
 from fishtui.codec.load import load_codec
 from fishtui.codec.model import Codec
 from fishtui.codehash import code_hash
 from fishtui.codes import read_codes
+from fishtui.demo.tiny import CODEC, random_codec_tensors, write_codec_files
 from fishtui.errors import CheckpointError
 from fishtui.runs.reporter import Reporter
 from fishtui.settings import ExtractSettings, Settings
@@ -232,19 +232,16 @@ def test_no_audio_or_no_codec_is_an_error(tmp_path: Path, checkpoint: Path) -> N
         run(tmp_path, tmp_path)
 
 
-@pytest.mark.parametrize(
-    "size", [{"residual_codebooks": 3}, {"sample_rate": 22_050}], ids=lambda size: next(iter(size))
-)
-def test_a_codec_with_other_codes_is_rejected(
-    tmp_path: Path, checkpoint: Path, size: dict[str, int], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    sizes = msgspec.structs.replace(read_config(checkpoint / "codec.json"), **size)
-    codec = SimpleNamespace(config=sizes)
-    monkeypatch.setattr("fishtui.codec.load.load_codec", lambda *arguments: codec)
-    write_clip(tmp_path / "data" / "a.wav", samples=tone(0.2))
-    with failing("other-codec", CheckpointError):
-        run(tmp_path, checkpoint)
-    assert not codes_of(tmp_path)
+def test_a_codec_of_other_sizes_makes_codes_of_its_own_layout(tmp_path: Path) -> None:
+    sizes = msgspec.structs.replace(CODEC, sample_rate=8000, residual_codebooks=3, residual_codebook_size=64)
+    folder = tmp_path / "checkpoint"
+    folder.mkdir()
+    write_codec_files(*CheckpointFolder(folder).codec_files, sizes, random_codec_tensors(sizes))
+    write_clip(tmp_path / "data" / "a.wav", samples=tone(1.0))
+    assert run(tmp_path, folder).done == 1
+    codes = read_codes(tmp_path / "data" / "a.npy", sizes.codebook_sizes)
+    assert codes.shape == (4, -(-8000 // sizes.frame_length))
+    assert [entry.reason for entry in run(tmp_path, folder).skipped] == ["up to date"]
 
 
 def test_codes_that_cannot_be_written_fail_one_clip(tmp_path: Path, checkpoint: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from torch import nn
@@ -25,22 +26,24 @@ DEVIATION = 0.06
 
 def write_tiny(config: Path, weights: Path, ranks: Path, specials: Path) -> None:
     """Write the four files. Raises FishtuiError."""
-    ids = _write_tokenizer(ranks, specials)
-    _write_model(config, weights, ids)
+    ids = write_tokenizer(ranks, specials, MERGES, CODEBOOK_SIZE)
+    write_random_model(config, weights, tiny_sizes(ids), ids)
 
 
-def _write_tokenizer(ranks: Path, specials: Path) -> dict[str, int]:
-    tokens = [bytes([byte]) for byte in range(256)] + [merge.encode() for merge in MERGES]
+def write_tokenizer(ranks: Path, specials: Path, merges: Sequence[str], codes: int) -> dict[str, int]:
+    """Write a tokenizer of single bytes, `merges`, and as many semantic `codes`; return its special tokens' ids."""
+    tokens = [bytes([byte]) for byte in range(256)] + [merge.encode() for merge in merges]
     lines = (f"{base64.b64encode(token).decode()} {rank}\n" for rank, token in enumerate(tokens))
     write_text(ranks, "".join(lines))
-    names = [f"<|{name}|>" for name in (*SPECIALS, *(f"semantic:{code}" for code in range(CODEBOOK_SIZE)))]
+    names = [f"<|{name}|>" for name in (*SPECIALS, *(f"semantic:{code}" for code in range(codes)))]
     ids = {name: len(tokens) + index for index, name in enumerate(names)}
     write_text(specials, json.dumps(ids, indent=1))
     return ids
 
 
-def _write_model(path: Path, weights: Path, ids: dict[str, int]) -> None:
-    config = ModelConfig(
+def tiny_sizes(ids: dict[str, int]) -> ModelConfig:
+    """Return the sizes of the tiny model for a tokenizer with these special tokens."""
+    return ModelConfig(
         vocab_size=max(ids.values()) + 1,
         num_codebooks=10,
         codebook_size=CODEBOOK_SIZE,
@@ -68,6 +71,10 @@ def _write_model(path: Path, weights: Path, ids: dict[str, int]) -> None:
         fast_attention_o_bias=False,
         fast_attention_qk_norm=False,
     )
+
+
+def write_random_model(path: Path, weights: Path, config: ModelConfig, ids: dict[str, int]) -> None:
+    """Write a model of these sizes with random weights. Raises FishtuiError."""
     write_config(config, path)
     model = DualAR(config, semantic_begin=ids["<|semantic:0|>"], im_end=ids["<|im_end|>"])
     for parameter in model.parameters():

@@ -1,0 +1,88 @@
+"""Train the model of `fishtui demo`: python -m tests.demo_model STEP --data RECORDINGS --state FOLDER."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from fishtui.codec.model import Codec
+from fishtui.project import Project
+from tests.demo_model import codec, language, loop, measure, recognizer
+from tests.demo_model.data import load_clips
+
+
+def train_codec(data: Path, state: Path, steps: int | None) -> None:
+    """Train the codec on the takes of all speakers that are not measured."""
+    clips = [clip for clip in load_clips(data) if not clip.measured]
+    training = codec.begin()
+    loop.train(training, lambda: codec.train_step(training, clips), steps or codec.STEPS, state / "codec.pt")
+
+
+def train_recognizer(data: Path, state: Path, steps: int | None) -> None:
+    """Train the recognizer on the same takes."""
+    clips = [clip for clip in load_clips(data) if not clip.measured]
+    training, steps = recognizer.RecognizerState(), steps or recognizer.STEPS
+    loop.train(training, lambda: recognizer.train_step(training, clips, steps), steps, state / "recognizer.pt")
+
+
+def train_language(data: Path, state: Path, steps: int | None) -> None:
+    """Train the language model with the codec, and measure it."""
+    project = Project(state / "project")
+    clips = load_clips(data)
+    language.prepare(project, [clip for clip in clips if not clip.measured], load_codec(state, codec.CODEBOOKS))
+    schedule = language.SCHEDULE if steps is None else [(rate, min(until, steps)) for rate, until in language.SCHEDULE]
+    language.train(project, schedule)
+
+
+def measure_all(data: Path, state: Path, steps: int | None) -> None:
+    """Measure recordings, reconstructions, and the language model, as far as they are trained."""
+    judge = load_recognizer(state)
+    spoken = measure.sequences([clip for clip in load_clips(data) if clip.measured], steps or measure.SEQUENCES)
+    measure.report("recordings", measure.digits_right(judge, spoken))
+    if (state / "codec.pt").exists():
+        for codebooks in (4, 6, 8):
+            own = load_codec(state, codebooks)
+            shares = measure.digits_right(judge, spoken, lambda samples, own=own: codec.reconstruct(own, samples))
+            measure.report(f"codec, {codebooks} codebooks", shares)
+    model = state / "project" / "checkpoints" / language.NAME
+    if model.exists():
+        measure.report("language model", measure.speak(judge, model, spoken))
+
+
+def load_codec(state: Path, codebooks: int) -> Codec:
+    """Return the codec as trained so far."""
+    return codec.trained(torch.load(state / "codec.pt", weights_only=True)["codec"], codebooks)
+
+
+def load_recognizer(state: Path) -> recognizer.Recognizer:
+    """Return the recognizer as trained so far."""
+    model = recognizer.Recognizer()
+    model.load_state_dict(torch.load(state / "recognizer.pt", weights_only=True)["model"])
+    return model.eval()
+
+
+STEPS: dict[str, Callable[[Path, Path, int | None], None]] = {
+    "codec": train_codec,
+    "recognizer": train_recognizer,
+    "language": train_language,
+    "measure": measure_all,
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.demo_model", description=__doc__)
+    parser.add_argument("step", choices=STEPS)
+    parser.add_argument("--data", type=Path, required=True, help="folder of the recordings")
+    parser.add_argument("--state", type=Path, required=True, help="folder of what is trained; continued if it exists")
+    parser.add_argument("--steps", type=int, help="training steps in all; of measure, sequences per speaker")
+    words = parser.parse_args()
+    loop.prepare()
+    words.state.mkdir(parents=True, exist_ok=True)
+    STEPS[words.step](words.data, words.state, words.steps)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,154 @@
+"""Train the language model of the demo, by fishtui's own stages, on sequences of digits from all speakers but one."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from fishtui.audio.encode import write_audio
+from fishtui.checkpoint import CheckpointFolder
+from fishtui.codec.model import Codec
+from fishtui.demo.tiny import published_tensors, write_codec_files
+from fishtui.families.registry import DEFAULT
+from fishtui.families.s1_mini.tiny import write_random_model, write_tokenizer
+from fishtui.lm.config import ModelConfig
+from fishtui.project import Project
+from tests.demo_model.data import RATE, WORDS, Clip, by_speaker, draw_sequence, join
+from tests.demo_model.measure import text_of
+
+HELD_OUT = "theo"
+NAME = "base"
+# Each word, with and without the space before it, is one token, and so are the parts of the speaker's mark.
+MERGES = (*WORDS, *(f" {word}" for word in WORDS), "<|", "|>", "speaker")
+# Faster and slower recordings sound like further speakers.
+SPEEDS = (0.85, 0.92, 1.0, 1.08, 1.16)
+SEQUENCES = 240
+COUNTS = (2, 6)
+# Learning rates, and the step that each holds up to.
+SCHEDULE = ((1e-3, 4000), (3e-4, 6000), (1e-4, 7000))
+SETTINGS = """\
+# Trains the language model of `fishtui demo`.
+[paths]
+checkpoint = "checkpoints/random"
+
+[pack]
+validation = 0.02
+
+[train]
+method = "full"
+batch_size = 4
+max_length = 512
+warmup = 100
+weight_decay = 0.01
+validate_every = 250
+keep = 2
+device = "cpu"
+
+[synthesize]
+device = "cpu"
+repetition_penalty = 1.0
+"""
+
+
+def sizes(ids: dict[str, int], codec: Codec) -> ModelConfig:
+    """Return the sizes of the model for a tokenizer with these special tokens, and for `codec`."""
+    return ModelConfig(
+        vocab_size=max(ids.values()) + 1,
+        num_codebooks=len(codec.config.codebook_sizes),
+        codebook_size=max(codec.config.codebook_sizes),
+        max_seq_len=2048,
+        rope_base=10_000,
+        norm_eps=1e-6,
+        scale_codebook_embeddings=True,
+        tie_word_embeddings=False,
+        dim=192,
+        n_layer=4,
+        n_head=6,
+        n_local_heads=2,
+        head_dim=32,
+        intermediate_size=512,
+        attention_qkv_bias=False,
+        attention_o_bias=False,
+        attention_qk_norm=True,
+        fast_dim=128,
+        n_fast_layer=2,
+        fast_n_head=4,
+        fast_n_local_heads=2,
+        fast_head_dim=32,
+        fast_intermediate_size=256,
+        fast_attention_qkv_bias=False,
+        fast_attention_o_bias=False,
+        fast_attention_qk_norm=False,
+    )
+
+
+def write_base(folder: Path, codec: Codec) -> None:
+    """Write a checkpoint folder with `codec` and random weights of the language model."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(4)
+        ranks, specials = (folder / name for name in DEFAULT.tokenizer_names)
+        ids = write_tokenizer(ranks, specials, MERGES, codec.config.semantic_codebook_size)
+        files = CheckpointFolder(folder)
+        write_random_model(files.config_file, folder / DEFAULT.weight_names(())[0], sizes(ids, codec), ids)
+    write_codec_files(*files.codec_files, codec.config, published_tensors(codec))
+
+
+def write_clips(folder: Path, clips: Sequence[Clip], count: int = SEQUENCES) -> None:
+    """Write `count` sequences of 2 to 6 digits, with their transcripts, of each speaker at each speed."""
+    random = np.random.default_rng(5)
+    for speaker, own in sorted(by_speaker(clips).items()):
+        for speed in SPEEDS:
+            target = folder / f"{speaker}-{speed:.2f}"
+            target.mkdir(parents=True, exist_ok=True)
+            for number in range(count):
+                drawn = draw_sequence(own, int(random.integers(COUNTS[0], COUNTS[1] + 1)), random)
+                samples = join([at_speed(clip, speed) for clip in drawn], random)
+                write_audio(target / f"{number:03d}.wav", samples, RATE)
+                (target / f"{number:03d}.lab").write_text(
+                    text_of([clip.digit for clip in drawn]) + "\n", encoding="utf-8"
+                )
+
+
+def at_speed(clip: Clip, speed: float) -> Clip:
+    """Return `clip` played faster or slower, its pitch and timbre with it."""
+    if speed == 1:
+        return clip
+    times = np.arange(0, len(clip.samples) - 1, speed)
+    samples = np.interp(times, np.arange(len(clip.samples)), clip.samples).astype(np.float32)
+    return Clip(clip.digit, clip.speaker, clip.take, samples)
+
+
+def prepare(project: Project, clips: Sequence[Clip], codec: Codec) -> None:
+    """Write the project, extract and pack; finished parts are not repeated."""
+    project.root.mkdir(parents=True, exist_ok=True)
+    project.settings_file.write_text(SETTINGS, encoding="utf-8")
+    base = project.checkpoints / "random"
+    if not base.exists():
+        write_base(base, codec)
+    if not (project.root / "data").exists():
+        write_clips(project.root / "data", [clip for clip in clips if clip.speaker != HELD_OUT])
+    fishtui(project, "extract")
+    fishtui(project, "pack")
+
+
+def train(project: Project, schedule: Sequence[tuple[float, int]] = SCHEDULE) -> Path:
+    """Train, from the newest checkpoint if there is one, and merge; return the folder of the model."""
+    for rate, until in schedule:
+        options = ["--resume", "--learning-rate", str(rate), "--max-steps", str(until)]
+        fishtui(project, "train", NAME, *options)
+    output = project.checkpoints / NAME
+    fishtui(project, "merge", NAME, "--output", str(output), "--force")
+    return output
+
+
+def fishtui(project: Project, *words: str) -> None:
+    """Run a stage as a user does."""
+    command = [sys.executable, "-m", "fishtui", *words, "--project", str(project.root)]
+    if subprocess.run(command).returncode:
+        raise SystemExit(f"failed: {' '.join(command)}")
