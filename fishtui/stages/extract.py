@@ -129,11 +129,11 @@ def _plan(job: ExtractionJob, dry_run: bool = False) -> ExtractionPlan:
         raise missing_checkpoint_file(checkpoint)
     sizes = read_config(sizes_file(checkpoint))
     codec_hash = "".join(hash_file(path) for path in codec_files(checkpoint) if path.is_file())
-    from_this = {"codec": codec_hash, "recipe": recipe(settings), "layout": sizes.codebook_sizes}
+    made_by = codec_hash, recipe(settings), sizes.codebook_sizes
 
     tasks: list[EncodeTask] = []
     for number, (clip, audio) in enumerate(clips):
-        current = partial(is_current, job.journal, clip.name, audio, clip.codes, **from_this, renew=not dry_run)
+        current = partial(is_current, job.journal, clip.name, audio, clip.codes, *made_by, renew=not dry_run)
         if clip.has_codes and current():
             ledger.skip(clip.name, "up to date")
         elif clip.has_codes and not dry_run and not _keep_foreign(job, clip, ledger):
@@ -142,7 +142,7 @@ def _plan(job: ExtractionJob, dry_run: bool = False) -> ExtractionPlan:
             seconds = probe_seconds(audio)
             tasks.append(EncodeTask(clip.name, audio, clip.codes, seconds, sizes.sample_rate, settings.resampler))
         job.reporter.progress(number + 1, len(clips), note="finding new clips")
-    return ExtractionPlan(sorted(tasks, key=lambda each: -each.seconds), ledger, codec_hash, from_this["recipe"])
+    return ExtractionPlan(sorted(tasks, key=lambda each: -each.seconds), ledger, codec_hash, recipe(settings))
 
 
 def _keep_foreign(job: ExtractionJob, clip: Clip, ledger: Ledger) -> bool:

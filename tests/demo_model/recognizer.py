@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import cos, pi
 
 import numpy as np
 import torch
@@ -90,7 +91,7 @@ def train_step(state: RecognizerState, clips: Sequence[Clip], steps: int = STEPS
         digits.append([clip.digit for clip in sequence])
     progress = state.step / steps
     for group in state.optimizer.param_groups:
-        group["lr"] = RATE_MAX * min(1, (state.step + 1) / WARM_UP) * (0.02 + 0.98 * (1 + np.cos(np.pi * progress)) / 2)
+        group["lr"] = RATE_MAX * min(1, (state.step + 1) / WARM_UP) * (0.02 + 0.98 * (1 + cos(pi * progress)) / 2)
     inputs = pad_sequence(rows, batch_first=True)
     start = int(random.integers(BANDS - 6))
     inputs[:, :, start : start + int(random.integers(7))] = 0
