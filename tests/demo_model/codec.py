@@ -1,7 +1,7 @@
 """Train the codec of the demo, with the layers and the forward pass of fishtui's own.
 
 It learns without quantization first. Then principal components and k-means start the projections and codebooks, because
-codebooks from a random start collapse to one code, and training goes on straight through them.
+codebooks from a random start collapse to one code. Training continues straight through them.
 """
 
 from __future__ import annotations
