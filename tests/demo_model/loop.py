@@ -17,7 +17,7 @@ PRINT_EVERY = 50
 
 
 class State(Protocol):
-    """What a training changes; `step` counts the steps taken."""
+    """The parts that a training changes; `step` counts the steps taken."""
 
     step: int
 
