@@ -63,7 +63,7 @@ def speak(judge: Recognizer, folder: Path, spoken: Sequence[Spoken], limit: int 
     """
     voice = Voice(folder, device="cpu")
     sampling = replace(voice.sampling, repetition_penalty=1.0)
-    said = []
+    heard = []
     for speaker in sorted({each.speaker for each in spoken}):
         own = [each for each in spoken if each.speaker == speaker][: limit + 1]
         for reference, wanted in pairwise(own):
@@ -74,8 +74,8 @@ def speak(judge: Recognizer, folder: Path, spoken: Sequence[Spoken], limit: int 
                 max_seconds=8.0,
                 seed=7,
             )
-            said.append(Spoken(speaker, wanted.digits, samples))
-    return digits_right(judge, said)
+            heard.append(Spoken(speaker, wanted.digits, samples))
+    return digits_right(judge, heard)
 
 
 def text_of(digits: Sequence[int]) -> str:
