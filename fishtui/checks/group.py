@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 # Median absolute deviation to standard deviation, for a normal distribution.
 MAD_TO_SIGMA = 1.4826
+# Clips whose transcripts are compared at a time, except those of a speaker with more.
+BATCH = 10_000
 # Scripts without spaces between words: there each character counts as a word.
 UNSPACED = frozenset({"Han", "Kana", "Thai", "Lao", "Khmer", "Myanmar", "Tibetan"})
 
@@ -114,6 +116,24 @@ def similar_transcripts(clips: Sequence[GroupFacts], limits: CheckSettings) -> d
     Two texts match if at most one word is added, missing or different. In scripts without spaces a character counts
     as a word. Texts of fewer than `limits.similar_words` words are skipped.
     """
+    found: dict[int, str] = {}
+    for some in _batches(_by_speaker(clips).values()):
+        found |= _similar(some, limits)
+    return found
+
+
+def _batches(groups: Iterable[list[GroupFacts]]) -> Iterator[list[GroupFacts]]:
+    """Yield whole groups together, about `BATCH` clips at a time, so that what is sorted fits into the caches."""
+    batch: list[GroupFacts] = []
+    for group in groups:
+        batch += group
+        if len(batch) >= BATCH:
+            yield batch
+            batch = []
+    yield batch
+
+
+def _similar(clips: Sequence[GroupFacts], limits: CheckSettings) -> dict[int, str]:
     same: dict[tuple[str, tuple[str, ...]], list[GroupFacts]] = defaultdict(list)
     for clip in clips:
         words = tuple(_words(clip.text or ""))
