@@ -150,6 +150,14 @@ def measure(sound: Audio | Recording) -> Measurements:
     )
 
 
+def sounding(mono: np.ndarray, rate: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return if there is sound in each 20 ms, and its power, of finite mono samples: bool and float64 (frames,)."""
+    frames = _Frames(rate)
+    frames.add(mono)
+    powers, _ = frames.result()
+    return ~_silence(powers), powers
+
+
 class _Pass:
     """The measurements of one pass over the blocks of a recording."""
 

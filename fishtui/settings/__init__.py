@@ -16,6 +16,7 @@ from fishtui.settings.loading import (
 )
 from fishtui.settings.sections import (
     CheckSettings,
+    EvaluateSettings,
     ExtractSettings,
     NormalizeSettings,
     PackSettings,
@@ -31,6 +32,7 @@ __all__ = [
     "DEFAULT",
     "ENVIRONMENT_PREFIX",
     "CheckSettings",
+    "EvaluateSettings",
     "ExtractSettings",
     "Loaded",
     "NormalizeSettings",

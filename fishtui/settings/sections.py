@@ -208,6 +208,32 @@ class SynthesizeSettings(Section, frozen=True):
     compile: Annotated[bool, Meta(description="compile the model (GPU only): slower start, faster generation")] = False
 
 
+class EvaluateSettings(Section, frozen=True):
+    """Evaluation of the checkpoints of a training."""
+
+    judges: Annotated[
+        tuple[Literal["failures", "intelligibility", "similarity", "voice", "quality"], ...],
+        Meta(description="judges of the speech: failures, intelligibility, similarity, voice, quality"),
+    ] = ("failures", "intelligibility", "similarity", "voice", "quality")
+    recognizer: Annotated[
+        str,
+        Meta(
+            pattern=r"^(faster-whisper(:.+)?|pocketsphinx|ctc:.+)$",
+            description="recognizer of words: faster-whisper:MODEL with a size, folder or repository of the hub,"
+            " pocketsphinx (English), or ctc:FILE",
+            extra={"metavar": "RECOGNIZER[:MODEL]"},
+        ),
+    ] = "faster-whisper:small"
+    similarity: Annotated[
+        str,
+        Meta(
+            pattern=r"^(resemblyzer|wavlm(:.+)?)$",
+            description="speaker embeddings: resemblyzer, or wavlm:MODEL with a folder or repository of the hub",
+            extra={"metavar": "ENCODER[:MODEL]"},
+        ),
+    ] = "resemblyzer"
+
+
 class RunSettings(Section, frozen=True):
     """The pipeline, `fishtui run`, and its submission to SLURM."""
 
@@ -254,6 +280,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     pack: PackSettings = PackSettings()
     train: TrainSettings = TrainSettings()
     synthesize: SynthesizeSettings = SynthesizeSettings()
+    evaluate: EvaluateSettings = EvaluateSettings()
     run: RunSettings = RunSettings()
     listen: ListenSettings = ListenSettings()
     ui: UiSettings = UiSettings()
