@@ -87,7 +87,11 @@ def _own(section: str, *keys: str) -> tuple[str, ...]:
 _DATA = Argument("data", "Folder of the dataset", kind="folder", setting="paths.data")
 _NAME = Argument("name", "Name of the training, which is its folder in results/")
 _STEP = Argument(
-    "step", "Step of the checkpoint (default: the one of lowest validation loss)", "--step", "integer", metavar="N"
+    "step",
+    "Step of the checkpoint (default: the recommended one, or that of lowest loss)",
+    "--step",
+    "integer",
+    metavar="N",
 )
 _TEMPLATE = "Prompt template (default: the one used in training)"
 
@@ -166,7 +170,8 @@ TRAIN = Stage(
 MERGE = Stage(
     "merge",
     "Merge a training, or any adapter, into its base model.",
-    "Takes the checkpoint of the training NAME with the lowest validation loss, or the one of --step, or an --adapter."
+    "Takes the recommended checkpoint of the training NAME if it was evaluated, otherwise the one with the lowest"
+    " validation loss; or the one of --step, or an --adapter."
     " Writes a new model folder, and checks that it computes the same as base model and adapter together.",
     function="fishtui.stages.merge:merge",
     requires="fishtui.stages.requirements:merge",

@@ -61,7 +61,7 @@ def merge(
     from fishtui.results.merged import check_replaceable
 
     base = session.path(base, session.settings.values.paths.checkpoint)
-    adapter = _adapter(session, name, step, adapter)
+    adapter, reason = _adapter(session, name, step, adapter)
     target = output if output is not None else session.project.merged(base, name or adapter.stem)
     # Refuse at launch, not when the queued run begins.
     check_replaceable(session.project, target, adapter, force)
@@ -69,6 +69,7 @@ def merge(
     def stage(reporter: Reporter, *, dry_run: bool) -> Ledger:
         from fishtui.stages.merge import merge
 
+        _note(reporter, reason)
         return merge(
             session.project,
             reporter,
@@ -90,12 +91,13 @@ def export(
     """Run `fishtui export`."""
     from fishtui.results.adapters import check_export
 
-    adapter = _adapter(session, name, step, adapter)
+    adapter, reason = _adapter(session, name, step, adapter)
     check_export(output, force)
 
     def stage(reporter: Reporter, *, dry_run: bool) -> Ledger:
         from fishtui.stages.merge import export
 
+        _note(reporter, reason)
         return export(
             session.project,
             reporter,
@@ -160,12 +162,21 @@ def synthesize(
     )
 
 
-def _adapter(session: Session, name: str | None, step: int | None, adapter: Path | None) -> Path:
-    from fishtui.results.checkpoints import choose_checkpoint
+def _adapter(session: Session, name: str | None, step: int | None, adapter: Path | None) -> tuple[Path, str]:
+    """Return the adapter to use, and the rule that chose it in words, empty if it was named."""
+    from fishtui.evaluation.choice import choose_to_merge
 
     if (name is None) == (adapter is None):
         raise MisuseError("a training's NAME or --adapter is required", "Give one of the two.", code="choose-one")
-    return adapter if adapter is not None else choose_checkpoint(session.project.results / str(name), step).path
+    if adapter is not None:
+        return adapter, ""
+    choice = choose_to_merge(session.project.results / str(name), step)
+    return choice.checkpoint.path, "" if choice.rule == "step" else f"chose {choice.reason}"
+
+
+def _note(reporter: Reporter, text: str) -> None:
+    if text:
+        reporter.note(text)
 
 
 def _preset(session: Session) -> LoraSpec:

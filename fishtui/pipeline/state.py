@@ -11,6 +11,7 @@ from fishtui.catalog.store import Catalog
 from fishtui.checkpoint import CheckpointFolder
 from fishtui.dataset import Clip, clip_named, find_clips, is_inside, transcript_of
 from fishtui.errors import DataError
+from fishtui.evaluation.choice import choose_to_merge
 from fishtui.pipeline.hashes import FileHashes, Sum, sum_of
 from fishtui.project import Project
 from fishtui.results.checkpoints import Checkpoint, best_checkpoint, list_checkpoints
@@ -133,15 +134,21 @@ class ProjectState:
         """Return the training's checkpoints, by step."""
         return list_checkpoints(self.results / "checkpoints")
 
-    def best(self) -> Checkpoint | None:
-        """Return the checkpoint that merge takes."""
+    def trained(self) -> Sum:
+        """Return the sum of the checkpoint with the lowest validation loss, which an evaluation does not change."""
         saved = self.checkpoints()
-        return (best_checkpoint(saved) or saved[-1]) if saved else None
+        return self._hashes.sum([(best_checkpoint(saved) or saved[-1]).path] if saved else [])
+
+    @cached_property
+    def to_merge(self) -> Checkpoint | None:
+        """The checkpoint that merge takes; None without any."""
+        if not self.checkpoints():
+            return None
+        return choose_to_merge(self.results, hash_adapter=self._hashes.hash).checkpoint
 
     def chosen(self) -> Sum:
         """Return the sum of the checkpoint that merge takes."""
-        checkpoint = self.best()
-        return self._hashes.sum([checkpoint.path] if checkpoint else [])
+        return self._hashes.sum([self.to_merge.path] if self.to_merge else [])
 
     def results_identity(self) -> str:
         """Return an identity of the training's folder that a later folder of the same name does not share."""

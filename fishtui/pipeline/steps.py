@@ -122,7 +122,7 @@ def _merge_inputs(state: ProjectState) -> Sums:
 
 
 def _merge_arguments(state: ProjectState) -> dict[str, Any]:
-    checkpoint = state.best()
+    checkpoint = state.to_merge
     adapter = {"adapter": checkpoint.path} if checkpoint else {}
     return {"base": state.base.path, **adapter, "output": state.merged.path, "template": None}
 
@@ -161,7 +161,7 @@ def _is_merged_by(state: ProjectState, given: Mapping[str, Any]) -> bool:
         and _same(given["output"], state.merged.path)
         and given["template"] is None
     )
-    checkpoint = state.best()
+    checkpoint = state.to_merge
     return merged and checkpoint is not None and _same(given["adapter"], checkpoint.path)
 
 
@@ -206,7 +206,7 @@ PACK = Step(
 TRAIN = Step(
     "train",
     inputs=_train_inputs,
-    outputs=lambda state: {"checkpoint": state.chosen()},
+    outputs=lambda state: {"checkpoint": state.trained()},
     settings=(
         "run.name",
         *_keys("train", "method", "lora", "targets", "dropout", "template", "learning_rate", "warmup"),
