@@ -29,10 +29,7 @@ def table(
             hardness = np.random.default_rng(len(column)).normal(0, 1, lines)
             drawn = np.random.default_rng([len(column), 7 if step == "base" else step]).normal(0, noise, lines)
             own = drawn - drawn.mean()
-            values[step, column] = {
-                str(line): float(mean + hardness[line] + own[line])
-                for line in range(lines)
-            }
+            values[step, column] = {str(line): float(mean + hardness[line] + own[line]) for line in range(lines)}
             if column == "failures":
                 values[step, column] = {str(line): float(line < mean * lines) for line in range(lines)}
     return make_table(values, losses or {}, lines)
