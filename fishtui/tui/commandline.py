@@ -246,10 +246,12 @@ class CommandLine(ModalScreen[None]):
 
     def _show_progress(self, line: str) -> bool:
         """Show an event of progress as a bar; return False if `line` is another line."""
-        if not line.startswith('{"kind": "progress"'):
+        if not (line.startswith("{") and '"kind": "progress"' in line):
             return False
         try:
             event = json.loads(line)
+            if event["kind"] != "progress":
+                return False
             done, total, note = int(event["done"]), int(event["total"]), str(event["note"])
         except (ValueError, TypeError, LookupError):
             return False
