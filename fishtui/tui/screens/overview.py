@@ -151,13 +151,7 @@ class Overview(MainScreen[OverviewSnapshot]):
 
     def _steps(self, runs: Sequence[RunSummary]) -> list[PipelineStep]:
         """The steps of the pipeline, with the newest run of each."""
-        from fishtui.catalog.store import catalog_version
-
-        now = (
-            tuple(run.id for run in runs if run.ended),
-            catalog_version(self.fishtui.project),
-            repr(self.fishtui.loaded.values),
-        )
+        now = (tuple(run.id for run in runs if run.ended), *self._state())
         ready, seen, plans = self._planned
         due = time.monotonic() > ready and (seen != now or time.monotonic() > ready + PLAN_EVERY)
         if due and not self._planning:
@@ -165,6 +159,17 @@ class Overview(MainScreen[OverviewSnapshot]):
             self.app.call_from_thread(self._plan, now)
         newest = {run.stage: run for run in runs}
         return [_step(name, newest.get(name), *plans.get(name, ("unknown", "", ""))) for name in pipeline_names()]
+
+    def _is_outdated(self) -> bool:
+        """Return true if the clips or the settings have changed since the shown plan was begun."""
+        seen = self._planned[1]
+        return isinstance(seen, tuple) and seen[1:] != self._state()
+
+    def _state(self) -> tuple[object, ...]:
+        """Return what a plan depends on, besides the runs."""
+        from fishtui.catalog.store import catalog_version
+
+        return catalog_version(self.fishtui.project), repr(self.fishtui.loaded.values)
 
     @work(thread=True, group="plan", exit_on_error=False)
     def _plan(self, now: object) -> None:
@@ -258,6 +263,12 @@ class Overview(MainScreen[OverviewSnapshot]):
         due = _due(steps)
         if _is_running(steps):
             self.fishtui.report("A run has not ended; press 3 to see it.")
+            return
+        if self._is_outdated():
+            if not self._planning:
+                self._planned = (float("-inf"), *self._planned[1:])
+                self.reload()
+            self.fishtui.report("The project has changed; press r again when the steps show what is due.")
             return
         if not due and all(step.state != "unknown" for step in steps):
             self.fishtui.report("Everything is up to date.")
