@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import subprocess
 import sys
 import threading
@@ -19,6 +20,7 @@ from textual.widgets import Input, Log, OptionList, Static
 from fishtui.catalog.scan import scan
 from fishtui.catalog.store import Catalog
 from fishtui.project import Project
+from fishtui.runs.events import new_event
 from fishtui.runs.reporter import Reporter
 from fishtui.settings import load
 from fishtui.tui import main
@@ -255,6 +257,37 @@ def test_r_names_its_effect_before_it_runs(project: Project, is_due: bool, monke
     drive(project, story)
 
 
+def test_r_claims_nothing_about_a_project_that_has_changed(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    steps = [PipelineStep(name, "current", "", "up to date", "") for name in PLANS]
+    monkeypatch.setattr(Overview, "_steps", lambda self, runs: steps)
+
+    async def story(app: Fishtui, pilot: Pilot[None]) -> None:
+        await until(pilot, lambda: app.screen.query_one(Steps).steps)
+        assert isinstance(app.screen, Overview)
+        app.screen._planned = (float("inf"), ((), (), "earlier settings"), {})
+        await pilot.press("r")
+        await until(pilot, lambda: len(app._notifications) == 1)
+        assert all("up to date" not in each.message for each in app._notifications)
+
+    drive(project, story)
+
+
+def test_the_command_sheet_shows_progress_as_a_bar_and_other_json_as_it_is(project: Project) -> None:
+    async def story(app: Fishtui, pilot: Pilot[None]) -> None:
+        await pilot.press("colon")
+        await until(pilot, lambda: isinstance(app.screen, CommandLine))
+        sheet = app.screen
+        assert isinstance(sheet, CommandLine)
+        assert sheet._show_progress(json.dumps(new_event("progress", done=3, total=9, unit="clips", note="reading")))
+        await until(pilot, lambda: "3 of 9" in text_of(app))
+        assert not sheet._show_progress(json.dumps({"note": {"kind": "progress"}}))
+        await pilot.press(*"validate", "enter")
+        await until(pilot, lambda: any("exit status" in line for line in sheet.query_one(Log).lines))
+        assert not any(line.startswith("{") for line in sheet.query_one(Log).lines)
+
+    drive(project, story)
+
+
 def test_a_prompt_begins_with_its_cursor_at_the_end_and_warns_of_a_missing_path(project: Project) -> None:
     async def story(app: Fishtui, pilot: Pilot[None]) -> None:
         await pilot.press("6")
@@ -262,7 +295,8 @@ def test_a_prompt_begins_with_its_cursor_at_the_end_and_warns_of_a_missing_path(
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, Ask))
         await pilot.press("x", "enter")
-        await until(pilot, lambda: any("▲ datax" in each.message for each in app._notifications))
+        await until(pilot, lambda: any(each.message.startswith("▲ datax") for each in app._notifications))
+        assert not any("\\x" in each.message for each in app._notifications)
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, Ask))
         await pilot.press("ctrl+u", "enter")

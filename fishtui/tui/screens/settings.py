@@ -213,7 +213,9 @@ class Settings(MainScreen[list[SettingRow]]):
         await asyncio.to_thread(change, self.fishtui.project.settings_file, name, text)
         warning = settings.missing_path(name, text or "", self.fishtui.project.root)
         done = f"{name} is reset to its default" if text is None else f"{name} is {text}"
-        self.fishtui.report(f"{done}\n{SIGN['warning']} {warning}" if warning else done)
+        self.fishtui.report(done)
+        if warning:
+            self.fishtui.report(f"{SIGN['warning']} {warning}")
         self.reload()
 
     def action_doctor(self) -> None:
