@@ -51,6 +51,10 @@ from fishtui.wording import format_value
 
 # Settings that the order of the data depends on; batch_size is recorded for all processes together.
 ORDER = ("batch_size", "accumulate", "max_length", "clips_per_sequence", "seed")
+NO_VALIDATION = (
+    "no clip is held out, so no validation loss is measured, and the newest checkpoint is merged; "
+    "raise pack.validation and run pack again"
+)
 
 
 def train(
@@ -193,6 +197,8 @@ def _train(job: TrainingJob, newest: Path | None) -> Ledger:
     if newest is None:
         train, validation = inputs.examples.train, inputs.examples.validation
         job.reporter.note(f"{len(train):,} clips to train on, {len(validation):,} held out")
+        if not validation and job.settings.pack.validation:
+            job.reporter.warning(NO_VALIDATION)
     finished = trainer.fit(newest)
     ledger = _ledger(inputs.examples, job.wanted, inputs.excluded)
     if finished:

@@ -29,7 +29,7 @@ from fishtui.shards.stream import ShardWriter, encode_sentence
 from fishtui.shards.text_data_pb2 import Sentence
 from fishtui.stages.merge import export, merge
 from fishtui.stages.pack import pack
-from fishtui.stages.train import train
+from fishtui.stages.train import NO_VALIDATION, train
 from fishtui.training import callbacks
 from fishtui.training.adapter import read_adapter
 from fishtui.training.dataset import Examples, load_examples
@@ -107,6 +107,13 @@ def test_a_training_reports_validates_and_saves(training: Training) -> None:
     assert all("lora_" in name for name in content["state_dict"])
     origin, _ = read_checkpoint(saved[-1].path)
     assert (origin.step, origin.template, origin.method, origin.lora.r) == (7, "interleave", "lora", 8)
+
+
+def test_a_training_without_validation_warns(training: Training) -> None:
+    protos = training.project.root / "data" / "protos"
+    write_manifest(protos / MANIFEST, [entry | {"split": "train"} for entry in read_manifest(protos)])
+    training.run(max_steps=1)
+    assert NO_VALIDATION in [event["message"] for event in read_events(training.events) if event["kind"] == "warning"]
 
 
 def test_the_last_usable_clip_of_a_speaker_is_trained_on(training: Training) -> None:
