@@ -83,7 +83,7 @@ def search(session: Session, text: str, limit: int) -> int:
 
 
 @clips.command()
-@click.argument("id")
+@click.argument("id", shell_complete=clip_names)
 @shared(dry_run=False)
 def show(session: Session, id: str) -> int:
     """Show everything about a clip.
@@ -153,7 +153,7 @@ def reopen(session: Session, ids: tuple[str, ...], where: str | None) -> int:
 
 
 @clips.command()
-@click.argument("id")
+@click.argument("id", shell_complete=clip_names)
 @click.option("--text", help="New transcript (default: open your editor).")
 @shared()
 def edit(session: Session, id: str, text: str | None) -> int:
@@ -232,8 +232,12 @@ def tag(
     return _report(session, "tagged", count)
 
 
+def _repairs(context: click.Context, parameter: click.Parameter, typed: str) -> list[str]:
+    return [each for each in fixable() if each.startswith(typed)]
+
+
 @clips.command(epilog=f"Checks with a repair: {', '.join(fixable())}.")
-@click.argument("code", metavar="CHECK")
+@click.argument("code", metavar="CHECK", shell_complete=_repairs)
 @chosen
 @shared()
 def fix(session: Session, code: str, ids: tuple[str, ...], where: str | None) -> int:

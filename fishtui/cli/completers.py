@@ -1,4 +1,4 @@
-"""Shell completion of values that a project knows: filters, clips and runs. An error completes nothing."""
+"""Shell completion of values that a project knows: filters, clips, trainings and runs. An error completes nothing."""
 
 from __future__ import annotations
 
@@ -41,6 +41,17 @@ def clip_names(context: click.Context, parameter: click.Parameter, typed: str) -
                 (stored(typed), stored(f"{typed}\U0010ffff"), MOST),
             )
             return [row["name"] for row in rows]
+    except FishtuiError:
+        return []
+
+
+def training_names(context: click.Context, parameter: click.Parameter, typed: str) -> list[str]:
+    """Complete the name of a training that has checkpoints."""
+    from fishtui.errors import FishtuiError
+    from fishtui.results.trainings import named
+
+    try:
+        return [each for each in named(_project().results) if each.startswith(typed)][:MOST]
     except FishtuiError:
         return []
 

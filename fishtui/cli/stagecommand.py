@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from fishtui.cli.completers import training_names
 from fishtui.cli.options import shared
 from fishtui.cli.session import Session
 from fishtui.cli.settingoptions import setting
@@ -73,6 +74,8 @@ def _parameter(argument: Argument) -> Callable[[Callable[..., Any]], Callable[..
         nargs=-1 if argument.many else 1,
         required=argument.required,
         metavar=argument.metavar,
+        # An earlier training can be merged, exported, and continued.
+        shell_complete=training_names if argument.name == "name" else None,
         **default,
     )
 

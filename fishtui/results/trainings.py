@@ -139,6 +139,11 @@ def describe_checkpoints(folder: Path) -> tuple[ListedCheckpoint, ...]:
     return tuple(found)
 
 
+def named(results: Path) -> list[str]:
+    """Return the names of the trainings with a folder of checkpoints, in order."""
+    return sorted(folder.name for folder in _folders(results))
+
+
 def _folders(results: Path) -> Iterator[Path]:
     with suppress(OSError):
         yield from (folder for folder in results.iterdir() if (folder / "checkpoints").is_dir())

@@ -5,8 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+from tests import builders
+from tests.importers.builders import recording
 
 
 def complete(shell: str, instruction: str, words: str = "") -> str:
@@ -35,4 +39,28 @@ def test_each_shell_gets_a_script(shell: str) -> None:
     ],
 )
 def test_commands_options_and_choices_are_completed(words: str, expected: set[str]) -> None:
+    assert {line.partition(",")[2] for line in complete("bash", "complete", words).splitlines()} == expected
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("fishtui merge an", {"anna-1"}),
+        ("fishtui train ", {"anna-1", "bert"}),
+        ("fishtui clips show an", {"anna/00", "anna/01"}),
+        ("fishtui clips edit b", {"bert/00"}),
+        ("fishtui clips fix loud", {"loudness"}),
+    ],
+)
+def test_trainings_clips_and_checks_are_completed(
+    words: str, expected: set[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = builders.project(tmp_path)
+    for name in ("anna-1", "bert"):
+        (project.results / name / "checkpoints").mkdir(parents=True)
+    (project.results / "notes").mkdir()
+    for name in ("anna/00", "anna/01", "bert/00"):
+        recording(tmp_path / "data" / f"{name}.wav")
+    builders.fishtui("scan", cwd=tmp_path)
+    monkeypatch.chdir(tmp_path)
     assert {line.partition(",")[2] for line in complete("bash", "complete", words).splitlines()} == expected
