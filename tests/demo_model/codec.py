@@ -51,7 +51,6 @@ WARM_UP = 200
 RATE_MAX = 1e-3
 RATE_MIN = 1e-4
 COMMITMENT = 0.05
-WAVEFORM = 1.0
 # Of a code's share of use, the part of it that each step replaces, and the least that keeps a code as it is.
 DECAY = 0.98
 LEAST_USE = 0.1
@@ -106,8 +105,10 @@ def begin() -> CodecState:
     for name, parameter in codec.named_parameters():
         if name.endswith("gamma"):
             # Each residual branch starts small, as in the papers of these layers.
-            nn.init.constant_(parameter, 0.1)
+            nn.init.constant_(parameter, 0.3)
     with torch.no_grad():
+        # Audio is quiet, and the activations are almost linear for quiet signals.
+        codec.encoder.block[0].conv.weight.mul_(10)
         # Without this the last tanh saturates.
         codec.decoder.model[-1].conv.weight.mul_(0.02)
     parameters = [p for name, p in codec.named_parameters() if "codebook" not in name]
@@ -145,8 +146,7 @@ def train_step(state: CodecState, clips: Sequence[Clip]) -> dict[str, float]:
         value, commitment = quantize(state, z)
     heard = render(codec, value)
     spectral = distance(heard[..., 0], audio[..., 0])
-    waveform = (heard - audio).abs().mean() / audio.abs().mean()
-    loss = spectral + WAVEFORM * waveform + COMMITMENT * commitment
+    loss = spectral + COMMITMENT * commitment
     state.optimizer.zero_grad()
     loss.backward()
     norm = nn.utils.clip_grad_norm_(codec.parameters(), 1.0)
@@ -155,7 +155,6 @@ def train_step(state: CodecState, clips: Sequence[Clip]) -> dict[str, float]:
     state.step += 1
     return {
         "spectral": spectral.item(),
-        "waveform": waveform.item(),
         "commitment": commitment.item(),
         "gradient": norm.item(),
     }
@@ -229,7 +228,7 @@ def update_codebook(state: CodecState, index: int, points: Tensor, codes: Tensor
 @torch.no_grad()
 def start_codebooks(state: CodecState, clips: Sequence[Clip]) -> None:
     """Set projections to principal components and codebooks to centres, each stage on what the earlier ones left."""
-    codec = state.codec
+    codec, random = state.codec, torch.Generator().manual_seed(6)
     rest = torch.cat([reduce(codec, training_batch(clips, 10**6 + i)).flatten(0, 1) for i in range(START_BATCHES)])
     state.usage, state.sums = [], []
     for index, quantizer in enumerate(stages(codec)):
@@ -241,10 +240,10 @@ def start_codebooks(state: CodecState, clips: Sequence[Clip]) -> None:
         # The search compares directions only: one more, constant dimension makes nearby points of similar direction.
         radius = 2 * points.square().sum(-1).mean().sqrt()
         # Not zero, because the file has directions of the weights, without length.
-        quantizer.in_proj.weight.normal_(std=1e-4)
+        quantizer.in_proj.weight.normal_(std=1e-4, generator=random)
         quantizer.in_proj.weight[:dims, :, 0] = axes
         quantizer.in_proj.bias.copy_(functional.pad(-(axes @ mean), (0, 1), value=radius.item()))
-        quantizer.out_proj.weight.normal_(std=1e-4)
+        quantizer.out_proj.weight.normal_(std=1e-4, generator=random)
         quantizer.out_proj.weight[:, :dims, 0] = axes.T
         quantizer.out_proj.bias.copy_(mean)
         book = centres(points, quantizer.codebook.num_embeddings, seed=index)

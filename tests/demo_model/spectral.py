@@ -12,8 +12,12 @@ from tests.demo_model.data import RATE
 
 # Samples per window, and bands of the mel scale.
 RESOLUTIONS = ((64, 8), (128, 16), (256, 32), (512, 48), (1024, 64))
-# The quietest amplitude that counts.
-FLOOR = 5e-4
+# The quietest amplitude that counts, of a signal whose root mean square is 1.
+FLOOR = 0.01
+# The root mean square below which a signal counts as silence.
+QUIETEST = 1e-3
+# The weight of the logarithms of single frequencies.
+LINEAR = 0.3
 
 
 @cache
@@ -34,17 +38,17 @@ def spectrum(audio: Tensor, window: int) -> Tensor:
     return torch.stft(audio, window, window // 4, window=hann(window), return_complex=True).abs()
 
 
-def log_mel(audio: Tensor, window: int, count: int) -> Tensor:
-    """Return logarithms of the amplitudes in mel bands, (B, frames, count)."""
-    return (spectrum(audio, window).transpose(1, 2) @ bands(window, count) + FLOOR).log()
-
-
 def distance(heard: Tensor, wanted: Tensor) -> Tensor:
-    """Return the mean difference of log-mel and of log-linear spectra over all resolutions."""
+    """Return the mean difference of the spectra of two signals (B, samples) over all resolutions.
+
+    It does not depend on the level of `wanted`.
+    """
+    scale = 1 / (wanted.square().mean(-1, keepdim=True).sqrt() + QUIETEST)
+    heard, wanted = heard * scale, wanted * scale
     total = heard.new_zeros(())
     for window, count in RESOLUTIONS:
-        pair = spectrum(heard, window).transpose(1, 2), spectrum(wanted, window).transpose(1, 2)
-        for values in (pair, tuple(each @ bands(window, count) for each in pair)):
-            a, b = ((each + FLOOR).log() for each in values)
-            total = total + (a - b).abs().mean()
+        a, b = (spectrum(each, window).transpose(1, 2) for each in (heard, wanted))
+        total = total + (a - b).abs().sum() / b.sum() + LINEAR * ((a + FLOOR).log() - (b + FLOOR).log()).abs().mean()
+        a, b = ((each @ bands(window, count) + FLOOR).log() for each in (a, b))
+        total = total + (a - b).abs().mean()
     return total / len(RESOLUTIONS)

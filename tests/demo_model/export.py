@@ -1,0 +1,48 @@
+"""Write the trained weights, compressed, as the files that `fishtui demo` ships."""
+
+from __future__ import annotations
+
+import lzma
+import shutil
+from pathlib import Path
+
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from fishtui.checkpoint import CheckpointFolder
+from fishtui.families.registry import DEFAULT
+from fishtui.weights import read_tensors
+from tests.demo_model.recognizer import Recognizer
+
+LARGEST = 8_000_000
+CODEC, MODEL, RECOGNIZER = "codec.safetensors.xz", "model.safetensors.xz", "recognizer.safetensors.xz"
+# The values have two bytes each, whose first and second ones are alike.
+FILTERS = [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "lp": 1, "lc": 3, "pb": 1}]
+
+
+def export(checkpoint: Path, recognizer: Recognizer, target: Path) -> int:
+    """Write the files of the demo into `target`; return their size in bytes."""
+    target.mkdir(parents=True, exist_ok=True)
+    files = CheckpointFolder(checkpoint)
+    codec, sizes = files.codec_files
+    weights = checkpoint / DEFAULT.weight_names(())[0]
+    parts = (
+        (CODEC, read_tensors(codec), torch.float16),
+        (MODEL, read_tensors(weights), torch.bfloat16),
+        (RECOGNIZER, recognizer.state_dict(), torch.float16),
+    )
+    for name, tensors, dtype in parts:
+        (target / name).write_bytes(packed(tensors, dtype))
+    for path in (sizes, files.config_file, *(checkpoint / name for name in DEFAULT.tokenizer_names)):
+        shutil.copyfile(path, target / path.name)
+    size = sum(path.stat().st_size for path in target.iterdir())
+    if size > LARGEST:
+        raise SystemExit(f"{target}: {size:,} bytes, more than {LARGEST:,}")
+    return size
+
+
+def packed(tensors: dict[str, Tensor], dtype: torch.dtype) -> bytes:
+    """Return tensors as a compressed safetensors file of values of `dtype`."""
+    values = {name: value.to(dtype).contiguous() for name, value in tensors.items()}
+    return lzma.compress(safetensors.torch.save(values), lzma.FORMAT_XZ, filters=FILTERS)
