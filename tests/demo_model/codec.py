@@ -21,7 +21,7 @@ from fishtui.codec.layers import Past, Snake
 from fishtui.codec.model import Codec
 from fishtui.codec.quantizer import ResidualQuantizer, VectorQuantizer
 from tests.demo_model.data import RATE, Clip, Samples, by_speaker, draw_sequence, join
-from tests.demo_model.spectral import distance
+from tests.demo_model.spectral import distance, log_mel
 
 CONFIG = CodecConfig(
     sample_rate=RATE,
@@ -45,16 +45,41 @@ CODEBOOKS = 6
 FRAMES = 24
 ROWS = 4
 PEAK = (0.1, 0.95)
-CONTINUOUS_STEPS = 2000
+CONTINUOUS_STEPS = 1500
 STEPS = 20_000
 WARM_UP = 200
 RATE_MAX = 1e-3
 RATE_MIN = 1e-4
 COMMITMENT = 0.05
+HINT = 1.0
+HINT_HOP = 80
+HINT_WIDTH = 256
+HINT_SPECTRA = ((256, 40), (512, 64))
 # Of a code's share of use, the part of it that each step replaces, and the least that keeps a code as it is.
 DECAY = 0.98
 LEAST_USE = 0.1
 START_BATCHES = 150
+
+
+class Hint(nn.Module):
+    """Predicts log-mel spectra from the vectors of frames, so that the encoder soon learns to keep what they hold.
+
+    Its only use is this loss: through the decoder alone, few of the vectors' dimensions come into use.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = CONFIG.frame_length // HINT_HOP
+        self.layers = nn.Sequential(
+            nn.Linear(CONFIG.latent_dim, HINT_WIDTH),
+            nn.GELU(),
+            nn.Linear(HINT_WIDTH, self.count * sum(bands for _, bands in HINT_SPECTRA)),
+        )
+
+    def forward(self, z: Tensor, audio: Tensor) -> Tensor:
+        """Return the mean difference for vectors z (B, T, latent_dim) of audio (B, samples)."""
+        spectra = [log_mel(audio, window, bands, HINT_HOP)[:, :-1] for window, bands in HINT_SPECTRA]
+        return (self.layers(z).unflatten(-1, (self.count, -1)).flatten(1, 2) - torch.cat(spectra, -1)).abs().mean()
 
 
 @dataclass
@@ -62,6 +87,7 @@ class CodecState:
     """Everything that training changes."""
 
     codec: Codec
+    hint: Hint
     optimizer: torch.optim.Optimizer
     step: int = 0
     usage: list[Tensor] = field(default_factory=list)
@@ -70,6 +96,7 @@ class CodecState:
     def state_dict(self) -> dict:
         return {
             "codec": self.codec.state_dict(),
+            "hint": self.hint.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "step": self.step,
             "usage": self.usage,
@@ -78,6 +105,7 @@ class CodecState:
 
     def load_state_dict(self, state: dict) -> None:
         self.codec.load_state_dict(state["codec"])
+        self.hint.load_state_dict(state["hint"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.step, self.usage, self.sums = state["step"], state["usage"], state["sums"]
 
@@ -111,8 +139,9 @@ def begin() -> CodecState:
         codec.encoder.block[0].conv.weight.mul_(10)
         # Without this the last tanh saturates.
         codec.decoder.model[-1].conv.weight.mul_(0.02)
-    parameters = [p for name, p in codec.named_parameters() if "codebook" not in name]
-    return CodecState(codec, torch.optim.AdamW(parameters, RATE_MAX, (0.8, 0.99), weight_decay=1e-4, fused=True))
+    hint = Hint()
+    parameters = [p for name, p in codec.named_parameters() if "codebook" not in name] + [*hint.parameters()]
+    return CodecState(codec, hint, torch.optim.AdamW(parameters, RATE_MAX, (0.8, 0.99), weight_decay=1e-4, fused=True))
 
 
 def training_batch(clips: Sequence[Clip], step: int) -> Tensor:
@@ -146,7 +175,8 @@ def train_step(state: CodecState, clips: Sequence[Clip]) -> dict[str, float]:
         value, commitment = quantize(state, z)
     heard = render(codec, value)
     spectral = distance(heard[..., 0], audio[..., 0])
-    loss = spectral + COMMITMENT * commitment
+    hint = state.hint(value, audio[..., 0])
+    loss = spectral + HINT * hint + COMMITMENT * commitment
     state.optimizer.zero_grad()
     loss.backward()
     norm = nn.utils.clip_grad_norm_(codec.parameters(), 1.0)
@@ -155,6 +185,7 @@ def train_step(state: CodecState, clips: Sequence[Clip]) -> dict[str, float]:
     state.step += 1
     return {
         "spectral": spectral.item(),
+        "hint": hint.item(),
         "commitment": commitment.item(),
         "gradient": norm.item(),
     }
