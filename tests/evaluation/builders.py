@@ -68,7 +68,7 @@ def evaluated(
     sounds: bool = False,
     errors: Mapping[Step, float] | None = None,
 ) -> Path:
-    """Write a training's checkpoints, and an evaluation in which each step has this similarity; return the results."""
+    """Write an evaluation in which each step has this similarity, and missing checkpoints; return `results`."""
     random = np.random.default_rng(1)
     with EvaluationWriter(results) as writer:
         writer.write(new_plan(LINES, "recipe", JUDGES, MISSING))
@@ -76,9 +76,10 @@ def evaluated(
             adapter = ""
             if step != "base":
                 path = checkpoint_path(results / "checkpoints", int(step))
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(b"weights %d" % int(step))
-                write_losses(path, 1.0, 1 - int(step) / 10_000)
+                if not path.exists():
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    path.write_bytes(b"weights %d" % int(step))
+                    write_losses(path, 1.0, 1 - int(step) / 10_000)
                 adapter = hash_file(path)
             for number, line in enumerate(LINES):
                 noise = float(random.normal(0, 0.01))

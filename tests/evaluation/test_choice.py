@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -10,8 +12,10 @@ from fishtui.errors import MisuseError
 from fishtui.evaluation.choice import choose_to_merge
 from fishtui.evaluation.record import FILE
 from fishtui.results.checkpoints import checkpoint_path
+from tests.builders import fishtui, project
 from tests.evaluation.builders import evaluated
 from tests.expecting import failing
+from tests.golden_data import GOLDEN
 
 BETTER = {"base": 0.3, 100: 0.3, 200: 0.6, 300: 0.7}
 
@@ -70,3 +74,18 @@ def test_an_unfinished_or_damaged_evaluation_does_not_choose(tmp_path: Path) -> 
     (results / FILE).mkdir()
     assert chosen(results) == (300, "validation-loss")
     assert "cannot read" in choose_to_merge(results).reason
+
+
+def test_the_command_names_the_rule_that_chose(tmp_path: Path) -> None:
+    voice = project(tmp_path, f'[paths]\ncheckpoint = "{GOLDEN / "checkpoint"}"\n')
+    results = voice.results / "voice"
+    adapter = next((GOLDEN / "lora").glob("step_*.ckpt"))
+    for step in (5, 6):
+        path = checkpoint_path(results / "checkpoints", step)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(adapter, path)
+    evaluated(results, {"base": 0.3, 5: 0.6, 6: 0.6})
+    shown = fishtui("merge", "voice", "--json", cwd=tmp_path)
+    notes = [each["message"] for line in shown.stdout.splitlines() if (each := json.loads(line)).get("kind") == "note"]
+    assert shown.returncode == 0
+    assert any("step 5" in note and "recommended" in note for note in notes)

@@ -25,6 +25,11 @@ from fishtui.checkpoint import CheckpointFolder
 from fishtui.codec import config as codec_config
 from fishtui.codes import Journal, Provenance, read_codes
 from fishtui.dataset import read_transcript
+from fishtui.evaluation import blind
+from fishtui.evaluation import record as evaluation_record
+from fishtui.evaluation.blind import read_comparisons
+from fishtui.evaluation.lines import read_own_lines
+from fishtui.evaluation.record import read_evaluation
 from fishtui.importers.source import understand
 from fishtui.importers.summary import summary_dict, summary_lines
 from fishtui.pipeline.hashes import FileHashes, sum_of
@@ -49,6 +54,7 @@ from fishtui.training.origin import KEY, DataPosition, Origin
 from fishtui.trust import trusted_file, trusted_folders
 from fishtui.weights import read_tensors
 from tests import builders
+from tests.evaluation.builders import evaluated
 from tests.golden_data import GOLDEN
 
 SPEC = LoraSpec(4, 8, ("attention",))
@@ -95,6 +101,23 @@ def _launched(folder: Path) -> Path:
 def _read_runs(path: Path) -> object:
     project = Project(path.parents[3])
     return read_unfinished_runs(project), read_runs(project), Trainings(project).read(project.checkpoints)
+
+
+def _evaluation(folder: Path) -> Path:
+    return evaluated(folder, {"base": 0.3, 100: 0.6}) / evaluation_record.FILE
+
+
+def _comparisons(folder: Path) -> Path:
+    evaluated(folder, {"base": 0.3, 100: 0.6})
+    for trial in blind.make_trials(read_evaluation(folder), "base", 100, 1):
+        blind.store_decision(folder, trial, 1)
+    return folder / blind.FILE
+
+
+def _own_lines(folder: Path) -> Path:
+    path = folder / "lines.txt"
+    path.write_text("Good morning.\n早上好\n", encoding="utf-8")
+    return path
 
 
 def _events(folder: Path) -> Path:
@@ -280,6 +303,9 @@ READERS: dict[str, Reader] = {
     "record": Reader(_record, _read_runs),
     "launched": Reader(_launched, _read_runs),
     "events": Reader(_events, lambda path: list(read_events(path))),
+    "evaluation": Reader(_evaluation, lambda path: read_evaluation(path.parent).records),
+    "comparisons": Reader(_comparisons, lambda path: read_comparisons(path.parent)),
+    "own lines": Reader(_own_lines, read_own_lines),
     "journal": Reader(_journal, lambda path: Journal(path, tidy=True)),
     "stamp": Reader(_stamp, lambda path: read_stamp(Project(path.parents[2]), "pack")),
     "hashes": Reader(_hashes, lambda path: FileHashes(path).hash(path.parent / "file")),

@@ -16,10 +16,11 @@ from fishtui.pipeline import steps
 from fishtui.pipeline.plan import UP_TO_DATE, plan
 from fishtui.pipeline.stamps import read_stamp, stamp_path
 from fishtui.pipeline.steps import pipeline_steps
-from fishtui.results.checkpoints import list_checkpoints
+from fishtui.results.checkpoints import checkpoint_path, list_checkpoints
 from fishtui.settings import known
 from fishtui.stage import find_stage, pipeline_names
 from tests.builders import snapshot
+from tests.evaluation.builders import evaluated
 from tests.expecting import failing
 from tests.pipeline.conftest import Pipeline
 from tests.test_architecture import import_graph
@@ -55,6 +56,17 @@ def test_a_new_project_runs_everything(fresh: Pipeline) -> None:
 
 def test_after_a_run_everything_is_up_to_date(done: Pipeline) -> None:
     assert {each.reason for each in done.plan()} == {UP_TO_DATE}
+
+
+def test_an_evaluation_that_recommends_another_checkpoint_repeats_the_merge_alone(done: Pipeline) -> None:
+    (saved,) = list_checkpoints(done.results / "checkpoints")
+    earlier = checkpoint_path(done.results / "checkpoints", 5)
+    earlier.write_bytes(b"earlier weights")
+    assert {each.reason for each in done.plan()} == {UP_TO_DATE}
+    evaluated(done.results, {"base": 0.3, 5: 0.3, saved.step: 0.6})
+    assert {each.reason for each in done.plan()} == {UP_TO_DATE}
+    evaluated(done.results, {"base": 0.3, 5: 0.6, saved.step: 0.6})
+    assert [each.step for each in done.plan() if each.runs] == ["merge", "synthesize"]
 
 
 def test_without_a_source_there_is_nothing_to_normalize(done: Pipeline) -> None:
