@@ -65,3 +65,9 @@ def no_samples() -> AudioError:
 def empty_file() -> AudioError:
     """The error for a file without content."""
     return AudioError("the file is empty", "Record it again or remove it.", EMPTY, code="empty-file")
+
+
+def foreign_content(name: str) -> AudioError:
+    """The error for a file in a format that only other programs read."""
+    problem = f"the file is in a format that fishtui does not read: {name}"
+    return AudioError(problem, CONVERT, FOREIGN_FORMAT, code="foreign-content")

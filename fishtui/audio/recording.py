@@ -5,6 +5,7 @@ The promise of a header is compared with the structure of the file and with the 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,8 +16,17 @@ from typing import Protocol
 import numpy as np
 import soundfile
 
-from fishtui.audio.faults import NOT_FINITE, AudioError, damaged, no_samples, not_audio, truncated, unreadable
-from fishtui.audio.formats.detect import foreign_content, parts_of
+from fishtui.audio.faults import (
+    NOT_FINITE,
+    AudioError,
+    damaged,
+    foreign_content,
+    no_samples,
+    not_audio,
+    truncated,
+    unreadable,
+)
+from fishtui.audio.formats.detect import parts_of
 from fishtui.audio.formats.part import Part, View
 from fishtui.audio.libav import LibavStream
 from fishtui.files import regular
@@ -27,6 +37,8 @@ BLOCK_VALUES = 1 << 20
 MOST_VALUES = 720_000_000
 LEAST_RATE, MOST_RATE = 1_000, 768_000
 MOST_CHANNELS = 64
+# libsndfile's number of the error for a container that it reads with a codec that it does not read.
+UNSUPPORTED_ENCODING = 4
 # What libsndfile reports if the header has no length.
 UNKNOWN_FRAMES = 2**63 - 1
 _EXTENSIONS = {
@@ -89,12 +101,16 @@ class SndfileStream:
 
     def __init__(self, handle: FileIO, part: Part) -> None:
         """Raises AudioError if libsndfile does not accept it."""
-        whole = not part.patches and part.start == 0
+        whole = not part.patches and part.start == 0 and part.end >= os.fstat(handle.fileno()).st_size
         handle.seek(0)
         try:
             # A descriptor is faster, and libsndfile only takes names that are UTF-8.
             self._file = soundfile.SoundFile(handle.fileno() if whole else View(handle, part), closefd=False)
-        except (soundfile.LibsndfileError, RuntimeError, TypeError, ValueError) as error:
+        except soundfile.LibsndfileError as error:
+            if error.code == UNSUPPORTED_ENCODING:
+                raise foreign_content(f"another codec in {part.kind}") from error
+            raise not_audio() from error
+        except (RuntimeError, TypeError, ValueError) as error:
             raise not_audio() from error
         self.format, self.subtype = self._file.format, self._file.subtype
         self.rate, self.channels = self._file.samplerate, self._file.channels

@@ -196,7 +196,11 @@ def test_other_formats_are_read(name: str) -> None:
     [
         (b"\0\0\0\x20ftypM4A " + bytes(100), "foreign-content"),
         (b"\x1a\x45\xdf\xa3" + bytes(100), "foreign-content"),
-        (encode_audio(samples(), RATE, "VOC", "PCM_16"), "not-audio"),
+        (encode_audio(samples(), RATE, "VOC", "PCM_16"), "foreign-content"),
+        (b"RIFF" + bytes(4) + b"AVI " + bytes(100), "foreign-content"),
+        (wav()[:20] + b"\x61\x01" + wav()[22:], "foreign-content"),
+        (ID3V2 + b"\xff\xf1" + bytes(100), "foreign-content"),
+        ((b"G" + bytes(187)) * 20, "foreign-content"),
         (b"ID3\x03\x00\x00\x7f\x7f\x7f\x7f", "not-audio"),
         (b"\xff\xfb" * 50_000, "not-audio"),
         (b"OggS" * 10_000, "not-audio"),
@@ -206,6 +210,42 @@ def test_other_formats_are_read(name: str) -> None:
 def test_other_content_is_reported(tmp_path: Path, content: bytes, code: str) -> None:
     (path := tmp_path / "a.wav").write_bytes(content)
     with failing(code, AudioError):
+        read_audio(path)
+
+
+@pytest.mark.parametrize("kind", ["WAV", "AIFF", "AU", "CAF", "W64"])
+def test_a_tag_before_the_header_is_skipped(tmp_path: Path, kind: str) -> None:
+    content = encode_audio(samples(), RATE, kind, "PCM_16")
+    (path := tmp_path / "a").write_bytes(ID3V2 + content)
+    np.testing.assert_array_equal(read_audio(path).mono(), samples())
+    assert probe(path).frames == len(samples())
+
+
+def test_a_streamed_wav_file_behind_a_tag_is_read_to_its_end(tmp_path: Path) -> None:
+    (path := tmp_path / "a.wav").write_bytes(ID3V2 + WHOLE["ffmpeg to a pipe"])
+    np.testing.assert_array_equal(read_audio(path).mono(), samples())
+
+
+def test_an_mp3_file_without_a_table_joined_with_another_is_read_whole(tmp_path: Path) -> None:
+    first = (CASES / "mp3-cbr-no-xing" / "clip.mp3").read_bytes()
+    rate = read_audio(CASES / "mp3-cbr-no-xing" / "clip.mp3").rate
+    second = encode_audio(tone(1.0, rate), rate, "MP3", "MPEG_LAYER_III")
+    (path := tmp_path / "a.mp3").write_bytes(first + second)
+    assert abs(len(read_audio(path).samples) - 67_392 - rate) <= PADDING
+
+
+def test_zeros_between_mp3_frames_are_skipped(tmp_path: Path) -> None:
+    content = (CASES / "mp3-cbr-no-xing" / "clip.mp3").read_bytes()
+    (path := tmp_path / "a.mp3").write_bytes(content[:9_000] + bytes(4_000) + content[9_000:])
+    assert abs(len(read_audio(path).samples) - 67_392) <= 2 * 1152
+
+
+def test_an_mp3_file_whose_number_of_channels_changes_is_refused(tmp_path: Path) -> None:
+    mono = (CASES / "mp3-cbr-no-xing" / "clip.mp3").read_bytes()
+    rate = read_audio(CASES / "mp3-cbr-no-xing" / "clip.mp3").rate
+    stereo = encode_audio(np.stack([tone(1.0, rate)] * 2, axis=1), rate, "MP3", "MPEG_LAYER_III")
+    (path := tmp_path / "a.mp3").write_bytes(mono + stereo)
+    with failing("damaged-audio", AudioError):
         read_audio(path)
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from io import FileIO
 
-from fishtui.audio.faults import CONVERT, FOREIGN_FORMAT, AudioError, damaged, empty_file
+from fishtui.audio.faults import damaged, empty_file, foreign_content
 from fishtui.audio.formats.flac import MAGIC as FLAC
 from fishtui.audio.formats.flac import flac_parts
 from fishtui.audio.formats.mpeg import mpeg_parts
@@ -27,7 +28,24 @@ FOREIGN = (
     (0, b"wvpk", "WavPack"),
     (0, b"MAC ", "Monkey's Audio"),
     (0, b"FLV", "FLV"),
+    (8, b"AVI ", "AVI"),
+    (0, b"TTA1", "TTA"),
+    (0, b"TTA2", "TTA"),
+    (0, b"tBaK", "TAK"),
+    (0, b"Creative Voice", "VOC"),
+    (0, b".SoX", "SoX"),
+    (0, b"XoS.", "SoX"),
+    (0, b"DSD ", "DSF"),
+    (0, b"FRM8", "DSDIFF"),
+    (0, b"MPCK", "Musepack"),
+    (0, b"MP+", "Musepack"),
+    (0, b".RMF", "RealMedia"),
+    (0, b".ra\xfd", "RealAudio"),
+    (0, b"ajkg", "Shorten"),
+    (0, b"\x00\x00\x01\xba", "MPEG video"),
 )
+# A packet of an MPEG transport stream begins with this byte; mp3 frames inside may look like a file of frames.
+PACKET, PACKET_SIZE = b"G", 188
 
 
 def parts_of(handle: FileIO) -> list[Part]:
@@ -45,22 +63,24 @@ def parts_of(handle: FileIO) -> list[Part]:
 
 
 def _parts(content: Bytes) -> list[Part]:
-    beginning = content.at(0, 16)
-    if beginning.startswith(BEGINNINGS):
-        return pcm_parts(content)
     start = skip_id3v2(content, 0)
-    magic = content.at(start, 4)
+    beginning = content.at(start, 16)
+    for position, wanted, name in FOREIGN:
+        if beginning[position:].startswith(wanted):
+            raise foreign_content(name)
+    if all(content.at(number * PACKET_SIZE, 1) == PACKET for number in range(3)):
+        raise foreign_content("MPEG transport stream")
+    if beginning.startswith(BEGINNINGS):
+        return [_moved(part, start) for part in pcm_parts(content.behind(start))]
+    magic = beginning[:4]
     if magic == FLAC:
         return flac_parts(content, start, content.size)
     if magic == OGG:
         return ogg_parts(content, start, content.size)
-    for position, wanted, name in FOREIGN:
-        if beginning[position:].startswith(wanted):
-            raise foreign_content(name)
     return mpeg_parts(content, start, content.size)
 
 
-def foreign_content(name: str) -> AudioError:
-    """The error for a file in a format that only other programs read."""
-    problem = f"the file is in a format that fishtui does not read: {name}"
-    return AudioError(problem, CONVERT, FOREIGN_FORMAT, code="foreign-content")
+def _moved(part: Part, by: int) -> Part:
+    """Return a part that was found `by` bytes behind the beginning of the file."""
+    patches = tuple((position + by, patch) for position, patch in part.patches)
+    return replace(part, start=part.start + by, end=part.end + by, patches=patches)

@@ -15,6 +15,8 @@ from fishtui.audio.formats.part import APE, ID3V1, ID3V1_SIZE, ID3V2, LYRICS, By
 
 # Of a header: synchronization, version, layer and sample rate, which all frames of a stream share.
 SHARED = 0xFFFE0C00
+# The bits of the mode, all set for one channel.
+MONO = 0xC0
 # In kbit/s by index, for layers I to III of version 1 and of the others.
 BITRATES = {
     (True, 1): (32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448),
@@ -29,8 +31,8 @@ RATES = {3: (44_100, 48_000, 32_000), 2: (22_050, 24_000, 16_000), 0: (11_025, 1
 CERTAIN = 3
 # How far into a file the first frame may be, in bytes, not counting tags.
 LONGEST_JUNK = 1 << 16
-# Bytes of zeros that count as padding.
-PADDING = 64
+# Bytes of zeros that count as padding; mpg123 gives up after more than the second number of them.
+PADDING, MOST_PADDING = 64, 1024
 # Encoders that write the padding into the table.
 WITH_PADDING = re.compile(rb"LAME|Lavf|Lavc|L3\.99")
 # A table may count itself, and the last frame may be cut.
@@ -92,12 +94,14 @@ def _segments(content: Bytes, start: int, end: int) -> list[Segment]:
             and frame.shared != segments[-1].frame.shared
             and _is_certain(content, position, end, frame)
         ):
-            raise damaged("its sample rate or layer changes")
+            raise damaged("its sample rate, layer or number of channels changes")
         if frame is None or (segments and frame.shared != segments[-1].frame.shared):
-            if segments and not _tag_size(content, position, end) and content.at(position, PADDING).strip(b"\0"):
-                # mpg123 stops there, but not at zeros.
-                segments[-1].has_junk = True
-            position = _resume(content, position, end, bool(segments))
+            following = _resume(content, position, end, bool(segments))
+            if segments and not _tag_size(content, position, end):
+                # mpg123 stops there, but not at a few zeros.
+                is_padding = not content.at(position, PADDING).strip(b"\0") and following - position <= MOST_PADDING
+                segments[-1].has_junk |= not is_padding
+            position = following
             continue
         if not segments and not _is_certain(content, position, end, frame):
             position = _resume(content, position + 1, end, False)
@@ -131,9 +135,9 @@ def _frame(header: int) -> Frame | None:
     hertz, padding = RATES[version][rate], header >> 9 & 1
     samples = 384 if layer == 1 else 1152 if layer == 2 or first else 576
     size = (12 * bits // hertz + padding) * 4 if layer == 1 else samples // 8 * bits // hertz + padding
-    mono = header >> 6 & 3 == 3
+    mono = header & MONO == MONO
     table = 4 + ((17 if mono else 32) if first else (9 if mono else 17))
-    return Frame(size, samples, table, header & SHARED)
+    return Frame(size, samples, table, header & SHARED | (MONO if mono else 0))
 
 
 def _is_certain(content: Bytes, position: int, end: int, first: Frame) -> bool:

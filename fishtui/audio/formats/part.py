@@ -40,12 +40,18 @@ class Part:
 class Bytes:
     """Random access to an open file, in windows, for parsers that read a few bytes at many places."""
 
-    def __init__(self, handle: FileIO) -> None:
+    def __init__(self, handle: FileIO, base: int = 0) -> None:
+        """Positions are counted from `base` bytes behind the beginning of the file."""
         self._handle = handle
+        self._base = base
         self._start = 0
         self._window = b""
         self._length = LEAST_WINDOW
-        self.size = os.fstat(handle.fileno()).st_size
+        self.size = os.fstat(handle.fileno()).st_size - base
+
+    def behind(self, base: int) -> Bytes:
+        """Return the same file without its first `base` bytes."""
+        return Bytes(self._handle, self._base + base) if base else self
 
     def at(self, position: int, count: int) -> bytes:
         """Return `count` bytes at `position`, fewer at the end of the file."""
@@ -55,7 +61,7 @@ class Bytes:
         if first < 0 or first + count > len(self._window):
             follows = 0 <= first <= len(self._window) + MOST_WINDOW
             self._length = min(MOST_WINDOW, 4 * self._length) if follows else LEAST_WINDOW
-            self._handle.seek(position)
+            self._handle.seek(self._base + position)
             self._window = _read(self._handle, max(count, self._length))
             self._start, first = position, 0
         return self._window[first : first + count]

@@ -9,7 +9,15 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Literal, NamedTuple
 
-from fishtui.audio.faults import AudioError, damaged, no_samples, not_audio, several_recordings, truncated
+from fishtui.audio.faults import (
+    AudioError,
+    damaged,
+    foreign_content,
+    no_samples,
+    not_audio,
+    several_recordings,
+    truncated,
+)
 from fishtui.audio.formats.mpeg import mpeg_parts
 from fishtui.audio.formats.part import APE, ID3V1, ID3V2, Bytes, Part
 
@@ -25,6 +33,21 @@ PLAIN = frozenset({1, 3, 6, 7})
 FLOAT = 3
 MPEG = frozenset({0x50, 0x55})
 EXTENSIBLE = 0xFFFE
+# Of formats that are not read here: their usual name.
+FOREIGN = {
+    **dict.fromkeys((0x160, 0x161, 0x162, 0x163), "WMA"),
+    **dict.fromkeys((0x45, 0x64), "G.726"),
+    **dict.fromkeys((0xFF, 0x1600, 0x1610), "AAC"),
+    **dict.fromkeys((0x566F, 0x674F, 0x6750, 0x6751, 0x676F, 0x6770, 0x6771), "Vorbis"),
+    0x22: "TrueSpeech",
+    0x83: "G.729",
+    0x130: "ACELP",
+    0x270: "ATRAC3",
+    0x704F: "Opus",
+    0x2000: "AC-3",
+    0x2001: "DTS",
+    0xF1AC: "FLAC",
+}
 GUID = {b"wave": bytes.fromhex("f3acd3118cd100c04f8edb8a"), b"riff": bytes.fromhex("2e91cf11a5d628db04c10000")}
 BEGINNINGS = (b"RIFF", b"RIFX", b"RF64", b"BW64", b"riff", b"FORM", b".snd", b"dns.", b"caff", b"NIST_1A")
 
@@ -81,12 +104,17 @@ def _riff(content: Bytes, order: Order) -> list[Part]:
 
 
 def _format(fmt: bytes, order: Order) -> tuple[int, int]:
-    """The tag of a `fmt ` chunk, and the bytes of a frame if they do not vary, else 0."""
+    """Return the tag of a `fmt ` chunk, and the bytes of a frame if they do not vary, else 0.
+
+    Raises AudioError for a codec that is not read.
+    """
     if len(fmt) < 16:
         return 0, 0
     tag, channels, width, bits = (int.from_bytes(fmt[at : at + 2], order) for at in (0, 2, 12, 14))
     if tag == EXTENSIBLE and len(fmt) >= 26:
         tag = int.from_bytes(fmt[24:26], order)
+    if tag in FOREIGN:
+        raise foreign_content(f"{FOREIGN[tag]} in wav")
     return tag, width if tag in PLAIN and width == channels * -(-bits // 8) else 0
 
 
