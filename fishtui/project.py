@@ -33,13 +33,15 @@ class Project:
     def find(cls, start: Path | str) -> Project:
         """Return the project of `start`: its nearest parent with a settings file, otherwise `start` itself.
 
-        The search ends below a folder of another user, whose settings nobody has asked for.
+        The search ends below a folder of another user, and at settings of another user, such as those in a folder
+        where everybody can write: nobody has asked for them.
         """
         start = Path(start).resolve()
         for folder in (start, *start.parents):
-            if folder != start and _owner(folder) not in (os.geteuid(), 0):
+            settings = folder / SETTINGS_FILE
+            if folder != start and (_is_foreign(folder) or (settings.is_file() and _is_foreign(settings))):
                 break
-            if (folder / SETTINGS_FILE).is_file():
+            if settings.is_file():
                 return cls(folder)
         return cls(start)
 
@@ -111,8 +113,9 @@ class Project:
         return re.sub(rf"(?<![\w.~/-]){re.escape(str(self.root))}/", "", text)
 
 
-def _owner(folder: Path) -> int | None:
+def _is_foreign(path: Path) -> bool:
+    """Return True unless a file or folder belongs to this user or the administrator."""
     try:
-        return folder.stat().st_uid
+        return path.stat().st_uid not in (os.geteuid(), 0)
     except OSError:
-        return None
+        return True

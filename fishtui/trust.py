@@ -81,11 +81,20 @@ def is_trusted(project: Project) -> bool:
 
 def check_trusted(project: Project) -> None:
     """Raise MisuseError, code `not-trusted`, unless `is_trusted`."""
-    found = _weak_part(project)
+    _refuse(project, _weak_part(project))
+
+
+def check_own(project: Project, folder: Path) -> None:
+    """Raise MisuseError, code `not-trusted`, unless a project is trusted and a run's folder `is_own`."""
+    check_trusted(project)
+    _refuse(project, _weak_record(project, folder))
+
+
+def _refuse(project: Project, found: tuple[Path, str] | None) -> None:
     if found is not None:
         path, reason = found
         raise MisuseError(
-            f"{path} {reason}: nothing is started in it",
+            f"{path} {reason}: nothing is started or stopped there",
             f"If you trust everyone who can write there, run `fishtui trust {project.root}`.",
             code="not-trusted",
         )
@@ -93,11 +102,20 @@ def check_trusted(project: Project) -> None:
 
 def is_own(project: Project, folder: Path) -> bool:
     """Return true if a run's folder and record may be used: only the user can write them, or the project is listed."""
-    return not any(map(weakness, (folder, folder / "run.json", folder / "started.json"))) or _is_listed(project)
+    return _weak_record(project, folder) is None
+
+
+def _weak_record(project: Project, folder: Path) -> tuple[Path, str] | None:
+    return _first_weak(project, folder, folder / "run.json", folder / "started.json")
 
 
 def _weak_part(project: Project) -> tuple[Path, str] | None:
-    for path in (project.root, project.settings_file, project.state, project.runs):
+    return _first_weak(project, project.root, project.settings_file, project.state, project.runs)
+
+
+def _first_weak(project: Project, *paths: Path) -> tuple[Path, str] | None:
+    """Return the first path that another user could have written, and how; None if the user listed the project."""
+    for path in paths:
         if reason := weakness(path):
             return None if _is_listed(project) else (path, reason)
     return None

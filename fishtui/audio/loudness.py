@@ -104,6 +104,19 @@ def gain_to(loudness: float, highest: float, target: float, peak: float) -> Gain
     return Gain(min(wanted, allowed), wanted > allowed)
 
 
+def exceeds(gain: Gain, highest: float, peak: float) -> bool:
+    """Return True if a gain that keeps the mean of the channels below `peak` dBFS does not keep `highest` below it."""
+    return gain.factor * highest > 10 ** (peak / 20) * (1 + 1e-6)
+
+
+def scaled(samples: np.ndarray, gain: Gain, mixed: bool) -> np.ndarray:
+    """Return samples (frames, channels) with a gain; if `mixed`, each channel gets the mean of all: the model hears it.
+
+    A channel that is louder than the mean may exceed full scale, and would be cut off.
+    """
+    return np.repeat(mix(samples)[:, None], samples.shape[1], axis=1) * gain.factor if mixed else samples * gain.factor
+
+
 def _lufs(power: np.ndarray) -> np.ndarray:
     with np.errstate(divide="ignore"):
         return -0.691 + 10 * np.log10(power)

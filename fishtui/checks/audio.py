@@ -158,7 +158,9 @@ def loudness(facts: ClipFacts, settings: Settings) -> str | None:
     target = settings.normalize.loudness
     if abs(measured.loudness - target) <= settings.checks.loudness_tolerance:
         return None
-    if measured.loudness < target and measured.peak >= settings.normalize.peak - NEAR_PEAK_DB:
+    # The peak is that of the loudest channel, and the limit of the mean only if the channels are alike.
+    is_alike = measured.channel_difference <= settings.checks.max_channel_difference
+    if measured.loudness < target and is_alike and measured.peak >= settings.normalize.peak - NEAR_PEAK_DB:
         return None
     return f"{measured.loudness:.1f} LUFS, target {target:g}"
 

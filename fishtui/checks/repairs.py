@@ -59,7 +59,7 @@ def set_loudness(clip: Clip, settings: Settings) -> Contents:
     """Bring the mean of the channels to the target loudness of `normalize`, as far as the peak limit allows."""
     import numpy as np
 
-    from fishtui.audio.loudness import gain_to, integrated_loudness
+    from fishtui.audio.loudness import exceeds, gain_to, integrated_loudness, scaled
 
     path, audio = _read_recording(clip)
     loudness = integrated_loudness(audio.samples, audio.rate)
@@ -69,8 +69,10 @@ def set_loudness(clip: Clip, settings: Settings) -> Contents:
             "Reject the clip: `fishtui clips reject`.",
             code="only-silence",
         )
-    gain = gain_to(loudness, float(np.abs(audio.samples).max()), settings.normalize.loudness, settings.normalize.peak)
-    return _recording(clip, path, audio, audio.samples * gain.factor)
+    peak = settings.normalize.peak
+    gain = gain_to(loudness, float(np.abs(audio.mono()).max()), settings.normalize.loudness, peak)
+    mixed = exceeds(gain, float(np.abs(audio.samples).max()), peak)
+    return _recording(clip, path, audio, scaled(audio.samples, gain, mixed))
 
 
 def remove_mark(clip: Clip, settings: Settings) -> Contents:

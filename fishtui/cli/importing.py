@@ -83,6 +83,7 @@ def import_(
         "audio_root": audio_root,
     }
     if not session.is_adopted:
+        session.check_project()
         found = understand(**arguments, text_extension=settings.pack.text_extension)
         session.preview["understood"] = summary_dict(found)
         _confirm(session, found, yes)
@@ -113,7 +114,8 @@ def _confirm(session: Session, found: Understood, yes: bool) -> None:
         raise uncertain(found)
     if not diagnostics.confirm("Import these clips?"):
         raise MisuseError("nothing was imported", "Choose with --column or --layout.", code="not-confirmed")
-    session.command.append("--yes")
+    # Not at the end, where it could be an argument behind `--`.
+    session.command.insert(1, "--yes")
 
 
 def _column(text: str) -> tuple[str, str]:

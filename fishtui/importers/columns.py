@@ -108,7 +108,9 @@ def _given(wanted: str, names: Sequence[str]) -> int | None:
 def _known(meaning: str, simple: Sequence[str]) -> int | None:
     if meaning in KNOWN:
         return next((simple.index(name) for name in KNOWN[meaning] if name in simple), None)
-    return next((index for index, name in enumerate(simple) if _unit(meaning, name) is not None), None)
+    units = [(unit == 0, index) for index, name in enumerate(simple) if (unit := _unit(meaning, name)) is not None]
+    # Times are preferred to numbers of samples.
+    return min(units)[1] if units else None
 
 
 def _unit(meaning: str, simple: str) -> float | None:

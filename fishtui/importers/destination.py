@@ -10,6 +10,7 @@ import filecmp
 import os
 import re
 import shutil
+import unicodedata
 from collections import defaultdict, deque
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -99,7 +100,7 @@ class SpeakerFolder:
         self.path = path
         self._replaced = replaced
         self._text_extension = text_extension
-        # By stem, since the files with one stem are one clip.
+        # By composed stem, since the files with one stem are one clip.
         self._files: dict[str, list[Path]] = defaultdict(list)
         try:
             names = sorted(os.listdir(path)) if path.is_dir() else []
@@ -107,7 +108,7 @@ class SpeakerFolder:
             raise cannot_read(path, error) from error
         for name in names:
             if not name.startswith("."):
-                self._files[os.path.splitext(name)[0]].append(path / name)
+                self._files[unicodedata.normalize("NFC", os.path.splitext(name)[0])].append(path / name)
         self._families = _families(self._files)
         self._assigned: set[str] = set()
         self._numbers: dict[str, Iterator[int]] = defaultdict(lambda: count(1))
@@ -124,8 +125,8 @@ class SpeakerFolder:
     def new(self, clip: LocatedClip) -> Destination:
         """A destination for a new clip: next to the transcript of an interrupted import, otherwise an unused name."""
         for stem in self._unassigned(clip):
-            transcript = self.path / (stem + self._text_extension)
-            if self._files[stem] == [transcript] and has_text(transcript, clip.text):
+            present = self._files[stem]
+            if present == self._transcripts(stem) and len(present) == 1 and has_text(present[0], clip.text):
                 break
         else:
             stem = self._unused(_base(clip))
@@ -147,9 +148,15 @@ class SpeakerFolder:
 
     def _assign(self, stem: str, audio: Path) -> Destination:
         self._assigned.add(stem)
-        transcript = self.path / (stem + self._text_extension)
-        present = self._files.get(stem, [])
-        return Destination(audio, transcript, audio in present, transcript in present)
+        transcripts = self._transcripts(stem)
+        transcript = transcripts[0] if transcripts else audio.with_name(audio.stem + self._text_extension)
+        return Destination(audio, transcript, audio in self._files.get(stem, []), bool(transcripts))
+
+    def _transcripts(self, stem: str) -> list[Path]:
+        """The transcripts of a stem, the one that a scan uses first: the case of an extension may differ."""
+        extension = self._text_extension
+        found = [path for path in self._files.get(stem, []) if path.suffix.lower() == extension.lower()]
+        return sorted(found, key=lambda path: (path.suffix != extension, path.name))
 
 
 def transfer(clip: LocatedClip, destination: Destination, mode: TransferMode) -> str:

@@ -19,6 +19,8 @@ from fishtui.importers.records import DELIMITERS, read_records, split_line
 
 # The column that is used where the one for text is empty.
 OTHERWISE = "text otherwise"
+# In this many rows some speaker speaks twice.
+LEAST_REPEATED = 3
 
 
 def is_rows(line: str, columns: Columns) -> bool:
@@ -81,7 +83,7 @@ def resolve_rows(path: Path, columns: Columns, locator: Locator) -> Resolved:
                 f"Name columns by their numbers, from 1 to {count}: --column NUMBER={meaning}.",
                 code="no-column",
             )
-    found = _Arrangement(path, rows, examine(rows, locator), columns)
+    found = _Arrangement(path, line, rows, examine(rows, locator), columns)
     used = [meaning for meaning in MEANINGS if meaning in found.columns]
     shown = tuple((meaning, _place(int(found.columns[meaning]) - 1)) for meaning in used)
     return Resolved(found.columns, shown, tuple(found.doubts))
@@ -90,7 +92,9 @@ def resolve_rows(path: Path, columns: Columns, locator: Locator) -> Resolved:
 class _Arrangement:
     """The columns of a table, found by their values where the user gave none."""
 
-    def __init__(self, path: Path, rows: Sequence[Sequence[str]], facts: list[Column], given: Columns) -> None:
+    def __init__(
+        self, path: Path, line: str, rows: Sequence[Sequence[str]], facts: list[Column], given: Columns
+    ) -> None:
         self.columns: dict[str, str] = dict(given)
         self.doubts: list[str] = []
         self._rows = rows
@@ -101,7 +105,7 @@ class _Arrangement:
         if "text" not in given:
             self._take("text", self._text(path))
         if "speaker" not in given:
-            self._find_speaker(is_certain={"audio", "text"} <= given.keys())
+            self._find_speaker(is_certain={"audio", "text"} <= given.keys(), has_commas=_delimiter(line) in (",", ";"))
 
     def _take(self, meaning: str, index: int) -> None:
         self.columns[meaning] = str(index + 1)
@@ -139,7 +143,7 @@ class _Arrangement:
             return first
         return texts[0]
 
-    def _find_speaker(self, is_certain: bool) -> None:
+    def _find_speaker(self, is_certain: bool, has_commas: bool) -> None:
         free = [index for index in self._free if not self._facts[index].is_void]
         languages = [index for index in free if self._facts[index].is_language]
         # Another column of sentences is a doubt about the text, unless the user chose that.
@@ -159,6 +163,10 @@ class _Arrangement:
             self.doubts.append(f"{_places(unknown)} is not used; --column NUMBER=speaker if it names speakers")
         if len(labels) > 1:
             self._doubt(labels[0], "speaker", f"{_places(labels)} have few values")
+        elif labels and has_commas and any(row[labels[0]].startswith(" ") for row in self._rows):
+            self._doubt(labels[0], "speaker", f"{_places(labels)} may be the rest of sentences with commas")
+        elif labels and len(set(self._facts[labels[0]].values)) == len(self._rows) >= LEAST_REPEATED:
+            self._doubt(labels[0], "speaker", f"{_places(labels)} has another value in each row")
 
     def _doubt(self, index: int, meaning: str, reason: str) -> None:
         self.doubts.append(f"{reason}: {_place(index)} as {meaning}? Otherwise --column NUMBER={meaning}")

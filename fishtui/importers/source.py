@@ -84,13 +84,14 @@ def understand(
     locator = Locator(path if is_folder else path.parent, audio_root)
     resolved: Resolved = chosen.resolves(path, columns, locator)
     found = Understood(path, chosen.name, chosen.help, resolved.shown)
-    located = list(_locate(chosen.clips(path, resolved.columns), locator, data, found))
+    named: list[Path] = []
+    located = list(_locate(chosen.clips(path, resolved.columns), locator, data, found, named))
     if not located and not found.failed:
         raise DataError(f"{path}: no clips", "Name a table with rows, or a folder with recordings.", code="no-clips")
     found.clips = list(_without_repeats(_with_speakers(located, locator.root, speaker, found), found))
     found.doubts = [*resolved.doubts, *_doubts(found.clips)]
     if not is_folder:
-        found.unnamed = _unnamed(locator, [clip.audio for clip in located])
+        found.unnamed = _unnamed(locator, named)
     return found
 
 
@@ -105,9 +106,12 @@ def _refuse_overlap(source: Path, data: Path, walked: bool) -> None:
 
 
 def _locate(
-    clips: Iterator[ListedClip | Malformed], locator: Locator, data: Path, found: Understood
+    clips: Iterator[ListedClip | Malformed], locator: Locator, data: Path, found: Understood, named: list[Path]
 ) -> Iterator[FoundClip]:
-    """Yield each clip, its text stripped, with its recording and part; enter the others as failed."""
+    """Yield each clip, its text stripped, with its recording and part; enter the others as failed.
+
+    Appends each recording that was found to `named`, also those of failed clips.
+    """
     dataset = Path(os.path.realpath(data))
     lengths = Lengths()
     for clip in clips:
@@ -115,8 +119,9 @@ def _locate(
             found.failed.append(Entry(clip.where, clip.reason))
             continue
         try:
-            text = _checked_text(clip)
             audio = locator.find(_checked_audio(clip))
+            named.append(audio)
+            text = _checked_text(clip)
             if Path(os.path.realpath(audio)).is_relative_to(dataset):
                 raise DataError(
                     "the recording is inside the dataset", "Remove it from the source.", code="inside-dataset"

@@ -12,7 +12,7 @@ from fishtui.runs import scheduler
 from fishtui.runs.events import read_events
 from fishtui.runs.state import Run, read_run
 from fishtui.stage import find_stage
-from fishtui.trust import check_trusted
+from fishtui.trust import check_own
 from fishtui.wording import cannot_remove
 
 
@@ -22,7 +22,7 @@ def rerun(project: Project, run: Run) -> Run:
     Raises MisuseError if the run has not ended (code `not-ended`), its record is unreadable (`no-record`), or the
     project is not trusted.
     """
-    check_trusted(project)
+    check_own(project, run.folder)
     before = run.record
     if not run.ended:
         raise MisuseError(f"{run.id} is {run.state}", f"Run `fishtui runs stop {run.id}` first.", code="not-ended")

@@ -19,7 +19,7 @@ from fishtui.runs import record as records
 from fishtui.runs.identity import Identity
 from fishtui.runs.record import FINAL, QUEUED, STOPPED, STOPPING
 from fishtui.runs.state import STOP, Run, read_run, read_unfinished_runs
-from fishtui.trust import check_trusted
+from fishtui.trust import check_own
 from fishtui.wording import cannot_write
 
 # Seconds that a run has to save its work: the checkpoint of a full fine-tuning takes a while.
@@ -37,7 +37,7 @@ def request_stop(project: Project, run: Run, number: int = signal.SIGTERM) -> Ru
     work. Raises MisuseError, code `elsewhere`, if it runs on another machine and not as a SLURM job.
     """
     # A record names the process that gets the signal.
-    check_trusted(project)
+    check_own(project, run.folder)
     with exclusive(project.lock("queue"), "starting runs", wait=True):
         run = read_run(run.folder)
         if run.ended:
@@ -98,7 +98,7 @@ def record_killed(run: Run) -> Run:
 
 def kill(project: Project, run: Run) -> None:
     """Kill a run, and the runs that it started, with all their processes. Raises as `request_stop` does."""
-    check_trusted(project)
+    check_own(project, run.folder)
     for each in find_children(project, run.id):
         request_stop(project, each)
     if run.is_elsewhere:

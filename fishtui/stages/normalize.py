@@ -14,9 +14,9 @@ import numpy as np
 
 from fishtui.audio.decode import mix
 from fishtui.audio.encode import write_blocks
-from fishtui.audio.loudness import LoudnessMeter, gain_to
+from fishtui.audio.loudness import LoudnessMeter, exceeds, gain_to, scaled
 from fishtui.audio.recording import Recording, open_recording
-from fishtui.dataset import CODES_EXTENSION, EXTENSIONS, PACKED_FOLDER, TEXT_EXTENSIONS, Clip
+from fishtui.dataset import AUDIO_EXTENSIONS, CODES_EXTENSION, PACKED_FOLDER, TEXT_EXTENSIONS, Clip
 from fishtui.errors import DataError, FishtuiError, MisuseError
 from fishtui.files import (
     check_no_overlap,
@@ -32,7 +32,7 @@ from fishtui.runs.ledger import Ledger
 from fishtui.runs.reporter import Reporter
 from fishtui.settings import NormalizeSettings, Settings
 from fishtui.stages.excluded import find_recordings
-from fishtui.wording import reason_of
+from fishtui.wording import cannot_remove, reason_of
 from fishtui.workers import ordered_map, worker_count
 
 CLEANED = "Name the folder of a dataset: --clean empties it."
@@ -132,13 +132,12 @@ def _normalize_clip(task: _Task) -> _Outcome:
             if not math.isfinite(loudness):
                 return _Outcome("silent: it has no loudness")
             gain = gain_to(loudness, highest_mean, task.settings.loudness, task.settings.peak)
-            # A channel that is louder than the mean would be cut off; the model hears only the mean.
-            mixed = gain.factor * highest > 10 ** (task.settings.peak / 20) * (1 + 1e-6)
+            mixed = exceeds(gain, highest, task.settings.peak)
             # The transcript is written first, so that a clip in the target always has one.
             kept = False
             if task.clip.has_text:
                 kept = not _carry(task.clip.transcript, task.target.with_name(task.clip.transcript.name))
-            blocks = (_scaled(block, gain.factor, mixed) for block in recording.blocks())
+            blocks = (scaled(block, gain, mixed) for block in recording.blocks())
             kept_audio = keep_unknown(task.target, _made_before(task.made).__contains__, task.kept)
             note = partial(_note_made, task.made)
             write_blocks(task.target, blocks, header.rate, header.channels, header.format, header.subtype, note)
@@ -174,10 +173,6 @@ def _measure(recording: Recording) -> tuple[float, float, float]:
         highest = max(highest, float(np.abs(block).max()))
         highest_mean = max(highest_mean, float(np.abs(mono).max()))
     return meter.loudness(), highest, highest_mean
-
-
-def _scaled(block: np.ndarray, factor: float, mixed: bool) -> np.ndarray:
-    return np.repeat(mix(block)[:, None], block.shape[1], axis=1) * factor if mixed else block * factor
 
 
 def _crashed(task: _Task) -> _Outcome:
@@ -231,7 +226,8 @@ def _refuse_emptying(target: Path, project: Project, text_extension: str) -> Non
 
 def _other_files(target: Path, text_extension: str) -> Iterator[Path]:
     """Yield the files below `target`, apart from hidden ones, that are not of clips and shards."""
-    usual = {*EXTENSIONS, *TEXT_EXTENSIONS, text_extension.lower()}
+    # Normalize writes no foreign formats, so those are not its own.
+    usual = {*AUDIO_EXTENSIONS, *TEXT_EXTENSIONS, text_extension.lower()}
     for folder, _, names in os.walk(target):
         clips = {os.path.splitext(name)[0] for name in names if os.path.splitext(name)[1].lower() in usual}
         for name in names:
@@ -245,8 +241,11 @@ def _other_files(target: Path, text_extension: str) -> Iterator[Path]:
 def _empty(target: Path) -> None:
     if not target.is_dir():
         return
-    for entry in os.scandir(target):
-        if entry.is_dir(follow_symlinks=False):
-            shutil.rmtree(entry.path)
-        else:
-            os.unlink(entry.path)
+    try:
+        for entry in os.scandir(target):
+            if entry.is_dir(follow_symlinks=False):
+                shutil.rmtree(entry.path)
+            else:
+                os.unlink(entry.path)
+    except OSError as error:
+        raise cannot_remove(error.filename or target, error) from error

@@ -395,6 +395,23 @@ def test_a_fix_is_one_action_that_can_be_undone(dataset) -> None:
     assert snapshot(dataset.data) == before
 
 
+def test_the_loudness_of_a_clip_is_set_for_what_the_model_hears(dataset) -> None:
+    import numpy as np
+
+    from fishtui.catalog.measurements import measure_clips
+    from tests.builders import tone
+
+    left = tone(1.0, 16_000)
+    left *= 0.85 / np.abs(left).max()
+    dataset.clip("anna/a", samples=np.stack([left, -0.9 * left], axis=1))
+    dataset.scan()
+    measure_clips(dataset.catalog, dataset.settings, Reporter())
+    assert "loudness" in dataset.codes_found("anna/a")
+    fix(dataset.catalog, dataset.settings, Reporter(), "loudness", [dataset.id("anna/a")])
+    measure_clips(dataset.catalog, dataset.settings, Reporter())
+    assert dataset.row("anna/a")["loudness"] == pytest.approx(dataset.settings.normalize.loudness, abs=0.1)
+
+
 @pytest.mark.parametrize("path", ["/outside.lab", "../outside.lab", "anna/../../outside.lab", ""])
 @pytest.mark.parametrize("state", ["done", "pending", "undoing"])
 def test_the_history_never_leads_outside_the_dataset(dataset, path: str, state: str) -> None:

@@ -144,6 +144,14 @@ def test_a_quiet_clip_with_a_high_peak_is_accepted(tmp_path: Path) -> None:
     assert "loudness" not in findings(written(tmp_path, samples))
 
 
+def test_a_high_peak_of_one_channel_does_not_explain_a_quiet_clip(tmp_path: Path) -> None:
+    left = at_loudness(-28)
+    left *= 0.95 / np.abs(left).max()
+    # The channels cancel each other out in their mean.
+    found = findings(written(tmp_path, np.stack([left, -0.9 * left], axis=1)))
+    assert found["loudness"].startswith("-")
+
+
 @pytest.mark.parametrize(
     ("name", "kind", "subtype", "wrong"),
     [

@@ -46,6 +46,14 @@ def test_invalid_sources_and_columns_are_refused(tmp_path: Path, arguments: tupl
     assert error["remedy"]
 
 
+def test_outside_a_project_nothing_is_read(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    recording(tmp_path / "in" / "anna" / "1.wav")
+    result = fishtui("import", "../in", cwd=tmp_path / "elsewhere")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "not a project" in result.stderr
+
+
 def doubtful(root: Path) -> Path:
     """Write a table whose column of text is a guess."""
     for number in (1, 2):

@@ -129,3 +129,34 @@ def test_the_summary_names_columns_speakers_and_first_clips(tmp_path: Path) -> N
     assert content["columns"] == {"audio": "column 1", "text": "column 3", "speaker": "column 2"}
     assert (content["clips"], content["failed"], content["unnamed"]) == (4, 2, 2)
     assert [clip["text"] for clip in content["first"]] == TEXTS[:3]
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        # The rest of sentences with commas.
+        ["wavs/{n}.wav,{text}, sir"] * 2,
+        # A number of seconds, or another number of the clip.
+        ["{n}|{text}|2", "{n}|{text}|5", "{n}|{text}|3"],
+        ["{n}|{text}|first", "{n}|{text}|second", "{n}|{text}|third"],
+    ],
+)
+def test_a_column_that_may_not_be_the_speaker_is_a_question(tmp_path: Path, rows: list[str]) -> None:
+    texts = [text.replace(",", "") for text in TEXTS]
+    lines = [row.format(n=number, text=text) for number, (row, text) in enumerate(zip(rows, texts, strict=False), 1)]
+    found = understood(tmp_path, *lines)
+    assert columns_of(found)["speaker"] == 3
+    (doubt,) = found.doubts
+    assert "--column NUMBER=speaker" in doubt
+    assert not understood(tmp_path, *lines, columns={"audio": "1", "text": "2"}).doubts
+
+
+def test_a_recording_whose_row_cannot_be_imported_is_named_by_a_row(tmp_path: Path) -> None:
+    found = understood(tmp_path, "1|Good morning, everyone.", "2| ", "4|Nobody knows.")
+    assert [entry.item for entry in found.failed] == ["metadata.csv:2", "metadata.csv:3"]
+    assert found.unnamed == ["wavs/3.wav"]
+
+
+def test_times_are_preferred_to_numbers_of_samples(tmp_path: Path) -> None:
+    found = understood(tmp_path, "path,start_frame,start_time,text", "1.wav,16000,0,Good morning.")
+    assert dict(found.columns)["start"] == "column 'start_time'"

@@ -301,3 +301,15 @@ def outside(around: Path) -> dict[str, tuple[bytes, ...]]:
             path = Path(root, name)
             found[str(path)] = (path.read_bytes() if path.is_file() else b"", b"link" if path.is_symlink() else b"")
     return found
+
+
+@pytest.mark.parametrize(("name", "text_name"), [("1", "1.LAB"), ("e\u0301", "e\u0301.lab"), ("e\u0301", "\u00e9.lab")])
+def test_a_clip_with_other_spellings_of_its_names_is_recognized(tmp_path: Path, name: str, text_name: str) -> None:
+    recording(tmp_path / "in" / "anna" / f"{name}.wav", "sound")
+    (tmp_path / "in" / "anna" / f"{name}.txt").write_text("As imported.")
+    recording(tmp_path / "data" / "anna" / f"{name}.wav", "sound")
+    (tmp_path / "data" / "anna" / text_name).write_text("By hand.")
+    before = snapshot(tmp_path / "data")
+    ledger = run(tmp_path, tmp_path / "in")
+    assert snapshot(tmp_path / "data") == before
+    assert [entry.reason for entry in ledger.skipped] == ["already imported, with another transcript"]

@@ -128,6 +128,29 @@ def test_no_search_leads_into_a_folder_of_another_user(tmp_path: Path, start: st
     assert Project.find(begun).root == made.root
 
 
+@is_root
+def test_no_search_finds_settings_of_another_user_above(tmp_path: Path) -> None:
+    shared = builders.project(tmp_path / "shared").root
+    begun = shared / "mine"
+    begun.mkdir()
+    everyone(shared)
+    a_stranger(shared / "fishtui.toml")
+    assert Project.find(begun).root == begun
+
+
+@OPENED
+@pytest.mark.parametrize("part", ["folder", "record"])
+def test_a_record_that_others_can_write_is_not_started_or_stopped(
+    project: Project, opened: Callable[[Path], None], part: str
+) -> None:
+    run = read_runs(project)[0]
+    opened(locate(project, part))
+    for act in (rerun, request_stop, kill):
+        with failing("not-trusted", MisuseError):
+            act(project, run)
+    assert [each.id for each in read_runs(project)] == [run.id]
+
+
 def test_a_damaged_list_of_trusted_folders_is_an_error(project: Project) -> None:
     path = trust.trusted_file()
     path.parent.mkdir(parents=True)

@@ -202,7 +202,7 @@ def test_clean_never_empties_a_project(tmp_path: Path, target: str) -> None:
     assert kept.exists()
 
 
-@pytest.mark.parametrize("name", ["notes.docx", "anna/old.wav.f0.npy", "metadata.csv"])
+@pytest.mark.parametrize("name", ["notes.docx", "anna/old.wav.f0.npy", "metadata.csv", "anna/original.m4a"])
 def test_clean_never_removes_files_of_other_tools(tmp_path: Path, name: str) -> None:
     write_clip(tmp_path / "raw" / "anna" / "a.wav")
     recording = write_clip(tmp_path / "data" / "anna" / "old.wav")
