@@ -45,7 +45,7 @@ class Positions:
 
 def find_positions(names: Sequence[str], columns: Columns) -> Positions:
     """Return the positions of the columns: as in `columns`, otherwise by `KNOWN` names and the names of times."""
-    simple = [_simple(name) for name in names]
+    simple = [simple_name(name) for name in names]
     of: dict[str, int] = {}
     units: dict[str, float] = {}
     for meaning in MEANINGS:
@@ -92,7 +92,8 @@ def missing_meanings(positions: Positions, columns: Columns) -> list[str]:
     return [meaning for meaning in needed if meaning not in positions.of]
 
 
-def _simple(name: str) -> str:
+def simple_name(name: str) -> str:
+    """Return the name of a column in lower case, with single lines between its words."""
     spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name.strip())
     return re.sub(r"[\s\-./()\[\]_]+", "_", spaced).strip("_").lower()
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from fishtui.importers.columns import clip_of, find_positions, shown_columns
 from fishtui.importers.layout import Clips, Columns, ListedClip, Malformed, Resolved, TableLayout
-from fishtui.importers.lines import clips_of_lines, first_line
+from fishtui.importers.lines import clips_of_lines, first_line, read_lines
 from fishtui.importers.locate import Locator
+from fishtui.importers.unusedtimes import MOST_ROWS, unused_times
 from fishtui.reading import Damaged, check_depth, guarded
 
 
@@ -29,10 +31,16 @@ def read_json_lines(path: Path, columns: Columns) -> Clips:
 
 
 def resolve_json_lines(path: Path, columns: Columns, locator: Locator) -> Resolved:
-    """Return the names of the values, from the first line."""
+    """Return the names of the values, from the first line, and doubts about those of the first lines."""
     content = _object(first_line(path))
     names = [] if isinstance(content, str) else list(content)
-    return Resolved(columns, shown_columns([f"key {name!r}" for name in names], find_positions(names, columns)))
+    positions = find_positions(names, columns)
+    lines = (_object(line.text) for line in islice(read_lines(path), MOST_ROWS) if line.text.strip())
+    objects = [each for each in lines if not isinstance(each, str)]
+    keys = list(dict.fromkeys(key for each in objects for key in each))
+    rows = [[each.get(key) for key in keys] for each in objects]
+    doubts = unused_times(keys, rows, find_positions(keys, columns), "key")
+    return Resolved(columns, shown_columns([f"key {name!r}" for name in names], positions), tuple(doubts))
 
 
 def _clip(where: str, content: dict[str, Any], columns: Columns) -> ListedClip | Malformed:

@@ -18,6 +18,7 @@ from fishtui.importers.layout import Clips, Columns, ListedClip, Malformed, Reso
 from fishtui.importers.lines import beginning, first_line
 from fishtui.importers.locate import Locator
 from fishtui.importers.records import DELIMITERS, Record, read_records, split_line
+from fishtui.importers.unusedtimes import MOST_ROWS, unused_times
 
 COMMON_VOICE_COLUMNS = {"client_id", "path", "sentence"}
 
@@ -43,9 +44,12 @@ def read_table(path: Path, columns: Columns) -> Clips:
 
 
 def resolve_table(path: Path, columns: Columns, locator: Locator) -> Resolved:
-    """Return the columns by the names in the first line. Raises as `read_table`."""
-    _, names, positions = _header_of(path, columns)
-    return Resolved(columns, shown_columns([f"column {name!r}" for name in names], positions))
+    """Return the columns by the names in the first line, and doubts about the others. Raises as `read_table`."""
+    delimiter, names, positions = _header_of(path, columns)
+    records = islice(read_records(path, delimiter), 1, MOST_ROWS)
+    rows = [record[1] for record in records if not isinstance(record, Malformed)]
+    shown = shown_columns([f"column {name!r}" for name in names], positions)
+    return Resolved(columns, shown, tuple(unused_times(names, rows, positions, "column")))
 
 
 def _header_of(path: Path, columns: Columns) -> tuple[str, list[str], Positions]:

@@ -45,7 +45,7 @@ def tables(draw: st.DrawFn) -> bytes:
     return content.encode("utf-8", "surrogatepass")
 
 
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 @given(
     content=tables() | st.binary(max_size=60),
     layout=st.sampled_from([None, *LAYOUTS]),

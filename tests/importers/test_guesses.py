@@ -160,3 +160,51 @@ def test_a_recording_whose_row_cannot_be_imported_is_named_by_a_row(tmp_path: Pa
 def test_times_are_preferred_to_numbers_of_samples(tmp_path: Path) -> None:
     found = understood(tmp_path, "path,start_frame,start_time,text", "1.wav,16000,0,Good morning.")
     assert dict(found.columns)["start"] == "column 'start_time'"
+
+
+@pytest.mark.parametrize(
+    ("names", "values"),
+    [
+        ("in,out", "0.5,1.25"),
+        ("from,to", "0,2"),
+        ("t0,t1", "0.5,1.25"),
+        ("segment_from,segment_to", "0:00.5,0:01.2"),
+        ("timestamp", "00:00:01.000 --> 00:00:02.500"),
+        ("where", "00:01-00:04"),
+        ("segment", '"[0.5, 1.25]"'),
+    ],
+)
+def test_columns_that_may_hold_times_are_a_question(tmp_path: Path, names: str, values: str) -> None:
+    found = understood(tmp_path, f"path,text,{names}", f"1.wav,Good morning.,{values}", f"2.wav,It rains.,{values}")
+    assert len(found.clips) == 2
+    assert found.doubts
+    assert all("--column NAME=start" in doubt for doubt in found.doubts)
+
+
+@pytest.mark.parametrize("value", ['"from": 0, "to": 1.5', '"segment": [0, 1.5]', '"part": {"start": 0, "end": 1.5}'])
+def test_keys_that_may_hold_times_are_a_question(tmp_path: Path, value: str) -> None:
+    lines = (f'{{"audio": "{number}.wav", "text": "It rains.{number}", {value}}}' for number in (1, 2))
+    assert understood(tmp_path, *lines, name="m.jsonl").doubts
+
+
+def test_a_column_of_channels_is_a_question(tmp_path: Path) -> None:
+    lines = ["path,channel,text", "1.wav,0,Good morning.", "2.wav,1,It rains."]
+    assert "channel" in understood(tmp_path, *lines).doubts[0]
+    lines[2] = "2.wav,0,It rains."
+    assert not understood(tmp_path, *lines).doubts
+
+
+@pytest.mark.parametrize(
+    ("names", "values"),
+    [
+        ("snr,quality", "25.3,0.9"),
+        ("from,to", "en,de"),
+        ("time", "2026-01-02 10:11:12"),
+        ("year,channels", "2026,1"),
+        ("id,up_votes,age", "17,2,30"),
+        ("emotion,score", "happy,0.25"),
+    ],
+)
+def test_other_columns_lead_to_no_question(tmp_path: Path, names: str, values: str) -> None:
+    found = understood(tmp_path, f"path,text,{names}", f"1.wav,Good morning.,{values}", f"2.wav,It rains.,{values}")
+    assert not found.doubts
