@@ -202,7 +202,7 @@ def _references(paths: tuple[Path, ...], texts: tuple[str, ...], text_extension:
     from fishtui.dataset import read_transcript, transcript_of
     from fishtui.errors import DataError
 
-    if len(texts) > len(paths) or (texts and len(texts) < len(paths)):
+    if texts and len(texts) != len(paths):
         raise MisuseError(
             f"{len(paths)} references, {len(texts)} reference texts",
             "Give each --reference a --reference-text, or none of them.",

@@ -33,7 +33,8 @@ from fishtui.wording import missing_checkpoint_file
 # The names that journals have for versions of the code: versions with one name compute the same codes. A version that
 # is not listed has its hash as its name, so that codes of any other version are out of date.
 VERSIONS = {
-    "68e0172b1ae206d9442f6276c69b96e7c6910c3ec810272e6539cbbb7e67027a": "1",
+    "426f152de1caf729cd60d2a3c19cb2e819548269b90a9ded45d487dc9d14718a": "1",
+    "27a3ad5ffcd7725121dde84bcb07653b6251983d9198eabde2826e3bc126c4c2": "1",
     "68e0172b1ae206d9442f6276c69b96e7c6910c3ec810272e6539cbbb7e67027a": "1",
 }
 
