@@ -17,70 +17,95 @@ from msgspec import Meta
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
-from torchaudio.transforms import MelSpectrogram
+from torch.nn import functional
+from torchaudio.functional import melscale_fbanks
 
 from fishtui.audio.resample import resample
 from fishtui.judges.needs import damaged
 
 METADATA = "fishtui-ctc"
+LOWEST_HZ = 40.0
+Count = Annotated[int, Meta(ge=1, le=4096)]
 
 
 class CtcConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The words by their output, from 1 on (0 is the blank), the sample rate in Hz, and sizes."""
+    """The words by their output (the blank follows the last), the sample rate in Hz, and sizes; `hop` is in samples."""
 
     words: tuple[str, ...]
     version: str = "1"
     sample_rate: Annotated[int, Meta(ge=4_000, le=48_000)] = 8_000
-    mels: Annotated[int, Meta(ge=1, le=256)] = 40
-    width: Annotated[int, Meta(ge=1, le=1024)] = 96
-    layers: Annotated[int, Meta(ge=1, le=8)] = 2
-    dropout: Annotated[float, Meta(ge=0, lt=1)] = 0.0
+    window: Count = 256
+    hop: Count = 80
+    bands: Count = 40
+    width: Count = 96
+    dilations: tuple[Count, ...] = (1, 2, 4, 1, 2, 4)
+    dropout: Annotated[float, Meta(ge=0, lt=1)] = 0.1
 
 
 class CtcNetwork(nn.Module):
-    """Convolutions and recurrent layers on a mel spectrogram; an output for each 20 ms."""
+    """Dilated convolutions on a mel spectrogram: logits of words and blank for every second hop."""
 
     def __init__(self, config: CtcConfig) -> None:
         super().__init__()
         self.config = config
-        rate = config.sample_rate
-        self.mel = MelSpectrogram(rate, n_fft=rate // 25, hop_length=rate // 100, n_mels=config.mels, center=True)
-        self.convolutions = nn.Sequential(
-            nn.Conv1d(config.mels, config.width, 5, padding=2),
-            nn.GELU(),
-            nn.Conv1d(config.width, config.width, 5, stride=2, padding=2),
-            nn.GELU(),
+        width = config.width
+        self.first = nn.Conv1d(config.bands, width, 5, stride=2, padding=2)
+        self.layers = nn.ModuleList(
+            nn.Conv1d(width, width, 5, dilation=dilation, padding=2 * dilation) for dilation in config.dilations
         )
-        self.recurrent = nn.GRU(
-            config.width, config.width, config.layers, batch_first=True, bidirectional=True, dropout=config.dropout
-        )
+        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in config.dilations)
+        self.last = nn.Linear(width, len(config.words) + 1)
         self.dropout = nn.Dropout(config.dropout)
-        self.output = nn.Linear(2 * config.width, len(config.words) + 1)
 
-    def features(self, samples: Tensor) -> Tensor:
-        """Return the log mel spectrogram, of mean 0 and deviation 1, (mels, frames), of samples (samples,)."""
-        logarithms = torch.log(self.mel(samples) + 1e-5)
-        return (logarithms - logarithms.mean()) / (logarithms.std() + 1e-5)
+    def features(self, samples: np.ndarray) -> Tensor:
+        """Return log-mel features (frames, bands), of any level alike, of samples (samples,) at the config's rate."""
+        config = self.config
+        # The window is reflected at both ends, which needs more than half of it.
+        audio = torch.from_numpy(np.pad(samples.astype(np.float32), (0, max(0, config.window - len(samples)))))
+        window = torch.hann_window(config.window)
+        power = torch.stft(audio, config.window, config.hop, window=window, return_complex=True).abs().square()
+        rate = config.sample_rate
+        mel = power.T @ melscale_fbanks(config.window // 2 + 1, LOWEST_HZ, rate / 2, config.bands, rate)
+        logarithms = (mel + 1e-4 * mel.mean() + 1e-9).log()
+        return (logarithms - logarithms.mean()) / (logarithms.std() + 1e-3)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Return the log probabilities (batch, frames / 2, words + 1) of features (batch, mels, frames)."""
-        hidden, _ = self.recurrent(self.convolutions(features).transpose(1, 2))
-        return self.output(self.dropout(hidden)).log_softmax(dim=-1)
+        """Return logits (batch, frames / 2, words + 1) of features (batch, frames, bands)."""
+        hidden = self.first(features.transpose(1, 2)).transpose(1, 2)
+        for layer, norm in zip(self.layers, self.norms, strict=True):
+            change = functional.gelu(layer(norm(hidden).transpose(1, 2)).transpose(1, 2))
+            hidden = hidden + self.dropout(change)
+        return self.last(hidden)
 
-    def words(self, samples: np.ndarray) -> list[str]:
-        """Return the most probable words in samples, float32 of shape (samples,), at the sample rate of the config."""
-        with torch.inference_mode():
-            best = self(self.features(torch.from_numpy(samples))[None])[0].argmax(dim=-1).tolist()
-        changed = [output for output, earlier in zip(best, [0, *best], strict=False) if output != earlier]
-        return [self.config.words[output - 1] for output in changed if output]
+    @torch.inference_mode()
+    def recognize(self, samples: np.ndarray) -> list[int]:
+        """Return the numbers of the most probable words in samples (samples,) at the config's rate."""
+        self.eval()
+        blank = len(self.config.words)
+        best = self(self.features(samples)[None])[0].argmax(-1).tolist()
+        return [now for before, now in zip([blank, *best], best, strict=False) if now not in (before, blank)]
 
 
 def save_network(network: CtcNetwork, path: Path, metadata: Mapping[str, str] | None = None) -> None:
     """Write a network with its config in half precision; `metadata` can hold its origin and licence."""
-    learned = network.state_dict().keys() - _computed(network).keys()
-    tensors = {name: network.state_dict()[name].half().contiguous() for name in learned}
+    tensors = {name: value.half().contiguous() for name, value in network.state_dict().items()}
     config = json.dumps(msgspec.to_builtins(network.config))
     save_file(tensors, path, {**(metadata or {}), METADATA: config})
+
+
+def load_network(path: Path) -> CtcNetwork:
+    """Return the network in a file of `save_network`. Raises FishtuiError if the file is damaged."""
+    try:
+        with safe_open(path, "pt") as file:
+            config = msgspec.json.decode((file.metadata() or {})[METADATA], type=CtcConfig)
+            names = list(file.keys())
+            tensors = {name: file.get_tensor(name).float() for name in names}
+        network = CtcNetwork(config)
+        network.load_state_dict(tensors)
+    except Exception as error:
+        # Damaged bytes lead the reader into errors of any kind.
+        raise damaged(path, error) from error
+    return network.eval()
 
 
 class CtcRecognizer:
@@ -90,22 +115,11 @@ class CtcRecognizer:
 
     def __init__(self, path: Path) -> None:
         """Raises FishtuiError if the file is damaged."""
-        try:
-            with safe_open(path, "pt") as file:
-                config = msgspec.json.decode((file.metadata() or {})[METADATA], type=CtcConfig)
-                names = list(file.keys())
-                tensors = {name: file.get_tensor(name).float() for name in names}
-            self._network = CtcNetwork(config).eval()
-            self._network.load_state_dict({**_computed(self._network), **tensors})
-        except Exception as error:
-            # Damaged bytes lead the reader into errors of any kind.
-            raise damaged(path, error) from error
-        self.version = config.version
+        self._network = load_network(path)
+        self.version = self._network.config.version
 
     def transcribe(self, samples: np.ndarray, rate: int) -> str:
-        return " ".join(self._network.words(resample(samples, rate, self._network.config.sample_rate)))
-
-
-def _computed(network: CtcNetwork) -> dict[str, Tensor]:
-    """Return the buffers that follow from the config."""
-    return {name: value for name, value in network.state_dict().items() if name.startswith("mel.")}
+        config = self._network.config
+        return " ".join(
+            config.words[word] for word in self._network.recognize(resample(samples, rate, config.sample_rate))
+        )

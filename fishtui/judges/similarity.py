@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -14,11 +15,11 @@ from fishtui.judges.needs import Needs, Setup
 from fishtui.judges.registry import Figure, Judgement, judge
 from fishtui.judges.spoken import Spoken, Voice
 
-# Embeddings of short sound depend on its words too, so speech is compared with clips that are joined and cut to one of
-# these lengths in seconds: the one nearest to its own.
-LENGTHS = (1.5, 3.0, 6.0, 12.0)
-# Longer sound does not change an embedding any more.
-MOST_S = 60.0
+# Embeddings of short sound depend on its words too, so only parts of the same length in seconds are compared. Speech is
+# cut into parts of the length that is nearest to its own, and clips are joined and cut to it.
+LENGTHS = (1.5, 3.0)
+# A rest of less than this share of a part is left out.
+LEAST_REST = 0.5
 # Pauses are removed, except for this much around sound.
 MARGIN_S = 0.1
 
@@ -57,18 +58,31 @@ def similarity(spoken: Spoken, voice: Voice, setup: Setup) -> Judgement:
     """Compare the voice with the speaker's clips; nothing without clips. Raises FishtuiError for damaged weights."""
     encoder = encoders.load(setup)
     heard = _heard(spoken)
-    length = min(LENGTHS, key=lambda each: abs(math.log(each * RATE / len(heard))))
-    name = ("similarity", setup.settings.similarity, length)
-    profile = voice.fact(name, lambda clips: _profile(clips, length, encoder))
+    nearest = min(LENGTHS, key=lambda each: abs(math.log(each * RATE / len(heard))))
+    # Few clips have at least two parts of the shortest length.
+    for length in (nearest, LENGTHS[0]):
+        name = ("similarity", setup.settings.similarity, length)
+        profile = voice.fact(name, partial(_profile, length=length, encoder=encoder))
+        if profile is None or len(profile.own):
+            break
     if profile is None:
         return Judgement()
-    found = float(profile.mean @ encoder.embed(heard))
-    figures = {"similarity": found}
+    found = [float(profile.mean @ encoder.embed(part)) for part in _cut(heard, round(length * RATE))]
+    figures = {"similarity": float(np.mean(found))}
     if len(profile.own):
-        # An equal similarity counts as half, as in any percentile rank.
-        below = (profile.own < found).sum() + (profile.own == found).sum() / 2
-        figures["similarity_percentile"] = 100 * float(below) / len(profile.own)
+        figures["similarity_percentile"] = float(np.mean([_percentile(each, profile.own) for each in found]))
     return Judgement(figures)
+
+
+def _percentile(value: float, others: np.ndarray) -> float:
+    """Return the share of `others` below a value in percent; equal ones count as half."""
+    return 100 * float((others < value).sum() + (others == value).sum() / 2) / len(others)
+
+
+def _cut(samples: np.ndarray, size: int) -> list[np.ndarray]:
+    """Return parts of `size` samples, and a rest that is long enough; at least one part, which may be shorter."""
+    parts = [samples[start : start + size] for start in range(0, len(samples), size)]
+    return [part for part in parts if len(part) >= LEAST_REST * size] or parts[:1]
 
 
 def _profile(clips: tuple[Spoken, ...], length: float, encoder: Encoder) -> Profile | None:
@@ -104,7 +118,7 @@ def _heard(clip: Spoken) -> np.ndarray:
     wide = np.convolve(clip.sound, np.ones(2 * margin + 1), "full")[margin : margin + len(clip.sound)] > 0.5
     samples = clip.at(RATE)
     kept = np.repeat(wide, frame)[: len(samples)]
-    return samples[: len(kept)][kept][: round(MOST_S * RATE)]
+    return samples[: len(kept)][kept]
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:
