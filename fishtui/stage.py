@@ -284,7 +284,8 @@ DOWNLOAD = Stage(
     "Download a pretrained model from the Hugging Face hub.",
     "Without REPO, writes the model that the project trains to the folder of paths.checkpoint; with REPO, to"
     " checkpoints/NAME, unless paths.checkpoint has that name. Complete files are not downloaded again, interrupted"
-    " downloads continue, and the size and hash of each file are checked. Gated and private models need a token of the"
+    " downloads continue, and the size and hash of each file are checked. With --judge, writes the weights that the"
+    " settings of [evaluate] name to checkpoints/judges. Gated and private models need a token of the"
     " hub, from HF_TOKEN or `hf auth login`.",
     function="fishtui.stages.download:download",
     requires="fishtui.stages.requirements:download",
@@ -292,9 +293,12 @@ DOWNLOAD = Stage(
     arguments=(
         Argument("repository", "Repository on the Hugging Face hub (default: openaudio-s1-mini's)", metavar="[REPO]"),
         Argument("revision", "Branch, tag or commit", "--revision", default="main"),
+        Argument(
+            "judge", "Judge of speech whose weights to download instead of a model, such as intelligibility", "--judge"
+        ),
         Argument("force", "Replace files that are not from a download", "--force", "flag"),
     ),
-    also=("paths.checkpoint",),
+    also=("paths.checkpoint", "evaluate.recognizer", "evaluate.similarity"),
     waits_for_processor=False,
 )
 # In the order of the pipeline, then the others.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from fishtui.families.registry import DEFAULT
 
 if TYPE_CHECKING:
     from fishtui.demo.run import DemoResult
+    from fishtui.judges.needs import Weights
     from fishtui.runs.ledger import Ledger, LedgerRecord
     from fishtui.runs.reporter import Reporter
     from fishtui.runs.state import Run
@@ -171,12 +173,22 @@ def doctor(session: Session) -> int:
     return PARTIAL if any(finding.state == "error" for finding in findings) else 0
 
 
-def download(session: Session, repository: str | None, revision: str, force: bool) -> int:
+def download(session: Session, repository: str | None, revision: str, judge: str | None, force: bool) -> int:
     """Run `fishtui download`."""
+    from fishtui.checkpoint import files_to_download
+    from fishtui.errors import MisuseError
+
     project, pretrained = session.project, session.project.path(session.settings.values.paths.checkpoint)
-    name = (repository or DEFAULT.repository).rpartition("/")[2]
-    # The pretrained model of this project, or another one.
-    target = pretrained if repository is None or pretrained.name == name else project.checkpoints / name
+    choose: Callable[[str, Collection[str]], list[str]] = files_to_download
+    if judge:
+        if repository:
+            raise MisuseError("both REPO and --judge", "Give one of them.", code="conflicting-options")
+        weights = _weights_of(judge, session)
+        repository, target, choose = weights.repository, weights.folder, weights.to_download
+    else:
+        name = (repository or DEFAULT.repository).rpartition("/")[2]
+        # The pretrained model of this project, or another one.
+        target = pretrained if repository is None or pretrained.name == name else project.checkpoints / name
 
     def stage(reporter: Reporter, *, dry_run: bool) -> Ledger:
         from fishtui.stages.download import download
@@ -187,8 +199,26 @@ def download(session: Session, repository: str | None, revision: str, force: boo
             repository=repository or DEFAULT.repository,
             revision=revision,
             target=target,
+            choose=choose,
             force=force,
             dry_run=dry_run,
         )
 
     return session.run("download", stage, repository=repository or DEFAULT.repository, revision=revision, target=target)
+
+
+def _weights_of(judge: str, session: Session) -> Weights:
+    """Return the weights of a judge on the hub. Raises MisuseError if the settings name none."""
+    from fishtui.errors import MisuseError
+    from fishtui.judges.needs import Setup
+    from fishtui.judges.registry import find_judge
+
+    needs = find_judge(judge).needs(Setup(session.project.root, session.settings.values.evaluate))
+    if needs.weights and needs.weights.repository:
+        return needs.weights
+    missing = needs.missing()
+    raise MisuseError(
+        f"judge {judge}: nothing to download from the hub",
+        missing[1] if missing else "It is ready.",
+        code="nothing-to-download",
+    )

@@ -40,7 +40,7 @@ def needs(setup: Setup) -> Needs:
     """Return what the encoder of the settings needs."""
     name, _, model = setup.settings.similarity.partition(":")
     if name == "resemblyzer":
-        weights = Weights(RESEMBLYZER.file(""), ((RESEMBLYZER_FILE,),))
+        weights = Weights(RESEMBLYZER.file(""), ((RESEMBLYZER_FILE,),), package=RESEMBLYZER)
         return Needs((RESEMBLYZER,), weights, "Resemblyzer, in its package")
     found = model_weights(setup, model or WAVLM, WAVLM_FILES)
     return Needs((Package("transformers", "transformers"),), found, f"WavLM, {model or WAVLM}")

@@ -64,11 +64,24 @@ class Package:
 
 @dataclass(frozen=True)
 class Weights:
-    """Files in a folder. Each of `files` is a tuple of names of which one is enough; `repository` is their hub's."""
+    """Files in a folder, each one a tuple of names of which one is enough.
+
+    They come from a `repository` of the hub or a `package`; without either from the user.
+    """
 
     folder: Path
     files: tuple[tuple[str, ...], ...]
     repository: str = ""
+    package: Package | None = None
+
+    @property
+    def remedy(self) -> str:
+        """The way to get the files."""
+        if self.repository:
+            return "`fishtui download --judge NAME`"
+        if self.package:
+            return f"`{self.package.command} --force-reinstall`"
+        return "another path in the settings of [evaluate]"
 
     def present(self) -> list[Path]:
         """Return the first existing file of each tuple."""
@@ -81,7 +94,7 @@ class Weights:
         """Return the first name of each tuple of which no file exists."""
         return [names[0] for names in self.files if not any((self.folder / name).is_file() for name in names)]
 
-    def to_download(self, available: Collection[str]) -> list[str]:
+    def to_download(self, repository: str, available: Collection[str]) -> list[str]:
         """Return those of the `available` names in a repository that are needed.
 
         Raises FishtuiError if the repository lacks one.
@@ -90,7 +103,7 @@ class Weights:
         lacking = [names[0] for names, name in zip(self.files, wanted, strict=True) if not name]
         if lacking:
             raise FishtuiError(
-                f"{self.repository}: not weights of this judge: no {', '.join(lacking)}",
+                f"{repository}: not weights of this judge: no {', '.join(lacking)}",
                 "Check the repository in the settings of [evaluate].",
                 code="no-judge-in-repository",
             )
@@ -117,23 +130,17 @@ class Needs:
     source: str = ""
 
     def missing(self) -> tuple[str, str] | None:
-        """Return a problem and its remedy if something is missing, otherwise None."""
-        if absent := [package for package in self.packages if not package.is_installed]:
-            names = ", ".join(package.distribution for package in absent)
-            commands = dict.fromkeys(package.command for package in absent if package.options)
-            if plain := [package.distribution for package in absent if not package.options]:
-                commands[f"pip install {' '.join(plain)}"] = None
-            return f"{names} not installed", f"Install it: {'; '.join(commands)}"
-        if self.weights and (files := self.weights.missing()):
-            return f"no {', '.join(files)} in {self.weights.folder}", self._remedy()
-        return None
-
-    def _remedy(self) -> str:
-        if self.weights and self.weights.repository:
-            return "Download it with `fishtui download --judge NAME`."
-        if self.packages:
-            return f"Install the package again: {self.packages[0].command} --force-reinstall"
-        return "Check the path in the settings of [evaluate]."
+        """Return a problem and its remedy if anything is missing, otherwise None."""
+        absent = [package for package in self.packages if not package.is_installed]
+        problems = [f"{package.distribution} not installed" for package in absent]
+        remedies = [f"`{package.command}`" for package in absent if package.options]
+        if plain := [package.distribution for package in absent if not package.options]:
+            remedies.insert(0, f"`pip install {' '.join(plain)}`")
+        # Weights in a package that is not installed are not a second problem.
+        if self.weights and self.weights.package not in absent and (files := self.weights.missing()):
+            problems.append(f"no {', '.join(files)} in {self.weights.folder}")
+            remedies.append(self.weights.remedy)
+        return (", ".join(problems), f"Use {', then '.join(remedies)}.") if problems else None
 
     def identity(self) -> list[str]:
         """Return words that change with the version of a package or the content of weights."""

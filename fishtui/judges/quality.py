@@ -39,7 +39,7 @@ FIGURES = (
 
 
 def _needs(setup: Setup) -> Needs:
-    weights = Weights(PACKAGE.file("dnsmos_models"), ((FILE,),))
+    weights = Weights(PACKAGE.file("dnsmos_models"), ((FILE,),), package=PACKAGE)
     return Needs((PACKAGE, Package("onnxruntime", "onnxruntime")), weights, "DNSMOS P.835, in the package speechmos")
 
 

@@ -17,6 +17,8 @@ from fishtui.checkpoint import CheckpointFolder
 from fishtui.errors import CheckpointError, FishtuiError, loading
 from fishtui.families.registry import DEFAULT
 from fishtui.glyphs import SIGN
+from fishtui.judges.needs import Setup
+from fishtui.judges.registry import available
 from fishtui.project import Project
 from fishtui.settings import Settings
 from fishtui.wording import NEW_TOKEN, size
@@ -59,6 +61,7 @@ def examine(project: Project, settings: Settings) -> list[Diagnosis]:
         _logout,
         lambda: _checkpoint(checkpoint),
         lambda: _hub(checkpoint),
+        lambda: _judges(Setup(project.root, settings.evaluate)),
         _terminal,
     ]
     return [diagnosis for check in checks for diagnosis in check()]
@@ -197,6 +200,17 @@ def _hub(checkpoint: Path) -> Iterator[Diagnosis]:
         )
     else:
         yield Diagnosis("hub", "ok", "no token; only downloads of gated and private models need one")
+
+
+def _judges(setup: Setup) -> Iterator[Diagnosis]:
+    """Name the judges of the settings that are missing, each with its remedy; a single line if all are ready."""
+    states = available(setup)
+    ready = ", ".join(state.name for state in states if state.is_ready)
+    if ready:
+        yield Diagnosis("judges", "ok", f"ready: {ready}")
+    for state in states:
+        if not state.is_ready:
+            yield Diagnosis("judges", "warning", f"{state.name} is missing: {state.problem}", state.remedy)
 
 
 def _load_model(folder: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -52,15 +53,17 @@ def download(
     repository: str,
     revision: str,
     target: Path,
+    choose: Callable[[str, Collection[str]], list[str]] = files_to_download,
     force: bool = False,
     dry_run: bool = False,
 ) -> Ledger:
-    """Download the files of a checkpoint that are missing or damaged in `target`.
+    """Download the files of a checkpoint, or those that `choose` returns, that are missing or damaged in `target`.
 
-    An interrupted download of a file is resumed. Raises FishtuiError without network or access, CheckpointError if the
-    repository is not a checkpoint, and MisuseError without `force` if a file in `target` is not from a download.
+    `choose` gets the repository and the names of its files. An interrupted download of a file is resumed. Raises
+    FishtuiError without network or access, CheckpointError if the repository is not a checkpoint, and MisuseError
+    without `force` if a file in `target` is not from a download.
     """
-    files = _remote_files(repository, revision)
+    files = _remote_files(repository, revision, choose)
     ledger = Ledger(unit="files")
     wanted = []
     for file in files:
@@ -140,7 +143,9 @@ def _git_blob_id(path: Path) -> str:
     return hashlib.sha1(b"blob %d\x00" % len(content) + content, usedforsecurity=False).hexdigest()
 
 
-def _remote_files(repository: str, revision: str) -> list[RemoteFile]:
+def _remote_files(
+    repository: str, revision: str, choose: Callable[[str, Collection[str]], list[str]]
+) -> list[RemoteFile]:
     try:
         info = HfApi().model_info(repository, revision=revision, files_metadata=True)
     except FAILURES as error:
@@ -151,7 +156,7 @@ def _remote_files(repository: str, revision: str) -> list[RemoteFile]:
         )
         for sibling in info.siblings or []
     }
-    return [files[name] for name in files_to_download(repository, files)]
+    return [files[name] for name in choose(repository, files)]
 
 
 def _hub_error(error: Exception, repository: str) -> FishtuiError:

@@ -121,6 +121,12 @@ CALLS: dict[str, list[tuple[list[str], str]]] = {
         (["a/b/c"], "not-a-repository"),
         (["../x"], "not-a-repository"),
         (["a/b", "--set", "paths.checkpoint=file/b"], "not-a-folder"),
+        (["a/b", "--judge", "intelligibility"], "conflicting-options"),
+        (["--judge", "voice"], "nothing-to-download"),
+        (["--judge", "nothing"], "unknown-judge"),
+        (["--judge", "similarity"], "nothing-to-download"),
+        (["--judge", "intelligibility", "--set", "evaluate.recognizer=pocketsphinx"], "nothing-to-download"),
+        (["--judge", "intelligibility", "--set", "evaluate.recognizer=whisper"], "bad-setting"),
     ],
 }
 

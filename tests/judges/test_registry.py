@@ -104,9 +104,9 @@ def test_missing_packages_are_named_with_their_commands() -> None:
 
 def test_a_repository_without_the_files_is_refused() -> None:
     weights = Weights(Path("x"), (("a.bin", "b.bin"), ("config.json",)), "owner/name")
-    assert weights.to_download(["README.md", "b.bin", "config.json"]) == ["b.bin", "config.json"]
+    assert weights.to_download("owner/name", ["README.md", "b.bin", "config.json"]) == ["b.bin", "config.json"]
     with failing("no-judge-in-repository", FishtuiError):
-        weights.to_download(["config.json"])
+        weights.to_download("owner/name", ["config.json"])
 
 
 def test_a_missing_recognizer_of_the_settings_is_named(tmp_path: Path) -> None:

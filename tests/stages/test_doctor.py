@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from fishtui.project import Project
-from fishtui.settings import PathSettings, Settings
+from fishtui.settings import EvaluateSettings, PathSettings, Settings
 from fishtui.stages import doctor
 from tests.builders import fishtui, snapshot
 
@@ -108,3 +108,12 @@ def test_a_token_of_the_hub_is_explained_and_not_shown(
     assert finding.state == state
     assert "hf_x" not in finding.found
     assert ("HF_TOKEN" in finding.remedy) == (state != "ok")
+
+
+def test_missing_judges_are_warnings_with_a_remedy_each(tmp_path: Path) -> None:
+    settings = Settings(evaluate=EvaluateSettings(recognizer="ctc:digits.bin", similarity="wavlm:./wavlm"))
+    found = [each for each in doctor.examine(Project(tmp_path), settings) if each.name == "judges"]
+    assert [each.state for each in found][:3] == ["ok", "warning", "warning"]
+    assert "failures" in found[0].found
+    assert "preprocessor_config.json" in found[2].found
+    assert all(each.remedy for each in found[1:])

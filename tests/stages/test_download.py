@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from fishtui.judges.needs import Setup
+from fishtui.judges.registry import find_judge
 from fishtui.project import Project
 from fishtui.runs.state import find_run
 from tests.builders import command, project
@@ -223,3 +225,34 @@ def test_files_that_no_download_wrote_are_replaced_only_with_force(tmp_path: Pat
     assert own.read_bytes() == b"my own model"
     assert download(tmp_path, hub.url, "owner/tiny", "--force").returncode == 0
     assert own.read_bytes() == FILES["model.pth"]
+
+
+WHISPER = {
+    "config.json": b"{}",
+    "model.bin": bytes(range(256)) * 2000,
+    "tokenizer.json": b"{}",
+    "vocabulary.txt": b"a",
+    "README.md": b"not needed",
+}
+
+
+def test_the_weights_of_a_judge_go_where_it_finds_them(tmp_path: Path, hub: Hub) -> None:
+    hub.files = dict(WHISPER)
+    assert download(tmp_path, hub.url, "--judge", "intelligibility").returncode == 0
+    target = tmp_path / "checkpoints" / "judges" / "Systran--faster-whisper-small"
+    assert {path.name for path in target.iterdir() if path.is_file()} == WHISPER.keys() - {"README.md"}
+    needs = find_judge("intelligibility").needs(Setup(tmp_path))
+    assert needs.weights is not None
+    assert needs.weights.missing() == []
+    (target / "model.bin").write_bytes(b"damaged")
+    assert "3 skipped" in download(tmp_path, hub.url, "--judge", "intelligibility").stdout
+    assert (target / "model.bin").read_bytes() == WHISPER["model.bin"]
+
+
+def test_a_judge_of_the_settings_is_downloaded_if_the_repository_has_it(tmp_path: Path, hub: Hub) -> None:
+    settings = '[evaluate]\nsimilarity = "wavlm:owner/tiny"\n'
+    refused = download(tmp_path, hub.url, "--judge", "similarity", "--json", settings=settings)
+    assert error_in(refused.stdout)["code"] == "no-judge-in-repository"
+    hub.files = {"config.json": b"{}", "preprocessor_config.json": b"{}", "pytorch_model.bin": b"weights"}
+    assert download(tmp_path, hub.url, "--judge", "similarity", settings=settings).returncode == 0
+    assert (tmp_path / "checkpoints" / "judges" / "owner--tiny" / "pytorch_model.bin").read_bytes() == b"weights"
