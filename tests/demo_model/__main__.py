@@ -10,7 +10,7 @@ import torch
 
 from fishtui.codec.model import Codec
 from fishtui.project import Project
-from tests.demo_model import codec, language, loop, measure, recognizer
+from tests.demo_model import codec, export, language, loop, measure, recognizer, recordings
 from tests.demo_model.data import load_clips
 
 
@@ -52,6 +52,13 @@ def measure_all(data: Path, state: Path, steps: int | None) -> None:
         measure.report("language model", measure.speak(judge, model, spoken))
 
 
+def export_all(data: Path, state: Path, steps: int | None) -> None:
+    """Write the files that the package ships, weights and recordings, into `shipped` of the state's folder."""
+    size = export.export(state / "project" / "checkpoints" / language.NAME, load_recognizer(state), state / "shipped")
+    print(f"{state / 'shipped'}: {size:,} bytes of the model")
+    recordings.write_recordings(load_clips(data), state / "shipped" / "recordings")
+
+
 def load_codec(state: Path, codebooks: int) -> Codec:
     """Return the codec as trained so far."""
     return codec.trained(torch.load(state / "codec.pt", weights_only=True)["codec"], codebooks)
@@ -69,6 +76,7 @@ STEPS: dict[str, Callable[[Path, Path, int | None], None]] = {
     "recognizer": train_recognizer,
     "language": train_language,
     "measure": measure_all,
+    "export": export_all,
 }
 
 

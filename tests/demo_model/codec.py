@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from fishtui.codec.config import OFFICIAL, CodecConfig
-from fishtui.codec.layers import Past, Snake
+from fishtui.codec.layers import Past, ResidualUnit, Snake
 from fishtui.codec.model import Codec
 from fishtui.codec.quantizer import ResidualQuantizer, VectorQuantizer
 from tests.demo_model.data import RATE, Clip, Samples, by_speaker, draw_sequence, join
@@ -46,9 +46,9 @@ FRAMES = 24
 ROWS = 4
 PEAK = (0.1, 0.95)
 CONTINUOUS_STEPS = 1500
-STEPS = 20_000
+STEPS = 12_000
 WARM_UP = 200
-RATE_MAX = 1e-3
+RATE_MAX = 1.5e-3
 RATE_MIN = 1e-4
 COMMITMENT = 0.05
 HINT = 1.0
@@ -124,24 +124,35 @@ def begin() -> CodecState:
     """Return an untrained codec."""
     torch.manual_seed(0)
     codec = Codec(CONFIG)
+    with torch.no_grad():
+        set_weights(codec)
+    hint = Hint()
+    parameters = [p for name, p in codec.named_parameters() if "codebook" not in name] + [*hint.parameters()]
+    return CodecState(codec, hint, torch.optim.AdamW(parameters, RATE_MAX, (0.8, 0.99), weight_decay=1e-4, fused=True))
+
+
+def set_weights(codec: Codec) -> None:
+    """Set random weights with which the signal keeps its level from layer to layer.
+
+    The activations turn louder signals into noise, from which nothing is learnt for a long time.
+    """
     for module in codec.modules():
         if isinstance(module, Snake):
             module.__class__ = FusedSnake
         if isinstance(module, nn.Conv1d | nn.ConvTranspose1d):
-            nn.init.trunc_normal_(module.weight, std=(module.weight[0].numel() * 1.0) ** -0.5)
+            inputs, kernel = module.in_channels // module.groups, module.kernel_size[0]
+            taps = kernel // module.stride[0] if isinstance(module, nn.ConvTranspose1d) else kernel
+            nn.init.trunc_normal_(module.weight, std=(inputs * taps) ** -0.5)
             nn.init.zeros_(module.bias)
+    for module in codec.modules():
+        if isinstance(module, ResidualUnit):
+            module.block[-1].conv.weight.mul_(0.2)
     for name, parameter in codec.named_parameters():
         if name.endswith("gamma"):
-            # Each residual branch starts small, as in the papers of these layers.
             nn.init.constant_(parameter, 0.3)
-    with torch.no_grad():
-        # Audio is quiet, and the activations are almost linear for quiet signals.
-        codec.encoder.block[0].conv.weight.mul_(10)
-        # Without this the last tanh saturates.
-        codec.decoder.model[-1].conv.weight.mul_(0.02)
-    hint = Hint()
-    parameters = [p for name, p in codec.named_parameters() if "codebook" not in name] + [*hint.parameters()]
-    return CodecState(codec, hint, torch.optim.AdamW(parameters, RATE_MAX, (0.8, 0.99), weight_decay=1e-4, fused=True))
+    # Recordings are quiet.
+    codec.encoder.block[0].conv.weight.mul_(10)
+    codec.decoder.model[-1].conv.weight.mul_(0.05)
 
 
 def training_batch(clips: Sequence[Clip], step: int) -> Tensor:

@@ -36,7 +36,7 @@ def export(checkpoint: Path, recognizer: Recognizer, target: Path) -> int:
         (target / name).write_bytes(packed(tensors, dtype))
     for path in (sizes, files.config_file, *(checkpoint / name for name in DEFAULT.tokenizer_names)):
         shutil.copyfile(path, target / path.name)
-    size = sum(path.stat().st_size for path in target.iterdir())
+    size = sum(path.stat().st_size for path in target.glob("*.*"))
     if size > LARGEST:
         raise SystemExit(f"{target}: {size:,} bytes, more than {LARGEST:,}")
     return size
