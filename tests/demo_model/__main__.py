@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from fishtui.codec.model import Codec
+from fishtui.judges.ctc import CtcNetwork
 from fishtui.project import Project
 from tests.demo_model import codec, export, language, loop, measure, recognizer, recordings
 from tests.demo_model.data import load_clips
@@ -64,9 +65,9 @@ def load_codec(state: Path, codebooks: int) -> Codec:
     return codec.trained(torch.load(state / "codec.pt", weights_only=True)["codec"], codebooks)
 
 
-def load_recognizer(state: Path) -> recognizer.Recognizer:
+def load_recognizer(state: Path) -> CtcNetwork:
     """Return the recognizer as trained so far."""
-    model = recognizer.Recognizer()
+    model = recognizer.untrained()
     model.load_state_dict(torch.load(state / "recognizer.pt", weights_only=True)["model"])
     return model.eval()
 

@@ -11,17 +11,22 @@ import torch
 from torch import Tensor
 
 from fishtui.checkpoint import CheckpointFolder
+from fishtui.demo.shipped import CODEC, MODEL
 from fishtui.families.registry import DEFAULT
+from fishtui.judges.ctc import CtcNetwork, save_network
 from fishtui.weights import read_tensors
-from tests.demo_model.recognizer import Recognizer
 
 LARGEST = 8_000_000
-CODEC, MODEL, RECOGNIZER = "codec.safetensors.xz", "model.safetensors.xz", "recognizer.safetensors.xz"
+RECOGNIZER = "digits.safetensors"
+ORIGIN = {
+    "origin": "trained on the Free Spoken Digit Dataset by Zohar Jackson and contributors",
+    "license": "CC-BY-SA-4.0",
+}
 # The values have two bytes each, whose first and second ones are alike.
 FILTERS = [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "lp": 1, "lc": 3, "pb": 1}]
 
 
-def export(checkpoint: Path, recognizer: Recognizer, target: Path) -> int:
+def export(checkpoint: Path, recognizer: CtcNetwork, target: Path) -> int:
     """Write the files of the demo into `target`; return their size in bytes."""
     target.mkdir(parents=True, exist_ok=True)
     files = CheckpointFolder(checkpoint)
@@ -30,10 +35,10 @@ def export(checkpoint: Path, recognizer: Recognizer, target: Path) -> int:
     parts = (
         (CODEC, read_tensors(codec), torch.float16),
         (MODEL, read_tensors(weights), torch.bfloat16),
-        (RECOGNIZER, recognizer.state_dict(), torch.float16),
     )
     for name, tensors, dtype in parts:
         (target / name).write_bytes(packed(tensors, dtype))
+    save_network(recognizer, target / RECOGNIZER, ORIGIN)
     for path in (sizes, files.config_file, *(checkpoint / name for name in DEFAULT.tokenizer_names)):
         shutil.copyfile(path, target / path.name)
     size = sum(path.stat().st_size for path in target.glob("*.*"))

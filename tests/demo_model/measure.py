@@ -9,9 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
+from fishtui.judges.ctc import CtcNetwork
 from fishtui.speech import Voice
 from tests.demo_model.data import WORDS, Clip, Samples, by_speaker, draw_sequence, join
-from tests.demo_model.recognizer import Recognizer, errors, recognize
+from tests.demo_model.recognizer import errors
 
 SEQUENCES = 40
 COUNTS = (2, 6)
@@ -38,13 +39,13 @@ def sequences(clips: Sequence[Clip], per_speaker: int = SEQUENCES) -> list[Spoke
 
 
 def digits_right(
-    model: Recognizer, spoken: Sequence[Spoken], change: Callable[[Samples], Samples] = lambda samples: samples
+    model: CtcNetwork, spoken: Sequence[Spoken], change: Callable[[Samples], Samples] = lambda samples: samples
 ) -> dict[str, float]:
     """Return the share of digits right, of each speaker and of `all`: 1 - errors / digits."""
     wrong: dict[str, int] = {}
     total: dict[str, int] = {}
     for each in spoken:
-        mistakes = errors(recognize(model, change(each.samples)), each.digits)
+        mistakes = errors(model.recognize(change(each.samples)), each.digits)
         for key in (each.speaker, "all"):
             wrong[key] = wrong.get(key, 0) + mistakes
             total[key] = total.get(key, 0) + len(each.digits)
@@ -56,7 +57,7 @@ def report(title: str, shares: dict[str, float]) -> None:
     print(f"{title}: " + ", ".join(f"{name} {share:.1%}" for name, share in shares.items()), flush=True)
 
 
-def speak(judge: Recognizer, folder: Path, spoken: Sequence[Spoken], limit: int = 8) -> dict[str, float]:
+def speak(judge: CtcNetwork, folder: Path, spoken: Sequence[Spoken], limit: int = 8) -> dict[str, float]:
     """Return the shares of digits right in what a checkpoint speaks, after a recording of the same speaker.
 
     At most `limit` sequences of each speaker are spoken, each with the one before it as the reference.

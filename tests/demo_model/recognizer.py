@@ -8,56 +8,27 @@ from math import cos, pi
 import numpy as np
 import torch
 from scipy.signal import lfilter
-from torch import Tensor, nn
+from torch import nn
 from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 
+from fishtui.judges.ctc import CtcConfig, CtcNetwork
 from tests.demo_model.data import RATE, WORDS, Clip, Samples, by_speaker, draw_sequence, join
-from tests.demo_model.spectral import bands
 
-WINDOW = 256
-HOP = 80
-BANDS = 40
-WIDTH = 96
-DILATIONS = (1, 2, 4, 1, 2, 4)
-BLANK = len(WORDS)
 ROWS = 10
 STEPS = 2500
 WARM_UP = 200
 RATE_MAX = 2e-3
 COUNTS = (1, 6)
+# The most mel bands that a batch hides.
+HIDDEN = 6
 SPEEDS = (0.8, 1.2)
 NOISES_DB = (8, 50)
 
 
-class Recognizer(nn.Module):
-    """Log-mel features (B, 10 ms frames, BANDS) → logits of the digits and the blank (B, 20 ms frames, classes)."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.first = nn.Conv1d(BANDS, WIDTH, 5, stride=2, padding=2)
-        self.layers = nn.ModuleList(
-            nn.Conv1d(WIDTH, WIDTH, 5, dilation=dilation, padding=2 * dilation) for dilation in DILATIONS
-        )
-        self.norms = nn.ModuleList(nn.LayerNorm(WIDTH) for _ in DILATIONS)
-        self.last = nn.Linear(WIDTH, len(WORDS) + 1)
-        self.dropout = nn.Dropout(0.1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = self.first(x.transpose(1, 2)).transpose(1, 2)
-        for layer, norm in zip(self.layers, self.norms, strict=True):
-            x = x + self.dropout(functional.gelu(layer(norm(x).transpose(1, 2)).transpose(1, 2)))
-        return self.last(x)
-
-
-def features(samples: Samples) -> Tensor:
-    """Return log-mel features (frames, BANDS) whose mean and spread do not depend on the level."""
-    audio = torch.from_numpy(np.ascontiguousarray(samples, dtype=np.float32))
-    window = torch.hann_window(WINDOW)
-    power = torch.stft(audio, WINDOW, HOP, window=window, return_complex=True).abs().square()
-    mel = power.T @ bands(WINDOW, BANDS)
-    log = (mel + 1e-4 * mel.mean() + 1e-9).log()
-    return (log - log.mean()) / (log.std() + 1e-3)
+def untrained() -> CtcNetwork:
+    """Return a recognizer with random weights."""
+    return CtcNetwork(CtcConfig(words=WORDS, sample_rate=RATE))
 
 
 class RecognizerState:
@@ -65,7 +36,7 @@ class RecognizerState:
 
     def __init__(self) -> None:
         torch.manual_seed(0)
-        self.model = Recognizer()
+        self.model = untrained()
         self.optimizer = torch.optim.AdamW(self.model.parameters(), RATE_MAX, weight_decay=0.02, fused=True)
         self.step = 0
 
@@ -87,20 +58,20 @@ def train_step(state: RecognizerState, clips: Sequence[Clip], steps: int = STEPS
     for _ in range(ROWS):
         own = speakers[random.choice(sorted(speakers))]
         sequence = draw_sequence(own, int(random.integers(COUNTS[0], COUNTS[1] + 1)), random)
-        rows.append(features(varied(sequence, random)))
+        rows.append(state.model.features(varied(sequence, random)))
         digits.append([clip.digit for clip in sequence])
     progress = state.step / steps
     for group in state.optimizer.param_groups:
         group["lr"] = RATE_MAX * min(1, (state.step + 1) / WARM_UP) * (0.02 + 0.98 * (1 + cos(pi * progress)) / 2)
     inputs = pad_sequence(rows, batch_first=True)
-    start = int(random.integers(BANDS - 6))
-    inputs[:, :, start : start + int(random.integers(7))] = 0
+    start = int(random.integers(inputs.shape[2] - HIDDEN))
+    inputs[:, :, start : start + int(random.integers(HIDDEN + 1))] = 0
     state.model.train()
     scores = state.model(inputs).log_softmax(-1).transpose(0, 1)
     lengths = torch.tensor([(len(row) + 1) // 2 for row in rows])
     targets = torch.tensor([digit for row in digits for digit in row])
     counts = torch.tensor([len(row) for row in digits])
-    loss = functional.ctc_loss(scores, targets, lengths, counts, blank=BLANK, zero_infinity=True)
+    loss = functional.ctc_loss(scores, targets, lengths, counts, blank=len(WORDS), zero_infinity=True)
     state.optimizer.zero_grad()
     loss.backward()
     nn.utils.clip_grad_norm_(state.model.parameters(), 1.0)
@@ -131,14 +102,6 @@ def varied(clips: Sequence[Clip], random: np.random.Generator) -> Samples:
     quieter = level * 10 ** (-random.uniform(*NOISES_DB) / 20)
     joined = joined + noise * (quieter / noise.std())
     return joined.astype(np.float32)
-
-
-@torch.inference_mode()
-def recognize(model: Recognizer, samples: Samples) -> list[int]:
-    """Return the digits spoken in `samples`, of any level."""
-    model.eval()
-    best = model(features(samples)[None])[0].argmax(-1).tolist()
-    return [now for before, now in zip([BLANK, *best], best, strict=False) if now not in (before, BLANK)]
 
 
 def errors(heard: Sequence[int], spoken: Sequence[int]) -> int:

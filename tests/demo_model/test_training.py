@@ -59,7 +59,7 @@ def test_an_exported_model_speaks(tmp_path: Path, clips: list[Clip], quick: None
         codec.train_step(state, clips)
     base = tmp_path / "base"
     language.write_base(base, codec.trained(state.codec.state_dict(), 3))
-    export(base, recognizer.Recognizer(), tmp_path / "shipped")
+    export(base, recognizer.untrained(), tmp_path / "shipped")
     write_shipped_checkpoint(tmp_path / "written", tmp_path / "shipped")
     voice = Voice(tmp_path / "written", device="cpu")
     reference = measure.sequences(clips, 1)[0]
