@@ -18,6 +18,17 @@ from fishtui.weights import read_tensors
 
 LARGEST = 8_000_000
 RECOGNIZER = "digits.safetensors"
+NOTICE = """\
+# The model of the demo
+
+Codec, language model and recognizer of spoken digits, trained on the Free Spoken Digit Dataset
+(https://github.com/Jakobovski/free-spoken-digit-dataset) by Zohar Jackson and contributors, licensed under Creative
+Commons Attribution-ShareAlike 4.0 International (https://creativecommons.org/licenses/by-sa/4.0/). The recordings here
+are from the same dataset; they are brought to one level and joined into sequences. These files are therefore licensed
+under the same licence, whose text is in CC-BY-SA-4.0.txt, and not under the licence of fishtui.
+
+`python -m tests.demo_model` in the source repository reproduces them.
+"""
 ORIGIN = {
     "origin": "trained on the Free Spoken Digit Dataset by Zohar Jackson and contributors",
     "license": "CC-BY-SA-4.0",
@@ -38,6 +49,7 @@ def export(checkpoint: Path, recognizer: CtcNetwork, target: Path) -> int:
     )
     for name, tensors, dtype in parts:
         (target / name).write_bytes(packed(tensors, dtype))
+    (target / "README.md").write_text(NOTICE, encoding="utf-8")
     save_network(recognizer, target / RECOGNIZER, ORIGIN)
     for path in (sizes, files.config_file, *(checkpoint / name for name in DEFAULT.tokenizer_names)):
         shutil.copyfile(path, target / path.name)
