@@ -38,7 +38,8 @@ def listen(session: Session, terms: tuple[str, ...], limit: int) -> int:
         raise MisuseError(
             "no matching clip has a recording", "See the clips: `fishtui clips list`.", code="no-recordings"
         )
-    with Server(found, session.settings.values.listen.port) as server:
+    # An interrupt is the normal end, also right after the address is shown.
+    with Server(found, session.settings.values.listen.port) as server, suppress(KeyboardInterrupt):
         if session.as_json:
             files = [
                 {"name": each.name, "path": str(each.path), "url": f"{server.url}{number}"}
@@ -58,7 +59,5 @@ def listen(session: Session, terms: tuple[str, ...], limit: int) -> int:
             output.line(f"  {ssh_line(server.port)}")
             output.line("Then open this address:")
             output.address(server.url)
-        # An interrupt is the normal end.
-        with suppress(KeyboardInterrupt):
-            threading.Event().wait()
+        threading.Event().wait()
     return 0

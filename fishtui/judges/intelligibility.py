@@ -75,7 +75,7 @@ def _at_the_end(aligned, total: int, least: int) -> tuple[Failure, ...]:
     """Return the failure that the last part of an alignment shows, if most of the text was heard right."""
     last = aligned.alignments[0][-1]
     missing, added = last.ref_end_idx - last.ref_start_idx, last.hyp_end_idx - last.hyp_start_idx
-    if last.type == "delete" and missing >= least and aligned.hits >= TRUSTED * (total - missing):
+    if last.type == "delete" and missing >= least and aligned.hits >= max(1, TRUSTED * (total - missing)):
         return (Failure("stopped-early", f"the last {missing} of {total} words are missing"),)
     if last.type == "insert" and added >= least and aligned.hits >= TRUSTED * total:
         return (Failure("speech-after-text", f"{added} words after the text"),)

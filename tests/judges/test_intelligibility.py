@@ -87,6 +87,7 @@ def test_missing_and_added_words_at_the_end_are_failures() -> None:
     assert failures(text, "the ships left the") == ["stopped-early"]
     assert failures(text, f"{text} and so did they all") == ["speech-after-text"]
     assert failures(text, f"{text} and so") == []
+    assert failures(text, "") == []
     assert failures(text, "nothing of this text at all and much more words than it has") == []
     assert failures("这是一个很长的句子用来测试", "这是一个很", "zh") == ["stopped-early"]
 
