@@ -20,7 +20,8 @@ from fishtui.codes import check_codec, read_codes
 from fishtui.dataset import CODES_EXTENSION
 from fishtui.devices import allow_tf32, choose_device, choose_precision
 from fishtui.errors import DataError, MisuseError
-from fishtui.lm.generate import Sampling, generate
+from fishtui.lm.generate import generate
+from fishtui.lm.sampling import Sampling
 from fishtui.lm.model import DualAR
 from fishtui.load import load_model
 from fishtui.wording import shortened

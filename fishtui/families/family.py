@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from fishtui.lm.config import ModelConfig
-    from fishtui.lm.generate import Sampling
+    from fishtui.lm.sampling import Sampling
 
     Utterance = tuple[str, NDArray[np.integer]]
     """A transcript, and the codes (codebooks, frames) of its recording."""

@@ -95,6 +95,18 @@ class DualAR(nn.Module):
             return functional.linear(normed, self.embeddings.weight)
         return self.output(normed)
 
+    def speech_logits(self, hidden: Tensor) -> Tensor:
+        """Return the logits (…, codebook_size + 1) of the semantic tokens, then `<|im_end|>`; see `token_logits`."""
+        normed = self.norm(hidden)
+        begin, end = self.semantic_begin, self.semantic_begin + self.config.codebook_size
+        head = self.embeddings if self.config.tie_word_embeddings else self.output
+        if type(head) in (nn.Embedding, nn.Linear):
+            # The text's rows are most of the head, and reading them takes longer than the products.
+            rows = head.weight[begin:end], head.weight[self.im_end : self.im_end + 1]
+            return torch.cat([functional.linear(normed, weight) for weight in rows], dim=-1)
+        logits = self.head(normed)
+        return torch.cat([logits[..., begin:end], logits[..., self.im_end, None]], dim=-1)
+
     @property
     def token_modules(self) -> list[nn.Module]:
         """The modules whose parameters `token_logits` uses."""

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from fishtui.families.family import CONFIG, Family, Prompts, Vocabulary, read_json
 from fishtui.lm.config import ModelConfig
-from fishtui.lm.generate import Sampling
+from fishtui.lm.sampling import Sampling
 from fishtui.lm.model import DualAR
 
 if TYPE_CHECKING:

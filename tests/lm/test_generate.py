@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from fishtui.errors import MisuseError
 from fishtui.families.registry import DEFAULT
 from fishtui.families.s1_mini.prompt import synthesis_prompt
-from fishtui.lm.generate import Decoder, Sampling, _frames
+from fishtui.lm.generate import Batch, Continuation
 from fishtui.lm.generate import generate as generate_with
+from fishtui.lm.sampling import Sampling
 from fishtui.load import load_model
 from tests.expecting import failing
 from tests.families.s1 import read_tokenizer
@@ -90,7 +91,8 @@ def test_ids_of_text_are_never_drawn():
     model = tiny_model()
     with torch.no_grad():
         model.output.weight[:IM_END] *= 100
-    frames = torch.stack(list(generate(model, tiny_tokens(model.config, 5), max_frames=20)))
+    random = torch.Generator().manual_seed(1)
+    frames = torch.stack(list(generate(model, tiny_tokens(model.config, 5), max_frames=20, generator=random)))
     assert (frames[:, 0] >= SEMANTIC_BEGIN).all()
 
 
@@ -140,9 +142,8 @@ def test_a_sequence_longer_than_the_model_allows_is_an_error():
 
 
 def probabilities(rule: Sampling, scores: torch.Tensor, recent: torch.Tensor, draws: int = 4000) -> torch.Tensor:
-    random = torch.Generator().manual_seed(0)
-    noise = torch.empty(draws, len(scores)).exponential_(generator=random)
-    drawn = torch.cat([rule.draw(scores, recent, row) for row in noise])
+    noise = torch.rand(draws, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    drawn = rule.draw(scores.expand(draws, -1), recent.expand(draws, -1), noise)
     return torch.bincount(drawn, minlength=len(scores)) / draws
 
 
@@ -170,19 +171,19 @@ def test_the_penalty_is_applied_first_and_depends_on_the_sign():
     penalised = torch.tensor([2.0, 2.5, -1.5, -1.2])
     found = probabilities(sampling(temperature=1.0, top_p=1.0, repetition_penalty=1.5), scores, recent)
     torch.testing.assert_close(found, penalised.softmax(0), atol=0.03, rtol=0)
-    assert sampling(temperature=0).draw(scores, recent, torch.ones(4)).item() == 1
+    assert sampling(temperature=0).draw(scores[None], recent[None], torch.zeros(1)).item() == 1
 
 
 @given(
     scores=st.lists(st.floats(-50, 50, width=32), min_size=1, max_size=12),
     temperature=st.floats(0, 3),
     top_p=st.floats(0, 1),
-    seed=st.integers(0, 100),
+    noise=st.floats(0, 1, exclude_max=True),
 )
-def test_a_draw_is_a_kept_class(scores, temperature, top_p, seed):
+def test_a_draw_is_a_kept_class(scores, temperature, top_p, noise):
     logits = torch.tensor(scores)
-    noise = torch.empty(len(scores)).exponential_(generator=torch.Generator().manual_seed(seed))
-    drawn = sampling(temperature=temperature, top_p=top_p, repetition_penalty=1.0).draw(logits, NOTHING, noise)
+    rule = sampling(temperature=temperature, top_p=top_p, repetition_penalty=1.0)
+    drawn = rule.draw(logits[None], NOTHING[None], torch.tensor([noise], dtype=torch.float64))[0]
     ordered = logits.softmax(0).sort(descending=True).values
     least = ordered[(ordered.cumsum(0) <= top_p + 1e-6)].min() if (ordered[0] <= top_p + 1e-6) else ordered[0]
     assert logits.softmax(0)[drawn] >= least - 1e-6
@@ -193,14 +194,14 @@ def test_the_penalty_applies_to_the_last_frames_of_the_same_row():
 
     class Spy(Sampling):
         def draw(self, scores, recent, noise):
-            seen.append(set(recent.tolist()) - {-1})
+            seen.append(set(recent[0].tolist()) - {-1})
             return super().draw(scores, recent, noise)
 
     model = tiny_model()
     spy = Spy(3.0, 1.0, 1.0, WINDOW, PUBLISHED.residual_candidates)
     prompt = tiny_tokens(model.config, 5)
     random = torch.Generator().manual_seed(5)
-    frames = torch.stack(list(_frames(Decoder(model, 45, spy), prompt, 40, random, False)))
+    frames = torch.stack(list(generate_with(model, prompt, spy, max_frames=40, generator=random)))
     assert len(frames) > WINDOW + 2
     rows = model.config.num_codebooks
     for n in range(len(frames)):

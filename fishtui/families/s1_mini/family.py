@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from fishtui.families.s1_mini.tokenizer import Tokenizer
     from fishtui.lm.config import ModelConfig
-    from fishtui.lm.generate import Sampling
+    from fishtui.lm.sampling import Sampling
 
 
 class S1Mini(Family):
@@ -64,7 +64,7 @@ class S1Mini(Family):
         return Tokenizer.read(*(folder / name for name in self.tokenizer_names))
 
     def sampling(self) -> Sampling:
-        from fishtui.lm.generate import Sampling
+        from fishtui.lm.sampling import Sampling
 
         # The residual codebooks have 1,024 entries; the fast transformer's further logits are untrained.
         return Sampling(temperature=0.7, top_p=0.7, repetition_penalty=1.5, penalty_window=16, residual_candidates=1024)
