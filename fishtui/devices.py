@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 
+import psutil
 import torch
 
 from fishtui.wording import missing_device
@@ -47,6 +48,13 @@ def keep_freed_memory() -> None:
     if mallopt is not None:
         mallopt(M_MMAP_MAX, 0)
         mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+
+
+def free_memory(device: torch.device) -> int:
+    """Return the bytes that are free on the device now."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    return psutil.virtual_memory().available
 
 
 def out_of_memory(error: BaseException) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -19,11 +19,11 @@ from fishtui.codec.model import Codec
 from fishtui.codes import check_codec, read_codes
 from fishtui.dataset import CODES_EXTENSION
 from fishtui.devices import allow_tf32, choose_device, choose_precision
-from fishtui.errors import DataError, MisuseError
-from fishtui.lm.generate import generate
-from fishtui.lm.sampling import Sampling
+from fishtui.errors import DataError, FishtuiError, MisuseError
 from fishtui.lm.model import DualAR
+from fishtui.lm.sampling import Sampling
 from fishtui.load import load_model
+from fishtui.sentences import ROWS, SEED, Codes, Limits, Line, Sentences, Speech
 from fishtui.wording import shortened
 
 if TYPE_CHECKING:
@@ -31,12 +31,9 @@ if TYPE_CHECKING:
 
 Waveform = NDArray[np.float32]
 """Mono samples from -1 to 1, of shape (samples,)."""
-Codes = NDArray[np.integer]
-"""Codes of shape (codebooks, frames)."""
 Recording = Path | str | Waveform | Codes
 """An audio file, a `.npy` file of codes, mono samples at the voice's sample rate, or codes."""
 
-MAX_SECONDS = 60.0
 # Louder than any recording, and quieter than integers that were converted to floats.
 LARGEST_SAMPLE = 100.0
 
@@ -123,7 +120,7 @@ class Voice:
             return self.codec.decode(frames)[0, 0].float().cpu().numpy()
 
     def reference(self, recording: Recording, transcript: str) -> Utterance:
-        """Return a reference as `frames` takes it. Raises DataError, MisuseError as `encode` does."""
+        """Return a reference as a `Line` takes it. Raises DataError, MisuseError as `encode` does."""
         return self._cleaned(transcript, "the transcript of a reference"), self.encode(recording)
 
     def _as_samples(self, array: np.ndarray, rate: int | None) -> Waveform:
@@ -180,51 +177,52 @@ class Voice:
         references: Sequence[tuple[Recording, str]] = (),
         *,
         sampling: Sampling | None = None,
-        max_seconds: float = MAX_SECONDS,
-        seed: int = 42,
+        max_seconds: float = Limits.seconds,
+        seconds_per_character: float = Limits.per_character,
+        seed: int = SEED,
         compile: bool = False,
     ) -> Waveform:
         """Return the waveform of `text`, in the voice of `references`: recordings with their transcripts.
 
-        Without references the voice is the model's own. Equal arguments give equal speech. `compile` captures the
+        Without references the voice is the model's own. Equal arguments give equal speech. It ends at the latest after
+        `max_seconds`, and 3 seconds + `seconds_per_character` for each character of the text. `compile` captures the
         work of a frame as a CUDA graph. Raises DataError if a reference is not readable, a text has nothing to speak
         or the model returns no speech, MisuseError if text and references exceed what the model can hold.
         """
-        self._cleaned(text, "the text")
         clips = [self.reference(recording, transcript) for recording, transcript in references]
-        return self.decode(self.frames(text, clips, sampling or self.sampling, max_seconds, seed, compile))
+        limits = Limits(max_seconds, seconds_per_character)
+        lines = [Line(text, clips, seed)]
+        _, speech = next(self.speak_lines(lines, sampling=sampling, limits=limits, compile=compile))
+        if isinstance(speech, FishtuiError):
+            raise speech
+        return self.decode(speech.codes)
 
-    def frames(
+    def speak_lines(
         self,
-        text: str,
-        clips: Sequence[Utterance],
-        sampling: Sampling,
-        max_seconds: float,
-        seed: int,
+        lines: Iterable[Line],
+        *,
+        sampling: Sampling | None = None,
+        limits: Limits | None = None,
+        rows: int = ROWS,
         compile: bool = False,
-        on_frame: Callable[[int], None] = lambda frames: None,
-    ) -> Codes:
-        """Return the codes (codebooks, frames) of `text`; see `speak`. `clips` are results of `reference`.
+        on_step: Callable[[Mapping[int, int]], None] = lambda frames: None,
+    ) -> Iterator[tuple[int, Speech | FishtuiError]]:
+        """Yield the index of each line and its codes, or its error, in the order in which they end; see `speak`.
 
-        After each frame, `on_frame` is called with the number of frames so far.
+        Up to `rows` lines are spoken at once, as many as their caches fit into the memory. The speech of each is that
+        of the line alone, except that products of other shapes are rounded otherwise: in float32 this hardly ever
+        changes a frame, in bfloat16 it can. After each frame, `on_step` is called with the number of frames so far of
+        each line in work, by its index.
         """
-        cleaned = self._cleaned(text, "the text")
-        codec, model, prompts = self.codec, self.model, self.prompts
-        random = torch.Generator(self.device).manual_seed(seed)
-        most = int(max_seconds * codec.sample_rate / codec.frame_length)
-        answers: list[Codes] = []
-        messages = prompts.messages(cleaned)
-        for number in range(1, len(messages) + 1):
-            prompt = torch.from_numpy(prompts.synthesis_prompt(messages[:number], answers, clips))
-            room = model.config.max_seq_len - prompt.shape[1]
-            frames = []
-            for frame in generate(
-                model, prompt, sampling, max_frames=max(1, min(most, room)), generator=random, compile=compile
-            ):
-                frames.append(frame)
-                on_frame(sum(answer.shape[1] for answer in answers) + len(frames))
-            if not frames:
-                raise DataError("the model returned no speech", "Use another seed or reference.", code="no-speech")
-            answers.append(torch.stack(frames, dim=1)[1:].cpu().numpy())
-            most -= len(frames)
-        return np.concatenate(answers, axis=1)
+        frame_rate = self.codec.sample_rate / self.codec.frame_length
+        return Sentences(
+            self.model,
+            self.prompts,
+            lambda text: self._cleaned(text, "the text"),
+            frame_rate,
+            sampling or self.sampling,
+            limits or Limits(),
+            rows=rows,
+            compile=compile,
+            on_step=on_step,
+        ).speak(lines)

@@ -229,7 +229,8 @@ SYNTHESIZE = Stage(
         Argument("force", "Replace the file of --output", "--force", "flag"),
     ),
     options=(
-        *_own("synthesize", "temperature", "top_p", "repetition_penalty", "max_seconds", "seed", "device", "compile"),
+        *_own("synthesize", "temperature", "top_p", "repetition_penalty", "max_seconds"),
+        *_own("synthesize", "seconds_per_character", "seed", "device", "compile"),
         "train.lora",
     ),
     also=("paths.checkpoint", "extract.resampler", "pack.text_extension"),

@@ -55,7 +55,7 @@ ORDER = [
     *("errors", "glyphs", "sanitize", "nn", "codehash"),
     *("wording", "memory", "workers", "files", "reading", "project", "trust", "settings", "devices", "stage"),
     *("weights", "speakers", "dataset", "shards", "audio", "codec", "codes", "lm"),
-    *("families", "checkpoint", "load", "speech"),
+    *("families", "checkpoint", "load", "sentences", "speech"),
     "runs",
     *("checks", "catalog"),
     *("distributed", "results", "training"),

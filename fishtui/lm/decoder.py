@@ -1,4 +1,4 @@
-"""The steps of generation: prompts and frames of several rows through the model, with caches of keys and values."""
+"""The steps of generation: prompts and frames for all rows through the model, with caches of keys and values."""
 
 from __future__ import annotations
 

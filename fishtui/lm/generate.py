@@ -1,4 +1,4 @@
-"""Generation frame by frame, of one prompt or of several at once."""
+"""Generation frame by frame, of one prompt or of a batch."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Continuation:
 
 
 class Batch:
-    """Generation of several continuations at once: equal to that of each alone, except for rounding.
+    """Generates a batch of continuations: each is equal to itself alone, except for rounding.
 
     At most `rows` are generated at a time, and fewer if their caches would take more than `memory` bytes; one is always
     possible. `compile` captures a frame's work as a CUDA graph, which takes about a second for each size of the caches

@@ -237,9 +237,10 @@ SYNTHESIZE = Step(
     settings=(
         *_keys("run", "name", "text", "reference"),
         *_keys("extract", "resampler"),
-        *_keys("synthesize", "temperature", "top_p", "repetition_penalty", "max_seconds", "seed", "precision"),
+        *_keys("synthesize", "temperature", "top_p", "repetition_penalty", "max_seconds"),
+        *_keys("synthesize", "seconds_per_character", "seed", "precision"),
     ),
-    code=(*NETWORK, "stages/synthesize.py", "speech.py", "codes.py", "audio", "codec"),
+    code=(*NETWORK, "stages/synthesize.py", "speech.py", "sentences.py", "codes.py", "audio", "codec"),
     command=_synthesize_command,
     # A sentence synthesized by hand is another one, or has another output.
     is_done_by=lambda state, given: False,

@@ -199,6 +199,9 @@ class SynthesizeSettings(Section, frozen=True):
     top_p: Annotated[float, Meta(gt=0, le=1, description="probability mass to sample from")] = 0.7
     repetition_penalty: Annotated[float, Meta(ge=1, le=2, description="repetition penalty; 1 disables it")] = 1.5
     max_seconds: Annotated[Positive, Meta(description="longest speech per text in seconds")] = 60.0
+    seconds_per_character: Annotated[
+        Positive, Meta(description="longest speech per character of a text in seconds, in addition to 3 s per text")
+    ] = 0.5
     seed: Annotated[NotNegative, Meta(description="random seed")] = 42
     device: Device = "auto"
     precision: Annotated[

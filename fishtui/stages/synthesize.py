@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from fishtui.project import Project
 from fishtui.results.speechfiles import SpeechFiles
 from fishtui.runs.ledger import Ledger
 from fishtui.runs.reporter import Reporter
+from fishtui.sentences import Limits, Line
 from fishtui.settings import SynthesizeSettings
 from fishtui.speech import Voice
 from fishtui.training.adapter import read_adapter
@@ -55,7 +56,8 @@ def synthesize(
 ) -> Ledger:
     """Synthesize the texts of a request as 44.1 kHz files, in the format of their extension.
 
-    Each file is reported once it is complete, so that those of a stopped run are known. Raises FishtuiError if the
+    Several are spoken at once. Each file is written when its sentence ends, and reported once it is complete, so that
+    those of a stopped run are known. Raises FishtuiError if the
     checkpoint or a reference is not readable, the format is unknown or a file exists that must not be replaced; a text
     without speech fails in the ledger.
     """
@@ -79,39 +81,60 @@ def synthesize(
     )
     ledger = Ledger(unit="texts")
     files, total = request.files, len(request.texts)
-    spoken = elapsed = 0.0
-    for number, text in enumerate(request.texts):
-        started = time.perf_counter()
-        report = _meter(reporter, voice, number, total, spoken)
-        report(0)
-        try:
-            # Each text has the same seed, so that it sounds the same alone and in a list.
-            frames = voice.frames(
-                text, clips, sampling, settings.max_seconds, settings.seed, settings.compile, on_frame=report
-            )
-            waveform = voice.decode(frames)
-        except FishtuiError as error:
-            ledger.fail(text[:60], error.problem)
+    meter = _Meter(reporter, voice, total)
+    meter({0: 0})
+    # Each text has the same seed, so that it sounds the same alone and in a list.
+    lines = [Line(text, clips, settings.seed) for text in request.texts]
+    limits = Limits(settings.max_seconds, settings.seconds_per_character)
+    spoken = voice.speak_lines(lines, sampling=sampling, limits=limits, compile=settings.compile, on_step=meter)
+    for number, speech in spoken:
+        text = request.texts[number][:60]
+        if isinstance(speech, FishtuiError):
+            ledger.fail(text, speech.problem)
+            meter.ended(0.0)
             continue
-        elapsed += time.perf_counter() - started
+        waveform = voice.decode(speech.codes)
+        seconds = len(waveform) / voice.sample_rate
         files = _write(project, reporter, files, number, waveform, voice.sample_rate, is_first=not ledger.done)
-        spoken += len(waveform) / voice.sample_rate
         ledger.done += 1
-    pace = spoken / elapsed if elapsed else 0.0
-    reporter.progress(total, total, "sentences", f"{spoken:.1f} s spoken, {pace:.2f} s of audio per second")
-    ledger.counts = {"seconds": round(spoken, 3), "seconds_per_second": round(pace, 3)}
+        meter.ended(seconds)
+        if not speech.stopped:
+            ledger.counts["cut"] = ledger.counts.get("cut", 0) + 1
+            reporter.warning(
+                f"cut after {seconds:.1f} s: the model did not stop; use another seed or "
+                "checkpoint, or raise synthesize.max_seconds or synthesize.seconds_per_character",
+                item=text,
+            )
+    pace = meter.spoken / (time.perf_counter() - meter.started)
+    reporter.progress(total, total, "sentences", f"{meter.spoken:.1f} s spoken, {pace:.2f} s of audio per second")
+    ledger.counts |= {"seconds": round(meter.spoken, 3), "seconds_per_second": round(pace, 3)}
     return ledger
 
 
-def _meter(reporter: Reporter, voice: Voice, number: int, total: int, spoken: float) -> Callable[[int], None]:
-    """Return a function that reports the frames so far of the sentence at index `number`, `spoken` seconds in."""
-    seconds = voice.codec.frame_length / voice.codec.sample_rate
+class _Meter:
+    """Reports the sentences in work, their frames so far, and the seconds spoken in all."""
 
-    def report(frames: int) -> None:
-        note = f"sentence {number + 1} of {total}: {frames:,} frames, {spoken + frames * seconds:.1f} s spoken"
-        reporter.progress(number, total, "sentences", note)
+    def __init__(self, reporter: Reporter, voice: Voice, total: int) -> None:
+        self._reporter = reporter
+        self._frame_seconds = voice.codec.frame_length / voice.codec.sample_rate
+        self._total = total
+        self._ended = 0
+        self.spoken = 0.0
+        self.started = time.perf_counter()
 
-    return report
+    def ended(self, seconds: float) -> None:
+        """Count a sentence as ended, with the seconds spoken."""
+        self._ended += 1
+        self.spoken += seconds
+
+    def __call__(self, frames: Mapping[int, int]) -> None:
+        """Report the frames so far of each sentence in work, by its index."""
+        numbers = sorted(number + 1 for number in frames)
+        sentences = f"sentence {numbers[0]}" if len(numbers) == 1 else f"sentences {numbers[0]} to {numbers[-1]}"
+        count = sum(frames.values())
+        spoken = self.spoken + count * self._frame_seconds
+        note = f"{sentences} of {self._total}: {count:,} frames, {spoken:.1f} s spoken"
+        self._reporter.progress(self._ended, self._total, "sentences", note)
 
 
 def _write(

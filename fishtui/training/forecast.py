@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from fishtui.devices import choose_precision
+from fishtui.devices import choose_precision, free_memory
 from fishtui.lm.config import ModelConfig
 from fishtui.lm.model import DualAR
 from fishtui.settings import TrainSettings
@@ -36,7 +36,7 @@ def forecast(
         "steps_per_epoch": steps,
         "epochs": settings.max_steps / steps if steps else 0.0,
         "memory_gb": needed.total / 1e9,
-        "memory_free_gb": memory.available(device) / 1e9,
+        "memory_free_gb": free_memory(device) / 1e9,
     }
     if pace and steps:
         tokens = sum(example.length for example in examples.train) / steps

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import psutil
 import torch
 
+from fishtui.devices import free_memory
 from fishtui.lm.config import BlockConfig
 from fishtui.lm.loss import block_logits
 from fishtui.lm.model import DualAR
@@ -76,13 +76,6 @@ def kept_per_position(block: BlockConfig, element: int, lora: bool) -> int:
     return 4 * wide + element * (narrow + dropped)
 
 
-def available(device: torch.device) -> int:
-    """Return the bytes that are free on the device now."""
-    if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
-    return psutil.virtual_memory().available
-
-
 def choose_checkpointing(
     model: DualAR, settings: TrainSettings, device: torch.device, precision: torch.dtype, reporter: Reporter
 ) -> bool:
@@ -90,7 +83,7 @@ def choose_checkpointing(
     if settings.gradient_checkpointing != "auto":
         return settings.gradient_checkpointing == "on"
     positions = settings.batch_size * settings.max_length
-    free = available(device) * USABLE
+    free = free_memory(device) * USABLE
     needed = estimate(model, positions, precision.itemsize, False, device).total
     if needed > free:
         reporter.note(

@@ -22,6 +22,7 @@ from fishtui.lm.loss import losses
 from fishtui.load import load_model
 from fishtui.results.speechfiles import SpeechFiles
 from fishtui.runs.reporter import Reporter
+from fishtui.sentences import Limits, Line, Speech
 from fishtui.settings import ExtractSettings, PackSettings, PathSettings, Settings, SynthesizeSettings, TrainSettings
 from fishtui.shards.packed import shard_paths
 from fishtui.shards.stream import read_sentences
@@ -118,7 +119,9 @@ def test_each_message_is_answered_after_the_one_before_it(toy: CheckpointFolder)
     asked = []
     prompt = voice.prompts.synthesis_prompt
     voice.prompts.synthesis_prompt = lambda *given: asked.append(given) or prompt(*given)  # type: ignore[method-assign, func-returns-value]
-    codes = voice.frames("one|two", [], voice.sampling, max_seconds=1.0, seed=0)
+    [(_, speech)] = voice.speak_lines([Line("one|two", seed=0)], limits=Limits(1.0))
+    assert isinstance(speech, Speech)
+    codes = speech.codes
     assert [list(messages) for messages, _, _ in asked] == [["ONE"], ["ONE", "TWO"]]
     first = asked[1][1][0]
     np.testing.assert_array_equal(codes[:, : first.shape[1]], first)

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from fishtui.families.family import CONFIG, Family, Prompts, Vocabulary, read_json
 from fishtui.lm.config import ModelConfig
-from fishtui.lm.sampling import Sampling
 from fishtui.lm.model import DualAR
+from fishtui.lm.sampling import Sampling
 
 if TYPE_CHECKING:
     from fishtui.families.family import Tokens, Utterance

@@ -82,7 +82,9 @@ def stopping_model(kind: str, dtype: torch.dtype) -> DualAR:
         penalty_window=st.integers(1, 16),
         residual_candidates=st.integers(1, 32),
     ),
-    wanted=st.lists(st.builds(Given, st.integers(1, 140), st.integers(1, 25), st.integers(0, 99)), min_size=1, max_size=6),
+    wanted=st.lists(
+        st.builds(Given, st.integers(1, 140), st.integers(1, 25), st.integers(0, 99)), min_size=1, max_size=6
+    ),
     rows=st.integers(1, 6),
     at_a_time=st.integers(1, 3),
     memory=st.none() | st.integers(1, 4 * CACHE_STEP),
@@ -169,7 +171,7 @@ def test_the_most_likely_of_many_classes_are_those_of_a_full_sort(top_p: float, 
     scores = torch.randn(3, classes, generator=torch.Generator().manual_seed(seed)) * spread
     kept = replace(PUBLISHED, top_p=top_p)._kept(scores.softmax(-1))
     for row, probabilities in zip(kept, scores.softmax(-1), strict=True):
-        likely, order = probabilities.sort(descending=True, stable=True)
+        likely = probabilities.sort(descending=True).values
         count = max(1, int((likely.cumsum(0) <= top_p).sum()))
         assert row.sum() == count
         assert probabilities[row].min() >= likely[count - 1]

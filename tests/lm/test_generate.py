@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from fishtui.errors import MisuseError
 from fishtui.families.registry import DEFAULT
 from fishtui.families.s1_mini.prompt import synthesis_prompt
-from fishtui.lm.generate import Batch, Continuation
 from fishtui.lm.generate import generate as generate_with
 from fishtui.lm.sampling import Sampling
 from fishtui.load import load_model

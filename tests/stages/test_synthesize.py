@@ -173,3 +173,25 @@ def test_a_text_without_anything_to_speak_fails_in_the_ledger(tmp_path: Path, ch
     ledger = run(tmp_path, checkpoint, texts=["😀"])
     assert (ledger.done, len(ledger.failed)) == (0, 1)
     assert not (tmp_path / "out.wav").exists()
+
+
+def test_several_texts_are_spoken_at_once_as_each_alone(tmp_path: Path, checkpoint: Path) -> None:
+    texts = [f"This is line {number}." for number in range(3)]
+    together = run(tmp_path, checkpoint, texts=texts)
+    assert (together.done, together.counts["cut"]) == (3, 3)
+    spoken = [read_audio(tmp_path / f"out-00{number}.wav").mono() for number in (1, 2, 3)]
+    for text, found in zip(texts, spoken, strict=True):
+        run(tmp_path, checkpoint, texts=[text])
+        np.testing.assert_array_equal(read_audio(tmp_path / "out.wav").mono(), found)
+
+
+def test_a_text_that_does_not_stop_is_bounded_by_its_characters_and_reported(tmp_path: Path, checkpoint: Path) -> None:
+    events = []
+    request = Request(checkpoint, ["Hi"], SpeechFiles(tmp_path / "out.wav"), parse_preset("r_8_alpha_16"))
+    settings = SynthesizeSettings(device="cpu", max_seconds=60, seconds_per_character=0.25)
+    synthesize(project(tmp_path), settings, Reporter(listeners=(events.append,)), request)
+    seconds = read_audio(tmp_path / "out.wav").seconds
+    warned = [event["item"] for event in events if event["kind"] == "warning"]
+    # The limit is 3 s + 2 × 0.25 s, in whole frames.
+    assert seconds == pytest.approx(3.5, abs=0.05)
+    assert "Hi" in warned

@@ -57,9 +57,9 @@ def test_checkpointing_is_on_only_if_memory_is_short(monkeypatch: pytest.MonkeyP
     settings = TrainSettings(batch_size=4, max_length=1000)
     decide = lambda: memory.choose_checkpointing(model, settings, CPU, torch.float32, Reporter())  # noqa: E731
     needed = memory.estimate(model, 4000, 4, False, CPU).total
-    monkeypatch.setattr(memory, "available", lambda device: 2 * needed)
+    monkeypatch.setattr(memory, "free_memory", lambda device: 2 * needed)
     assert not decide()
-    monkeypatch.setattr(memory, "available", lambda device: needed)
+    monkeypatch.setattr(memory, "free_memory", lambda device: needed)
     assert decide()
     less = memory.estimate(model, 4000, 4, True, CPU)
     assert less.total < needed
