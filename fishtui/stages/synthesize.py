@@ -57,9 +57,8 @@ def synthesize(
     """Synthesize the texts of a request as 44.1 kHz files, in the format of their extension.
 
     Several are spoken at once. Each file is written when its sentence ends, and reported once it is complete, so that
-    those of a stopped run are known. Raises FishtuiError if the
-    checkpoint or a reference is not readable, the format is unknown or a file exists that must not be replaced; a text
-    without speech fails in the ledger.
+    those of a stopped run are known. Raises FishtuiError if the checkpoint or a reference is not readable, the format
+    is unknown or a file exists that must not be replaced; a text without speech fails in the ledger.
     """
     output_format(request.files.first)
     request.files.check()
@@ -89,11 +88,14 @@ def synthesize(
     spoken = voice.speak_lines(lines, sampling=sampling, limits=limits, compile=settings.compile, on_step=meter)
     for number, speech in spoken:
         text = request.texts[number][:60]
-        if isinstance(speech, FishtuiError):
-            ledger.fail(text, speech.problem)
+        try:
+            if isinstance(speech, FishtuiError):
+                raise speech
+            waveform = voice.decode(speech.codes)
+        except FishtuiError as error:
+            ledger.fail(text, error.problem)
             meter.ended(0.0)
             continue
-        waveform = voice.decode(speech.codes)
         seconds = len(waveform) / voice.sample_rate
         files = _write(project, reporter, files, number, waveform, voice.sample_rate, is_first=not ledger.done)
         ledger.done += 1
