@@ -16,7 +16,7 @@ import torch
 from fishtui.codec.model import Codec
 from fishtui.judges.ctc import CtcNetwork
 from fishtui.project import Project
-from tests.demo_model import codec, export, language, loop, measure, recognizer, recordings
+from tests.demo_model import codec, export, language, loop, measure, recognizer, recordings, refine
 from tests.demo_model.data import load_clips
 
 
@@ -43,6 +43,13 @@ def train_language(data: Path, state: Path, steps: int | None) -> None:
     language.train(project, schedule)
 
 
+def refine_codec(data: Path, state: Path, steps: int | None) -> None:
+    """Train the decoder further."""
+    clips = [clip for clip in load_clips(data) if not clip.measured]
+    training = refine.RefineState(torch.load(state / "codec.pt", weights_only=True)["codec"])
+    loop.train(training, lambda: refine.train_step(training, clips), steps or refine.STEPS, state / "refined.pt")
+
+
 def measure_all(data: Path, state: Path, steps: int | None) -> None:
     """Measure recordings, reconstructions, and the language model, as far as they are trained."""
     judge = load_recognizer(state)
@@ -53,6 +60,10 @@ def measure_all(data: Path, state: Path, steps: int | None) -> None:
             own = load_codec(state, codebooks)
             shares = measure.digits_right(judge, spoken, lambda samples, own=own: codec.reconstruct(own, samples))
             measure.report(f"codec, {codebooks} codebooks", shares)
+    if (state / "refined.pt").exists():
+        own = load_refined(state)
+        shares = measure.digits_right(judge, spoken, lambda samples: codec.reconstruct(own, samples))
+        measure.report("codec, refined", shares)
     model = state / "project" / "checkpoints" / language.NAME
     if model.exists():
         measure.report("language model", measure.speak(judge, model, spoken))
@@ -60,7 +71,8 @@ def measure_all(data: Path, state: Path, steps: int | None) -> None:
 
 def export_all(data: Path, state: Path, steps: int | None) -> None:
     """Write the files that the package ships, weights and recordings, into `shipped` of the state's folder."""
-    size = export.export(state / "project" / "checkpoints" / language.NAME, load_recognizer(state), state / "shipped")
+    checkpoint = state / "project" / "checkpoints" / language.NAME
+    size = export.export(checkpoint, load_refined(state), load_recognizer(state), state / "shipped")
     print(f"{state / 'shipped'}: {size:,} bytes of the model")
     recordings.write_recordings(load_clips(data), state / "shipped" / "recordings")
 
@@ -68,6 +80,11 @@ def export_all(data: Path, state: Path, steps: int | None) -> None:
 def load_codec(state: Path, codebooks: int) -> Codec:
     """Return the codec as trained so far."""
     return codec.trained(torch.load(state / "codec.pt", weights_only=True)["codec"], codebooks)
+
+
+def load_refined(state: Path) -> Codec:
+    """Return the codec with the decoder as refined so far."""
+    return codec.trained(torch.load(state / "refined.pt", weights_only=True)["codec"], codec.CODEBOOKS)
 
 
 def load_recognizer(state: Path) -> CtcNetwork:
@@ -79,7 +96,7 @@ def load_recognizer(state: Path) -> CtcNetwork:
 
 def run_all(data: Path, state: Path, steps: int | None) -> None:
     """Run every step."""
-    for step in (train_codec, train_recognizer, train_language, measure_all, export_all):
+    for step in (train_codec, train_recognizer, train_language, refine_codec, measure_all, export_all):
         step(data, state, steps)
 
 
@@ -87,6 +104,7 @@ STEPS: dict[str, Callable[[Path, Path, int | None], None]] = {
     "codec": train_codec,
     "recognizer": train_recognizer,
     "language": train_language,
+    "refine": refine_codec,
     "measure": measure_all,
     "export": export_all,
     "all": run_all,

@@ -120,12 +120,20 @@ class FusedSnake(Snake):
         return _fused(x, self.alpha.flatten())
 
 
+def fuse(codec: Codec) -> None:
+    """Let the activations of `codec` be compiled ones."""
+    for module in codec.modules():
+        if isinstance(module, Snake):
+            module.__class__ = FusedSnake
+
+
 def begin() -> CodecState:
     """Return an untrained codec."""
     torch.manual_seed(0)
     codec = Codec(CONFIG)
     with torch.no_grad():
         set_weights(codec)
+    fuse(codec)
     hint = Hint()
     parameters = [p for name, p in codec.named_parameters() if "codebook" not in name] + [*hint.parameters()]
     return CodecState(codec, hint, torch.optim.AdamW(parameters, RATE_MAX, (0.8, 0.99), weight_decay=1e-4, fused=True))
@@ -137,8 +145,6 @@ def set_weights(codec: Codec) -> None:
     The activations turn louder signals into noise, from which nothing is learnt for a long time.
     """
     for module in codec.modules():
-        if isinstance(module, Snake):
-            module.__class__ = FusedSnake
         if isinstance(module, nn.Conv1d | nn.ConvTranspose1d):
             inputs, kernel = module.in_channels // module.groups, module.kernel_size[0]
             taps = kernel // module.stride[0] if isinstance(module, nn.ConvTranspose1d) else kernel

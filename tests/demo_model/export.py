@@ -11,7 +11,9 @@ import torch
 from torch import Tensor
 
 from fishtui.checkpoint import CheckpointFolder
+from fishtui.codec.model import Codec
 from fishtui.demo.shipped import CODEC, MODEL
+from fishtui.demo.tiny import published_tensors
 from fishtui.families.registry import DEFAULT
 from fishtui.judges.ctc import CtcNetwork, save_network
 from fishtui.weights import read_tensors
@@ -37,14 +39,14 @@ ORIGIN = {
 FILTERS = [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "lp": 1, "lc": 3, "pb": 1}]
 
 
-def export(checkpoint: Path, recognizer: CtcNetwork, target: Path) -> int:
-    """Write the files of the demo into `target`; return their size in bytes."""
+def export(checkpoint: Path, codec: Codec, recognizer: CtcNetwork, target: Path) -> int:
+    """Write the files of the demo, with `codec` in place of the checkpoint's, into `target`; return their bytes."""
     target.mkdir(parents=True, exist_ok=True)
     files = CheckpointFolder(checkpoint)
-    codec, sizes = files.codec_files
+    _, sizes = files.codec_files
     weights = checkpoint / DEFAULT.weight_names(())[0]
     parts = (
-        (CODEC, read_tensors(codec), torch.float16),
+        (CODEC, published_tensors(codec), torch.float16),
         (MODEL, read_tensors(weights), torch.bfloat16),
     )
     for name, tensors, dtype in parts:

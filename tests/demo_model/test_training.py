@@ -10,7 +10,7 @@ import torch
 
 from fishtui.demo.shipped import write_shipped_checkpoint
 from fishtui.speech import Voice
-from tests.demo_model import codec, language, loop, measure, recognizer
+from tests.demo_model import codec, language, loop, measure, recognizer, refine
 from tests.demo_model.data import RATE, WORDS, Clip, levelled
 from tests.demo_model.export import export
 
@@ -45,6 +45,23 @@ def test_the_codec_continues_from_its_saved_state(tmp_path: Path, clips: list[Cl
         assert torch.equal(one, other)
 
 
+def test_refining_changes_sounds_but_not_codes(tmp_path: Path, clips: list[Clip], quick: None) -> None:
+    state = codec.begin()
+    for _ in range(2):
+        codec.train_step(state, clips)
+    before = codec.trained(state.codec.state_dict(), codec.CODEBOOKS)
+    whole, first, second = (refine.RefineState(state.codec.state_dict()) for _ in range(3))
+    loop.train(whole, lambda: refine.train_step(whole, clips), 3, tmp_path / "whole.pt")
+    loop.train(first, lambda: refine.train_step(first, clips), 1, tmp_path / "parts.pt")
+    loop.train(second, lambda: refine.train_step(second, clips), 3, tmp_path / "parts.pt")
+    for one, other in zip(whole.codec.parameters(), second.codec.parameters(), strict=True):
+        assert torch.equal(one, other)
+    after = codec.trained(whole.codec.state_dict(), codec.CODEBOOKS)
+    audio = torch.from_numpy(clips[3].samples)[None, None]
+    assert torch.equal(before.encode(audio), after.encode(audio))
+    assert not torch.equal(before.decode(before.encode(audio)), after.decode(after.encode(audio)))
+
+
 def test_the_recognizer_continues_from_its_saved_state(tmp_path: Path, clips: list[Clip]) -> None:
     whole, first, second = (recognizer.RecognizerState() for _ in range(3))
     for state, steps, name in ((whole, 3, "whole"), (first, 1, "parts"), (second, 3, "parts")):
@@ -58,8 +75,9 @@ def test_an_exported_model_speaks(tmp_path: Path, clips: list[Clip], quick: None
     for _ in range(2):
         codec.train_step(state, clips)
     base = tmp_path / "base"
-    language.write_base(base, codec.trained(state.codec.state_dict(), 3))
-    export(base, recognizer.untrained(), tmp_path / "shipped")
+    own = codec.trained(state.codec.state_dict(), 3)
+    language.write_base(base, own)
+    export(base, own, recognizer.untrained(), tmp_path / "shipped")
     write_shipped_checkpoint(tmp_path / "written", tmp_path / "shipped")
     voice = Voice(tmp_path / "written", device="cpu")
     reference = measure.sequences(clips, 1)[0]
