@@ -8,7 +8,8 @@ continues from the state in FOLDER after an interruption; `all` runs every step.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -18,6 +19,7 @@ from fishtui.judges.ctc import CtcNetwork
 from fishtui.project import Project
 from tests.demo_model import codec, export, language, loop, measure, recognizer, recordings, refine
 from tests.demo_model.data import load_clips
+from tests.demo_model.spectral import distance
 
 
 def train_codec(data: Path, state: Path, steps: int | None) -> None:
@@ -58,15 +60,21 @@ def measure_all(data: Path, state: Path, steps: int | None) -> None:
     if (state / "codec.pt").exists():
         for codebooks in (4, 6, 8):
             own = load_codec(state, codebooks)
-            shares = measure.digits_right(judge, spoken, lambda samples, own=own: codec.reconstruct(own, samples))
-            measure.report(f"codec, {codebooks} codebooks", shares)
+            measure_codec(judge, spoken, own, f"codec, {codebooks} codebooks")
     if (state / "refined.pt").exists():
-        own = load_refined(state)
-        shares = measure.digits_right(judge, spoken, lambda samples: codec.reconstruct(own, samples))
-        measure.report("codec, refined", shares)
+        measure_codec(judge, spoken, load_refined(state), "codec, refined")
     model = state / "project" / "checkpoints" / language.NAME
     if model.exists():
         measure.report("language model", measure.speak(judge, model, spoken))
+
+
+def measure_codec(judge: CtcNetwork, spoken: Sequence[measure.Spoken], own: Codec, title: str) -> None:
+    """Measure reconstructions: digits right, and the distance of spectra that the codec is trained on."""
+    made = [(each, codec.reconstruct(own, each.samples)) for each in spoken]
+    pairs = [(torch.from_numpy(samples)[None], torch.from_numpy(each.samples)[None]) for each, samples in made]
+    apart = sum(distance(*pair).item() for pair in pairs) / len(pairs)
+    shares = measure.digits_right(judge, [replace(each, samples=samples) for each, samples in made])
+    measure.report(f"{title}, spectral distance {apart:.3f}", shares)
 
 
 def export_all(data: Path, state: Path, steps: int | None) -> None:

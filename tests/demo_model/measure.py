@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -38,14 +38,12 @@ def sequences(clips: Sequence[Clip], per_speaker: int = SEQUENCES) -> list[Spoke
     return found
 
 
-def digits_right(
-    model: CtcNetwork, spoken: Sequence[Spoken], change: Callable[[Samples], Samples] = lambda samples: samples
-) -> dict[str, float]:
+def digits_right(model: CtcNetwork, spoken: Sequence[Spoken]) -> dict[str, float]:
     """Return the share of digits right, of each speaker and of `all`: 1 - errors / digits."""
     wrong: dict[str, int] = {}
     total: dict[str, int] = {}
     for each in spoken:
-        mistakes = errors(model.recognize(change(each.samples)), each.digits)
+        mistakes = errors(model.recognize(each.samples), each.digits)
         for key in (each.speaker, "all"):
             wrong[key] = wrong.get(key, 0) + mistakes
             total[key] = total.get(key, 0) + len(each.digits)
