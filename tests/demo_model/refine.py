@@ -26,7 +26,7 @@ FEATURES = 0.5
 
 
 class Discriminator(nn.Module):
-    """Tells recordings from reconstructions by a spectrogram of one resolution."""
+    """Distinguishes recordings from reconstructions by a spectrogram of one resolution."""
 
     def __init__(self, window: int) -> None:
         super().__init__()
