@@ -12,7 +12,10 @@ import subprocess
 import sys
 from importlib import import_module
 
-NAMES = ("following", "listing", "reading", "checks", "extraction", "packing", "training", "merging", "synthesis")
+NAMES = (
+    *("following", "listing", "reading", "checks", "extraction", "packing", "training", "merging"),
+    *("synthesis", "batching"),
+)
 
 
 def measure_in_process(name: str, case: str, plain: bool) -> dict[str, float]:

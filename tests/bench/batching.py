@@ -25,7 +25,7 @@ SIZES = {
 
 
 def mid_size_model() -> DualAR:
-    """Return a random model with half the width and half the layers of the published one, about 70 M parameters."""
+    """Return a random model with half the width and fewer layers than the published one, 92 million parameters."""
     torch.manual_seed(0)
     config = read_config(Path(__file__).parents[1] / "lm" / "config-s1-mini.json")
     model = DualAR(msgspec.structs.replace(config, **SIZES), semantic_begin=12_000, im_end=11_999)
