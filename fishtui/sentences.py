@@ -94,7 +94,7 @@ class Sentences:
         self._spoken: dict[Continuation, _Sentence] = {}
         self._waiting: list[_Sentence] = []
 
-    def speak(self, lines: Iterable[Line]) -> Iterator[tuple[int, Speech | FishtuiError]]:
+    def run(self, lines: Iterable[Line]) -> Iterator[tuple[int, Speech | FishtuiError]]:
         """Yield the index of each line and its speech, or the error that prevents it, in the order in which they end.
 
         Errors are those of `Voice.speak`.

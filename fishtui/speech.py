@@ -225,4 +225,4 @@ class Voice:
             rows=rows,
             compile=compile,
             on_step=on_step,
-        ).speak(lines)
+        ).run(lines)
