@@ -24,7 +24,7 @@ _BEFORE = {
     "speakers": "catalog",
     "stats": "catalog",
 }
-_AFTER = {"runs": "runs"}
+_AFTER = {"compare": "compare", "runs": "runs"}
 
 
 def command_names() -> tuple[str, ...]:

@@ -56,6 +56,32 @@ def training_names(context: click.Context, parameter: click.Parameter, typed: st
         return []
 
 
+def evaluated_trainings(context: click.Context, parameter: click.Parameter, typed: str) -> list[str]:
+    """Complete the name of a training that has an evaluation."""
+    from fishtui.errors import FishtuiError
+    from fishtui.evaluation.record import evaluated_names
+
+    try:
+        return [each for each in evaluated_names(_project().results) if each.startswith(typed)][:MOST]
+    except FishtuiError:
+        return []
+
+
+def evaluated_steps(context: click.Context, parameter: click.Parameter, typed: str) -> list[str]:
+    """Complete a step that the training `name` has evaluated, or `base`, without a step given before."""
+    from fishtui.errors import FishtuiError
+    from fishtui.evaluation.record import read_evaluation
+    from fishtui.results.checkpoints import check_name
+
+    name = str(context.params.get("name", ""))
+    try:
+        check_name(name)
+        steps = read_evaluation(_project().results / name).steps
+    except FishtuiError:
+        return []
+    return [str(each) for each in steps if str(each).startswith(typed) and each not in context.params.values()][:MOST]
+
+
 def run_names(context: click.Context, parameter: click.Parameter, typed: str) -> list[str]:
     """Complete the id of a run, the newest first."""
     from fishtui.errors import FishtuiError

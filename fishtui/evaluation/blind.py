@@ -111,7 +111,7 @@ def make_trials(evaluation: Evaluation, one: Step, other: Step, seed: int) -> li
     pairs = _pairs(evaluation, one, other)
     if not pairs:
         raise MisuseError(
-            f"{_named(one)} and {_named(other)} have spoken no line in common",
+            f"{step_name(one)} and {step_name(other)} have spoken no line in common",
             "Run the evaluation again: it continues where it stopped.",
             code="nothing-to-compare",
         )
@@ -197,13 +197,14 @@ def _check(evaluation: Evaluation, one: Step, other: Step) -> None:
     for step in (one, other):
         if step not in steps:
             raise MisuseError(
-                f"{evaluation.results}: {_named(step)} has not been evaluated",
+                f"{evaluation.results}: {step_name(step)} has not been evaluated",
                 f"Evaluated are: {known}.",
                 code="no-such-step",
             )
     if one == other:
-        raise MisuseError(f"{_named(one)} twice", f"Give two of {known}.", code="same-step")
+        raise MisuseError(f"{step_name(one)} twice", f"Give two of {known}.", code="same-step")
 
 
-def _named(step: Step) -> str:
+def step_name(step: Step) -> str:
+    """Return the name of a version for people: `the base`, `step 100`."""
     return "the base" if step == BASE else f"step {step}"

@@ -11,6 +11,7 @@ import json
 import math
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -236,6 +237,13 @@ def read_evaluation(results: Path) -> Evaluation:
     except OSError as error:
         raise cannot_read(path, error) from error
     return Evaluation(results, plan or _plan_of(spoken.values()), spoken, tuple(remarks))
+
+
+def evaluated_names(results: Path) -> list[str]:
+    """Return the names of the trainings that have an evaluation, in order; `results` is the folder of all trainings."""
+    with suppress(OSError):
+        return sorted(folder.name for folder in results.iterdir() if (folder / FILE).is_file())
+    return []
 
 
 def _entries(path: Path) -> Iterator[Plan | SpokenLine | str]:

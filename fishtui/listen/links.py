@@ -7,7 +7,7 @@ import os
 import socket
 from collections.abc import Mapping
 
-from fishtui.listen.server import ADDRESS
+from fishtui.listen.loopback import ADDRESS
 
 SSH_PORT = "22"
 

@@ -46,6 +46,8 @@ def test_help_imports_nothing_heavy(code: str) -> None:
 
 # Commands that write nothing except the catalog, which a scan can create again.
 READING = {"doctor", "scan", "validate", "speakers", "stats", "clips list", "clips search", "clips show", "listen"}
+# Its page stores what a person decides there.
+READING |= {"compare"}
 # Commands on runs have no --dry-run either, except `remove`.
 READING |= {f"runs {name}" for name in runs.commands if name != "remove"}
 GROUPS = {"clips": clips, "runs": runs}

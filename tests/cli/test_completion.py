@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests import builders
+from tests.evaluation.builders import evaluated
 from tests.importers.builders import recording
 
 
@@ -47,6 +48,11 @@ def test_commands_options_and_choices_are_completed(words: str, expected: set[st
     [
         ("fishtui merge an", {"anna-1"}),
         ("fishtui train ", {"anna-1", "bert"}),
+        ("fishtui compare ", {"bert"}),
+        ("fishtui compare bert ", {"base", "100", "200"}),
+        ("fishtui compare bert base ", {"100", "200"}),
+        ("fishtui compare bert base 1", {"100"}),
+        ("fishtui compare ../bert ", set()),
         ("fishtui clips show an", {"anna/00", "anna/01"}),
         ("fishtui clips edit b", {"bert/00"}),
         ("fishtui clips fix loud", {"loudness"}),
@@ -58,9 +64,11 @@ def test_trainings_clips_and_checks_are_completed(
     project = builders.project(tmp_path)
     for name in ("anna-1", "bert"):
         (project.results / name / "checkpoints").mkdir(parents=True)
+    evaluated(project.results / "bert", {"base": 0.3, 100: 0.5, 200: 0.6})
     (project.results / "notes").mkdir()
     for name in ("anna/00", "anna/01", "bert/00"):
         recording(tmp_path / "data" / f"{name}.wav")
     builders.fishtui("scan", cwd=tmp_path)
     monkeypatch.chdir(tmp_path)
-    assert {line.partition(",")[2] for line in complete("bash", "complete", words).splitlines()} == expected
+    found = {line.partition(",")[2] for line in complete("bash", "complete", words).splitlines()}
+    assert found - {""} == expected

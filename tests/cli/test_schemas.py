@@ -86,8 +86,8 @@ CALLS: list[list[str]] = [
     ["runs", "stop", "last"],
     ["runs", "remove", "last"],
 ]
-# Cannot be in the list: it serves until it is interrupted, and the demo takes minutes.
-OTHERS = {"listen", "demo"}
+# Cannot be in the list: two serve until they are interrupted, and the demo takes minutes.
+OTHERS = {"listen", "compare", "demo"}
 
 
 def names(group: click.Group = commands, prefix: str = "") -> Iterator[str]:

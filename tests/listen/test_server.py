@@ -16,7 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from fishtui.listen.server import MOST, Offer, Server
+from fishtui.listen.loopback import MOST
+from fishtui.listen.server import Offer, Server
 from tests import builders
 from tests.expecting import failing
 
@@ -211,7 +212,7 @@ def ask_or_none(server: Server) -> int | None:
 
 def test_the_head_of_a_request_has_one_deadline(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """A client that sends a byte now and then keeps no connection open."""
-    monkeypatch.setattr("fishtui.listen.server.PATIENCE", 0.3)
+    monkeypatch.setattr("fishtui.listen.loopback.PATIENCE", 0.3)
     slow = socket.create_connection(("127.0.0.1", server.port), timeout=10)
     with slow, builders.time_limit(30), pytest.raises(OSError, match=r"Broken pipe|reset"):
         for _ in count():
