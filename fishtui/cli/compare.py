@@ -44,7 +44,7 @@ class StepType(click.ParamType):
 @setting("--port", "listen.port")
 @shared(dry_run=False)
 def compare(session: Session, name: str, one: Step, other: Step) -> int:
-    """Compare two checkpoints by ear without their names, in a browser.
+    """Compare two checkpoints blindly in a browser.
 
     STEP is the step of a checkpoint of the training NAME, or `base`; both must be evaluated. The page plays each line
     by both in random order and stores every decision at once, so you can stop and continue at any time. It is served
@@ -57,11 +57,10 @@ def compare(session: Session, name: str, one: Step, other: Step) -> int:
     test = BlindTest(_evaluation(session, name), one, other)
     # Without a trial there is nothing to serve.
     if not test.is_decided:
-        with BlindServer(test, session.settings.values.listen.port) as server:
+        # An interrupt is the normal end, also right after the address is shown.
+        with BlindServer(test, session.settings.values.listen.port) as server, suppress(KeyboardInterrupt):
             _show_address(session, test, server)
-            # An interrupt is the normal end.
-            with suppress(KeyboardInterrupt):
-                threading.Event().wait()
+            threading.Event().wait()
         test.end()
     _show_tally(session, name, test)
     return 0
