@@ -39,7 +39,7 @@ REMEDY = "Run the evaluation again: it speaks the lines whose recordings are mis
 
 @dataclass(frozen=True)
 class File:
-    """A recording as it was when the test began."""
+    """A recording, and its state when the test began."""
 
     path: Path
     identity: tuple[int, int, int]
@@ -54,7 +54,7 @@ class File:
 
 @dataclass(frozen=True)
 class Hidden:
-    """A trial under random names, which reveal neither its versions nor its place."""
+    """A trial under random names, which do not reveal its versions or its place."""
 
     id: str
     trial: Trial
@@ -114,7 +114,7 @@ class BlindTest:
             return True
 
     def recording(self, name: str) -> Path | None:
-        """Return the recording with this random name; None if there is none, or if the file has changed."""
+        """Return the recording with this random name; None without one, or if the file has changed."""
         file = self._files.get(name)
         return file.path if file is not None and file.is_unchanged else None
 
