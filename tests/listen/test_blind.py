@@ -312,7 +312,7 @@ def test_a_decision_that_cannot_be_stored_is_an_error_on_the_page(server: BlindS
     assert post(server, {"trial": trial, "decision": 1})[0] == 200
 
 
-def test_lines_without_recordings_are_left_out_and_without_any_there_is_no_test(results: Path) -> None:
+def test_lines_without_recordings_are_left_out_and_an_empty_test_is_refused(results: Path) -> None:
     recordings = sorted((results / "evaluation" / "base").iterdir())
     recordings[0].unlink()
     recordings[1].write_bytes(b"not audio")
