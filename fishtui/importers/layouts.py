@@ -28,6 +28,11 @@ LAYOUTS: dict[str, Layout] = {
 TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".list", ".psv")
 # Rows that are read to find out whether a table names recordings.
 MOST_TRIED = 50
+# The remedy for a folder without tables.
+BESIDE = (
+    "Name the table of the transcripts as the source, with --audio-root for the folder of recordings; or put each"
+    " transcript next to its recording as NAME.txt, or into txt/SPEAKER/NAME.txt beside wav/SPEAKER/NAME.wav."
+)
 MAIN_TABLES = ("metadata.csv", "metadata.tsv", "metadata.jsonl", "validated.tsv")
 
 
@@ -91,7 +96,8 @@ def _of_folder(
         path = _main_table(folder, naming or found)
         return found[path], path
     held = ", ".join(path.name for path in tables[:5]) or "no table, and no recording with a transcript"
-    raise MisuseError(f"{folder}: unknown layout: found {held}", _how_to_choose(), code="unknown-layout")
+    remedy = _how_to_choose() if tables else BESIDE
+    raise MisuseError(f"{folder}: unknown layout: found {held}", remedy, code="unknown-layout")
 
 
 def _names_recordings(path: Path, layout: TableLayout, columns: Columns, locator: Locator) -> bool:

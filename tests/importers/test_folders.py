@@ -3,7 +3,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from fishtui.errors import MisuseError
 from fishtui.importers.source import understand
+from tests.expecting import failing
 from tests.importers.builders import failures, imported, recording, run
 
 
@@ -67,3 +69,55 @@ def test_speakers_of_one_name_stay_apart_and_are_reported(tmp_path: Path) -> Non
     assert found.shared == ["de/anna", "en/anna"]
     run(tmp_path, tmp_path / "in")
     assert sorted(imported(tmp_path)) == ["bert/1.wav", "de_anna/1.wav", "en_anna/1.wav"]
+
+
+def test_transcripts_in_a_tree_beside_the_recordings_are_found(tmp_path: Path) -> None:
+    for name in ("wav48_silence_trimmed/p225/p225_001_mic1.flac", "wav48_silence_trimmed/p225/p225_001_mic2.flac"):
+        recording(tmp_path / "VCTK" / name)
+    recording(tmp_path / "VCTK" / "wav48_silence_trimmed/p226/p226_001_mic2.flac")
+    recording(tmp_path / "VCTK" / "wav48_silence_trimmed/p227/p227_001_mic1.flac")
+    for speaker in ("p225", "p226", "p228"):
+        recording(tmp_path / "VCTK" / f"txt/{speaker}/{speaker}_001.txt", f"Please call {speaker}.")
+    ledger = run(tmp_path, tmp_path / "VCTK")
+    assert imported(tmp_path) == {
+        "p225/p225_001_mic1.flac": "Please call p225. <p225_001_mic1.flac>",
+        "p226/p226_001_mic2.flac": "Please call p226. <p226_001_mic2.flac>",
+    }
+    assert [entry.item.rpartition("/")[2] for entry in ledger.failed] == ["p225_001_mic2.flac", "p227_001_mic1.flac"]
+
+
+def test_a_folder_of_texts_may_be_inside_that_of_each_speaker(tmp_path: Path) -> None:
+    for speaker in ("anna", "bert"):
+        recording(tmp_path / "in" / speaker / "wav" / "é.wav", speaker)
+        recording(tmp_path / "in" / speaker / "lab" / "e\u0301.lab", f"I am {speaker}.")
+    assert run(tmp_path, tmp_path / "in").done == 2
+    assert set(imported(tmp_path).values()) == {"I am anna. <anna>", "I am bert. <bert>"}
+
+
+def test_lists_of_the_transcripts_of_each_folder_are_read(tmp_path: Path) -> None:
+    chapter = tmp_path / "in" / "dev-clean" / "84" / "121123"
+    for number in range(3):
+        recording(chapter / f"84-121123-000{number}.flac")
+    recording(chapter / "84-121123.trans.txt", "84-121123-0000 GO AND\n84-121123-0001 BUT IN\n84-121123-0002\n")
+    ledger = run(tmp_path, tmp_path / "in")
+    assert imported(tmp_path) == {
+        "84/84-121123-0000.flac": "GO AND <84-121123-0000.flac>",
+        "84/84-121123-0001.flac": "BUT IN <84-121123-0001.flac>",
+    }
+    assert list(failures(ledger).values()) == ["the text is empty"]
+
+
+def test_a_list_that_cannot_be_read_concerns_only_its_own_folder(tmp_path: Path) -> None:
+    for chapter in ("84/1", "84/2"):
+        recording(tmp_path / "in" / chapter / "a.flac", chapter)
+        recording(tmp_path / "in" / chapter / "84.trans.txt", "a HELLO\n")
+    (tmp_path / "in" / "84/1/84.trans.txt").write_bytes(b"\xff\xfea")
+    ledger = run(tmp_path, tmp_path / "in")
+    assert (ledger.done, list(failures(ledger))) == (1, ["84/1/a.flac"])
+
+
+def test_a_folder_without_transcripts_says_where_they_may_be(tmp_path: Path) -> None:
+    recording(tmp_path / "in" / "wavs" / "1.wav")
+    with failing("unknown-layout", MisuseError) as failure:
+        understand(tmp_path / "in", data=tmp_path / "data")
+    assert "--audio-root" in failure.value.remedy
