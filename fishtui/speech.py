@@ -161,12 +161,12 @@ class Voice:
         return codes
 
     def _cleaned(self, text: str, what: str) -> str:
-        """Return a text as the model reads it. Raises DataError if cleaning leaves nothing."""
+        """Return a text as the model reads it. Raises DataError if cleaning leaves no letter or digit."""
         cleaned = self.checkpoint.family.clean(text)
-        if not cleaned.strip():
+        if not any(map(str.isalnum, cleaned)):
             raise DataError(
                 f"{what} has nothing to speak: {shortened(text)!r}",
-                "Write words; {…}, <…> and emoji are not spoken.",
+                "Write words; punctuation, {…}, <…> and emoji are not spoken.",
                 code="nothing-to-speak",
             )
         return cleaned

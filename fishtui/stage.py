@@ -35,19 +35,18 @@ class Stage:
     """One stage. Its own settings are those of the section with its name.
 
     `summary` is one line, `details` the rest of the command's help. `function` is `module:function`, called as
-    `function(project, settings, reporter, dry_run=…, **arguments)`, and returns a ledger; an argument that is not
-    given has the value of its setting, a path relative to the project. `requires` is `module:function`, called before a
+    `function(project, settings, reporter, dry_run=…, **arguments)`, and returns a ledger; an argument that is not given
+    has the value of its setting, a path relative to the project. `requires` is `module:function`, called before a
     launch with the same arguments, without the reporter; it raises FishtuiError for a wrong call, and is light and
-    fast. A stage whose arguments need preparation names
-    a `command` instead, `module:function`, called as `command(session, **arguments)`, which returns an exit status.
-    `options` are settings with an option of their own; `also` are settings of other sections that it follows.
-    A stage with `is_in_pipeline` is run by `fishtui run`; `step` is `module:constant`, its step there, if more than its
-    settings and code decide whether it is up to date. `product` is the role of the artifacts whose paths are shown when
-    a run ends. Without a terminal, progress is shown in lines if `has_progress_lines`. `locks` returns, from the
-    arguments, the names that only one run at a time may hold; by default a stage runs once at a time, and with
-    `is_parallel` any number of times.
-    `waits_for_processor` is false for stages that wait for the network or for other runs. A stage that `resumes` has
-    options --resume and --restart, and continues where it stopped when its run is started again.
+    fast. A stage whose arguments need preparation names a `command` instead, `module:function`, called as
+    `command(session, **arguments)`, which returns an exit status. `options` are settings with an option of their own;
+    `also` are settings of other sections that it follows. A stage with `is_in_pipeline` is run by `fishtui run`; `step`
+    is `module:constant`, its step there, if more than its settings and code decide whether it is up to date. `product`
+    is the role of the artifacts whose paths are shown when a run ends. Without a terminal, progress is shown in lines
+    if `has_progress_lines`. `locks` returns, from the arguments, the names that only one run at a time may hold; by
+    default a stage runs once at a time, and with `is_parallel` any number of times. `waits_for_processor` is false for
+    stages that wait for the network or for other runs. A stage that `resumes` has options --resume and --restart, and
+    continues where it stopped when its run is started again.
     """
 
     name: str

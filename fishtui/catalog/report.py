@@ -7,7 +7,7 @@ from typing import Any
 
 from fishtui.catalog.filter import Selection
 from fishtui.catalog.store import Catalog
-from fishtui.checks.registry import CHECKS, Severity
+from fishtui.checks.registry import Severity, check_of
 
 
 @dataclass(frozen=True)
@@ -33,11 +33,11 @@ class Report:
         """Return the report as JSON-ready data, with a summary by code."""
         summary: dict[str, dict[str, Any]] = {}
         for finding in self.findings:
-            check = CHECKS[finding.code]
+            check = check_of(finding.code)
             entry = summary.setdefault(
                 finding.code,
                 {
-                    "severity": check.severity.name.lower(),
+                    "severity": Severity(finding.severity).name.lower(),
                     "count": 0,
                     "meaning": check.meaning,
                     "remedy": check.remedy,

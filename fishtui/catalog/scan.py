@@ -94,7 +94,8 @@ def scan(catalog: Catalog, settings: Settings, reporter: Reporter, within: Colle
             if within is None or any(name.startswith(f"{folder}/") for folder in within)
         }
         tasks = _changed(clips, known)
-        reporter.progress(0, len(tasks), note="reading")
+        if tasks:
+            reporter.progress(0, len(tasks), note="reading")
         seen = _read_clips(tasks, settings)
         done = 0
         while batch := list(islice(seen, BATCH)):

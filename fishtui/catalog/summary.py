@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,9 @@ from typing import Any
 from fishtui.catalog.report import speakers
 from fishtui.catalog.store import Catalog
 from fishtui.checks.registry import Severity
+
+# A finding in the column `found`, such as |warning:clipped|.
+MARK = re.compile(r"(error|warning|info):([^|:]+)")
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,7 @@ def read_totals(catalog: Catalog) -> Totals:
 
 @dataclass(frozen=True)
 class Summary:
-    """The totals; the speakers; and the codes of findings with their severity and number of clips, the worst first.
+    """The totals; the speakers; and the codes of findings with their severity and number of clips or speakers.
 
     `unmeasured` is the number of clips that are not rejected and whose recording has not been decoded yet.
     """
@@ -69,7 +73,10 @@ def summarize(catalog: Catalog) -> Summary:
 
 
 def count_findings(catalog: Catalog) -> list[tuple[str, int, int]]:
-    """Return the codes of findings with their severity and number of clips, the worst first. Raises FishtuiError."""
+    """Return the codes of findings with their severity and number of clips or speakers, the worst first.
+
+    Raises FishtuiError.
+    """
     counts: Counter[str] = Counter()
     worst: dict[str, int] = {}
     for found, clips in catalog.query(
@@ -77,9 +84,16 @@ def count_findings(catalog: Catalog) -> list[tuple[str, int, int]]:
         SELECT found, count(*) FROM clips WHERE gone IS NULL AND status != 'rejected' AND found != '' GROUP BY found
         """
     ):
-        for each in found.strip("|").split("|"):
-            severity, code = each.split(":")
+        for severity, code in MARK.findall(found):
             counts[code] += clips
             worst[code] = max(worst.get(code, 0), int(Severity[severity.upper()]))
+    # A speaker counts once.
+    for code, severity, speakers_with in catalog.query(
+        """
+        SELECT code, max(severity), count(*) FROM speakers WHERE code IS NOT NULL GROUP BY code
+        """
+    ):
+        counts[code] += speakers_with
+        worst[code] = max(worst.get(code, 0), severity)
     listed = [(code, worst[code], number) for code, number in counts.items()]
     return sorted(listed, key=lambda each: (-each[1], -each[2], each[0]))

@@ -57,6 +57,15 @@ CHECKS: dict[str, Check] = {}
 """All checks by code, in the order of their declaration."""
 
 
+def check_of(code: str) -> Check:
+    """Return the check `code`; for a finding that another version of fishtui has stored, one without a remedy."""
+    return CHECKS.get(code) or Check(code, WARNING, "a check of another version of fishtui", "Scan again.", _unknown)
+
+
+def _unknown(*facts: object) -> None:
+    """A check that this version does not have finds nothing."""
+
+
 @overload
 def check(
     code: str, severity: Severity, meaning: str, remedy: str, *, fix: Repair | None = None
@@ -99,7 +108,7 @@ def repair_for(code: str) -> Repair:
     if found is None:
         raise MisuseError(
             f"unknown check {code}",
-            did_you_mean(code, CHECKS) or "`fishtui validate --help` lists the checks.",
+            did_you_mean(code, CHECKS) or f"Repairs exist for: {', '.join(fixable())}.",
             code="unknown-check",
         )
     if found.fix is None:

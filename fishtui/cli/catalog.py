@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from fishtui import glyphs, wording
-from fishtui.checks.registry import CHECKS
+from fishtui.checks.registry import CHECKS, check_of
 from fishtui.cli.completers import filter_terms
 from fishtui.cli.options import SignedCommand, shared
 from fishtui.cli.session import Session
@@ -97,13 +97,13 @@ def validate(session: Session, terms: tuple[str, ...], fail_on: str, quick: bool
     else:
         _show_findings(report.findings, everything)
         counts = [
-            [glyphs.SIGN[CHECKS[code].severity], f"{number:,}", code, CHECKS[code].meaning]
-            for code, number in sorted(summary.items(), key=lambda item: (CHECKS[item[0]].severity, item[1]))
+            [glyphs.SIGN[check_of(code).severity], f"{number:,}", code, check_of(code).meaning]
+            for code, number in sorted(summary.items(), key=lambda item: (check_of(item[0]).severity, item[1]))
         ]
         output.table(counts, right={1}, stretch=3)
         flagged = wording.counted(report.clips, "clip") if report.clips else "no clips match"
         output.line(f"{flagged}, {report.flagged:,} with errors or warnings" if report.clips else flagged)
-        fixable = [f"{code} {number:,}" for code, number in summary.items() if CHECKS[code].fix]
+        fixable = [f"{code} {number:,}" for code, number in summary.items() if check_of(code).fix]
         if fixable:
             output.line(
                 f"`fishtui clips fix CHECK` repairs these (`fishtui clips undo` restores): {', '.join(fixable)}"

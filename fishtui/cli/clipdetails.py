@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from fishtui import glyphs, wording
 from fishtui.catalog.fields import split_tags
-from fishtui.checks.registry import CHECKS
+from fishtui.checks.registry import check_of
 from fishtui.cli import output
 
 if TYPE_CHECKING:
@@ -54,8 +54,8 @@ def write_details(
     output.line(f"  codes     {row['codes']}{frames}")
     for each in findings:
         output.line(f"  {glyphs.SIGN[each.severity]} {each.code}: {each.detail}")
-        output.line(f"      {CHECKS[each.code].remedy}")
-        if CHECKS[each.code].fix:
+        output.line(f"      {check_of(each.code).remedy}")
+        if check_of(each.code).fix:
             output.line(
                 f"      `fishtui clips fix {each.code} {row['id']}` does it; `fishtui clips undo` restores the clip."
             )

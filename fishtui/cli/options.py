@@ -42,6 +42,8 @@ def number(
 ) -> Callable[[Command], Command]:
     """An option for a number of at least `type.min`, with `[at least 0; default: 20]` after its help."""
     metavar = "INTEGER" if isinstance(type, click.IntRange) else "NUMBER"
+    # Click's own name of the type, in its errors, is "integer range".
+    type.name = "whole number" if isinstance(type, click.IntRange) else "number"
     help = f"{help} [at least {type.min:g}; default: {default:g}]"
     return click.option(*names, cls=NumberOption, type=type, metavar=metavar, default=default, help=help)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -94,6 +95,12 @@ def _names_one(names: list[str], columns: Columns) -> bool:
 def _unnamed(path: Path, line: str, columns: Columns) -> MisuseError:
     header = max((split_line(line, delimiter) for delimiter in DELIMITERS), key=len)
     missing = missing_meanings(find_positions(header, columns), columns)
+    if wanted := [f"{columns[meaning]!r}" for meaning in missing if meaning in columns]:
+        return MisuseError(
+            f"{path}: no column {' or '.join(wanted)}: {beginning(line)}",
+            f"Name one of the first line, or its number: {_options(missing)}.",
+            code="no-column",
+        )
     if not missing:
         return MisuseError(
             f"{path}: unknown layout: {beginning(line)}",
@@ -102,9 +109,13 @@ def _unnamed(path: Path, line: str, columns: Columns) -> MisuseError:
         )
     return MisuseError(
         f"{path}: no column for {' and '.join(missing)}: {beginning(line)}",
-        f"Name the columns: {' '.join(f'--column NAME={meaning}' for meaning in missing)}.",
+        f"Name the columns: {_options(missing)}.",
         code="no-column",
     )
+
+
+def _options(missing: Sequence[str]) -> str:
+    return " ".join(f"--column NAME={meaning}" for meaning in missing)
 
 
 COMMON_VOICE = TableLayout(

@@ -193,7 +193,7 @@ def _reason(setting: Setting, message: str) -> str:
         return "expected a list of texts"
     accepted = describe_range(setting.type)
     # A pattern without a placeholder is explained in words by the help alone.
-    if message.startswith("not ") or (" matching regex " in message and accepted == "TEXT"):
+    if message.startswith("not ") or (" matching regex " in message and accepted == "text"):
         return message if message.startswith("not ") else "not a valid value"
     return f"expected {accepted}"
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal, get_args, get_origin
 
+IN_WORDS = {"INTEGER": "a whole number", "NUMBER": "a number", "TEXT": "text"}
+
 
 def describe_range(kind: Any) -> str:
-    """Return the values that a setting of the type `kind` accepts, such as `INTEGER, at least 1`."""
+    """Return the values that a setting of the type `kind` accepts, such as `a whole number, at least 1`."""
     if base_type(kind) is bool:
         return "true or false"
-    return ", ".join([metavar(kind), *bounds(kind)])
+    shown = metavar(kind)
+    return ", ".join([IN_WORDS.get(shown, shown), *bounds(kind)])
 
 
 def base_type(kind: Any) -> Any:

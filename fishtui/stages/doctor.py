@@ -59,6 +59,7 @@ def examine(project: Project, settings: Settings) -> list[Diagnosis]:
         _gpu,
         lambda: _disk(project),
         _logout,
+        lambda: _data(project, settings),
         lambda: _checkpoint(checkpoint),
         lambda: _hub(checkpoint),
         lambda: _judges(Setup(project.root, settings.evaluate)),
@@ -149,6 +150,22 @@ def _disk(project: Project) -> Iterator[Diagnosis]:
     if not os.access(folder, os.W_OK):
         yield Diagnosis(
             "disk", "error", f"no permission to write to {folder}", "Change its permissions, or use another folder."
+        )
+
+
+def _data(project: Project, settings: Settings) -> Iterator[Diagnosis]:
+    """Check whether the folder of the dataset exists, within a project."""
+    data = project.path(settings.paths.data)
+    if data.is_dir():
+        yield Diagnosis("data", "ok", f"recordings in {data}")
+    elif data.exists():
+        yield Diagnosis("data", "error", f"{data} is not a folder", "Set paths.data to the folder of the dataset.")
+    elif project.settings_file.exists():
+        yield Diagnosis(
+            "data",
+            "error",
+            f"no folder {data}",
+            "Put recordings there as SPEAKER/clip.wav, or set paths.data to the folder of the dataset.",
         )
 
 

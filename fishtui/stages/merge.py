@@ -48,25 +48,29 @@ def merge(
     """Write base + adapter as a checkpoint folder, and check that it computes the same logits as base + adapter.
 
     `preset` gives rank and alpha for adapters that do not record them; `template` replaces the adapter's prompt
-    template. Raises MisuseError if `output` is the base, not an earlier merge, or without `force` one of another
-    training, CheckpointError if base and adapter
-    do not fit, FishtuiError if the logits differ.
+    template. Other files in the folder of an earlier merge stay there. Raises MisuseError if `output` is the base, not
+    an earlier merge, or without `force` one of another training, CheckpointError if base and adapter do not fit,
+    FishtuiError if the logits differ.
     """
     source = CheckpointFolder(base)
+    # Through a link the folder itself is replaced, not the link.
+    place = output.resolve()
+    if not dry_run:
+        _restore(place)
     check_separate(base, output)
     check_replaceable(project, output, adapter, force)
     change = read_adapter(adapter, preset, source.family_or_default.templates[0])
     _check_base(source, change)
     if dry_run:
         return Ledger(unit="tensors", done=change.changes)
-    staging = CheckpointFolder(output.with_name(f".{output.name}.partial"))
+    staging = CheckpointFolder(place.with_name(f".{place.name}.partial"))
     shutil.rmtree(staging.path, ignore_errors=True)
     try:
         staging.path.mkdir(parents=True)
         proof = _write_merged(source, change, staging, reporter)
         source.copy_companions(staging.path)
         staging.write_record(_record(base, adapter, change, template, proof))
-        _put_in_place(staging.path, output)
+        _put_in_place(staging.path, place)
     except OSError as error:
         raise cannot_write(output, error) from error
     finally:
@@ -235,9 +239,38 @@ def _check_base(base: CheckpointFolder, change: Adapter) -> None:
 
 
 def _put_in_place(staging: Path, output: Path) -> None:
-    old = output.with_name(f".{output.name}.old")
+    """Replace `output` by `staging`; files in it that are not of the earlier model are in both. Raises OSError."""
+    old = _old(output)
     shutil.rmtree(old, ignore_errors=True)
     if output.exists():
+        own = {path.name for path in CheckpointFolder(output).files}
+        for path in output.iterdir():
+            if path.name not in own and not (staging / path.name).exists():
+                _copy(path, staging / path.name)
         os.rename(output, old)
-    os.rename(staging, output)
+    try:
+        os.rename(staging, output)
+    except OSError:
+        _restore(output)
+        raise
     shutil.rmtree(old, ignore_errors=True)
+
+
+def _copy(path: Path, to: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.copytree(path, to, symlinks=True)
+    else:
+        shutil.copy2(path, to, follow_symlinks=False)
+
+
+def _restore(output: Path) -> None:
+    """Move the earlier model back, if a merge was killed between its two renames. Raises FishtuiError."""
+    if _old(output).exists() and not output.exists():
+        try:
+            os.rename(_old(output), output)
+        except OSError as error:
+            raise cannot_write(output, error) from error
+
+
+def _old(output: Path) -> Path:
+    return output.with_name(f".{output.name}.old")

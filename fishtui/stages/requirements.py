@@ -16,7 +16,7 @@ from fishtui.checkpoint import CheckpointFolder
 from fishtui.dataset import CODES_EXTENSION, EXTENSIONS, PACKED_FOLDER, walk
 from fishtui.errors import FishtuiError, MisuseError
 from fishtui.files import check_no_overlap
-from fishtui.project import Project
+from fishtui.project import Project, working_folder
 from fishtui.results.adapters import check_adapter
 from fishtui.results.checkpoints import check_name
 from fishtui.results.merged import check_separate
@@ -68,6 +68,12 @@ def merge(
     folder.check(template)
     check_adapter(adapter)
     _require_place(output)
+    if working_folder().resolve().is_relative_to(output.resolve()):
+        raise MisuseError(
+            f"{output}: the current folder, which a merge replaces as a whole",
+            "Give a new folder with --output.",
+            code="output-in-use",
+        )
     check_separate(base, output)
     _require_space(output, sum(path.stat().st_size for path in folder.weight_files))
 

@@ -53,6 +53,7 @@ WALKS = {
     "SELECT DISTINCT tags FROM clips": "completion reads all tags when the filter is opened",
     "SELECT found, count(*)": "Overview and completion sum up all findings, after a change",
     "SELECT speaker, sum(": "the same",
+    "SELECT code, max(severity), count(*) FROM speakers": "the same",
     "SELECT speaker, duration, rate,": "`clips stats` counts all clips",
     "SELECT name, id, code, findings.severity,": "`validate` prints all findings",
     "SELECT name, NULL, code,": "the same",

@@ -7,7 +7,9 @@ from collections import Counter
 import pytest
 
 from fishtui.catalog import actions
+from fishtui.catalog.filter import parse, sql
 from fishtui.catalog.measurements import measure_clips
+from fishtui.catalog.report import findings
 from fishtui.catalog.summary import summarize
 from fishtui.runs.reporter import Reporter
 from tests.catalog.conftest import Dataset
@@ -34,6 +36,8 @@ def test_the_summary_agrees_with_rows_and_findings(dataset: Dataset) -> None:
     found = dataset.catalog.query("SELECT clip, code, severity FROM findings")
     counts = Counter((each["code"], each["severity"]) for each in found if each["clip"] in {row["id"] for row in kept})
     assert counts
+    counts += Counter((each["code"], 2) for each in seen.speakers if each["code"])
+    assert counts["little-audio", 2] == 2
     assert seen.codes == sorted(
         ((code, severity, number) for (code, severity), number in counts.items()),
         key=lambda each: (-each[1], -each[2], each[0]),
@@ -52,3 +56,14 @@ def test_the_summary_of_an_empty_catalog(dataset: Dataset) -> None:
     seen = summarize(dataset.catalog)
     assert (seen.totals.clips, seen.totals.seconds, seen.totals.open, seen.unmeasured) == (0, 0, 0, 0)
     assert seen.speakers == seen.codes == []
+
+
+def test_findings_of_another_version_are_shown(dataset: Dataset) -> None:
+    dataset.clip("anna/1")
+    dataset.scan()
+    with dataset.catalog.transaction() as connection:
+        connection.execute("INSERT INTO findings SELECT id, 'newer', 2, 'more' FROM clips")
+        connection.execute("UPDATE clips SET severity = 2, found = '|warning:newer|warning:a:b|odd|'")
+    assert ("newer", 2, 1) in summarize(dataset.catalog).codes
+    document = findings(dataset.catalog, sql(parse(""))).as_dict()
+    assert document["summary"]["newer"]["severity"] == "warning"

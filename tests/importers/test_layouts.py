@@ -99,6 +99,7 @@ def test_columns_may_have_any_name(tmp_path: Path) -> None:
     assert imported(tmp_path) == {"Anna/a.wav": "Hallo <a.wav>"}
     with failing("no-column", MisuseError) as caught:
         run(tmp_path, source, columns={"audio": "klang"})
+    assert "'klang'" in caught.value.problem
     assert "'wav,was" in caught.value.problem
     assert "--column NAME=audio" in caught.value.remedy
     with failing("unknown-column", MisuseError):

@@ -117,3 +117,11 @@ def test_missing_judges_are_warnings_with_a_remedy_each(tmp_path: Path) -> None:
     assert "failures" in found[0].found
     assert "preprocessor_config.json" in found[2].found
     assert all(each.remedy for each in found[1:])
+
+
+def test_a_folder_of_recordings_that_is_missing_is_reported(tmp_path: Path, checkpoint: Path) -> None:
+    assert "data" not in diagnoses(tmp_path, checkpoint)
+    (tmp_path / "fishtui.toml").touch()
+    assert diagnoses(tmp_path, checkpoint)["data"].state == "error"
+    (tmp_path / "data").mkdir()
+    assert diagnoses(tmp_path, checkpoint)["data"].state == "ok"

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import errno
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -15,7 +17,7 @@ from fishtui.stages.merge import merge
 from fishtui.training.lora import LoraSpec
 from fishtui.weights import read_tensors
 from tests.builders import fishtui, project, snapshot
-from tests.expecting import failing
+from tests.expecting import error_in, failing
 from tests.golden_data import GOLDEN
 
 ADAPTER = next((GOLDEN / "lora").glob("step_*.ckpt"))
@@ -57,14 +59,47 @@ def test_a_foreign_adapter_merges_to_the_golden_tensors_rounded_once(tmp_path: P
 
 def test_only_an_earlier_merge_is_replaced(tmp_path: Path) -> None:
     run(tmp_path)
-    (tmp_path / "merged" / "stale").write_bytes(b"")
+    (tmp_path / "merged" / "samples").mkdir()
+    (tmp_path / "merged" / "samples" / "mine.txt").write_bytes(b"mine")
     run(tmp_path, template="interleave")
     assert json.loads((tmp_path / "merged" / "merge.json").read_text(encoding="utf-8"))["template"] == "interleave"
-    assert not (tmp_path / "merged" / "stale").exists()
+    assert (tmp_path / "merged" / "samples" / "mine.txt").read_bytes() == b"mine"
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_bytes(b"x")
     with failing("output-in-use", MisuseError):
         run(tmp_path, "mine")
+
+
+def test_a_model_that_cannot_be_put_in_place_leaves_the_earlier_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(tmp_path)
+    before = snapshot(tmp_path / "merged")
+    rename = os.rename
+
+    def fails(source: Path, target: Path) -> None:
+        if source.name.endswith(".partial"):
+            raise OSError(errno.ENOSPC, "full")
+        rename(source, target)
+
+    with monkeypatch.context() as patched, failing("cannot-write"):
+        patched.setattr(os, "rename", fails)
+        run(tmp_path)
+    assert snapshot(tmp_path / "merged") == before
+    # As a kill between the two renames leaves it.
+    (tmp_path / "merged").rename(tmp_path / ".merged.old")
+    with failing("other-model", MisuseError):
+        run(tmp_path, adapter=tmp_path / "none.ckpt")
+    assert snapshot(tmp_path / "merged") == before
+
+
+def test_the_current_folder_is_never_replaced(tmp_path: Path) -> None:
+    for output in (".", ".."):
+        (tmp_path / "here").mkdir(exist_ok=True)
+        project(tmp_path / "p", f"[paths]\ncheckpoint = '{GOLDEN / 'checkpoint'}'\n")
+        words = ("merge", "--adapter", str(ADAPTER), "--project", str(tmp_path / "p"), "--output", output, "--json")
+        result = fishtui(*words, cwd=tmp_path / "here")
+        assert error_in(result.stdout)["code"] == "output-in-use"
 
 
 def test_a_model_of_another_training_is_replaced_only_by_force(tmp_path: Path) -> None:
