@@ -28,6 +28,22 @@ TYPICAL = {
     "cp1251": re.compile("[ГВ][©±¶¬µ¦¤®]|вЂ.|в‚¬|рџ..", re.DOTALL),
     "cp437": re.compile("[├┬][^\\s─-╿]|ΓÇ.|Γé¼|≡ƒ..", re.DOTALL),
 }
+# Encodings of some languages, which only such sequences show: in capitals, correct words have the others.
+REGIONAL = {
+    "cp850": re.compile("[├┬][^\\s─-╿]"),
+    "koi8_r": re.compile("(?:[пя][─-▟÷²·≈≤≥⌠■∙√°]){2}"),
+    "cp866": re.compile("(?:[╨╤][^\\s]){2}"),
+    "iso8859_2": re.compile("^[^€‚„…†‡‰‹›™•–—“”‘’]*[ĂÄĹ][\x80-\x9f]"),
+    "cp1250": re.compile("Ä[‡™‚Ť›Ź]|Ĺ[‚„›şĽ‡™ˇĄ±Żľ‘ŻĂ¤]|Ă[ł©ˇ˝¤¶ĽşŁ®˘]|Č[™›]"),
+    "cp1253": re.compile("[ΞΟ][€ƒ†‡‰‹•™£¤¥¦§¨©¬®°±²³µ¶½]"),
+    "cp1255": re.compile("׳[\x90\x9a\x9c-\x9f•˜™¡¢£¥¦§¨©×]"),
+    "cp1256": re.compile("[طظعغ][€ƒ†‡ˆ‰‹™¢£¤¥¦§¨©¬®¯°±²³´µ¶·¸¼½¾]"),
+    "cp874": re.compile("(?:เ[ธน][\x80-\x9fก-ฟ€…‘’“”•–—]){3}"),
+}
+# Encodings of two bytes for a character, three of which look like two.
+DOUBLE_BYTE = ("gbk", "cp932", "cp949", "big5")
+# The first character of East Asian scripts.
+EAST_ASIAN = "\u2e80"
 MOST_TIMES = 3
 
 
@@ -70,9 +86,8 @@ def undo_double_encoding(text: str) -> str:
             break
         before = text
         possible = [encoding for encoding in TYPICAL if _is_read_wholly(text, encoding)]
-        possible += [encoding for encoding, typical in TYPICAL.items() if typical.search(text)]
-        if possible:
-            text = _restored(text, possible[0])
+        possible += [encoding for encoding, typical in {**TYPICAL, **REGIONAL}.items() if typical.search(text)]
+        text = next((found for each in possible if (found := _restored(text, each)) != text), _restored_pairs(text))
         if text == before:
             break
     return text
@@ -80,6 +95,19 @@ def undo_double_encoding(text: str) -> str:
 
 def _restored(text: str, encoding: str) -> str:
     return _misreading(encoding).sequence.sub(lambda match: _read(match[0], encoding) or match[0], text)
+
+
+def _restored_pairs(text: str) -> str:
+    """Return an East Asian text whose UTF-8 was read as characters of two bytes, otherwise `text`."""
+    for encoding in DOUBLE_BYTE:
+        try:
+            found = text.encode(encoding).decode("utf-8")
+        except UnicodeError:
+            continue
+        letters = [each for each in found if not each.isascii()]
+        if len(letters) > 1 and min(letters) >= EAST_ASIAN and all(map(_is_plausible, letters)):
+            return found
+    return text
 
 
 def _is_read_wholly(text: str, encoding: str) -> bool:

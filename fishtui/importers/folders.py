@@ -1,4 +1,4 @@
-"""Folders of recordings with their transcripts next to them or in a folder beside: flat or by speaker."""
+"""Folders of recordings with their transcripts next to them or in a folder next to theirs, flat or by speaker."""
 
 from __future__ import annotations
 

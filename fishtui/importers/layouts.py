@@ -31,7 +31,7 @@ MOST_TRIED = 50
 # The remedy for a folder without tables.
 BESIDE = (
     "Name the table of the transcripts as the source, with --audio-root for the folder of recordings; or put each"
-    " transcript next to its recording as NAME.txt, or into txt/SPEAKER/NAME.txt beside wav/SPEAKER/NAME.wav."
+    " transcript next to its recording as NAME.txt, or into txt/SPEAKER/NAME.txt next to wav/SPEAKER/NAME.wav."
 )
 MAIN_TABLES = ("metadata.csv", "metadata.tsv", "metadata.jsonl", "validated.tsv")
 

@@ -1,4 +1,4 @@
-"""Find the transcript of a recording: next to it, in a list of its folder, or in a folder of texts beside its own."""
+"""Find the transcript of a recording: next to it, in a list of its folder, or in a folder of texts next to its own."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from fishtui.wording import cannot_read
 
 # Lists of a folder's transcripts, as LibriSpeech has them: lines of a recording's name, a blank and the words.
 LIST_ENDING = ".trans.txt"
-# Folders of texts beside those of recordings, as VCTK has them.
+# Folders of texts next to those of recordings, as VCTK has them.
 TEXT_FOLDER = re.compile(r"(?:txt|text|transcript|transcription|label|lab|lbl)s?(?:[\W_\d].*)?", re.IGNORECASE)
 # Recordings of one sentence by several microphones, as VCTK has them.
 MICROPHONE = re.compile(r"(?P<sentence>.+)_mic[1-9]", re.IGNORECASE)
@@ -33,7 +33,7 @@ class Transcripts:
         self._top = top
         self._endings = endings
         self._texts_in = cache(self._list_texts)
-        self._beside = cache(lambda folder: list(self._text_folders(folder)))
+        self._near = cache(lambda folder: list(self._text_folders(folder)))
 
     def in_folder(self, folder: Path, names: Sequence[str]) -> Callable[[str], Read | None]:
         """Return a function that finds the transcript of a recording in `folder`, which holds `names`, by its stem."""
@@ -49,7 +49,7 @@ class Transcripts:
                 return partial(_fail, error)
             if text is not None:
                 return lambda: text
-            for texts in self._beside(folder):
+            for texts in self._near(folder):
                 if name := self._texts_in(texts).find(stem):
                     return partial(read_transcript, texts / name)
             return None
@@ -63,8 +63,8 @@ class Transcripts:
             if is_content(name):
                 parent = self._top.joinpath(*inside[:depth])
                 with os.scandir(parent) as entries:
-                    beside = sorted(each.name for each in entries if each.is_dir() and TEXT_FOLDER.fullmatch(each.name))
-                for each in beside:
+                    found = sorted(each.name for each in entries if each.is_dir() and TEXT_FOLDER.fullmatch(each.name))
+                for each in found:
                     texts = parent.joinpath(each, *inside[depth + 1 :])
                     if texts.is_dir():
                         yield texts

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fishtui.checks.facts import ClipFacts
-from fishtui.checks.misread import TYPICAL, WIDE, decode_wide, undo_double_encoding
+from fishtui.checks.misread import DOUBLE_BYTE, TYPICAL, WIDE, decode_wide, undo_double_encoding
 from fishtui.checks.registry import CHECKS, WARNING, repair_for
 from fishtui.checks.runner import clip_findings
 from fishtui.dataset import clip_named
@@ -43,6 +43,7 @@ SENTENCES = [
 CORRECT = [
     *("«CAFÉ»", "CAFÉ…", "L'ÉTÉ… CAFÉ…", "Spaß…", "„KÖ“", "»Spaß«", "blessé… blessé—", "É»", "SÃO PAULO", "IRMÃ…"),
     *("à…—", "Über—", "MÄRÄ…", "AÑO…", "TRÈS… TRÈS—", "¿Qué? ¡Sí!", "Æ…Ø…", "22 °C ± 5", "Привет… «да» — нет", "ŻÓŁW"),
+    *("联通", "今天天气很好", "SPÓŁKA PÓŁ RÓŻA RÓŻ", "DĹŽKA STĹP", "CĂ…", "ΤΟ ΝΕΟ «ΞΕΝΟ»", "เธอเนื้อเธอ", "я°", "ظ…"),
     *("là—là—", "é…é…", "ÀÇ", "«Ô…»", "VIỆT NAM LÀ…", "Þ…", "Ő—Ű", "√2", "В «кругу»"),
 ]
 
@@ -167,6 +168,30 @@ def test_an_unsafe_repair_is_refused(tmp_path: Path, code: str, content: str | b
 def test_letters_are_restored_from_any_encoding(text: str, encoding: str) -> None:
     assert undo_double_encoding(encoded_twice(text, encoding)) == text
     assert undo_double_encoding(encoded_twice(encoded_twice(text, "cp1252"), "cp1252")) == text
+
+
+@pytest.mark.parametrize(
+    ("encoding", "text"),
+    [
+        ("cp850", "Un café à la crème"),
+        ("cp866", "Привет, как дела?"),
+        ("koi8_r", "Привет, как дела?"),
+        ("cp1250", "Zażółć gęślą jaźń"),
+        ("cp1250", "Příliš žluťoučký kůň"),
+        ("cp1250", "Jó napot kívánok"),
+        ("iso8859_2", "Zażółć gęślą jaźń"),
+        ("cp1253", "Καλημέρα σε όλους"),
+        ("cp1255", "שלום עולם"),
+        ("cp1256", "مرحبا بالعالم"),
+        ("cp874", "สวัสดีครับ"),
+        ("gbk", "今天天气很好"),
+        ("cp932", "日本"),
+    ],
+)
+def test_letters_are_restored_from_an_encoding_of_the_region(encoding: str, text: str) -> None:
+    shown = text.encode().decode(encoding) if encoding in DOUBLE_BYTE else encoded_twice(text, encoding)
+    assert found(shown).keys() >= {"double-encoded"}
+    assert undo_double_encoding(shown) == text
 
 
 @pytest.mark.parametrize("encoding", WIDE)
