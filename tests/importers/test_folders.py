@@ -71,7 +71,7 @@ def test_speakers_of_one_name_stay_apart_and_are_reported(tmp_path: Path) -> Non
     assert sorted(imported(tmp_path)) == ["bert/1.wav", "de_anna/1.wav", "en_anna/1.wav"]
 
 
-def test_transcripts_in_a_tree_beside_the_recordings_are_found(tmp_path: Path) -> None:
+def test_transcripts_in_a_tree_next_to_the_recordings_are_found(tmp_path: Path) -> None:
     for name in ("wav48_silence_trimmed/p225/p225_001_mic1.flac", "wav48_silence_trimmed/p225/p225_001_mic2.flac"):
         recording(tmp_path / "VCTK" / name)
     recording(tmp_path / "VCTK" / "wav48_silence_trimmed/p226/p226_001_mic2.flac")
@@ -116,7 +116,7 @@ def test_a_list_that_cannot_be_read_concerns_only_its_own_folder(tmp_path: Path)
     assert (ledger.done, list(failures(ledger))) == (1, ["84/1/a.flac"])
 
 
-def test_a_folder_without_transcripts_says_where_they_may_be(tmp_path: Path) -> None:
+def test_without_transcripts_the_error_names_where_they_may_be(tmp_path: Path) -> None:
     recording(tmp_path / "in" / "wavs" / "1.wav")
     with failing("unknown-layout", MisuseError) as failure:
         understand(tmp_path / "in", data=tmp_path / "data")
