@@ -56,11 +56,12 @@ TONE: dict[str | int, str] = {
 
 # Other signs. VALIDATION is a point of a curve; the cursor is at the left of its line.
 BEST, EARLY, MARKED, VALIDATION, CURSOR = "★", "☆", "»", "◆", "▸"
+RECOMMENDED = "◉"
 
 # Replacements for signs, lines and bars on a terminal that can show only ASCII.
 ASCII = str.maketrans(
-    "◌●✓◐✗■·▲–▶…─│━┃═║→←↑↓▁▂▃▄▅▆▇█░▒▓▐▔▕◀▸▾○┌┐└┘├┤┬┴┼╭╮╰╯┏┓┗┛┣┫┳┻╋▏▎▍▌▋▊▉★◆⏎╸╺◑↻☆»",
-    "o*+%x#.!->~-|-|=|><^v__.-==##.:%|^|<>v0++++++++++++++++++++++|||||||^$<--&@'=",
+    "◌●✓◐✗■·▲–▶…─│━┃═║→←↑↓▁▂▃▄▅▆▇█░▒▓▐▔▕◀▸▾○┌┐└┘├┤┬┴┼╭╮╰╯┏┓┗┛┣┫┳┻╋▏▎▍▌▋▊▉★◆⏎╸╺◑↻☆»◉",
+    "o*+%x#.!->~-|-|=|><^v__.-==##.:%|^|<>v0++++++++++++++++++++++|||||||^$<--&@'=R",
 )
 
 

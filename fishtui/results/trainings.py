@@ -64,6 +64,11 @@ class Training:
     merging: RunSummary | None = None
 
     @property
+    def saved(self) -> list[Checkpoint]:
+        """The checkpoints without their files' sizes and times, by step."""
+        return [each.saved for each in self.checkpoints]
+
+    @property
     def size(self) -> int:
         """The size of all checkpoints in bytes."""
         return sum(each.size for each in self.checkpoints)

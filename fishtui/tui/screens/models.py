@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
@@ -20,33 +20,39 @@ from fishtui.results.samples import Sample, list_samples, remove_row, request_sa
 from fishtui.results.trainings import ListedCheckpoint, Training, Trainings, launch_merge
 from fishtui.runs.record import ACTIVE
 from fishtui.tui.dialogs import Confirm
-from fishtui.tui.screen import MainScreen
-from fishtui.tui.widgets.checkpoints import HEADING, CheckpointId, Checkpoints
+from fishtui.tui.evaluating import BLIND, EvaluationActions
+from fishtui.tui.evaluations import Evaluated, Evaluations
+from fishtui.tui.widgets.checkpoints import HEADING, CheckpointId, Checkpoints, name_checkpoints
 from fishtui.tui.widgets.line import Line
 from fishtui.tui.widgets.panetitle import PaneTitle
 from fishtui.tui.widgets.samples import Samples
 from fishtui.tui.widgets.samplespane import SamplesPane, name_sample
 from fishtui.tui.widgets.speechform import SpeechForm, SpeechRequest
-from fishtui.tui.widgets.trainingdetail import describe, relative
+from fishtui.tui.widgets.trainingdetail import describe, describe_evaluation, recommended, relative
 
 NO_TRAINING = "No training yet. Press 4 to launch one; its checkpoints appear here,\nto compare, listen to and merge."
 
 
 @dataclass(frozen=True)
 class ModelsSnapshot:
-    """The trainings, the samples of each by its name, the base model's folder, and the sentence of the settings."""
+    """The trainings, the samples of each by its name, the base model's folder, and the sentence of the settings.
+
+    `evaluated` has the evaluations of trainings by name, or why one cannot be read.
+    """
 
     trainings: list[Training]
     samples: dict[str, list[Sample]]
     base: Path
     sentence: str
+    evaluated: Mapping[str, Evaluated | FishtuiError] = field(default_factory=dict)
 
 
-class Models(MainScreen[ModelsSnapshot]):
+class Models(EvaluationActions[ModelsSnapshot]):
     """The checkpoints of all trainings, and their samples."""
 
     NAME = "Models"
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-wide")]  # noqa: RUF012
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (18, "-high")]  # noqa: RUF012
     DEFAULT_CSS = """
     Models #trainings { height: 1fr; }
     Models #left { width: 1fr; }
@@ -54,6 +60,8 @@ class Models(MainScreen[ModelsSnapshot]):
     Models #about { display: none; width: 42; height: 1fr; padding: 0 1 0 2; }
     Models #about { text-wrap: nowrap; text-overflow: ellipsis; }
     Models.-wide #about { display: block; }
+    Models #verdict { height: auto; max-height: 3; padding: 0 1; }
+    Models.-low #verdict { max-height: 1; }
     Models #empty { padding: 1 2; height: 1fr; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -62,6 +70,7 @@ class Models(MainScreen[ModelsSnapshot]):
         Binding("X", "unmark", "unmark all", show=False, tooltip="unmark all checkpoints"),
         Binding("y", "synthesize", "synthesize", tooltip="synthesize a sentence with the marked checkpoints"),
         Binding("m", "merge", "merge", tooltip="merge the checkpoint into the base model"),
+        BLIND,
         Binding("tab", "app.focus_next", "switch pane", show=False, tooltip="move to the other pane"),
         Binding("L", "listen(True)", "serve", show=False, tooltip="listen in a browser, also on another computer"),
         Binding("v", "play_reference", "play reference", show=False, tooltip="play the reference of the sentence"),
@@ -78,6 +87,7 @@ class Models(MainScreen[ModelsSnapshot]):
     def __init__(self) -> None:
         super().__init__()
         self._trainings: Trainings | None = None
+        self._evaluations = Evaluations()
         self._snapshot = ModelsSnapshot([], {}, Path(), "")
         # The last request, to begin the form with; the recording that was played last; the training to go to.
         self._request: SpeechRequest | None = None
@@ -93,10 +103,11 @@ class Models(MainScreen[ModelsSnapshot]):
                 yield Line(" " * len(Checkpoints.POINTER) + HEADING, id="heading")
                 yield Checkpoints(id="checkpoints")
             yield Line(id="about")
+        yield Line(id="verdict")
         yield SamplesPane(id="samples-pane")
 
     def on_mount(self) -> None:
-        for name in ("#empty", "#trainings", "#samples-pane"):
+        for name in ("#empty", "#trainings", "#verdict", "#samples-pane"):
             self.query_one(name).display = False
 
     # The panes.
@@ -109,7 +120,10 @@ class Models(MainScreen[ModelsSnapshot]):
         base = project.path(settings.paths.checkpoint)
         found, runs = self._trainings.read(base)
         samples = {each.name: list_samples(each.folder, runs) for each in found}
-        return ModelsSnapshot(found, samples, base, settings.run.text)
+        data, extension = project.path(settings.paths.data), settings.pack.text_extension
+        read = {each.name: self._evaluations.read(each.folder, each.saved, data, extension) for each in found}
+        evaluated = {name: each for name, each in read.items() if each is not None}
+        return ModelsSnapshot(found, samples, base, settings.run.text, evaluated)
 
     def show(self, snapshot: ModelsSnapshot) -> None:
         self._snapshot = snapshot
@@ -123,7 +137,7 @@ class Models(MainScreen[ModelsSnapshot]):
         count = sum(len(each.checkpoints) for each in snapshot.trainings)
         summary = f"{wording.counted(count, 'checkpoint')} · {wording.size(size)}"
         self.query_one("#title", PaneTitle).show(summary if has_trainings else "")
-        self._list.show_trainings(snapshot.trainings)
+        self._list.show_trainings(snapshot.trainings, recommended(snapshot.evaluated))
         self._go_to_target()
         self._show_training()
         if has_trainings and self.focused is None:
@@ -151,6 +165,7 @@ class Models(MainScreen[ModelsSnapshot]):
         """Show the samples and the details of the training that the cursor is in."""
         training, checkpoint = self._list.training, self._list.checkpoint
         compared = self._list.compared
+        self._show_verdict(training)
         self._samples.show(compared, [each for one in compared for each in self._snapshot.samples.get(one.name, [])])
         if self._row_target and self._samples.table.seek(self._row_target):
             self._row_target = ""
@@ -161,7 +176,30 @@ class Models(MainScreen[ModelsSnapshot]):
             if text != about.content:
                 about.show(text)
 
+    def _show_verdict(self, training: Training | None) -> None:
+        """Show the verdict on the training that the cursor is in."""
+        found = self._snapshot.evaluated.get(training.name) if training else None
+        line = self.query_one("#verdict", Line)
+        line.display = found is not None
+        if found is not None and (text := describe_evaluation(found)) != line.content:
+            line.show(text)
+
     # Checkpoints.
+
+    @property
+    def chosen(self) -> list[CheckpointId]:
+        return self._list.selection
+
+    def action_open(self) -> None:
+        """Open the evaluation of the training at the checkpoint; without one, play the checkpoint's newest sample."""
+        checkpoint = self._list.checkpoint
+        found = self._snapshot.evaluated.get(checkpoint.training) if checkpoint else None
+        if checkpoint is None or found is None:
+            self.action_listen()
+        elif isinstance(found, FishtuiError):
+            self.fishtui.report_error(found)
+        else:
+            self.open_evaluation(checkpoint)
 
     @property
     def _checkpoint(self) -> CheckpointId | None:
@@ -186,9 +224,7 @@ class Models(MainScreen[ModelsSnapshot]):
     def action_merge(self) -> None:
         """Merge the checkpoint, after a question: it writes a whole model, and may replace another."""
         checkpoint = self._checkpoint
-        training = next(
-            (each for each in self._list.trainings if checkpoint and each.name == checkpoint.training), None
-        )
+        training = self._training(checkpoint)
         if training is None or checkpoint is None or checkpoint.step is None:
             self.fishtui.report("choose a checkpoint: the base model needs no merge")
             return
@@ -229,7 +265,7 @@ class Models(MainScreen[ModelsSnapshot]):
         if not selection:
             self.fishtui.report("no checkpoint yet; press 4 to launch a training")
             return
-        names = _names(selection)
+        names = name_checkpoints(selection)
         request = self._request or SpeechRequest(self._snapshot.sentence, "")
 
         def submit(answer: SpeechRequest | None) -> None:
@@ -262,8 +298,13 @@ class Models(MainScreen[ModelsSnapshot]):
         self.app.call_from_thread(self.reload)
 
     def _find(self, checkpoint: CheckpointId) -> ListedCheckpoint | None:
-        found = (each.checkpoints for each in self._snapshot.trainings if each.name == checkpoint.training)
-        return next((each for each in next(found, ()) if each.saved.step == checkpoint.step), None)
+        training = self._training(checkpoint)
+        saved = training.checkpoints if training else ()
+        return next((each for each in saved if each.saved.step == checkpoint.step), None)
+
+    def _training(self, checkpoint: CheckpointId | None) -> Training | None:
+        found = (each for each in self._list.trainings if checkpoint and each.name == checkpoint.training)
+        return next(found, None)
 
     # Samples.
 
@@ -349,13 +390,3 @@ class Models(MainScreen[ModelsSnapshot]):
 
 def _title(sample: Sample) -> str:
     return f"{name_sample(sample)}: {sample.note.text}"
-
-
-def _names(checkpoints: Sequence[CheckpointId]) -> str:
-    """Name checkpoints; with their trainings if there are several."""
-    several = len({each.training for each in checkpoints if each.step is not None}) > 1
-    steps = [
-        "the base" if each.step is None else f"{each.training} {each.step:,}" if several else f"step {each.step:,}"
-        for each in checkpoints
-    ]
-    return ", ".join(steps)

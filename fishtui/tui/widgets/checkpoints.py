@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar, NamedTuple
 
 from textual.binding import Binding, BindingType
 from textual.content import Content
 
-from fishtui.glyphs import BEST, CURSOR, EARLY, MARKED, SIGN
+from fishtui.glyphs import BEST, CURSOR, EARLY, MARKED, RECOMMENDED, SIGN
 from fishtui.results.trainings import ListedCheckpoint, MergedModel, Training
 from fishtui.runs.table import RunSummary
 from fishtui.tui.widgets.line import AnyText
@@ -34,13 +34,20 @@ class Checkpoints(Lines):
     DEFAULT_CSS = "Checkpoints { height: 1fr; }"
     BINDINGS: ClassVar[list[BindingType]] = [
         # Bound to the screen's action, so that a click only moves the cursor.
-        Binding("enter", "screen.listen", "listen", show=False, tooltip="listen to the checkpoint's newest sample"),
+        Binding(
+            "enter",
+            "screen.open",
+            "open",
+            show=False,
+            tooltip="open the evaluation, or play the newest sample without one",
+        ),
     ]
 
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id)
         self.marked: set[CheckpointId] = set()
         self.trainings: Sequence[Training] = ()
+        self.recommended: Mapping[str, int] = {}
 
     @property
     def checkpoint(self) -> CheckpointId | None:
@@ -78,16 +85,19 @@ class Checkpoints(Lines):
     def mark(self, checkpoint: CheckpointId) -> None:
         """Mark a checkpoint, or unmark it."""
         self.marked ^= {checkpoint}
-        self.show_trainings(self.trainings)
+        self.show_trainings(self.trainings, self.recommended)
 
     def unmark_all(self) -> None:
         """Unmark all checkpoints."""
         self.marked = set()
-        self.show_trainings(self.trainings)
+        self.show_trainings(self.trainings, self.recommended)
 
-    def show_trainings(self, trainings: Sequence[Training]) -> None:
-        """Show trainings; the cursor begins on the best checkpoint of the first training that has any."""
-        self.trainings = trainings
+    def show_trainings(self, trainings: Sequence[Training], recommended: Mapping[str, int]) -> None:
+        """Show trainings; the cursor begins on the best checkpoint of the first training that has any.
+
+        `recommended` has the step that an evaluation recommends, by training.
+        """
+        self.trainings, self.recommended = trainings, recommended
         self.marked &= {
             CheckpointId(each.name, step)
             for each in trainings
@@ -104,7 +114,9 @@ class Checkpoints(Lines):
         merged = {each.adapter.name for each in training.merged}
         for each in training.checkpoints:
             checkpoint = CheckpointId(training.name, each.saved.step)
-            yield checkpoint, _checkpoint(self._mark_of(checkpoint), each, each.saved.path.name in merged)
+            is_recommended = self.recommended.get(training.name) == each.saved.step
+            is_merged = each.saved.path.name in merged
+            yield checkpoint, _checkpoint(self._mark_of(checkpoint), each, is_recommended, is_merged)
         for model in training.merged:
             yield None, _merged(model)
         if training.merging is not None and training.merging.state != "succeeded":
@@ -143,9 +155,10 @@ def _columns(
 HEADING = _columns(" ", "STEP", "TRAIN", "VALID", "AGE", "SIZE").plain
 
 
-def _checkpoint(mark: str, checkpoint: ListedCheckpoint, is_merged: bool) -> Content:
+def _checkpoint(mark: str, checkpoint: ListedCheckpoint, is_recommended: bool, is_merged: bool) -> Content:
     saved = checkpoint.saved
-    remarks = [(f"{BEST} best", "$text-success")] if checkpoint.is_best else []
+    remarks = [(f"{RECOMMENDED} recommended", "$text-success")] if is_recommended else []
+    remarks += [(f"{BEST} best", "$text-success")] if checkpoint.is_best else []
     remarks += [(f"{EARLY} earliest good", "$text-accent")] if checkpoint.is_early else []
     remarks += [("✓ merged", "")] if is_merged else []
     return _columns(
@@ -177,3 +190,13 @@ def _age(written: float) -> str:
 
 def _loss(value: float | None) -> str:
     return "·" if value is None else f"{value:.3f}"
+
+
+def name_checkpoints(checkpoints: Sequence[CheckpointId]) -> str:
+    """Name checkpoints; with their trainings if there are several."""
+    several = len({each.training for each in checkpoints if each.step is not None}) > 1
+    steps = [
+        "the base" if each.step is None else f"{each.training} {each.step:,}" if several else f"step {each.step:,}"
+        for each in checkpoints
+    ]
+    return ", ".join(steps)

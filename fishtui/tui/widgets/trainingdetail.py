@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 
 from textual.content import Content
 
+from fishtui.errors import FishtuiError
+from fishtui.glyphs import RECOMMENDED
 from fishtui.results.trainings import Training
+from fishtui.sanitize import harmless
+from fishtui.tui.evaluations import Evaluated
 
 WIDTH = 20
 MOST = 12
@@ -35,6 +40,22 @@ def describe(training: Training | None, step: int | None, root: Path) -> Content
             path = each.saved.path
             parts.append((f"{relative(path.parent, root)}/\n  {path.name}\n", MUTED))
     return Content.assemble(*parts)
+
+
+def describe_evaluation(found: Evaluated | FishtuiError) -> Content:
+    """Return the verdict of an evaluation in one sentence, or why it cannot be read."""
+    if isinstance(found, FishtuiError):
+        return Content.assemble((f"✗ {harmless(found.problem)}  {harmless(found.remedy)}", "$text-error"))
+    return Content.assemble((f"{RECOMMENDED} ", "$text-success"), harmless(found.sentence), ("  enter: table", "dim"))
+
+
+def recommended(evaluated: Mapping[str, Evaluated | FishtuiError]) -> dict[str, int]:
+    """Return the steps that evaluations recommend, by training."""
+    return {
+        name: each.verdict.recommended
+        for name, each in evaluated.items()
+        if isinstance(each, Evaluated) and each.verdict.recommended is not None
+    }
 
 
 def relative(path: Path, root: Path) -> str:

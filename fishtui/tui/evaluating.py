@@ -1,0 +1,63 @@
+"""What both Models and an evaluation's own screen do with evaluations: compare two checkpoints blindly."""
+
+from __future__ import annotations
+
+from textual import work
+from textual.binding import Binding
+
+from fishtui.errors import FishtuiError, MisuseError
+from fishtui.tui.evaluations import FILE
+from fishtui.tui.screen import MainScreen, Snapshot
+from fishtui.tui.widgets.checkpoints import CheckpointId
+
+# Each screen puts it among its own keys, in its own order.
+BLIND = Binding("b", "compare", "blind", tooltip="compare two marked checkpoints, or this one and the base, blindly")
+
+
+class EvaluationActions(MainScreen[Snapshot]):
+    """A screen with checkpoints to choose from, which may have been evaluated."""
+
+    @property
+    def chosen(self) -> list[CheckpointId]:
+        """The checkpoints that the next action is about: the marked ones, or the one under the cursor."""
+        raise NotImplementedError
+
+    def open_evaluation(self, checkpoint: CheckpointId) -> None:
+        """Show the evaluation of a training over this screen, with the cursor on a checkpoint."""
+        # Imported here, because most trainings have no evaluation.
+        from fishtui.tui.screens.evaluation import EvaluationView
+
+        self.app.push_screen(
+            EvaluationView(checkpoint.training, "base" if checkpoint.step is None else checkpoint.step)
+        )
+
+    def action_compare(self) -> None:
+        """Compare the two marked checkpoints, or the chosen one and the base."""
+        chosen = self.chosen
+        named = [each for each in chosen if each.step is not None]
+        if len(chosen) == 1 and named:
+            chosen = [*chosen, CheckpointId(named[0].training, None)]
+        if len(chosen) != 2 or not named or len({each.training for each in named}) > 1:
+            self.fishtui.report("mark two checkpoints of one training with x, or choose one to compare with the base")
+        elif not self.is_busy("blind"):
+            self._compare(named[0].training, *(each.step for each in chosen))
+
+    @work(thread=True, group="blind", exit_on_error=False)
+    def _compare(self, training: str, one: int | None, other: int | None) -> None:
+        # Imported here, because most trainings have no evaluation.
+        from fishtui.tui.blindsession import BlindSession
+        from fishtui.tui.comparison import BlindComparison
+
+        results = self.fishtui.project.results / training
+        try:
+            if not (results / FILE).exists():
+                raise MisuseError(
+                    f"{training} has no evaluation: its checkpoints have spoken no lines to compare",
+                    f"Evaluate it: `fishtui evaluate {training}`.",
+                    code="nothing-to-compare",
+                )
+            session = BlindSession.open(results, one, other)
+        except FishtuiError as error:
+            self.app.call_from_thread(self.fishtui.report_error, error)
+            return
+        self.app.call_from_thread(self.app.push_screen, BlindComparison(session))
