@@ -22,15 +22,6 @@ class EvaluationActions(MainScreen[Snapshot]):
         """The checkpoints that the next action is about: the marked ones, or the one under the cursor."""
         raise NotImplementedError
 
-    def open_evaluation(self, checkpoint: CheckpointId) -> None:
-        """Show the evaluation of a training over this screen, with the cursor on a checkpoint."""
-        # Imported here, because most trainings have no evaluation.
-        from fishtui.tui.screens.evaluation import EvaluationView
-
-        self.app.push_screen(
-            EvaluationView(checkpoint.training, "base" if checkpoint.step is None else checkpoint.step)
-        )
-
     def action_compare(self) -> None:
         """Compare the two marked checkpoints, or the chosen one and the base."""
         chosen = self.chosen

@@ -66,10 +66,11 @@ class EvaluationView(EvaluationActions[Evaluated]):
         Binding("escape", "back", "back", tooltip="back to the table, then to Models"),
     ]
 
-    def __init__(self, training: str, step: Step) -> None:
+    def __init__(self, training: str, step: int | None) -> None:
+        """Begin on the checkpoint of `step`, None for the base."""
         super().__init__()
         self.training = training
-        self._start: Step | None = step
+        self._start: Step = "base" if step is None else step
         self._reader = Evaluations()
         self._evaluated: Evaluated | None = None
         self._sorted_by, self._is_reversed = STEP, False
@@ -239,6 +240,8 @@ class EvaluationView(EvaluationActions[Evaluated]):
         summary = f"{failed:,} of {counted(len(spoken), 'line')} failed" if spoken else ""
         self.query_one("#lines-title", PaneTitle).show(summary, f"Lines of {name}, worst first" if name else "Lines")
         self._spoken.show_spoken(spoken, max(self.size.width - 2, 1))
+        if step != self._of[0] and self._spoken.keys:
+            self._spoken.action_first()
         self._show_version()
 
     @on(SpokenLines.Moved, "#spoken")

@@ -199,7 +199,10 @@ class Models(EvaluationActions[ModelsSnapshot]):
         elif isinstance(found, FishtuiError):
             self.fishtui.report_error(found)
         else:
-            self.open_evaluation(checkpoint)
+            # Imported here, because most trainings have no evaluation.
+            from fishtui.tui.screens.evaluation import EvaluationView
+
+            self.app.push_screen(EvaluationView(*checkpoint))
 
     @property
     def _checkpoint(self) -> CheckpointId | None:
