@@ -10,9 +10,12 @@ from typing import Any
 import pytest
 from textual.pilot import Pilot
 
+from fishtui.evaluation.record import Step
 from fishtui.project import Project
 from fishtui.tui.app import SCREENS, Fishtui
+from fishtui.tui.screens.evaluation import EvaluationView
 from fishtui.tui.widgets.waveform import Waveform
+from tests.evaluation.builders import evaluated
 from tests.tui import showcase
 from tests.tui.driving import text_of, until
 
@@ -82,3 +85,20 @@ def test_a_screen_looks_as_it_should_without_colours(
     monkeypatch.setenv("COLORTERM", "truecolor")
     assert Fishtui(project).theme == "ansi-dark"
     assert snap_compare(Fishtui(project), run_before=settled(name))
+
+
+def test_an_evaluation_looks_as_it_should(project: Project, monkeypatch: pytest.MonkeyPatch, snap_compare: Any) -> None:
+    monkeypatch.setenv("COLORTERM", "truecolor")
+    similarities: dict[Step, float] = {"base": 0.3, 100: 0.36, 200: 0.52, 300: 0.53, 400: 0.45}
+    evaluated(project.results / "voice", similarities, errors={"base": 0.02, 100: 0.06, 200: 0.01, 300: 0.06, 400: 2.0})
+
+    async def open_lines(pilot: Pilot[Any]) -> None:
+        await settled("models")(pilot)
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(pilot.app.screen, EvaluationView) and "tree fore" in text_of(pilot.app))
+        await pilot.press("enter", "left")
+        await until(pilot, lambda: "[200]" in text_of(pilot.app))
+
+    # The recordings are missing: nothing is played, and no message covers the screen.
+    monkeypatch.setattr(Fishtui, "listen", lambda self, *paths, **options: None)
+    assert snap_compare(Fishtui(project), run_before=open_lines)
