@@ -6,6 +6,7 @@ import random
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from fishtui.errors import MisuseError
 from fishtui.evaluation.blind import (
     Comparison,
     Decision,
@@ -14,12 +15,12 @@ from fishtui.evaluation.blind import (
     count,
     make_trials,
     read_comparisons,
+    step_name,
     store_decision,
     undecided,
 )
 from fishtui.evaluation.record import Evaluation, Step, read_evaluation
-from fishtui.results.samples import BASE
-from fishtui.wording import counted
+from fishtui.listen.blindtest import REMEDY
 
 
 @dataclass
@@ -35,12 +36,22 @@ class BlindSession:
 
     @classmethod
     def open(cls, results: Path, one: int | None, other: int | None) -> BlindSession:
-        """Return the comparison of two checkpoints of a training, None for the base. Raises FishtuiError."""
+        """Return the comparison of two checkpoints of a training, None for the base.
+
+        Raises FishtuiError; code `no-recordings` if no line can be played.
+        """
         evaluation = read_evaluation(results)
         first, second = _step(one), _step(other)
         comparisons = read_comparisons(results)
         trials = make_trials(evaluation, first, second, random.randrange(1 << 32))
-        return cls(evaluation, first, second, undecided(trials, comparisons), comparisons)
+        session = cls(evaluation, first, second, [], comparisons)
+        playable = [trial for trial in trials if all(path.is_file() for path in session.paths(trial))]
+        if not playable:
+            raise MisuseError(
+                f"{step_name(first)} and {step_name(second)}: no line has both recordings", REMEDY, code="no-recordings"
+            )
+        session.trials = undecided(playable, comparisons)
+        return session
 
     @property
     def trial(self) -> Trial | None:
@@ -71,18 +82,3 @@ class BlindSession:
 
 def _step(step: int | None) -> Step:
     return "base" if step is None else step
-
-
-def describe_tally(tally: Tally) -> str:
-    """Return a tally in words, with its p-value."""
-    wins = [f"{name_step(tally.one)} better in {tally.wins_of_one:,}"]
-    wins.append(f"{name_step(tally.other)} in {tally.wins_of_other:,}")
-    chance = f"p = {tally.p_value:.3f}" if tally.p_value >= 0.001 else "p < 0.001"
-    meaning = "a difference" if tally.p_value < 0.05 else "no measurable difference"
-    counts = f"{counted(tally.decisions, 'decision')}: {', '.join(wins)}, no difference in {tally.ties:,}"
-    return f"{counts}. {chance}: {meaning}."
-
-
-def name_step(step: Step) -> str:
-    """Return the name of a version for people."""
-    return "the base" if step == BASE else f"step {step:,}"

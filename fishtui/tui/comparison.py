@@ -12,9 +12,10 @@ from textual.content import Content
 from textual.screen import ModalScreen
 
 from fishtui.errors import FishtuiError
-from fishtui.evaluation.blind import ENOUGH, Decision
+from fishtui.evaluation.blind import ENOUGH, Decision, step_name
+from fishtui.listen.blindtest import describe_tally
 from fishtui.sanitize import harmless
-from fishtui.tui.blindsession import BlindSession, describe_tally, name_step
+from fishtui.tui.blindsession import BlindSession
 from fishtui.tui.host import host_of
 from fishtui.tui.widgets.line import Line
 
@@ -64,14 +65,16 @@ class BlindComparison(ModalScreen[None]):
     def _show(self) -> None:
         session = self.session
         trial, tally = session.trial, session.tally
-        names = f"{name_step(session.one)} and {name_step(session.other)}"
+        names = f"{step_name(session.one)} and {step_name(session.other)}"
         self.query_one("#title", Line).show(f"Blind comparison of {names} · {tally.decisions:,} of {tally.trials:,}")
-        self.query_one("#text", Line).show(f'"{trial.first.line.text}"' if trial else "Every line is decided.")
+        self.query_one("#text", Line).show(
+            f'"{trial.first.line.text}"' if trial else "Every line with both recordings is decided."
+        )
         question = "Which sounds better?   1 first   2 second   0 no difference" if trial else ""
         self.query_one("#question", Line).show(Content.assemble((question, "bold")))
         missing = min(ENOUGH, tally.trials) - tally.decisions
-        text = describe_tally(tally) if tally.is_shown else f"The result is shown after {missing:,} more."
-        self.query_one("#tally", Line).show(Content.assemble((harmless(text), "" if tally.is_shown else "dim")))
+        result = "; ".join(describe_tally(tally)) if tally.is_shown else f"The result is shown after {missing:,} more."
+        self.query_one("#tally", Line).show(Content.assemble((harmless(result), "" if tally.is_shown else "dim")))
 
     async def action_decide(self, decision: Decision) -> None:
         if self.session.trial is None:
@@ -100,7 +103,7 @@ class BlindComparison(ModalScreen[None]):
         kept = range(2) if only is None else [only]
         paths = self.session.paths(trial)
         text = trial.first.line.text
-        # The names of the files, and the texts of the page, do not tell which version is which.
+        # The names of the files, and the texts of the page, do not show which version is which.
         host_of(self).listen([paths[at] for at in kept], serve, [f"{NAMES[at]}: {text}" for at in kept])
 
     def action_leave(self) -> None:

@@ -1,4 +1,4 @@
-"""What both Models and an evaluation's own screen do with evaluations: compare two checkpoints blindly."""
+"""The actions on evaluations that Models and the screen of one evaluation share."""
 
 from __future__ import annotations
 

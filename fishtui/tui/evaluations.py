@@ -27,7 +27,7 @@ class Evaluated:
     """An evaluation: its table with all checkpoints that spoke, and the verdict on those that are as they were then.
 
     `lines` are those of each step, worst first, each with the reason; `real` the recordings of held-out lines by the
-    line's id; `remarks` say of steps why they cannot be recommended.
+    line's id; `remarks` have the reason why a step cannot be recommended.
     """
 
     evaluation: Evaluation

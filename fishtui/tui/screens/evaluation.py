@@ -176,7 +176,7 @@ class EvaluationView(EvaluationActions[Evaluated]):
     # Panes.
 
     def _arrange(self, reading: bool) -> None:
-        """Show both panes, or the one in use if there is no room."""
+        """Show both panes, or the one in use on a low screen."""
         is_low = self.size.height < LEAST_HEIGHT
         self.query_one("#table").display = not (is_low and reading)
         self.query_one("#lines").display = not (is_low and not reading)

@@ -141,7 +141,7 @@ def _cell(column: Column, cell: Cell) -> tuple[str, str, str]:
 
 
 def _fitting(figures: Sequence[Figures], width: int, sorted_by: str) -> tuple[list[Figures], bool]:
-    """Return the columns that fit, the most important ones if there is no room for all, and whether intervals fit."""
+    """Return the columns that fit, the most important ones first, and whether intervals fit too."""
     for with_intervals in (True, False):
         if LEFT + sum(GAP + each.width(with_intervals) for each in figures) + len("  recommended") <= width:
             return list(figures), with_intervals

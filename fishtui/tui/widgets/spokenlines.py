@@ -76,7 +76,7 @@ def _shown(record: SpokenLine, reason: str, width: int) -> KeyedText:
 
 
 def versions_text(versions: Sequence[Version], chosen: VersionOf | None, width: int) -> Content:
-    """Return the names of versions in a row with the chosen one in brackets; those around it if there is no room."""
+    """Return the names of versions in a row with the chosen one in brackets; those around it if not all fit."""
     names = ["real" if each.of == REAL else "base" if each.of == BASE else f"{each.of:,}" for each in versions]
     at = next((at for at, each in enumerate(versions) if each.of == chosen), None)
     if at is None:
