@@ -166,6 +166,36 @@ TRAIN = Stage(
     locks=lambda arguments: (f"train-{arguments.get('name', '')}",),
     resumes=True,
 )
+EVALUATE = Stage(
+    "evaluate",
+    "Let the base model and the checkpoints of a training speak the same lines, and judge the speech.",
+    "The lines are transcripts of held-out clips, hard lines of the dataset's language, and those of lines.txt. The"
+    " table and the recommended checkpoint are at the end of the log; recordings are in results/NAME/evaluation, and"
+    " are reused while nothing that decides them changes.",
+    function="fishtui.stages.evaluate:evaluate",
+    requires="fishtui.stages.requirements:evaluate",
+    command="fishtui.cli.model:evaluate",
+    arguments=(
+        Argument(_NAME.name, _NAME.help, required=True),
+        Argument(
+            "steps", "Step of a checkpoint; repeatable (default: all)", "--step", "integer", many=True, metavar="N"
+        ),
+        Argument("no_base", "Leave out the base model", "--no-base", "flag"),
+        Argument("no_reference", "Also speak every line without a reference", "--no-reference", "flag"),
+        Argument("report", "HTML page with the table and all recordings", "--report", "file"),
+    ),
+    options=_own("evaluate", "lines", "language", "judges", "recognizer", "similarity", "device"),
+    also=(
+        *("paths.data", "paths.protos", "paths.checkpoint", "pack.text_extension", "train.lora", "extract.resampler"),
+        *_own("synthesize", "temperature", "top_p", "repetition_penalty", "max_seconds", "seconds_per_character"),
+        *_own("synthesize", "seed", "precision", "compile"),
+    ),
+    product="report",
+    has_progress_lines=True,
+    is_parallel=True,
+    locks=lambda arguments: (f"evaluate-{arguments.get('name', '')}",),
+    resumes=False,
+)
 MERGE = Stage(
     "merge",
     "Merge a training, or any adapter, into its base model.",
@@ -302,7 +332,7 @@ DOWNLOAD = Stage(
     waits_for_processor=False,
 )
 # In the order of the pipeline, then the others.
-ALL = [NORMALIZE, EXTRACT, PACK, TRAIN, MERGE, SYNTHESIZE, RUN, EXPORT, DOWNLOAD]
+ALL = [NORMALIZE, EXTRACT, PACK, TRAIN, MERGE, SYNTHESIZE, RUN, EVALUATE, EXPORT, DOWNLOAD]
 
 
 def find_stage(name: str) -> Stage:

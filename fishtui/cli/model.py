@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fishtui.checkpoint import CheckpointFolder
 from fishtui.cli.session import Session
@@ -45,6 +45,26 @@ def train(session: Session, name: str, resume: bool, restart: bool) -> int:
         return train(session.project, values, reporter, name=name, resume=resume, restart=restart, dry_run=dry_run)
 
     return session.run("train", stage, name=name, resume=resume, restart=restart)
+
+
+def evaluate(
+    session: Session, name: str, steps: tuple[int, ...], no_base: bool, no_reference: bool, report: Path | None
+) -> int:
+    """Run `fishtui evaluate`."""
+    arguments: dict[str, Any] = {
+        "name": name,
+        "steps": list(steps),
+        "no_base": no_base,
+        "no_reference": no_reference,
+        "report": report.absolute() if report is not None else None,
+    }
+
+    def stage(reporter: Reporter, *, dry_run: bool) -> Ledger:
+        from fishtui.stages.evaluate import evaluate
+
+        return evaluate(session.project, session.settings.values, reporter, dry_run=dry_run, **arguments)
+
+    return session.run("evaluate", stage, **arguments)
 
 
 def merge(

@@ -13,6 +13,8 @@ from fishtui.results.samples import BASE
 
 # The judge without whose outcome it is unknown if a line failed.
 FAILURES_JUDGE = "failures"
+# In tables: an unknown value, and a measured difference.
+UNKNOWN, STAR = "·", "*"
 Values = Mapping[str, float | None]
 """A figure of each line, by the line's id; None if it was not measured."""
 
@@ -236,7 +238,7 @@ def _estimate_dict(column: Column, found: Estimate) -> dict[str, Any]:
 def shown_value(column: Column, value: float | None, signed: bool = False) -> str:
     """Return a value as text in the unit of its column, with a sign for a difference; a dot if it is unknown."""
     if value is None:
-        return "·"
+        return UNKNOWN
     unit = column.unit if column.unit == "%" else f" {column.unit}" if column.unit else ""
     return f"{value * column.scale:{'+' if signed else ''}.{column.digits}f}{unit}"
 
@@ -247,3 +249,26 @@ def shown_interval(column: Column, found: Estimate, signed: bool = False) -> str
         return ""
     low = f"{found.low * column.scale:{'+' if signed else ''}.{column.digits}f}"
     return f"{low} to {shown_value(column, found.high, signed)}"
+
+
+def table_lines(table: Table) -> list[str]:
+    """Return a table as lines of aligned text: means, with a star where a difference to the base was measured."""
+    columns = table.columns
+    titles = [["loss"], *(column.title.split() for column in columns)]
+    height = max(map(len, titles))
+    heading = [[""] * height, *([""] * (height - len(words)) + words for words in titles)]
+    rows = [list(cells) for cells in zip(*heading, strict=True)]
+    for row in table.rows:
+        name = "base" if row.is_base else f"step {row.step}"
+        loss = f"{row.loss:.3f}" if row.loss is not None else UNKNOWN
+        rows.append([name, loss, *(_shown_cell(column, row.cells[column.name]) for column in columns)])
+    widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    if any(cell.endswith(STAR) for row in rows for cell in row):
+        lines.append(f"{STAR} differs from the base (95 % interval, paired by line)")
+    return lines
+
+
+def _shown_cell(column: Column, cell: Cell) -> str:
+    differs = cell.change is not None and not cell.change.is_tie
+    return shown_value(column, cell.estimate.mean) + STAR * differs

@@ -214,6 +214,17 @@ class SynthesizeSettings(Section, frozen=True):
 class EvaluateSettings(Section, frozen=True):
     """Evaluation of the checkpoints of a training."""
 
+    lines: Annotated[
+        NotNegative, Meta(description="most transcripts of held-out clips that each checkpoint speaks")
+    ] = 12
+    language: Annotated[
+        str,
+        Meta(
+            pattern=r"^([a-z]{2,3})?$",
+            description="language of the dataset, such as en; empty guesses each speaker's from the transcripts",
+            extra={"metavar": "CODE"},
+        ),
+    ] = ""
     judges: Annotated[
         tuple[Literal["failures", "intelligibility", "similarity", "voice", "quality"], ...],
         Meta(description="judges of the speech: failures, intelligibility, similarity, voice, quality"),
@@ -235,6 +246,7 @@ class EvaluateSettings(Section, frozen=True):
             extra={"metavar": "ENCODER[:MODEL]"},
         ),
     ] = "resemblyzer"
+    device: Device = "auto"
 
 
 class RunSettings(Section, frozen=True):

@@ -56,6 +56,11 @@ def read_manifest(folder: Path) -> list[ManifestEntry]:
         ) from error
 
 
+def no_manifest(folder: Path) -> MisuseError:
+    """Return the error for a folder whose manifest lists no clips, such as one with shards of another tool."""
+    return MisuseError(f"{folder}: no manifest of packed clips", "Pack them with `fishtui pack`.", code="no-manifest")
+
+
 def shard_paths(folder: Path) -> list[Path]:
     """Return the shards of a folder, in order. Raises DataError if it has none, or those of two packings."""
     if (folder / MARKER).exists():

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +18,10 @@ from fishtui.errors import FishtuiError, MisuseError
 from fishtui.files import check_no_overlap
 from fishtui.project import Project, working_folder
 from fishtui.results.adapters import check_adapter
-from fishtui.results.checkpoints import check_name
+from fishtui.results.checkpoints import check_name, choose_checkpoint
 from fishtui.results.merged import check_separate
 from fishtui.settings import Settings
-from fishtui.shards.packed import refuse_foreign, shard_paths
+from fishtui.shards.packed import no_manifest, read_manifest, refuse_foreign, shard_paths
 from fishtui.wording import missing_checkpoint_file, not_a_folder, size
 
 # The hub's rule for names.
@@ -58,6 +58,21 @@ def train(project: Project, values: Settings, *, name: str, **others: Any) -> No
     check_name(name)
     CheckpointFolder(project.path(values.paths.checkpoint)).check(values.train.template)
     shard_paths(project.path(values.paths.protos))
+
+
+def evaluate(
+    project: Project, values: Settings, *, name: str, steps: Sequence[int], report: Path | None, **others: Any
+) -> None:
+    """Require a training with checkpoints, the pretrained model, and shards with a manifest."""
+    check_name(name)
+    for step in steps or (None,):
+        choose_checkpoint(project.results / name, step)
+    CheckpointFolder(project.path(values.paths.checkpoint)).check()
+    protos = project.path(values.paths.protos)
+    if not read_manifest(protos):
+        raise no_manifest(protos)
+    if report is not None:
+        _require_place(report.absolute().parent)
 
 
 def merge(

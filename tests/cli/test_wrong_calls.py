@@ -107,6 +107,15 @@ CALLS: dict[str, list[tuple[list[str], str]]] = {
         (["--set", "run.name=a/b"], "bad-setting"),
         (["pack", "train", "--set", "train.device=cuda:99"], "no-such-device"),
     ],
+    "evaluate": [
+        ([], "usage"),
+        (["a/b"], "invalid-name"),
+        (["x"], "no-checkpoints"),
+        (["done", "--step", "7"], "no-such-step"),
+        (["done", "--set", "paths.checkpoint=nope"], "no-checkpoint-folder"),
+        (["done"], "no-manifest"),
+        (["done", "--device", "cuda:99"], "no-such-device"),
+    ],
     "export": [
         ([], "usage"),
         (["--output", "out"], "choose-one"),
@@ -178,6 +187,7 @@ def test_outside_a_project_nothing_is_created(stage: str, tmp_path: Path, checkp
         "pack": ["audio"],
         "train": ["x"],
         "merge": [*ADAPTER],
+        "evaluate": ["x"],
         "synthesize": ["--text", "x", "--checkpoint", str(checkpoint)],
         "run": [],
         "export": [*ADAPTER, "--output", "out"],

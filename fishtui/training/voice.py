@@ -1,0 +1,38 @@
+"""The voice of a base model, or of base + adapter."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fishtui.audio.resample import Filter
+from fishtui.speech import Voice
+from fishtui.training.adapter import read_adapter
+from fishtui.training.lora import LoraSpec
+from fishtui.training.proof import apply_adapter
+
+
+def load_voice(
+    checkpoint: Path,
+    adapter: Path | None,
+    preset: LoraSpec,
+    *,
+    device: str,
+    precision: str,
+    resampler: Filter,
+    template: str | None = None,
+) -> Voice:
+    """Return the voice of a checkpoint with an adapter, its model loaded; `template` replaces the one of training.
+
+    `preset` gives the rank and alpha of an adapter that does not record them. Raises MisuseError if the device is not
+    available, CheckpointError if model or adapter is damaged or they do not fit.
+    """
+    voice = Voice(checkpoint, device=device, precision=precision, resampler=resampler)
+    model = voice.model
+    if adapter is not None:
+        change = read_adapter(adapter, preset, voice.checkpoint.family.templates[0])
+        change.check_fits({name: value.shape for name, value in model.state_dict().items()})
+        apply_adapter(model, change)
+        model.to(device=voice.device, dtype=voice.precision)
+        voice.template = change.template
+    voice.template = template or voice.template
+    return voice

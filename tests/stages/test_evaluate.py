@@ -1,0 +1,240 @@
+"""Evaluation on the tiny checkpoint: what is spoken, judged, reused, resumed, and reported."""
+
+from __future__ import annotations
+
+import copy
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fishtui.errors import FishtuiError, MisuseError, Terminated
+from fishtui.evaluation.record import FILE, Evaluation, SpokenLine, read_evaluation
+from fishtui.evaluation.table import build_table, table_dict
+from fishtui.files import discard
+from fishtui.project import Project
+from fishtui.results.checkpoints import list_checkpoints
+from fishtui.runs.events import EventWriter, read_events
+from fishtui.runs.ledger import Ledger
+from fishtui.runs.reporter import Reporter
+from fishtui.settings import Settings, load
+from fishtui.stages import evaluate as module
+from fishtui.stages import panel
+from fishtui.stages.evaluate import UP_TO_DATE, evaluate
+from fishtui.stages.pack import pack
+from fishtui.stages.train import train
+from tests.builders import file_size_limit, packable, project, snapshot, tone, write_clip
+from tests.expecting import failing
+
+SMALL = (
+    "train.batch_size=2",
+    "train.max_length=128",
+    "train.max_steps=2",
+    "train.validate_every=1",
+    "train.device=cpu",
+    "evaluate.device=cpu",
+    "evaluate.lines=2",
+    # A language without hard lines, so that there are few.
+    "evaluate.language=xx",
+    'evaluate.judges=["failures", "voice"]',
+    "synthesize.max_seconds=0.3",
+    "pack.validation=0.2",
+)
+
+
+class Evaluating:
+    """A project with a training of two checkpoints, and its evaluations."""
+
+    def __init__(self, root: Path, checkpoint: Path) -> None:
+        self.project = project(root)
+        self.base = [f"paths.checkpoint={checkpoint}"]
+        self.results = self.project.results / "voice"
+        data = root / "data"
+        packable(data, clips=12)
+        for path in data.rglob("*.lab"):
+            write_clip(path.with_suffix(".wav"), None, tone(0.3, 16_000), 16_000)
+        settings = self.settings()
+        pack(self.project, settings, Reporter(), data=data, output=data / "protos")
+        train(self.project, settings, Reporter(), name="voice", resume=False, restart=False)
+
+    def settings(self, *overrides: str) -> Settings:
+        return load(self.project.settings_file, {}, [*self.base, *SMALL, *overrides]).values
+
+    def run(self, *overrides: str, **arguments: Any) -> Ledger:
+        self.events = self.project.root / "events.jsonl"
+        self.events.unlink(missing_ok=True)
+        reporter = Reporter(EventWriter(self.events))
+        return evaluate(self.project, self.settings(*overrides), reporter, name="voice", **arguments)
+
+    def table(self) -> dict[str, Any]:
+        losses = {each.step: each.validation_loss for each in list_checkpoints(self.results / "checkpoints")}
+        return table_dict(build_table(self.read(), losses))
+
+    def read(self) -> Evaluation:
+        return read_evaluation(self.results)
+
+    def messages(self) -> list[str]:
+        return [event["message"] for event in read_events(self.events) if "message" in event]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory, checkpoint: Path) -> Evaluating:
+    """A project that tests must not change."""
+    return Evaluating(tmp_path_factory.mktemp("evaluate"), checkpoint)
+
+
+@pytest.fixture
+def evaluating(made: Evaluating, tmp_path: Path) -> Evaluating:
+    """A copy of the project."""
+    found = copy.copy(made)
+    found.project = Project(Path(shutil.copytree(made.project.root, tmp_path / "project")))
+    found.results = found.project.results / "voice"
+    return found
+
+
+def test_base_and_checkpoints_speak_the_same_lines(evaluating: Evaluating) -> None:
+    (evaluating.project.root / "lines.txt").write_text("A line of my own.\n")
+    ledger = evaluating.run()
+    found = evaluating.read()
+    assert found.steps == ["base", 1, 2]
+    assert ledger.done == len(found.records) == 3 * len(found.lines)
+    assert {line.kind for line in found.lines} == {"held-out", "own"}
+    assert all(found.path(record).is_file() for record in found.records.values())
+    assert all({"failures", "voice"} == record.judges.keys() for record in found.records.values())
+    assert evaluating.table()["lines"] == len(found.lines)
+
+
+def test_a_second_run_reuses_everything_until_something_changes(evaluating: Evaluating) -> None:
+    first = evaluating.run()
+    before = snapshot(evaluating.results / "evaluation")
+    again = evaluating.run()
+    assert (again.done, {entry.reason for entry in again.skipped}) == (0, {UP_TO_DATE})
+    assert again.total == first.total
+    assert snapshot(evaluating.results / "evaluation") == before
+    assert evaluating.run("synthesize.seed=43").done == first.done
+    assert evaluating.run("synthesize.seed=43", dry_run=True).done == 0
+    assert evaluating.run("synthesize.seed=44", dry_run=True).done == first.done
+
+
+def test_recordings_are_judged_again_but_not_spoken_again_by_another_judge(evaluating: Evaluating) -> None:
+    first = evaluating.run('evaluate.judges=["failures"]')
+    recordings = snapshot(evaluating.results / "evaluation")
+    failures = {key: record.judges["failures"] for key, record in evaluating.read().records.items()}
+    assert evaluating.run().done == first.done
+    assert snapshot(evaluating.results / "evaluation") == recordings
+    records = evaluating.read().records
+    assert {key: record.judges["failures"] for key, record in records.items()} == failures
+    assert all("voice" in record.judges for record in records.values())
+
+
+def test_without_a_reference_each_line_is_spoken_twice(evaluating: Evaluating) -> None:
+    once = evaluating.run()
+    ledger = evaluating.run(no_reference=True)
+    assert (ledger.done, len(ledger.skipped)) == (once.done, once.done)
+    assert {key.with_reference for key in evaluating.read().records} == {True, False}
+
+
+def test_only_what_is_asked_for_speaks(evaluating: Evaluating) -> None:
+    evaluating.run(steps=[2], no_base=True)
+    assert evaluating.read().steps == [2]
+    with failing("no-such-step", MisuseError):
+        evaluating.run(steps=[7])
+
+
+@pytest.mark.parametrize("after", range(1, 6))
+def test_a_stopped_evaluation_goes_on_where_it_was(
+    evaluating: Evaluating, after: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[SpokenLine] = []
+    write = module.EvaluationWriter.write
+
+    def stop(writer: Any, entry: Any) -> None:
+        write(writer, entry)
+        if isinstance(entry, SpokenLine):
+            written.append(entry)
+            if len(written) == after:
+                raise Terminated
+
+    with monkeypatch.context() as patch, pytest.raises(Terminated):
+        patch.setattr(module.EvaluationWriter, "write", stop)
+        evaluating.run()
+    ledger = evaluating.run()
+    assert (len(ledger.skipped), ledger.failed) == (after, [])
+    parts = evaluating.table()
+    discard(evaluating.results / FILE)
+    evaluating.run()
+    assert evaluating.table() == parts
+
+
+def test_a_checkpoint_that_disappears_stops_no_other(evaluating: Evaluating, monkeypatch: pytest.MonkeyPatch) -> None:
+    load_model = module.Speaker.load
+
+    def remove(speaker: Any, adapter: Path | None, report: Any) -> None:
+        if adapter is not None and adapter.name == "step_000000001.ckpt":
+            discard(adapter)
+        load_model(speaker, adapter, report)
+
+    monkeypatch.setattr(module.Speaker, "load", remove)
+    ledger = evaluating.run()
+    assert len(ledger.failed) == len(evaluating.read().lines)
+    assert evaluating.read().steps == ["base", 2]
+
+
+def test_without_anything_to_speak_the_error_says_what_to_do(evaluating: Evaluating) -> None:
+    with failing("no-lines", MisuseError):
+        evaluating.run("evaluate.lines=0")
+    assert not (evaluating.results / FILE).exists()
+
+
+def test_a_full_disk_loses_no_earlier_line(evaluating: Evaluating) -> None:
+    evaluating.run(steps=[1], no_base=True)
+    before = evaluating.read().records
+    with file_size_limit(2_000), failing("no-space"):
+        evaluating.run()
+    assert {key: evaluating.read().spoken[key] for key in before} == dict(before)
+
+
+def test_a_judge_that_cannot_work_is_reported_and_the_others_judge(
+    evaluating: Evaluating, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assess = panel.assess
+
+    def fail(name: str, *arguments: Any) -> Any:
+        if name == "voice":
+            raise FishtuiError("broken", "Mend it.", code="damaged-judge")
+        return assess(name, *arguments)
+
+    monkeypatch.setattr(panel, "assess", fail)
+    evaluating.run()
+    found = evaluating.read()
+    assert found.plan is not None
+    assert "voice" in found.plan.missing
+    assert all(record.judges.keys() == {"failures"} for record in found.records.values())
+
+
+def test_a_missing_recording_is_spoken_again(evaluating: Evaluating) -> None:
+    evaluating.run()
+    record = next(iter(evaluating.read().records.values()))
+    (evaluating.results / record.wav).unlink()
+    assert evaluating.run().done == 1
+
+
+def test_the_report_has_the_verdict(evaluating: Evaluating, tmp_path: Path) -> None:
+    evaluating.run(report=tmp_path / "report.html")
+    assert "step 2" in (tmp_path / "report.html").read_text(encoding="utf-8").lower()
+    notes = " ".join(evaluating.messages())
+    assert "base" in notes
+
+
+def test_shards_without_a_manifest_are_refused(evaluating: Evaluating) -> None:
+    (evaluating.project.root / "data" / "protos" / "manifest.jsonl").unlink()
+    with failing("no-manifest", MisuseError):
+        evaluating.run()
+
+
+def test_records_are_valid_json(evaluating: Evaluating) -> None:
+    evaluating.run()
+    for line in (evaluating.results / FILE).read_text(encoding="utf-8").splitlines():
+        assert json.loads(line)["kind"] in ("plan", "line")
