@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import msgspec
 
@@ -33,7 +33,7 @@ from fishtui.stage import SYNTHESIZE
 from fishtui.wording import cannot_remove
 
 FOLDER = "samples"
-BASE = "base"
+BASE: Final = "base"
 
 
 class SampleRequest(msgspec.Struct, frozen=True, kw_only=True):
