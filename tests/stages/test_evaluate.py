@@ -188,10 +188,17 @@ def test_without_anything_to_speak_the_error_says_what_to_do(evaluating: Evaluat
     assert not (evaluating.results / FILE).exists()
 
 
-def test_a_full_disk_loses_no_earlier_line(evaluating: Evaluating) -> None:
+def test_a_full_disk_loses_no_earlier_line(evaluating: Evaluating, monkeypatch: pytest.MonkeyPatch) -> None:
     evaluating.run(steps=[1], no_base=True)
     before = evaluating.read().records
-    with file_size_limit(2_000), failing("no-space"):
+    write_audio = module.write_audio
+
+    def write(*arguments: Any) -> None:
+        with file_size_limit(2_000):
+            write_audio(*arguments)
+
+    monkeypatch.setattr(module, "write_audio", write)
+    with failing("no-space"):
         evaluating.run()
     assert {key: evaluating.read().spoken[key] for key in before} == dict(before)
 
