@@ -139,8 +139,13 @@ def request_sample(
         run=run.id,
         asked=time.time(),
     )
-    write_text(output.with_suffix(".json"), json.dumps(msgspec.to_builtins(note)) + "\n")
+    write_note(output, note)
     return Sample(output, note, run.state, (run.record.error or "").partition("\n")[0])
+
+
+def write_note(path: Path, note: SampleRequest) -> None:
+    """Write the request for the sample at `path` next to it. Raises FishtuiError."""
+    write_text(path.with_suffix(".json"), json.dumps(msgspec.to_builtins(note)) + "\n")
 
 
 def _is_there(project: Project, output: Path, weights: list[Path]) -> bool:

@@ -14,7 +14,10 @@ from fishtui.runs.tail import EventTail
 
 SMOOTHED = "smoothed_loss"
 # The metrics that are kept; others are not shown in a terminal.
-KEPT = ("loss", SMOOTHED, "validation_loss", "learning_rate", "gradient_norm", "tokens_per_second")
+KEPT = (
+    *("loss", SMOOTHED, "validation_loss", "learning_rate", "gradient_norm", "tokens_per_second"),
+    *("sample_similarity", "sample_failures"),
+)
 # Larger values than an array stores are ignored; JSON allows any.
 ENDLESS = 2**63
 # The weight of the previous smoothed value in the next one: the mean covers about 20 steps.

@@ -174,6 +174,9 @@ class TrainSettings(Section, frozen=True):
     patience: Annotated[
         NotNegative, Meta(description="validations without a gain after which the training ends; 0 for no such end")
     ] = 0
+    samples: Annotated[
+        int, Meta(ge=-1, description="held-out lines spoken at each validation; -1 for 2 on a GPU and none on a CPU")
+    ] = -1
     seed: Annotated[NotNegative, Meta(description="random seed of data order, adapters and dropout")] = 42
     device: Device = "auto"
     precision: Annotated[

@@ -76,6 +76,14 @@ class Speaker:
         )
         self._voice.load()
 
+    def use(self, voice: Voice) -> None:
+        """Speak with this voice from now on."""
+        self._voice = voice
+
+    def forget(self) -> None:
+        """Release the memory of the model and the codec."""
+        self._voice = None
+
     def speak(
         self, tasks: Sequence[Task], report: Callable[[str], None]
     ) -> Iterator[tuple[Task, Speech | FishtuiError]]:

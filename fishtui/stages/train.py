@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import torch
 
 from fishtui import distributed
@@ -37,6 +39,7 @@ from fishtui.runs.reporter import Reporter
 from fishtui.settings import Settings, TrainSettings
 from fishtui.stages.excluded import Exclusion, excluded
 from fishtui.stages.refresh import refresh_catalog
+from fishtui.stages.trainingsamples import TrainingSamples, wanted_samples
 from fishtui.training import memory
 from fishtui.training.batches import Plan, plan_validation
 from fishtui.training.callbacks import CheckpointSaver, MetricsReporter, StopRequest
@@ -301,7 +304,8 @@ def _build_trainer(job: TrainingJob, inputs: TrainingInputs, start: DataPosition
     metrics = MetricsReporter(job.reporter, job.stop)
     patience = Patience(wanted.patience)
     saver = CheckpointSaver(
-        job.checkpoints, job.reporter, metrics, job.stop, group, start, bool(examples.validation), patience
+        *(job.checkpoints, job.reporter, metrics, job.stop, group, start, bool(examples.validation), patience),
+        speak=_sampler(job),
     )
     trainer = lightning_trainer(wanted, job.device, job.precision, [metrics, saver], group)
 
@@ -317,6 +321,19 @@ def _build_trainer(job: TrainingJob, inputs: TrainingInputs, start: DataPosition
     )
     module = FineTuning(model, wanted, origin, group)
     return Trainer(trainer, module, metrics, saver, train, validation if examples.validation else None)
+
+
+def _sampler(job: TrainingJob) -> Callable[[DualAR, int], Mapping[str, float]]:
+    """Return the function that speaks samples at each validation."""
+    count = wanted_samples(job.wanted.samples, job.device)
+    if count and job.group.place.world > 1 and job.wanted.strategy == "fsdp":
+        job.reporter.warning("no samples: no process has the whole model with train.strategy=fsdp")
+        count = 0
+    if not count:
+        return lambda model, step: {}
+    train = msgspec.structs.replace(job.wanted, samples=count, device=str(job.device))
+    settings = msgspec.structs.replace(job.settings, train=train)
+    return TrainingSamples(job.project, settings, job.results, job.base, job.reporter).speak
 
 
 def _ledger(examples: Examples, settings: TrainSettings, without: dict[str, Exclusion]) -> Ledger:

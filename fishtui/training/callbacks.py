@@ -9,7 +9,7 @@ import math
 import resource
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from lightning.fabric.plugins import TorchCheckpointIO
 from fishtui.distributed import Group
 from fishtui.errors import FishtuiError
 from fishtui.files import replacing
+from fishtui.lm.model import DualAR
 from fishtui.results.checkpoints import checkpoint_path, list_checkpoints, prune_checkpoints, write_losses
 from fishtui.runs.reporter import Reporter
 from fishtui.training.dataset import Batch
@@ -173,7 +174,8 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 class CheckpointSaver(lightning.Callback):
     """Saves a checkpoint at each validation and at the end, removes older ones, and tracks the position in the data.
 
-    Ends the training when its `patience` is over.
+    Ends the training when its `patience` is over. At each validation, the first process calls `speak` with the model
+    and the step; it returns measures of a gain, better the higher they are.
 
     Training begins at the position `start`. Only the first process reads and writes the files: the others may see an
     older state of the folder.
@@ -189,6 +191,7 @@ class CheckpointSaver(lightning.Callback):
         start: DataPosition,
         validates: bool,
         patience: Patience,
+        speak: Callable[[DualAR, int], Mapping[str, float]] = lambda model, step: {},
     ) -> None:
         self.position = start
         """The position of the next batch."""
@@ -199,6 +202,7 @@ class CheckpointSaver(lightning.Callback):
         self._group = group
         self._validates = validates
         self._patience = patience
+        self._speak = speak
         self._step = 0
 
     def state_dict(self) -> dict[str, Any]:
@@ -240,7 +244,9 @@ class CheckpointSaver(lightning.Callback):
                 f"the validation loss is not finite at step {trainer.global_step}", RETRY, code="not-finite"
             )
         self._reporter.metric(trainer.global_step, {f"validation_{name}": value for name, value in values.items()})
-        self._patience.see({"validation loss": -values["loss"]})
+        # Before the checkpoint is saved, which keeps the state of the patience.
+        spoken = self._speak(module.model, trainer.global_step) if self._group.first and trainer.global_step else {}
+        self._patience.see({"validation loss": -values["loss"], **self._group.share(spoken)})
         if trainer.global_step:
             self.save(trainer, module, values["loss"])
         if self._stop.agreed is not None:

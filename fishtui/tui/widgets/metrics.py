@@ -24,6 +24,8 @@ METRICS = (
     Metric("learning_rate", "learning rate"),
     Metric("gradient_norm", "gradient norm"),
     Metric("tokens_per_second", "tokens/s"),
+    Metric("sample_similarity", "similarity of samples"),
+    Metric("sample_failures", "failed samples"),
 )
 
 
