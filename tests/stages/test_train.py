@@ -20,6 +20,7 @@ from fishtui.errors import MisuseError, Terminated
 from fishtui.load import load_model
 from fishtui.project import Project
 from fishtui.results.checkpoints import list_checkpoints
+from fishtui.results.samples import list_samples
 from fishtui.runs.events import EventWriter, read_events
 from fishtui.runs.ledger import Ledger
 from fishtui.runs.reporter import Reporter
@@ -266,6 +267,30 @@ def test_a_training_without_gain_ends_at_its_patience(training: Training) -> Non
     assert snapshot(training.checkpoints()) == before
     training.run(**still, patience=4, resume=True)
     assert [each.step for each in list_checkpoints(training.checkpoints())] == [1, 2, 3, 4]
+
+
+def test_samples_are_spoken_at_each_validation_and_change_nothing_else(training: Training) -> None:
+    training.run("silent")
+    before = training.metrics("loss", "gradient_norm")
+    training.run("speaking", samples=1)
+    assert training.metrics("loss", "gradient_norm") == before
+    spoken = list_samples(training.project.results / "speaking", {})
+    assert [each.note.step for each in spoken] == [3, 6]
+    assert all(each.is_playable for each in spoken)
+    assert training.metrics("sample_failures").keys() == {3, 6}
+
+
+def test_a_problem_with_samples_does_not_end_the_training(
+    training: Training, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*arguments: object) -> None:
+        raise RuntimeError("[enforce fail] can't allocate memory")
+
+    monkeypatch.setattr("fishtui.stages.trainingsamples.Speaker.speak", fail)
+    training.run(samples=1)
+    assert [each.step for each in list_checkpoints(training.checkpoints())] == [3, 6]
+    warnings = [event["message"] for event in read_events(training.events) if event["kind"] == "warning"]
+    assert len([each for each in warnings if "samples" in each]) == 1
 
 
 def test_a_training_resumed_on_changed_data_warns_and_starts_a_new_epoch(training: Training) -> None:
