@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,14 +16,13 @@ from fishtui.errors import FishtuiError
 from fishtui.evaluation.lines import Line
 from fishtui.evaluation.record import Key, Step
 from fishtui.project import Project
-from fishtui.settings import Settings, SynthesizeSettings
+from fishtui.settings import Settings
 from fishtui.speech import Voice
 from fishtui.training.lora import parse_preset
-from fishtui.training.voice import load_voice
+from fishtui.training.voice import load_voice, sampling_of
 
 if TYPE_CHECKING:
     from fishtui.families.family import Utterance
-    from fishtui.lm.sampling import Sampling
 
 
 @dataclass(frozen=True)
@@ -120,7 +119,7 @@ class Speaker:
                 codebooks = len(voice.codec.config.codebook_sizes)
                 yield ready[number], Speech(np.zeros(0, np.float32), voice.sample_rate, np.zeros((codebooks, 0), int))
             else:
-                yield ready[number], Speech(voice.decode(speech.codes), voice.sample_rate, speech.codes, speech.stopped)
+                yield ready[number], _decoded(voice, speech)
 
     def _reference(self, voice: Voice, line: Line) -> Utterance:
         if line.reference not in self._references:
@@ -130,11 +129,8 @@ class Speaker:
         return self._references[line.reference]
 
 
-def sampling_of(voice: Voice, settings: SynthesizeSettings) -> Sampling:
-    """Return the sampling of a voice with the values of the settings."""
-    return replace(
-        voice.sampling,
-        temperature=settings.temperature,
-        top_p=settings.top_p,
-        repetition_penalty=settings.repetition_penalty,
-    )
+def _decoded(voice: Voice, speech: sentences.Speech) -> Speech | FishtuiError:
+    try:
+        return Speech(voice.decode(speech.codes), voice.sample_rate, speech.codes, speech.stopped)
+    except FishtuiError as error:
+        return error

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -23,9 +23,8 @@ from fishtui.runs.reporter import Reporter
 from fishtui.sentences import Limits, Line
 from fishtui.settings import SynthesizeSettings
 from fishtui.speech import Voice
-from fishtui.training.adapter import read_adapter
 from fishtui.training.lora import LoraSpec
-from fishtui.training.proof import apply_adapter
+from fishtui.training.voice import load_voice, sampling_of
 from fishtui.wording import counted
 
 # The role of a file of speech among a run's artifacts.
@@ -72,12 +71,7 @@ def synthesize(
             "no reference: without long training the voice is the model's own; give a recording with --reference"
         )
     _report_composed(request, reporter)
-    sampling = replace(
-        voice.sampling,
-        temperature=settings.temperature,
-        top_p=settings.top_p,
-        repetition_penalty=settings.repetition_penalty,
-    )
+    sampling = sampling_of(voice, settings)
     ledger = Ledger(unit="texts")
     files, total = request.files, len(request.texts)
     meter = _Meter(reporter, voice, total)
@@ -174,15 +168,15 @@ def _report_composed(request: Request, reporter: Reporter) -> None:
 def _load(settings: SynthesizeSettings, request: Request, reporter: Reporter) -> Voice:
     """Load the checkpoint with its adapter, so that a damaged one fails before the first text."""
     reporter.progress(0, 2, "steps", "loading the model")
-    voice = Voice(request.checkpoint, device=settings.device, precision=settings.precision, resampler=request.resampler)
-    model = voice.model
-    if request.adapter is not None:
-        change = read_adapter(request.adapter, request.preset, voice.checkpoint.family.templates[0])
-        change.check_fits({name: value.shape for name, value in model.state_dict().items()})
-        apply_adapter(model, change)
-        model.to(device=voice.device, dtype=voice.precision)
-        voice.template = change.template
-    voice.template = request.template or voice.template
+    voice = load_voice(
+        request.checkpoint,
+        request.adapter,
+        request.preset,
+        device=settings.device,
+        precision=settings.precision,
+        resampler=request.resampler,
+        template=request.template,
+    )
     reporter.progress(1, 2, "steps", "loading the codec")
     voice.load()
     reporter.progress(2, 2, "steps", "loaded")

@@ -1,10 +1,13 @@
-"""The voice of a base model, or of base + adapter."""
+"""The voice of a base model, or of base + adapter, and its sampling."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from fishtui.audio.resample import Filter
+from fishtui.lm.sampling import Sampling
+from fishtui.settings import SynthesizeSettings
 from fishtui.speech import Voice
 from fishtui.training.adapter import read_adapter
 from fishtui.training.lora import LoraSpec
@@ -36,3 +39,13 @@ def load_voice(
         voice.template = change.template
     voice.template = template or voice.template
     return voice
+
+
+def sampling_of(voice: Voice, settings: SynthesizeSettings) -> Sampling:
+    """Return the sampling of a voice with the values of the settings."""
+    return replace(
+        voice.sampling,
+        temperature=settings.temperature,
+        top_p=settings.top_p,
+        repetition_penalty=settings.repetition_penalty,
+    )

@@ -198,7 +198,7 @@ def test_a_full_disk_loses_no_earlier_line(evaluating: Evaluating, monkeypatch: 
             write_audio(*arguments)
 
     monkeypatch.setattr(module, "write_audio", write)
-    with failing("no-space"):
+    with failing("cannot-write"):
         evaluating.run()
     assert {key: evaluating.read().spoken[key] for key in before} == dict(before)
 

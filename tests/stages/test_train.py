@@ -280,9 +280,7 @@ def test_samples_are_spoken_at_each_validation_and_change_nothing_else(training:
     assert training.metrics("sample_failures").keys() == {3, 6}
 
 
-def test_a_problem_with_samples_does_not_end_the_training(
-    training: Training, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_problem_with_samples_does_not_end_the_training(training: Training, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*arguments: object) -> None:
         raise RuntimeError("[enforce fail] can't allocate memory")
 
