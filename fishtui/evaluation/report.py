@@ -8,7 +8,7 @@ from html import escape
 from pathlib import Path
 from time import gmtime, strftime
 
-from fishtui.dataset import TEXT_EXTENSION, clip_named, is_inside
+from fishtui.dataset import clip_named, is_inside
 from fishtui.errors import DataError
 from fishtui.evaluation.lines import Line
 from fishtui.evaluation.page import document
@@ -44,7 +44,7 @@ class Version:
     is_recommended: bool = False
 
 
-def real_recordings(data: Path, text_extension: str = TEXT_EXTENSION) -> RealRecording:
+def real_recordings(data: Path, text_extension: str) -> RealRecording:
     """Return a function that finds the recordings of held-out clips in a dataset."""
 
     def find(line: Line) -> Path | None:

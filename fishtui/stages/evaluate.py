@@ -281,7 +281,7 @@ class EvaluationJob:
                 ledger.fail(label(work.step, task.line), error.problem)
             self.reporter.warning(f"{error.problem}. {error.remedy}", name)
             return
-        for task, speech in speaker.speak(work.speak, report):
+        for task, speech in speaker.speak_tasks(work.speak, report):
             if isinstance(speech, FishtuiError):
                 ledger.fail(label(work.step, task.line), speech.problem)
                 continue

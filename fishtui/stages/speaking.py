@@ -83,7 +83,7 @@ class Speaker:
         """Release the memory of the model and the codec."""
         self._voice = None
 
-    def speak(
+    def speak_tasks(
         self, tasks: Sequence[Task], report: Callable[[str], None]
     ) -> Iterator[tuple[Task, Speech | FishtuiError]]:
         """Yield each task with its speech, or the error that prevents it, in the order in which they end."""

@@ -86,7 +86,7 @@ class TrainingSamples:
         self._speaker.use(self._voice(model))
         failed: list[float] = []
         similar: list[float] = []
-        for task, speech in self._speaker.speak(
+        for task, speech in self._speaker.speak_tasks(
             [Task(line, bool(line.reference)) for line in lines], lambda note: None
         ):
             if isinstance(speech, FishtuiError):

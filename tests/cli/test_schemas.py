@@ -30,7 +30,17 @@ OUTPUT = CONTENTS["output.schema.json"]
 REGISTRY: Registry = Registry().with_resources(
     (name, DRAFT202012.create_resource(content)) for name, content in CONTENTS.items()
 )
-SETTINGS = '[paths]\ncheckpoint = "{checkpoint}"\n[synthesize]\nmax_seconds = 0.3\n[train]\nmax_steps = 2\n'
+SETTINGS = """
+[paths]
+checkpoint = "{checkpoint}"
+[synthesize]
+max_seconds = 0.3
+[train]
+max_steps = 2
+[evaluate]
+language = "xx"
+lines = 1
+"""
 ADAPTER = str(next((GOLDEN / "lora").glob("step_*.ckpt")))
 
 # Each command in all forms of its output, in an order in which they work; `SOURCE` is a dataset to import.
@@ -72,6 +82,8 @@ CALLS: list[list[str]] = [
     ["run", "pack"],
     ["run", "--dry-run"],
     ["train", "voice"],
+    ["evaluate", "voice"],
+    ["evaluate", "voice", "--dry-run"],
     ["merge", "voice", "--output", "merged"],
     ["synthesize", "--text", "Bread and salt."],
     ["export", "--adapter", ADAPTER, "--output", "exported"],

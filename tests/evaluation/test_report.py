@@ -54,7 +54,7 @@ class Checker(HTMLParser):
 def report(results: Path, limit: int = 10_000_000) -> Report:
     evaluation = read_evaluation(results)
     verdict = judge_table(build_table(evaluation, {100: 1.5, 200: 1.2}))
-    return build_report(evaluation, verdict, real_recordings(results / "data"), limit)
+    return build_report(evaluation, verdict, real_recordings(results / "data", ".lab"), limit)
 
 
 @pytest.fixture(scope="module")

@@ -284,7 +284,7 @@ def test_a_problem_with_samples_does_not_end_the_training(training: Training, mo
     def fail(*arguments: object) -> None:
         raise RuntimeError("[enforce fail] can't allocate memory")
 
-    monkeypatch.setattr("fishtui.stages.trainingsamples.Speaker.speak", fail)
+    monkeypatch.setattr("fishtui.stages.trainingsamples.Speaker.speak_tasks", fail)
     training.run(samples=1)
     assert [each.step for each in list_checkpoints(training.checkpoints())] == [3, 6]
     warnings = [event["message"] for event in read_events(training.events) if event["kind"] == "warning"]
