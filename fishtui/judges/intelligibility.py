@@ -63,12 +63,12 @@ def compared(text: str, heard: str, language: str) -> Judgement:
         return Judgement(heard=heard)
     characters = jiwer.process_characters(expected.replace(" ", ""), found.replace(" ", ""))
     figures = {"character_errors": min(MOST, 100 * characters.cer)}
-    unspaced = is_unspaced(expected, language)
-    aligned = characters if unspaced else jiwer.process_words(expected, found)
-    if not unspaced:
-        figures["word_errors"] = min(MOST, 100 * aligned.wer)
-    failures = _at_the_end(aligned, len(units(expected, language)), LEAST_CHARACTERS if unspaced else LEAST_WORDS)
-    return Judgement(figures, failures, heard)
+    total = len(units(expected, language))
+    if is_unspaced(expected, language):
+        return Judgement(figures, _at_the_end(characters, total, LEAST_CHARACTERS), heard)
+    words = jiwer.process_words(expected, found)
+    figures["word_errors"] = min(MOST, 100 * words.wer)
+    return Judgement(figures, _at_the_end(words, total, LEAST_WORDS), heard)
 
 
 def _at_the_end(aligned, total: int, least: int) -> tuple[Failure, ...]:
