@@ -141,7 +141,7 @@ class EvaluationJob:
 
     @cached_property
     def lines(self) -> Lines:
-        """The lines to speak. Raises MisuseError if there is none."""
+        """The lines to speak. Raises MisuseError without any."""
         sizes = read_config(sizes_file(self.base.codec_file))
         extension = self.settings.pack.text_extension
         pace = sizes.sample_rate / sizes.frame_length

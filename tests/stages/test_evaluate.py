@@ -144,7 +144,7 @@ def test_only_what_is_asked_for_speaks(evaluating: Evaluating) -> None:
 
 
 @pytest.mark.parametrize("after", range(1, 6))
-def test_a_stopped_evaluation_goes_on_where_it_was(
+def test_a_stopped_evaluation_continues_where_it_was(
     evaluating: Evaluating, after: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written: list[SpokenLine] = []
@@ -182,7 +182,7 @@ def test_a_checkpoint_that_disappears_stops_no_other(evaluating: Evaluating, mon
     assert evaluating.read().steps == ["base", 2]
 
 
-def test_without_anything_to_speak_the_error_says_what_to_do(evaluating: Evaluating) -> None:
+def test_without_anything_to_speak_nothing_is_written(evaluating: Evaluating) -> None:
     with failing("no-lines", MisuseError):
         evaluating.run("evaluate.lines=0")
     assert not (evaluating.results / FILE).exists()
