@@ -73,8 +73,8 @@ def evaluate(
 
     By default all kept checkpoints speak; `no_reference` lets them speak each line also without a reference. The
     ledger's items are the lines of all checkpoints: skipped are those whose recording and judgements are up to date.
-    A recording is finished before the next batch, so that a stopped evaluation goes on where it was. Raises MisuseError
-    without checkpoints or anything to speak, FishtuiError if a checkpoint or the disk fails.
+    Each line is recorded when it ends, so a stopped evaluation continues where it was. Raises MisuseError without
+    checkpoints or anything to speak, FishtuiError if a judge's weights or the disk fail.
     """
     job = EvaluationJob(project, settings, reporter, project.results / name, tuple(steps), not no_base, no_reference)
     if dry_run:
