@@ -73,8 +73,9 @@ class BlindComparison(ModalScreen[None]):
         question = "Which sounds better?   1 first   2 second   0 no difference" if trial else ""
         self.query_one("#question", Line).show(Content.assemble((question, "bold")))
         missing = min(ENOUGH, tally.trials) - tally.decisions
-        result = "; ".join(describe_tally(tally)) if tally.is_shown else f"The result is shown after {missing:,} more."
-        self.query_one("#tally", Line).show(Content.assemble((harmless(result), "" if tally.is_shown else "dim")))
+        is_shown = tally.is_shown or trial is None
+        result = "; ".join(describe_tally(tally)) if is_shown else f"The result is shown after {missing:,} more."
+        self.query_one("#tally", Line).show(Content.assemble((harmless(result), "" if is_shown else "dim")))
 
     async def action_decide(self, decision: Decision) -> None:
         if self.session.trial is None:

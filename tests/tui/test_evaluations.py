@@ -310,6 +310,7 @@ def test_lines_without_recordings_are_not_compared(project: Project) -> None:
         await driver.until(lambda: isinstance(driver.app.screen, BlindComparison))
         await driver.press(*"111111111")
         await driver.until(lambda: "Every line with both recordings is decided" in driver.text)
+        assert "p-value" in driver.text
         await driver.press("escape")
         shutil.rmtree(folder)
         await driver.press("b")
@@ -381,7 +382,7 @@ def test_the_table_fits_any_width(width: int, figures: dict[Any, Any], losses: d
             heading, lines = table_text(table, ordered, width, sorted_by=name, recommended=20, remarks={1: REMOVED})
             assert len(heading) <= width
             assert [step for step, _ in lines] == [row.step for row in ordered]
-            assert all(len(text.plain) <= max(width, 11) for _, text in lines)
+            assert all(len(text.plain) <= max(width, 12) for _, text in lines)
 
 
 def test_a_narrow_table_keeps_the_column_that_it_is_sorted_by(project: Project) -> None:

@@ -26,8 +26,8 @@ HEADINGS = {
 }
 # The columns that stay longest where there is little room.
 IMPORTANT = (LINES, "errors", "similarity", "failures", LOSS, "quality", "distance", "percentile", "similarity_alone")
-# Columns before the figures: mark, sign and step.
-LEFT = 10
+# Characters of a step, and before it the mark and the sign.
+STEP_WIDTH, SIGNS = 8, 2
 GAP = 2
 BETTER, WORSE = "+", "-"
 TONES = {BETTER: "$text-success", WORSE: "$text-error"}
@@ -85,20 +85,21 @@ def table_text(
     marked: Collection[Step] = (),
 ) -> tuple[str, list[tuple[Step, Content]]]:
     """Return the heading of a table, and its lines by step, all within `width` columns."""
-    figures, with_intervals = _fitting(_figures(table, rows), width, sorted_by)
+    names = ["base" if row.is_base else f"{row.step:,}" for row in rows]
+    left = SIGNS + max([STEP_WIDTH, *map(len, names)])
+    figures, with_intervals = _fitting(_figures(table, rows), width - left, sorted_by)
     notes = dict(remarks or {})
-    heading = f"{'STEP':>{LEFT}}"
+    heading = f"{'STEP':>{left}}"
     heading += "".join(f"{each.heading:>{each.width(with_intervals) + GAP - 1}} " for each in figures)
     lines: list[tuple[Step, Content]] = []
     for at, row in enumerate(rows):
         is_chosen = row.step == recommended
         note = "recommended" if is_chosen else notes.get(row.step, "")
         sign = RECOMMENDED if is_chosen else SIGN["warning"] if note else " "
-        name = "base" if row.is_base else f"{row.step:,}"
         parts: list[str | tuple[str, str]] = [
             (MARKED if row.step in marked else " ", "bold $text-accent"),
             (sign, "$text-success" if is_chosen else "$text-warning"),
-            f"{name:>{LEFT - 2}}",
+            f"{names[at]:>{left - SIGNS}}",
         ]
         for each in figures:
             value, mark, interval = each.cells[at]
@@ -106,7 +107,7 @@ def table_text(
             parts.append(" " * (GAP + each.width(with_intervals) - len(text)) + value)
             parts.append((mark, TONES.get(mark, "")))
             parts.append((interval if with_intervals else "", "dim"))
-        used = LEFT + sum(GAP + each.width(with_intervals) for each in figures)
+        used = left + sum(GAP + each.width(with_intervals) for each in figures)
         if note and used + GAP + len(note) <= width:
             parts.append((f"{'':{GAP}}{note}", "$text-success" if is_chosen else "$text-warning"))
         lines.append((row.step, Content.assemble(*parts)))
@@ -141,13 +142,13 @@ def _cell(column: Column, cell: Cell) -> tuple[str, str, str]:
 
 
 def _fitting(figures: Sequence[Figures], width: int, sorted_by: str) -> tuple[list[Figures], bool]:
-    """Return the columns that fit, the most important ones first, and whether intervals fit too."""
+    """Return the columns that fit into `width`, the most important ones first, and whether intervals fit too."""
     for with_intervals in (True, False):
-        if LEFT + sum(GAP + each.width(with_intervals) for each in figures) + len("  recommended") <= width:
+        if sum(GAP + each.width(with_intervals) for each in figures) + len("  recommended") <= width:
             return list(figures), with_intervals
     order = (sorted_by, *IMPORTANT)
     ranked = sorted(figures, key=lambda each: order.index(each.name) if each.name in order else len(order))
-    left = width - LEFT
+    left = width
     kept = set()
     for each in ranked:
         if (needed := GAP + each.width(False)) <= left:
