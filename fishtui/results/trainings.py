@@ -25,7 +25,7 @@ from fishtui.runs.launch import launch
 from fishtui.runs.state import Run, read_unfinished_runs
 from fishtui.runs.table import RunSummary, RunTable
 from fishtui.settings import Loaded
-from fishtui.stage import MERGE, TRAIN
+from fishtui.stage import EVALUATE, MERGE, TRAIN
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,10 @@ class MergedModel:
 
 @dataclass(frozen=True)
 class Training:
-    """The content of `results/NAME`; `run` is the newest run that trained it, `merging` the newest that merged it."""
+    """The content of `results/NAME`.
+
+    `run` is the newest run that trained it, `merging` the newest that merged it, `evaluating` that evaluated it.
+    """
 
     name: str
     folder: Path
@@ -62,6 +65,7 @@ class Training:
     merged: tuple[MergedModel, ...] = ()
     run: RunSummary | None = None
     merging: RunSummary | None = None
+    evaluating: RunSummary | None = None
 
     @property
     def saved(self) -> list[Checkpoint]:
@@ -90,6 +94,7 @@ class Trainings:
         runs = {row.id: row for row in self._table.read()}
         trained = self._by_folder(runs.values(), TRAIN.name, self._trained)
         merging = self._by_folder(runs.values(), MERGE.name, self._merged_from)
+        evaluating = self._by_folder(runs.values(), EVALUATE.name, self._trained)
         merged = list(_merged({self.project.checkpoints, base.parent}))
         folders = {*_folders(self.project.results), *(folder for folder, row in trained.items() if not row.ended)}
         found = [
@@ -100,6 +105,7 @@ class Trainings:
                 tuple(each for each in merged if _is_from(each.adapter, folder)),
                 trained.get(folder),
                 merging.get(folder),
+                evaluating.get(folder),
             )
             for folder in folders
         ]
@@ -196,3 +202,21 @@ def launch_merge(project: Project, settings: Loaded, training: str, step: int) -
             )
     arguments = {"base": base, "adapter": adapter, "output": output, "template": None}
     return launch(project, MERGE.name, command, settings, arguments)
+
+
+def launch_evaluation(project: Project, settings: Loaded, training: str) -> Run:
+    """Launch a run that evaluates the base and all checkpoints of a training, and return it.
+
+    Raises FishtuiError, code `no-checkpoints`, or `already-evaluating` while another has not ended.
+    """
+    choose_checkpoint(project.results / training, None)
+    for run in read_unfinished_runs(project):
+        if not run.ended and run.record.stage == EVALUATE.name and run.record.arguments.get("name") == training:
+            raise MisuseError(
+                f"{training}: an evaluation is already {run.state}",
+                f"Wait for it: `fishtui runs show {run.id}`.",
+                code="already-evaluating",
+            )
+    command = [EVALUATE.name, training, "--project", str(project.root)]
+    arguments = {"name": training, "steps": [], "no_base": False, "no_reference": False, "report": None}
+    return launch(project, EVALUATE.name, command, settings, arguments)

@@ -6,12 +6,15 @@ from textual import work
 from textual.binding import Binding
 
 from fishtui.errors import FishtuiError, MisuseError
+from fishtui.results.trainings import launch_evaluation
+from fishtui.tui.dialogs import Confirm
 from fishtui.tui.evaluations import FILE
 from fishtui.tui.screen import MainScreen, Snapshot
 from fishtui.tui.widgets.checkpoints import CheckpointId
 
-# Each screen puts it among its own keys, in its own order.
+# Each screen puts them among its own keys, in its own order.
 BLIND = Binding("b", "compare", "blind", tooltip="compare two marked checkpoints, or this one and the base, blindly")
+EVALUATE = Binding("e", "evaluate", "evaluate", tooltip="let all checkpoints of the training speak, and judge them")
 
 
 class EvaluationActions(MainScreen[Snapshot]):
@@ -21,6 +24,38 @@ class EvaluationActions(MainScreen[Snapshot]):
     def chosen(self) -> list[CheckpointId]:
         """The checkpoints that the next action is about: the marked ones, or the one under the cursor."""
         raise NotImplementedError
+
+    @property
+    def evaluable(self) -> str | None:
+        """The name of the training to evaluate."""
+        raise NotImplementedError
+
+    def action_evaluate(self) -> None:
+        """Evaluate the training in a run, after a question: it may take long."""
+        training = self.evaluable
+        if training is None:
+            self.fishtui.report("no checkpoint yet; press 4 to launch a training")
+        elif self.is_busy("evaluate"):
+            self.fishtui.report("an evaluation is starting")
+        else:
+            self.app.push_screen(
+                Confirm(
+                    f"Evaluate {training}?",
+                    "The base model and all checkpoints speak the same lines, and the speech is judged. Lines that are"
+                    " up to date are kept.",
+                ),
+                lambda confirmed: self._evaluate(training) if confirmed else None,
+            )
+
+    @work(thread=True, group="evaluate", exit_on_error=False)
+    def _evaluate(self, training: str) -> None:
+        try:
+            run = launch_evaluation(self.fishtui.project, self.fishtui.loaded, training)
+        except FishtuiError as error:
+            self.app.call_from_thread(self.fishtui.report_error, error)
+            return
+        self.app.call_from_thread(self.fishtui.report, f"evaluation of {training} is {run.state}; press 3 to see it")
+        self.app.call_from_thread(self.reload)
 
     def action_compare(self) -> None:
         """Compare the two marked checkpoints, or the chosen one and the base."""
@@ -44,7 +79,7 @@ class EvaluationActions(MainScreen[Snapshot]):
             if not (results / FILE).exists():
                 raise MisuseError(
                     f"{training} has no evaluation: its checkpoints have spoken no lines to compare",
-                    f"Evaluate it: `fishtui evaluate {training}`.",
+                    "Press e to evaluate it.",
                     code="nothing-to-compare",
                 )
             session = BlindSession.open(results, one, other)

@@ -22,8 +22,10 @@ from fishtui.project import Project
 from fishtui.results.checkpoints import checkpoint_path, list_checkpoints
 from fishtui.results.samples import BASE
 from fishtui.runs import scheduler
+from fishtui.runs.state import read_runs
 from fishtui.tui.app import Fishtui
 from fishtui.tui.comparison import BlindComparison
+from fishtui.tui.dialogs import Confirm
 from fishtui.tui.evaluations import CHANGED, REMOVED, Evaluated, Evaluations
 from fishtui.tui.screens.evaluation import EvaluationView
 from fishtui.tui.screens.models import Models
@@ -349,10 +351,26 @@ def test_other_screens_lead_from_an_evaluation_to_another_training(project: Proj
     drive(project, do)
 
 
+def test_e_starts_one_evaluation_after_a_question(project: Project) -> None:
+    async def do(driver: Driver) -> None:
+        await driver.press("e")
+        await driver.until(lambda: isinstance(driver.app.screen, Confirm))
+        await driver.press("n", "e", "y")
+        await driver.until(lambda: f"evaluation of {NAME} is queued" in driver.messages)
+        await driver.until(lambda: "◌ evaluate queued" in driver.text)
+        await driver.open()
+        await driver.press("e", "y")
+        await driver.until(lambda: "an evaluation is already queued" in driver.messages)
+
+    drive(project, do)
+    (run,) = read_runs(project)
+    assert run.record.command == ["evaluate", NAME, "--project", str(project.root)]
+
+
 def test_the_palette_finds_the_keys_of_evaluations(project: Project) -> None:
     async def do(driver: Driver) -> None:
         titles = [each.title for each in driver.app.get_system_commands(driver.app.screen)]
-        assert "blind  (b)" in titles
+        assert {"blind  (b)", "evaluate  (e)"} <= {*titles}
 
     drive(project, do)
 

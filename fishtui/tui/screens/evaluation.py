@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import ClassVar
 
 from textual import on
@@ -15,7 +16,7 @@ from fishtui.evaluation.lines import Line as SpokenText
 from fishtui.evaluation.record import Step
 from fishtui.results.checkpoints import list_checkpoints
 from fishtui.sanitize import harmless
-from fishtui.tui.evaluating import BLIND, EvaluationActions
+from fishtui.tui.evaluating import BLIND, EVALUATE, EvaluationActions
 from fishtui.tui.evaluations import Evaluated, Evaluations
 from fishtui.tui.widgets.checkpoints import CheckpointId
 from fishtui.tui.widgets.evaluationcolumns import (
@@ -60,6 +61,7 @@ class EvaluationView(EvaluationActions[Evaluated]):
         Binding("S", "reverse", "reverse", show=False, tooltip="reverse the order"),
         Binding("x", "mark", "mark", tooltip="mark the checkpoint, to compare two blindly"),
         BLIND,
+        replace(EVALUATE, show=False),
         Binding("tab,shift+tab", "other_pane", "other pane", show=False, tooltip="switch between table and lines"),
         Binding("L", "listen(True)", "serve", show=False, tooltip="listen in a browser, also on another computer"),
         Binding("c", "copy", "copy path", show=False, tooltip="copy the path of the recording"),
@@ -225,6 +227,10 @@ class EvaluationView(EvaluationActions[Evaluated]):
     def chosen(self) -> list[CheckpointId]:
         steps = self._marked if len(self._marked) == 2 else [self._table.step] if self._table.step is not None else []
         return [CheckpointId(self.training, each if isinstance(each, int) else None) for each in steps]
+
+    @property
+    def evaluable(self) -> str:
+        return self.training
 
     # Lines.
 

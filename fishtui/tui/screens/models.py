@@ -20,7 +20,7 @@ from fishtui.results.samples import Sample, list_samples, remove_row, request_sa
 from fishtui.results.trainings import ListedCheckpoint, Training, Trainings, launch_merge
 from fishtui.runs.record import ACTIVE
 from fishtui.tui.dialogs import Confirm
-from fishtui.tui.evaluating import BLIND, EvaluationActions
+from fishtui.tui.evaluating import BLIND, EVALUATE, EvaluationActions
 from fishtui.tui.evaluations import Evaluated, Evaluations
 from fishtui.tui.widgets.checkpoints import HEADING, CheckpointId, Checkpoints, name_checkpoints
 from fishtui.tui.widgets.line import Line
@@ -70,7 +70,7 @@ class Models(EvaluationActions[ModelsSnapshot]):
         Binding("X", "unmark", "unmark all", show=False, tooltip="unmark all checkpoints"),
         Binding("y", "synthesize", "synthesize", tooltip="synthesize a sentence with the marked checkpoints"),
         Binding("m", "merge", "merge", tooltip="merge the checkpoint into the base model"),
-        BLIND,
+        *(EVALUATE, BLIND),
         Binding("tab", "app.focus_next", "switch pane", show=False, tooltip="move to the other pane"),
         Binding("L", "listen(True)", "serve", show=False, tooltip="listen in a browser, also on another computer"),
         Binding("v", "play_reference", "play reference", show=False, tooltip="play the reference of the sentence"),
@@ -189,6 +189,10 @@ class Models(EvaluationActions[ModelsSnapshot]):
     @property
     def chosen(self) -> list[CheckpointId]:
         return self._list.selection
+
+    @property
+    def evaluable(self) -> str | None:
+        return self._list.training.name if self._list.training else None
 
     def action_open(self) -> None:
         """Open the evaluation of the training at the checkpoint; without one, play the checkpoint's newest sample."""

@@ -119,8 +119,9 @@ class Checkpoints(Lines):
             yield checkpoint, _checkpoint(self._mark_of(checkpoint), each, is_recommended, is_merged)
         for model in training.merged:
             yield None, _merged(model)
-        if training.merging is not None and training.merging.state != "succeeded":
-            yield None, _merging(training.merging)
+        for run in (training.evaluating, training.merging):
+            if run is not None and run.state != "succeeded":
+                yield None, _run(run)
 
     def _mark_of(self, checkpoint: CheckpointId) -> str:
         return MARKED if checkpoint in self.marked else " "
@@ -177,9 +178,11 @@ def _merged(merged: MergedModel) -> Content:
     return Content.assemble(f"    → {merged.folder.name}", (f"  merged{step} · {_age(merged.written)}", MUTED))
 
 
-def _merging(run: RunSummary) -> Content:
+def _run(run: RunSummary) -> Content:
     summary = str(run.progress) if run.progress is not None else run.text
-    return Content.assemble("    ", (f"{SIGN[run.state]} merge {run.state}", style(run.state)), (f"  {summary}", MUTED))
+    return Content.assemble(
+        "    ", (f"{SIGN[run.state]} {run.stage} {run.state}", style(run.state)), (f"  {summary}", MUTED)
+    )
 
 
 def _age(written: float) -> str:
