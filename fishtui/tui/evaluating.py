@@ -6,9 +6,9 @@ from textual import work
 from textual.binding import Binding
 
 from fishtui.errors import FishtuiError, MisuseError
+from fishtui.evaluation.record import FILE
 from fishtui.results.trainings import launch_evaluation
 from fishtui.tui.dialogs import Confirm
-from fishtui.tui.evaluations import FILE
 from fishtui.tui.screen import MainScreen, Snapshot
 from fishtui.tui.widgets.checkpoints import CheckpointId
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fishtui.errors import FishtuiError
+from fishtui.evaluation.record import FILE
 from fishtui.files import hash_file
 from fishtui.results.checkpoints import Checkpoint
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from fishtui.evaluation.table import Table
     from fishtui.evaluation.verdict import Verdict
 
-FILE = "evaluation.jsonl"
 # Why a checkpoint of an evaluation is not among those that can be recommended.
 REMOVED, CHANGED = "removed", "changed"
 
