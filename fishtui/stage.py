@@ -168,10 +168,11 @@ TRAIN = Stage(
 )
 EVALUATE = Stage(
     "evaluate",
-    "Let the base model and the checkpoints of a training speak the same lines, and judge the speech.",
-    "The lines are transcripts of held-out clips, hard lines of the dataset's language, and those of lines.txt. The"
-    " table and the recommended checkpoint are at the end of the log; recordings are in results/NAME/evaluation, and"
-    " are reused while nothing that decides them changes.",
+    "Compare the checkpoints of a training by ear and figures.",
+    "The base model and the checkpoints speak the same lines with the same seed, and judges measure the speech. The"
+    " lines are transcripts of held-out clips, hard lines of the dataset's language, and those of lines.txt. The table"
+    " and the recommended checkpoint are at the end of the log; recordings are in results/NAME/evaluation, and are"
+    " reused while nothing that decides them changes.",
     function="fishtui.stages.evaluate:evaluate",
     requires="fishtui.stages.requirements:evaluate",
     command="fishtui.cli.model:evaluate",

@@ -168,5 +168,6 @@ def test_only_families_and_the_checkpoint_folder_know_files_and_kinds_of_models(
         source = path.read_text(encoding="utf-8")
         found += [(path.name, name) for text in module_strings(path) for name in names if name in text]
         found += [(path.name, part) for part in ("model_type", "families.s1_mini") if part in source]
-    # An adapter's config is peft's own file.
-    assert [each for each in found if each != ("adapters.py", "config.json")] == []
+    # The config of an adapter is peft's own file, that of a judge is transformers' or faster-whisper's.
+    own = {(name, "config.json") for name in ("adapters.py", "encoders.py", "recognizers.py")}
+    assert [each for each in found if each not in own] == []

@@ -345,7 +345,8 @@ NEUTRAL_FOR = {
     "normalize": ("speakers.py",),
     "extract": ("speakers.py", "checkpoint.py"),
     "pack": ("codec/config.py", "lm", "weights.py"),
-    "train": ("codec/config.py", "dataset.py"),
+    # Samples only decide when `train.patience` ends a training.
+    "train": ("codec/config.py", "dataset.py", "stages/trainingsamples.py"),
     "merge": ("codec/config.py",),
     "synthesize": ("dataset.py", "training"),
 }
@@ -373,7 +374,7 @@ def _is_in(path: str, places: tuple[str, ...]) -> bool:
 
 def test_every_setting_of_a_stage_is_tracked_or_concerns_speed_and_hardware() -> None:
     untracked = {"batch_size", "batch_seconds", "workers", "device", "devices", "nodes", "strategy", "compile"}
-    untracked |= {"gradient_checkpointing"}
+    untracked |= {"gradient_checkpointing", "samples"}
     for step in pipeline_steps().values():
         of_stage = {name for name in known() if name.startswith(f"{step.name}.")}
         assert {name.partition(".")[2] for name in of_stage - set(step.settings)} <= untracked

@@ -197,8 +197,9 @@ class RunView(MainScreen[Rows]):
         side.set_class(not has_plot, "-facts")
         self.query_one(RunFacts).show(detail.facts if self.rows else NO_RUNS)
         if has_plot:
+            there = [place for place, each in enumerate(METRICS) if detail.plots[place] or not each.is_optional]
             for plot, number in ((self.query_one("#plot", Plot), 0), (self.query_one("#second", Plot), 1)):
-                metric = (self.metric + number) % len(METRICS)
+                metric = there[(self.metric + number) % len(there)]
                 plot.show(detail.plots[metric], (detail.run_id, metric), f"{METRICS[metric].title}: none yet")
 
     # Keys.
@@ -209,7 +210,7 @@ class RunView(MainScreen[Rows]):
             self.app.push_screen(RunReport(self.fishtui.project, run))
 
     def action_plot(self) -> None:
-        self.metric = (self.metric + 1) % len(METRICS)
+        self.metric += 1
         self._show_detail(self.detail)
 
     def action_overlay(self) -> None:

@@ -13,10 +13,11 @@ from fishtui.tui.widgets.series import Series, short_number
 
 
 class Metric(NamedTuple):
-    """A metric to plot: the name of its curve, and its title."""
+    """A metric to plot: the name of its curve, and its title; only some trainings have an optional one."""
 
     name: str
     title: str
+    is_optional: bool = False
 
 
 METRICS = (
@@ -24,8 +25,8 @@ METRICS = (
     Metric("learning_rate", "learning rate"),
     Metric("gradient_norm", "gradient norm"),
     Metric("tokens_per_second", "tokens/s"),
-    Metric("sample_similarity", "similarity of samples"),
-    Metric("sample_failures", "failed samples"),
+    Metric("sample_similarity", "similarity of samples", is_optional=True),
+    Metric("sample_failures", "failed samples", is_optional=True),
 )
 
 
