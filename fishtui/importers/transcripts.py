@@ -49,10 +49,9 @@ class Transcripts:
                 return partial(_fail, error)
             if text is not None:
                 return lambda: text
-            for texts in self._near(folder):
-                if name := self._texts_in(texts).find(stem):
-                    return partial(read_transcript, texts / name)
-            return None
+            found = [(texts, self._texts_in(texts).find(stem)) for texts in self._near(folder)]
+            paths = [texts / name for texts, name in found if name]
+            return partial(_read_equal, paths) if paths else None
 
         return find
 
@@ -108,6 +107,20 @@ def _read_lists(paths: Sequence[Path]) -> dict[str, str]:
             if name:
                 texts.setdefault(_composed(name), text.strip())
     return texts
+
+
+def _read_equal(paths: Sequence[Path]) -> str:
+    """Return the transcript in all of these files. Raises DataError if two of them differ."""
+    first, *others = paths
+    text = read_transcript(first)
+    for path in others:
+        if read_transcript(path) != text:
+            raise DataError(
+                f"{first} and {path} have different texts",
+                "Move the folder of the texts that were not spoken away, then import again.",
+                code="different-transcripts",
+            )
+    return text
 
 
 def _fail(error: DataError) -> str:

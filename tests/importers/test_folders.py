@@ -86,6 +86,17 @@ def test_transcripts_in_a_tree_next_to_the_recordings_are_found(tmp_path: Path) 
     assert [entry.item.rpartition("/")[2] for entry in ledger.failed] == ["p225_001_mic2.flac", "p227_001_mic1.flac"]
 
 
+def test_folders_of_texts_that_differ_are_not_chosen_from(tmp_path: Path) -> None:
+    for number in (1, 2):
+        recording(tmp_path / "in" / f"wavs/anna/{number}.wav")
+        recording(tmp_path / "in" / f"txt/anna/{number}.txt", f"Sentence {number}.")
+    recording(tmp_path / "in" / "txt_normalized/anna/1.txt", "Sentence one.")
+    recording(tmp_path / "in" / "txt_normalized/anna/2.txt", "Sentence 2.")
+    ledger = run(tmp_path, tmp_path / "in")
+    assert list(imported(tmp_path)) == ["anna/2.wav"]
+    assert [entry.item.rpartition("/")[2] for entry in ledger.failed] == ["1.wav"]
+
+
 def test_a_folder_of_texts_may_be_inside_that_of_each_speaker(tmp_path: Path) -> None:
     for speaker in ("anna", "bert"):
         recording(tmp_path / "in" / speaker / "wav" / "é.wav", speaker)
