@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 import unicodedata
 
 from fishtui.checks import textrepairs as repairs
@@ -12,6 +13,14 @@ from fishtui.checks.registry import INFO, WARNING, check
 from fishtui.checks.text import RESERVED, characters, cleaned, listed
 from fishtui.settings import Settings
 from fishtui.wording import shortened
+
+ESCAPE = re.compile(r"\\(?:u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|x[0-9a-fA-F]{2}|[nrt](?!\w))|(?<!\d)(?:%[0-9a-fA-F]{2})+")
+# Written by tables without a value, and by people who did not understand a recording. Words of any language are left
+# out, such as `null`, which is zero in German.
+PLACEHOLDER = re.compile(
+    r"nan|NaN|None|NULL|#?N/A|undefined"
+    r"|[\[(<](?i:inaudible|unintelligible|unclear|blank_audio|music|noise|silence|crosstalk|unk)[^\])>]*[\])>][.!?]?"
+)
 
 
 @check(
@@ -37,6 +46,27 @@ def no_letters(facts: ClipFacts, settings: Settings) -> str | None:
 def html_entities(facts: ClipFacts, settings: Settings) -> str | None:
     found = repairs.ENTITY.findall(facts.text or "")
     return listed(each for each in found if html.unescape(each) != each)
+
+
+@check(
+    "escapes",
+    WARNING,
+    "The transcript has escaped characters, such as \\u00e9, \\n or %20, and the model reads them as text.",
+    "Replace them by their characters.",
+)
+def escapes(facts: ClipFacts, settings: Settings) -> str | None:
+    return listed(ESCAPE.findall(facts.text or ""))
+
+
+@check(
+    "placeholder",
+    WARNING,
+    "The transcript is a placeholder, such as NaN or [inaudible], and not what was spoken.",
+    "Write the spoken words, or reject the clip.",
+)
+def placeholder(facts: ClipFacts, settings: Settings) -> str | None:
+    text = (facts.text or "").strip()
+    return shortened(text, 30) if PLACEHOLDER.fullmatch(text) else None
 
 
 @check(

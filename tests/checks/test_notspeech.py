@@ -21,7 +21,7 @@ from tests.builders import write_clip
 from tests.expecting import failing
 
 CODES = {"no-letters", "html-entities", "time-codes", "table-row", "double-encoded", "utf-16", "decomposed-text"}
-CODES |= {"control-characters"}
+CODES |= {"control-characters", "escapes", "placeholder"}
 
 SENTENCES = [
     "Ça va très bien, merci à vous.",
@@ -73,6 +73,12 @@ def encoded_twice(text: str, encoding: str) -> str:
     [
         ("no-letters", ["...", "_", "…—", "%", "♪♪", "{laughs} ...", "- -", "?!"]),
         ("html-entities", ["Tom &amp; Jerry said &quot;hi&quot;.", "it&#39;s", "a&nbsp;b", "caf&eacute;", "&#x41;"]),
+        ("escapes", ["caf\\u00e9", "one line\\n another", "caf%C3%A9", "Hello%20there", "\\xe9t\\xe9"]),
+        (
+            "placeholder",
+            ["nan", "NaN", "None", "N/A", "#N/A", "NULL", "[inaudible]", "(unintelligible)", "[BLANK_AUDIO]"],
+        ),
+        ("placeholder", ["<unk>", "[Music playing]", " [noise]. "]),
         (
             "time-codes",
             [
@@ -111,6 +117,12 @@ def test_text_that_is_not_speech_is_found(code: str, texts: list[str]) -> None:
         "in 2019-2020, from 3.5 - 4.5; wait",
         "٣",
         "x -> y",
+        "null",
+        "none of them",
+        "Nan and naan",
+        "It is [inaudible] here.",
+        "[laughing]",
+        "50%, or 20%ab; 5 % of C:\\new",
         "Hello there.\n",
     ],
 )
