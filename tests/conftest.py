@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
 
 from fishtui.demo.tiny import write_checkpoint
 from tests.cluster import cluster as cluster
@@ -16,6 +17,9 @@ from tests.cluster import running_cluster as running_cluster
 # Threads do not speed up tiny tensors, and slow them down on a busy machine.
 torch.set_num_threads(1)
 os.environ["OMP_NUM_THREADS"] = "1"
+# No test asserts a time: in a new clone, Hypothesis builds its tables of characters while it draws the first example.
+settings.register_profile("any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any-machine")
 # Tests leave the user's own choices alone.
 for _name in ("XDG_CONFIG_HOME", "XDG_STATE_HOME"):
     os.environ[_name] = os.path.join(tempfile.gettempdir(), f"fishtui-tests-{os.getpid()}", _name)
