@@ -143,7 +143,7 @@ def test_only_what_is_asked_for_speaks(evaluating: Evaluating) -> None:
         evaluating.run(steps=[7])
 
 
-@pytest.mark.parametrize("after", range(1, 6))
+@pytest.mark.parametrize("after", [1, 4])
 def test_a_stopped_evaluation_continues_where_it_was(
     evaluating: Evaluating, after: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
