@@ -29,7 +29,7 @@ TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".list", ".psv")
 # Rows that are read to find out whether a table names recordings.
 MOST_TRIED = 50
 # The remedy for a folder without tables.
-BESIDE = (
+ADD_TRANSCRIPTS = (
     "Name the table of the transcripts as the source, with --audio-root for the folder of recordings; or put each"
     " transcript next to its recording as NAME.txt, or into txt/SPEAKER/NAME.txt next to wav/SPEAKER/NAME.wav."
 )
@@ -96,7 +96,7 @@ def _of_folder(
         path = _main_table(folder, naming or found)
         return found[path], path
     held = ", ".join(path.name for path in tables[:5]) or "no table, and no recording with a transcript"
-    remedy = _how_to_choose() if tables else BESIDE
+    remedy = _how_to_choose() if tables else ADD_TRANSCRIPTS
     raise MisuseError(f"{folder}: unknown layout: found {held}", remedy, code="unknown-layout")
 
 

@@ -52,9 +52,13 @@ from fishtui.stages.panel import Panel, RealSpeakers
 from fishtui.stages.speaking import Speaker, Task
 
 # The code that decides a sound.
-CODE = ("speech.py", "stages/speaking.py", "training/voice.py", "lm", "codec", "families", "nn.py", "weights.py")
-# The roles of files among a run's artifacts.
-EVALUATION, REPORT = "evaluation", "report"
+CODE = (
+    *("speech.py", "sentences.py", "stages/speaking.py", "training/voice.py", "training/adapter.py"),
+    *("lm", "codec", "families", "load.py", "nn.py", "weights.py", "devices.py", "audio/resample.py"),
+)
+# The role of a file among a run's artifacts.
+REPORT = "report"
+UP_TO_DATE = "up to date"
 
 
 def evaluate(
@@ -88,9 +92,6 @@ def evaluate(
         ledger = job.run()
         conclude(job, ledger, report)
     return ledger
-
-
-UP_TO_DATE = "up to date"
 
 
 @dataclass(frozen=True)
@@ -179,12 +180,13 @@ class EvaluationJob:
     def recipe(self) -> str:
         """A hash of everything that decides the sounds, except lines and adapters."""
         use = self.settings.synthesize
-        sampling = [use.temperature, use.top_p, use.repetition_penalty, use.max_seconds, use.seed, use.precision]
+        sampling = [use.temperature, use.top_p, use.repetition_penalty, use.seed, use.precision]
         codec = [hash_file(path) for path in self.base.codec_files if path.exists()]
         return hash_parts(
             base=self.base.sha256(),
             codec=codec,
             sampling=sampling,
+            limits=[use.max_seconds, use.seconds_per_character],
             resampler=self.settings.extract.resampler,
             code=code_hash(*CODE),
         )

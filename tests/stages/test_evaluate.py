@@ -20,6 +20,7 @@ from fishtui.runs.events import EventWriter, read_events
 from fishtui.runs.ledger import Ledger
 from fishtui.runs.reporter import Reporter
 from fishtui.settings import Settings, load
+from fishtui.stage import EVALUATE
 from fishtui.stages import evaluate as module
 from fishtui.stages import panel
 from fishtui.stages.evaluate import UP_TO_DATE, evaluate
@@ -116,6 +117,28 @@ def test_a_second_run_reuses_everything_until_something_changes(evaluating: Eval
     assert evaluating.run("synthesize.seed=43").done == first.done
     assert evaluating.run("synthesize.seed=43", dry_run=True).done == 0
     assert evaluating.run("synthesize.seed=44", dry_run=True).done == first.done
+
+
+SOUNDS = {
+    "synthesize.temperature": "0.6",
+    "synthesize.top_p": "0.6",
+    "synthesize.repetition_penalty": "1.4",
+    "synthesize.max_seconds": "0.2",
+    "synthesize.seconds_per_character": "0.4",
+    "synthesize.seed": "43",
+    "synthesize.precision": "float32",
+    "extract.resampler": "published",
+}
+
+
+def test_every_setting_that_decides_a_sound_lets_the_lines_be_spoken_again(evaluating: Evaluating) -> None:
+    done = evaluating.run().done
+    # Places of files, and the rank of adapters that do not record theirs.
+    silent = {"paths.data", "paths.protos", "paths.checkpoint", "pack.text_extension", "train.lora"}
+    assert {*EVALUATE.also} - silent - {"synthesize.compile"} == SOUNDS.keys()
+    for name, value in SOUNDS.items():
+        assert evaluating.run(f"{name}={value}", dry_run=True).done == done, name
+    assert evaluating.run(dry_run=True).done == 0
 
 
 def test_recordings_are_judged_again_but_not_spoken_again_by_another_judge(evaluating: Evaluating) -> None:
