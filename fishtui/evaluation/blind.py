@@ -123,6 +123,15 @@ def make_trials(evaluation: Evaluation, one: Step, other: Step, seed: int) -> li
     return [Trial(*reversed(pair)) if turn else Trial(*pair) for pair, turn in zip(pairs, turned, strict=True)]
 
 
+def no_recordings(one: Step, other: Step) -> MisuseError:
+    """Return the error for two versions that cannot be compared, because no line has the recordings of both."""
+    return MisuseError(
+        f"{step_name(one)} and {step_name(other)}: no line has both recordings",
+        "Run the evaluation again: it speaks the lines whose recordings are missing.",
+        code="no-recordings",
+    )
+
+
 def undecided(trials: Iterable[Trial], comparisons: Iterable[Comparison]) -> list[Trial]:
     """Return the trials without a decision."""
     decided = {each.heard for each in comparisons}

@@ -11,7 +11,6 @@ from typing import Any
 
 from fishtui.audio.faults import AudioError
 from fishtui.audio.probe import probe
-from fishtui.errors import MisuseError
 from fishtui.evaluation.blind import (
     ENOUGH,
     Comparison,
@@ -20,6 +19,7 @@ from fishtui.evaluation.blind import (
     Trial,
     count,
     make_trials,
+    no_recordings,
     read_comparisons,
     step_name,
     store_decision,
@@ -34,7 +34,6 @@ from fishtui.wording import counted
 SEED = 0
 # Below this p-value, a split is called more than chance.
 SIGNIFICANT = 0.05
-REMEDY = "Run the evaluation again: it speaks the lines whose recordings are missing."
 
 
 @dataclass(frozen=True)
@@ -84,9 +83,7 @@ class BlindTest:
         self._files = {name: file for each in self._hidden for name, file in each.files.items()}
         self.left_out = len(trials) - len(self._hidden)
         if not self._hidden:
-            raise MisuseError(
-                f"{step_name(one)} and {step_name(other)}: no line has both recordings", REMEDY, code="no-recordings"
-            )
+            raise no_recordings(one, other)
 
     def state(self) -> dict[str, Any]:
         """Return the next trial and the progress as a page may know them. Raises FishtuiError, code `cannot-read`."""

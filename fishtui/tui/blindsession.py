@@ -6,7 +6,6 @@ import random
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fishtui.errors import MisuseError
 from fishtui.evaluation.blind import (
     Comparison,
     Decision,
@@ -14,13 +13,12 @@ from fishtui.evaluation.blind import (
     Trial,
     count,
     make_trials,
+    no_recordings,
     read_comparisons,
-    step_name,
     store_decision,
     undecided,
 )
 from fishtui.evaluation.record import Evaluation, Step, read_evaluation
-from fishtui.listen.blindtest import REMEDY
 
 
 @dataclass
@@ -47,9 +45,7 @@ class BlindSession:
         session = cls(evaluation, first, second, [], comparisons)
         playable = [trial for trial in trials if all(path.is_file() for path in session.paths(trial))]
         if not playable:
-            raise MisuseError(
-                f"{step_name(first)} and {step_name(second)}: no line has both recordings", REMEDY, code="no-recordings"
-            )
+            raise no_recordings(first, second)
         session.trials = undecided(playable, comparisons)
         return session
 
