@@ -43,6 +43,7 @@ LIGHT = [
     "families/registry.py",
     "families/s1_mini/family.py",
     "families/s1_mini/text.py",
+    "families/s2_pro/family.py",
     "codes.py",
     "dataset.py",
     "speakers.py",
@@ -172,7 +173,9 @@ def test_describing_a_checkpoint_loads_nothing_heavy(tmp_path: Path) -> None:
         [sys.executable, "-c", code + "print(*sys.modules)", tmp_path], capture_output=True, text=True, check=True
     )
     loaded = {name.partition(".")[0] for name in shown.stdout.split()}
-    assert not loaded & (HEAVY | {"numpy", "tiktoken", "soundfile", "sqlite_utils", "scipy", "safetensors"})
+    assert not loaded & (
+        HEAVY | {"numpy", "tiktoken", "tokenizers", "soundfile", "sqlite_utils", "scipy", "safetensors"}
+    )
 
 
 def test_families_know_nothing_of_projects_runs_or_settings() -> None:

@@ -7,10 +7,11 @@ from pathlib import Path
 from fishtui.errors import CheckpointError
 from fishtui.families.family import Family, read_json
 from fishtui.families.s1_mini.family import S1Mini
+from fishtui.families.s2_pro.family import S2Pro
 from fishtui.wording import shortened
 
 DEFAULT: Family = S1Mini()
-FAMILIES: dict[str, Family] = {family.model_type: family for family in (DEFAULT,)}
+FAMILIES: dict[str, Family] = {family.model_type: family for family in (DEFAULT, S2Pro())}
 
 
 def family_of(config: Path) -> Family:

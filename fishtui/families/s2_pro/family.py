@@ -1,0 +1,81 @@
+"""The description of the family."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fishtui.families.family import CONFIG, Family, Prompts, Vocabulary
+from fishtui.families.s1_mini import text as cleaning
+from fishtui.families.s2_pro import MODEL_TYPE
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from fishtui.lm.config import ModelConfig
+    from fishtui.lm.sampling import Sampling
+
+
+class S2Pro(Family):
+    """S2-Pro, and other checkpoints of its type and structure."""
+
+    model_type = MODEL_TYPE
+    repository = "fishaudio/s2-pro"
+    tokenizer_names = ("tokenizer.json",)
+    extra_names = ("tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja", "LICENSE.md")
+    cleaning_code = ("families/s1_mini/text.py",)
+    templates = ("chat",)
+
+    def weight_names(self, available: Collection[str]) -> tuple[str, ...]:
+        from fishtui.families.s2_pro.weights import weight_names
+
+        return weight_names(available)
+
+    def read_config(self, path: Path) -> ModelConfig:
+        from fishtui.families.s2_pro.config import read_config
+
+        return read_config(path)
+
+    def read_vocabulary(self, folder: Path) -> Vocabulary:
+        from fishtui.families.s2_pro.config import read_file
+        from fishtui.families.s2_pro.tokenizer import Tokenizer
+
+        tokenizer = Tokenizer.read(folder / self.tokenizer_names[0])
+        tokenizer.check(read_file(folder / CONFIG), folder)
+        return tokenizer.vocabulary
+
+    def read_weights(self, folder: Path, config: ModelConfig) -> dict[str, Tensor]:
+        from fishtui.families.s2_pro.weights import read_weights
+
+        return read_weights(folder, config)
+
+    def write_weights(self, tensors: Mapping[str, Tensor], folder: Path, base: Path) -> None:
+        from fishtui.families.s2_pro.weights import write_weights
+
+        write_weights(tensors, folder, base)
+
+    def write_tiny(self, folder: Path) -> None:
+        from fishtui.families.s2_pro.tiny import write_tiny
+
+        write_tiny(folder)
+
+    def prompts(self, folder: Path, template: str, codebooks: int) -> Prompts:
+        raise NotImplementedError
+
+    def sampling(self) -> Sampling:
+        from fishtui.lm.sampling import Sampling
+
+        return Sampling(temperature=0.8, top_p=0.8, repetition_penalty=1.0, penalty_window=1, residual_candidates=4096)
+
+    def clean_for_packing(self, text: str) -> str:
+        return cleaning.clean_for_packing(text)
+
+    def clean_for_training(self, text: str) -> str:
+        return cleaning.clean_for_training(text)
+
+    def removed(self, text: str) -> list[str]:
+        return cleaning.removed(text)
+
+    def simplified(self, text: str) -> list[str]:
+        return cleaning.simplified(text)
