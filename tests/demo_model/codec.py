@@ -41,7 +41,7 @@ CONFIG = CodecConfig(
     decoder_rates=(5, 4, 8),
 )
 # The language model uses these many of them; more take it longer, and change the sound little.
-CODEBOOKS = 6
+CODEBOOKS = 4
 FRAMES = 24
 ROWS = 4
 PEAK = (0.1, 0.95)
