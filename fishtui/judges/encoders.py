@@ -1,4 +1,4 @@
-"""Encoders of speakers: Resemblyzer's network with the weights of its package, and WavLM through transformers."""
+"""Encoders of speakers: Resemblyzer's network with its published weights, and WavLM through transformers."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     import torch
 
 RATE = 16_000
-# Its own dependencies need a compiler (webrtcvad), and are not used.
-RESEMBLYZER = Package("resemblyzer", "Resemblyzer", "--no-deps")
-RESEMBLYZER_FILE = "pretrained.pt"
+# The weights are here, because their own package needs a compiler to install.
+RESEMBLYZER = Path(__file__).parent / "resemblyzer"
+RESEMBLYZER_FILE = "encoder.safetensors"
 WAVLM = "microsoft/wavlm-base-plus-sv"
 WAVLM_FILES = (("config.json",), ("preprocessor_config.json",), ("model.safetensors", "pytorch_model.bin"))
 # Resemblyzer's windows of 1.6 s, in frames of 10 ms, about 1.3 a second, and the level that quiet speech is raised to.
@@ -40,8 +40,7 @@ def needs(setup: Setup) -> Needs:
     """Return what the encoder of the settings needs."""
     name, _, model = setup.settings.similarity.partition(":")
     if name == "resemblyzer":
-        weights = Weights(RESEMBLYZER.file(""), ((RESEMBLYZER_FILE,),), package=RESEMBLYZER)
-        return Needs((RESEMBLYZER,), weights, "Resemblyzer, in its package")
+        return Needs((), Weights(RESEMBLYZER, ((RESEMBLYZER_FILE,),)), "Resemblyzer, shipped with fishtui")
     found = model_weights(setup, model or WAVLM, WAVLM_FILES)
     return Needs((Package("transformers", "transformers"),), found, f"WavLM, {model or WAVLM}")
 
@@ -68,7 +67,7 @@ class Resemblyzer:
 
     def __init__(self, folder: Path, device: torch.device) -> None:
         """Raises FishtuiError if the weights are damaged."""
-        import torch
+        from safetensors.torch import load_file
         from torch import nn
         from torchaudio.transforms import MelSpectrogram
 
@@ -80,10 +79,10 @@ class Resemblyzer:
         self.lstm = nn.LSTM(40, 256, 3, batch_first=True)
         self.linear = nn.Linear(256, 256)
         with _damage(path):
-            state = torch.load(path, map_location="cpu", weights_only=True)["model_state"]
+            state = load_file(path)
             for part, prefix in ((self.lstm, "lstm."), (self.linear, "linear.")):
                 names = [name for name in state if name.startswith(prefix)]
-                part.load_state_dict({name.removeprefix(prefix): state[name] for name in names})
+                part.load_state_dict({name.removeprefix(prefix): state[name].float() for name in names})
                 part.to(device)
 
     def embed(self, samples: np.ndarray) -> np.ndarray:

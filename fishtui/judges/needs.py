@@ -33,11 +33,10 @@ class Setup:
 
 @dataclass(frozen=True)
 class Package:
-    """A package by the name of its module and of its distribution; `options` are those of pip install."""
+    """A package by the name of its module and of its distribution."""
 
     module: str
     distribution: str
-    options: str = ""
 
     @property
     def is_installed(self) -> bool:
@@ -46,7 +45,7 @@ class Package:
     @property
     def command(self) -> str:
         """The command that installs it."""
-        return " ".join(filter(None, ["pip install", self.options, self.distribution]))
+        return f"pip install {self.distribution}"
 
     @property
     def version(self) -> str:
@@ -81,7 +80,7 @@ class Weights:
             return "`fishtui download --judge NAME`"
         if self.package:
             return f"`{self.package.command} --force-reinstall`"
-        return "another path in the settings of [evaluate]"
+        return "another path in the settings of [evaluate], or install fishtui again if the path is its own"
 
     def present(self) -> list[Path]:
         """Return the first existing file of each tuple."""
@@ -133,9 +132,7 @@ class Needs:
         """Return a problem and its remedy if anything is missing, otherwise None."""
         absent = [package for package in self.packages if not package.is_installed]
         problems = [f"{package.distribution} not installed" for package in absent]
-        remedies = [f"`{package.command}`" for package in absent if package.options]
-        if plain := [package.distribution for package in absent if not package.options]:
-            remedies.insert(0, f"`pip install {' '.join(plain)}`")
+        remedies = [f"`pip install {' '.join(package.distribution for package in absent)}`"] if absent else []
         # Weights in a package that is not installed are not a second problem.
         if self.weights and self.weights.package not in absent and (files := self.weights.missing()):
             problems.append(f"no {', '.join(files)} in {self.weights.folder}")

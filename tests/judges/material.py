@@ -79,6 +79,5 @@ def odd(name: str) -> Spoken:
 def needing(*modules: str) -> None:
     """Skip a test without these packages."""
     for module in modules:
-        # Without importing it: Resemblyzer is installed without what its own code needs.
         if find_spec(module) is None:
             pytest.skip(f"needs {module}, of the extra `judges`")

@@ -11,7 +11,7 @@ from fishtui.judges.registry import assess
 from fishtui.judges.similarity import FIGURES
 from fishtui.judges.spoken import Spoken, Voice
 from tests.expecting import failing
-from tests.judges.material import clip, clips, each_odd, each_rate, joined, needing, noise, odd, setup, voice
+from tests.judges.material import clip, clips, each_odd, each_rate, joined, noise, odd, setup, voice
 
 
 def figures(spoken: Spoken, speaker: Voice, root: Path = Path("/nonexistent"), **settings: str) -> dict[str, float]:
@@ -24,7 +24,6 @@ def jackson() -> Voice:
 
 
 def test_the_speaker_is_as_similar_as_the_own_clips_and_others_are_not(jackson: Voice) -> None:
-    needing("resemblyzer")
     own = figures(clip("jackson-0"), jackson)
     assert own["similarity"] > 0.85
     assert 0 < own["similarity_percentile"] <= 100
@@ -35,27 +34,23 @@ def test_the_speaker_is_as_similar_as_the_own_clips_and_others_are_not(jackson: 
 
 
 def test_another_speaker_among_the_clips_lowers_nothing_for_the_speaker(jackson: Voice) -> None:
-    needing("resemblyzer")
     both = Voice([*jackson.clips, clip("george-0")])
     assert figures(clip("jackson-0"), both)["similarity"] > figures(clip("george-0"), both)["similarity"]
 
 
 def test_pauses_do_not_change_the_similarity_much(jackson: Voice) -> None:
-    needing("resemblyzer")
     spoken = clip("jackson-0")
     padded = joined(1.0, spoken, 2.0)
     assert figures(padded, jackson)["similarity"] == pytest.approx(figures(spoken, jackson)["similarity"], abs=0.03)
 
 
 def test_a_percentile_needs_two_parts_of_clips() -> None:
-    needing("resemblyzer")
     assert figures(clip("jackson-0"), Voice()) == {}
     assert figures(clip("jackson-0"), Voice([clip("jackson-1")])).keys() == {"similarity"}
 
 
 @each_odd
 def test_odd_sound_is_judged(name: str, jackson: Voice) -> None:
-    needing("resemblyzer")
     found = figures(odd(name), jackson)
     assert found.keys() <= {figure.name for figure in FIGURES}
     assert all(np.isfinite(value) for value in found.values())
@@ -63,7 +58,6 @@ def test_odd_sound_is_judged(name: str, jackson: Voice) -> None:
 
 @each_rate
 def test_any_rate_is_judged(rate: int, jackson: Voice) -> None:
-    needing("resemblyzer")
     spoken = clip("jackson-0")
     found = figures(Spoken(spoken.at(rate), rate, spoken.text), jackson)["similarity"]
     # Half of the band is missing at 4 kHz.
@@ -71,10 +65,9 @@ def test_any_rate_is_judged(rate: int, jackson: Voice) -> None:
 
 
 def test_the_embedding_is_a_unit_vector_that_the_level_does_not_change() -> None:
-    needing("resemblyzer")
     import torch
 
-    encoder = Resemblyzer(RESEMBLYZER.file(""), torch.device("cpu"))
+    encoder = Resemblyzer(RESEMBLYZER, torch.device("cpu"))
     samples = clip("lj-1").at(16_000)
     first = encoder.embed(samples)
     assert first.shape == (256,)
@@ -85,12 +78,13 @@ def test_the_embedding_is_a_unit_vector_that_the_level_does_not_change() -> None
 
 def test_damaged_weights_are_named(tmp_path: Path) -> None:
     import torch
+    from safetensors.torch import save_file
 
     (tmp_path / RESEMBLYZER_FILE).write_bytes(b"PK\x03\x04 damaged")
     with failing("damaged-judge") as caught:
         Resemblyzer(tmp_path, torch.device("cpu"))
     assert str(tmp_path) in caught.value.problem
-    torch.save({"model_state": {"lstm.weight_ih_l0": torch.zeros(3)}}, tmp_path / RESEMBLYZER_FILE)
+    save_file({"lstm.weight_ih_l0": torch.zeros(3)}, tmp_path / RESEMBLYZER_FILE)
     with failing("damaged-judge"):
         Resemblyzer(tmp_path, torch.device("cpu"))
 
@@ -120,7 +114,6 @@ def test_wavlm_is_read_from_a_folder(wavlm: Path) -> None:
 
 
 def test_each_encoder_has_its_own_facts_of_a_voice(wavlm: Path) -> None:
-    needing("resemblyzer")
     speaker = Voice(clips("lj"))
     assert figures(clip("lj-0"), speaker) != figures(clip("lj-0"), speaker, wavlm, similarity="wavlm:wavlm")
 
@@ -138,7 +131,6 @@ def test_a_missing_or_damaged_wavlm_is_named(wavlm: Path, tmp_path: Path) -> Non
 
 
 def test_short_speech_is_judged(jackson: Voice) -> None:
-    needing("resemblyzer")
     spoken = clip("jackson-0")
     found = figures(replace(spoken, samples=spoken.samples[: spoken.rate // 2]), jackson)
     assert 0 < found["similarity"] <= 1
