@@ -31,7 +31,7 @@ SPEEDS = (0.85, 0.92, 1.0, 1.08, 1.16)
 SEQUENCES = 240
 COUNTS = (2, 6)
 # Learning rates, and the step that each holds up to.
-SCHEDULE = ((1e-3, 4000), (3e-4, 6000), (1e-4, 7000))
+SCHEDULE = ((1e-3, 2600), (3e-4, 3500), (1e-4, 4000))
 SETTINGS = """\
 # Trains the language model of `fishtui demo`.
 [paths]
