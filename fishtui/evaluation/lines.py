@@ -73,10 +73,11 @@ def choose_lines(
     *,
     own: Iterable[str] = (),
     count: int = USUAL_COUNT,
+    hard: bool = True,
     language: str = "",
     excluded: Collection[str] = (),
 ) -> Lines:
-    """Return the lines to speak: up to `count` held-out transcripts, the hard lines and the user's `own`.
+    """Return the lines to speak: up to `count` held-out transcripts, the hard lines if wanted, and the user's `own`.
 
     `entries` is the manifest of the shards. `language` is that of the dataset; if it is empty, each speaker's is
     guessed. Hard lines and own lines are dealt to the speakers in turn. The same arguments give the same lines.
@@ -89,12 +90,12 @@ def choose_lines(
         ("held-out", each["text"].strip(), (each["speaker"], languages[each["speaker"]]), each["clip"])
         for each in held_out
     ]
-    texts += [(*each, "") for each in _hard_lines(speakers)]
+    texts += [(*each, "") for each in _hard_lines(speakers if hard else ())]
     texts += [
         ("own", text, speaker, "") for text, speaker in zip(own, cycle(speakers or [("", language)]), strict=False)
     ]
     found = {line.id: line for line in (_line(*each, references) for each in texts)}
-    return Lines(tuple(found.values()), tuple(_remarks(held_out, languages, references)))
+    return Lines(tuple(found.values()), tuple(_remarks(held_out, languages if hard else {}, languages.keys() - references.keys())))
 
 
 def choose_held_out(entries: Iterable[ManifestEntry], count: int = USUAL_COUNT) -> list[ManifestEntry]:
@@ -183,8 +184,9 @@ def _line(kind: Kind, text: str, speaker: Speaker, clip: str, references: Mappin
 
 
 def _remarks(
-    held_out: Sequence[ManifestEntry], languages: Mapping[str, str], references: Mapping[str, SpeakerReference]
+    held_out: Sequence[ManifestEntry], languages: Mapping[str, str], without: Collection[str]
 ) -> Iterable[str]:
+    """Return remarks on missing lines; `languages` are those that hard lines are wanted in, by speaker."""
     if not held_out:
         yield "no clips are held out: no line has a real recording; raise pack.validation and pack again"
     unknown = sorted(speaker for speaker, language in languages.items() if language == UNKNOWN)
@@ -192,8 +194,8 @@ def _remarks(
         yield f"no hard lines for {_named(unknown)}: the language is unclear from the transcripts"
     for language in sorted({*languages.values()} - {*LANGUAGES, UNKNOWN}):
         yield f"no hard lines for the language {language}: there are some for {', '.join(LANGUAGES)}"
-    if without := sorted(languages.keys() - references.keys()):
-        yield f"no reference for {_named(without)}: no readable clip to train on; they speak without one"
+    if without:
+        yield f"no reference for {_named(sorted(without))}: no readable clip to train on; they speak without one"
 
 
 def _named(speakers: Sequence[str]) -> str:

@@ -220,6 +220,9 @@ class EvaluateSettings(Section, frozen=True):
     lines: Annotated[
         NotNegative, Meta(description="most transcripts of held-out clips that each checkpoint speaks")
     ] = 12
+    hard_lines: Annotated[
+        bool, Meta(description="also speak lines that are hard in the dataset's language: numbers, names, a long paragraph")
+    ] = True
     language: Annotated[
         str,
         Meta(

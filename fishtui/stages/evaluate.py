@@ -153,6 +153,7 @@ class EvaluationJob:
             choose_references(self.entries, self.data, extension, pace),
             own=own,
             count=wanted.lines,
+            hard=wanted.hard_lines,
             language=wanted.language,
         )
         if not found.lines:

@@ -83,6 +83,13 @@ def test_hard_lines_are_dealt_to_the_speakers_of_a_language() -> None:
     assert [(line.kind, line.text) for line in found.lines] == list(read_hard_lines("en"))
 
 
+def test_hard_lines_can_be_left_out() -> None:
+    entries = [entry("anna", 0, VALIDATION), entry("anna", 1, text=GERMAN)]
+    with_them, without = (choose_lines(entries, {}, own=["one"], hard=hard) for hard in (True, False))
+    assert {line.kind for line in without.lines} == {"held-out", "own"}
+    assert {*without.lines} < {*with_them.lines}
+
+
 def test_an_unknown_language_has_no_hard_lines_and_is_reported() -> None:
     italian = "Il gatto della signora non è nel giardino, ma la porta di casa era aperta quando lo cercava"
     found = choose_lines([entry("a/1", italian, VALIDATION)], {"a": SpeakerReference("a/2", "x")})
