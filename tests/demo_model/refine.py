@@ -17,7 +17,7 @@ from tests.demo_model import codec as training
 from tests.demo_model.data import Clip
 from tests.demo_model.spectral import distance, hann, level
 
-STEPS = 6000
+STEPS = 4000
 RATE = 2e-4
 WINDOWS = (128, 256, 512)
 CHANNELS = 16
