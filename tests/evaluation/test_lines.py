@@ -84,8 +84,8 @@ def test_hard_lines_are_dealt_to_the_speakers_of_a_language() -> None:
 
 
 def test_hard_lines_can_be_left_out() -> None:
-    entries = [entry("anna", 0, VALIDATION), entry("anna", 1, text=GERMAN)]
-    with_them, without = (choose_lines(entries, {}, own=["one"], hard=hard) for hard in (True, False))
+    entries = held_out("ab", 2)
+    with_them, without = (choose_lines(entries, {}, own=["One"], hard=hard) for hard in (True, False))
     assert {line.kind for line in without.lines} == {"held-out", "own"}
     assert {*without.lines} < {*with_them.lines}
 
