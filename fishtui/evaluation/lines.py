@@ -95,7 +95,8 @@ def choose_lines(
         ("own", text, speaker, "") for text, speaker in zip(own, cycle(speakers or [("", language)]), strict=False)
     ]
     found = {line.id: line for line in (_line(*each, references) for each in texts)}
-    return Lines(tuple(found.values()), tuple(_remarks(held_out, languages if hard else {}, languages.keys() - references.keys())))
+    remarks = _remarks(held_out, languages if hard else {}, languages.keys() - references.keys())
+    return Lines(tuple(found.values()), tuple(remarks))
 
 
 def choose_held_out(entries: Iterable[ManifestEntry], count: int = USUAL_COUNT) -> list[ManifestEntry]:

@@ -221,7 +221,7 @@ class EvaluateSettings(Section, frozen=True):
         NotNegative, Meta(description="most transcripts of held-out clips that each checkpoint speaks")
     ] = 12
     hard_lines: Annotated[
-        bool, Meta(description="also speak lines that are hard in the dataset's language: numbers, names, a long paragraph")
+        bool, Meta(description="also speak lines that are hard in the dataset's language: numbers, names, a paragraph")
     ] = True
     language: Annotated[
         str,
