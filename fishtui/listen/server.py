@@ -35,29 +35,38 @@ class Server(Loopback):
         super().__init__(port)
         self._offers: dict[int, Offer] = {}
         self._next = 1
+        # The numbers of the recordings that were offered last, and how often recordings were offered.
+        self._latest: tuple[int, ...] = ()
+        self._turn = 0
         self._pages = 0
         self._news = threading.Condition()
         self.offer(offers)
         self.start()
 
     def offer(self, offers: Sequence[Offer]) -> None:
-        """Serve more recordings; open pages play the first of them."""
+        """Serve more recordings; open pages play them one after the other, or stop if these are playing."""
         with self._news:
-            new = {self._next + index: offer for index, offer in enumerate(offers)}
-            self._next += len(new)
-            # The newest first. A new dictionary, because requests may still read the old one.
-            self._offers = {**new, **{number: each for number, each in self._offers.items() if each not in offers}}
+            if not offers or [self._offers[number] for number in self._latest] != list(offers):
+                self._latest = tuple(range(self._next, self._next + len(offers)))
+                self._next += len(offers)
+                new = dict(zip(self._latest, offers, strict=True))
+                # The newest first. A new dictionary, because requests may still read the old one.
+                self._offers = {**new, **{number: each for number, each in self._offers.items() if each not in offers}}
+            self._turn += 1
             self._news.notify_all()
 
     def offers(self) -> dict[int, Offer]:
         """Return the served recordings by number, the newest first."""
         return self._offers
 
-    def news(self, known: int) -> int | None:
-        """Return the number of a recording newer than `known`, 0 after HEARTBEAT seconds, None at the end."""
+    def news(self, known: int) -> tuple[int, tuple[int, ...]] | None:
+        """Return the turn of the latest offer and its numbers, if it is later than `known`.
+
+        Without one, the numbers are empty after HEARTBEAT seconds. None at the end.
+        """
         with self._news:
-            self._news.wait_for(lambda: self.closed or self._newest > known, HEARTBEAT)
-            return None if self.closed else self._newest if self._newest > known else 0
+            self._news.wait_for(lambda: self.closed or self._turn > known, HEARTBEAT)
+            return None if self.closed else (self._turn, self._latest if self._turn > known else ())
 
     @contextmanager
     def listening(self) -> Iterator[None]:
@@ -75,10 +84,6 @@ class Server(Loopback):
         """True if a page is open in a browser, or was a moment ago."""
         return self._pages > 0
 
-    @property
-    def _newest(self) -> int:
-        return next(iter(self._offers), 0)
-
     def close(self) -> None:
         """Stop serving, and close open connections."""
         super().close()
@@ -89,7 +94,7 @@ class Server(Loopback):
         """Answer with the page, its news, or a recording."""
         numbers = self.offers()
         if name == "":
-            content = page({number: each.name for number, each in numbers.items()})
+            content = page({number: each.name for number, each in numbers.items()}, self._latest)
             request.send(200, "text/html; charset=utf-8", content)
         elif name == "news":
             self._stream_news(request)
@@ -99,13 +104,13 @@ class Server(Loopback):
             request.refuse(404)
 
     def _stream_news(self, request: Request) -> None:
-        """Send the number of each new recording to an open page, as server-sent events."""
+        """Send the numbers of each new offer to an open page, as server-sent events."""
         request.close_connection = True
-        known = next(iter(self.offers()), 0)
+        known = self._turn
         request.head(200, "text/event-stream", None)
         if request.command == "HEAD":
             return
         with self.listening():
-            while (number := self.news(known)) is not None:
-                known = number or known
-                request.wfile.write(f"data: {number}\n\n".encode() if number else b":\n\n")
+            while (news := self.news(known)) is not None:
+                known, numbers = news
+                request.wfile.write(f"data: {' '.join(map(str, numbers))}\n\n".encode() if numbers else b":\n\n")

@@ -110,9 +110,9 @@ def test_other_methods_are_refused(server: Server, method: str) -> None:
 def test_the_page_lists_every_recording_without_markup_in_names(server: Server) -> None:
     response, content = ask(server, "")
     assert (response.status, response.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
-    assert re.findall(r"<bdi>(.*?)</bdi>.*src=\"(\d+)\"", content.decode()) == [
-        ("anna/a", "1"),
-        ("&lt;b&gt;&amp;", "2"),
+    assert re.findall(r"href=\"(\d+)\"><bdi>(.*?)</bdi>", content.decode()) == [
+        ("1", "anna/a"),
+        ("2", "&lt;b&gt;&amp;"),
     ]
 
 
@@ -140,8 +140,13 @@ def test_an_open_page_receives_the_numbers_of_new_recordings(server: Server, tmp
     connection.request("GET", f"/{server.token}/news")
     response = connection.getresponse()
     assert response.headers["Content-Type"] == "text/event-stream"
-    server.offer([Offer("new", tmp_path / "a.wav")])
-    assert response.readline() == b"data: 3\n"
+    new = [Offer("new", tmp_path / "a.wav"), Offer("newer", tmp_path / "b.mp3")]
+    server.offer(new)
+    assert [response.readline(), response.readline()] == [b"data: 3 4\n", b"\n"]
+    # The same again, which the page stops.
+    server.offer(new)
+    assert response.readline() == b"data: 3 4\n"
+    assert len(server.offers()) == 4
     server.close()
     assert response.read() == b"\n"
     connection.close()
