@@ -10,6 +10,12 @@ from fishtui.project import Project
 from fishtui.runs.record import LOST, RUNNING, STOPPED, STOPPING
 from fishtui.runs.state import Run
 from fishtui.runs.tail import read_recent_events
+from fishtui.wording import counted
+
+
+def counted_of(total: int, unit: str) -> str:
+    """Return a total with its unit, which is a plural: `1 text` for a total of 1."""
+    return counted(total, unit.removesuffix("s"))
 
 
 @dataclass(frozen=True)
@@ -29,7 +35,7 @@ class Progress:
         return (self.total - self.done) / self.rate if self.rate else None
 
     def __str__(self) -> str:
-        return f"{self.done:,} of {self.total:,} {self.unit}" + (f" · {self.note}" if self.note else "")
+        return f"{self.done:,} of {counted_of(self.total, self.unit)}" + (f" · {self.note}" if self.note else "")
 
 
 def read_progress(run: Run) -> Progress | None:
@@ -69,7 +75,7 @@ def describe_result(run: Run, blocker: str | None = None) -> str:
         return Project(run.folder.parents[2]).shorten_paths(run.record.error.splitlines()[0])
     if ledger := run.record.ledger:
         failed = f", {len(ledger['failed']):,} failed" if ledger["failed"] else ""
-        return f"{ledger['done']:,} of {ledger['total']:,} {ledger['unit']}{failed}"
+        return f"{ledger['done']:,} of {counted_of(ledger['total'], ledger['unit'])}{failed}"
     if run.state in (STOPPED, LOST):
         reached = measure_progress(read_recent_events(run.folder / "events.jsonl", ["progress"]))
         return " · ".join(part for part in (f"after {reached}" if reached else "", run.remark) if part)

@@ -14,6 +14,7 @@ from fishtui.runs.follow import JOB_INTERVAL
 from fishtui.runs.progress import Progress, describe_result, read_progress, seconds_taken
 from fishtui.runs.record import FINAL, ID, LOST, QUEUED
 from fishtui.runs.state import Run, list_run_ids, read_runs_by_id
+from fishtui.runs.subject import describe_subject
 from fishtui.runs.tail import read_newest_metrics
 from fishtui.sanitize import harmless
 from fishtui.stage import TRAIN
@@ -25,8 +26,9 @@ LOSSES = ("loss", "validation_loss")
 class RunSummary:
     """A run as a list shows it, without its ledger. All text is sanitized.
 
-    `name` is the name of the training, or empty; `seconds` is its duration, or the time since it began. A training has
-    its newest `loss` and `validation_loss`, if there are any, and `resumes` if it continues an earlier one.
+    `name` is the name of the training, or empty; `subject` what a run without one is about; `seconds` is its duration,
+    or the time since it began. A training has its newest `loss` and `validation_loss`, if there are any, and `resumes`
+    if it continues an earlier one.
     """
 
     id: str
@@ -44,6 +46,7 @@ class RunSummary:
     resumes: bool = False
     loss: float | None = None
     validation_loss: float | None = None
+    subject: str = ""
 
     @property
     def is_training(self) -> bool:
@@ -158,4 +161,5 @@ def _summarize(run: Run, blocker: str | None) -> RunSummary:
         resumes="--resume" in record.command or record.arguments.get("resume") is True,
         loss=metrics.get("loss"),
         validation_loss=metrics.get("validation_loss"),
+        subject="" if record.name else describe_subject(record.arguments),
     )

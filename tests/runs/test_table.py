@@ -57,6 +57,25 @@ def test_new_runs_appear_and_removed_ones_disappear(project: Project) -> None:
     assert [row.id for row in watched.read()] == [second.id]
 
 
+def test_speech_and_merges_name_the_model_and_the_text(project: Project) -> None:
+    adapter = "/p/results/voice/checkpoints/step_000000020.ckpt"
+    long = "word " * 100
+    subjects = {
+        'voice step 20  "Bread."': {"checkpoint": "/p/checkpoints/mini", "adapter": adapter, "texts": ["Bread."]},
+        "mini  2 texts": {"checkpoint": "/p/checkpoints/mini", "adapter": None, "texts": ["One.", "Two."]},
+        "voice step 20": {"base": "/p/checkpoints/mini", "adapter": adapter},
+        "": {"name": "voice", "adapter": adapter},
+        r'mini  "\x1b[31m"': {"checkpoint": "mini", "texts": ["\x1b[31m"]},
+    }
+    for arguments in subjects.values():
+        make(project, "synthesize", arguments=arguments)
+    assert [row.subject for row in RunTable(project).read()] == [*subjects]
+    # Another program may have written a record.
+    make(project, "synthesize", arguments={"texts": 3, "adapter": ["x"], "checkpoint": {}})
+    make(project, "synthesize", arguments={"texts": [long]})
+    assert len(RunTable(project).read()[-1].subject) < len(long)
+
+
 def test_a_folder_without_a_record_is_a_lost_run(project: Project) -> None:
     made = make(project)
     (project.runs / made.id / "run.json").write_bytes(b"{")

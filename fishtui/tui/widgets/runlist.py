@@ -83,8 +83,10 @@ def _summaries(row: RunSummary) -> list[str]:
     texts = _state_summaries(row)
     if row.is_training and row.loss is not None:
         return _with_losses(row, texts)
-    before = row.stage if row.is_training else row.name
-    return [f"{before}  {texts[0]}", *texts] if row.name else texts
+    before = row.stage if row.is_training and row.name else row.name or row.subject
+    if row.subject and row.state == "succeeded":
+        return [f"{before}  {texts[0]}", before]
+    return [f"{before}  {texts[0]}", *texts] if before else texts
 
 
 def _with_losses(row: RunSummary, texts: list[str]) -> list[str]:
