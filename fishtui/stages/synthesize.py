@@ -102,7 +102,7 @@ def synthesize(
                 item=text,
             )
     pace = meter.spoken / (time.perf_counter() - meter.started)
-    reporter.progress(total, total, "sentences", f"{meter.spoken:.1f} s spoken, {pace:.2f} s of audio per second")
+    reporter.progress(total, total, "texts", f"{meter.spoken:.1f} s spoken, {pace:.2f} s of audio per second")
     ledger.counts |= {"seconds": round(meter.spoken, 3), "seconds_per_second": round(pace, 3)}
     return ledger
 
@@ -125,12 +125,11 @@ class _Meter:
 
     def __call__(self, frames: Mapping[int, int]) -> None:
         """Report the frames so far of each sentence in work, by its index."""
-        numbers = sorted(number + 1 for number in frames)
-        sentences = f"sentence {numbers[0]}" if len(numbers) == 1 else f"sentences {numbers[0]} to {numbers[-1]}"
         count = sum(frames.values())
         spoken = self.spoken + count * self._frame_seconds
-        note = f"{sentences} of {self._total}: {count:,} frames, {spoken:.1f} s spoken"
-        self._reporter.progress(self._ended, self._total, "sentences", note)
+        at_once = f"{len(frames)} at once: " if len(frames) > 1 else ""
+        note = f"{at_once}{count:,} frames, {spoken:.1f} s spoken"
+        self._reporter.progress(self._ended, self._total, "texts", note)
 
 
 def _write(

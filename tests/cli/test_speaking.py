@@ -82,13 +82,13 @@ def test_progress_names_loading_and_each_sentence(root: Path) -> None:
     result = fishtui("synthesize", *texts, cwd=root)
     run = find_run(Project(root), "last")
     events = [event for event in read_events(run.folder / "events.jsonl") if event["kind"] == "progress"]
-    assert [event["unit"] for event in events if event["done"] == 0][:2] == ["steps", "sentences"]
-    assert {event["done"] for event in events if event["unit"] == "sentences"} >= {0, 3}
+    assert [event["unit"] for event in events if event["done"] == 0][:2] == ["steps", "texts"]
+    assert {event["done"] for event in events if event["unit"] == "texts"} >= {0, 3}
     assert any("frames" in event["note"] for event in events)
     # Without a terminal progress is in lines, and in the log.
     assert "loading the model" in result.stderr
-    assert "sentence 1 of 3" in result.stderr
-    assert "sentence 1 of 3" in (run.folder / "output.log").read_text(encoding="utf-8")
+    assert "0 of 3 texts" in result.stderr
+    assert "0 of 3 texts" in (run.folder / "output.log").read_text(encoding="utf-8")
     assert sorted(wrote(result.stdout)) == [f"speech-00{number}.wav" for number in (1, 2, 3)]
 
 

@@ -354,6 +354,21 @@ def test_the_report_shows_every_failed_item_sanitized(project: Project) -> None:
     drive(project, steps)
 
 
+def test_the_report_of_a_running_run_follows_it(project: Project) -> None:
+    folder = make(project, "extract", "running")
+
+    async def steps(pilot: Pilot[Any], screen: Runs) -> None:
+        await until(pilot, lambda: screen.run)
+        await pilot.press("enter")
+        await until(pilot, lambda: "● running" in text_of(pilot.app))
+        ended = record.read(folder)
+        ended.state, ended.ledger = "partial", LEDGER
+        record.save(ended, folder)
+        await until(pilot, lambda: "◐ partial" in text_of(pilot.app) and "no such [file]" in text_of(pilot.app))
+
+    drive(project, steps)
+
+
 def test_a_run_is_stopped_after_a_question_and_killed_by_the_second_key(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -23,6 +23,8 @@ from fishtui.tui.failures import FailureReporter
 from fishtui.tui.host import host_of
 from fishtui.tui.widgets.line import Line
 
+# Seconds between two readings of a run that has not ended.
+INTERVAL = 1.0
 # Items of a ledger that are shown; run.json has all of them.
 MOST_ITEMS = 1000
 FEW_ITEMS = 5
@@ -112,14 +114,28 @@ class RunReport(FailureReporter, ModalScreen[None]):
 
     def on_mount(self) -> None:
         self._read()
+        if not self.row.ended:
+            self.set_interval(INTERVAL, self._read)
 
-    @work(thread=True, exclusive=True, exit_on_error=False)
     def _read(self) -> None:
+        """Read the run, unless a reading is still in progress."""
+        if all(each.is_finished for each in self.workers if each.node is self):
+            self._read_facts()
+
+    @work(thread=True, exit_on_error=False)
+    def _read_facts(self) -> None:
         try:
             text = text_of(read_facts(self.project, self.row.folder, MOST_ITEMS))
         except FishtuiError as error:
             text = Content(f"✗ {error.problem}")
-        self.app.call_from_thread(self.query_one("#report", Line).show, text)
+        if self.is_running:
+            self.app.call_from_thread(self._show, text)
+
+    def _show(self, text: Content) -> None:
+        line = self.query_one("#report", Line)
+        # A new layout each second would cost time.
+        if text != line.content:
+            line.show(text)
 
     def action_scroll(self, direction: str) -> None:
         pane = self.query_one(VerticalScroll)
