@@ -9,12 +9,13 @@ from fishtui.errors import FishtuiError, MisuseError
 from fishtui.evaluation.record import FILE
 from fishtui.results.trainings import launch_evaluation
 from fishtui.tui.dialogs import Confirm
-from fishtui.tui.screen import MainScreen, Snapshot
+from fishtui.tui.screen import READING, MainScreen, Snapshot
 from fishtui.tui.widgets.checkpoints import CheckpointId
 
 # Each screen puts them among its own keys, in its own order.
 BLIND = Binding("b", "compare", "blind", tooltip="compare two marked checkpoints, or this one and the base, blindly")
 EVALUATE = Binding("e", "evaluate", "evaluate", tooltip="let all checkpoints of the training speak, and judge them")
+NO_CHECKPOINT = "no checkpoint yet; press 4 to launch a training"
 
 
 class EvaluationActions(MainScreen[Snapshot]):
@@ -34,7 +35,7 @@ class EvaluationActions(MainScreen[Snapshot]):
         """Evaluate the training in a run, after a question: it may take long."""
         training = self.evaluable
         if training is None:
-            self.fishtui.report("no checkpoint yet; press 4 to launch a training")
+            self.fishtui.report(NO_CHECKPOINT if self.has_read else READING)
         elif self.is_busy("evaluate"):
             self.fishtui.report("an evaluation is starting")
         else:

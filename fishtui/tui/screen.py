@@ -21,6 +21,9 @@ from fishtui.wording import cannot_read
 
 Snapshot = TypeVar("Snapshot")
 
+# The summary in a screen's title before its first reading.
+READING = "reading …"
+
 
 class MainScreen(FailureReporter, Screen[None], Generic[Snapshot]):
     """One of the six screens. While it is on top, a thread reads its data every INTERVAL seconds.
@@ -30,6 +33,8 @@ class MainScreen(FailureReporter, Screen[None], Generic[Snapshot]):
 
     NAME: ClassVar[str] = ""
     INTERVAL: ClassVar[float] = 1.0
+    # True once `read` has returned.
+    has_read = False
 
     @dataclass
     class SnapshotRead(Message):
@@ -44,7 +49,7 @@ class MainScreen(FailureReporter, Screen[None], Generic[Snapshot]):
         return host_of(self)
 
     def compose(self) -> ComposeResult:
-        yield PaneTitle(self.NAME, id="title")
+        yield PaneTitle(self.NAME, READING, id="title")
         yield from self.compose_body()
         yield Line(id="fault")
         yield Line(id="progress")
@@ -102,6 +107,9 @@ class MainScreen(FailureReporter, Screen[None], Generic[Snapshot]):
 
     def on_main_screen_snapshot_read(self, message: SnapshotRead) -> None:
         message.stop()
+        if not self.has_read:
+            self.has_read = True
+            self.query_one("#title", PaneTitle).show("")
         self.show_fault(message.fault)
         if message.fault is None:
             self.show(message.snapshot)

@@ -129,7 +129,7 @@ def test_checkpoints_are_below_their_training_and_the_best_and_the_earliest_good
         assert lines[1].split()[0] == "base"
         assert lines[2].split()[:3] == ["10", "4.000", "5.000"]
         assert lines[3].endswith("☆ earliest good")
-        assert lines[4].endswith("★ best")
+        assert lines[4].endswith("★ lowest loss")
         assert "★" not in lines[5]
         assert driver.list.checkpoint == CheckpointId(NAME, 30)
 

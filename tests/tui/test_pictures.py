@@ -25,7 +25,7 @@ LAST = {
     "clips": ["Bread and salt", "44.1 kHz", "kHz"],
     "runs": ["step 400 loss", "val 4.52"],
     "launch": ["$ fishtui", "would be done"],
-    "models": ["★ best", "earliest good", "before training"],
+    "models": ["★ lowest loss", "before training", "Press y"],
     "settings": ["paths.data, from", "fishtui.toml"],
 }
 

@@ -27,6 +27,7 @@ from fishtui.tui.widgets.evaluationcolumns import (
     sorted_rows,
     table_text,
 )
+from fishtui.tui.widgets.evaluationdetails import EvaluationDetails
 from fishtui.tui.widgets.evaluationtable import EvaluationTable
 from fishtui.tui.widgets.line import Line
 from fishtui.tui.widgets.panetitle import PaneTitle
@@ -45,19 +46,21 @@ class EvaluationView(EvaluationActions[Evaluated]):
     DEFAULT_CSS = """
     EvaluationView #heading { height: 1; color: $text-muted; }
     EvaluationView #table { height: auto; }
-    EvaluationView #verdict { height: auto; max-height: 5; padding: 0 1; }
+    EvaluationView #verdict { height: auto; max-height: 6; padding: 0 1; }
     EvaluationView.-low #table { height: 1fr; }
     EvaluationView.-low EvaluationTable { height: 1fr; max-height: 100%; }
     EvaluationView.-low #verdict { max-height: 3; }
+    EvaluationView.-low #line { min-height: 1; }
     EvaluationView #lines { height: 1fr; }
     EvaluationView #versions { height: 1; padding: 0 1; text-wrap: nowrap; }
-    EvaluationView #line { height: auto; max-height: 4; padding: 0 1; color: $text-muted; }
+    EvaluationView #line { height: auto; min-height: 2; max-height: 4; padding: 0 1; color: $text-muted; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("space", "listen", "listen", tooltip="play the line, or stop"),
         Binding("left,h", "switch(-1)", "version", tooltip="play the line in the version before"),
         Binding("right,l", "switch(1)", "next version", show=False, tooltip="play the line in the next version"),
-        Binding("s", "sort", "sort", tooltip="sort by the next column, the best first"),
+        Binding("i", "details", "details", tooltip="show why, what was not measured, and what the columns mean"),
+        Binding("s", "sort", "sort", show=False, tooltip="sort by the next column, the best first"),
         Binding("S", "reverse", "reverse", show=False, tooltip="reverse the order"),
         Binding("x", "mark", "mark", tooltip="mark the checkpoint, to compare two blindly"),
         BLIND,
@@ -165,15 +168,21 @@ class EvaluationView(EvaluationActions[Evaluated]):
         self._show_lines()
 
     def _show_verdict(self, found: Evaluated) -> None:
-        remarks = found.evaluation.remarks
         parts: list[str | tuple[str, str]] = [harmless(found.sentence)]
-        if remarks:
-            more = f" ({len(remarks) - 1:,} more)" if len(remarks) > 1 else ""
-            parts.append((f"\n▲ {harmless(remarks[0])}{more}", "$text-warning"))
         if self.size.height >= LEAST_HEIGHT:
-            parts += [(f"\n{harmless(each)}", "dim") for each in found.verdict.sentences[1:]]
             parts.append((f"\n{LEGEND}", "dim") if found.table.base else "")
+        missing = sorted(found.table.missing)
+        remarks = [
+            *found.evaluation.remarks[:1],
+            *([f"not measured: {', '.join(missing)}; i explains"] if missing else []),
+        ]
+        parts += [(f"\n▲ {harmless(each)}", "$text-warning") for each in remarks]
         self.query_one("#verdict", Line).show(Content.assemble(*parts))
+
+    def action_details(self) -> None:
+        """Show the reasons of the verdict, and what each column is."""
+        if self._evaluated is not None:
+            self.app.push_screen(EvaluationDetails(self._evaluated))
 
     # Panes.
 

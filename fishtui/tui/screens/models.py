@@ -11,26 +11,32 @@ from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
+from textual.content import Content
 
 from fishtui import wording
 from fishtui.dataset import EXTENSIONS
 from fishtui.errors import FishtuiError
 from fishtui.results.reference import find_reference
 from fishtui.results.samples import Sample, list_samples, remove_row, request_sample, row_id
-from fishtui.results.trainings import ListedCheckpoint, Training, Trainings, launch_merge
+from fishtui.results.trainings import ListedCheckpoint, Training, Trainings
 from fishtui.runs.record import ACTIVE
 from fishtui.tui.dialogs import Confirm
-from fishtui.tui.evaluating import BLIND, EVALUATE, EvaluationActions
+from fishtui.tui.evaluating import BLIND, EVALUATE, NO_CHECKPOINT, EvaluationActions
 from fishtui.tui.evaluations import Evaluated, Evaluations
+from fishtui.tui.merging import MERGE, MergeActions
+from fishtui.tui.screen import READING
 from fishtui.tui.widgets.checkpoints import HEADING, CheckpointId, Checkpoints, name_checkpoints
 from fishtui.tui.widgets.line import Line
 from fishtui.tui.widgets.panetitle import PaneTitle
 from fishtui.tui.widgets.samples import Samples
 from fishtui.tui.widgets.samplespane import SamplesPane, name_sample
 from fishtui.tui.widgets.speechform import SpeechForm, SpeechRequest
-from fishtui.tui.widgets.trainingdetail import describe, describe_evaluation, recommended, relative
+from fishtui.tui.widgets.trainingdetail import describe, describe_evaluation, recommended
 
 NO_TRAINING = "No training yet. Press 4 to launch one; its checkpoints appear here,\nto compare, listen to and merge."
+
+EVALUATING = "The verdict follows when all lines are spoken.  enter: table so far"
+UNEVALUATED = "Not evaluated yet; press e to measure which checkpoint speaks best."
 
 
 @dataclass(frozen=True)
@@ -47,7 +53,7 @@ class ModelsSnapshot:
     evaluated: Mapping[str, Evaluated | FishtuiError] = field(default_factory=dict)
 
 
-class Models(EvaluationActions[ModelsSnapshot]):
+class Models(EvaluationActions[ModelsSnapshot], MergeActions[ModelsSnapshot]):
     """The checkpoints of all trainings, and their samples."""
 
     NAME = "Models"
@@ -69,8 +75,7 @@ class Models(EvaluationActions[ModelsSnapshot]):
         Binding("x", "mark", "mark", tooltip="mark the checkpoint, to compare it with others, in any trainings"),
         Binding("X", "unmark", "unmark all", show=False, tooltip="unmark all checkpoints"),
         Binding("y", "synthesize", "synthesize", tooltip="synthesize a sentence with the marked checkpoints"),
-        Binding("m", "merge", "merge", tooltip="merge the checkpoint into the base model"),
-        *(EVALUATE, BLIND),
+        *(MERGE, EVALUATE, BLIND),
         Binding("tab", "app.focus_next", "switch pane", show=False, tooltip="move to the other pane"),
         Binding("L", "listen(True)", "serve", show=False, tooltip="listen in a browser, also on another computer"),
         Binding("v", "play_reference", "play reference", show=False, tooltip="play the reference of the sentence"),
@@ -179,9 +184,16 @@ class Models(EvaluationActions[ModelsSnapshot]):
     def _show_verdict(self, training: Training | None) -> None:
         """Show the verdict on the training that the cursor is in."""
         found = self._snapshot.evaluated.get(training.name) if training else None
+        run = training.evaluating if training else None
+        is_running = run is not None and not run.ended
+        can_evaluate = training is not None and bool(training.checkpoints) and not is_running
+        if is_running:
+            text = Content.styled(EVALUATING, "dim")
+        else:
+            text = describe_evaluation(found) if found is not None else Content.styled(UNEVALUATED, "dim")
         line = self.query_one("#verdict", Line)
-        line.display = found is not None
-        if found is not None and (text := describe_evaluation(found)) != line.content:
+        line.display = found is not None or (can_evaluate and self.has_class("-high"))
+        if text != line.content:
             line.show(text)
 
     # Checkpoints.
@@ -189,6 +201,10 @@ class Models(EvaluationActions[ModelsSnapshot]):
     @property
     def chosen(self) -> list[CheckpointId]:
         return self._list.selection
+
+    @property
+    def base(self) -> Path:
+        return self._snapshot.base
 
     @property
     def evaluable(self) -> str | None:
@@ -209,7 +225,7 @@ class Models(EvaluationActions[ModelsSnapshot]):
             self.app.push_screen(EvaluationView(*checkpoint))
 
     @property
-    def _checkpoint(self) -> CheckpointId | None:
+    def mergeable(self) -> CheckpointId | None:
         """The checkpoint under the cursor, in the list or in the table of samples."""
         sample = self._samples.table.sample
         if self._samples.table.has_focus and sample is not None:
@@ -217,7 +233,7 @@ class Models(EvaluationActions[ModelsSnapshot]):
         return self._list.checkpoint
 
     def action_mark(self) -> None:
-        checkpoint = self._checkpoint
+        checkpoint = self.mergeable
         if checkpoint is not None:
             self._list.mark(checkpoint)
             if self._list.has_focus:
@@ -228,49 +244,13 @@ class Models(EvaluationActions[ModelsSnapshot]):
         self._list.unmark_all()
         self._show_training()
 
-    def action_merge(self) -> None:
-        """Merge the checkpoint, after a question: it writes a whole model, and may replace another."""
-        checkpoint = self._checkpoint
-        training = self._training(checkpoint)
-        if training is None or checkpoint is None or checkpoint.step is None:
-            self.fishtui.report("choose a checkpoint: the base model needs no merge")
-            return
-        if self.is_busy("merge"):
-            self.fishtui.report("a merge is starting")
-            return
-        step = checkpoint.step
-        if training.merging is not None and not training.merging.ended:
-            self.fishtui.report(f"a merge of {training.name} is already {training.merging.state}")
-            return
-        target = self.fishtui.project.merged(self._snapshot.base, training.name)
-        previous = next((each for each in training.merged if each.folder == target), None)
-        folder = relative(target, self.fishtui.project.root)
-        consequence = f"This writes a complete model into {folder}."
-        if previous is not None:
-            replaced = f"the merge of step {previous.step:,}" if previous.step else "the previous merge"
-            consequence = f"This replaces {replaced} in {folder}. Checkpoints are kept."
-        self.app.push_screen(
-            Confirm(f"Merge step {step:,} of {training.name}?", consequence),
-            lambda confirmed: self._merge(training.name, step) if confirmed else None,
-        )
-
-    @work(thread=True, group="merge", exit_on_error=False)
-    def _merge(self, training: str, step: int) -> None:
-        try:
-            run = launch_merge(self.fishtui.project, self.fishtui.loaded, training, step)
-        except FishtuiError as error:
-            self.app.call_from_thread(self.fishtui.report_error, error)
-            return
-        self.app.call_from_thread(self.fishtui.report, f"merge of step {step:,} is {run.state}; press 3 to see it")
-        self.app.call_from_thread(self.reload)
-
     # Speech.
 
     def action_synthesize(self) -> None:
         """Ask for a sentence and a reference."""
         selection = self._list.selection
         if not selection:
-            self.fishtui.report("no checkpoint yet; press 4 to launch a training")
+            self.fishtui.report(NO_CHECKPOINT if self.has_read else READING)
             return
         names = name_checkpoints(selection)
         request = self._request or SpeechRequest(self._snapshot.sentence, "")
@@ -305,11 +285,11 @@ class Models(EvaluationActions[ModelsSnapshot]):
         self.app.call_from_thread(self.reload)
 
     def _find(self, checkpoint: CheckpointId) -> ListedCheckpoint | None:
-        training = self._training(checkpoint)
+        training = self.training_of(checkpoint)
         saved = training.checkpoints if training else ()
         return next((each for each in saved if each.saved.step == checkpoint.step), None)
 
-    def _training(self, checkpoint: CheckpointId | None) -> Training | None:
+    def training_of(self, checkpoint: CheckpointId | None) -> Training | None:
         found = (each for each in self._list.trainings if checkpoint and each.name == checkpoint.training)
         return next(found, None)
 

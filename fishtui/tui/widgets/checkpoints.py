@@ -114,9 +114,9 @@ class Checkpoints(Lines):
         merged = {each.adapter.name for each in training.merged}
         for each in training.checkpoints:
             checkpoint = CheckpointId(training.name, each.saved.step)
-            is_recommended = self.recommended.get(training.name) == each.saved.step
+            recommended = self.recommended.get(training.name)
             is_merged = each.saved.path.name in merged
-            yield checkpoint, _checkpoint(self._mark_of(checkpoint), each, is_recommended, is_merged)
+            yield checkpoint, _checkpoint(self._mark_of(checkpoint), each, recommended, is_merged)
         for model in training.merged:
             yield None, _merged(model)
         for run in (training.evaluating, training.merging):
@@ -156,11 +156,14 @@ def _columns(
 HEADING = _columns(" ", "STEP", "TRAIN", "VALID", "AGE", "SIZE").plain
 
 
-def _checkpoint(mark: str, checkpoint: ListedCheckpoint, is_recommended: bool, is_merged: bool) -> Content:
+def _checkpoint(mark: str, checkpoint: ListedCheckpoint, recommended: int | None, is_merged: bool) -> Content:
     saved = checkpoint.saved
+    is_recommended = recommended == saved.step
     remarks = [(f"{RECOMMENDED} recommended", "$text-success")] if is_recommended else []
-    remarks += [(f"{BEST} best", "$text-success")] if checkpoint.is_best else []
-    remarks += [(f"{EARLY} earliest good", "$text-accent")] if checkpoint.is_early else []
+    remarks += [(f"{BEST} lowest loss", "$text-success" if recommended is None else "")] if checkpoint.is_best else []
+    # What was measured on speech replaces this guess from the loss.
+    is_early = checkpoint.is_early and not checkpoint.is_best and recommended is None
+    remarks += [(f"{EARLY} earliest good", "$text-accent")] if is_early else []
     remarks += [("✓ merged", "")] if is_merged else []
     return _columns(
         mark,

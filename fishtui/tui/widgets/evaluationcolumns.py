@@ -21,7 +21,7 @@ HEADINGS = {
     "percentile": "PCTILE",
     "similarity_alone": "SIMIL. ALONE",
     "percentile_alone": "PCTILE ALONE",
-    "distance": "VOICE",
+    "distance": "DISTANCE",
     "quality": "QUALITY",
 }
 # The columns that stay longest where there is little room.

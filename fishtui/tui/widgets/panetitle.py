@@ -14,10 +14,10 @@ class PaneTitle(Widget):
 
     DEFAULT_CSS = "PaneTitle { height: 1; color: $text-muted; }"
 
-    def __init__(self, title: str, *, id: str | None = None) -> None:
+    def __init__(self, title: str, summary: str = "", *, id: str | None = None) -> None:
         super().__init__(id=id)
         self.title = title
-        self.summary = ""
+        self.summary = summary
 
     def show(self, summary: str, title: str | None = None) -> None:
         """Show another summary, and another title unless that is None."""

@@ -20,7 +20,7 @@ from fishtui.tui.widgets.line import Line
 from fishtui.tui.widgets.panetitle import PaneTitle
 from fishtui.tui.widgets.samples import Samples, describe_state
 
-HELP = "Press y to synthesize a sentence; x marks checkpoints to compare, in any trainings."
+HELP = "Press y to synthesize a sentence; x marks checkpoints to compare."
 # Samples of a sentence that are listed with their paths.
 MOST = 6
 

@@ -46,7 +46,8 @@ def describe_evaluation(found: Evaluated | FishtuiError) -> Content:
     """Return the verdict of an evaluation in one sentence, or why it cannot be read."""
     if isinstance(found, FishtuiError):
         return Content.assemble((f"✗ {harmless(found.problem)}  {harmless(found.remedy)}", "$text-error"))
-    return Content.assemble((f"{RECOMMENDED} ", "$text-success"), harmless(found.sentence), ("  enter: table", "dim"))
+    sign = (f"{RECOMMENDED} ", "$text-success") if found.verdict.recommended is not None else ("▲ ", "$text-warning")
+    return Content.assemble(sign, harmless(found.sentence), ("  enter: table", "dim"))
 
 
 def recommended(evaluated: Mapping[str, Evaluated | FishtuiError]) -> dict[str, int]:
