@@ -33,6 +33,8 @@ from fishtui.tui.widgets.line import Line
 from fishtui.tui.widgets.panetitle import PaneTitle
 from fishtui.tui.widgets.signs import sign
 
+# While no field has the focus.
+HINT = "← → other stages   ↓ the fields of this one"
 # Seconds without a key before the preview is computed.
 PAUSE = 0.6
 
@@ -46,15 +48,18 @@ class Launch(MainScreen[SettingValues]):
     DEFAULT_CSS = """
     Launch Tabs { height: 2; }
     Launch #form { height: 1fr; }
-    Launch #help { height: 1; padding: 0 1; color: $text-muted; text-wrap: nowrap; text-overflow: ellipsis; }
+    Launch #help { height: 2; padding: 0 1; color: $text-muted; }
     Launch #preview { height: auto; max-height: 6; padding: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }
+    Launch #preview.-refused { text-wrap: wrap; }
     Launch #command { height: auto; max-height: 3; padding: 0 1; text-style: bold; }
     Launch.-narrow FormField .name { width: 19; }
     Launch.-narrow FormField .source { display: none; }
     Launch.-narrow FormField.-wrong .source { display: block; width: 1fr; }
     Launch.-low Tabs { height: 1; }
+    Launch.-low #help { height: 1; text-wrap: nowrap; text-overflow: ellipsis; }
     Launch.-low #preview-title { display: none; }
     Launch.-low #preview, Launch.-low #command { max-height: 1; text-wrap: nowrap; text-overflow: ellipsis; }
+    Launch.-low #preview.-refused { max-height: 3; text-wrap: wrap; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "launch", "start", tooltip="start the stage in the background, or queue it"),
@@ -73,6 +78,7 @@ class Launch(MainScreen[SettingValues]):
 
         words: list[str]
         lines: Sequence[Content]
+        is_refused: bool = False
 
     def __init__(self) -> None:
         super().__init__()
@@ -177,7 +183,7 @@ class Launch(MainScreen[SettingValues]):
         if self.pause is not None:
             self.pause.stop()
         if self.wrong:
-            self.query_one("#preview", Line).show(f"fix first: {', '.join(self.wrong)}")
+            self._show_effect([Content(f"fix first: {', '.join(self.wrong)}")])
         else:
             self.pause = self.set_timer(PAUSE, self.preview)
 
@@ -187,7 +193,9 @@ class Launch(MainScreen[SettingValues]):
     def _explain(self) -> None:
         """Show the help of the field that has the focus, or what is wrong with its value: there is more room for it."""
         field = self._focused.field if self._focused is not None else None
-        help = f"{field.help}." if field is not None else ""
+        help = f"{field.help}." if field is not None else HINT
+        if field is not None and field.setting:
+            help = f"{field.setting}: {help}"
         if field is not None and field.choices:
             help += f" One of {', '.join(field.choices)}."
         problem = self.wrong.get(field.name) if field is not None else None
@@ -206,8 +214,19 @@ class Launch(MainScreen[SettingValues]):
         if self.wrong:
             # A value became wrong after the pause.
             return
-        self.query_one("#preview", Line).show("computing …")
+        self._show_effect([Content("computing …")])
         self._preview(self.words())
+
+    def _show_effect(self, lines: Sequence[Content], title: str = "Preview", *, is_refused: bool = False) -> None:
+        """Show the effect of the command, or the error that refuses it."""
+        preview = self.query_one("#preview", Line)
+        preview.set_class(is_refused, "-refused")
+        preview.show(Content("\n").join(lines))
+        self.query_one("#preview-title", PaneTitle).show("", title)
+
+    def _error(self, error: FishtuiError) -> list[Content]:
+        shorten = self.fishtui.project.shorten_paths
+        return [Content.assemble(sign("error"), f" {shorten(error.problem)}"), Content(error.remedy)]
 
     @work(thread=True, exclusive=True, group="preview", exit_on_error=False)
     def _preview(self, words: list[str]) -> None:
@@ -216,28 +235,26 @@ class Launch(MainScreen[SettingValues]):
         if worker.is_cancelled:
             return
         try:
-            lines = _preview_lines(document_of(answer))
+            self.post_message(self.Previewed(words, _preview_lines(document_of(answer))))
         except FishtuiError as error:
-            lines = [Content.assemble(sign("error"), f" {error.problem}"), Content(error.remedy)]
-        self.post_message(self.Previewed(words, lines))
+            self.post_message(self.Previewed(words, self._error(error), True))
 
     @on(Previewed)
     def _show_preview(self, message: Previewed) -> None:
         # The form may have changed in the meantime.
         if not self.wrong and message.words == self.words():
-            self.query_one("#preview", Line).show(Content("\n").join(message.lines))
+            self._show_effect(message.lines, is_refused=message.is_refused)
 
     @on(Input.Submitted)
     def action_launch(self) -> None:
         if self.forming or self.is_busy("launch"):
             return
         if self.wrong:
-            name, problem = next(iter(self.wrong.items()))
-            self.fishtui.report_error(
-                FishtuiError(f"{name}: {problem}", "Correct this field, then launch again.", code="bad-value")
-            )
+            # The help below the form shows what is wrong with it.
+            next(each for each in self._fields if each.field.name in self.wrong).focus_value()
             return
-        self.fishtui.report(f"starting {self.stage} …")
+        # Not as a message, which would cover the form.
+        self._show_effect([Content(f"starting {self.stage} …")])
         self._launch(self.words())
 
     @work(thread=True, group="launch", exit_on_error=False)
@@ -247,7 +264,13 @@ class Launch(MainScreen[SettingValues]):
         try:
             self.app.call_from_thread(self._show_launched, document_of(answer))
         except FishtuiError as error:
-            self.app.call_from_thread(self.fishtui.report_error, error)
+            self.app.call_from_thread(self._show_refusal, error)
+
+    def _show_refusal(self, error: FishtuiError) -> None:
+        """Show why the stage was not started, in place of its preview."""
+        self._show_effect(self._error(error), "Not started", is_refused=True)
+        if not self.is_current:
+            self.fishtui.report_error(error)
 
     def _show_launched(self, run: dict[str, Any]) -> None:
         self.fishtui.report(f"{run['stage']} is {run['state']}; it continues after you quit")

@@ -19,8 +19,8 @@ from fishtui.tui.widgets.line import Line, safe
 
 # In the fields too: otherwise these keys would scroll the form.
 MOVES: list[BindingType] = [
-    Binding("down", "app.focus_next", "next field", key_display="↓"),
-    Binding("up", "app.focus_previous", "previous field", show=False),
+    Binding("down", "app.focus_next", "next field", key_display="↓", tooltip="move to the next field"),
+    Binding("up", "app.focus_previous", "previous field", show=False, tooltip="move to the previous field"),
 ]
 
 
@@ -36,7 +36,10 @@ class Toggle(Line, can_focus=True):
     """A yes or no, as `[x]`, that enter or space switches."""
 
     DEFAULT_CSS = "Toggle:focus { text-style: reverse; }"
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("space,enter", "switch", "switch", key_display="space"), *MOVES]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("space,enter", "switch", "switch", key_display="space", tooltip="choose yes or no"),
+        *MOVES,
+    ]
 
     class Switched(Message):
         """The value changed."""
@@ -73,11 +76,11 @@ class FormField(Horizontal):
 
     DEFAULT_CSS = """
     FormField { height: 1; }
-    FormField .name { width: 31; padding: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }
+    FormField .name { width: 24; padding: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }
     FormField Input { width: 1fr; }
     FormField Toggle { width: 3; }
     FormField .rest { width: 1fr; }
-    FormField .source { width: 20; padding-left: 1; color: $text-muted; }
+    FormField .source { width: 15; padding-left: 1; color: $text-muted; }
     FormField .source { text-wrap: nowrap; text-overflow: ellipsis; }
     FormField.-wrong .source { color: $text-error; }
     FormField:focus-within .name { text-style: bold; color: $text-accent; }
@@ -91,12 +94,9 @@ class FormField(Horizontal):
 
     @property
     def title(self) -> str:
-        """The name of the setting or option; on a narrow screen without the section of the stage's own settings."""
+        """The name of the setting or option, without the section of the stage's own settings."""
         name = self.field.setting or self.field.option.removeprefix("--") or self.field.name
-        return name.removeprefix(f"{self.stage}.") if self.screen.has_class("-narrow") else name
-
-    def on_resize(self) -> None:
-        self.query_one(".name", Line).show(self.title)
+        return name.removeprefix(f"{self.stage}.")
 
     def compose(self) -> ComposeResult:
         yield Line(self.title, classes="name")
@@ -139,6 +139,9 @@ class FormField(Horizontal):
     def show(self, settings: SettingValues, problem: str | None) -> None:
         """Show the default and its source, or the problem with the value."""
         self.set_class(problem is not None, "-wrong")
+        if not settings.values:
+            # Not read yet: nothing is known about defaults.
+            return
         default = settings.values.get(self.field.default, "")
         if not self.field.flag:
             needed = "required" if self.field.required else ""
