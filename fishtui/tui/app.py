@@ -5,29 +5,27 @@ from __future__ import annotations
 import gc
 import os
 import shlex
-import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import SystemCommand
-from textual.binding import Binding, BindingType
+from textual.binding import ActiveBinding, Binding, BindingType
 from textual.filter import LineFilter
 from textual.reactive import Reactive
 from textual.screen import Screen
 from textual.theme import BUILTIN_THEMES
 
-from fishtui.errors import FishtuiError
 from fishtui.project import Project
-from fishtui.sanitize import harmless
 from fishtui.tui.ascii import AsciiOnly
 from fishtui.tui.background import BackgroundCommands
 from fishtui.tui.commands import kill_all
 from fishtui.tui.failures import FailureReporter
+from fishtui.tui.keys import actions_of
 from fishtui.tui.memory import recall, remember
+from fishtui.tui.notices import Notices
 from fishtui.tui.screen import MainScreen
 from fishtui.tui.signals import Signals
 from fishtui.tui.typeahead import TypeAhead
@@ -58,7 +56,7 @@ def _screen(name: str) -> Callable[[], Screen[Any]]:
     return make
 
 
-class Fishtui(FailureReporter, TypeAhead, Signals, BackgroundCommands):
+class Fishtui(FailureReporter, TypeAhead, Signals, BackgroundCommands, Notices):
     """The interface on one project."""
 
     TITLE = "fishtui"
@@ -86,7 +84,7 @@ class Fishtui(FailureReporter, TypeAhead, Signals, BackgroundCommands):
             tooltip=f"find {SEARCH}",
         ),
         Binding("q", "quit", "quit", tooltip="leave; runs continue"),
-        Binding("ctrl+c", "quit", "quit", show=False, tooltip="leave; runs continue"),
+        Binding("ctrl+c,ctrl+q", "quit", "quit", show=False, tooltip="leave; runs continue"),
         Binding("ctrl+z", "suspend_process", "suspend", show=False, tooltip="return to the shell; `fg` comes back"),
     ]
 
@@ -97,7 +95,6 @@ class Fishtui(FailureReporter, TypeAhead, Signals, BackgroundCommands):
         self.history: list[str] = []
         self.finder: Finder | None = None
         self._playback: Playback | None = None
-        self._unexpected: set[str] = set()
         if ascii:
             self._filters: list[LineFilter]
             self._filters.append(AsciiOnly())
@@ -127,22 +124,20 @@ class Fishtui(FailureReporter, TypeAhead, Signals, BackgroundCommands):
         return settings.load(self.project.settings_file)
 
     def get_system_commands(self, screen: Screen[Any]) -> Any:
-        """The actions of every key that works on the screen, by name; then those of the other screens."""
-        for node, binding, enabled, tooltip in screen.active_bindings.values():
-            if enabled and binding.description and binding.action != "command_palette":
-                action = binding.action
-                key = self.get_key_display(binding)
-                yield SystemCommand(
-                    f"{binding.description}  ({key})",
-                    tooltip or binding.tooltip or "",
-                    lambda action=action, node=node: self.run_worker(self.run_action(action, node)),
-                )
+        """The actions of the keys that work on the screen, by name; then those of the other screens."""
+        for each in actions_of(screen):
+            if not each.moves and each.label and each.active.binding.action != "command_palette":
+                yield SystemCommand(f"{each.label}  ({each.keys[0]})", each.effect, partial(self._do, each.active))
         if isinstance(screen, MainScreen):
             yield from self._commands_of_other_screens()
         yield SystemCommand("theme", "change the colors", self.action_change_theme)
         yield SystemCommand(
             "screenshot", "save the screen as SVG", lambda: self.set_timer(0.1, self.deliver_screenshot)
         )
+
+    def _do(self, active: ActiveBinding) -> None:
+        """Do what a key does on the screen below."""
+        self.run_worker(self.run_action(active.binding.action, active.node))
 
     def _commands_of_other_screens(self) -> Iterator[SystemCommand]:
         """The actions of other screens; choosing one only opens its screen, so that its target is seen first."""
@@ -216,39 +211,21 @@ class Fishtui(FailureReporter, TypeAhead, Signals, BackgroundCommands):
         shown = names or [self.project.shown(path) for path in paths]
         self._playback.play([Offer(*each) for each in zip(shown, paths, strict=True)], serve)
 
+    @property
+    def is_unheard(self) -> bool:
+        """True if the latest recordings were served to a browser, but no page is open that plays them."""
+        return self._playback is not None and self._playback.is_unheard
+
     def on_unmount(self) -> None:
         """Stop playback, and commands whose answer is not needed any more."""
         kill_all()
         if self._playback is not None:
             self._playback.close()
 
-    def report(self, message: str) -> None:
-        """Show for some seconds what was done."""
-        self.notify(harmless(message), markup=False, timeout=4)
-
     def copy(self, text: str) -> None:
         """Copy a text to the clipboard of the user's own computer, through the terminal (OSC 52)."""
         self.copy_to_clipboard(text)
         self.report(f"copied, if your terminal supports it: {text}")
-
-    def report_error(self, error: FishtuiError) -> None:
-        """Show for some seconds what is wrong, and what to do about it."""
-        remedy = f"\n{harmless(error.remedy)}" if error.remedy else ""
-        self.notify(f"✗ {harmless(error.problem)}{remedy}", severity="error", markup=False, timeout=10)
-
-    def report_unexpected(self, error: BaseException) -> None:
-        """Show an error that is a defect, once, and write its traceback to the interface's log."""
-        problem = f"{type(error).__name__}: {error}"
-        if problem not in self._unexpected:
-            self._unexpected.add(problem)
-            log = self.project.interface_log
-            where = f" Details: {self.project.shown(log)}" if log.exists() else ""
-            remedy = f"A file of the project may be damaged.{where}"
-            self.report_error(FishtuiError(problem, remedy, code="unexpected"))
-            # Descriptor 2 is the log while the interface has the screen; sys.stderr is not. On a full disk the message
-            # alone has to do.
-            with suppress(OSError):
-                os.write(2, "".join(traceback.format_exception(error)).encode(errors="replace"))
 
 
 def _own_bindings(kind: type[Screen[Any]]) -> Iterator[Binding]:

@@ -13,7 +13,7 @@ from textual.reactive import Reactive
 
 from fishtui.errors import FishtuiError
 from fishtui.runs.command import EVENTS
-from fishtui.tui.commands import command_line, document_of, environment
+from fishtui.tui.commands import command_line, document_of, environment, run_fishtui
 from fishtui.tui.host import host_of
 from fishtui.wording import counted, reason_of
 
@@ -36,6 +36,16 @@ class BackgroundCommands(App[None]):
             return
         self.progress = f"{words[0]} …"
         self._run(words)
+
+    @work(thread=True, group="start", exit_on_error=False)
+    def start_run(self, *words: str) -> None:
+        """Start a run that continues when the app ends, and report its state."""
+        host = host_of(self)
+        try:
+            run = document_of(run_fishtui([*words, "--detach", "--json"], host.project, keep=True))
+            self.call_from_thread(host.report, f"{run['stage']} is {run['state']}; press 3 to see it")
+        except FishtuiError as error:
+            self.call_from_thread(host.report_error, error)
 
     @work(group="background", exit_on_error=False)
     async def _run(self, words: Sequence[str]) -> None:

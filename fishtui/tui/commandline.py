@@ -19,6 +19,7 @@ from textual.events import Key
 from textual.screen import ModalScreen
 from textual.widgets import Input, Log
 
+from fishtui.errors import FishtuiError
 from fishtui.project import Project
 from fishtui.runs.command import EVENTS
 from fishtui.sanitize import harmless
@@ -34,8 +35,9 @@ MOST_LINES = 5_000
 LONGEST = 1 << 24
 BAR = 24
 PLACEHOLDER = "a command, for example: stats   or: clips list finding:any"
-# Options of an import that need no question, or answer it.
-ANSWERED = {"--yes", "--dry-run", "--detach", "--json", "--help", "-h"}
+# Options with which an import writes nothing, and those that need no question or answer it.
+READS = {"--dry-run", "--help", "-h"}
+ANSWERED = {"--yes", "--detach", "--json", *READS}
 KEYS = "enter run   tab complete   ↑ history   esc back; stages continue"
 
 
@@ -64,17 +66,17 @@ class CommandLine(ModalScreen[None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "close", "back")]
 
-    def __init__(self, command: str = "", at_once: bool = False, cursor: int | None = None, hint: str = "") -> None:
+    def __init__(self, command: str = "", at_once: bool = False, hint: str = "") -> None:
         """With `at_once` the command runs without waiting for enter; `hint` is a line below the input."""
         super().__init__()
         self.hint = hint
         self.command = command
         self.at_once = at_once
-        self.cursor = cursor
         self.process: asyncio.subprocess.Process | None = None
         # The words of the command that runs now.
         self.running: list[str] = []
         self.is_detached = False
+        self.makes_project = False
         # The place in the history, counted from its end.
         self._recalled = 0
 
@@ -91,8 +93,6 @@ class CommandLine(ModalScreen[None]):
         self._hint(self.hint)
         self.query_one("#bar", Line).display = False
         self.query_one(Log).can_focus = False
-        if self.cursor is not None:
-            self._input.cursor_position = self.cursor
         if self.at_once:
             self._start(shlex.split(self.command))
 
@@ -155,7 +155,9 @@ class CommandLine(ModalScreen[None]):
             begin = typed[: len(typed) - len(last)] + common
             self._input.value = begin + rest
             self._input.cursor_position = len(begin)
-        self._hint("  ".join(found) if len(found) > 1 else "" if found else "nothing to complete")
+        # As a shell lists them, without the folder that was typed.
+        names = [each[common.rfind("/") + 1 :] for each in found]
+        self._hint("  ".join(names) if len(found) > 1 else "" if found else "nothing to complete")
 
     def _hint(self, text: str) -> None:
         hint = self.query_one("#hint", Line)
@@ -173,10 +175,28 @@ class CommandLine(ModalScreen[None]):
     def _start(self, words: list[str]) -> None:
         self.running = words
         self._hint("")
+        is_project = host_of(self).project.settings_file.exists()
+        # Other commands refuse a folder that is not a project.
+        self.makes_project = words[0] == "import" and not is_project and not READS.intersection(words)
         if words[0] == "import" and not ANSWERED.intersection(words):
             self.run_command([*words, "--dry-run"], previews=words)
         else:
             self.run_command(words)
+
+    async def _make_project(self, project: Project) -> bool:
+        """Make a project in a folder without one; return False if that fails."""
+        # Imported here, because most commands need none.
+        from fishtui.stages.init import init
+
+        self.makes_project = False
+        try:
+            for name in await asyncio.to_thread(init, project):
+                self._write(f"made {name}")
+        except FishtuiError as error:
+            self._write(f"error: {error.problem}  {error.remedy}")
+            self.running = []
+            return False
+        return self._is_open
 
     def _ask(self, words: list[str], summary: list[str]) -> None:
         """Ask whether to run the previewed command `words`."""
@@ -195,8 +215,11 @@ class CommandLine(ModalScreen[None]):
         log = self.query_one(Log)
         log.clear()
         log.auto_scroll = True
-        self._write(f"$ fishtui {shlex.join(words)}")
         project = host_of(self).project
+        if self.makes_project and not await self._make_project(project):
+            return
+        command = harmless(f"$ fishtui {shlex.join(words)}")
+        self._write(command)
         # Starting a run in the background takes a moment and must not be interrupted half-way.
         self.is_detached = "--detach" in words
         try:
@@ -240,7 +263,9 @@ class CommandLine(ModalScreen[None]):
             return
         self.query_one("#bar", Line).display = False
         if previews and status == 0:
-            self._ask(previews, list(log.lines)[1:])
+            # What follows the command.
+            lines = list(log.lines)
+            self._ask(previews, lines[lines.index(command) + 1 :])
         else:
             self._write(f"exit status {status}")
 

@@ -20,7 +20,9 @@ from fishtui.tui.host import host_of
 from fishtui.tui.widgets.line import Line
 
 NAMES = ("version 1", "version 2")
-KEYS = "space both again   ← first   → second   u back   esc leave"
+UNHEARD = "not heard: no page is open; press L for its address, then space"
+KEYS = "space both again   ← first   → second   u previous line   esc leave"
+KEYS_AT_END = "u previous line   esc leave"
 
 
 class BlindComparison(ModalScreen[None]):
@@ -42,7 +44,7 @@ class BlindComparison(ModalScreen[None]):
         Binding("left,h", "listen(0)", "play first", tooltip="play the first version"),
         Binding("right,l", "listen(1)", "play second", tooltip="play the second version"),
         Binding("L", "serve", "serve", tooltip="listen in a browser, also on another computer"),
-        Binding("u,backspace", "undo", "back", tooltip="return to the trial before, to decide again"),
+        Binding("u,backspace", "undo", "previous line", tooltip="return to the trial before, to decide again"),
         Binding("escape,q", "leave", "leave", tooltip="leave; decisions are kept"),
     ]
 
@@ -56,7 +58,7 @@ class BlindComparison(ModalScreen[None]):
             yield Line(id="text")
             yield Line(id="question", classes="gap")
             yield Line(id="tally", classes="gap")
-            yield Line(KEYS, classes="keys")
+            yield Line(KEYS, id="keys", classes="keys")
 
     def on_mount(self) -> None:
         self._show()
@@ -71,6 +73,7 @@ class BlindComparison(ModalScreen[None]):
             f'"{trial.first.line.text}"' if trial else "Every line with both recordings is decided."
         )
         question = "Which sounds better?   1 first   2 second   0 no difference" if trial else ""
+        self.query_one("#keys", Line).show(KEYS if trial else KEYS_AT_END)
         self.query_one("#question", Line).show(Content.assemble((question, "bold")))
         missing = min(ENOUGH, tally.trials) - tally.decisions
         is_shown = tally.is_shown or trial is None
@@ -79,6 +82,10 @@ class BlindComparison(ModalScreen[None]):
 
     async def action_decide(self, decision: Decision) -> None:
         if self.session.trial is None:
+            return
+        if host_of(self).is_unheard:
+            # A decision on what nobody heard would spoil the tally.
+            host_of(self).report(UNHEARD)
             return
         try:
             await asyncio.to_thread(self.session.decide, decision)

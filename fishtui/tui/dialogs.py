@@ -8,12 +8,16 @@ from typing import Any, ClassVar
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical, VerticalScroll
+from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.screen import ModalScreen, Screen
 from textual.widgets import Input
 
+from fishtui.tui.keys import actions_of
 from fishtui.tui.widgets.exactinput import ExactInput
 from fishtui.tui.widgets.line import Line
+
+# Between a key and its effect.
+GAP = 2
 
 
 class Confirm(ModalScreen[bool]):
@@ -69,24 +73,27 @@ class Ask(ModalScreen[str | None]):
 class Keys(ModalScreen[None]):
     """The keys that work on the screen below, with their effects."""
 
+    DEFAULT_CSS = """
+    Keys .row { height: auto; }
+    Keys .effect { width: 1fr; }
+    """
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,question_mark,q", "close", "back")]
 
     def __init__(self, screen: Screen[Any]) -> None:
         super().__init__()
-        # By action, because several keys may do the same.
-        rows: dict[str, tuple[list[str], str]] = {}
-        for _, binding, enabled, tooltip in screen.active_bindings.values():
-            if enabled and binding.description:
-                keys, _ = rows.setdefault(binding.action, ([], tooltip or binding.tooltip or binding.description))
-                keys.append(screen.app.get_key_display(binding))
-        self.rows = [(" ".join(keys), help) for keys, help in rows.values()]
+        self.rows = [(" ".join(each.keys), each.effect) for each in actions_of(screen)]
         self.signs = getattr(screen, "SIGNS", "")
 
     def compose(self) -> ComposeResult:
         width = max((len(keys) for keys, _ in self.rows), default=0)
-        text = Text("\n").join(Text.assemble((f"{keys:<{width}}", "bold"), f"  {help}") for keys, help in self.rows)
         with VerticalScroll(classes="dialog tall"):
-            yield Line(text)
+            for keys, effect in self.rows:
+                # Each in its own columns, so that a long effect continues below its beginning.
+                with Horizontal(classes="row"):
+                    key = Line(Text(keys, "bold"))
+                    key.styles.width = width + GAP
+                    yield key
+                    yield Line(effect, classes="effect")
             if self.signs:
                 yield Line(self.signs, classes="muted")
             yield Line("esc back", classes="keys")

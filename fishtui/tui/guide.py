@@ -24,7 +24,7 @@ from fishtui.tui.widgets.optionlist import SafeOptionList
 DEMO = "fishtui-demo"
 CHOICES = {
     "init": ("create a project here", "settings, and data/ for recordings: SPEAKER/clip.wav with clip.lab"),
-    "import": ("import recordings", "LJSpeech, Common Voice, lists, tables or folders; linked or copied"),
+    "import": ("import recordings", "a project here, with recordings from a folder, a table or a list"),
     "demo": ("try a demo", "every stage on generated speech and a tiny model, in about two minutes"),
     "close": ("look around", "nothing is written"),
 }
@@ -76,8 +76,7 @@ class Guide(ModalScreen[None]):
             case "init":
                 host.run_command("init", str(root))
             case "import":
-                line = f"import  --project {shlex.quote(str(root))}"
-                host.push_screen(CommandLine(line, cursor=len("import "), hint=IMPORT_HINT))
+                host.push_screen(CommandLine("import ", hint=IMPORT_HINT))
             case "demo":
                 host.push_screen(
                     CommandLine(shlex.join(["demo", str(root / DEMO)]), at_once=True),

@@ -56,11 +56,18 @@ class Host(Protocol):
     def run_command(self, *words: str) -> None:
         """Run a fishtui command and show what it prints."""
 
+    def start_run(self, *words: str) -> Any:
+        """Start a run that continues when the app ends, and report its state."""
+
     def run_in_background(self, *words: str) -> None:
         """Run a command that changes the catalog, unless one is running; report its result at its end."""
 
     def listen(self, paths: Sequence[Path], serve: bool = False, names: Sequence[str] = ()) -> None:
         """Play recordings on this host; serve them to a browser with `serve`, or if this host has no sound."""
+
+    @property
+    def is_unheard(self) -> bool:
+        """True if the latest recordings were served to a browser, but no page is open that plays them."""
 
     def push_screen(self, screen: Screen[Any], callback: Callable[[Any], None] | None = None) -> Any:
         """Show a screen over the others; call `callback` with its result."""

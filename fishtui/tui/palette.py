@@ -12,8 +12,8 @@ class Palette(CommandPalette):
     """Textual's command palette; its page keys do nothing while its list has no room (see SafeOptionList)."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("pagedown", "turn(1)", "Next page", show=False),
-        Binding("pageup", "turn(-1)", "Previous page", show=False),
+        Binding("pagedown", "turn(1)", "next page", show=False),
+        Binding("pageup", "turn(-1)", "previous page", show=False),
     ]
 
     def on_mount(self) -> None:

@@ -30,6 +30,8 @@ class Playback:
         self.player = Player(self._report_error)
         self.server: Server | None = None
         self._playing: Sequence[Offer] = ()
+        # True if the latest recordings were served, False if they were played on this host.
+        self._is_served = False
         self._lock = threading.Lock()
         self._turn = 0
         self._closed = False
@@ -55,7 +57,7 @@ class Playback:
             elif self.player.is_playing and offers == self._playing:
                 self.player.stop()
             else:
-                self._playing = offers
+                self._playing, self._is_served = offers, False
                 self.player.play([each.path for each in offers])
                 if self._closed:
                     self.player.stop()
@@ -70,13 +72,17 @@ class Playback:
         except FishtuiError as error:
             self._later(self.host.report_error, error)
             return
+        self._is_served = True
         self.server.offer(offers)
         if asked or (first and not self.server.has_listeners):
             self._later(self._show_address)
-        elif self.server.has_listeners:
-            self._later(self.host.report, f"in the browser: {', '.join(each.name for each in offers)}")
-        else:
+        elif not self.server.has_listeners:
             self._later(self.host.report, "served, but no page is open; press L for its address")
+
+    @property
+    def is_unheard(self) -> bool:
+        """True if the latest recordings were served, but no page is open that plays them."""
+        return self._is_served and (self.server is None or not self.server.has_listeners)
 
     def _report_error(self, error: FishtuiError) -> None:
         shown = FishtuiError(error.problem, "Press L to listen in a browser.", code=error.code)
@@ -133,7 +139,10 @@ class ServerDialog(ModalScreen[None]):
             yield Line(self.line, classes="line")
             yield Line("Then open in a browser there:", classes="gap")
             yield Line(link, classes="line")
-            yield Line("Leave the page open: it plays everything that you listen to from now on.", classes="gap muted")
+            yield Line(
+                "Press the button on the page once and leave it open: from then on it plays what you choose here.",
+                classes="gap muted",
+            )
             yield Line("c copy the command   a copy the address   s stop serving   esc back", classes="keys")
 
     def action_copy(self, text: str) -> None:

@@ -278,6 +278,23 @@ def test_a_blind_comparison_is_kept_and_continues_later(project: Project, size: 
     assert len(read_comparisons(results)) == 10
 
 
+def test_no_decision_is_stored_on_recordings_that_no_page_plays(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def do(driver: Driver) -> None:
+        await driver.press("b")
+        await driver.until(lambda: isinstance(driver.app.screen, BlindComparison))
+        monkeypatch.setattr(Fishtui, "is_unheard", True)
+        await driver.press("1", "2")
+        await driver.until(lambda: "no page is open" in driver.messages)
+        monkeypatch.setattr(Fishtui, "is_unheard", False)
+        await driver.press("1")
+        await driver.until(lambda: "1 of 10" in driver.text)
+
+    drive(project, do)
+    assert len(read_comparisons(project.results / NAME)) == 1
+
+
 def test_marked_checkpoints_are_compared(project: Project) -> None:
     async def do(driver: Driver) -> None:
         await driver.open()

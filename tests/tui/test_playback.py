@@ -83,8 +83,15 @@ def test_the_address_is_shown_once_and_on_request(tmp_path: Path, clip: Path) ->
         await until(pilot, lambda: isinstance(app.screen, ServerDialog))
         address = app.screen.address  # type: ignore[attr-defined]
         await pilot.press("escape")
+        assert app.is_unheard
+        app.listen([clip], names=["another"])
         app.listen([clip], names=["again"])
         await until(pilot, lambda: any("no page is open" in each.message for each in app._notifications))
+        app.listen([clip], names=["again"])
+        await until(pilot, lambda: all(worker.is_finished for worker in app.workers))
+        await pilot.pause()
+        # Repeated keys do not cover the screen with messages.
+        assert len(app._notifications) == 1
         assert not isinstance(app.screen, ServerDialog)
         assert b"again" in await asyncio.to_thread(fetch, address)
         app.listen([clip], serve=True)

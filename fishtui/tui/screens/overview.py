@@ -131,7 +131,13 @@ class Overview(MainScreen[OverviewSnapshot]):
         free = shutil.disk_usage(folder).free
         has_model = project.path(self.fishtui.loaded.values.paths.checkpoint).is_dir()
         return OverviewSnapshot(
-            steps, data, runs[:MOST_RUNS], list_gpus(), free, this_machine()[0], _advice(steps, data, has_model)
+            steps,
+            data,
+            runs[:MOST_RUNS],
+            list_gpus(),
+            free,
+            this_machine()[0],
+            _advice(steps, data, has_model, any(not each.ended for each in known)),
         )
 
     def _catalog(self) -> Summary | None:
@@ -281,7 +287,7 @@ class Overview(MainScreen[OverviewSnapshot]):
 
         def answered(confirmed: bool | None) -> None:
             if confirmed:
-                self.fishtui.run_command("run", "--detach")
+                self.fishtui.start_run("run")
 
         self.app.push_screen(Confirm(f"Run {', '.join(due) or 'all stages that are due'}?", consequence), answered)
 
@@ -333,14 +339,14 @@ def _is_running(steps: Sequence[PipelineStep]) -> bool:
     return any(step.state in ACTIVE for step in steps)
 
 
-def _advice(steps: Sequence[PipelineStep], data: Summary | None, has_model: bool) -> str:
-    """The next step."""
+def _advice(steps: Sequence[PipelineStep], data: Summary | None, has_model: bool, is_running: bool) -> str:
+    """The next step. Without clips, a run may be importing them."""
+    if is_running or _is_running(steps):
+        return "Runs continue after you quit; press 3 to see them."
     if data is None:
         return "Next: press s to scan the recordings in data/, or i to import others."
     if not data.totals.clips:
         return "Next: add recordings as data/SPEAKER/clip.wav with clip.lab, or press i to import; then s."
-    if _is_running(steps):
-        return "Runs continue after you quit; press 3 to see them."
     due = _due(steps)
     stages = " → ".join(due if len(due) < 4 else [due[0], "…", due[-1]])
     todo = [
@@ -349,5 +355,6 @@ def _advice(steps: Sequence[PipelineStep], data: Summary | None, has_model: bool
         "" if has_model else ":download to get the model",
         f"r to run {stages}" if due else "",
     ]
-    keys = "; ".join(filter(None, todo))
+    # The first two, because a line has no room for more.
+    keys = "; ".join([*filter(None, todo)][:2])
     return f"Next: press {keys}." if keys else "Everything is up to date; press 5 to compare and listen to the models."
