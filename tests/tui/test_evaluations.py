@@ -423,7 +423,7 @@ def test_the_table_fits_any_width(width: int, figures: dict[Any, Any], losses: d
 def test_a_narrow_table_keeps_the_column_that_it_is_sorted_by(project: Project) -> None:
     evaluation = read_evaluation(project.results / NAME)
     table = build_table(evaluation, {100: 0.9})
-    for name, heading in (("loss", "LOSS"), ("failures", "FAILED"), ("similarity", "SIMIL."), ("errors", "ERRORS")):
+    for name, heading in (("loss", "LOSS"), ("failures", "FAILED"), ("similarity", "SIMILAR"), ("errors", "ERRORS")):
         assert heading in table_text(table, table.rows, 22, sorted_by=name)[0]
 
 

@@ -17,10 +17,10 @@ STEP, LINES, LOSS = "step", "lines", "loss"
 HEADINGS = {
     "failures": "FAILED",
     "errors": "ERRORS",
-    "similarity": "SIMIL.",
-    "percentile": "PCTILE",
-    "similarity_alone": "SIMIL. ALONE",
-    "percentile_alone": "PCTILE ALONE",
+    "similarity": "SIMILAR",
+    "percentile": "RANK",
+    "similarity_alone": "SIMILAR ALONE",
+    "percentile_alone": "RANK ALONE",
     "distance": "DISTANCE",
     "quality": "QUALITY",
 }
