@@ -445,7 +445,7 @@ def test_a_form_shows_errors_and_starts_a_valid_command(project: Project) -> Non
 
     async def story(app: Fishtui, pilot: Pilot[None]) -> None:
         app.go("launch", "pack")
-        await until(pilot, lambda: app.current_mode == "launch" and "pack.validation" in text_of(app))
+        await until(pilot, lambda: app.current_mode == "launch" and "text_extension" in text_of(app))
         await until(pilot, lambda: "$ fishtui pack" in text_of(app))
         for row in app.screen.query("FormField"):
             if row.field.name == "pack.validation":  # type: ignore[attr-defined]

@@ -33,6 +33,8 @@ from fishtui.tui.widgets.line import Line
 from fishtui.tui.widgets.panetitle import PaneTitle
 from fishtui.tui.widgets.signs import sign
 
+# Characters of a name that has room next to a wide value.
+SHORT = 22
 # While no field has the focus.
 HINT = "← → other stages   ↓ the fields of this one"
 # Seconds without a key before the preview is computed.
@@ -52,7 +54,8 @@ class Launch(MainScreen[SettingValues]):
     Launch #preview { height: auto; max-height: 6; padding: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }
     Launch #preview.-refused { text-wrap: wrap; }
     Launch #command { height: auto; max-height: 3; padding: 0 1; text-style: bold; }
-    Launch.-narrow FormField .name { width: 19; }
+    Launch #form.-long .name { width: 34; }
+    Launch.-narrow FormField .name, Launch.-narrow #form.-long .name { width: 19; }
     Launch.-narrow FormField .source { display: none; }
     Launch.-narrow FormField.-wrong .source { display: block; width: 1fr; }
     Launch.-low Tabs { height: 1; }
@@ -148,6 +151,8 @@ class Launch(MainScreen[SettingValues]):
         form = self.query_one("#form", VerticalScroll)
         await form.remove_children()
         await form.mount_all(FormField(self.stage, each, self._initial(each)) for each in forms.fields(self.stage))
+        # Settings of other sections have long names.
+        form.set_class(any(len(each.title) > SHORT for each in self._fields), "-long")
         form.scroll_home(animate=False)
         self.forming = False
         self._begin()
