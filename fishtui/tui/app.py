@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import SystemCommand
-from textual.binding import ActiveBinding, Binding, BindingType
+from textual.binding import Binding, BindingType
 from textual.filter import LineFilter
 from textual.reactive import Reactive
 from textual.screen import Screen
@@ -23,7 +23,7 @@ from fishtui.tui.ascii import AsciiOnly
 from fishtui.tui.background import BackgroundCommands
 from fishtui.tui.commands import kill_all
 from fishtui.tui.failures import FailureReporter
-from fishtui.tui.keys import actions_of
+from fishtui.tui.keys import Action, actions_of
 from fishtui.tui.memory import recall, remember
 from fishtui.tui.notices import Notices
 from fishtui.tui.screen import MainScreen
@@ -125,19 +125,28 @@ class Fishtui(FailureReporter, TypeAhead, Signals, BackgroundCommands, Notices):
 
     def get_system_commands(self, screen: Screen[Any]) -> Any:
         """The actions of the keys that work on the screen, by name; then those of the other screens."""
-        for each in actions_of(screen):
-            if not each.moves and each.label and each.active.binding.action != "command_palette":
-                yield SystemCommand(f"{each.label}  ({each.keys[0]})", each.effect, partial(self._do, each.active))
+        found = [each for each in actions_of(screen) if each.active.binding.action != "command_palette"]
+        for each in found:
+            if not each.moves:
+                yield self._command_of(each)
         if isinstance(screen, MainScreen):
             yield from self._commands_of_other_screens()
         yield SystemCommand("theme", "change the colors", self.action_change_theme)
         yield SystemCommand(
             "screenshot", "save the screen as SVG", lambda: self.set_timer(0.1, self.deliver_screenshot)
         )
+        # Few people search for a key that moves the cursor.
+        for each in found:
+            if each.moves:
+                yield self._command_of(each)
 
-    def _do(self, active: ActiveBinding) -> None:
-        """Do what a key does on the screen below."""
-        self.run_worker(self.run_action(active.binding.action, active.node))
+    def _command_of(self, action: Action) -> SystemCommand:
+        binding, node = action.active.binding, action.active.node
+        return SystemCommand(
+            f"{action.label}  ({action.keys[0]})",
+            action.effect,
+            lambda: self.run_worker(self.run_action(binding.action, node)),
+        )
 
     def _commands_of_other_screens(self) -> Iterator[SystemCommand]:
         """The actions of other screens; choosing one only opens its screen, so that its target is seen first."""

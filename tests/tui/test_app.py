@@ -487,7 +487,7 @@ def test_enter_pressed_twice_or_too_early_starts_one_run_of_the_form(
         await pilot.press("enter")
         proceed.set()
         # In place of the preview: a message would cover the form.
-        await until(pilot, lambda: "Not started" in text_of(app) and "✗ error: no" in text_of(app))
+        await until(pilot, lambda: "Not started" in text_of(app) and "✗ the command gave no answer" in text_of(app))
         assert not app._notifications
 
     drive(project, story)
