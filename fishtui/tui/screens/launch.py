@@ -151,6 +151,9 @@ class Launch(MainScreen[SettingValues]):
         form = self.query_one("#form", VerticalScroll)
         await form.remove_children()
         await form.mount_all(FormField(self.stage, each, self._initial(each)) for each in forms.fields(self.stage))
+        if not all(each.children for each in self._fields):
+            # The app ends while the fields are mounted.
+            return
         # Settings of other sections have long names.
         form.set_class(any(len(each.title) > SHORT for each in self._fields), "-long")
         form.scroll_home(animate=False)
