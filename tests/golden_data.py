@@ -3,5 +3,9 @@
 import os
 from pathlib import Path
 
-GOLDEN = Path(os.environ.get("FISHTUI_GOLDEN", Path(__file__).parent / "golden"))
-GOLDEN_S2 = Path(os.environ.get("FISHTUI_GOLDEN_S2", Path(__file__).parent / "golden_s2"))
+HERE = Path(__file__).parent
+GOLDEN = Path(os.environ.get("FISHTUI_GOLDEN", HERE / "golden"))
+GOLDEN_S2 = Path(os.environ.get("FISHTUI_GOLDEN_S2", HERE / "golden_s2"))
+# The published sizes, whichever set of golden data is used.
+OFFICIAL_S2 = HERE / "golden_s2" / "official"
+MANIFEST_S2 = HERE / "golden_s2" / "manifest.json"

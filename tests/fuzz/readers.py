@@ -48,6 +48,7 @@ from fishtui.settings import Loaded, ScanSettings, Settings, load
 from fishtui.settings.file import change
 from fishtui.shards.packed import MANIFEST, read_manifest
 from fishtui.shards.stream import read_sentences
+from fishtui.tensorfiles.content import read_folder, write_shards
 from fishtui.training.adapter import PEFT_WEIGHTS, read_adapter
 from fishtui.training.lora import LoraSpec
 from fishtui.training.origin import KEY, DataPosition, Origin
@@ -297,6 +298,17 @@ def _recording(name: str, **options: str) -> Callable[[Path], Path]:
     return write
 
 
+def _weight_shards(damaged: str) -> Callable[[Path], Path]:
+    def write(folder: Path) -> Path:
+        shards = [{"a": ("F32", (2, 3))}, {"b": ("BF16", (5,)), "c": ("F32", ())}]
+        dtypes = {"a": torch.float32, "b": torch.bfloat16, "c": torch.float32}
+        shapes = {"a": (2, 3), "b": (5,), "c": ()}
+        write_shards(folder, shards, lambda name: torch.ones(shapes[name], dtype=dtypes[name]))
+        return folder / damaged
+
+    return write
+
+
 READERS: dict[str, Reader] = {
     "codes": Reader(_copy("protos", "data", "spk_a", "clip_00.npy"), read_codes),
     "transcript": Reader(_copy("protos", "data", "spk_a", "clip_00.lab"), read_transcript),
@@ -322,6 +334,8 @@ READERS: dict[str, Reader] = {
     ),
     "tensors": Reader(_tensors, read_tensors),
     "older-tensors": Reader(_older_tensors, read_tensors),
+    "weight-shard": Reader(_weight_shards("model-00002-of-00002.safetensors"), lambda path: read_folder(path.parent)),
+    "weight-index": Reader(_weight_shards("model.safetensors.index.json"), lambda path: read_folder(path.parent)),
     "trained": Reader(_trained, lambda path: read_adapter(path, SPEC)),
     "peft-config": Reader(_peft, lambda path: read_adapter(path.parent, SPEC)),
     "peft-weights": Reader(

@@ -15,7 +15,7 @@ from fishtui.families.s2_pro.layout import flat_name, stored_name
 from fishtui.lm.loss import Losses, losses
 from fishtui.lm.model import DualAR
 from fishtui.load import load_model
-from tests.golden_data import GOLDEN_S2
+from tests.golden_data import GOLDEN_S2, MANIFEST_S2, OFFICIAL_S2
 
 IO = load_file(GOLDEN_S2 / "model_io.safetensors")
 NOTES = json.loads((GOLDEN_S2 / "model_io.json").read_text())
@@ -43,14 +43,14 @@ def accuracy(found: Losses) -> float:
 
 
 def test_official_tensors_have_their_published_names_and_shapes() -> None:
-    config = read_config(GOLDEN_S2 / "official" / "config.json")
+    config = read_config(OFFICIAL_S2 / "config.json")
     with torch.device("meta"):
         model = DualAR(config, semantic_begin=151678, im_end=151645)
-    manifest = json.loads((GOLDEN_S2 / "manifest.json").read_text())["tensors"]
+    manifest = json.loads(MANIFEST_S2.read_text())["tensors"]
     assert {stored_name(name): list(value.shape) for name, value in model.state_dict().items()} == {
         name: entry["shape"] for name, entry in manifest.items()
     }
-    assert all(stored_name(flat_name(name) or "") == name for name in manifest)
+    assert all(stored_name(flat_name(name)) == name for name in manifest)
     assert sum(parameter.numel() for parameter in model.parameters()) == 4_561_852_416
 
 

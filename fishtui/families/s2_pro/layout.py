@@ -16,12 +16,10 @@ def stored_name(flat: str) -> str:
     return SLOW + flat
 
 
-def flat_name(stored: str) -> str | None:
-    """Return the name in `DualAR` of a tensor that files call `stored`; None if the family has no such names."""
+def flat_name(stored: str) -> str:
+    """Return the name in `DualAR` of the tensor that files call `stored`; for other names a name without a meaning."""
     if stored.startswith(FAST + CODEBOOKS):
-        flat = stored.removeprefix(FAST)
-    elif stored.startswith(FAST):
-        flat = "fast_" + stored.removeprefix(FAST)
-    else:
-        flat = stored.removeprefix(SLOW)
-    return flat if stored_name(flat) == stored else None
+        return stored.removeprefix(FAST)
+    if stored.startswith(FAST):
+        return "fast_" + stored.removeprefix(FAST)
+    return stored.removeprefix(SLOW)

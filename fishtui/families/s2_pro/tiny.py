@@ -13,8 +13,7 @@ from torch import nn
 from fishtui.families.family import CONFIG
 from fishtui.families.s2_pro import MODEL_TYPE
 from fishtui.families.s2_pro.config import read_config
-from fishtui.families.s2_pro.layout import FAST, stored_name
-from fishtui.families.s2_pro.weights import write_index, write_weights
+from fishtui.families.s2_pro.weights import write_new_weights
 from fishtui.files import write_text
 from fishtui.lm.model import DualAR
 
@@ -34,7 +33,6 @@ SPECIALS = (
 )  # fmt: skip
 CODEBOOK_SIZE = 4096
 DEVIATION = 0.06
-SHARDS = ("model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors")
 
 
 def write_tiny(folder: Path) -> None:
@@ -113,8 +111,4 @@ def write_random_model(folder: Path, content: Mapping[str, Any]) -> None:
         if parameter.ndim > 1:
             nn.init.normal_(parameter, std=DEVIATION)
     tensors = {name: value.bfloat16() for name, value in model.state_dict().items()}
-    shards: dict[str, list[str]] = {name: [] for name in SHARDS}
-    for name in map(stored_name, tensors):
-        shards[SHARDS[name.startswith(FAST)]].append(name)
-    write_index(shards, sum(value.nbytes for value in tensors.values()), folder)
-    write_weights(tensors, folder, folder)
+    write_new_weights(tensors, folder)

@@ -1,0 +1,1 @@
+"""Safetensors files: their names, their headers and their tensors."""
