@@ -50,9 +50,9 @@ class Losses:
     """Number of codes other than 0."""
 
 
-def block_logits(device: torch.device) -> int:
-    """Return the number of logits that exist at once on this device."""
-    return BLOCK if device.type == "cpu" else GPU_BLOCK
+def block_logits(device: torch.device, short_of_memory: bool = False) -> int:
+    """Return the number of logits that exist at once on this device; fewer if memory is short."""
+    return BLOCK if device.type == "cpu" or short_of_memory else GPU_BLOCK
 
 
 def losses(
@@ -66,7 +66,7 @@ def losses(
     config = model.config
     hidden = model.slow(tokens, segments).flatten(0, 1)
     labels = labels.transpose(1, 2).flatten(0, 1)
-    block = block_logits(hidden.device)
+    block = block_logits(hidden.device, model.gradient_checkpointing)
 
     labelled = labels[:, 0].ne(IGNORED).nonzero().squeeze(1)
     targets = labels[labelled, :1]
@@ -151,19 +151,23 @@ class _SummedCrossEntropy(torch.autograd.Function):
             values[part] = (log_mass - score).squeeze(-1)
             if not inputs:
                 continue
-            gradient = probabilities.scatter_add_(-1, target, -torch.ones_like(score))
-            found = list(torch.autograd.grad(logits, inputs, gradient.type_as(logits), allow_unused=True))
+            gradient = probabilities.scatter_add_(-1, target, -torch.ones_like(score)).type_as(logits)
+            # Copies in float32 are as large as the activations of the backward pass.
+            del scores, probabilities
+            found = list(torch.autograd.grad(logits, inputs, gradient, allow_unused=True))
             if states_gradient is not None:
                 states_gradient[part] = found.pop(0)
             gradients = [
                 a if b is None else b if a is None else a.add_(b) for a, b in zip(gradients, found, strict=True)
             ]
 
-        ctx.save_for_backward(states_gradient, *gradients)
+        # Not saved as tensors of the graph, which would be copied where they become gradients.
+        ctx.gradients = [states_gradient, *gradients]
         ctx.mark_non_differentiable(hits)
         return values.sum(), hits
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, scale: Tensor, _hits: Tensor) -> tuple[Tensor | None, ...]:
-        return (None, None, None, None, *(None if saved is None else saved * scale for saved in ctx.saved_tensors))
+        gradients, ctx.gradients = ctx.gradients, []
+        return (None, None, None, None, *(None if each is None else each.mul_(scale) for each in gradients))

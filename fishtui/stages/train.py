@@ -44,7 +44,7 @@ from fishtui.training import memory
 from fishtui.training.batches import Plan, plan_validation
 from fishtui.training.callbacks import CheckpointSaver, MetricsReporter, StopRequest
 from fishtui.training.dataset import Batches, Example, Examples, load_examples
-from fishtui.training.forecast import forecast
+from fishtui.training.forecast import forecast, meta_model
 from fishtui.training.lora import LoraSpec, attach, parse_preset
 from fishtui.training.module import FineTuning
 from fishtui.training.origin import DataPosition, Origin, read_checkpoint
@@ -216,7 +216,11 @@ def _load(job: TrainingJob) -> TrainingInputs:
     # A frozen base may be in bfloat16; weights that are trained need float32 for small steps.
     dtype = job.precision if job.lora else torch.float32
     prompts = job.base.prompts(job.wanted.template)
+    # Before the model is loaded: it may be larger than the memory.
+    sizes = meta_model(job.wanted, job.base.config(), job.precision)
+    checkpointing = memory.choose_checkpointing(sizes, job.wanted, job.device, job.precision, job.reporter)
     model = load_model(job.base.path, dtype=dtype)
+    model.gradient_checkpointing = any(job.group.gather(checkpointing))
     group, project, settings = job.group, job.project, job.settings
     if group.first:
         refresh_catalog(project, settings, job.reporter, project.path(settings.paths.data))
@@ -298,8 +302,6 @@ def _build_trainer(job: TrainingJob, inputs: TrainingInputs, start: DataPosition
         model.requires_grad_(True)
     # A loaded model is in evaluation mode, without dropout, and Lightning keeps the mode of each module.
     model.train()
-    needed = memory.choose_checkpointing(model, wanted, job.device, job.precision, job.reporter)
-    model.gradient_checkpointing = any(group.gather(needed))
 
     metrics = MetricsReporter(job.reporter, job.stop)
     patience = Patience(wanted.patience)

@@ -25,17 +25,11 @@ def forecast(
     plan = Plan(settings.max_length, settings.clips_per_sequence, settings.batch_size * processes, settings.seed)
     steps = len(plan.epoch(examples.train, 0)) / settings.accumulate
     precision = choose_precision(settings.precision, device)
-    needed = memory.estimate(
-        _meta_model(settings, config, precision),
-        settings.batch_size * settings.max_length,
-        precision.itemsize,
-        settings.gradient_checkpointing == "on",
-        device,
-    )
+    choice = memory.choose(meta_model(settings, config, precision), settings, device, precision)
     forecasts = {
         "steps_per_epoch": steps,
         "epochs": settings.max_steps / steps if steps else 0.0,
-        "memory_gb": needed.total / 1e9,
+        "memory_gb": choice.needed / 1e9,
         "memory_free_gb": free_memory(device) / 1e9,
     }
     if pace and steps:
@@ -44,7 +38,7 @@ def forecast(
     return {name: round(value, 3) for name, value in forecasts.items()}
 
 
-def _meta_model(settings: TrainSettings, config: ModelConfig, precision: torch.dtype) -> DualAR:
+def meta_model(settings: TrainSettings, config: ModelConfig, precision: torch.dtype) -> DualAR:
     """Return the model as it would be trained, on the meta device: shapes and types without values."""
     with torch.device("meta"):
         # The token ids do not affect the sizes.

@@ -1,16 +1,29 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
 import pytest
 import torch
 
+from fishtui.families.s1_mini.config import read_config as s1_config
+from fishtui.families.s2_pro.config import read_config as s2_config
+from fishtui.lm.config import ModelConfig
 from fishtui.lm.loss import losses
 from fishtui.runs.reporter import Reporter
 from fishtui.settings import TrainSettings
 from fishtui.training import memory
+from fishtui.training.forecast import meta_model
 from fishtui.training.lora import attach, parse_preset
+from tests.golden_data import OFFICIAL_S2
 from tests.lm.tiny import tiny_labels, tiny_model, tiny_tokens
+from tests.training.fakestep import peak_of_step
 
 CPU = torch.device("cpu")
+LM = Path(__file__).parents[1] / "lm"
+OFFICIAL = OFFICIAL_S2 / "config.json"
 
 
 def kept(model: torch.nn.Module, tokens: torch.Tensor) -> int:
@@ -64,3 +77,48 @@ def test_checkpointing_is_on_only_if_memory_is_short(monkeypatch: pytest.MonkeyP
     less = memory.estimate(model, 4000, 4, True, CPU)
     assert less.total < needed
     assert less.weights == 4 * sum(parameter.numel() for parameter in model.parameters())
+
+
+CONFIGS = {"s1-mini": lambda: s1_config(LM / "config-s1-mini.json"), "S2-Pro": lambda: s2_config(OFFICIAL)}
+METHODS: list[dict[str, Any]] = [
+    {"lora": "r_8_alpha_16"},
+    {"lora": "r_32_alpha_16_fast"},
+    {"lora": "r_8_alpha_16", "gradient_checkpointing": "on"},
+    {"method": "full"},
+    {"method": "full", "gradient_checkpointing": "on"},
+]
+
+
+def check_estimate(config: ModelConfig, chosen: dict[str, Any], rows: int, length: int) -> None:
+    settings = TrainSettings(**chosen)
+    model = meta_model(settings, config, torch.bfloat16).train()
+    model.gradient_checkpointing = settings.gradient_checkpointing == "on"
+    wanted = memory.estimate(model, rows * length, 2, model.gradient_checkpointing, torch.device("cuda")).total
+    assert wanted == pytest.approx(peak_of_step(model, rows, length), rel=0.15)
+
+
+@pytest.mark.parametrize("method", METHODS, ids=str)
+@pytest.mark.parametrize("name", CONFIGS)
+def test_the_estimate_is_close_to_a_step_of_a_model_with_few_layers(name: str, method: dict[str, Any]) -> None:
+    config = msgspec.structs.replace(CONFIGS[name](), n_layer=3, n_fast_layer=1)
+    check_estimate(config, method, 1, 4096)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("method", METHODS, ids=str)
+@pytest.mark.parametrize("name", CONFIGS)
+def test_the_estimate_is_close_to_a_step_of_the_published_model(name: str, method: dict[str, Any]) -> None:
+    check_estimate(CONFIGS[name](), method, 1, 2048)
+
+
+def test_a_training_that_does_not_fit_is_advised_what_fits(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = tiny_model()
+    events: list[Mapping[str, Any]] = []
+    settings = TrainSettings(batch_size=4, accumulate=3, max_length=4096)
+    half = memory.estimate(model, 2 * 4096, 4, True, CPU).total
+    monkeypatch.setattr(memory, "free_memory", lambda device: half / memory.USABLE + 1)
+    assert memory.choose_checkpointing(model, settings, CPU, torch.float32, Reporter(listeners=(events.append,)))
+    assert "train.batch_size=2, train.accumulate=6" in str(events[-1])
+    monkeypatch.setattr(memory, "free_memory", lambda device: 1)
+    memory.choose_checkpointing(model, settings, CPU, torch.float32, Reporter(listeners=(events.append,)))
+    assert "max_length" in str(events[-1])
