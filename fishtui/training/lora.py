@@ -121,16 +121,33 @@ def lean_forward(module: Any, x: Tensor) -> Tensor:
 
     peft scales and adds tensors of the output's size; for 155,776 logits that takes longer than the products.
     """
-    base, up = module.base_layer, module.lora_B[ADAPTER].weight
-    # Autocast has no effect inside a custom autograd function, so all operands get one type here.
-    dtype = torch.get_autocast_dtype(x.device.type) if torch.is_autocast_enabled(x.device.type) else x.dtype
+    base, dtype = module.base_layer, _type_of_products(x)
     down = module.lora_A[ADAPTER].weight.to(dtype)
     reduced = functional.linear(module.lora_dropout[ADAPTER](x).to(dtype), down) * module.scaling[ADAPTER]
-    flat = _LowRankSum.apply(
-        x.flatten(0, -2).to(dtype), reduced.flatten(0, -2).to(dtype), base.weight.to(dtype), up.to(dtype)
-    )
-    result = flat.unflatten(0, x.shape[:-1])
+    result = _low_rank_sum(x.to(dtype), reduced, base.weight, module.lora_B[ADAPTER].weight)
     return result if base.bias is None else result + base.bias.to(dtype)
+
+
+def _tied_head(embeddings: Any, normed: Tensor) -> Tensor:
+    """Return logits from embeddings with an adapter: peft changes the output of the embedding, not its weight."""
+    dtype = _type_of_products(normed)
+    normed = normed.to(dtype)
+    down, up = embeddings.lora_embedding_B[ADAPTER].T, embeddings.lora_embedding_A[ADAPTER].T
+    reduced = functional.linear(normed, down.to(dtype)) * embeddings.scaling[ADAPTER]
+    return _low_rank_sum(normed, reduced, embeddings.base_layer.weight, up)
+
+
+def _type_of_products(x: Tensor) -> torch.dtype:
+    """Return the type that a product with `x` has: autocast has no effect inside a custom autograd function."""
+    device = x.device.type
+    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else x.dtype
+
+
+def _low_rank_sum(x: Tensor, reduced: Tensor, weight: Tensor, up: Tensor) -> Tensor:
+    """Return x Wᵀ + reduced Bᵀ (…, out), in the type of `x`, for x (…, in) and reduced (…, r)."""
+    dtype = x.dtype
+    flat = _LowRankSum.apply(x.flatten(0, -2), reduced.to(dtype).flatten(0, -2), weight.to(dtype), up.to(dtype))
+    return flat.unflatten(0, x.shape[:-1])
 
 
 class _LowRankSum(torch.autograd.Function):
@@ -147,11 +164,3 @@ class _LowRankSum(torch.autograd.Function):
         a, weight, up = ctx.saved_tensors
         wanted = gradient @ weight if ctx.needs_input_grad[0] else None
         return wanted, gradient @ up, None, gradient.T @ a
-
-
-def _tied_head(embeddings: Any, normed: Tensor) -> Tensor:
-    """Return logits from embeddings with an adapter: peft changes the output of the embedding, not its weight."""
-    sides = embeddings.lora_embedding_A[ADAPTER], embeddings.lora_embedding_B[ADAPTER]
-    a, b = (side.to(normed.dtype) for side in sides)
-    base = functional.linear(normed, embeddings.base_layer.weight.to(normed.dtype))
-    return base + functional.linear(functional.linear(normed, b.T) * embeddings.scaling[ADAPTER], a.T)

@@ -8,6 +8,7 @@ from torch.nn import functional
 
 from fishtui.lm.loss import TOP, losses, summed_cross_entropy
 from fishtui.load import load_model
+from fishtui.training.lora import attach, parse_preset, trainable
 from tests.golden_data import GOLDEN
 from tests.lm.tiny import tiny_labels, tiny_model, tiny_tokens
 
@@ -128,10 +129,15 @@ def test_the_value_does_not_depend_on_the_rows_in_a_block():
 
 @pytest.mark.parametrize("kind", ["plain", "tied", "projected"])
 @pytest.mark.parametrize("autocast", [False, True])
-def test_losses_equal_the_definition(kind, autocast, monkeypatch):
+@pytest.mark.parametrize("adapted", [False, True])
+def test_losses_equal_the_definition(kind, autocast, adapted, monkeypatch):
     # Blocks of few rows, so that the batch takes several.
     monkeypatch.setattr("fishtui.lm.loss.BLOCK", 1000)
     model = tiny_model(kind)
+    if adapted:
+        attach(model, parse_preset("r_2_alpha_6"))
+        for parameter in trainable(model).values():
+            torch.nn.init.normal_(parameter, std=0.1)
     tokens = torch.stack([tiny_tokens(model.config, 20, seed) for seed in range(2)])
     labels = tiny_labels(tokens)
     with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
@@ -146,10 +152,12 @@ def test_losses_equal_the_definition(kind, autocast, monkeypatch):
     torch.testing.assert_close(found.semantic, semantic.detach())
     counted = codes != 0
     hits = ((logits.topk(TOP).indices == codes[..., None]).any(-1) & counted).sum()
-    assert (found.top5_hits, found.top5_codes) == (hits, counted.sum())
+    # Logits in bfloat16 are often equal, and which of them are among the five is open.
+    assert abs(found.top5_hits - hits) <= (2 if autocast else 0)
+    assert found.top5_codes == counted.sum()
     assert (found.tokens, found.codes) == (frames.sum(), codes.numel())
 
-    names, parameters = zip(*model.named_parameters(), strict=True)
+    names, parameters = zip(*trainable(model).items(), strict=True)
     ours = torch.autograd.grad(found.total, parameters)
     plain = torch.autograd.grad(base + semantic, parameters)
     for name, a, b in zip(names, ours, plain, strict=True):
