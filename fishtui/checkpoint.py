@@ -107,9 +107,28 @@ class CheckpointFolder:
     def check(self, template: str | None = None) -> None:
         """Raise CheckpointError if the folder or one of its files is missing, or the config or template is wrong."""
         self.config()
+        self.check_files()
         if missing := self.missing():
             raise missing_checkpoint_file(missing[0])
         self.check_template(template or self.template())
+
+    def check_files(self) -> None:
+        """Raise CheckpointError if a file of the model is missing; another family's file in its place is named."""
+        missing = [path for path in self.model_files if not path.is_file()]
+        if not missing:
+            return
+        own, available = self.family_or_default, os.listdir(self.path) if self.path.is_dir() else ()
+        for family in FAMILIES.values():
+            names = (*family.weight_names(available), *family.tokenizer_names)
+            others = [name for name in names if name in available and self.path / name not in self.model_files]
+            if others:
+                raise CheckpointError(
+                    f"{self.path}: {CONFIG} belongs to {own.title}, but {others[0]} to {family.title},"
+                    f" and {missing[0].name} is missing",
+                    "Keep each model in a folder of its own; download it completely with `fishtui download`.",
+                    code="mixed-models",
+                )
+        raise missing_checkpoint_file(missing[0])
 
     def check_template(self, template: str) -> None:
         """Raise CheckpointError unless the model has this prompt template."""
@@ -167,10 +186,11 @@ class CheckpointFolder:
         hashes = [hash_file(path) for path in self.weight_files]
         return hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
 
-    def copy_companions(self, to: Path, codec: bool = True) -> None:
+    def copy_companions(self, to: Path, changes: str = "", codec: bool = True) -> None:
         """Copy the files that a merge leaves unchanged: config, tokenizer, extras and, if `codec`, the codec.
 
-        The codec is linked where the file system can. Raises OSError.
+        The codec is linked where the file system can. Notices that the licence requires name the `changes`. Raises
+        OSError.
         """
         family = self.family
         for name in (CONFIG, *family.tokenizer_names):
@@ -179,7 +199,7 @@ class CheckpointFolder:
             if (self.path / name).exists():
                 shutil.copyfile(self.path / name, to / name)
         for name, text in family.notices.items():
-            (to / name).write_text(text, encoding="utf-8")
+            (to / name).write_text(text.replace("{changes}", changes), encoding="utf-8")
         for source in self.codec_files if codec else ():
             if source.exists():
                 _link_or_copy(source, to / source.name)
@@ -190,24 +210,31 @@ def codec_files(codec: Path) -> list[Path]:
     return [codec, sizes_file(codec)]
 
 
-def files_to_download(repository: str, available: Collection[str]) -> list[str]:
-    """Return those of the `available` file names of a repository that make up a checkpoint.
+def family_in(repository: str, available: Collection[str]) -> Family:
+    """Return the family whose files are all among the `available` file names of a repository.
 
     Raises CheckpointError if the repository is not a checkpoint of any family.
     """
     for family in FAMILIES.values():
-        needed = (CONFIG, *family.weight_names(available), CODEC, *family.tokenizer_names)
-        if all(name in available for name in needed):
-            return [
-                *needed,
-                *(name for name in (*family.extra_names, sizes_file(Path(CODEC)).name) if name in available),
-            ]
-    needed = (CONFIG, *DEFAULT.weight_names(available), CODEC, *DEFAULT.tokenizer_names)
+        if all(name in available for name in _needed(family, available)):
+            return family
+    missing = [name for name in _needed(DEFAULT, available) if name not in available]
     raise CheckpointError(
-        f"{repository}: not a checkpoint: no {', '.join(name for name in needed if name not in available)}",
-        f"Download the published checkpoint, {DEFAULT.repository}.",
+        f"{repository}: not a checkpoint: no {', '.join(missing)}",
+        f"Download a published checkpoint: {' or '.join(family.repository for family in FAMILIES.values())}.",
         code="no-checkpoint-in-repository",
     )
+
+
+def files_to_download(repository: str, available: Collection[str]) -> list[str]:
+    """Return those of the `available` file names of a repository that make up a checkpoint. Raises CheckpointError."""
+    family = family_in(repository, available)
+    extras = (*family.extra_names, sizes_file(Path(CODEC)).name)
+    return [*_needed(family, available), *(name for name in extras if name in available)]
+
+
+def _needed(family: Family, available: Collection[str]) -> tuple[str, ...]:
+    return (CONFIG, *family.weight_names(available), CODEC, *family.tokenizer_names)
 
 
 def _link_or_copy(source: Path, target: Path) -> None:

@@ -24,6 +24,7 @@ def load_model(
     """
     checkpoint = CheckpointFolder(Path(folder))
     config = checkpoint.config()
+    checkpoint.check_files()
     vocabulary = checkpoint.vocabulary()
     _check_vocabulary(checkpoint.path, config, vocabulary)
     tensors = checkpoint.tensors()

@@ -317,17 +317,18 @@ DOWNLOAD = Stage(
     " checkpoints/NAME, unless paths.checkpoint has that name. Complete files are not downloaded again, interrupted"
     " downloads continue, and the size and hash of each file are checked. With --judge, writes the weights that the"
     " settings of [evaluate] name to checkpoints/judges. Gated and private models need a token of the"
-    " hub, from HF_TOKEN or `hf auth login`.",
+    " hub, from HF_TOKEN or `hf auth login`. The licence of some models has to be accepted, once.",
     function="fishtui.stages.download:download",
     requires="fishtui.stages.requirements:download",
     command="fishtui.cli.setup:download",
     arguments=(
-        Argument("repository", "Repository on the Hugging Face hub (default: openaudio-s1-mini's)", metavar="[REPO]"),
-        Argument("revision", "Branch, tag or commit", "--revision", default="main"),
+        Argument("repository", "Repository on the Hugging Face hub, such as fishaudio/s2-pro", metavar="[REPO]"),
+        Argument("revision", "Branch, tag or commit (default: the published one, or main)", "--revision"),
         Argument(
             "judge", "Judge of speech whose weights to download instead of a model, such as intelligibility", "--judge"
         ),
         Argument("force", "Replace files that are not from a download", "--force", "flag"),
+        Argument("accept_licence", "Accept the terms of the model's licence, once", "--accept-licence", "flag"),
     ),
     also=("paths.checkpoint", "evaluate.recognizer", "evaluate.similarity"),
     waits_for_processor=False,

@@ -39,11 +39,15 @@ LIGHT = [
     "files.py",
     "codehash.py",
     "checkpoint.py",
+    "acceptance.py",
     "families/family.py",
     "families/registry.py",
     "families/s1_mini/family.py",
     "families/s1_mini/text.py",
     "families/s2_pro/family.py",
+    "families/s2_pro/published.py",
+    "tensorfiles/header.py",
+    "tensorfiles/names.py",
     "codes.py",
     "dataset.py",
     "speakers.py",
@@ -55,8 +59,8 @@ LIGHT = [
 ORDER = [
     *("errors", "glyphs", "sanitize", "nn", "codehash"),
     *("wording", "memory", "workers", "files", "reading", "project", "trust", "settings", "devices", "stage"),
-    *("weights", "speakers", "dataset", "shards", "audio", "codec", "codes", "lm"),
-    *("families", "checkpoint", "load", "sentences", "speech"),
+    *("weights", "tensorfiles", "speakers", "dataset", "shards", "audio", "codec", "codes", "lm"),
+    *("families", "acceptance", "checkpoint", "load", "sentences", "speech"),
     "runs",
     *("checks", "catalog"),
     *("distributed", "results", "training"),
@@ -179,7 +183,7 @@ def test_describing_a_checkpoint_loads_nothing_heavy(tmp_path: Path) -> None:
 
 
 def test_families_know_nothing_of_projects_runs_or_settings() -> None:
-    allowed = {"families", "lm", "errors", "files", "nn", "reading", "weights", "wording"}
+    allowed = {"families", "lm", "errors", "files", "nn", "reading", "tensorfiles", "weights", "wording"}
     for path in below("families"):
         assert {name.split(".")[1] for name in imports(path) if name.startswith("fishtui.")} <= allowed
 

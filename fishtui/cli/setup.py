@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,10 +12,11 @@ import click
 from fishtui import wording
 from fishtui.cli.options import shared
 from fishtui.cli.session import Session
-from fishtui.families.registry import DEFAULT
+from fishtui.families.registry import FAMILIES, family_named, published_family
 
 if TYPE_CHECKING:
     from fishtui.demo.run import DemoResult
+    from fishtui.families.family import Family
     from fishtui.judges.needs import Weights
     from fishtui.runs.ledger import Ledger, LedgerRecord
     from fishtui.runs.reporter import Reporter
@@ -173,22 +175,28 @@ def doctor(session: Session) -> int:
     return PARTIAL if any(finding.state == "error" for finding in findings) else 0
 
 
-def download(session: Session, repository: str | None, revision: str, judge: str | None, force: bool) -> int:
+def download(
+    session: Session, repository: str | None, revision: str | None, judge: str | None, force: bool, accept_licence: bool
+) -> int:
     """Run `fishtui download`."""
-    from fishtui.checkpoint import files_to_download
     from fishtui.errors import MisuseError
 
     project, pretrained = session.project, session.project.path(session.settings.values.paths.checkpoint)
-    choose: Callable[[str, Collection[str]], list[str]] = files_to_download
+    choose: Callable[[str, Collection[str]], list[str]] | None = None
+    family = None
     if judge:
         if repository:
             raise MisuseError("both REPO and --judge", "Give one of them.", code="conflicting-options")
         weights = _weights_of(judge, session)
         repository, target, choose = weights.repository, weights.folder, weights.to_download
     else:
-        name = (repository or DEFAULT.repository).rpartition("/")[2]
         # The pretrained model of this project, or another one.
-        target = pretrained if repository is None or pretrained.name == name else project.checkpoints / name
+        family = published_family(repository) if repository else family_named(pretrained.name)
+        is_own = repository is None or pretrained.name == repository.rpartition("/")[2]
+        repository = repository or family_named(pretrained.name).repository
+        target = pretrained if is_own else project.checkpoints / repository.rpartition("/")[2]
+    revision = revision or (family.revision if family else "main")
+    _ask_for_licence(session, family, accept_licence)
 
     def stage(reporter: Reporter, *, dry_run: bool) -> Ledger:
         from fishtui.stages.download import download
@@ -196,7 +204,7 @@ def download(session: Session, repository: str | None, revision: str, judge: str
         return download(
             project,
             reporter,
-            repository=repository or DEFAULT.repository,
+            repository=repository,
             revision=revision,
             target=target,
             choose=choose,
@@ -204,7 +212,25 @@ def download(session: Session, repository: str | None, revision: str, judge: str
             dry_run=dry_run,
         )
 
-    return session.run("download", stage, repository=repository or DEFAULT.repository, revision=revision, target=target)
+    return session.run("download", stage, repository=repository, revision=revision, target=target)
+
+
+def _ask_for_licence(session: Session, family: Family | None, is_given: bool) -> None:
+    """Show the terms of a licence that has to be accepted, and record that the option or the answer accepts them.
+
+    The model in another repository is known only later, so the option then accepts the licences of all models.
+    """
+    from fishtui.acceptance import accept, is_accepted
+    from fishtui.cli import diagnostics
+
+    asks = sys.stdin.isatty() and not (session.as_json or session.is_adopted)
+    for each in [family] if family else FAMILIES.values() if is_given else ():
+        if is_accepted(each) or not (is_given or asks):
+            continue
+        for line in (f"{each.title} is under the {each.licence.name}, {each.licence.address}:", *each.licence.terms):
+            diagnostics.show(line)
+        if is_given or diagnostics.confirm("Do you accept these terms?"):
+            accept(each)
 
 
 def _weights_of(judge: str, session: Session) -> Weights:

@@ -46,6 +46,19 @@ class Vocabulary:
     """The highest id of any token."""
 
 
+@dataclass(frozen=True)
+class Licence:
+    """The licence of a published model, as its users must know it."""
+
+    name: str
+    address: str
+    """Where its text is published."""
+    terms: tuple[str, ...]
+    """What it permits and asks for, a sentence each."""
+    must_be_accepted: bool = False
+    """True if the model is downloaded only after the terms were shown and accepted."""
+
+
 class Prompts(Protocol):
     """Token sequences in one prompt template, for the tokenizer of one checkpoint. Texts are cleaned before."""
 
@@ -82,18 +95,34 @@ class Family(ABC):
 
     model_type: ClassVar[str]
     """The `model_type` in the model's config, which identifies the family."""
+    title: ClassVar[str]
+    """The name of the model, for people."""
     repository: ClassVar[str]
     """The published checkpoint, as OWNER/NAME on the Hugging Face hub."""
+    revision: ClassVar[str] = "main"
+    """The branch, tag or commit of the published checkpoint."""
+    published: ClassVar[Mapping[str, str]] = {}
+    """SHA-256 of files of the published checkpoint, at this revision."""
+    licence: ClassVar[Licence]
+    """The licence of the published checkpoint."""
+    advice: ClassVar[str] = ""
+    """What to know about the quality of fine-tuned models, a sentence."""
     tokenizer_names: ClassVar[tuple[str, ...]]
     """Files that the tokenizer needs."""
     extra_names: ClassVar[tuple[str, ...]] = ()
     """Other files that belong to a checkpoint and are copied if they exist, such as a licence."""
     notices: ClassVar[Mapping[str, str]] = {}
-    """Text files, by name, that the licence requires in a derived checkpoint."""
+    """Text files, by name, that the licence requires in a derived checkpoint; `{changes}` stands for what was done."""
     cleaning_code: ClassVar[tuple[str, ...]]
     """Modules of fishtui that text cleaning depends on, by their paths within the package."""
     templates: ClassVar[tuple[str, ...]]
     """Prompt templates; the first is the published model's own."""
+    foreign_template: ClassVar[str]
+    """The template that other tools train this family's adapters with."""
+
+    def serving_commands(self, folder: Path) -> tuple[str, ...]:
+        """Return the commands of other programs that serve a checkpoint folder of this family, if there are any."""
+        return ()
 
     @abstractmethod
     def weight_names(self, available: Collection[str]) -> tuple[str, ...]:

@@ -30,6 +30,16 @@ def family_of(config: Path) -> Family:
     return family
 
 
+def published_family(repository: str) -> Family | None:
+    """Return the family whose published checkpoint a repository is, if any. Names on the hub ignore case."""
+    return next((each for each in FAMILIES.values() if each.repository.lower() == repository.lower()), None)
+
+
+def family_named(folder: str) -> Family:
+    """Return the family whose published checkpoint has this name without its owner, or the default one."""
+    return next((each for each in FAMILIES.values() if each.repository.rpartition("/")[2] == folder), DEFAULT)
+
+
 def known_templates() -> list[str]:
     """Return the prompt templates of all families."""
     return list(dict.fromkeys(template for family in FAMILIES.values() for template in family.templates))

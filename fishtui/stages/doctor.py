@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from fishtui.checkpoint import CheckpointFolder
 from fishtui.errors import CheckpointError, FishtuiError, loading
-from fishtui.families.registry import DEFAULT
+from fishtui.families.registry import family_named
 from fishtui.glyphs import SIGN
 from fishtui.judges.needs import Setup
 from fishtui.judges.registry import available
@@ -25,9 +25,11 @@ from fishtui.wording import NEW_TOKEN, size
 
 State = Literal["ok", "warning", "error"]
 GIGABYTE = 1e9
-# A merged checkpoint takes about 4 GB, and a training keeps six adapters.
+# A merged checkpoint takes as much as its base, about 4 GB for the smallest model, and a training keeps six adapters.
 DISK_WANTED = 10 * GIGABYTE
 GPU_WANTED = 8 * GIGABYTE
+# Memory of a training with LoRA and gradient checkpointing, as a multiple of the weights.
+GPU_SHARE = 1.7
 # The last releases that fit each other.
 PAIR = "pip install torch==2.11.0 torchaudio==2.11.0"
 
@@ -56,8 +58,8 @@ def examine(project: Project, settings: Settings) -> list[Diagnosis]:
     checks: list[Callable[[], Iterator[Diagnosis]]] = [
         _python,
         _torch,
-        _gpu,
-        lambda: _disk(project),
+        lambda: _gpu(checkpoint),
+        lambda: _disk(project, checkpoint),
         _logout,
         lambda: _data(project, settings),
         lambda: _checkpoint(checkpoint),
@@ -90,7 +92,11 @@ def _torch() -> Iterator[Diagnosis]:
         yield Diagnosis("torch", "ok", shown)
 
 
-def _gpu() -> Iterator[Diagnosis]:
+def _size_of_weights(folder: Path) -> int:
+    return sum(path.stat().st_size for path in CheckpointFolder(folder).weight_files if path.is_file())
+
+
+def _gpu(checkpoint: Path) -> Iterator[Diagnosis]:
     try:
         import torch
     except (ImportError, OSError):
@@ -113,8 +119,14 @@ def _gpu() -> Iterator[Diagnosis]:
         free, total = torch.cuda.mem_get_info(index)
         name = torch.cuda.get_device_name(index)
         found = f"{index}: {name}, {size(free)} of {size(total)} free"
-        if free < GPU_WANTED:
-            yield Diagnosis("GPU", "warning", found, "Check with nvidia-smi whether another process uses its memory.")
+        wanted = max(GPU_WANTED, GPU_SHARE * _size_of_weights(checkpoint))
+        if free < wanted:
+            yield Diagnosis(
+                "GPU",
+                "warning",
+                f"{found}; training {CheckpointFolder(checkpoint).family_or_default.title} needs about {size(wanted)}",
+                "Check with nvidia-smi whether another process uses its memory, or train a smaller model.",
+            )
         else:
             yield Diagnosis("GPU", "ok", found)
 
@@ -134,16 +146,18 @@ def _output_of(*command: str) -> str:
     return answer.stdout.strip() if answer.returncode == 0 else ""
 
 
-def _disk(project: Project) -> Iterator[Diagnosis]:
+def _disk(project: Project, checkpoint: Path) -> Iterator[Diagnosis]:
     folder = next(folder for folder in (project.root, *project.root.parents) if folder.is_dir())
     free = shutil.disk_usage(folder).free
     found = f"{size(free)} free in {project.root}"
-    if free < DISK_WANTED:
+    weights = _size_of_weights(checkpoint)
+    if free < max(DISK_WANTED, 1.2 * weights):
+        merged = f"{size(weights)}" if weights else "about 4 GB"
         yield Diagnosis(
             "disk",
             "warning",
             found,
-            "Free some space: a merged checkpoint takes 4 GB, the checkpoints of a training 1 GB.",
+            f"Free some space: a merged checkpoint takes {merged}, the checkpoints of a training 1 GB.",
         )
     else:
         yield Diagnosis("disk", "ok", found)
@@ -213,7 +227,7 @@ def _hub(checkpoint: Path) -> Iterator[Diagnosis]:
             "hub",
             "warning",
             "no token: gated and private models cannot be downloaded",
-            f"Accept the terms at huggingface.co/{DEFAULT.repository}, then {NEW_TOKEN}.",
+            f"Accept the terms at huggingface.co/{family_named(checkpoint.name).repository}, then {NEW_TOKEN}.",
         )
     else:
         yield Diagnosis("hub", "ok", "no token; only downloads of gated and private models need one")
@@ -234,7 +248,8 @@ def _load_model(folder: Path) -> str:
     from fishtui.load import load_model
 
     model = load_model(folder, dtype=None)
-    return f"{sum(parameter.numel() for parameter in model.parameters()) / 1e6:,.0f} million parameters in {folder}"
+    count = sum(parameter.numel() for parameter in model.parameters()) / 1e6
+    return f"{CheckpointFolder(folder).family.title}, {count:,.0f} million parameters in {folder}"
 
 
 def _load_codec(folder: Path) -> str:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from pathlib import Path
 
@@ -21,8 +21,10 @@ from huggingface_hub.errors import (
 )
 from huggingface_hub.utils import tqdm
 
-from fishtui.checkpoint import files_to_download
+from fishtui.acceptance import check_accepted
+from fishtui.checkpoint import family_in, files_to_download
 from fishtui.errors import FishtuiError, MisuseError
+from fishtui.families.registry import published_family
 from fishtui.files import hash_file
 from fishtui.project import Project
 from fishtui.runs.ledger import Ledger
@@ -53,17 +55,23 @@ def download(
     repository: str,
     revision: str,
     target: Path,
-    choose: Callable[[str, Collection[str]], list[str]] = files_to_download,
+    choose: Callable[[str, Collection[str]], list[str]] | None = None,
     force: bool = False,
     dry_run: bool = False,
 ) -> Ledger:
     """Download the files of a checkpoint, or those that `choose` returns, that are missing or damaged in `target`.
 
-    `choose` gets the repository and the names of its files. An interrupted download of a file is resumed. Raises
-    FishtuiError without network or access, CheckpointError if the repository is not a checkpoint, and MisuseError
-    without `force` if a file in `target` is not from a download.
+    `choose` gets the repository and the names of its files. An interrupted download of a file is resumed. Files of a
+    published checkpoint, at the revision that its family names, must have the published hashes. Raises FishtuiError
+    without network or access, or if the model's licence is not accepted, CheckpointError if the repository is not a
+    checkpoint, and MisuseError without `force` if a file in `target` is not from a download.
     """
-    files = _remote_files(repository, revision, choose)
+    remote = _remote_files(repository, revision)
+    family = family_in(repository, remote) if choose is None else None
+    if family is not None:
+        check_accepted(family)
+    known = _published(repository, revision)
+    files = [_expect(remote[name], known) for name in (choose or files_to_download)(repository, remote)]
     ledger = Ledger(unit="files")
     wanted = []
     for file in files:
@@ -97,9 +105,12 @@ def download(
             ledger.done += 1
             reporter.artifact("checkpoint file", path)
         else:
-            ledger.fail(file.name, "the content differs from the hub's: download again")
+            differs = "published one" if file.name in known else "hub's"
+            ledger.fail(file.name, f"the content differs from the {differs}: download again")
         fetched += file.size
     reporter.progress(total, total, unit="bytes")
+    if family is not None:
+        reporter.note(f"{family.title} is under the {family.licence.name}: {family.licence.address}")
     return ledger
 
 
@@ -143,20 +154,27 @@ def _git_blob_id(path: Path) -> str:
     return hashlib.sha1(b"blob %d\x00" % len(content) + content, usedforsecurity=False).hexdigest()
 
 
-def _remote_files(
-    repository: str, revision: str, choose: Callable[[str, Collection[str]], list[str]]
-) -> list[RemoteFile]:
+def _published(repository: str, revision: str) -> Mapping[str, str]:
+    """Return the published SHA-256 of files by name, empty for other repositories and revisions."""
+    family = published_family(repository)
+    return family.published if family is not None and revision == family.revision else {}
+
+
+def _expect(file: RemoteFile, known: Mapping[str, str]) -> RemoteFile:
+    return replace(file, sha256=known.get(file.name, file.sha256))
+
+
+def _remote_files(repository: str, revision: str) -> dict[str, RemoteFile]:
     try:
         info = HfApi().model_info(repository, revision=revision, files_metadata=True)
     except FAILURES as error:
         raise _hub_error(error, repository) from error
-    files = {
+    return {
         sibling.rfilename: RemoteFile(
             sibling.rfilename, sibling.size or 0, sibling.lfs.sha256 if sibling.lfs else None, sibling.blob_id
         )
         for sibling in info.siblings or []
     }
-    return [files[name] for name in choose(repository, files)]
 
 
 def _hub_error(error: Exception, repository: str) -> FishtuiError:
@@ -189,7 +207,7 @@ def _hub_error(error: Exception, repository: str) -> FishtuiError:
         )
     if isinstance(error, RevisionNotFoundError):
         return FishtuiError(
-            f"{repository}: no such revision", "Omit --revision for the newest one.", code="no-such-revision"
+            f"{repository}: no such revision", "Omit --revision for the published one.", code="no-such-revision"
         )
     if isinstance(error, OfflineModeIsEnabled):
         return FishtuiError(

@@ -12,9 +12,11 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
+from fishtui.acceptance import check_accepted
 from fishtui.checkpoint import CheckpointFolder
 from fishtui.dataset import CODES_EXTENSION, EXTENSIONS, PACKED_FOLDER, walk
 from fishtui.errors import FishtuiError, MisuseError
+from fishtui.families.registry import published_family
 from fishtui.files import check_no_overlap
 from fishtui.project import Project, working_folder
 from fishtui.results.adapters import check_adapter
@@ -109,10 +111,12 @@ def synthesize(
 
 
 def download(project: Project, values: Settings, *, repository: str, target: Path, **others: Any) -> None:
-    """Require a name as the hub writes it, and a folder to write to."""
+    """Require a name as the hub writes it, a folder to write to, and a published model's licence to be accepted."""
     if not REPOSITORY.fullmatch(repository) or "--" in repository or ".." in repository:
         raise MisuseError(f"{repository!r}: not a repository", "Write it as OWNER/NAME.", code="not-a-repository")
     _require_place(target)
+    if family := published_family(repository):
+        check_accepted(family)
 
 
 def pipeline(project: Project, values: Settings, stages: Collection[str]) -> None:

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from fishtui.families.family import CONFIG, Family, Prompts, Vocabulary, read_json
+from fishtui.families.family import CONFIG, Family, Licence, Prompts, Vocabulary, read_json
 from fishtui.lm.config import ModelConfig
 from fishtui.lm.model import DualAR
 from fishtui.lm.sampling import Sampling
@@ -28,12 +28,15 @@ PAD, START, END, SEMANTIC = 256, 257, 258, 300
 
 class Toy(Family):
     model_type = "toy"
+    title = "Toy"
+    licence = Licence("Toy licence", "https://example.org", ())
     repository = "nobody/toy"
     tokenizer_names = (TOKENS,)
     cleaning_code = ()
     extra_names = ("LICENSE.md",)
     notices: ClassVar = {"Notice": "A toy."}
     templates = ("chat",)
+    foreign_template = "chat"
 
     def weight_names(self, available: Collection[str]) -> tuple[str, ...]:
         return (WEIGHTS,)

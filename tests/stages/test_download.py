@@ -256,3 +256,53 @@ def test_a_judge_of_the_settings_is_downloaded_if_the_repository_has_it(tmp_path
     hub.files = {"config.json": b"{}", "preprocessor_config.json": b"{}", "pytorch_model.bin": b"weights"}
     assert download(tmp_path, hub.url, "--judge", "similarity", settings=settings).returncode == 0
     assert (tmp_path / "checkpoints" / "judges" / "owner--tiny" / "pytorch_model.bin").read_bytes() == b"weights"
+
+
+S2 = {
+    "config.json": b'{"model_type": "fish_qwen3_omni"}',
+    "model.safetensors.index.json": b"{}",
+    "model-00001-of-00002.safetensors": b"1",
+    "model-00002-of-00002.safetensors": b"2",
+    "codec.pth": b"codec",
+    "tokenizer.json": b"{}",
+    "LICENSE.md": b"Agreement.",
+    "README.md": b"not needed",
+}
+
+
+def test_a_licence_is_shown_and_accepted_once(tmp_path: Path, hub: Hub) -> None:
+    hub.files = dict(S2)
+    config = {"XDG_CONFIG_HOME": str(tmp_path / "config")}
+    # The published model by its name before anything is asked of the hub, and copies of it once their files are known.
+    for repository in ("fishaudio/s2-pro", "owner/copy"):
+        refused = download(tmp_path, hub.url, repository, "--json", **config)
+        assert refused.returncode == 2
+        error = error_in(refused.stdout)
+        assert error["code"] == "licence-not-accepted"
+        assert "commercial" in error["problem"]
+        assert "--accept-licence" in error["remedy"]
+    assert not hub.fetched
+    accepted = download(tmp_path, hub.url, "owner/copy", "--accept-licence", **config)
+    assert accepted.returncode == 0, accepted.stderr
+    assert "business@fish.audio" in accepted.stderr
+    target = tmp_path / "checkpoints" / "copy"
+    assert {path.name for path in target.iterdir() if path.is_file()} == S2.keys() - {"README.md"}
+    again = download(tmp_path, hub.url, "owner/copy", **config)
+    assert (again.returncode, "business@fish.audio" in again.stderr) == (0, False)
+
+
+def test_the_published_model_must_have_its_published_hashes(tmp_path: Path, hub: Hub) -> None:
+    hub.files = dict(S2)
+    config = {"XDG_CONFIG_HOME": str(tmp_path / "config")}
+    result = download(tmp_path, hub.url, "fishaudio/s2-pro", "--accept-licence", **config)
+    assert result.returncode == 3
+    assert "config.json: the content differs from the published one" in result.stdout
+    other = download(tmp_path, hub.url, "fishaudio/s2-pro", "--revision", "main", **config)
+    assert other.returncode == 0, other.stderr
+
+
+def test_the_name_of_the_project_s_checkpoint_chooses_the_model(tmp_path: Path, hub: Hub) -> None:
+    settings = '[paths]\ncheckpoint = "models/s2-pro"\n'
+    config = {"XDG_CONFIG_HOME": str(tmp_path / "config")}
+    refused = download(tmp_path, hub.url, "--json", settings=settings, **config)
+    assert error_in(refused.stdout)["code"] == "licence-not-accepted"

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fishtui.families.family import CONFIG, Family, Prompts, Vocabulary
+from fishtui.families.family import CONFIG, Family, Licence, Prompts, Vocabulary
 from fishtui.families.s1_mini import MODEL_TYPE
 from fishtui.families.s1_mini import text as cleaning
 
@@ -22,10 +22,20 @@ class S1Mini(Family):
     """openaudio-s1-mini, and other checkpoints of its type."""
 
     model_type = MODEL_TYPE
+    title = "openaudio-s1-mini"
+    licence = Licence(
+        "CC BY-NC-SA 4.0",
+        "https://creativecommons.org/licenses/by-nc-sa/4.0/",
+        (
+            "Use is free for purposes that are not commercial.",
+            "Derived models have the same licence, and name their source.",
+        ),
+    )
     repository = "fishaudio/openaudio-s1-mini"
     tokenizer_names = ("tokenizer.tiktoken", "special_tokens.json")
     cleaning_code = ("families/s1_mini/text.py",)
     templates = ("interleave", "instruct")
+    foreign_template = "instruct"
 
     def weight_names(self, available: Collection[str]) -> tuple[str, ...]:
         return ("model.pth",)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 from fishtui.families.family import CONFIG, Family, Prompts, Vocabulary
 from fishtui.families.s1_mini import text as cleaning
 from fishtui.families.s2_pro import MODEL_TYPE
+from fishtui.families.s2_pro.published import HASHES, LICENCE, NOTICES, REVISION
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -21,14 +23,32 @@ class S2Pro(Family):
     """S2-Pro, and other checkpoints of its type and structure."""
 
     model_type = MODEL_TYPE
+    title = "S2-Pro"
+    revision = REVISION
+    published = HASHES
+    licence = LICENCE
+    notices = NOTICES
+    advice = (
+        "compare it with the base before use: Fish Audio advises against fine-tuning models that were trained with"
+        " reinforcement learning, as S2-Pro was"
+    )
     repository = "fishaudio/s2-pro"
     tokenizer_names = ("tokenizer.json",)
     extra_names = ("tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja", "LICENSE.md")
     cleaning_code = ("families/s1_mini/text.py",)
     templates = ("chat",)
+    foreign_template = "chat"
+
+    def serving_commands(self, folder: Path) -> tuple[str, ...]:
+        where = shlex.quote(str(folder))
+        return (
+            f"vllm serve {where} --omni --port 8091",
+            # The file of settings comes with SGLang-Omni's source.
+            f"sgl-omni serve --model-path {where} --config examples/configs/s2pro_tts.yaml --port 8000",
+        )
 
     def weight_names(self, available: Collection[str]) -> tuple[str, ...]:
-        from fishtui.families.s2_pro.weights import weight_names
+        from fishtui.tensorfiles.names import weight_names
 
         return weight_names(available)
 
