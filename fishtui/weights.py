@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from fishtui.errors import CheckpointError
 from fishtui.files import writing_by_library
+from fishtui.memory import release_mapped
 from fishtui.wording import missing_checkpoint_file, reason_of
 
 DOWNLOAD = "It is not a checkpoint of this model; download it again."
@@ -107,6 +108,13 @@ def assign_tensors(module: nn.Module, tensors: Mapping[str, Tensor], path: Path)
     shapes = {name: value.shape for name, value in module.state_dict().items()}
     check_tensors(shapes, tensors, path)
     module.load_state_dict({name: tensors[name] for name in shapes}, assign=True)
+
+
+def release(*tensors: Tensor) -> None:
+    """Free the memory of memory-mapped tensors that were read and not changed; others stay as they are."""
+    for tensor in tensors:
+        if tensor.device.type == "cpu" and tensor.is_contiguous():
+            release_mapped(tensor.data_ptr(), tensor.nbytes)
 
 
 def is_plain(value: object) -> bool:

@@ -112,6 +112,7 @@ def export(
     from fishtui.results.adapters import check_export
 
     adapter, reason = _adapter(session, name, step, adapter)
+    base = CheckpointFolder(session.project.path(session.settings.values.paths.checkpoint))
     check_export(output, force)
 
     def stage(reporter: Reporter, *, dry_run: bool) -> Ledger:
@@ -124,6 +125,7 @@ def export(
             adapter=adapter,
             output=output,
             preset=_preset(session),
+            family=base.family_or_default,
             force=force,
             dry_run=dry_run,
         )

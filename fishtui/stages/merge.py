@@ -6,7 +6,7 @@ import gc
 import math
 import os
 import shutil
-from collections.abc import Mapping, Set
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -15,6 +15,8 @@ from torch import Tensor
 
 from fishtui.checkpoint import CheckpointFolder
 from fishtui.errors import CheckpointError, FishtuiError, MisuseError
+from fishtui.families.family import Family
+from fishtui.families.registry import DEFAULT
 from fishtui.files import hash_file
 from fishtui.load import load_model
 from fishtui.project import Project
@@ -22,9 +24,11 @@ from fishtui.results.adapters import check_export
 from fishtui.results.merged import check_replaceable, check_separate
 from fishtui.runs.ledger import Ledger
 from fishtui.runs.reporter import Reporter
-from fishtui.training.adapter import BLOCK_ROWS, Adapter, adapter_weights, read_adapter, write_peft
+from fishtui.training.adapter import Adapter, adapter_weights, read_adapter, write_peft
 from fishtui.training.lora import LoraSpec
+from fishtui.training.merging import MergedTensors, merge_tensor
 from fishtui.training.proof import apply_adapter, proof_logits
+from fishtui.weights import release
 from fishtui.wording import cannot_write
 
 # Largest difference of logits, as a share of the largest logit, that the order of float32 sums explains.
@@ -59,7 +63,7 @@ def merge(
         _restore(place)
     check_separate(base, output)
     check_replaceable(project, output, adapter, force)
-    change = read_adapter(adapter, preset, source.family_or_default.templates[0])
+    change = read_adapter(adapter, preset, source.family_or_default)
     _check_base(source, change)
     if dry_run:
         return Ledger(unit="tensors", done=change.changes)
@@ -68,7 +72,7 @@ def merge(
     try:
         staging.path.mkdir(parents=True)
         proof = _write_merged(source, change, staging, reporter)
-        source.copy_companions(staging.path)
+        source.copy_companions(staging.path, _changes(source, change))
         staging.write_record(_record(base, adapter, change, template, proof))
         _put_in_place(staging.path, place)
     except OSError as error:
@@ -82,7 +86,24 @@ def merge(
         f"logits differ by at most {proof.largest_difference:.2g}; the largest is {proof.largest_logit:.3g}"
         f"; the adapter changed weights by up to {proof.largest_change:.2g}"
     )
+    for note in _closing_notes(source.family, output):
+        reporter.note(note)
     return Ledger(unit="tensors", done=change.changes, counts=asdict(proof))
+
+
+def _changes(base: CheckpointFolder, change: Adapter) -> str:
+    """Return what was done to the base, in words, for a notice of its licence."""
+    kind = "a LoRA adapter was merged into its weights" if change.low_rank else "its weights were fine-tuned"
+    return f"{kind} with fishtui. {base.record_file.name} names the base, {base.path.name}, and the training."
+
+
+def _closing_notes(family: Family, output: Path) -> Iterator[str]:
+    """Yield how to serve a merged model, and what its licence asks for."""
+    if commands := family.serving_commands(output.resolve()):
+        yield "serve it with " + ", or ".join(f"`{command}`" for command in commands)
+    yield f"it is under the {family.licence.name}, as its base: {family.licence.address}"
+    if family.advice:
+        yield family.advice
 
 
 @dataclass(frozen=True)
@@ -115,12 +136,16 @@ def export(
     adapter: Path,
     output: Path,
     preset: LoraSpec,
+    family: Family = DEFAULT,
     force: bool = False,
     dry_run: bool = False,
 ) -> Ledger:
-    """Write an adapter as a peft folder. Raises MisuseError if `output` is in use; `force` replaces an adapter."""
+    """Write an adapter, of a model of `family`, as a peft folder.
+
+    Raises MisuseError if `output` is in use; `force` replaces an adapter.
+    """
     check_export(output, force)
-    change = read_adapter(adapter, preset)
+    change = read_adapter(adapter, preset, family)
     if not dry_run:
         write_peft(change, output)
         reporter.artifact("adapter", output)
@@ -139,9 +164,11 @@ def _write_merged(base: CheckpointFolder, change: Adapter, staging: CheckpointFo
     del model
     gc.collect()
     reporter.progress(1, 3, unit="steps", note="merging")
-    largest = _write_tensors(base, tensors, change, staging)
+    merged = MergedTensors(tensors, change)
+    staging.write_tensors(merged, base)
+    largest = merged.largest_change
     dtypes = {value.dtype for value in tensors.values()}
-    del tensors
+    del tensors, merged
     gc.collect()
     base.copy_companions(staging.path, codec=False)
     reporter.progress(2, 3, unit="steps", note="logits of the merged model")
@@ -166,15 +193,6 @@ def _check_tensors(base: CheckpointFolder, tensors: Mapping[str, Tensor], change
             "Use a base in float32, bfloat16 or float16.",
             code="unknown-weight-type",
         )
-
-
-def _write_tensors(
-    base: CheckpointFolder, tensors: Mapping[str, Tensor], change: Adapter, staging: CheckpointFolder
-) -> float:
-    """Write the merged tensors; return the largest change of a weight."""
-    merged = {name: _merged(name, value, change) for name, value in tensors.items()}
-    staging.write_tensors(merged, base)
-    return max(_largest_change(value, merged[name]) for name, value in tensors.items())
 
 
 def _are_equal(proof: Proof, dtypes: Set[torch.dtype]) -> bool:
@@ -202,29 +220,13 @@ def _is_rounding(
     if not dtypes & ROUNDED.keys() or not math.isfinite(proof.largest_difference):
         return False
     model = load_model(base.path, dtype=None)
-    for name, parameter in model.named_parameters():
-        if name in change.weights or name.removesuffix(".weight") in change.low_rank:
-            parameter.data = _merged(name, parameter.data.float(), change)
-    exact = model.state_dict()
-    for name, value in load_model(staging.path, dtype=None).state_dict().items():
-        if not (value.isfinite().all() and torch.equal(value, exact[name].to(value.dtype))):
+    written = load_model(staging.path, dtype=None).state_dict()
+    for name, value in model.state_dict().items():
+        if not (written[name].isfinite().all() and torch.equal(written[name], merge_tensor(name, value, change))):
             return False
-    return _difference(proof_logits(model), wanted) <= TOLERANCE * float(wanted.abs().max())
-
-
-def _merged(name: str, value: Tensor, change: Adapter) -> Tensor:
-    if name in change.weights:
-        return change.weights[name].to(value.dtype)
-    low_rank = change.low_rank.get(name.removesuffix(".weight"))
-    return value if low_rank is None else low_rank.add_to(value)
-
-
-def _largest_change(before: Tensor, after: Tensor) -> float:
-    """Return the largest change of a weight."""
-    if before is after:
-        return 0.0
-    blocks = zip(before.split(BLOCK_ROWS), after.split(BLOCK_ROWS), strict=True)
-    return max(float((new.float() - old.float()).abs().max()) for old, new in blocks)
+        release(value, written[name])
+    exact = proof_logits(model, lambda name, value: merge_tensor(name, value.float(), change))
+    return _difference(exact, wanted) <= TOLERANCE * float(wanted.abs().max())
 
 
 def _check_base(base: CheckpointFolder, change: Adapter) -> None:

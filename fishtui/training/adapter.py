@@ -17,6 +17,7 @@ from safetensors.torch import save as encode_tensors
 from torch import Tensor
 
 from fishtui.errors import CheckpointError
+from fishtui.families.family import Family
 from fishtui.families.registry import DEFAULT, known_templates
 from fishtui.files import regular, write_bytes, write_text
 from fishtui.reading import Damaged, check_depth, guarded, read_json
@@ -124,16 +125,16 @@ def adapter_weights(path: Path) -> Path:
     return path if path.is_file() else path / PEFT_WEIGHTS
 
 
-def read_adapter(path: Path, preset: LoraSpec, template: str = DEFAULT.templates[0]) -> Adapter:
+def read_adapter(path: Path, preset: LoraSpec, family: Family = DEFAULT) -> Adapter:
     """Read an adapter: a checkpoint of `fishtui train`, a peft folder, or a file of the older public tool.
 
-    `preset` gives the alpha of files of the older tool, and `template` the prompt template of peft folders of other
-    tools, which do not record them. Raises CheckpointError.
+    `preset` gives the alpha of files of the older tool, and `family`, that of the base, the prompt template of the
+    older tool's files and the peft folders of other tools, which do not record them. Raises CheckpointError.
     """
     if path.is_dir():
-        return _read_peft(path, template)
+        return _read_peft(path, family.templates[0])
     content = read_file(path)
-    return _read_ours(path) if KEY in content else _read_older(path, content, preset)
+    return _read_ours(path) if KEY in content else _read_older(path, content, preset, family.foreign_template)
 
 
 def _read_ours(path: Path) -> Adapter:
@@ -197,7 +198,7 @@ def _foreign(config: Mapping[str, Any]) -> list[str]:
     return [f"{name} = {config[name]}" for name, is_plain in plain.items() if not is_plain]
 
 
-def _read_older(path: Path, content: dict[str, Any], preset: LoraSpec) -> Adapter:
+def _read_older(path: Path, content: dict[str, Any], preset: LoraSpec, template: str) -> Adapter:
     tensors = content.get("state_dict", content)
     if not isinstance(tensors, dict) or not all(isinstance(name, str) for name in tensors):
         raise CheckpointError(f"{path}: no adapter in the file", GIVE_ADAPTER, code="not-an-adapter")
@@ -206,8 +207,7 @@ def _read_older(path: Path, content: dict[str, Any], preset: LoraSpec) -> Adapte
     _check_rank(
         path, low_rank, preset.r, "Give the preset that it was trained with, such as --lora r_32_alpha_16_fast."
     )
-    # The older tool trains with the instruct prompt.
-    return Adapter(path, "instruct", preset, low_rank=low_rank)
+    return Adapter(path, template, preset, low_rank=low_rank)
 
 
 def _check_rank(path: Path, low_rank: Mapping[str, LowRank], rank: int, remedy: str) -> None:

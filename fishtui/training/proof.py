@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -14,21 +14,27 @@ from torch.nn import functional
 from fishtui.lm.model import DualAR
 from fishtui.training.adapter import Adapter
 from fishtui.training.lora import ADAPTER, LoraSpec, attach
+from fishtui.weights import release
 
 PROMPTS = 2
 LENGTH = 24
 SEED = 20_480
 
 
+Widen = Callable[[str, Tensor], Tensor]
+"""A weight in float32, from its name and its stored value."""
+
+
 @torch.inference_mode()
-def proof_logits(model: DualAR) -> Tensor:
+def proof_logits(model: DualAR, widen: Widen | None = None) -> Tensor:
     """Return token and codebook logits of `model` on fixed random prompts, flat, computed in float32 throughout.
 
     Weights may be stored in bfloat16: those of each module are widened while it runs, so that a model that does not fit
-    into memory in float32 can be compared.
+    into memory in float32 can be compared. `widen` replaces the plain change of type. Memory-mapped weights must not
+    have been changed in memory: their pages are freed after use.
     """
     tokens, codes = _prompts(model)
-    with _in_float32(model):
+    with _in_float32(model, widen):
         hidden = model.slow(tokens)
         text = model.token_logits(hidden[:, -LENGTH // 2 :])
         frames = model.codebook_logits(hidden[:, -len(codes) // PROMPTS :].flatten(0, 1), codes)
@@ -50,16 +56,25 @@ def _prompts(model: DualAR) -> tuple[Tensor, Tensor]:
 
 
 @contextmanager
-def _in_float32(model: DualAR) -> Iterator[None]:
+def _in_float32(model: DualAR, widen: Widen | None) -> Iterator[None]:
     handles = []
-    for module in model.modules():
-        if isinstance(module, nn.Embedding):
+    for name, module in model.named_modules():
+        if isinstance(module, nn.Linear) or (widen and isinstance(module, nn.Embedding)):
+            wider = partial(_widen, name, widen or _plain)
+            handles += [module.register_forward_pre_hook(wider), module.register_forward_hook(_restore)]
+        elif isinstance(module, nn.Embedding):
+            # The rows that are read are few.
             handles.append(module.register_forward_hook(lambda module, inputs, output: output.float()))
-        elif isinstance(module, nn.Linear):
-            handles += [module.register_forward_pre_hook(_widen), module.register_forward_hook(_restore)]
+        elif hasattr(module, "base_layer"):
+            handles.append(
+                module.register_forward_hook(lambda module, inputs, output: release(module.base_layer.weight))
+            )
+        elif widen:
+            for own, parameter in module.named_parameters(recurse=False):
+                parameter.data = widen(f"{name}.{own}", parameter.data)
     head = model.head
     if model.config.tie_word_embeddings and isinstance(model.embeddings, nn.Embedding):
-        model.head = partial(_tied_head, model.embeddings)  # type: ignore[method-assign]
+        model.head = partial(_tied_head, model.embeddings, widen or _plain)  # type: ignore[method-assign]
     try:
         yield
     finally:
@@ -68,19 +83,26 @@ def _in_float32(model: DualAR) -> Iterator[None]:
             handle.remove()
 
 
-def _tied_head(embeddings: nn.Embedding, normed: Tensor) -> Tensor:
-    return functional.linear(normed, embeddings.weight.float())
+def _plain(name: str, value: Tensor) -> Tensor:
+    return value.float()
 
 
-def _widen(module: Any, inputs: Any) -> None:
+def _tied_head(embeddings: nn.Embedding, widen: Widen, normed: Tensor) -> Tensor:
+    logits = functional.linear(normed, widen("embeddings.weight", embeddings.weight))
+    release(embeddings.weight)
+    return logits
+
+
+def _widen(name: str, widen: Widen, module: Any, inputs: Any) -> None:
     module.stored = [parameter.data for parameter in module.parameters(recurse=False)]
-    for parameter in module.parameters(recurse=False):
-        parameter.data = parameter.data.float()
+    for own, parameter in module.named_parameters(recurse=False):
+        parameter.data = widen(f"{name}.{own}", parameter.data)
 
 
 def _restore(module: Any, inputs: Any, output: Any) -> None:
     for parameter, stored in zip(module.parameters(recurse=False), module.stored, strict=True):
         parameter.data = stored
+        release(stored)
     del module.stored
 
 

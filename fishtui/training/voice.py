@@ -32,7 +32,7 @@ def load_voice(
     voice = Voice(checkpoint, device=device, precision=precision, resampler=resampler)
     model = voice.model
     if adapter is not None:
-        change = read_adapter(adapter, preset, voice.checkpoint.family.templates[0])
+        change = read_adapter(adapter, preset, voice.checkpoint.family)
         change.check_fits({name: value.shape for name, value in model.state_dict().items()})
         apply_adapter(model, change)
         model.to(device=voice.device, dtype=voice.precision)

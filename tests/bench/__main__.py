@@ -14,7 +14,7 @@ from importlib import import_module
 
 NAMES = (
     *("following", "listing", "reading", "checks", "extraction", "packing", "training", "merging"),
-    *("synthesis", "batching"),
+    *("s2files", "synthesis", "batching"),
 )
 
 

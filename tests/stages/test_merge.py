@@ -14,6 +14,7 @@ from fishtui.errors import CheckpointError, FishtuiError, MisuseError
 from fishtui.runs.reporter import Reporter
 from fishtui.stages import merge as module
 from fishtui.stages.merge import merge
+from fishtui.training import merging
 from fishtui.training.lora import LoraSpec
 from fishtui.weights import read_tensors
 from tests.builders import fishtui, project, snapshot
@@ -166,7 +167,7 @@ def test_the_base_is_never_overwritten(tmp_path: Path, output: str) -> None:
 
 
 def test_a_merge_without_the_adapter_fails_the_comparison(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_merged", lambda name, value, change: value)
+    monkeypatch.setattr(merging, "merge_tensor", lambda name, value, change: value)
     with failing("merge-differs", FishtuiError):
         run(tmp_path)
     assert not (tmp_path / "merged").exists()

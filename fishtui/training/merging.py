@@ -1,0 +1,51 @@
+"""The tensors of base + adapter, merged one at a time, so that a model larger than the memory can be written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from torch import Tensor
+
+from fishtui.training.adapter import BLOCK_ROWS, Adapter
+from fishtui.weights import release
+
+
+class MergedTensors(Mapping[str, Tensor]):
+    """The tensors of `base` with the changes of an adapter, each merged whenever it is read.
+
+    Those of `base` must not have been changed in memory.
+    `largest_change` is the largest change of a weight so far.
+    """
+
+    def __init__(self, base: Mapping[str, Tensor], change: Adapter) -> None:
+        self._base = base
+        self._change = change
+        self.largest_change = 0.0
+
+    def __getitem__(self, name: str) -> Tensor:
+        before = self._base[name]
+        after = merge_tensor(name, before, self._change)
+        self.largest_change = max(self.largest_change, _largest_change(before, after))
+        release(before)
+        return after
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._base)
+
+    def __len__(self) -> int:
+        return len(self._base)
+
+
+def merge_tensor(name: str, value: Tensor, change: Adapter) -> Tensor:
+    """Return a tensor of the base with its change, added in float32 and rounded once to the type of `value`."""
+    if name in change.weights:
+        return change.weights[name].to(value.dtype)
+    low_rank = change.low_rank.get(name.removesuffix(".weight"))
+    return value if low_rank is None else low_rank.add_to(value)
+
+
+def _largest_change(before: Tensor, after: Tensor) -> float:
+    if before is after:
+        return 0.0
+    blocks = zip(before.split(BLOCK_ROWS), after.split(BLOCK_ROWS), strict=True)
+    return max(float((new.float() - old.float()).abs().max()) for old, new in blocks)
