@@ -57,8 +57,7 @@ def list_(session: Session, limit: int) -> int:
         else {}
     )
     rows = [
-        [f"{SIGN[run.state]} {run.state}", f"{run.id} {run.record.name}", _took(run), _result(run, waits.get(run.id))]
-        for run in found
+        [f"{SIGN[run.state]} {run.state}", _named(run), _took(run), _result(run, waits.get(run.id))] for run in found
     ]
     if not rows:
         output.line(f"No runs in {session.project.root} yet: every stage leaves one. --project names another project.")
@@ -210,6 +209,13 @@ def remove(session: Session, chosen: tuple[str, ...], ended: bool) -> int:
         for run in found:
             output.line(f"{'would remove' if session.dry_run else 'removed'} {run.id}")
     return 0
+
+
+def _named(run: Run) -> str:
+    from fishtui.runs.details import model_of
+
+    model = model_of(run)
+    return " ".join(filter(None, [run.id, run.record.name, f"({model})" if model else ""]))
 
 
 def _took(run: Run) -> str:

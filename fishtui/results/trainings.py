@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fishtui.checkpoint import RECORD, MergeRecord
+from fishtui.checkpoint import RECORD, CheckpointFolder, MergeRecord
 from fishtui.errors import FishtuiError, MisuseError
+from fishtui.families.registry import DEFAULT
 from fishtui.project import Project
 from fishtui.reading import Damaged, is_path, read_json
 from fishtui.results.checkpoints import (
@@ -44,12 +45,16 @@ class ListedCheckpoint:
 
 @dataclass(frozen=True)
 class MergedModel:
-    """A model folder that a merge wrote; `step` is that of the checkpoint, 0 if unknown."""
+    """A model folder that a merge wrote; `step` is that of the checkpoint, 0 if unknown.
+
+    `model` is the name of the pretrained model, empty for the default one.
+    """
 
     folder: Path
     adapter: Path
     step: int
     written: float
+    model: str = ""
 
 
 @dataclass(frozen=True)
@@ -167,7 +172,9 @@ def _merged(folders: Iterable[Path]) -> Iterator[MergedModel]:
             with suppress(OSError, Damaged):
                 found = read_json(path, MergeRecord)
                 if found.adapter:
-                    yield MergedModel(path.parent, Path(found.adapter), found.step or 0, path.stat().st_mtime)
+                    family = CheckpointFolder(path.parent).family_or_default
+                    model = "" if family is DEFAULT else family.title
+                    yield MergedModel(path.parent, Path(found.adapter), found.step or 0, path.stat().st_mtime, model)
 
 
 def _is_from(adapter: Path, folder: Path) -> bool:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
+from fishtui.checkpoint import CheckpointFolder
+from fishtui.families.registry import DEFAULT
 from fishtui.glyphs import SIGN
 from fishtui.project import Project
+from fishtui.reading import is_path
 from fishtui.runs.progress import read_progress, seconds_taken
 from fishtui.runs.state import Run
 from fishtui.wording import clock
@@ -21,6 +24,7 @@ def describe_run(project: Project, run: Run) -> Iterator[tuple[str, str]]:
         ("run", run.id),
         ("state", f"{SIGN[run.state]} {run.state}" + (f": {run.remark}" if run.remark else "")),
         ("command", record.shown_command if record.command else ""),
+        ("model", model_of(run)),
         ("in", record.directory),
         ("on", on),
         ("GPUs", ", ".join(run.gpus)),
@@ -32,3 +36,13 @@ def describe_run(project: Project, run: Run) -> Iterator[tuple[str, str]]:
     ):
         if value:
             yield name, value
+
+
+def model_of(run: Run) -> str:
+    """Return the name of a run's pretrained model; empty for the default one, or if its folder is unknown."""
+    paths = run.record.settings.get("paths")
+    base = paths.get("checkpoint") if isinstance(paths, dict) else None
+    if not isinstance(base, str) or not is_path(base):
+        return ""
+    family = CheckpointFolder(run.folder.parents[2] / base).family_or_default
+    return "" if family is DEFAULT else family.title

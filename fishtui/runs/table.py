@@ -10,6 +10,7 @@ from time import monotonic
 
 from fishtui.project import Project
 from fishtui.runs import scheduler
+from fishtui.runs.details import model_of
 from fishtui.runs.follow import JOB_INTERVAL
 from fishtui.runs.progress import Progress, describe_result, read_progress, seconds_taken
 from fishtui.runs.record import FINAL, ID, LOST, QUEUED
@@ -27,8 +28,8 @@ class RunSummary:
     """A run as a list shows it, without its ledger. All text is sanitized.
 
     `name` is the name of the training, or empty; `subject` what a run without one is about; `seconds` is its duration,
-    or the time since it began. A training has its newest `loss` and `validation_loss`, if there are any, and `resumes`
-    if it continues an earlier one.
+    or the time since it began. A training has its newest `loss` and `validation_loss`, if there are any, `resumes` if
+    it continues an earlier one, and the name of its `model`, if that is not the default one.
     """
 
     id: str
@@ -47,6 +48,7 @@ class RunSummary:
     loss: float | None = None
     validation_loss: float | None = None
     subject: str = ""
+    model: str = ""
 
     @property
     def is_training(self) -> bool:
@@ -162,4 +164,5 @@ def _summarize(run: Run, blocker: str | None) -> RunSummary:
         loss=metrics.get("loss"),
         validation_loss=metrics.get("validation_loss"),
         subject="" if record.name else describe_subject(record.arguments),
+        model=model_of(run) if is_training else "",
     )

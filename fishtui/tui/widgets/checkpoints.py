@@ -134,8 +134,9 @@ def _first(training: Training) -> CheckpointId:
 
 
 def _title(training: Training) -> Content:
-    name = (f" {training.name}", "bold")
     run = training.run
+    model = f" · {run.model}" if run is not None and run.model else ""
+    name = (f" {training.name}{model}", "bold")
     if run is None or run.state == "succeeded":
         return Content.assemble(name, "" if training.checkpoints else "  no checkpoint yet")
     summary = run.text
@@ -178,7 +179,8 @@ def _checkpoint(mark: str, checkpoint: ListedCheckpoint, recommended: int | None
 
 def _merged(merged: MergedModel) -> Content:
     step = f" from step {merged.step:,}" if merged.step else ""
-    return Content.assemble(f"    → {merged.folder.name}", (f"  merged{step} · {_age(merged.written)}", MUTED))
+    of = f"{merged.model} " if merged.model else ""
+    return Content.assemble(f"    → {merged.folder.name}", (f"  {of}merged{step} · {_age(merged.written)}", MUTED))
 
 
 def _run(run: RunSummary) -> Content:
