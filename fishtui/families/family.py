@@ -112,7 +112,7 @@ class Family(ABC):
     extra_names: ClassVar[tuple[str, ...]] = ()
     """Other files that belong to a checkpoint and are copied if they exist, such as a licence."""
     notices: ClassVar[Mapping[str, str]] = {}
-    """Text files, by name, that the licence requires in a derived checkpoint; `{changes}` is replaced by what was done."""
+    """Text files, by name, that the licence requires in a derived checkpoint; `{changes}` means what was done."""
     cleaning_code: ClassVar[tuple[str, ...]]
     """Modules of fishtui that text cleaning depends on, by their paths within the package."""
     templates: ClassVar[tuple[str, ...]]
