@@ -6,6 +6,6 @@ from pathlib import Path
 HERE = Path(__file__).parent
 GOLDEN = Path(os.environ.get("FISHTUI_GOLDEN", HERE / "golden"))
 GOLDEN_S2 = Path(os.environ.get("FISHTUI_GOLDEN_S2", HERE / "golden_s2"))
-# The published sizes, whichever set of golden data is used.
+# The published sizes, the same for every set of golden data.
 OFFICIAL_S2 = HERE / "golden_s2" / "official"
 MANIFEST_S2 = HERE / "golden_s2" / "manifest.json"

@@ -102,7 +102,7 @@ def kept_per_position(block: BlockConfig, element: int, lora: bool) -> int:
 
 @dataclass(frozen=True)
 class Choice:
-    """Whether a training computes activations again in its backward pass, what it then needs, and the `free` bytes."""
+    """Bytes: what a training needs with its choice of gradient checkpointing, and the `free` memory."""
 
     checkpointing: bool
     needed: int
