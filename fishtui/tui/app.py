@@ -234,7 +234,8 @@ class Fishtui(FailureReporter, TypeAhead, Signals, BackgroundCommands, Notices):
     def copy(self, text: str) -> None:
         """Copy a text to the clipboard of the user's own computer, through the terminal (OSC 52)."""
         self.copy_to_clipboard(text)
-        self.report(f"copied, if your terminal supports it: {text}")
+        shown = text.replace("\n", "  ")
+        self.report(f"copied, if your terminal supports it: {shown}")
 
 
 def _own_bindings(kind: type[Screen[Any]]) -> Iterator[Binding]:

@@ -37,7 +37,9 @@ class Notices(App[None]):
     def report_error(self, error: FishtuiError) -> None:
         """Show for some seconds what is wrong, and what to do about it."""
         remedy = f"\n{harmless(error.remedy)}" if error.remedy else ""
-        self._show_briefly(f"✗ {harmless(error.problem)}{remedy}", LONG, "error")
+        # There is little room.
+        problem = harmless(self.project.shorten_paths(error.problem))
+        self._show_briefly(f"✗ {problem}{remedy}", LONG, "error")
 
     def _show_briefly(self, message: str, seconds: float, severity: SeverityLevel) -> None:
         now = monotonic()

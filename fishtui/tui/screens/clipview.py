@@ -32,6 +32,9 @@ from fishtui.tui.widgets.totals import describe_totals
 
 FLAGGED = "finding:any"
 
+# Actions that need a clip.
+OF_CLIPS = {"review", "edit", "undo", "listen", "flagged", "filter"}
+
 
 class ClipView(MainScreen[ClipList | None]):
     """The dataset as a table, and one clip in full below it."""
@@ -265,7 +268,8 @@ class ClipView(MainScreen[ClipList | None]):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "scan":
             return not self.has_catalog or (self.totals is not None and not self.totals.clips)
-        return True
+        # Without clips, the last line names only the keys that lead to some.
+        return self.has_catalog or action not in OF_CLIPS
 
     def action_scan(self) -> None:
         self.fishtui.run_in_background("scan")

@@ -33,7 +33,7 @@ from fishtui.tui.widgets.samplespane import SamplesPane, name_sample
 from fishtui.tui.widgets.speechform import SpeechForm, SpeechRequest
 from fishtui.tui.widgets.trainingdetail import describe, describe_evaluation, recommended
 
-NO_TRAINING = "No training yet. Press 4 to launch one; its checkpoints appear here,\nto compare, listen to and merge."
+NO_TRAINING = "No training yet. Press 4 to launch one; its checkpoints appear here, to compare, listen to and merge."
 
 EVALUATING = "The verdict follows when all lines are spoken.  enter: table so far"
 UNEVALUATED = "Not evaluated yet; press e to measure which checkpoint speaks best."

@@ -200,7 +200,7 @@ class Overview(MainScreen[OverviewSnapshot]):
             (run.id, Content.assemble(sign(run.state), f" {run.stage:<10} {_percent(run) or run.text or run.state}"))
             for run in snapshot.runs
         ]
-        self.query_one("#runs", Links).show(runs or [(None, "No runs yet; press r to run the pipeline.")])
+        self.query_one("#runs", Links).show(runs or [(None, "No runs yet; r runs the pipeline.")])
         self.query_one("#machine", Line).show(Content("\n".join(_machine(snapshot))))
         self.query_one("#advice", Line).show(snapshot.advice)
 
