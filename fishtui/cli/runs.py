@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 # Seconds between two reads of a followed log.
 INTERVAL = 0.2
 LINES = 20
+# Columns of what a run is about.
+LONGEST_SUBJECT = 40
 # Left out of the list for programs; `runs show` has them.
 LENGTHY = ("settings", "sources", "environment", "traceback")
 
@@ -213,9 +215,12 @@ def remove(session: Session, chosen: tuple[str, ...], ended: bool) -> int:
 
 def _named(run: Run) -> str:
     from fishtui.runs.details import model_of
+    from fishtui.runs.subject import describe_subject
+    from fishtui.wording import cut
 
     model = model_of(run)
-    return " ".join(filter(None, [run.id, run.record.name, f"({model})" if model else ""]))
+    about = run.record.name or cut(describe_subject(run.record.arguments), LONGEST_SUBJECT)
+    return " ".join(filter(None, [run.id, about, f"({model})" if model else ""]))
 
 
 def _took(run: Run) -> str:
