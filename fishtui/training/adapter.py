@@ -74,14 +74,21 @@ class LowRank:
 
     def add_to(self, weight: Tensor) -> Tensor:
         """Return `weight` + scaling · B·A (for an embedding, its transpose), added in float32 and rounded once."""
+        return self.merge(weight)[0]
+
+    def merge(self, weight: Tensor) -> tuple[Tensor, float]:
+        """Return the result of `add_to`, and the largest change of an element."""
         left, right = self.b.float(), self.a.float()
         if self.embedding:
             left, right = right.T, left.T
         merged = torch.empty_like(weight)
+        largest = torch.zeros(())
         for start in range(0, len(weight), BLOCK_ROWS):
             rows = slice(start, start + BLOCK_ROWS)
-            merged[rows] = torch.addmm(weight[rows].float(), left[rows], right, alpha=self.scaling)
-        return merged
+            before = weight[rows].float()
+            merged[rows] = torch.addmm(before, left[rows], right, alpha=self.scaling)
+            largest = torch.maximum(largest, (merged[rows].float() - before).abs().max())
+        return merged, float(largest)
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,8 @@ class MergedTensors(Mapping[str, Tensor]):
 
     def __getitem__(self, name: str) -> Tensor:
         before = self._base[name]
-        after = merge_tensor(name, before, self._change)
-        self.largest_change = max(self.largest_change, _largest_change(before, after))
+        after, largest = _merge(name, before, self._change)
+        self.largest_change = max(self.largest_change, largest)
         release(before)
         return after
 
@@ -38,14 +38,14 @@ class MergedTensors(Mapping[str, Tensor]):
 
 def merge_tensor(name: str, value: Tensor, change: Adapter) -> Tensor:
     """Return a tensor of the base with its change, added in float32 and rounded once to the type of `value`."""
+    return _merge(name, value, change)[0]
+
+
+def _merge(name: str, value: Tensor, change: Adapter) -> tuple[Tensor, float]:
+    """Return the tensor with its change, and the largest change of an element."""
     if name in change.weights:
-        return change.weights[name].to(value.dtype)
+        after = change.weights[name].to(value.dtype)
+        blocks = zip(value.split(BLOCK_ROWS), after.split(BLOCK_ROWS), strict=True)
+        return after, max(float((new.float() - old.float()).abs().max()) for old, new in blocks)
     low_rank = change.low_rank.get(name.removesuffix(".weight"))
-    return value if low_rank is None else low_rank.add_to(value)
-
-
-def _largest_change(before: Tensor, after: Tensor) -> float:
-    if before is after:
-        return 0.0
-    blocks = zip(before.split(BLOCK_ROWS), after.split(BLOCK_ROWS), strict=True)
-    return max(float((new.float() - old.float()).abs().max()) for old, new in blocks)
+    return (value, 0.0) if low_rank is None else low_rank.merge(value)

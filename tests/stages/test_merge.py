@@ -167,7 +167,7 @@ def test_the_base_is_never_overwritten(tmp_path: Path, output: str) -> None:
 
 
 def test_a_merge_without_the_adapter_fails_the_comparison(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(merging, "merge_tensor", lambda name, value, change: value)
+    monkeypatch.setattr(merging, "_merge", lambda name, value, change: (value, 0.0))
     with failing("merge-differs", FishtuiError):
         run(tmp_path)
     assert not (tmp_path / "merged").exists()
