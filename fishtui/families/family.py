@@ -117,8 +117,8 @@ class Family(ABC):
     """Modules of fishtui that text cleaning depends on, by their paths within the package."""
     templates: ClassVar[tuple[str, ...]]
     """Prompt templates; the first is the published model's own."""
-    foreign_template: ClassVar[str]
-    """The template that other tools train this family's adapters with."""
+    older_template: ClassVar[str]
+    """The template of adapters that the older public tool trained."""
 
     def serving_commands(self, folder: Path) -> tuple[str, ...]:
         """Return the commands of other programs that serve a checkpoint folder of this family, if there are any."""

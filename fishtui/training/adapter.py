@@ -141,7 +141,7 @@ def read_adapter(path: Path, preset: LoraSpec, family: Family = DEFAULT) -> Adap
     if path.is_dir():
         return _read_peft(path, family.templates[0])
     content = read_file(path)
-    return _read_ours(path) if KEY in content else _read_older(path, content, preset, family.foreign_template)
+    return _read_ours(path) if KEY in content else _read_older(path, content, preset, family.older_template)
 
 
 def _read_ours(path: Path) -> Adapter:

@@ -36,7 +36,7 @@ class Toy(Family):
     extra_names = ("LICENSE.md",)
     notices: ClassVar = {"Notice": "A toy."}
     templates = ("chat",)
-    foreign_template = "chat"
+    older_template = "chat"
 
     def weight_names(self, available: Collection[str]) -> tuple[str, ...]:
         return (WEIGHTS,)

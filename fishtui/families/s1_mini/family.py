@@ -35,7 +35,7 @@ class S1Mini(Family):
     tokenizer_names = ("tokenizer.tiktoken", "special_tokens.json")
     cleaning_code = ("families/s1_mini/text.py",)
     templates = ("interleave", "instruct")
-    foreign_template = "instruct"
+    older_template = "instruct"
 
     def weight_names(self, available: Collection[str]) -> tuple[str, ...]:
         return ("model.pth",)

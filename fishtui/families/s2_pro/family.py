@@ -37,7 +37,7 @@ class S2Pro(Family):
     extra_names = ("tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja", "LICENSE.md")
     cleaning_code = ("families/s1_mini/text.py",)
     templates = ("chat",)
-    foreign_template = "chat"
+    older_template = "chat"
 
     def serving_commands(self, folder: Path) -> tuple[str, ...]:
         where = shlex.quote(str(folder))
