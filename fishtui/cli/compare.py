@@ -93,8 +93,8 @@ def _show_address(session: Session, test: BlindTest, server: BlindServer) -> Non
     state = test.state()
     if test.left_out:
         output.line(f"{counted(test.left_out, 'line')} left out: no recording of both.")
-    output.line(f"{state['decided']} of {counted(state['total'], 'line')} decided. Until Ctrl-C, this page continues.")
-    output.line("On another computer, first run there:")
+    output.line(f"{state['decided']} of {counted(state['total'], 'line')} decided. The page is served until Ctrl-C.")
+    output.line("If your browser is on another computer, first run there:")
     output.line(f"  {ssh_line(server.port)}")
     output.line("Then open this address:")
     output.address(server.url)

@@ -55,9 +55,10 @@ def listen(session: Session, terms: tuple[str, ...], limit: int) -> int:
                 }
             )
         else:
-            output.line(f"{wording.counted(len(found), 'clip')} until Ctrl-C. On another computer, first run there:")
+            output.line(f"{wording.counted(len(found), 'clip')} served until Ctrl-C.")
+            output.line("If your browser is on another computer, first run there:")
             output.line(f"  {ssh_line(server.port)}")
-            output.line("Then open this address:")
+            output.line("Then open this address, and press the button of the page once:")
             output.address(server.url)
         threading.Event().wait()
     return 0
