@@ -96,7 +96,8 @@ class Decoder:
         """Return the frames (B, 1 + codebooks) after `frames`, which are at `positions` (B,).
 
         `recent` (B, 1 + codebooks, window) holds each row's last frames, and -1 in empty places; `noise`
-        (B, codebooks) is that of `Sampling.draw`. `reach` is the highest position + 1, None if it must not matter.
+        (B, 1 + codebooks, codebook_size + 1) is that of the draws, in the order of `choose`. `reach` is the highest
+        position + 1, None if it must not matter.
         """
         return self.choose(self.extend(frames, positions, reach), recent, noise)
 
@@ -113,11 +114,14 @@ class Decoder:
         return x[:, 0]
 
     def choose(self, hidden: Tensor, recent: Tensor, noise: Tensor) -> Tensor:
-        """Draw the frames (B, 1 + codebooks) that follow `hidden` (B, dim)."""
+        """Draw the frames (B, 1 + codebooks) that follow `hidden` (B, dim).
+
+        The order of the draws is the token, the token again, and the codes from the second.
+        """
         config, model = self.model.config, self.model
         draw = self.sampling.draw
         # Row 1 is the same as row 0, as an index of the candidates.
-        choice = draw(model.speech_logits(hidden), recent[:, 1], noise[:, 0])
+        choice = self.sampling.draw_semantic(model.speech_logits(hidden), recent[:, 1], noise[:, 0], noise[:, 1])
         # After <|im_end|> codes are drawn from an arbitrary code, so that a step has no branches.
         codes = [choice.clamp(max=config.codebook_size - 1)]
         x = torch.stack([model.fast_input(hidden), model.fast_embeddings(codes[0])], dim=1)
@@ -126,7 +130,7 @@ class Decoder:
             x = layer(x, self.fast_table[:2], self.fast_cache.fill(i, rows))
         for place in range(2, config.num_codebooks + 1):
             scores = model.fast_output(model.fast_norm(x[:, -1]))[:, : self.sampling.residual_candidates]
-            codes.append(draw(scores, recent[:, place], noise[:, place - 1]))
+            codes.append(draw(scores, recent[:, place], noise[:, place, : scores.shape[1]]))
             if place < config.num_codebooks:
                 x = self._fast(codes[-1], place)
         tokens = torch.where(choice == config.codebook_size, model.im_end, model.semantic_begin + choice)

@@ -33,6 +33,10 @@ class Continuation:
     frames: list[Tensor] = field(default_factory=list)
     stopped: bool = False
 
+    def fill(self, noise: Tensor) -> None:
+        """Fill a tensor with the noise of the next frame, uniform in [0, 1)."""
+        noise.uniform_(generator=self.generator)
+
     @property
     def need(self) -> int:
         """The number of positions that prompt and frames take at most."""
@@ -69,8 +73,8 @@ class Batch:
         columns = 1 + model.config.num_codebooks
         self._frames = torch.zeros(rows, columns, dtype=torch.long, device=device)
         self._positions = torch.zeros(rows, dtype=torch.long, device=device)
-        self._recent = torch.full((rows, columns, sampling.penalty_window), -1, device=device)
-        self._noise = torch.zeros(rows, columns - 1, dtype=torch.float64, device=device)
+        self._recent = torch.full((rows, columns, sampling.window), -1, device=device)
+        self._noise = torch.zeros(rows, columns, model.config.codebook_size + 1, device=device)
 
     def has_room(self, continuation: Continuation) -> bool:
         """Return True if one more can be added now."""
@@ -95,12 +99,12 @@ class Batch:
     def step(self) -> list[Continuation]:
         """Generate one frame of each; return those that ended, which leave the batch."""
         count = len(self.live)
-        if self._sampling.temperature:
+        if self._sampling.is_random:
             for row, continuation in enumerate(self.live):
-                self._noise[row].uniform_(generator=continuation.generator)
+                continuation.fill(self._noise[row])
         frames = self._next()
         self._frames[:count] = frames
-        self._recent[:count, :, self._step % self._sampling.penalty_window] = frames
+        self._remember(frames)
         self._positions[:count] += 1
         self._step += 1
         ended = []
@@ -115,6 +119,16 @@ class Batch:
         for continuation in ended:
             self._remove(continuation)
         return ended
+
+    def _remember(self, frames: Tensor) -> None:
+        """Add the frames to those that the next draws depend on."""
+        place = self._step % self._sampling.window
+        self._recent[: len(frames), :, place] = frames
+        if self._sampling.repetition_aware:
+            # The published code fills its window from the second frame on.
+            for row, continuation in enumerate(self.live):
+                if not continuation.frames:
+                    self._recent[row, :, place] = -1
 
     def _next(self) -> Tensor:
         """Return the next frames (live rows, 1 + codebooks)."""

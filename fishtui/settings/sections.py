@@ -150,7 +150,7 @@ class TrainSettings(Section, frozen=True):
     ] = ()
     dropout: Annotated[float, Meta(ge=0, lt=1, description="dropout of the adapter inputs")] = 0.01
     template: Annotated[
-        Literal["interleave", "instruct", "chat"],
+        Literal["interleave", "instruct", "chat", "chat-untagged"],
         Meta(description="prompt template of training; instruct is the one of older Fish-Speech adapters"),
     ] = "interleave"
     learning_rate: Annotated[Positive, Meta(description="learning rate after warm-up")] = 1e-4

@@ -16,7 +16,7 @@ from fishtui.families.registry import DEFAULT
 from fishtui.lm.decoder import cache_bytes
 from fishtui.lm.generate import CACHE_STEP, Batch, Continuation, generate
 from fishtui.lm.model import DualAR
-from fishtui.lm.sampling import MOST_LIKELY, Sampling
+from fishtui.lm.sampling import MOST_LIKELY, RepetitionAware, Sampling
 from tests.expecting import failing
 from tests.lm.tiny import IM_END, KINDS, tiny_model, tiny_tokens
 
@@ -27,6 +27,7 @@ RULES = {
     "all kept": replace(PUBLISHED, top_p=1),
     "hot": replace(PUBLISHED, temperature=2, top_p=0.95, repetition_penalty=1),
     "short window": replace(PUBLISHED, temperature=1, penalty_window=2, residual_candidates=9),
+    "again": Sampling(temperature=1, top_p=0.9, top_k=5, repetition_aware=RepetitionAware(4, 1.0, 0.9)),
 }
 
 
@@ -80,7 +81,9 @@ def stopping_model(kind: str, dtype: torch.dtype) -> DualAR:
         top_p=st.sampled_from([0, 0.5, 0.7, 0.95, 1]),
         repetition_penalty=st.sampled_from([1, 1.2, 1.5, 3]),
         penalty_window=st.integers(1, 16),
-        residual_candidates=st.integers(1, 32),
+        residual_candidates=st.none() | st.integers(1, 32),
+        top_k=st.none() | st.integers(1, 40),
+        repetition_aware=st.none() | st.builds(RepetitionAware, st.integers(1, 12), st.just(1.0), st.just(0.9)),
     ),
     wanted=st.lists(
         st.builds(Given, st.integers(1, 140), st.integers(1, 25), st.integers(0, 99)), min_size=1, max_size=6
@@ -165,13 +168,20 @@ def test_a_continuation_that_does_not_fit_leaves_the_others_alone() -> None:
 
 
 @settings(deadline=None)
-@given(top_p=st.floats(0, 1), spread=st.floats(0, 8), seed=st.integers(0, 99))
-def test_the_most_likely_of_many_classes_are_those_of_a_full_sort(top_p: float, spread: float, seed: int) -> None:
+@given(
+    top_p=st.floats(0, 1),
+    top_k=st.none() | st.integers(1, 6 * MOST_LIKELY),
+    spread=st.floats(0, 8),
+    seed=st.integers(0, 99),
+)
+def test_the_most_likely_of_many_classes_are_those_of_a_full_sort(
+    top_p: float, top_k: int | None, spread: float, seed: int
+) -> None:
     classes = 4 * MOST_LIKELY
     scores = torch.randn(3, classes, generator=torch.Generator().manual_seed(seed)) * spread
-    kept = replace(PUBLISHED, top_p=top_p)._kept(scores.softmax(-1))
+    kept = replace(PUBLISHED, top_k=top_k)._kept(scores.softmax(-1), top_p)
     for row, probabilities in zip(kept, scores.softmax(-1), strict=True):
         likely = probabilities.sort(descending=True).values
-        count = max(1, int((likely.cumsum(0) <= top_p).sum()))
+        count = min(max(1, int((likely.cumsum(0) <= top_p).sum())), top_k or classes)
         assert row.sum() == count
         assert probabilities[row].min() >= likely[count - 1]

@@ -124,6 +124,7 @@ def test_the_limits_of_the_sampling_values_are_greedy(settings):
         ({"top_p": 1.1}, "bad-top-p"),
         ({"top_p": -0.1}, "bad-top-p"),
         ({"repetition_penalty": 0}, "bad-repetition-penalty"),
+        ({"top_k": 0}, "bad-top-k"),
     ],
 )
 def test_sampling_values_out_of_range_are_an_error(values, code):
@@ -141,7 +142,7 @@ def test_a_sequence_longer_than_the_model_allows_is_an_error():
 
 
 def probabilities(rule: Sampling, scores: torch.Tensor, recent: torch.Tensor, draws: int = 4000) -> torch.Tensor:
-    noise = torch.rand(draws, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    noise = torch.rand(draws, len(scores), generator=torch.Generator().manual_seed(0))
     drawn = rule.draw(scores.expand(draws, -1), recent.expand(draws, -1), noise)
     return torch.bincount(drawn, minlength=len(scores)) / draws
 
@@ -163,6 +164,14 @@ def test_top_p_keeps_tokens_up_to_their_cumulated_probability_before_temperature
     assert kept.tolist() == [False, True, False, False]
 
 
+def test_top_k_keeps_the_most_likely_tokens_within_top_p():
+    scores = torch.tensor([0.1, 0.5, 0.25, 0.15]).log()
+    kept = probabilities(sampling(temperature=5.0, top_p=1.0, top_k=2), scores, NOTHING) > 0
+    assert kept.tolist() == [False, True, True, False]
+    kept = probabilities(sampling(temperature=5.0, top_p=0.6, top_k=2), scores, NOTHING) > 0
+    assert kept.tolist() == [False, True, False, False]
+
+
 def test_the_penalty_is_applied_first_and_depends_on_the_sign():
     scores = torch.tensor([3.0, 2.5, -1.0, -1.2])
     recent = NOTHING.clone()
@@ -170,19 +179,19 @@ def test_the_penalty_is_applied_first_and_depends_on_the_sign():
     penalised = torch.tensor([2.0, 2.5, -1.5, -1.2])
     found = probabilities(sampling(temperature=1.0, top_p=1.0, repetition_penalty=1.5), scores, recent)
     torch.testing.assert_close(found, penalised.softmax(0), atol=0.03, rtol=0)
-    assert sampling(temperature=0).draw(scores[None], recent[None], torch.zeros(1)).item() == 1
+    assert sampling(temperature=0).draw(scores[None], recent[None], torch.zeros(1, 4)).item() == 1
 
 
 @given(
     scores=st.lists(st.floats(-50, 50, width=32), min_size=1, max_size=12),
     temperature=st.floats(0, 3),
     top_p=st.floats(0, 1),
-    noise=st.floats(0, 1, exclude_max=True),
+    noise=st.lists(st.floats(0, 1, exclude_max=True, width=32), min_size=12, max_size=12),
 )
 def test_a_draw_is_a_kept_class(scores, temperature, top_p, noise):
     logits = torch.tensor(scores)
     rule = sampling(temperature=temperature, top_p=top_p, repetition_penalty=1.0)
-    drawn = rule.draw(logits[None], NOTHING[None], torch.tensor([noise], dtype=torch.float64))[0]
+    drawn = rule.draw(logits[None], NOTHING[None], torch.tensor([noise[: len(scores)]]))[0]
     ordered = logits.softmax(0).sort(descending=True).values
     least = ordered[(ordered.cumsum(0) <= top_p + 1e-6)].min() if (ordered[0] <= top_p + 1e-6) else ordered[0]
     assert logits.softmax(0)[drawn] >= least - 1e-6

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fishtui.families.family import CONFIG, Family, Prompts, Vocabulary
-from fishtui.families.s1_mini import text as cleaning
 from fishtui.families.s2_pro import MODEL_TYPE
+from fishtui.families.s2_pro import text as cleaning
 from fishtui.families.s2_pro.published import HASHES, LICENCE, NOTICES, REVISION
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from fishtui.families.s2_pro.tokenizer import Tokenizer
     from fishtui.lm.config import ModelConfig
     from fishtui.lm.sampling import Sampling
 
@@ -35,8 +36,8 @@ class S2Pro(Family):
     repository = "fishaudio/s2-pro"
     tokenizer_names = ("tokenizer.json",)
     extra_names = ("tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja", "LICENSE.md")
-    cleaning_code = ("families/s1_mini/text.py",)
-    templates = ("chat",)
+    cleaning_code = ("families/s1_mini/text.py", "families/s2_pro/text.py")
+    templates = ("chat", "chat-untagged")
     older_template = "chat"
 
     def serving_commands(self, folder: Path) -> tuple[str, ...]:
@@ -58,12 +59,15 @@ class S2Pro(Family):
         return read_config(path)
 
     def read_vocabulary(self, folder: Path) -> Vocabulary:
+        return self._tokenizer(folder).vocabulary
+
+    def _tokenizer(self, folder: Path) -> Tokenizer:
         from fishtui.families.s2_pro.config import read_file
         from fishtui.families.s2_pro.tokenizer import Tokenizer
 
         tokenizer = Tokenizer.read(folder / self.tokenizer_names[0])
         tokenizer.check(read_file(folder / CONFIG), folder)
-        return tokenizer.vocabulary
+        return tokenizer
 
     def read_weights(self, folder: Path, config: ModelConfig) -> dict[str, Tensor]:
         from fishtui.families.s2_pro.weights import read_weights
@@ -81,12 +85,16 @@ class S2Pro(Family):
         write_tiny(folder)
 
     def prompts(self, folder: Path, template: str, codebooks: int) -> Prompts:
-        raise NotImplementedError
+        from fishtui.families.s2_pro.prompt import S2Prompts
+
+        return S2Prompts(template, self._tokenizer(folder), codebooks)
 
     def sampling(self) -> Sampling:
-        from fishtui.lm.sampling import Sampling
+        from fishtui.lm.sampling import RepetitionAware, Sampling
 
-        return Sampling(temperature=0.8, top_p=0.8, repetition_penalty=1.0, penalty_window=1, residual_candidates=4096)
+        # The values of the public servers; the second draw is the published code's.
+        again = RepetitionAware(window=10, temperature=1.0, top_p=0.9)
+        return Sampling(temperature=0.8, top_p=0.8, top_k=30, repetition_aware=again)
 
     def clean_for_packing(self, text: str) -> str:
         return cleaning.clean_for_packing(text)
