@@ -164,6 +164,14 @@ class CheckpointFolder:
                 code="damaged-merge-record",
             ) from error
 
+    @property
+    def usual_template(self) -> str:
+        """The template that `template` returns, the family's first one if the folder is not valid."""
+        try:
+            return self.template()
+        except CheckpointError:
+            return self.family_or_default.templates[0]
+
     def prompts(self, template: str) -> Prompts:
         """Return the prompts of a template, with this checkpoint's tokenizer. Raises CheckpointError."""
         self.check_template(template)

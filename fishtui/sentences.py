@@ -152,7 +152,7 @@ class _Sentence:
         self.number = number
         self._model = model
         self._prompts = prompts
-        self._line = line
+        self._references = prompts.of_one_voice("\n".join(messages), line.references)
         self._messages = messages
         self._most = most
         self._answers: list[Codes] = []
@@ -167,7 +167,7 @@ class _Sentence:
     def begin_message(self) -> None:
         """Set the continuation of the next message. Raises MisuseError if the model cannot hold it."""
         known = self._messages[: len(self._answers) + 1]
-        prompt = torch.from_numpy(self._prompts.synthesis_prompt(known, self._answers, self._line.references))
+        prompt = torch.from_numpy(self._prompts.synthesis_prompt(known, self._answers, self._references))
         room = self._model.config.max_seq_len - prompt.shape[1]
         self.continuation = Continuation(prompt, max(1, min(self._most, room)), self._random)
         check_fits(self._model, self.continuation)

@@ -188,7 +188,9 @@ EVALUATE = Stage(
     options=_own("evaluate", "lines", "language", "judges", "recognizer", "similarity", "device"),
     also=(
         *("paths.data", "paths.protos", "paths.checkpoint", "pack.text_extension", "train.lora", "extract.resampler"),
-        *_own("synthesize", "temperature", "top_p", "repetition_penalty", "max_seconds", "seconds_per_character"),
+        *_own(
+            "synthesize", "temperature", "top_p", "top_k", "repetition_penalty", "max_seconds", "seconds_per_character"
+        ),
         *_own("synthesize", "seed", "precision", "compile"),
     ),
     product="report",
@@ -259,7 +261,7 @@ SYNTHESIZE = Stage(
         Argument("force", "Replace the file of --output", "--force", "flag"),
     ),
     options=(
-        *_own("synthesize", "temperature", "top_p", "repetition_penalty", "max_seconds"),
+        *_own("synthesize", "temperature", "top_p", "top_k", "repetition_penalty", "max_seconds"),
         *_own("synthesize", "seconds_per_character", "seed", "device", "compile"),
         "train.lora",
     ),

@@ -135,7 +135,12 @@ def cannot_remove(path: Path | str, error: Exception) -> FishtuiError:
 
 
 def format_value(value: Any) -> str:
-    """Return a setting's value as a person types it; the items of a list are separated by spaces."""
+    """Return a setting's value as a person types it; the items of a list are separated by spaces.
+
+    None, of a setting that is not set, is an empty text.
+    """
+    if value is None:
+        return ""
     if isinstance(value, bool):
         return str(value).lower()
     return " ".join(map(str, value)) if isinstance(value, tuple | list) else str(value)

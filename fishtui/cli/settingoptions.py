@@ -7,12 +7,15 @@ from typing import Any, Literal, get_args, get_origin
 
 import click
 
+from fishtui.families.registry import known_templates
 from fishtui.settings import Setting, known
 from fishtui.settings.ranges import base_type, bounds, metavar
 from fishtui.wording import format_value
 
 # Options of settings have parameter names that no other option has.
 PREFIX = "setting__"
+# The models know its values.
+TEMPLATE = "train.template"
 Command = Callable[..., Any]
 
 
@@ -51,6 +54,8 @@ def choices(name: str) -> tuple[str, ...]:
     """Return the values that the setting `name` accepts, as they are typed, if there are only a few."""
     described = known().get(name)
     kind = base_type(described.type) if described else None
+    if name == TEMPLATE:
+        return tuple(known_templates())
     if kind is bool:
         return ("true", "false")
     return tuple(get_args(kind)) if get_origin(kind) is Literal else ()
@@ -59,8 +64,8 @@ def choices(name: str) -> tuple[str, ...]:
 def click_type(described: Setting) -> click.ParamType:
     """Return the click type that accepts the setting's values."""
     kind = base_type(described.type)
-    if get_origin(kind) is Literal:
-        return click.Choice(get_args(kind))
+    if kind is not bool and (accepted := choices(described.name)):
+        return click.Choice(accepted)
     if kind is int:
         return click.INT
     return click.FLOAT if kind is float else click.STRING

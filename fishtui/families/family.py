@@ -65,10 +65,14 @@ class Prompts(Protocol):
     padding: int
     """The token that fills a row of a batch after its last sequence."""
 
-    def training_sequence(self, utterances: Sequence[Utterance]) -> tuple[Tokens, Tokens]:
+    def training_sequence(
+        self, utterances: Sequence[Utterance], references: Sequence[Utterance] = ()
+    ) -> tuple[Tokens, Tokens]:
         """Return inputs and labels, each int64 (1 + codebooks, S), of one or more utterances of one speaker.
 
-        Labels are shifted by one and are -100 at positions without a loss. Raises DataError for codes of another codec.
+        Labels are shifted by one and are -100 at positions without a loss. `references` are other utterances of the
+        speaker, given before without a loss; only a family that `learns_with_references` takes them. Raises
+        DataError for codes of another codec.
         """
 
     def sequence_length(self, utterance: Utterance) -> int:
@@ -77,12 +81,15 @@ class Prompts(Protocol):
     def messages(self, text: str) -> list[str]:
         """Split a cleaned text into the messages that the model answers in turn."""
 
+    def of_one_voice(self, text: str, references: Sequence[Utterance]) -> list[Utterance]:
+        """Return references that are marked as those of the voice that speaks `text`, unless several voices do."""
+
     def synthesis_prompt(
         self, messages: Sequence[str], answers: Sequence[NDArray[np.integer]], references: Sequence[Utterance]
     ) -> Tokens:
         """Return the int64 (1 + codebooks, S) that the model continues with the frames of the last message.
 
-        `answers` are the codes of the messages before it; `references` are utterances of the voice to speak with.
+        `answers` are the codes of the messages before it; `references` are utterances of the voices to speak with.
         Raises DataError for codes of another codec.
         """
 
@@ -119,6 +126,8 @@ class Family(ABC):
     """Prompt templates; the first is the published model's own."""
     older_template: ClassVar[str]
     """The template of adapters that the older public tool trained."""
+    learns_with_references: ClassVar[bool] = False
+    """True if a prompt with references is not one that continues earlier utterances, so that both need training."""
 
     def serving_commands(self, folder: Path) -> tuple[str, ...]:
         """Return the commands of other programs that serve a checkpoint folder of this family, if there are any."""

@@ -17,6 +17,8 @@ from fishtui.stage import ALL, Stage, resolve
 SPEECH = "speech.wav"
 # Rows of a batch over all processes; the result does not depend on the number of processes.
 GLOBAL_BATCH = "train.batch_size × train.devices × train.nodes"
+TEMPLATE = "train.template"
+REFERENCES = "train.reference_share"
 # A training resumes after a change of these settings.
 FREE = ("train.max_steps", "train.validate_every", "train.keep", "train.patience")
 
@@ -46,13 +48,18 @@ class Step:
 
     def evidence(self, state: ProjectState) -> Evidence:
         """Return all that the step's result depends on now."""
-        values = {name: _value(state.settings, name) for name in self.settings}
+        # The key was not in older stamps; it must not restart trainings that do not depend on it.
+        unused = set() if state.base.family_or_default.learns_with_references else {REFERENCES}
+        values = {name: _value(state, name) for name in self.settings if name not in unused}
         return Evidence(self.inputs(state), values, code_hash(*self.code))
 
 
-def _value(settings: Settings, name: str) -> Any:
+def _value(state: ProjectState, name: str) -> Any:
+    settings = state.settings
     if name == GLOBAL_BATCH:
         return settings.train.batch_size * settings.train.devices * settings.train.nodes
+    if name == TEMPLATE:
+        return settings.train.template or state.base.usual_template
     value = value_of(settings, name)
     # As it is read back from a stamp.
     return list(value) if isinstance(value, tuple) else value
@@ -209,9 +216,11 @@ TRAIN = Step(
     outputs=lambda state: {"checkpoint": state.trained()},
     settings=(
         "run.name",
-        *_keys("train", "method", "lora", "targets", "dropout", "template", "learning_rate", "warmup"),
+        *_keys("train", "method", "lora", "targets", "dropout", "learning_rate", "warmup"),
+        TEMPLATE,
         *_keys("train", "weight_decay", "clip_norm", "accumulate", "max_length", "clips_per_sequence"),
         *_keys("train", "seed", "precision"),
+        REFERENCES,
         GLOBAL_BATCH,
         *FREE,
     ),
@@ -237,7 +246,7 @@ SYNTHESIZE = Step(
     settings=(
         *_keys("run", "name", "text", "reference"),
         *_keys("extract", "resampler"),
-        *_keys("synthesize", "temperature", "top_p", "repetition_penalty", "max_seconds"),
+        *_keys("synthesize", "temperature", "top_p", "top_k", "repetition_penalty", "max_seconds"),
         *_keys("synthesize", "seconds_per_character", "seed", "precision"),
     ),
     code=(*NETWORK, "stages/synthesize.py", "speech.py", "sentences.py", "codes.py", "audio", "codec"),

@@ -164,7 +164,7 @@ def _is_there(project: Project, output: Path, weights: list[Path]) -> bool:
 def row_id(settings: Settings, text: str, reference: Reference | None) -> str:
     """Return an id of all inputs of a sample except the checkpoint: samples of one row can be compared."""
     use = settings.synthesize
-    sampling = [use.temperature, use.top_p, use.repetition_penalty, use.seed, use.precision]
+    sampling = [use.temperature, use.top_p, use.top_k, use.repetition_penalty, use.seed, use.precision]
     limits = [use.max_seconds, use.seconds_per_character]
     inputs = [text, *map(str, reference or ()), *sampling, *limits, settings.extract.resampler]
     return hashlib.sha256(json.dumps(inputs).encode()).hexdigest()[:8]

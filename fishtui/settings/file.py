@@ -36,7 +36,8 @@ def template() -> str:
 def written(setting: Setting, value: Any = None) -> str:
     """Return the setting's line of a settings file: with `value`, or commented out with its default."""
     # A JSON scalar or list of them is also a TOML value.
-    content = msgspec.json.encode(setting.default if value is None else value).decode()
+    shown = setting.default if value is None else value
+    content = msgspec.json.encode("" if shown is None else shown).decode()
     line = f"{'# ' if value is None else ''}{setting.name.partition('.')[2]} = {content}"
     return f"{line:<44}  # {setting.help}"
 

@@ -15,7 +15,7 @@ import msgspec
 
 from fishtui.errors import MisuseError
 from fishtui.reading import Damaged, parse_json, read_toml
-from fishtui.settings.ranges import describe_range
+from fishtui.settings.ranges import can_be_unset, describe_range
 from fishtui.settings.sections import Settings
 from fishtui.wording import did_you_mean, format_value, reason_of
 
@@ -175,6 +175,8 @@ def _find(catalog: Mapping[str, Setting], name: str, value: Any, source: str) ->
 def _convert(setting: Setting, value: Any, source: str) -> Any:
     if isinstance(value, str) and isinstance(setting.default, tuple):
         value = _listed(value)
+    if value == "" and can_be_unset(setting.type):
+        return None
     try:
         # Text from the environment and the command line can be a number; text in the file cannot.
         found = msgspec.convert(value, setting.type, strict=not source.startswith(("$", "--")))

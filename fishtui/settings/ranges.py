@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 IN_WORDS = {"INTEGER": "a whole number", "NUMBER": "a number", "TEXT": "text"}
@@ -17,10 +18,17 @@ def describe_range(kind: Any) -> str:
 
 
 def base_type(kind: Any) -> Any:
-    """Return a setting's type without its annotations."""
-    while get_origin(kind) is Annotated:
+    """Return a setting's type without its annotations, and without None if it can be unset."""
+    while get_origin(kind) in (Annotated, UnionType):
         kind = get_args(kind)[0]
     return kind
+
+
+def can_be_unset(kind: Any) -> bool:
+    """Return True if None is a value of the setting."""
+    while get_origin(kind) is Annotated:
+        kind = get_args(kind)[0]
+    return NoneType in get_args(kind)
 
 
 def metavar(kind: Any) -> str:
@@ -48,4 +56,8 @@ def bounds(kind: Any) -> Iterator[str]:
 
 
 def _metas(kind: Any) -> list[Any]:
-    return list(getattr(kind, "__metadata__", ()))
+    metas: list[Any] = []
+    while get_origin(kind) in (Annotated, UnionType):
+        metas += getattr(kind, "__metadata__", ())
+        kind = get_args(kind)[0]
+    return metas

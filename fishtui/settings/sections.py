@@ -150,9 +150,19 @@ class TrainSettings(Section, frozen=True):
     ] = ()
     dropout: Annotated[float, Meta(ge=0, lt=1, description="dropout of the adapter inputs")] = 0.01
     template: Annotated[
-        Literal["interleave", "instruct", "chat", "chat-untagged"],
-        Meta(description="prompt template of training; instruct is the one of older Fish-Speech adapters"),
-    ] = "interleave"
+        str,
+        Meta(
+            pattern=r"^[a-z-]*$",
+            description="prompt template of training, one of the model's; empty takes the first of them",
+            extra={"metavar": "TEMPLATE"},
+        ),
+    ] = ""
+    reference_share: Annotated[
+        Share,
+        Meta(
+            description="share of the sequences that begin with another clip of the speaker (S2-Pro), as references do"
+        ),
+    ] = 0.5
     learning_rate: Annotated[Positive, Meta(description="learning rate after warm-up")] = 1e-4
     warmup: Annotated[NotNegative, Meta(description="warm-up steps")] = 10
     weight_decay: Annotated[float, Meta(ge=0, description="weight decay of AdamW")] = 0.0
@@ -198,9 +208,21 @@ class TrainSettings(Section, frozen=True):
 class SynthesizeSettings(Section, frozen=True):
     """Synthesis."""
 
-    temperature: Annotated[float, Meta(ge=0, le=2, description="sampling temperature; 0 is greedy")] = 0.7
-    top_p: Annotated[float, Meta(gt=0, le=1, description="probability mass to sample from")] = 0.7
-    repetition_penalty: Annotated[float, Meta(ge=1, le=2, description="repetition penalty; 1 disables it")] = 1.5
+    temperature: Annotated[
+        Annotated[float, Meta(ge=0, le=2)] | None,
+        Meta(description="sampling temperature; 0 is greedy, empty takes the model's own"),
+    ] = None
+    top_p: Annotated[
+        Annotated[float, Meta(gt=0, le=1)] | None,
+        Meta(description="probability mass to sample from; empty takes the model's own"),
+    ] = None
+    top_k: Annotated[
+        AtLeastOne | None, Meta(description="most tokens to sample from; empty takes the model's own number")
+    ] = None
+    repetition_penalty: Annotated[
+        Annotated[float, Meta(ge=1, le=2)] | None,
+        Meta(description="repetition penalty of openaudio-s1-mini; 1 disables it, empty takes the model's own"),
+    ] = None
     max_seconds: Annotated[Positive, Meta(description="longest speech per text in seconds")] = 60.0
     seconds_per_character: Annotated[
         Positive, Meta(description="longest speech per character of a text in seconds, in addition to 3 s per text")

@@ -50,6 +50,7 @@ from fishtui.shards.packed import ManifestEntry, no_manifest, read_manifest
 from fishtui.stages.excluded import excluded
 from fishtui.stages.panel import Panel, RealSpeakers
 from fishtui.stages.speaking import Speaker, Task
+from fishtui.training.voice import sampling_of
 
 # The code that decides a sound.
 CODE = (
@@ -181,7 +182,7 @@ class EvaluationJob:
     def recipe(self) -> str:
         """A hash of everything that decides the sounds, except lines and adapters."""
         use = self.settings.synthesize
-        sampling = [use.temperature, use.top_p, use.repetition_penalty, use.seed, use.precision]
+        sampling = [repr(sampling_of(self.base.family.sampling(), use)), use.seed, use.precision]
         codec = [hash_file(path) for path in self.base.codec_files if path.exists()]
         return hash_parts(
             base=self.base.sha256(),

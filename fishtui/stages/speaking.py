@@ -106,7 +106,7 @@ class Speaker:
 
         spoken = voice.speak_lines(
             lines,
-            sampling=sampling_of(voice, use),
+            sampling=sampling_of(voice.sampling, use),
             limits=sentences.Limits(use.max_seconds, use.seconds_per_character),
             compile=use.compile,
             on_step=on_step,

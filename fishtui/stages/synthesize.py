@@ -71,7 +71,9 @@ def synthesize(
             "no reference: without long training the voice is the model's own; give a recording with --reference"
         )
     _report_composed(request, reporter)
-    sampling = sampling_of(voice, settings)
+    sampling = sampling_of(voice.sampling, settings)
+    if settings.repetition_penalty is not None and sampling.repetition_penalty != settings.repetition_penalty:
+        reporter.note("synthesize.repetition_penalty has no effect on this model, which has its own rule")
     ledger = Ledger(unit="texts")
     files, total = request.files, len(request.texts)
     meter = _Meter(reporter, voice, total)

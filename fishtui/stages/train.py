@@ -81,6 +81,7 @@ def train(
     writes, reports and decides; a signal to any process stops all.
     """
     check_name(name)
+    settings = _with_template(project, settings)
     results = project.results / name
     if dry_run:
         check_no_checkpoints(results, resume, restart)
@@ -147,32 +148,44 @@ class TrainingJob:
         """Rows in a batch of all processes together."""
         return self.wanted.batch_size * self.group.place.world
 
-    @property
-    def plan(self) -> Plan:
-        return Plan(self.wanted.max_length, self.wanted.clips_per_sequence, self.batch_size, self.wanted.seed)
-
 
 @dataclass(frozen=True)
 class TrainingInputs:
-    """The pretrained model and the clips, in memory; `data` is the start of the data, as a position in it."""
+    """The pretrained model and the clips, in memory.
+
+    `plan` orders the clips, and `data` is the start of the data, as a position in it.
+    """
 
     prompts: Prompts
     model: DualAR
     base_sha256: str
     examples: Examples
     excluded: dict[str, Exclusion]
+    plan: Plan
     data: DataPosition
+
+
+def _with_template(project: Project, settings: Settings) -> Settings:
+    """Return the settings with the model's own prompt template if they have none. Raises CheckpointError."""
+    template = settings.train.template or _base(project, settings).template()
+    return msgspec.structs.replace(settings, train=msgspec.structs.replace(settings.train, template=template))
+
+
+def _plan(wanted: TrainSettings, base: CheckpointFolder, batch_size: int) -> Plan:
+    share = wanted.reference_share if base.family.learns_with_references else 0.0
+    return Plan(wanted.max_length, wanted.clips_per_sequence, batch_size, wanted.seed, share)
 
 
 def _dry_run(project: Project, settings: Settings) -> Ledger:
     """Return the ledger of a training that does every step, with its forecast."""
-    base = _base(project, settings)
-    config, prompts = base.config(), base.prompts(settings.train.template)
+    base, wanted = _base(project, settings), settings.train
+    config, prompts = base.config(), base.prompts(wanted.template)
     without = _excluded(project, settings)
     examples = _load_examples(project, settings, prompts, config, without)
     ledger = _ledger(examples, settings.train, without)
     device = choose_device(settings.train.device)
-    ledger.counts |= forecast(settings.train, config, examples, device, last_pace(project))
+    plan = _plan(wanted, base, wanted.batch_size * wanted.devices * wanted.nodes)
+    ledger.counts |= forecast(wanted, plan, config, examples, device, last_pace(project))
     return ledger
 
 
@@ -205,7 +218,7 @@ def _train(job: TrainingJob, newest: Path | None) -> Ledger:
     finished = trainer.fit(newest)
     ledger = _ledger(inputs.examples, job.wanted, inputs.excluded)
     if finished:
-        _account(job, trainer, inputs.examples.train, ledger)
+        _account(job, trainer, inputs, ledger)
     return ledger
 
 
@@ -226,7 +239,10 @@ def _load(job: TrainingJob) -> TrainingInputs:
         refresh_catalog(project, settings, job.reporter, project.path(settings.paths.data))
     without = group.share(_excluded(project, settings) if group.first else {})
     examples = _load_examples(project, settings, prompts, model.config, without)
+    plan = _plan(job.wanted, job.base, job.batch_size)
     order = {key: getattr(job.wanted, key) for key in ORDER} | {"batch_size": job.batch_size}
+    if plan.reference_share:
+        order |= {"reference_share": plan.reference_share}
     data = DataPosition(data=examples.fingerprint(), order=order)
     if group.share(data) != data:
         raise DataError(
@@ -235,7 +251,7 @@ def _load(job: TrainingJob) -> TrainingInputs:
             code="different-shards",
         )
     base_sha256 = group.share(job.base.sha256() if group.first else "")
-    return TrainingInputs(prompts, model, base_sha256, examples, without, data)
+    return TrainingInputs(prompts, model, base_sha256, examples, without, plan, data)
 
 
 def _excluded(project: Project, settings: Settings) -> dict[str, Exclusion]:
@@ -315,7 +331,7 @@ def _build_trainer(job: TrainingJob, inputs: TrainingInputs, start: DataPosition
         base, step = str(job.base.path), trainer.global_step
         return Origin(base, inputs.base_sha256, wanted.method, wanted.template, job.lora, step, saver.position)
 
-    endless = partial(job.plan.batches_from, examples.train, start.epoch, start.index)
+    endless = partial(inputs.plan.batches_from, examples.train, start.epoch, start.index)
     fixed = partial(plan_validation, examples.validation, wanted.max_length, job.batch_size)
     train, validation = (
         Batches(clips, inputs.prompts, plan, group.place)
@@ -352,11 +368,11 @@ def _ledger(examples: Examples, settings: TrainSettings, without: dict[str, Excl
     return ledger
 
 
-def _account(job: TrainingJob, trainer: Trainer, clips: list[Example], ledger: Ledger) -> None:
+def _account(job: TrainingJob, trainer: Trainer, inputs: TrainingInputs, ledger: Ledger) -> None:
     """Complete the ledger of a training that was not stopped, and recommend one of its checkpoints."""
     position = trainer.saver.position
     if position.epoch == position.first:
-        _skip_unreached(ledger, job.plan, clips, position)
+        _skip_unreached(ledger, inputs.plan, inputs.examples.train, position)
     ledger.counts[PACE] = trainer.metrics.pace
     if job.group.first:
         _recommend(job)
@@ -365,7 +381,7 @@ def _account(job: TrainingJob, trainer: Trainer, clips: list[Example], ledger: L
 def _skip_unreached(ledger: Ledger, plan: Plan, clips: list[Example], position: DataPosition) -> None:
     """Count the clips that come after `position` in its epoch as skipped instead of done."""
     rows = [row for batch in plan.epoch(clips, position.epoch)[: position.index] for row in batch]
-    reached = {clip for row in rows for sequence in row for clip in sequence}
+    reached = {clip for row in rows for sequence in row for clip in sequence.clips}
     for number, clip in enumerate(clips):
         if number not in reached:
             ledger.skip(clip.name, "not reached: the training ended within its first epoch of these clips")

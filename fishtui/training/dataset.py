@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -20,7 +21,10 @@ from fishtui.lm.config import IGNORED, ModelConfig
 from fishtui.shards.packed import read_manifest, shard_paths
 from fishtui.shards.split import VALIDATION, choose_validation, last_held_out
 from fishtui.shards.stream import Position, StoredSentence, read_sentences
-from fishtui.training.batches import PlannedBatch, deal_rows
+from fishtui.training.batches import PlannedBatch, PlannedSequence, Row, deal_rows
+
+if TYPE_CHECKING:
+    from fishtui.families.family import Tokens, Utterance
 
 
 @dataclass(frozen=True)
@@ -170,17 +174,23 @@ class Batch:
 
 
 def collate(
-    rows: Sequence[Sequence[Sequence[Example]]],
+    rows: Sequence[Row],
+    examples: Sequence[Example],
     prompts: Prompts,
     epoch: int = 0,
     index: int = 0,
     counts: bool = True,
 ) -> Batch:
-    """Build a batch from `rows`, each a list of sequences, each a list of examples of one speaker."""
-    built = [
-        [prompts.training_sequence([(example.text, example.codes) for example in sequence]) for sequence in row]
-        for row in rows
-    ]
+    """Build a batch from `rows` of sequences of `examples`."""
+
+    def utterances(*indices: int) -> list[Utterance]:
+        return [(examples[index].text, examples[index].codes) for index in indices]
+
+    def build(sequence: PlannedSequence) -> tuple[Tokens, Tokens]:
+        references = [] if sequence.reference is None else utterances(sequence.reference)
+        return prompts.training_sequence(utterances(*sequence.clips), references)
+
+    built = [[build(sequence) for sequence in row] for row in rows]
     height = len(built[0][0][0])
     width = max(sum(inputs.shape[1] for inputs, _ in row) for row in built)
     tokens = torch.zeros(len(built), height, width, dtype=torch.long)
@@ -195,7 +205,7 @@ def collate(
             labels[number, :, start:end] = torch.from_numpy(targets)
             segments[number, start:end] = segment
             start = end
-    clips = sum(len(sequence) for row in rows for sequence in row)
+    clips = sum(len(sequence.clips) for row in rows for sequence in row)
     return Batch(tokens, labels, segments, int((segments > 0).sum()), clips, epoch, index, counts)
 
 
@@ -220,5 +230,4 @@ class Batches(IterableDataset):
     def __iter__(self) -> Iterator[Batch]:
         for epoch, index, rows in self._plan():
             mine, counts = deal_rows(rows, self._place.rank, self._place.world)
-            examples = [[[self._examples[i] for i in sequence] for sequence in row] for row in mine]
-            yield collate(examples, self._prompts, epoch, index, counts)
+            yield collate(mine, self._examples, self._prompts, epoch, index, counts)

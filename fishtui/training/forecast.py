@@ -15,15 +15,19 @@ from fishtui.training.lora import attach, parse_preset
 
 
 def forecast(
-    settings: TrainSettings, config: ModelConfig, examples: Examples, device: torch.device, pace: float | None
+    settings: TrainSettings,
+    plan: Plan,
+    config: ModelConfig,
+    examples: Examples,
+    device: torch.device,
+    pace: float | None,
 ) -> dict[str, float]:
     """Return steps per epoch, epochs, needed and free memory in GB (10⁹ bytes), and, if `pace` is known, hours.
 
     `pace` is in tokens per second. Assumes that every process has a device like this one.
     """
-    processes = settings.devices * settings.nodes
-    plan = Plan(settings.max_length, settings.clips_per_sequence, settings.batch_size * processes, settings.seed)
-    steps = len(plan.epoch(examples.train, 0)) / settings.accumulate
+    epoch = plan.epoch(examples.train, 0)
+    steps = len(epoch) / settings.accumulate
     precision = choose_precision(settings.precision, device)
     choice = memory.choose(meta_model(settings, config, precision), settings, device, precision)
     forecasts = {
@@ -33,7 +37,7 @@ def forecast(
         "memory_free_gb": free_memory(device) / 1e9,
     }
     if pace and steps:
-        tokens = sum(example.length for example in examples.train) / steps
+        tokens = sum(each.length(examples.train) for batch in epoch for row in batch for each in row) / steps
         forecasts["hours"] = settings.max_steps * tokens / pace / 3600
     return {name: round(value, 3) for name, value in forecasts.items()}
 

@@ -27,7 +27,7 @@ class DataPosition(msgspec.Struct, frozen=True):
     epoch: int = 0
     index: int = 0
     data: str = ""
-    order: dict[str, int] = {}
+    order: dict[str, float] = {}
     first: int = 0
 
 

@@ -41,11 +41,10 @@ def load_voice(
     return voice
 
 
-def sampling_of(voice: Voice, settings: SynthesizeSettings) -> Sampling:
-    """Return the sampling of a voice with the values of the settings."""
-    return replace(
-        voice.sampling,
-        temperature=settings.temperature,
-        top_p=settings.top_p,
-        repetition_penalty=settings.repetition_penalty,
-    )
+def sampling_of(own: Sampling, settings: SynthesizeSettings) -> Sampling:
+    """Return a model's own sampling with the values that are set; its own rule against repetition has no penalty."""
+    names = ["temperature", "top_p", "top_k"]
+    if own.repetition_aware is None:
+        names.append("repetition_penalty")
+    values = {name: getattr(settings, name) for name in names}
+    return replace(own, **{name: value for name, value in values.items() if value is not None})

@@ -52,7 +52,7 @@ def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CheckpointFolder:
 def test_a_folder_is_of_the_family_that_its_config_names(toy: CheckpointFolder, tmp_path: Path) -> None:
     assert toy.family is TOY
     assert toy.missing() == []
-    assert toy.template() == "chat"
+    assert toy.template() == "toy"
     assert {path.name for path in toy.model_files} == {"config.json", WEIGHTS, "tokens.json"}
     assert CheckpointFolder(tmp_path / "nothing").family_or_default is registry.DEFAULT
     with failing("unknown-template", CheckpointError):
@@ -75,7 +75,7 @@ def test_every_stage_runs_on_a_checkpoint_of_another_family(toy: CheckpointFolde
         paths=PathSettings(checkpoint="toy"),
         extract=ExtractSettings(device="cpu", workers=1),
         pack=PackSettings(workers=1, validation=0),
-        train=TrainSettings(device="cpu", max_steps=2, validate_every=2, max_length=256, template="chat"),  # type: ignore[arg-type]
+        train=TrainSettings(device="cpu", max_steps=2, validate_every=2, max_length=256),
     )
     data, protos = tmp_path / "data", found.path(settings.paths.protos)
     extract(found, settings, Reporter(), data=data, checkpoint=toy.codec_file)
@@ -94,7 +94,7 @@ def test_every_stage_runs_on_a_checkpoint_of_another_family(toy: CheckpointFolde
     assert all(name.startswith(PREFIX) for name in after)
     assert (merged.path / "LICENSE.md").read_text() == "Terms."
     assert (merged.path / "Notice").read_text() == "A toy."
-    assert json.loads(merged.record_file.read_text())["template"] == "chat"
+    assert json.loads(merged.record_file.read_text())["template"] == "toy"
 
     request = Request(checkpoint=merged.path, texts=["Hi"], files=SpeechFiles(tmp_path / "out.wav"), preset=preset)
     synthesize(found, SynthesizeSettings(device="cpu", max_seconds=0.3), Reporter(), request)
@@ -102,7 +102,7 @@ def test_every_stage_runs_on_a_checkpoint_of_another_family(toy: CheckpointFolde
 
 
 def test_training_sequences_are_in_the_prompts_of_the_family(toy: CheckpointFolder) -> None:
-    prompts = toy.prompts("chat")
+    prompts = toy.prompts("toy")
     assert prompts.padding == PAD
     codes = np.arange(30).reshape(10, 3)
     inputs, labels = prompts.training_sequence([("A", codes)])
@@ -129,14 +129,10 @@ def test_each_message_is_answered_after_the_one_before_it(toy: CheckpointFolder)
 
 
 def test_the_settings_repeat_what_the_families_decide() -> None:
-    # The settings are below the families, and name their templates, sampling and folder again.
+    # The settings are below the families, and name the folder again.
     default, settings = registry.DEFAULT, Settings()
     assert choices("train.template") == tuple(registry.known_templates())
-    assert settings.train.template == default.templates[0]
     assert settings.paths.checkpoint == f"checkpoints/{default.repository.rpartition('/')[2]}"
-    sampling = default.sampling()
-    for name in ("temperature", "top_p", "repetition_penalty"):
-        assert getattr(settings.synthesize, name) == getattr(sampling, name)
 
 
 def module_strings(path: Path) -> list[str]:

@@ -35,8 +35,8 @@ class Toy(Family):
     cleaning_code = ()
     extra_names = ("LICENSE.md",)
     notices: ClassVar = {"Notice": "A toy."}
-    templates = ("chat",)
-    older_template = "chat"
+    templates = ("toy",)
+    older_template = "toy"
 
     def weight_names(self, available: Collection[str]) -> tuple[str, ...]:
         return (WEIGHTS,)
@@ -111,7 +111,9 @@ class ToyPrompts:
         end[0] = END
         return np.concatenate([np.concatenate([codes[:1] + SEMANTIC, codes]), end], axis=1).astype(np.int64)
 
-    def training_sequence(self, utterances: Sequence[Utterance]) -> tuple[Tokens, Tokens]:
+    def training_sequence(
+        self, utterances: Sequence[Utterance], references: Sequence[Utterance] = ()
+    ) -> tuple[Tokens, Tokens]:
         parts = [part for text, codes in utterances for part in (self.text(text), self.frames(codes))]
         tokens = np.concatenate(parts, axis=1)
         learned = np.concatenate(
@@ -121,6 +123,9 @@ class ToyPrompts:
 
     def sequence_length(self, utterance: Utterance) -> int:
         return self.training_sequence([utterance])[0].shape[1]
+
+    def of_one_voice(self, text: str, references: Sequence[Utterance]) -> list[Utterance]:
+        return list(references)
 
     def messages(self, text: str) -> list[str]:
         return text.split("|")

@@ -11,7 +11,7 @@ from fishtui.checkpoint import CheckpointFolder
 from fishtui.distributed import Place
 from fishtui.families.family import Prompts
 from fishtui.lm.config import IGNORED
-from fishtui.training.batches import Plan
+from fishtui.training.batches import Plan, PlannedSequence
 from fishtui.training.dataset import Batch, Batches, Example, collate
 
 
@@ -39,7 +39,8 @@ def rows_of(batch: Batch) -> list[list[int]]:
 
 
 def test_a_row_has_its_sequences_in_segments_and_padding_after_them(examples: list[Example], prompts: Prompts) -> None:
-    batch = collate([[[examples[0], examples[3]], [examples[1]]], [[examples[2]]]], prompts)
+    rows = [[PlannedSequence([0, 3]), PlannedSequence([1])], [PlannedSequence([2])]]
+    batch = collate(rows, examples, prompts)
     long, short = batch.segments
     assert torch.equal(long.unique(), torch.tensor([1, 2]))
     assert set(short.tolist()) == {0, 1}

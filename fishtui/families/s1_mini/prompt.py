@@ -29,7 +29,9 @@ class S1Prompts:
         self._tokenizer = tokenizer
         self._codebooks = codebooks
 
-    def training_sequence(self, utterances: Sequence[Utterance]) -> tuple[Tokens, Tokens]:
+    def training_sequence(
+        self, utterances: Sequence[Utterance], references: Sequence[Utterance] = ()
+    ) -> tuple[Tokens, Tokens]:
         return training_sequence(self._template, self._tokenizer, utterances)
 
     def sequence_length(self, utterance: Utterance) -> int:
@@ -37,6 +39,9 @@ class S1Prompts:
 
     def messages(self, text: str) -> list[str]:
         return [text]
+
+    def of_one_voice(self, text: str, references: Sequence[Utterance]) -> list[Utterance]:
+        return list(references)
 
     def synthesis_prompt(
         self, messages: Sequence[str], answers: Sequence[NDArray[np.integer]], references: Sequence[Utterance]

@@ -38,7 +38,9 @@ class S2Pro(Family):
     extra_names = ("tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja", "LICENSE.md")
     cleaning_code = ("families/s1_mini/text.py", "families/s2_pro/text.py")
     templates = ("chat", "chat-untagged")
+    # The older tool's own prompt for this model is one that the model never speaks with.
     older_template = "chat"
+    learns_with_references = True
 
     def serving_commands(self, folder: Path) -> tuple[str, ...]:
         where = shlex.quote(str(folder))

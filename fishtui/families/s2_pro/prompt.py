@@ -47,8 +47,11 @@ class S2Prompts:
         fixed = (SYSTEM, USER, ASSISTANT, TASK, TASK_WITH_REFERENCE, SPEECH, END, BREAK, END + BREAK)
         self._fixed = {part: self._block(tokenizer.encode_template(part)) for part in fixed}
 
-    def training_sequence(self, utterances: Sequence[Utterance]) -> tuple[Tokens, Tokens]:
-        return self.chat(utterances, [])
+    def training_sequence(
+        self, utterances: Sequence[Utterance], references: Sequence[Utterance] = ()
+    ) -> tuple[Tokens, Tokens]:
+        text = "\n".join(text for text, _ in utterances)
+        return self.chat(utterances, self.of_one_voice(text, references))
 
     def sequence_length(self, utterance: Utterance) -> int:
         return self.training_sequence([utterance])[0].shape[1]
@@ -61,6 +64,14 @@ class S2Prompts:
             else:
                 groups.append([turn])
         return ["\n".join(group) for group in groups]
+
+    def of_one_voice(self, text: str, references: Sequence[Utterance]) -> list[Utterance]:
+        voices = set(TAG.findall(text)) or {FIRST}
+        if len(voices) > 1:
+            return list(references)
+        # Otherwise their tags would count the references, as if each were another voice.
+        [tag] = voices
+        return [(words if TAG.search(words) else tag + words, codes) for words, codes in references]
 
     def synthesis_prompt(
         self, messages: Sequence[str], answers: Sequence[NDArray[np.integer]], references: Sequence[Utterance]
