@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from fishtui import settings
-from fishtui.cli.settingoptions import choices, sentence, setting_name
+from fishtui.cli.settingoptions import TEMPLATE, choices, sentence, setting_name
 from fishtui.cli.stagecommand import build_command
 from fishtui.errors import MisuseError
 from fishtui.stage import Argument, Stage, find_stage
@@ -67,7 +67,11 @@ def fields(stage: str) -> Sequence[Field]:
     given = [_field(entry, parameter) for parameter in command.params if parameter.name not in hidden]
     taken = {each.default for each in given}
     others = [
-        Field(each.name, sentence(each.help), f"--set {each.name}", each.name, each.name, choices=choices(each.name))
+        Field(
+            *(each.name, sentence(each.help), f"--set {each.name}", each.name, each.name),
+            standard=_unset(each.name),
+            choices=choices(each.name),
+        )
         for each in settings.known().values()
         if (each.name.startswith(f"{stage}.") or each.name in entry.also) and each.name not in taken
     ]
@@ -108,7 +112,7 @@ def _field(stage: Stage, parameter: click.Parameter) -> Field:
         option="" if isinstance(parameter, click.Argument) else max(parameter.opts, key=len),
         setting=setting,
         default=setting or (declared.setting if declared else ""),
-        standard=_standard(declared),
+        standard=_standard(declared) or _unset(setting),
         required=parameter.required,
         flag=bool(getattr(parameter, "is_flag", False)) and not parameter.secondary_opts,
         negative=next(iter(parameter.secondary_opts), ""),
@@ -116,6 +120,11 @@ def _field(stage: Stage, parameter: click.Parameter) -> Field:
         is_path=isinstance(parameter.type, click.Path),
         choices=tuple(parameter.type.choices) if isinstance(parameter.type, click.Choice) else choices(setting),
     )
+
+
+def _unset(setting: str) -> str:
+    """Return what applies if a setting is not set, in words; empty if it has a value then."""
+    return "the model's own" if setting == TEMPLATE or (setting and settings.known()[setting].default is None) else ""
 
 
 def _standard(declared: Argument | None) -> str:

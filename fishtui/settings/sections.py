@@ -153,7 +153,7 @@ class TrainSettings(Section, frozen=True):
         str,
         Meta(
             pattern=r"^[a-z-]*$",
-            description="prompt template of training, one of the model's; empty takes the first of them",
+            description="prompt template of training, one of the model's; empty takes the model's own",
             extra={"metavar": "TEMPLATE"},
         ),
     ] = ""

@@ -58,7 +58,7 @@ def pack(project: Project, values: Settings, *, data: Path, output: Path, **othe
 def train(project: Project, values: Settings, *, name: str, **others: Any) -> None:
     """Require a name, the pretrained model, and shards."""
     check_name(name)
-    CheckpointFolder(project.path(values.paths.checkpoint)).check(values.train.template or None)
+    CheckpointFolder(project.path(values.paths.checkpoint)).check(values.train.template)
     shard_paths(project.path(values.paths.protos))
 
 

@@ -38,7 +38,7 @@ def test_a_boolean_setting_is_a_pair_of_flags() -> None:
 def test_a_default_is_shown_once_and_an_empty_one_not_at_all(name: str) -> None:
     described = known()[name]
     shown = help_of(described)
-    assert shown.count("default:") == (described.default not in ("", ()))
+    assert shown.count("default:") == (described.default not in ("", (), None))
     assert shown[0] == shown[0].upper()
     assert metavar(described.type)
 

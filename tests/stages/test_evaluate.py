@@ -122,6 +122,7 @@ def test_a_second_run_reuses_everything_until_something_changes(evaluating: Eval
 SOUNDS = {
     "synthesize.temperature": "0.6",
     "synthesize.top_p": "0.6",
+    "synthesize.top_k": "20",
     "synthesize.repetition_penalty": "1.4",
     "synthesize.max_seconds": "0.2",
     "synthesize.seconds_per_character": "0.4",

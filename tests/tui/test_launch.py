@@ -14,6 +14,7 @@ from textual.widgets import Input
 
 from fishtui import settings
 from fishtui.cli import forms
+from fishtui.families.registry import known_templates
 from fishtui.project import Project
 from fishtui.stage import stage_names
 from fishtui.tui.app import Fishtui
@@ -52,7 +53,7 @@ def found(project: Project, stage: str, field_name: str, words: str = "", **valu
         ("extract", "checkpoint", ["checkpoints/tiny/codec.pth"]),
         ("pack", "data", ["checkpoints", "data", "data/anna", "data/bert"]),
         ("synthesize", "text_file", ["lines.txt"]),
-        ("merge", "template", ["interleave", "instruct"]),
+        ("merge", "template", known_templates()),
     ],
 )
 def test_fields_list_what_the_project_has(project: Project, stage: str, name: str, values: list[str]) -> None:
