@@ -18,6 +18,8 @@ from typing import Generic, TypeVar
 
 # From Linux's prctl.h.
 PR_SET_PDEATHSIG = 1
+# How workers start: a spawned one shares no lock, thread or CUDA state with this process.
+START_METHOD = "spawn"
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -151,8 +153,7 @@ def _interrupts_held() -> Iterator[None]:
 
 
 def _pool(workers: int) -> ProcessPoolExecutor:
-    # A spawned worker shares no lock, thread or CUDA state with this process.
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context(START_METHOD)
     return ProcessPoolExecutor(workers, mp_context=context, initializer=_end_with_parent)
 
 

@@ -17,6 +17,9 @@ import soundfile
 
 from fishtui.project import Project
 
+# Seconds between two looks at what another process does: looking all the time would take a processor from it.
+PAUSE = 0.01
+
 
 def tone(seconds: float = 1.0, rate: int = 44_100, level: float = 0.3, pitch: float = 220.0) -> np.ndarray:
     """Return a gliding tone with a little noise, float32 (frames,)."""

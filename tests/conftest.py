@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import tempfile
 from pathlib import Path
@@ -10,13 +11,20 @@ import pytest
 import torch
 from hypothesis import HealthCheck, settings
 
+from fishtui import workers
 from fishtui.demo.tiny import write_checkpoint
 from tests.cluster import cluster as cluster
 from tests.cluster import running_cluster as running_cluster
+from tests.forking import FORKS
 
 # Threads do not speed up tiny tensors, and slow them down on a busy machine.
 torch.set_num_threads(1)
 os.environ["OMP_NUM_THREADS"] = "1"
+# A worker that starts by itself takes a second to import its libraries. Fork each from a process that has loaded them.
+if FORKS:
+    workers.START_METHOD = "forkserver"
+_DOING = ("fishtui.catalog.measurements", "fishtui.stages.encoding", "fishtui.stages.normalize", "fishtui.stages.pack")
+multiprocessing.set_forkserver_preload([*_DOING, "av", "pyloudnorm", "soundfile", "soxr"])
 # No test asserts a time: in a new clone, Hypothesis builds its tables of characters while it draws the first example.
 settings.register_profile("any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any-machine")

@@ -16,7 +16,8 @@ import torch
 
 from fishtui.project import Project
 from fishtui.runs.state import find_run
-from tests.builders import command, fishtui, packable, project, snapshot, tone, write_clip
+from tests.builders import command, packable, project, snapshot, tone, write_clip
+from tests.forking import fishtui
 
 # Starting a stage takes longer than its work here.
 KILLS = {"extract": 3, "train": 2}

@@ -23,7 +23,7 @@ from fishtui.runs.rerun import remove_run
 from fishtui.runs.scheduler import advance
 from fishtui.runs.state import find_run, read_runs, read_unfinished_runs
 from fishtui.settings import Loaded, Settings, load
-from tests import builders
+from tests import builders, forking
 from tests.expecting import failing
 from tests.fuzz.readers import READERS
 from tests.golden_data import GOLDEN
@@ -123,9 +123,9 @@ def test_damaged_records_do_not_hide_other_runs(tmp_path: Path) -> None:
         assert set(states.values()) == {LOST}
         assert not read_unfinished_runs(project)
         assert not advance(project)
-        assert builders.fishtui("runs", "list", cwd=tmp_path).returncode == 0
+        assert forking.fishtui("runs", "list", cwd=tmp_path).returncode == 0
         for name in states:
-            assert builders.fishtui("runs", "show", name, cwd=tmp_path).returncode in (0, 1)
+            assert forking.fishtui("runs", "show", name, cwd=tmp_path).returncode in (0, 1)
             remove_run(find_run(project, name))
     assert [run.id for run in read_runs(project)] == [good.id]
 

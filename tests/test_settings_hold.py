@@ -34,7 +34,7 @@ from fishtui.stages.excluded import find_recordings
 from fishtui.stages.init import init
 from fishtui.stages.normalize import normalize
 from fishtui.stages.pack import pack
-from tests import builders
+from tests import builders, forking
 from tests.builders import write_clip, write_codes
 
 PACKAGE = Path(fishtui.__file__).parent
@@ -67,7 +67,7 @@ def test_the_extension_of_transcripts_holds_in_every_stage_and_command(project: 
     import_clips(project, reporter, source=raw, data=imported, text_extension=values.pack.text_extension)
     assert {path.name: path.read_text() for path in imported.rglob("*.txt")} == {"1.txt": "Right."}
     assert not list(imported.rglob("*.lab"))
-    assert builders.fishtui("import", "raw", "--data", "new", cwd=project.root).returncode == 0
+    assert forking.fishtui("import", "raw", "--data", "new", cwd=project.root).returncode == 0
     assert {path.suffix for path in (project.root / "new" / "anna").iterdir()} == {".wav", ".txt"}
 
     normalize(project, values, reporter, source=raw, target=data, clean=False)
@@ -112,7 +112,7 @@ def test_without_a_transcript_of_the_extension_none_is_taken(project: Project, v
     )
     assert detail is not None
     assert ".txt" in detail
-    result = builders.fishtui("synthesize", "--text", "x", "--reference", str(recording), "--json", cwd=project.root)
+    result = forking.fishtui("synthesize", "--text", "x", "--reference", str(recording), "--json", cwd=project.root)
     assert result.returncode == 2
     assert '"no-transcript"' in result.stdout
 

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from fishtui.shards.packed import read_manifest
-from tests.builders import fishtui, project
+from tests.builders import project
+from tests.forking import fishtui
 from tests.golden_data import GOLDEN
 
 SPEECH = Path(os.environ.get("FISHTUI_SPEECH", Path(__file__).parents[2] / "shared" / "data" / "speech"))

@@ -8,6 +8,7 @@ import sys
 import psutil
 import pytest
 
+from fishtui import workers
 from fishtui.workers import chunked_map, ordered_map
 
 HOST = """
@@ -18,6 +19,12 @@ for pid in ordered_map(identify, range(8), 2, 8, None):
     print(pid, flush=True)
 list(ordered_map(linger, range(8), 2, 8, None))
 """
+
+
+@pytest.fixture(autouse=True)
+def spawned(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start workers as fishtui does, not as other tests do."""
+    monkeypatch.setattr(workers, "START_METHOD", "spawn")
 
 
 def identify(number: int) -> int:

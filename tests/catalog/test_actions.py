@@ -30,8 +30,9 @@ from fishtui.catalog.filechanges import changing, settle
 from fishtui.errors import DataError, FishtuiError, MisuseError
 from fishtui.listen.recordings import recordings
 from fishtui.runs.reporter import Reporter
-from tests.builders import file_size_limit, fishtui, snapshot
+from tests.builders import file_size_limit, snapshot
 from tests.expecting import failing
+from tests.forking import fishtui
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"]), min_size=1).filter(str.strip)
 

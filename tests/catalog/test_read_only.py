@@ -12,7 +12,7 @@ import pytest
 
 from fishtui.catalog.store import Catalog
 from fishtui.project import Project
-from tests import builders
+from tests import builders, forking
 from tests.expecting import error_in, failing
 
 CAPABILITIES = "-dac_override,-dac_read_search"
@@ -28,7 +28,7 @@ def as_reader(tmp_path: Path) -> Iterator[list[str]]:
         words = ["setpriv", "--bounding-set", CAPABILITIES, "--inh-caps", CAPABILITIES]
     builders.write_clip(tmp_path / "data" / "anna" / "1.wav")
     builders.project(tmp_path)
-    assert builders.fishtui("scan", cwd=tmp_path).returncode == 0
+    assert forking.fishtui("scan", cwd=tmp_path).returncode == 0
     folders = (tmp_path / ".fishtui", tmp_path)
     (tmp_path / ".fishtui" / "catalog.db").chmod(0o444)
     for folder in folders:

@@ -26,8 +26,9 @@ from fishtui.codes import encode_codes
 from fishtui.dataset import find_clips
 from fishtui.files import exclusive
 from fishtui.runs.reporter import Reporter
-from tests.builders import command, fishtui, project, tone, write_clip, write_codes
+from tests.builders import command, project, tone, write_clip, write_codes
 from tests.expecting import failing
+from tests.forking import fishtui
 
 
 def test_clips_are_found_with_the_content_of_their_files(dataset) -> None:

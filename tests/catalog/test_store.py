@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from fishtui.catalog.store import Catalog, stored
-from tests.builders import file_size_limit, fishtui, project
+from tests.builders import file_size_limit, project
 from tests.expecting import error_in, failing
+from tests.forking import fishtui
 
 
 def open_catalog(root: Path) -> Catalog:

@@ -25,8 +25,9 @@ from fishtui.runs.identity import is_alive
 from fishtui.runs.state import find_run
 from fishtui.settings import load
 from fishtui.shards.packed import read_manifest
-from tests.builders import command, fishtui, packable, project, restore_signals, snapshot, tone, write_clip
+from tests.builders import command, packable, project, restore_signals, snapshot, tone, write_clip
 from tests.expecting import error_in
+from tests.forking import fishtui
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "schemas" / "run_event.schema.json").read_text(encoding="utf-8"))
 HEAVY = {"numpy", "torch", "torchaudio", "lightning", "peft", "textual", "soundfile", "sqlite_utils", "rich", "scipy"}

@@ -2,27 +2,40 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests import builders
 from tests.evaluation.builders import evaluated
+from tests.forking import fishtui
 from tests.importers.builders import recording
 
 
 def complete(shell: str, instruction: str, words: str = "") -> str:
     """Return the output of fishtui for a shell that requests its script (`source`) or completions (`complete`)."""
-    environment = os.environ | {
+    environment = {
         "_FISHTUI_COMPLETE": f"{shell}_{instruction}",
         "COMP_WORDS": words,
         "COMP_CWORD": str(len(words.split(" ")) - 1),
     }
-    run = subprocess.run([sys.executable, "-m", "fishtui"], env=environment, capture_output=True, text=True, check=True)
+    run = fishtui(cwd=Path.cwd(), **environment)
+    assert run.returncode == 0, run.stderr
     return run.stdout
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project with trainings, an evaluation and a scanned dataset."""
+    found = builders.project(tmp_path_factory.mktemp("project"))
+    for name in ("anna-1", "bert"):
+        (found.results / name / "checkpoints").mkdir(parents=True)
+    evaluated(found.results / "bert", {"base": 0.3, 100: 0.5, 200: 0.6})
+    (found.results / "notes").mkdir()
+    for name in ("anna/00", "anna/01", "bert/00"):
+        recording(found.root / "data" / f"{name}.wav")
+    assert fishtui("scan", cwd=found.root).returncode == 0
+    return found.root
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
@@ -59,16 +72,8 @@ def test_commands_options_and_choices_are_completed(words: str, expected: set[st
     ],
 )
 def test_trainings_clips_and_checks_are_completed(
-    words: str, expected: set[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    words: str, expected: set[str], project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    project = builders.project(tmp_path)
-    for name in ("anna-1", "bert"):
-        (project.results / name / "checkpoints").mkdir(parents=True)
-    evaluated(project.results / "bert", {"base": 0.3, 100: 0.5, 200: 0.6})
-    (project.results / "notes").mkdir()
-    for name in ("anna/00", "anna/01", "bert/00"):
-        recording(tmp_path / "data" / f"{name}.wav")
-    builders.fishtui("scan", cwd=tmp_path)
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.chdir(project)
     found = {line.partition(",")[2] for line in complete("bash", "complete", words).splitlines()}
     assert found - {""} == expected

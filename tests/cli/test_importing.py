@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from fishtui.catalog.store import Catalog
-from tests.builders import command, fishtui, project
+from tests.builders import command, project
+from tests.forking import fishtui
 from tests.importers.builders import imported, recording, table
 
 

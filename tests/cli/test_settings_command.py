@@ -9,7 +9,7 @@ import pytest
 
 from fishtui.project import Project
 from fishtui.settings import known, load
-from tests import builders
+from tests import builders, forking
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def project(tmp_path: Path) -> Project:
 
 
 def shown(project: Project, *words: str, **environment: str) -> list[dict[str, str]]:
-    done = builders.fishtui("settings", *words, "--json", cwd=project.root, **environment)
+    done = forking.fishtui("settings", *words, "--json", cwd=project.root, **environment)
     assert done.returncode == 0, done.stdout
     return json.loads(done.stdout)
 
@@ -41,11 +41,11 @@ def test_a_setting_is_changed_and_reset_in_the_file(project: Project, name: str,
         return shown(project, name)[0]["value"]
 
     before = project.settings_file.read_text(encoding="utf-8")
-    assert builders.fishtui("settings", name, value, "--dry-run", cwd=project.root).returncode == 0
+    assert forking.fishtui("settings", name, value, "--dry-run", cwd=project.root).returncode == 0
     assert project.settings_file.read_text(encoding="utf-8") == before
-    assert builders.fishtui("settings", name, value, cwd=project.root).returncode == 0
+    assert forking.fishtui("settings", name, value, cwd=project.root).returncode == 0
     assert (now(), "# my comment" in project.settings_file.read_text(encoding="utf-8")) == (value, True)
-    assert builders.fishtui("settings", name, "--reset", cwd=project.root).returncode == 0
+    assert forking.fishtui("settings", name, "--reset", cwd=project.root).returncode == 0
     assert load(project.settings_file, {}).values.train.max_steps == (10_000 if name == "train.max_steps" else 7)
 
 
@@ -64,7 +64,7 @@ def test_a_setting_is_changed_and_reset_in_the_file(project: Project, name: str,
 )
 def test_wrong_use_changes_nothing(project: Project, words: tuple[str, ...], code: str) -> None:
     before = builders.snapshot(project.root)
-    done = builders.fishtui("settings", *words, "--json", cwd=project.root)
+    done = forking.fishtui("settings", *words, "--json", cwd=project.root)
     assert (done.returncode, json.loads(done.stdout)["code"]) == (2, code)
     assert builders.snapshot(project.root) == before
 
@@ -78,7 +78,7 @@ def test_wrong_use_changes_nothing(project: Project, words: tuple[str, ...], cod
     ],
 )
 def test_an_unknown_command_is_named(tmp_path: Path, words: list[str], code: str) -> None:
-    done = builders.fishtui(*words, cwd=tmp_path)
+    done = forking.fishtui(*words, cwd=tmp_path)
     assert done.returncode == 2
     if "--json" in words:
         assert json.loads(done.stdout)["code"] == "no-such-command"

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,8 +16,9 @@ from fishtui.audio.decode import read_audio
 from fishtui.project import Project
 from fishtui.runs.events import read_events
 from fishtui.runs.state import find_run, read_runs
-from tests.builders import command, fishtui, project, restore_signals
+from tests.builders import PAUSE, command, project, restore_signals
 from tests.expecting import error_in
+from tests.forking import fishtui
 from tests.golden_data import GOLDEN
 
 SETTINGS = '[paths]\ncheckpoint = "{checkpoint}"\n[synthesize]\ndevice = "cpu"\nmax_seconds = {seconds}\n'
@@ -109,6 +111,7 @@ def test_a_stop_keeps_finished_sentences_and_names_them(
     )
     while not (root / "book-002.flac").exists():
         assert process.poll() is None
+        time.sleep(PAUSE)
     run = find_run(Project(root), "last")
     assert run.process is not None
     os.kill(run.process.pid if to_run else process.pid, number)

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
@@ -23,9 +24,10 @@ from fishtui.runs.events import read_events
 from fishtui.runs.record import FAILED, LOST, RUNNING, STOPPED, SUCCEEDED
 from fishtui.runs.state import Run, find_run, read_run, read_runs
 from fishtui.runs.stop import stop
-from tests.builders import all_ended, fishtui, packable, processes_of, time_limit, tone, write_clip
+from tests.builders import PAUSE, all_ended, packable, processes_of, time_limit, tone, write_clip
 from tests.builders import project as make_project
 from tests.following import ended, steps, until
+from tests.forking import fishtui
 
 SETTINGS = """
 [paths]
@@ -103,6 +105,7 @@ def test_a_run_that_ends_before_its_processes_connect_leaves_none_of_them(projec
     run = launched(project, "extract", *TOGETHER, "--detach")
     while read_run(run.folder).record.state != RUNNING:
         assert not read_run(run.folder).ended
+        time.sleep(PAUSE)
     if killed:
         ranks(run)[0].kill()
         assert ended(project, run).state == STOPPED

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +10,17 @@ import pytest
 
 from fishtui.project import Project
 from fishtui.results.trainings import Training, Trainings
+from tests.forking import fishtui
+
+pytestmark = pytest.mark.xdist_group("demo")
 
 # Enough steps for the validation loss to fall.
 SHORT = ["--set", "train.max_steps=10"]
 
 
-def fishtui(*words: str | Path) -> str:
-    run = subprocess.run([sys.executable, "-m", "fishtui", *map(str, words)], capture_output=True, text=True)
+def done(*words: str | Path) -> str:
+    """Return the output of a command that must succeed."""
+    run = fishtui(*words, cwd=Path.cwd())
     assert run.returncode == 0, run.stdout + run.stderr
     return run.stdout
 
@@ -27,14 +29,14 @@ def fishtui(*words: str | Path) -> str:
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A project in which the demo trained and merged `voice`, and the pipeline `second`."""
     folder = tmp_path_factory.mktemp("demo") / "project"
-    fishtui("demo", folder, *SHORT)
-    fishtui("run", "--project", folder, "--until", "merge", "--set", "run.name=second", "--set", "train.max_steps=2")
+    done("demo", folder, *SHORT)
+    done("run", "--project", folder, "--until", "merge", "--set", "run.name=second", "--set", "train.max_steps=2")
     return Project(folder)
 
 
 def shown(project: Project, run: str) -> dict[str, Any]:
     """Return the run that `runs show` finds by this name."""
-    return json.loads(fishtui("runs", "show", run, "--project", project.root, "--json"))
+    return json.loads(done("runs", "show", run, "--project", project.root, "--json"))
 
 
 def training(project: Project, name: str) -> Training:
@@ -60,5 +62,5 @@ def test_a_merge_belongs_to_its_training(project: Project, name: str) -> None:
 
 
 def test_every_run_has_arguments(project: Project) -> None:
-    runs = json.loads(fishtui("runs", "list", "--project", project.root, "--json"))
+    runs = json.loads(done("runs", "list", "--project", project.root, "--json"))
     assert [run["stage"] for run in runs if not shown(project, run["id"])["arguments"]] == []

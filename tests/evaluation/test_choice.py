@@ -12,9 +12,10 @@ from fishtui.errors import MisuseError
 from fishtui.evaluation.choice import choose_to_merge
 from fishtui.evaluation.record import FILE
 from fishtui.results.checkpoints import checkpoint_path
-from tests.builders import fishtui, project
+from tests.builders import project
 from tests.evaluation.builders import evaluated
 from tests.expecting import failing
+from tests.forking import fishtui
 from tests.golden_data import GOLDEN
 
 BETTER = {"base": 0.3, 100: 0.3, 200: 0.6, 300: 0.7}

@@ -15,7 +15,7 @@ import pytest
 from fishtui.evaluation.blind import make_trials, read_comparisons, store_decision
 from fishtui.evaluation.record import read_evaluation
 from fishtui.project import Project
-from tests import builders
+from tests import builders, forking
 from tests.cli.test_schemas import check
 from tests.evaluation.builders import LINES, evaluated
 from tests.expecting import error_in
@@ -87,7 +87,7 @@ def test_a_comparison_is_interrupted_and_continued_until_its_tally(project: Proj
     assert tally["tally"] == {"better": [len(LINES) // 2] * 2, "no_difference": 0, "p_value": 1.0}
 
     # Nothing is left to serve.
-    done = builders.fishtui("compare", "voice", "100", "base", "--json", cwd=project.root)
+    done = forking.fishtui("compare", "voice", "100", "base", "--json", cwd=project.root)
     assert done.returncode == 0
     assert [each["versions"] for each in documents(done.stdout.splitlines())] == [[100, "base"]]
 
@@ -136,6 +136,6 @@ def test_wrong_calls_are_errors_with_codes(project: Project, words: list[str], c
     entries = [json.loads(line) for line in apart.read_text(encoding="utf-8").splitlines()]
     kept = [each for number, each in enumerate(entries) if each["kind"] == "plan" or number in (1, len(entries) - 1)]
     apart.write_text("".join(json.dumps(each) + "\n" for each in kept), encoding="utf-8")
-    done = builders.fishtui("compare", *words, "--json", cwd=project.root)
+    done = forking.fishtui("compare", *words, "--json", cwd=project.root)
     assert (done.returncode, error_in(done.stdout)["code"]) == (2, code)
     assert done.stderr == ""

@@ -14,7 +14,7 @@ from fishtui.catalog.store import Catalog
 from fishtui.errors import MisuseError
 from fishtui.listen.recordings import recordings
 from fishtui.project import Project
-from tests import builders
+from tests import builders, forking
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     for name in ("anna/a", "anna/b", "bert/c"):
         builders.write_clip(project.root / "data" / f"{name}.wav", samples=builders.tone(0.6))
     (project.root / "data" / "bert" / "silent.lab").write_text("There is no recording of this.")
-    assert builders.fishtui("scan", cwd=project.root).returncode == 0
+    assert forking.fishtui("scan", cwd=project.root).returncode == 0
     return project
 
 
@@ -63,7 +63,7 @@ def test_listen_serves_until_it_is_interrupted(project: Project) -> None:
 
 
 def test_a_filter_without_recordings_is_reported(project: Project) -> None:
-    done = builders.fishtui("listen", "speaker:nobody", cwd=project.root)
+    done = forking.fishtui("listen", "speaker:nobody", cwd=project.root)
     assert (done.returncode, done.stdout) == (2, "")
     assert "no matching clip has a recording" in done.stderr
 
@@ -71,4 +71,4 @@ def test_a_filter_without_recordings_is_reported(project: Project) -> None:
 def test_without_a_catalog_the_error_names_scan(tmp_path: Path) -> None:
     builders.project(tmp_path)
     (tmp_path / "data").mkdir()
-    assert "fishtui scan" in builders.fishtui("listen", cwd=tmp_path).stderr
+    assert "fishtui scan" in forking.fishtui("listen", cwd=tmp_path).stderr

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -24,19 +25,11 @@ from fishtui.runs.events import new_event, read_events
 from fishtui.runs.record import FAILED, LOST, RUNNING, SUCCEEDED, Needs
 from fishtui.runs.state import Run, find_run, read_run, read_runs
 from fishtui.training.origin import read_checkpoint
-from tests.builders import (
-    SmallDisk,
-    SmallFiles,
-    command,
-    fishtui,
-    mounted,
-    packable,
-    processes_of,
-    tone,
-    write_clip,
-)
+from tests import builders
+from tests.builders import PAUSE, SmallDisk, SmallFiles, command, mounted, packable, processes_of, tone, write_clip
 from tests.builders import project as make_project
 from tests.following import ended, steps, until
+from tests.forking import fishtui
 
 pytestmark = pytest.mark.usefixtures("limited")
 
@@ -68,15 +61,18 @@ def project(tmp_path: Path, checkpoint: Path) -> Project:
     return made
 
 
-def succeeds(project: Project, *arguments: str, **environment: str) -> str:
+def succeeds(project: Project, *arguments: str) -> str:
     """Return the output of a command that must succeed without messages on stderr."""
-    result = fishtui(*arguments, cwd=project.root, **environment)
+    result = fishtui(*arguments, cwd=project.root)
     assert (result.returncode, result.stderr) == (0, ""), (arguments, result.stdout)
     return result.stdout
 
 
 def launched(project: Project, *arguments: str, **environment: str) -> Run:
-    return find_run(project, json.loads(succeeds(project, *arguments, "--detach", "--json", **environment))["id"])
+    """Start a run from a process of its own, so that `processes_of` finds it."""
+    result = builders.fishtui(*arguments, "--detach", "--json", cwd=project.root, **environment)
+    assert (result.returncode, result.stderr) == (0, ""), (arguments, result.stdout)
+    return find_run(project, json.loads(result.stdout)["id"])
 
 
 def listed(project: Project) -> dict[str, str]:
@@ -366,6 +362,7 @@ def test_a_run_with_two_processes_is_never_shown_as_lost(project: Project, tmp_p
     first = subprocess.Popen(command("pack", "--project", project.root), env=environment, stdout=subprocess.DEVNULL)
     while not (folder / "lock").exists():
         assert first.poll() is None
+        time.sleep(PAUSE)
     assert ended(project, read_run(folder)).state == SUCCEEDED
     assert first.wait(timeout=60) == 0
     assert [event["kind"] for event in read_events(folder / "events.jsonl")].count("end") == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -19,9 +20,10 @@ from fishtui.runs.reporter import Reporter
 from fishtui.runs.state import Run, find_run, list_run_ids, read_run
 from fishtui.settings import NormalizeSettings, Settings
 from fishtui.stages.normalize import normalize
-from tests.builders import all_ended, command, fishtui, snapshot, tone, write_clip
+from tests.builders import PAUSE, all_ended, command, snapshot, tone, write_clip
 from tests.builders import project as make_project
 from tests.following import ended, until
+from tests.forking import fishtui
 from tests.runs.test_faults import progressing
 
 pytestmark = pytest.mark.usefixtures("limited")
@@ -65,6 +67,7 @@ def started(project: Project) -> tuple[subprocess.Popen[str], Run]:
     )
     while not list_run_ids(project):
         assert watcher.poll() is None
+        time.sleep(PAUSE)
     return watcher, until(project, find_run(project, "last"), progressing)
 
 
@@ -134,13 +137,16 @@ def test_two_commands_that_are_killed_while_both_work_leave_a_project_that_the_n
 ) -> None:
     (project.root / "data").symlink_to("loud")
     watcher, run = started(project)
+    stage = members(watcher, run)["stage"]
     for _ in range(2):
         scanning = subprocess.Popen(command("scan"), cwd=project.root, stdout=subprocess.DEVNULL)
         while not project.catalog.exists() and scanning.poll() is None:
-            pass
+            time.sleep(PAUSE)
         scanning.kill()
         scanning.wait()
-    members(watcher, run)["stage"].kill()
+    # It may have ended before.
+    with suppress(psutil.NoSuchProcess):
+        stage.kill()
     watcher.communicate(timeout=60)
     assert all_ended(run.folder)
     again = fishtui("normalize", "raw", "loud", cwd=project.root)

@@ -21,8 +21,9 @@ from fishtui.runs.follow import follow
 from fishtui.runs.launch import launch
 from fishtui.runs.record import LOST, QUEUED, RUNNING, STOPPED, SUCCEEDED
 from fishtui.runs.state import Run, find_run, read_run, read_runs, read_unfinished_runs
-from tests.builders import command, fishtui, packable, time_limit, tone, write_clip
+from tests.builders import command, packable, time_limit, tone, write_clip
 from tests.builders import project as make_project
+from tests.forking import fishtui
 
 TRAIN = """
 [train]

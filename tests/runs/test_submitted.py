@@ -16,9 +16,10 @@ from fishtui.project import Project
 from fishtui.runs.follow import follow
 from fishtui.runs.record import LOST, QUEUED, RUNNING, STOPPED, SUCCEEDED
 from fishtui.runs.state import Run, find_run, read_run, read_runs
-from tests.builders import fishtui, tone, write_clip
 from tests.builders import project as make_project
+from tests.builders import tone, write_clip
 from tests.cluster import Cluster
+from tests.forking import fishtui
 
 pytestmark = pytest.mark.xdist_group("slurm")
 

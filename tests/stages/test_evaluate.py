@@ -29,6 +29,8 @@ from fishtui.stages.train import train
 from tests.builders import file_size_limit, packable, project, snapshot, tone, write_clip
 from tests.expecting import failing
 
+# All tests copy one project, with a training in it.
+pytestmark = pytest.mark.xdist_group("evaluate")
 SMALL = (
     "train.batch_size=2",
     "train.max_length=128",

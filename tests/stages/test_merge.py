@@ -17,8 +17,9 @@ from fishtui.stages.merge import merge
 from fishtui.training import merging
 from fishtui.training.lora import LoraSpec
 from fishtui.weights import read_tensors
-from tests.builders import fishtui, project, snapshot
+from tests.builders import project, snapshot
 from tests.expecting import error_in, failing
+from tests.forking import fishtui
 from tests.golden_data import GOLDEN
 
 ADAPTER = next((GOLDEN / "lora").glob("step_*.ckpt"))

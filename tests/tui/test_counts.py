@@ -15,7 +15,7 @@ from fishtui.catalog.summary import read_totals
 from fishtui.project import Project
 from fishtui.tui.app import Fishtui
 from fishtui.tui.screens.clips import Clips
-from tests import builders
+from tests import forking
 from tests.tui.driving import text_of, until
 
 
@@ -28,7 +28,7 @@ def project(built: Path, tmp_path: Path) -> Project:
 
 
 def asked(project: Project, *words: str) -> Any:
-    return json.loads(builders.fishtui(*words, "--json", cwd=project.root).stdout)
+    return json.loads(forking.fishtui(*words, "--json", cwd=project.root).stdout)
 
 
 def test_counts_agree_everywhere(project: Project) -> None:

@@ -21,6 +21,7 @@ from fishtui.errors import SIGNALED
 from fishtui.project import Project
 from fishtui.tui import main
 from tests import builders
+from tests.builders import PAUSE
 from tests.tui.driving import LONGEST
 
 pytestmark = pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
@@ -68,6 +69,7 @@ class Shell:
         end = time.monotonic() + LONGEST
         while not holds():
             assert time.monotonic() < end, f"{self.state}\n{self.screen}"
+            time.sleep(PAUSE)
 
     def close(self) -> None:
         subprocess.run([*self.tmux, "kill-server"], capture_output=True, check=False)

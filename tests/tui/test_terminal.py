@@ -22,9 +22,11 @@ from fishtui.runs.events import read_events
 from fishtui.runs.follow import follow
 from fishtui.runs.record import RUNNING, STOPPED, SUCCEEDED
 from fishtui.runs.state import read_run, read_runs
-from tests import builders
+from tests import builders, forking
 
 LONGEST = 60.0
+# Between two pictures of the terminal, each of which takes a process.
+PAUSE = 0.05
 SETTINGS = """
 [paths]
 checkpoint = "{checkpoint}"
@@ -76,6 +78,7 @@ class Terminal:
         end = time.monotonic() + LONGEST
         while not (wanted in self.screen if isinstance(wanted, str) else wanted()):
             assert time.monotonic() < end, f"{wanted} never came:\n{self.screen}"
+            time.sleep(PAUSE)
 
     def kill(self) -> None:
         """`kill -9` the interface and its terminal."""
@@ -100,7 +103,7 @@ def terminal(tmp_path: Path, checkpoint: Path) -> Iterator[Terminal]:
             builders.tone(0.6, pitch=200 + 10 * number),
         )
     builders.packable(project.root / "data", ["bert"], clips=8)
-    assert builders.fishtui("scan", cwd=project.root).returncode == 0
+    assert forking.fishtui("scan", cwd=project.root).returncode == 0
     found = Terminal(tmp_path, project)
     yield found
     found.end()
@@ -183,12 +186,12 @@ def test_recordings_are_imported_and_scanned_as_the_guide_describes(tmp_path: Pa
         terminal.until("y yes")
         terminal.press("y")
         terminal.until("exit status 0")
-        # A screen's key closes the sheet; the import has scanned its clips.
+        # A screen's key closes the sheet; the import has scanned its clips. The sheet shows their texts too.
         terminal.press("2")
-        terminal.until("Imported 2.")
+        terminal.until("3 found")
         builders.write_clip(project.root / "data" / "carla" / "late.wav", "A late one.", builders.tone(0.6))
         terminal.press("1")
-        terminal.until("Overview")
+        terminal.until(lambda: "Overview" in terminal.screen and "found" not in terminal.screen)
         terminal.press("s")
         terminal.until("scanned 4 clips")
         terminal.press("2")
@@ -201,7 +204,7 @@ def test_recordings_are_imported_and_scanned_as_the_guide_describes(tmp_path: Pa
 @needs_tmux
 def test_a_training_started_from_the_form_outlives_the_interface_and_its_voice_is_played(terminal: Terminal) -> None:
     project = terminal.project
-    assert builders.fishtui("pack", cwd=project.root).returncode in (0, 3)
+    assert forking.fishtui("pack", cwd=project.root).returncode in (0, 3)
     terminal.open()
     terminal.press("4")
     terminal.until("$ fishtui train voice")
