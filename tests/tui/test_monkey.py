@@ -19,7 +19,7 @@ from tests.tui import showcase
 from tests.tui.driving import burst, trickle
 
 # Keys of all monkeys together; each has its own seed.
-PRESSES = int(os.environ.get("FISHTUI_MONKEY", "8000"))
+PRESSES = int(os.environ.get("FISHTUI_MONKEY", "2400"))
 MONKEYS = 4
 MOST_AT_ONCE = 60
 # Bursts between two sizes of the terminal, on average.
