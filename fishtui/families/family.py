@@ -133,6 +133,10 @@ class Family(ABC):
         """Return the commands of other programs that serve a checkpoint folder of this family, if there are any."""
         return ()
 
+    def serving_hint(self, template: str) -> str:
+        """Return what texts for these programs need after training with a template, a clause; empty for nothing."""
+        return ""
+
     @abstractmethod
     def weight_names(self, available: Collection[str]) -> tuple[str, ...]:
         """Return the names of the files that hold the weights, index included, given those in the folder or the hub."""

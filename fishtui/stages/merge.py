@@ -86,7 +86,7 @@ def merge(
         f"logits differ by at most {proof.largest_difference:.2g}; the largest is {proof.largest_logit:.3g}"
         f"; the adapter changed weights by up to {proof.largest_change:.2g}"
     )
-    for note in _closing_notes(source.family, output):
+    for note in _closing_notes(source.family, output, template or change.template):
         reporter.note(note)
     return Ledger(unit="tensors", done=change.changes, counts=asdict(proof))
 
@@ -97,10 +97,12 @@ def _changes(base: CheckpointFolder, change: Adapter) -> str:
     return f"{kind} with fishtui. {base.record_file.name} names the base, {base.path.name}, and the training."
 
 
-def _closing_notes(family: Family, output: Path) -> Iterator[str]:
+def _closing_notes(family: Family, output: Path, template: str) -> Iterator[str]:
     """Yield how to serve a merged model, and what its licence asks for."""
     if commands := family.serving_commands(output.resolve()):
         yield "serve it with " + ", or ".join(f"`{command}`" for command in commands)
+    if hint := family.serving_hint(template):
+        yield hint
     yield f"it is under the {family.licence.name}, as its base: {family.licence.address}"
     if family.advice:
         yield family.advice

@@ -50,6 +50,11 @@ class S2Pro(Family):
             f"sgl-omni serve --model-path {where} --config examples/configs/s2pro_tts.yaml --port 8000",
         )
 
+    def serving_hint(self, template: str) -> str:
+        if template != self.templates[0]:
+            return ""
+        return "begin each text for vLLM-Omni with <|speaker:0|>, as in training; SGLang-Omni does this itself"
+
     def weight_names(self, available: Collection[str]) -> tuple[str, ...]:
         from fishtui.tensorfiles.names import weight_names
 
