@@ -75,6 +75,7 @@ def test_the_notice_and_the_record_name_the_change(merged: tuple[Path, Path, lis
     shown = " ".join(notes)
     assert f"vllm serve {output} --omni" in shown
     assert f"--model-path {output}" in shown
+    assert "<|speaker:0|>" in shown
 
 
 def test_merged_tensors_are_the_golden_ones_rounded_once(merged: tuple[Path, Path, list[str]]) -> None:
