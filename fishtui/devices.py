@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import psutil
 import torch
+from torch import nn
 
 from fishtui.wording import missing_device
 
 # From glibc's malloc.h.
 M_TRIM_THRESHOLD = -1
 M_MMAP_MAX = -4
+# Parameters of a model from which the products of one frame are large enough to share between threads.
+LARGE_MODEL = 20_000_000
 
 
 def choose_device(setting: str) -> torch.device:
@@ -36,6 +41,25 @@ def allow_tf32(allowed: bool) -> None:
     """Allow or forbid GPUs to round products to ten bits of mantissa, which is faster but changes codes."""
     torch.backends.cuda.matmul.allow_tf32 = allowed
     torch.backends.cudnn.allow_tf32 = allowed
+
+
+@contextmanager
+def one_thread(wanted: bool = True) -> Iterator[None]:
+    """Compute with one thread if `wanted`: small steps gain nothing by more, and wait for them on a busy machine."""
+    if not wanted:
+        yield
+        return
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def is_small(model: nn.Module) -> bool:
+    """Return True if a model is on the CPU, and its frames are computed best with one thread."""
+    return 0 < sum(each.numel() for each in model.parameters() if each.device.type == "cpu") < LARGE_MODEL
 
 
 def keep_freed_memory() -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from fishtui.devices import free_memory
+from fishtui.devices import free_memory, is_small, one_thread
 from fishtui.errors import DataError, FishtuiError
 from fishtui.lm.generate import Batch, Continuation, check_fits
 from fishtui.lm.model import DualAR
@@ -91,6 +91,7 @@ class Sentences:
         self._on_step = on_step
         memory = int(CACHES * free_memory(model.norm.weight.device))
         self._batch = Batch(model, sampling, rows=rows, memory=memory, compile=compile)
+        self._is_small = is_small(model)
         self._spoken: dict[Continuation, _Sentence] = {}
         self._waiting: list[_Sentence] = []
 
@@ -121,12 +122,15 @@ class Sentences:
         """Add the sentences that wait, as far as there is room; return True if some still wait."""
         while self._waiting and self._batch.has_room(self._waiting[0].continuation):
             sentence = self._waiting.pop(0)
-            self._batch.add(sentence.continuation)
+            with one_thread(self._is_small):
+                self._batch.add(sentence.continuation)
             self._spoken[sentence.continuation] = sentence
         return bool(self._waiting)
 
     def _step(self) -> Iterator[tuple[int, Speech | FishtuiError]]:
-        for continuation in self._batch.step():
+        with one_thread(self._is_small):
+            ended = self._batch.step()
+        for continuation in ended:
             sentence = self._spoken.pop(continuation)
             try:
                 speech = sentence.end_message()

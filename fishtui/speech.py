@@ -18,7 +18,7 @@ from fishtui.codec.load import load_codec
 from fishtui.codec.model import Codec
 from fishtui.codes import check_codec, read_codes
 from fishtui.dataset import CODES_EXTENSION
-from fishtui.devices import allow_tf32, choose_device, choose_precision
+from fishtui.devices import allow_tf32, choose_device, choose_precision, is_small, one_thread
 from fishtui.errors import DataError, FishtuiError, MisuseError
 from fishtui.lm.model import DualAR
 from fishtui.lm.sampling import Sampling
@@ -109,13 +109,13 @@ class Voice:
             if np.issubdtype(array.dtype, np.integer) and array.ndim == 2:
                 return self._checked(cast(Codes, array))
             samples = self._as_samples(array, rate)
-        with torch.inference_mode():
+        with torch.inference_mode(), one_thread(is_small(self.codec)):
             return self.codec.encode(torch.from_numpy(samples)[None, None].to(self.device))[0].cpu().numpy()
 
     def decode(self, codes: Codes) -> Waveform:
         """Return the waveform (samples,), float32, of codes (codebooks, frames). Raises MisuseError otherwise."""
         self._checked(codes)
-        with torch.inference_mode():
+        with torch.inference_mode(), one_thread(is_small(self.codec)):
             frames = torch.from_numpy(np.asarray(codes, dtype=np.int64))[None].to(self.device)
             return self.codec.decode(frames)[0, 0].float().cpu().numpy()
 

@@ -197,7 +197,8 @@ EVALUATE = Stage(
     has_progress_lines=True,
     is_parallel=True,
     locks=lambda arguments: (f"evaluate-{arguments.get('name', '')}",),
-    resumes=False,
+    is_in_pipeline=True,
+    step="fishtui.pipeline.steps:EVALUATE",
 )
 MERGE = Stage(
     "merge",
@@ -277,7 +278,8 @@ RUN = Stage(
     "Run every stage of the pipeline that is not up to date.",
     "With one STAGE, run up to it; with several, from the first of them to the last. Shows why each stage runs or not."
     " Stops at the first failure; run it again to continue there. The settings run.source, run.name and"
-    " run.text name the recordings to normalize, the training, and the text to speak at the end.",
+    " run.text name the recordings to normalize, the training, and the text to speak at the end; run.evaluate = false"
+    " leaves out evaluate.",
     command="fishtui.cli.pipeline:run",
     arguments=(
         Argument(
@@ -336,7 +338,7 @@ DOWNLOAD = Stage(
     waits_for_processor=False,
 )
 # In the order of the pipeline, then the others.
-ALL = [NORMALIZE, EXTRACT, PACK, TRAIN, MERGE, SYNTHESIZE, RUN, EVALUATE, EXPORT, DOWNLOAD]
+ALL = [NORMALIZE, EXTRACT, PACK, TRAIN, EVALUATE, MERGE, SYNTHESIZE, RUN, EXPORT, DOWNLOAD]
 
 
 def find_stage(name: str) -> Stage:

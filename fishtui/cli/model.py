@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from fishtui.checkpoint import CheckpointFolder
 from fishtui.cli.session import Session
-from fishtui.errors import MisuseError
+from fishtui.errors import DONE, PARTIAL, MisuseError
 
 if TYPE_CHECKING:
     from fishtui.runs.ledger import Ledger
@@ -64,7 +64,18 @@ def evaluate(
 
         return evaluate(session.project, session.settings.values, reporter, dry_run=dry_run, **arguments)
 
-    return session.run("evaluate", stage, **arguments)
+    status = session.run("evaluate", stage, **arguments)
+    if session.as_json and status in (DONE, PARTIAL) and not (session.dry_run or session.detach or session.is_adopted):
+        _print_verdict(session.project.results / name)
+    return status
+
+
+def _print_verdict(results: Path) -> None:
+    from fishtui.cli import output
+    from fishtui.evaluation.outcome import read_outcome
+    from fishtui.evaluation.verdict import verdict_dict
+
+    output.document(verdict_dict(read_outcome(results).verdict))
 
 
 def merge(

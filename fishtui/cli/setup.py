@@ -132,7 +132,7 @@ def _show_results(outcome: DemoResult, folder: Path) -> None:
     output.line()
     output.line(
         f"Loss on the held-out clips: {outcome.loss_before:.3f} before training, {outcome.loss_after:.3f} at step"
-        f" {outcome.step}, the lowest. That checkpoint was merged."
+        f" {outcome.step}, which was merged."
     )
     output.line(f"Speech (noise, because the model is random): {outcome.speech}")
     output.line(f"Look around: cd {folder} && fishtui validate && fishtui clips list finding:any")

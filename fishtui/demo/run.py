@@ -7,21 +7,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
-import torch
-
 from fishtui import settings
 from fishtui.checkpoint import CheckpointFolder
 from fishtui.dataset import read_transcript, transcript_of
 from fishtui.demo.tiny import write_checkpoint
 from fishtui.demo.voices import write_recordings
+from fishtui.devices import one_thread
 from fishtui.errors import FishtuiError, MisuseError
+from fishtui.evaluation.choice import choose_to_merge
 from fishtui.files import write_text
 from fishtui.pipeline.plan import decide, plan
 from fishtui.pipeline.run import record_begun, record_done
 from fishtui.pipeline.steps import SPEECH
 from fishtui.project import Project
 from fishtui.reading import Damaged, read_text
-from fishtui.results.checkpoints import choose_checkpoint
 from fishtui.results.speechfiles import SpeechFiles
 from fishtui.runs.events import read_events
 from fishtui.runs.execute import execute
@@ -30,6 +29,7 @@ from fishtui.runs.reporter import Listener, Reporter
 from fishtui.runs.state import Run
 from fishtui.settings import Loaded
 from fishtui.settings.file import apply, check
+from fishtui.stages.evaluate import evaluate
 from fishtui.stages.extract import extract
 from fishtui.stages.merge import merge
 from fishtui.stages.normalize import normalize
@@ -62,6 +62,12 @@ max_seconds = 3.0
 seed = 6
 device = "cpu"
 
+[evaluate]
+# No word of a random model can be recognized.
+judges = ["failures", "voice"]
+lines = 4
+device = "cpu"
+
 [run]
 source = "data-raw"
 text = "The morning train was late again."
@@ -91,15 +97,16 @@ def run_demo(folder: Path, listen: Listen, overrides: Sequence[str] = ()) -> Dem
     Raises MisuseError if `folder` is not empty or a setting is rejected, FishtuiError if a stage fails, the loss does
     not fall or a stage is not up to date at the end.
     """
-    # With tensors this small, more threads are slower.
-    torch.set_num_threads(1)
     project = _prepare(folder, overrides)
     demo = _Demo(project, settings.load(project.settings_file, environment={}), listen)
-    demo.make_shards()
-    before = demo.train()
-    chosen = choose_checkpoint(demo.results, None)
-    demo.merge(chosen.path)
-    demo.synthesize()
+    # With tensors this small, more threads are slower.
+    with one_thread():
+        demo.make_shards()
+        before = demo.train()
+        demo.evaluate()
+        chosen = choose_to_merge(demo.results).checkpoint
+        demo.merge(chosen.path)
+        demo.synthesize()
     after = chosen.validation_loss
     if after is None or not after < before:
         raise FishtuiError(f"the loss did not fall: {before} before, {after} after", DEFECT, code="defect")
@@ -161,6 +168,20 @@ class _Demo:
             restart=True,
         )
         return _first_validation(self.runs[-1].folder / "events.jsonl")
+
+    def evaluate(self) -> None:
+        """Let the base model and the checkpoints speak, and recommend one."""
+        project, values, name = self.project, self.values, self.values.run.name
+        self._run(
+            "evaluate",
+            lambda reporter: evaluate(project, values, reporter, name=name),
+            name,
+            name=name,
+            steps=[],
+            no_base=False,
+            no_reference=False,
+            report=None,
+        )
 
     def merge(self, adapter: Path) -> None:
         """Merge the adapter into the base."""

@@ -116,6 +116,15 @@ def choose_held_out(entries: Iterable[ManifestEntry], count: int = USUAL_COUNT) 
     return sorted(chosen, key=lambda entry: (entry["speaker"], entry["clip"]))
 
 
+def no_lines() -> MisuseError:
+    """Return the error for a training of which nothing can be spoken."""
+    return MisuseError(
+        "no lines to speak: no clip is held out, and the language is unknown",
+        f"Write lines into {OWN_LINES}, set evaluate.language, or raise pack.validation and pack again.",
+        code="no-lines",
+    )
+
+
 @cache
 def read_hard_lines(language: str) -> tuple[tuple[Kind, str], ...]:
     """Return kind and text of the hard lines of a language, which are a part of fishtui; none for other languages."""

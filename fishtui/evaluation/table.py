@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -215,7 +216,7 @@ def table_dict(table: Table) -> dict[str, Any]:
         "rows": [
             {
                 "step": row.step,
-                "validation_loss": row.loss,
+                "validation_loss": row.loss if row.loss is not None and math.isfinite(row.loss) else None,
                 "lines": row.lines,
                 "figures": {each.name: _cell_dict(each, row.cells[each.name]) for each in table.columns},
             }

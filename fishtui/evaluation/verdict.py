@@ -231,6 +231,7 @@ def _by_loss(table: Table) -> Verdict:
 def verdict_dict(verdict: Verdict) -> dict[str, Any]:
     """Return a verdict as JSON values (`schemas/evaluation.schema.json`)."""
     return {
+        "kind": "verdict",
         "recommended": verdict.recommended,
         "rule": verdict.rule,
         "none_better": verdict.none_better,

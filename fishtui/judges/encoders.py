@@ -88,7 +88,9 @@ class Resemblyzer:
     def embed(self, samples: np.ndarray) -> np.ndarray:
         import torch
 
-        with torch.inference_mode(), _one_thread():
+        from fishtui.devices import one_thread
+
+        with torch.inference_mode(), one_thread():
             sound = torch.from_numpy(samples)
             level = 10 ** (LEVEL_DB / 20) / max(float(sound.square().mean().sqrt()), 1e-9)
             mel = self.mel(sound * max(level, 1.0)).T
@@ -129,19 +131,6 @@ class WavLM:
         with torch.inference_mode():
             found = self.model(**inputs).embeddings[0]
             return torch.nn.functional.normalize(found, dim=0).float().cpu().numpy()
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Compute with one thread: small steps gain nothing by more, and take ten times as long on a busy machine."""
-    import torch
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 @contextmanager

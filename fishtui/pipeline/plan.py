@@ -13,7 +13,6 @@ from fishtui.pipeline.stamps import Evidence, Stamp, read_stamp
 from fishtui.pipeline.state import ProjectState
 from fishtui.pipeline.steps import Step, pipeline_steps
 from fishtui.project import Project
-from fishtui.results.checkpoints import next_backup
 from fishtui.runs.reporter import Reporter
 from fishtui.settings import Settings
 from fishtui.stage import pipeline_names
@@ -32,7 +31,7 @@ class Planned:
     """A step's state, the reason for it, and the command that runs it.
 
     `command` are the words after `fishtui`, with absolute paths; `arguments` are those of its run that are known yet.
-    `effect` is the effect of a training on earlier results.
+    `effect` is what a training does with earlier results, and how much an evaluation speaks.
     """
 
     step: str
@@ -88,8 +87,8 @@ def _plan(state: ProjectState, asked: tuple[str, ...]) -> list[Planned]:
             continue
         if before:
             command = [name, *step.command(state, read_stamp(state.project, name), None)]
-            reason = f"{before} runs before it"
-            planned.append(Planned(name, "due", reason, command, step.arguments(state), _effect(state, command)))
+            reason, effect = f"{before} runs before it", step.effect(state, command, True)
+            planned.append(Planned(name, "due", reason, command, step.arguments(state), effect))
         else:
             planned.append(_decide(state, step).planned)
         if planned[-1].runs:
@@ -129,6 +128,8 @@ def excluded(settings: Settings, name: str, asked: tuple[str, ...]) -> str:
 def _decide(state: ProjectState, step: Step) -> Decision:
     stamp = read_stamp(state.project, step.name)
     now = step.evidence(state)
+    if reason := step.idle(state):
+        return Decision(Planned(step.name, "excluded", reason), now)
     if stamp is None:
         reasons = ["never ran"]
     else:
@@ -139,19 +140,9 @@ def _decide(state: ProjectState, step: Step) -> Decision:
             reasons = list(_losses(stamp.outputs, step.outputs(state)))
     decided: State = "never" if stamp is None else "due" if reasons else "current"
     command = [step.name, *step.command(state, stamp, now)]
-    effect = _effect(state, command) if decided != "current" else ""
+    effect = step.effect(state, command, False) if decided != "current" else ""
     planned = Planned(step.name, decided, "; ".join(reasons) or UP_TO_DATE, command, step.arguments(state), effect)
     return Decision(planned, now)
-
-
-def _effect(state: ProjectState, command: list[str]) -> str:
-    """Return what a training does with earlier results; empty for other steps."""
-    if command[0] != "train":
-        return ""
-    results, saved = state.project.results / state.settings.run.name, state.checkpoints()
-    if "--restart" in command:
-        return f"starts again; {state.project.shown(results)} becomes {next_backup(results).name}"
-    return f"resumes at step {saved[-1].step:,} of {state.settings.train.max_steps:,}" if saved else "starts"
 
 
 def _changes(stamp: Stamp, now: Evidence) -> Iterator[str]:

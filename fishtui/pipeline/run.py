@@ -56,7 +56,7 @@ def run_pipeline(
             continue
         decision = decide(project, settings, name, reporter)
         planned = decision.planned
-        reporter.note(f"{name} runs: {planned.reason}" if planned.runs else f"{name} is {planned.reason}")
+        reporter.note(_explain(planned))
         if not planned.runs:
             ledger.skip(name, planned.reason)
             continue
@@ -76,6 +76,12 @@ def run_pipeline(
             ledger.done += 1
     reporter.progress(ledger.total, len(asked), unit="stages")
     return ledger
+
+
+def _explain(planned: Planned) -> str:
+    if planned.runs:
+        return "; ".join(filter(None, [f"{planned.step} runs: {planned.reason}", planned.effect]))
+    return f"{planned.step} {'is left out:' if planned.state == 'excluded' else 'is'} {planned.reason}"
 
 
 def known_to_pipeline(

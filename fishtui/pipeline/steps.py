@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from fishtui.codehash import code_hash
+from fishtui.pipeline import evaluation
 from fishtui.pipeline.hashes import Sum, sum_of
 from fishtui.pipeline.stamps import Evidence, Stamp
 from fishtui.pipeline.state import ProjectState
+from fishtui.results.checkpoints import next_backup
 from fishtui.settings import Settings, known, value_of
 from fishtui.stage import ALL, Stage, resolve
 
@@ -19,6 +21,11 @@ SPEECH = "speech.wav"
 GLOBAL_BATCH = "train.batch_size × train.devices × train.nodes"
 TEMPLATE = "train.template"
 REFERENCES = "train.reference_share"
+# Settings that decide the sound of speech.
+SAMPLING = (
+    *("temperature", "top_p", "top_k", "repetition_penalty", "max_seconds", "seconds_per_character"),
+    *("seed", "precision"),
+)
 # A training resumes after a change of these settings.
 FREE = ("train.max_steps", "train.validate_every", "train.keep", "train.patience")
 
@@ -33,7 +40,9 @@ class Step:
     that change only its speed or place. `code` are modules and packages of fishtui. `command` returns the words after
     the command's name, from the last stamp and the current evidence if that is known yet. `is_done_by` is true for
     the arguments of a stage that does exactly the same as the step; `arguments` are those known before the stage's own
-    process records all of them. `excluded` returns why there is nothing to do with these settings, or an empty string.
+    process records all of them. `excluded` returns why there is nothing to do with these settings, and `idle` why there
+    is nothing to do with these files, or an empty string. `effect` describes what the command does beyond its outputs;
+    its last argument is true if steps before it run first.
     """
 
     name: str
@@ -45,6 +54,8 @@ class Step:
     is_done_by: Callable[[ProjectState, Mapping[str, Any]], bool]
     arguments: Callable[[ProjectState], dict[str, Any]] = lambda state: {}
     excluded: Callable[[Settings], str] = lambda settings: ""
+    idle: Callable[[ProjectState], str] = lambda state: ""
+    effect: Callable[[ProjectState, list[str], bool], str] = lambda state, command, pending: ""
 
     def evidence(self, state: ProjectState) -> Evidence:
         """Return all that the step's result depends on now."""
@@ -115,6 +126,14 @@ def _train_command(state: ProjectState, stamp: Stamp | None, now: Evidence | Non
         stamp.done if now is None else _essence(now) != _essence(stamp.evidence)
     )
     return [name, "--restart" if other else "--resume"]
+
+
+def _train_effect(state: ProjectState, command: list[str], pending: bool) -> str:
+    """Return what a training does with earlier results."""
+    if "--restart" in command:
+        return f"starts again; {state.project.shown(state.results)} becomes {next_backup(state.results).name}"
+    saved = state.checkpoints()
+    return f"resumes at step {saved[-1].step:,} of {state.settings.train.max_steps:,}" if saved else "starts"
 
 
 def _essence(evidence: Evidence) -> tuple[Sums, dict[str, Any]]:
@@ -228,6 +247,28 @@ TRAIN = Step(
     command=_train_command,
     is_done_by=lambda state, given: given["name"] == state.settings.run.name,
     arguments=lambda state: {"name": state.settings.run.name},
+    effect=_train_effect,
+)
+EVALUATE = Step(
+    "evaluate",
+    inputs=evaluation.inputs,
+    outputs=evaluation.outputs,
+    settings=(
+        *_keys("run", "name"),
+        *_keys("evaluate", "lines", "language", "judges", "recognizer", "similarity"),
+        *_keys("extract", "resampler"),
+        *_keys("synthesize", *SAMPLING),
+    ),
+    code=(
+        *(*NETWORK, "stages/excluded.py", "stages/evaluate.py", "stages/speaking.py", "stages/panel.py", "training"),
+        *("evaluation", "judges", "speech.py", "sentences.py", "codes.py", "audio", "codec", "shards", "dataset.py"),
+    ),
+    command=lambda state, stamp, now: [state.settings.run.name],
+    is_done_by=evaluation.is_done_by,
+    arguments=evaluation.arguments,
+    excluded=lambda settings: "" if settings.run.evaluate else "run.evaluate is false",
+    idle=evaluation.idle,
+    effect=evaluation.effect,
 )
 MERGE = Step(
     "merge",
@@ -246,8 +287,7 @@ SYNTHESIZE = Step(
     settings=(
         *_keys("run", "name", "text", "reference"),
         *_keys("extract", "resampler"),
-        *_keys("synthesize", "temperature", "top_p", "top_k", "repetition_penalty", "max_seconds"),
-        *_keys("synthesize", "seconds_per_character", "seed", "precision"),
+        *_keys("synthesize", *SAMPLING),
     ),
     code=(*NETWORK, "stages/synthesize.py", "speech.py", "sentences.py", "codes.py", "audio", "codec"),
     command=_synthesize_command,

@@ -286,6 +286,9 @@ class RunSettings(Section, frozen=True):
     name: Annotated[
         str, Meta(pattern=r"^(?!\.{1,2}$)[^/\x00]+$", description="name of the training, without slashes")
     ] = "voice"
+    evaluate: Annotated[
+        bool, Meta(description="evaluate the checkpoints before merge, which then takes the recommended one")
+    ] = True
     text: Annotated[str, Meta(description="text to synthesize")] = "Good morning. It is nice to hear you."
     reference: Annotated[
         OptionalPath, Meta(description="reference recording of the voice; empty takes a clip held out for validation")

@@ -17,8 +17,9 @@ from fishtui.codehash import code_hash
 from fishtui.codes import encode_codes, parse_codes
 from fishtui.dataset import CODES_EXTENSION
 from fishtui.devices import choose_device
-from fishtui.errors import DataError, FishtuiError, MisuseError
-from fishtui.evaluation.lines import OWN_LINES, Line, Lines, choose_lines, read_own_lines
+from fishtui.errors import DataError, FishtuiError
+from fishtui.evaluation.lines import OWN_LINES, Line, Lines, choose_lines, no_lines, read_own_lines
+from fishtui.evaluation.outcome import read_outcome
 from fishtui.evaluation.record import (
     Evaluation,
     EvaluationWriter,
@@ -35,8 +36,7 @@ from fishtui.evaluation.record import (
 )
 from fishtui.evaluation.references import choose_references
 from fishtui.evaluation.report import real_recordings, write_report
-from fishtui.evaluation.table import build_table, table_lines
-from fishtui.evaluation.verdict import judge_table
+from fishtui.evaluation.table import table_lines
 from fishtui.files import exclusive, hash_file, read_if_present, write_bytes
 from fishtui.judges.needs import Setup
 from fishtui.judges.spoken import Spoken
@@ -158,11 +158,7 @@ class EvaluationJob:
             language=wanted.language,
         )
         if not found.lines:
-            raise MisuseError(
-                "no lines to speak: no clip is held out, and the language is unknown",
-                f"Write lines into {OWN_LINES}, set evaluate.language, or raise pack.validation and pack again.",
-                code="no-lines",
-            )
+            raise no_lines()
         return found
 
     @cached_property
@@ -318,11 +314,9 @@ class EvaluationJob:
 
 def conclude(job: EvaluationJob, ledger: Ledger, report: Path | None) -> None:
     """Report the table and the verdict, and write the report if one is wanted. Raises FishtuiError."""
-    evaluation = read_evaluation(job.results)
+    evaluation, verdict = read_outcome(job.results)
     for remark in evaluation.remarks:
         job.reporter.warning(remark)
-    losses = {each.step: each.validation_loss for each in list_checkpoints(job.results / "checkpoints")}
-    verdict = judge_table(build_table(evaluation, losses))
     for text in (*table_lines(verdict.table), *verdict.sentences):
         job.reporter.note(text)
     if verdict.recommended is not None:

@@ -29,7 +29,7 @@ from fishtui.wording import missing_checkpoint_file, not_a_folder, size
 # The hub's rule for names.
 REPOSITORY = re.compile(r"[A-Za-z0-9]([\w.-]*[A-Za-z0-9])?/[A-Za-z0-9]([\w.-]*[A-Za-z0-9])?")
 # Stages that read the pretrained model.
-NEED_BASE = ("extract", "train", "merge")
+NEED_BASE = ("extract", "train", "evaluate", "merge")
 
 
 def normalize(project: Project, values: Settings, *, source: Path, target: Path, **others: Any) -> None:

@@ -174,6 +174,9 @@ def test_the_output_of_every_command_matches_its_schema(tmp_path: Path, checkpoi
             faults += [] if name == "download" else [f"{' '.join(call)}: {result.stdout}{result.stderr}"]
             check("error", documents.pop())
         faults += [f"{' '.join(call)}: {fault}" for fault in map(partial(fault_of, name), documents) if fault]
+        if call == ["evaluate", "voice"]:
+            assert documents[-1]["kind"] == "verdict"
+            assert [row["step"] for row in documents[-1]["table"]["rows"]] == ["base", 2]
         seen[name] += len(documents)
         if "--detach" in call or call[1:2] == ["rerun"]:
             with time_limit(60):

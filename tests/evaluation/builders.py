@@ -67,11 +67,13 @@ def evaluated(
     *,
     sounds: bool = False,
     errors: Mapping[Step, float] | None = None,
+    recipe: str = "recipe",
+    with_reference: bool = True,
 ) -> Path:
     """Write an evaluation in which each step has this similarity, and missing checkpoints; return `results`."""
     random = np.random.default_rng(1)
     with EvaluationWriter(results) as writer:
-        writer.write(new_plan(LINES, "recipe", JUDGES, MISSING))
+        writer.write(new_plan(LINES, recipe, JUDGES, MISSING))
         for step, similarity in similarities.items():
             adapter = ""
             if step != "base":
@@ -84,7 +86,7 @@ def evaluated(
             for number, line in enumerate(LINES):
                 noise = float(random.normal(0, 0.01))
                 found = outcomes(similarity + noise, (errors or {}).get(step, 0.0) + number)
-                made = record(step, line, found, adapter=adapter)
+                made = record(step, line, found, adapter=adapter, recipe=recipe, with_reference=with_reference)
                 if sounds:
                     write_audio(results / made.wav, tone(0.2, pitch=200 + 10 * number), 44_100)
                 writer.write(made)

@@ -18,11 +18,13 @@ from fishtui.pipeline.plan import Planned, plan
 from fishtui.pipeline.run import Outcome, run_pipeline
 from fishtui.pipeline.state import ProjectState
 from fishtui.project import Project
+from fishtui.results.checkpoints import list_checkpoints
 from fishtui.runs.ledger import Ledger
 from fishtui.runs.reporter import Reporter
 from fishtui.settings import PackSettings, PathSettings, RunSettings, ScanSettings, Settings
 from fishtui.stages.pack import pack
 from tests.builders import tone, write_clip, write_codes
+from tests.evaluation.builders import evaluated
 
 SETTINGS = Settings(
     paths=PathSettings(checkpoint="checkpoints/base"),
@@ -105,6 +107,10 @@ class Pipeline:
         path = self.results / "checkpoints" / f"step_{self.settings.train.max_steps:09d}.ckpt"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(learnt)
+
+    def evaluate(self, arguments: list[str]) -> None:
+        saved = list_checkpoints(self.results / "checkpoints")
+        evaluated(self.results, dict.fromkeys(("base", *(each.step for each in saved)), 0.5), sounds=True)
 
     def merge(self, arguments: list[str]) -> None:
         merged = self.base.with_name("base-voice-lora")

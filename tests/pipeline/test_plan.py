@@ -12,11 +12,12 @@ import pytest
 from fishtui.catalog import actions
 from fishtui.cli.main import fishtui as commands
 from fishtui.errors import MisuseError
-from fishtui.pipeline import steps
-from fishtui.pipeline.plan import UP_TO_DATE, plan
+from fishtui.pipeline import evaluation, steps
+from fishtui.pipeline.plan import UP_TO_DATE, Planned, plan
 from fishtui.pipeline.stamps import read_stamp, stamp_path
 from fishtui.pipeline.steps import pipeline_steps
 from fishtui.results.checkpoints import checkpoint_path, list_checkpoints
+from fishtui.runs.gpus import list_gpus
 from fishtui.settings import known
 from fishtui.stage import find_stage, pipeline_names
 from tests.builders import snapshot
@@ -62,11 +63,81 @@ def test_an_evaluation_that_recommends_another_checkpoint_repeats_the_merge_alon
     (saved,) = list_checkpoints(done.results / "checkpoints")
     earlier = checkpoint_path(done.results / "checkpoints", 5)
     earlier.write_bytes(b"earlier weights")
-    assert {each.reason for each in done.plan()} == {UP_TO_DATE}
+    assert done.ran() == ["evaluate"]
     evaluated(done.results, {"base": 0.3, 5: 0.3, saved.step: 0.6})
     assert {each.reason for each in done.plan()} == {UP_TO_DATE}
     evaluated(done.results, {"base": 0.3, 5: 0.6, saved.step: 0.6})
     assert [each.step for each in done.plan() if each.runs] == ["merge", "synthesize"]
+
+
+@pytest.mark.parametrize("changed", ["checkpoint", "own lines", "seed", "judges", "recording", "spoken again"])
+def test_an_evaluation_runs_again_after_a_change_of_what_it_compares(done: Pipeline, changed: str) -> None:
+    if changed == "checkpoint":
+        checkpoint_path(done.results / "checkpoints", 5).write_bytes(b"earlier weights")
+    elif changed == "own lines":
+        (done.project.root / "lines.txt").write_text("One more line.\n")
+    elif changed == "seed":
+        done.change("synthesize", seed=7)
+    elif changed == "judges":
+        done.change("evaluate", judges=("failures",))
+    elif changed == "recording":
+        next((done.results / "evaluation").rglob("*.wav")).unlink()
+    else:
+        evaluated(done.results, {"base": 0.5}, recipe="another recipe", sounds=True)
+    reason = {
+        "checkpoint": "checkpoints changed",
+        "own lines": "lines.txt changed",
+        "seed": "synthesize.seed changed from 42 to 7",
+        "judges": "evaluate.judges changed from failures intelligibility similarity voice quality to failures;"
+        " judges changed",
+        "recording": "1 of its 20 spoken lines is gone",
+        "spoken again": "10 of its 20 spoken lines are gone",
+    }[changed]
+    assert done.reasons() == after("evaluate", reason)
+
+
+def test_a_judge_that_is_installed_or_removed_is_a_reason_to_evaluate_again(done: Pipeline) -> None:
+    with mock.patch.object(evaluation, "available", return_value=[]):
+        assert done.reasons()["evaluate"] == "judges changed"
+
+
+def test_more_recordings_by_hand_are_no_reason_to_evaluate_again(done: Pipeline) -> None:
+    evaluated(done.results, {"base": 0.5}, with_reference=False)
+    assert done.reasons() == {}
+
+
+def effect(pipeline: Pipeline, step: str) -> str:
+    return next(each.effect for each in pipeline.plan() if each.step == step)
+
+
+def test_the_plan_bounds_what_the_evaluation_of_a_new_training_speaks(fresh: Pipeline) -> None:
+    assert effect(fresh, "evaluate") == "speaks each line by the base model and up to 6 checkpoints"
+
+
+def test_the_plan_names_what_an_evaluation_speaks(done: Pipeline) -> None:
+    assert effect(done, "evaluate") == ""
+    done.change("synthesize", seed=7)
+    assert effect(done, "evaluate") == "speaks 8 lines by the base model and 1 checkpoint (16 recordings)"
+    done.change("train", max_steps=10_100, validate_every=10_000)
+    assert effect(done, "evaluate") == "speaks 8 lines by the base model and up to 2 checkpoints (up to 24 recordings)"
+    with mock.patch.object(evaluation, "LARGE", 1):
+        assert "hours" in effect(done, "evaluate") or list_gpus()
+        done.change("evaluate", device="cuda")
+        assert "hours" not in effect(done, "evaluate")
+
+
+def test_an_evaluation_is_left_out_if_the_setting_says_so_or_nothing_can_be_spoken(done: Pipeline) -> None:
+    def planned() -> Planned:
+        return next(each for each in done.plan() if each.step == "evaluate")
+
+    done.change("evaluate", language="xx", lines=0)
+    assert (planned().state, planned().reason[:19]) == ("excluded", "no lines to speak: ")
+    (done.project.root / "lines.txt").write_text("A line of my own.\n")
+    assert planned().state == "due"
+    (done.project.root / "lines.txt").write_bytes(b"\xff\xfe\xff")
+    assert planned().state == "due"
+    done.change("run", evaluate=False)
+    assert (planned().state, planned().reason) == ("excluded", "run.evaluate is false")
 
 
 def test_without_a_source_there_is_nothing_to_normalize(done: Pipeline) -> None:
@@ -187,7 +258,7 @@ def test_a_damaged_hash_cache_is_rebuilt(done: Pipeline) -> None:
 def test_steps_outside_the_requested_range_do_not_run(done: Pipeline) -> None:
     (done.data / "anna" / "00.lab").write_text("This is something else.")
     planned = done.plan(first="train", until="merge")
-    assert [each.reason for each in planned] == [*["not requested"] * 3, *[UP_TO_DATE] * 2, "not requested"]
+    assert [each.reason for each in planned] == [*["not requested"] * 3, *[UP_TO_DATE] * 3, "not requested"]
     assert list(done.reasons(until="pack")) == ["pack"]
 
 
@@ -262,22 +333,18 @@ def test_a_manifest_path_outside_the_dataset_is_not_used_as_reference(done: Pipe
     assert "--reference" not in arguments(done, "synthesize")
 
 
-def effect(pipeline: Pipeline) -> str:
-    return next(each.effect for each in pipeline.plan() if each.step == "train")
-
-
 def test_the_plan_names_the_effect_of_the_first_training(fresh: Pipeline) -> None:
-    assert effect(fresh) == "starts"
+    assert effect(fresh, "train") == "starts"
 
 
 def test_the_plan_names_the_step_of_a_resumed_training(done: Pipeline) -> None:
-    assert effect(done) == ""
+    assert effect(done, "train") == ""
     saved = list_checkpoints(done.project.results / done.settings.run.name / "checkpoints")
     done.change("train", max_steps=done.settings.train.max_steps + 5)
     most = done.settings.train.max_steps
-    assert effect(done) == f"resumes at step {saved[-1].step:,} of {most:,}"
+    assert effect(done, "train") == f"resumes at step {saved[-1].step:,} of {most:,}"
     done.change("train", learning_rate=0.123)
-    assert effect(done).endswith(f"{done.settings.run.name} becomes {done.settings.run.name}.1")
+    assert effect(done, "train").endswith(f"{done.settings.run.name} becomes {done.settings.run.name}.1")
 
 
 def test_the_first_training_does_not_restart(fresh: Pipeline) -> None:
@@ -320,7 +387,8 @@ def test_the_settings_and_modules_that_steps_name_exist(done: Pipeline) -> None:
         assert all((package / name).exists() for name in step.code)
         stamp = read_stamp(done.project, step.name)
         assert stamp is not None
-        assert all(made.count or name.startswith("excluded clips") for name, made in stamp.evidence.inputs.items())
+        empty = {name for name, made in stamp.evidence.inputs.items() if not made.count}
+        assert empty <= {"excluded clips", "lines.txt"}
 
 
 # Modules that a stage loads and that do not change its result: reports, files, records, and the catalog, whose answers
@@ -348,6 +416,7 @@ NEUTRAL_FOR = {
     # Samples only decide when `train.patience` ends a training.
     "train": ("codec/config.py", "dataset.py", "stages/trainingsamples.py"),
     "merge": ("codec/config.py",),
+    "evaluate": ("speakers.py",),
     "synthesize": ("dataset.py", "training"),
 }
 

@@ -22,7 +22,7 @@ from tests.pipeline.conftest import Pipeline
 def test_all_steps_run_in_order_and_a_second_run_starts_none(fresh: Pipeline) -> None:
     ledger = fresh.run()
     assert [each.step for each in fresh.started] == list(pipeline_names())
-    assert (ledger.unit, ledger.done, ledger.total) == ("stages", 6, 6)
+    assert (ledger.unit, ledger.done, ledger.total) == ("stages", 7, 7)
     assert fresh.started[3].command == ["train", "voice", "--resume"]
     ledger = fresh.run()
     assert ledger.skipped == [Entry(name, UP_TO_DATE) for name in pipeline_names()]
@@ -37,6 +37,7 @@ def test_a_stage_started_by_hand_counts_if_it_has_the_arguments_of_the_pipeline(
         "extract": {"data": fresh.data, "checkpoint": fresh.base / "codec.pth"},
         "pack": {"data": fresh.data, "output": fresh.data / "protos"},
         "train": {"name": "voice", "resume": False, "restart": False},
+        "evaluate": {"name": "voice", "steps": [], "no_base": False, "no_reference": True, "report": root / "x.html"},
         "merge": {"base": fresh.base, "adapter": checkpoint, "output": merged, "template": None},
     }
     other: dict[str, dict[str, object]] = {
@@ -44,6 +45,7 @@ def test_a_stage_started_by_hand_counts_if_it_has_the_arguments_of_the_pipeline(
         "extract": {"data": fresh.data / "anna"},
         "pack": {"output": root / "elsewhere"},
         "train": {"name": "trial"},
+        "evaluate": {"steps": [10_000]},
         "merge": {"adapter": fresh.results / "checkpoints" / "step_000000100.ckpt"},
     }
 
@@ -99,7 +101,7 @@ def test_a_failure_ends_the_pipeline_and_the_next_run_continues_there(fresh: Pip
     assert [each.step for each in fresh.started] == ["normalize", "extract", "pack"]
     fresh.fails.clear()
     assert fresh.reasons()["pack"] == "its last run did not finish"
-    assert fresh.ran() == ["pack", "train", "merge", "synthesize"]
+    assert fresh.ran() == ["pack", "train", "evaluate", "merge", "synthesize"]
 
 
 def test_later_steps_do_not_run_if_a_step_gives_the_same_output_as_before(done: Pipeline) -> None:
@@ -117,6 +119,13 @@ def test_partial_steps_count_as_done_and_are_not_repeated(done: Pipeline) -> Non
     assert [entry.item for entry in ledger.failed] == ["synthesize"]
     assert "2 items failed" in ledger.failed[0].reason
     assert "synthesize" not in done.reasons()
+
+
+def test_the_run_names_why_a_step_is_left_out(done: Pipeline) -> None:
+    done.change("evaluate", language="xx", lines=0)
+    (skipped,) = [entry.reason for entry in done.run().skipped if entry.item == "evaluate"]
+    assert skipped.startswith("no lines to speak")
+    assert done.started == []
 
 
 def test_a_stopped_step_ends_the_pipeline(done: Pipeline) -> None:
@@ -149,8 +158,8 @@ def test_a_restarted_training_that_was_killed_is_resumed(done: Pipeline) -> None
         done.run()
     assert done.started[-1].command == ["train", "voice", "--restart"]
     done.meanwhile.clear()
-    assert done.ran() == ["train", "synthesize"]
-    assert done.started[-2].command == ["train", "voice", "--resume"]
+    assert done.ran() == ["train", "evaluate", "synthesize"]
+    assert done.started[-3].command == ["train", "voice", "--resume"]
 
 
 def test_a_training_stopped_before_it_moved_old_results_restarts_again(done: Pipeline) -> None:

@@ -40,6 +40,13 @@ PLAN = [
     {"stage": "extract", "state": "current", "runs": False, "reason": "up to date", "effect": ""},
     {"stage": "pack", "state": "due", "runs": True, "reason": "7 of 7 inputs are new", "effect": ""},
     {"stage": "train", "state": "due", "runs": True, "reason": "after pack", "effect": "resumes at step 300 of 400"},
+    {
+        "stage": "evaluate",
+        "state": "never",
+        "runs": True,
+        "reason": "never ran",
+        "effect": "speaks 14 lines by the base model and up to 6 checkpoints (up to 98 recordings)",
+    },
     {"stage": "merge", "state": "never", "runs": True, "reason": "never ran", "effect": ""},
     {"stage": "synthesize", "state": "never", "runs": True, "reason": "never ran", "effect": ""},
 ]

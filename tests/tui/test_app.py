@@ -234,7 +234,7 @@ def test_scan_and_check_run_in_the_background(project: Project, key: str) -> Non
 
 PLANS = {
     "train": ("due", "extract runs before it", "starts again; results/voice becomes voice.1"),
-    **dict.fromkeys(("normalize", "extract", "pack", "merge", "synthesize"), ("current", "up to date", "")),
+    **dict.fromkeys(("normalize", "extract", "pack", "evaluate", "merge", "synthesize"), ("current", "up to date", "")),
 }
 
 

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 PLAN_EVERY = 60.0
 PAUSE = 5
 MOST_RUNS = 8
-# The state of each stage in the pipeline's plan, the reason, and the effect on earlier results.
+# The state of each stage in the pipeline's plan, the reason, and the effect beyond its outputs.
 Plans = dict[str, tuple[str, str, str]]
 # States of steps that the pipeline would run.
 DUE = frozenset({"due", "never", "failed", "lost"})
@@ -282,8 +282,9 @@ class Overview(MainScreen[OverviewSnapshot]):
         consequence = ""
         with suppress(FishtuiError):
             name = self.fishtui.loaded.values.run.name
-            effects = [step.effect for step in steps if step.name == "train" and step.effect]
-            consequence = f"The training {name} {effects[0]}." if effects else ""
+            subjects = {"train": f"The training {name}", "evaluate": "The evaluation"}
+            effects = [f"{subjects.get(step.name, step.name)} {step.effect}." for step in steps if step.effect]
+            consequence = " ".join(effects)
 
         def answered(confirmed: bool | None) -> None:
             if confirmed:

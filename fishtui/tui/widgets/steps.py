@@ -24,7 +24,7 @@ class PipelineStep:
     """A stage of the pipeline: its state, the progress of its run, and the reason for the state.
 
     `state` is one of `pipeline.plan.State`, `unknown`, or the state of a run that is active, failed or lost. `effect`
-    describes what a training does with earlier results.
+    describes what a training does with earlier results, and how much an evaluation speaks.
     """
 
     name: str
@@ -64,15 +64,21 @@ class Steps(Widget, can_focus=True):
             self.refresh()
 
     def render(self) -> AnyText:
-        parts: list[str | tuple[str, str] | Content] = []
-        for index, step in enumerate(self.steps):
-            name = (step.name, "reverse" if self.has_focus and index == self.cursor else "")
-            parts += [" ─ " if index else "", sign(step.state), " ", name, f" {step.note}" if step.note else ""]
+        row = self._row(" ─ ")
+        if row.cell_length > self.size.width:
+            row = self._row("  ")
         step = self.steps[self.cursor]
         if not self.has_focus:
             step = next((each for each in self.steps if each.state in NOTABLE), step)
         reason = f"{step.name}: {step.reason}" if step.reason else ""
-        return safe(Content.assemble(*parts, "\n", (reason, "dim")))
+        return safe(Content.assemble(row, "\n", (reason, "dim")))
+
+    def _row(self, between: str) -> Content:
+        parts: list[str | tuple[str, str] | Content] = []
+        for index, step in enumerate(self.steps):
+            name = (step.name, "reverse" if self.has_focus and index == self.cursor else "")
+            parts += [between if index else "", sign(step.state), " ", name, f" {step.note}" if step.note else ""]
+        return Content.assemble(*parts)
 
     def on_focus(self) -> None:
         self.refresh()

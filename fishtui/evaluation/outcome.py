@@ -1,0 +1,28 @@
+"""The outcome of an evaluation: its records, and the verdict on the checkpoints that still exist."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from fishtui.evaluation.record import Evaluation, read_evaluation
+from fishtui.evaluation.table import build_table
+from fishtui.evaluation.verdict import Verdict, judge_table
+from fishtui.results.checkpoints import list_checkpoints
+
+
+class Evaluated(NamedTuple):
+    """An evaluation and its verdict."""
+
+    evaluation: Evaluation
+    verdict: Verdict
+
+
+def read_outcome(results: Path) -> Evaluated:
+    """Return the evaluation in a training's results, and the verdict. Raises FishtuiError, code `cannot-read`.
+
+    Checkpoints that were removed since they spoke are left out, because they cannot be merged.
+    """
+    evaluation = read_evaluation(results)
+    losses = {each.step: each.validation_loss for each in list_checkpoints(results / "checkpoints")}
+    return Evaluated(evaluation, judge_table(build_table(evaluation, losses).of_steps(losses.keys())))
