@@ -97,7 +97,8 @@ def _lines(state: ProjectState) -> tuple[Line, ...] | None:
     with suppress(FishtuiError):
         own = read_own_lines(state.project.root / OWN_LINES)
         entries = [entry for entry in state.manifest if entry["clip"] not in without]
-        return choose_lines(entries, {}, own=own, count=wanted.lines, language=wanted.language).lines
+        found = choose_lines(entries, {}, own=own, count=wanted.lines, hard=wanted.hard_lines, language=wanted.language)
+        return found.lines
     return None
 
 

@@ -255,7 +255,7 @@ EVALUATE = Step(
     outputs=evaluation.outputs,
     settings=(
         *_keys("run", "name"),
-        *_keys("evaluate", "lines", "language", "judges", "recognizer", "similarity"),
+        *_keys("evaluate", "lines", "hard_lines", "language", "judges", "recognizer", "similarity"),
         *_keys("extract", "resampler"),
         *_keys("synthesize", *SAMPLING),
     ),

@@ -49,7 +49,7 @@ from fishtui.settings import Settings
 from fishtui.shards.packed import ManifestEntry, no_manifest, read_manifest
 from fishtui.stages.excluded import excluded
 from fishtui.stages.panel import Panel, RealSpeakers
-from fishtui.stages.speaking import Speaker, Task
+from fishtui.stages.speaking import Speaker, Speech, Task
 from fishtui.training.voice import sampling_of
 
 # The code that decides a sound.
@@ -251,14 +251,8 @@ class EvaluationJob:
             except DataError as error:
                 ledger.fail(label(work.step, record.line), f"{record.wav}: {error.problem}")
                 continue
-            spoken = Spoken(
-                audio.mono(),
-                audio.rate,
-                record.line.text,
-                record.line.language,
-                _codes(path.with_suffix(CODES_EXTENSION)),
-                record.stopped,
-            )
+            codes = _codes(path.with_suffix(CODES_EXTENSION))
+            spoken = Speech(audio.mono(), audio.rate, codes, record.stopped).of(record.line)
             names = needs_judging(record, self.panel.states)
             kept = {name: outcome for name, outcome in record.judges.items() if name not in names}
             outcomes = kept | self.panel.judge(names, spoken, self.speakers.find(record.line.speaker))
@@ -285,12 +279,11 @@ class EvaluationJob:
             if isinstance(speech, FishtuiError):
                 ledger.fail(label(work.step, task.line), speech.problem)
                 continue
-            spoken = Spoken(
-                speech.samples, speech.rate, task.line.text, task.line.language, speech.codes, speech.stopped
-            )
+            spoken = speech.of(task.line)
             path = self.results / recording_name(work.step, task.line, task.with_reference)
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_bytes(path.with_suffix(CODES_EXTENSION), encode_codes(speech.codes))
+            if speech.codes is not None:
+                write_bytes(path.with_suffix(CODES_EXTENSION), encode_codes(speech.codes))
             write_audio(path, speech.samples, speech.rate)
             outcomes = self.panel.judge([*self.panel.states], spoken, self.speakers.find(task.line.speaker))
             writer.write(self._record(work, task.line, task.with_reference, spoken, outcomes))

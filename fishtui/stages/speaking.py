@@ -15,6 +15,7 @@ from fishtui.dataset import clip_named
 from fishtui.errors import FishtuiError
 from fishtui.evaluation.lines import Line
 from fishtui.evaluation.record import Key, Step
+from fishtui.judges.spoken import Spoken
 from fishtui.project import Project
 from fishtui.settings import Settings
 from fishtui.speech import Voice
@@ -39,15 +40,19 @@ class Task:
 
 @dataclass(frozen=True)
 class Speech:
-    """The speech of a line: `samples` float32 (samples,) at `rate` Hz, `codes` (codebooks, frames).
+    """The speech of a line: `samples` float32 (samples,) at `rate` Hz, `codes` (codebooks, frames) if they are known.
 
     `stopped` is false if the model was cut off.
     """
 
     samples: np.ndarray
     rate: int
-    codes: np.ndarray
+    codes: np.ndarray | None
     stopped: bool = True
+
+    def of(self, line: Line) -> Spoken:
+        """Return the speech as judges take it, with the text that it should contain. Raises MisuseError as `Spoken`."""
+        return Spoken(self.samples, self.rate, line.text, line.language, self.codes, self.stopped)
 
 
 class Speaker:

@@ -16,7 +16,6 @@ from fishtui.dataset import clip_named
 from fishtui.devices import out_of_memory
 from fishtui.errors import FishtuiError
 from fishtui.evaluation.lines import HELD_OUT, Line
-from fishtui.judges.spoken import Spoken
 from fishtui.lm.model import DualAR
 from fishtui.project import Project
 from fishtui.results.reference import Reference
@@ -93,11 +92,8 @@ class TrainingSamples:
                 self._reporter.warning(speech.problem, f"sample {task.line.text[:40]}")
                 continue
             self._save(task.line, step, speech.samples, speech.rate)
-            spoken = Spoken(
-                speech.samples, speech.rate, task.line.text, task.line.language, speech.codes, speech.stopped
-            )
             panel = self._job.panel
-            outcomes = panel.judge([*panel.states], spoken, self._job.speakers.find(task.line.speaker))
+            outcomes = panel.judge([*panel.states], speech.of(task.line), self._job.speakers.find(task.line.speaker))
             failed += [float(bool(outcomes[name].failures)) for name in outcomes if name == "failures"]
             similar += [each.figures["similarity"] for each in outcomes.values() if "similarity" in each.figures]
         found = {"sample_failures": failed, "sample_similarity": similar}

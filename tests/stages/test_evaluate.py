@@ -2,99 +2,30 @@
 
 from __future__ import annotations
 
-import copy
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
+from torch import Tensor
 
+from fishtui import sentences
 from fishtui.errors import FishtuiError, MisuseError, Terminated
-from fishtui.evaluation.record import FILE, Evaluation, SpokenLine, read_evaluation
-from fishtui.evaluation.table import build_table, table_dict
+from fishtui.evaluation.outcome import read_outcome
+from fishtui.evaluation.record import FILE, SpokenLine
 from fishtui.files import discard
-from fishtui.project import Project
-from fishtui.results.checkpoints import list_checkpoints
-from fishtui.runs.events import EventWriter, read_events
-from fishtui.runs.ledger import Ledger
-from fishtui.runs.reporter import Reporter
-from fishtui.settings import Settings, load
+from fishtui.lm.model import DualAR
+from fishtui.results.checkpoints import checkpoint_path
 from fishtui.stage import EVALUATE
 from fishtui.stages import evaluate as module
 from fishtui.stages import panel
-from fishtui.stages.evaluate import UP_TO_DATE, evaluate
-from fishtui.stages.pack import pack
-from fishtui.stages.train import train
-from tests.builders import file_size_limit, packable, project, snapshot, tone, write_clip
+from fishtui.stages.evaluate import UP_TO_DATE
+from tests.builders import file_size_limit, snapshot
 from tests.expecting import failing
+from tests.stages.evaluating import Evaluating
 
 # All tests copy one project, with a training in it.
 pytestmark = pytest.mark.xdist_group("evaluate")
-SMALL = (
-    "train.batch_size=2",
-    "train.max_length=128",
-    "train.max_steps=2",
-    "train.validate_every=1",
-    "train.device=cpu",
-    "evaluate.device=cpu",
-    "evaluate.lines=2",
-    # A language without hard lines, so that there are few.
-    "evaluate.language=xx",
-    'evaluate.judges=["failures", "voice"]',
-    "synthesize.max_seconds=0.3",
-    "pack.validation=0.2",
-)
-
-
-class Evaluating:
-    """A project with a training of two checkpoints, and its evaluations."""
-
-    def __init__(self, root: Path, checkpoint: Path) -> None:
-        self.project = project(root)
-        self.base = [f"paths.checkpoint={checkpoint}"]
-        self.results = self.project.results / "voice"
-        data = root / "data"
-        packable(data, clips=12)
-        for path in data.rglob("*.lab"):
-            write_clip(path.with_suffix(".wav"), None, tone(0.3, 16_000), 16_000)
-        settings = self.settings()
-        pack(self.project, settings, Reporter(), data=data, output=data / "protos")
-        train(self.project, settings, Reporter(), name="voice", resume=False, restart=False)
-
-    def settings(self, *overrides: str) -> Settings:
-        return load(self.project.settings_file, {}, [*self.base, *SMALL, *overrides]).values
-
-    def run(self, *overrides: str, **arguments: Any) -> Ledger:
-        self.events = self.project.root / "events.jsonl"
-        self.events.unlink(missing_ok=True)
-        reporter = Reporter(EventWriter(self.events))
-        return evaluate(self.project, self.settings(*overrides), reporter, name="voice", **arguments)
-
-    def table(self) -> dict[str, Any]:
-        losses = {each.step: each.validation_loss for each in list_checkpoints(self.results / "checkpoints")}
-        return table_dict(build_table(self.read(), losses))
-
-    def read(self) -> Evaluation:
-        return read_evaluation(self.results)
-
-    def messages(self) -> list[str]:
-        return [event["message"] for event in read_events(self.events) if "message" in event]
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory, checkpoint: Path) -> Evaluating:
-    """A project that tests must not change."""
-    return Evaluating(tmp_path_factory.mktemp("evaluate"), checkpoint)
-
-
-@pytest.fixture
-def evaluating(made: Evaluating, tmp_path: Path) -> Evaluating:
-    """A copy of the project."""
-    found = copy.copy(made)
-    found.project = Project(Path(shutil.copytree(made.project.root, tmp_path / "project")))
-    found.results = found.project.results / "voice"
-    return found
 
 
 def test_base_and_checkpoints_speak_the_same_lines(evaluating: Evaluating) -> None:
@@ -229,6 +160,22 @@ def test_a_full_disk_loses_no_earlier_line(evaluating: Evaluating, monkeypatch: 
     assert {key: evaluating.read().spoken[key] for key in before} == dict(before)
 
 
+def test_a_full_disk_leaves_no_part_of_a_record(evaluating: Evaluating, monkeypatch: pytest.MonkeyPatch) -> None:
+    evaluating.run(steps=[1], no_base=True)
+    before, size = evaluating.read(), (evaluating.results / FILE).stat().st_size
+    write = module.EvaluationWriter.write
+
+    def limited(writer: Any, entry: Any) -> None:
+        with file_size_limit(size + 100):
+            write(writer, entry)
+
+    with monkeypatch.context() as patch, failing("cannot-write"):
+        patch.setattr(module.EvaluationWriter, "write", limited)
+        evaluating.run()
+    assert evaluating.read() == before
+    assert evaluating.run().failed == []
+
+
 def test_a_judge_that_cannot_work_is_reported_and_the_others_judge(
     evaluating: Evaluating, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -252,6 +199,79 @@ def test_a_missing_recording_is_spoken_again(evaluating: Evaluating) -> None:
     record = next(iter(evaluating.read().records.values()))
     (evaluating.results / record.wav).unlink()
     assert evaluating.run().done == 1
+
+
+def test_a_checkpoint_that_was_removed_since_it_spoke_is_not_in_the_verdict(evaluating: Evaluating) -> None:
+    evaluating.run()
+    discard(checkpoint_path(evaluating.results / "checkpoints", 1))
+    assert evaluating.run().done == 0
+    rows = read_outcome(evaluating.results).verdict.table.rows
+    assert [row.step for row in rows] == ["base", 2]
+
+
+MISSING = ("no clips are held out", "no hard lines", "no reference")
+
+
+def keep(evaluating: Evaluating, train: int, held_out: int) -> None:
+    """Keep only so many clips of the manifest."""
+    path = evaluating.project.root / "data" / "protos" / "manifest.jsonl"
+    entries = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    kept = [
+        *[each for each in entries if each["split"] == "train"][:train],
+        *[each for each in entries if each["split"] == "validation"][:held_out],
+    ]
+    path.write_text("".join(json.dumps(each) + "\n" for each in kept), encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("train", "held_out", "missing"),
+    [
+        (12, 0, ["no clips are held out", "no hard lines"]),
+        (1, 0, ["no clips are held out", "no hard lines"]),
+        (0, 1, ["no hard lines", "no reference"]),
+        (1, 1, ["no hard lines"]),
+    ],
+)
+def test_few_clips_are_evaluated_with_a_remark_on_what_is_missing(
+    evaluating: Evaluating, train: int, held_out: int, missing: list[str]
+) -> None:
+    keep(evaluating, train, held_out)
+    (evaluating.project.root / "lines.txt").write_text("A line of my own.\n")
+    ledger = evaluating.run(steps=[2])
+    assert (ledger.done, ledger.failed) == (2 * (held_out + 1), [])
+    messages = evaluating.messages()
+    assert [start for start in MISSING if any(message.startswith(start) for message in messages)] == missing
+
+
+def test_a_missing_recognizer_is_reported_and_the_others_judge(evaluating: Evaluating) -> None:
+    ledger = evaluating.run('evaluate.judges=["failures", "intelligibility"]', "evaluate.recognizer=ctc:nowhere.pt")
+    found = evaluating.read()
+    assert ledger.failed == []
+    assert found.plan is not None
+    assert found.plan.missing.keys() == {"intelligibility"}
+    assert found.plan.missing["intelligibility"].remedy
+    assert all(record.judges.keys() == {"failures"} for record in found.records.values())
+
+
+def test_a_model_that_never_stops_is_cut_off_and_that_is_a_failure(
+    evaluating: Evaluating, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    speech_logits = DualAR.speech_logits
+
+    def endless(model: DualAR, hidden: Tensor) -> Tensor:
+        scores = speech_logits(model, hidden).clone()
+        scores[..., -1] = float("-inf")
+        return scores
+
+    monkeypatch.setattr(DualAR, "speech_logits", endless)
+    monkeypatch.setattr(sentences, "PAUSES", 0.2)
+    evaluating.run("synthesize.max_seconds=60", "synthesize.seconds_per_character=0.01", steps=[2])
+    records = evaluating.read().records.values()
+    assert records
+    for record in records:
+        assert not record.stopped
+        assert record.seconds <= 0.2 + 0.01 * len(record.line.text)
+        assert "not-stopped" in dict(record.failures)
 
 
 def test_the_report_has_the_verdict(evaluating: Evaluating, tmp_path: Path) -> None:
