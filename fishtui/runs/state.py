@@ -20,6 +20,7 @@ from fishtui.runs import identity, slurm
 from fishtui.runs import record as records
 from fishtui.runs.identity import Identity
 from fishtui.runs.record import ALLOCATION, FINAL, LOST, QUEUED, RUNNING, STOPPED, STOPPING, RunRecord
+from fishtui.stage import TRAIN
 from fishtui.wording import cannot_read
 
 LAUNCHED = "started.json"
@@ -152,8 +153,9 @@ def list_run_ids(project: Project) -> list[str]:
 def find_run(project: Project, wanted: str) -> Run:
     """Return the run called `wanted`: an id, a part of an id (such as a stage's name), or the name of a training.
 
-    If several match, return the newest running one, otherwise the newest. `last` is the newest run that was not started
-    by a pipeline. Raises MisuseError, code `no-run` or `empty-name`.
+    If several match, return the newest running one, otherwise the newest; of those with the name of a training, the
+    training. `last` is the newest run that was not started by a pipeline. Raises MisuseError, code `no-run` or
+    `empty-name`.
     """
     if not wanted:
         # The empty string is part of every id: an unset variable in a script must not stop or remove a run.
@@ -182,8 +184,15 @@ def _newest(project: Project, names: list[str], wanted: str) -> Run | None:
     matching = [name for name in names if wanted in name]
     if matching:
         return read_run(project.runs / matching[-1])
-    named = (run for name in reversed(names) if (run := read_run(project.runs / name)).record.name == wanted)
-    return next(named, None)
+    found = None
+    for name in reversed(names):
+        run = read_run(project.runs / name)
+        if run.record.name == wanted:
+            # The name of a training means the training, not an evaluation of it.
+            if run.record.stage == TRAIN.name:
+                return run
+            found = found or run
+    return found
 
 
 def _read_run(folder: Path) -> Run:

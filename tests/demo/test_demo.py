@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from fishtui.evaluation.outcome import read_outcome
 from fishtui.project import Project
 from fishtui.results.trainings import Training, Trainings
 from tests.forking import fishtui
@@ -49,6 +50,15 @@ def test_a_training_is_found_by_its_name(project: Project, name: str) -> None:
     run = shown(project, name)
     assert run["stage"] == "train"
     assert run["arguments"]["name"] == name
+
+
+@pytest.mark.parametrize("name", ["voice", "second"])
+def test_the_checkpoints_were_evaluated_before_the_merge(project: Project, name: str) -> None:
+    found = training(project, name)
+    assert found.evaluating is not None
+    assert found.merging is not None
+    assert found.evaluating.id < found.merging.id
+    assert read_outcome(found.folder).evaluation.steps[0] == "base"
 
 
 @pytest.mark.parametrize("name", ["voice", "second"])
