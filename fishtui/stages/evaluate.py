@@ -55,7 +55,8 @@ from fishtui.training.voice import sampling_of
 # The code that decides a sound.
 CODE = (
     *("speech.py", "sentences.py", "stages/speaking.py", "training/voice.py", "training/adapter.py"),
-    *("lm", "codec", "families", "load.py", "nn.py", "weights.py", "devices.py", "audio/resample.py"),
+    *("training/lora.py", "training/proof.py", "checkpoint.py", "codes.py", "audio/decode.py", "audio/resample.py"),
+    *("lm", "codec", "families", "load.py", "nn.py", "weights.py", "devices.py"),
 )
 # The role of a file among a run's artifacts.
 REPORT = "report"

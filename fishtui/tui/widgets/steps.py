@@ -70,7 +70,7 @@ class Steps(Widget, can_focus=True):
         step = self.steps[self.cursor]
         if not self.has_focus:
             step = next((each for each in self.steps if each.state in NOTABLE), step)
-        reason = f"{step.name}: {step.reason}" if step.reason else ""
+        reason = f"{step.name}: {'; '.join(filter(None, [step.reason, step.effect]))}" if step.reason else ""
         return safe(Content.assemble(row, "\n", (reason, "dim")))
 
     def _row(self, between: str) -> Content:
