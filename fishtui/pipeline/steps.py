@@ -198,7 +198,7 @@ def _keys(section: str, *keys: str) -> tuple[str, ...]:
 CLIPS = ("stages/excluded.py", "dataset.py")
 CODES = ("stages/encoding.py", "audio", "codec", "nn.py", "weights.py", "devices.py")
 FAMILY = ("families", "checkpoint.py")
-NETWORK = (*FAMILY, "lm", "load.py", "nn.py", "weights.py", "devices.py")
+NETWORK = (*FAMILY, "lm", "load.py", "nn.py", "weights.py", "tensorfiles", "devices.py")
 NORMALIZE = Step(
     "normalize",
     inputs=lambda state: {"recordings to normalize": state.source()},
@@ -275,7 +275,11 @@ MERGE = Step(
     inputs=_merge_inputs,
     outputs=lambda state: {"files of the merged model": state.files(state.merged.files)},
     settings=("run.name",),
-    code=(*NETWORK, "stages/merge.py", *(f"training/{name}.py" for name in ("adapter", "lora", "origin", "proof"))),
+    code=(
+        *NETWORK,
+        "stages/merge.py",
+        *(f"training/{name}.py" for name in ("adapter", "lora", "merging", "origin", "proof")),
+    ),
     command=lambda state, stamp, now: [state.settings.run.name],
     is_done_by=_is_merged_by,
     arguments=_merge_arguments,

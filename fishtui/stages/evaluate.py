@@ -56,7 +56,7 @@ from fishtui.training.voice import sampling_of
 CODE = (
     *("speech.py", "sentences.py", "stages/speaking.py", "training/voice.py", "training/adapter.py"),
     *("training/lora.py", "training/proof.py", "checkpoint.py", "codes.py", "audio/decode.py", "audio/resample.py"),
-    *("lm", "codec", "families", "load.py", "nn.py", "weights.py", "devices.py"),
+    *("lm", "codec", "families", "load.py", "nn.py", "weights.py", "tensorfiles", "devices.py"),
 )
 # The role of a file among a run's artifacts.
 REPORT = "report"

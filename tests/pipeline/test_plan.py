@@ -412,7 +412,7 @@ NEUTRAL = (
 NEUTRAL_FOR = {
     "normalize": ("speakers.py",),
     "extract": ("speakers.py", "checkpoint.py"),
-    "pack": ("codec/config.py", "lm", "weights.py"),
+    "pack": ("codec/config.py", "lm", "weights.py", "tensorfiles"),
     # Samples only decide when `train.patience` ends a training.
     "train": ("codec/config.py", "dataset.py", "stages/trainingsamples.py"),
     "merge": ("codec/config.py",),
