@@ -101,7 +101,7 @@ def test_a_judge_that_is_installed_or_removed_is_a_reason_to_evaluate_again(done
         assert done.reasons()["evaluate"] == "judges changed"
 
 
-def test_more_recordings_by_hand_are_no_reason_to_evaluate_again(done: Pipeline) -> None:
+def test_more_recordings_by_hand_do_not_make_the_evaluation_due(done: Pipeline) -> None:
     evaluated(done.results, {"base": 0.5}, with_reference=False)
     assert done.reasons() == {}
 
@@ -126,7 +126,7 @@ def test_the_plan_names_what_an_evaluation_speaks(done: Pipeline) -> None:
         assert "hours" not in effect(done, "evaluate")
 
 
-def test_an_evaluation_is_left_out_if_the_setting_says_so_or_nothing_can_be_spoken(done: Pipeline) -> None:
+def test_an_evaluation_is_left_out_by_its_setting_or_without_anything_to_speak(done: Pipeline) -> None:
     def planned() -> Planned:
         return next(each for each in done.plan() if each.step == "evaluate")
 
