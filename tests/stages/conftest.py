@@ -1,4 +1,4 @@
-"""Projects that tests of several stages share."""
+"""A project that the tests of stages share: a small training to evaluate."""
 
 from __future__ import annotations
 
