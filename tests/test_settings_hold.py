@@ -119,7 +119,7 @@ def test_without_a_transcript_of_the_extension_none_is_taken(project: Project, v
 
 def test_the_demo_and_init_follow_the_settings(tmp_path: Path) -> None:
     made = demo._prepare(tmp_path / "demo", ["pack.text_extension=.txt"])
-    assert {path.suffix for path in (made.root / "data-raw").rglob("*.*")} == {".wav", ".txt"}
+    assert {path.suffix for path in (made.root / "data-raw").rglob("*.*")} == {".flac", ".txt"}
     assert "voices/" in init(Project(tmp_path), ["paths.data=voices"])
     assert (tmp_path / "voices").is_dir()
     assert not (tmp_path / "data").exists()

@@ -54,7 +54,7 @@ def init(session: Session, folder: Path | None) -> int:
 @click.argument("folder", type=FOLDER, required=False, metavar="[DIR]")
 @shared()
 def demo(session: Session, folder: Path | None) -> int:
-    """Run every stage on generated recordings and a tiny model.
+    """Teach a small model a voice: run every stage on recordings of spoken digits.
 
     Takes about two minutes on a CPU, needs no network, and writes only to DIR (default: fishtui-demo).
     """
@@ -69,6 +69,7 @@ def demo(session: Session, folder: Path | None) -> int:
         output.line(f"would make the project {folder} and run every stage in it")
         return 0
     from fishtui.demo.run import run_demo
+    from fishtui.evaluation.verdict import verdict_dict
 
     outcome = run_demo(folder, show_json if session.as_json else show_events, session.overrides)
     if session.as_json:
@@ -77,7 +78,9 @@ def demo(session: Session, folder: Path | None) -> int:
                 "kind": "demo",
                 "loss_before": outcome.loss_before,
                 "loss_after": outcome.loss_after,
-                "speech": str(outcome.speech),
+                "verdict": verdict_dict(outcome.verdict),
+                "before": str(outcome.before),
+                "after": str(outcome.after),
             }
         )
         return 0
@@ -126,18 +129,20 @@ def _show_faults(outcome: DemoResult) -> None:
 
 
 def _show_results(outcome: DemoResult, folder: Path) -> None:
-    """Show the losses and the speech, and what to try next."""
+    """Show the table of the evaluation, the speech, and what to try next."""
     from fishtui.cli import output
+    from fishtui.evaluation.table import table_lines
 
     output.line()
-    output.line(
-        f"Loss on the held-out clips: {outcome.loss_before:.3f} before training, {outcome.loss_after:.3f} at step"
-        f" {outcome.step}, which was merged."
-    )
-    output.line(f"Speech (noise, because the model is random): {outcome.speech}")
+    output.line("The base model and each checkpoint spoke the same digits:")
+    for text in table_lines(outcome.verdict.table):
+        output.line(f"  {text}")
+    output.line(f"Merged: {outcome.choice.reason}.")
+    output.line(f"Before: {outcome.before}")
+    output.line(f"After:  {outcome.after}")
     output.line(f"Look around: cd {folder} && fishtui validate && fishtui clips list finding:any")
     output.line(f"Let it speak: fishtui synthesize --checkpoint {outcome.merged} \\")
-    output.line(f'    --text "Bread and salt." --reference {outcome.reference} --output bread.wav')
+    output.line(f'    --text "four three two one zero" --reference {outcome.reference} --output count.wav')
     output.line("Next: `fishtui init myvoice`, put your recordings into myvoice/data, and `fishtui download`.")
 
 

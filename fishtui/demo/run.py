@@ -10,12 +10,15 @@ from typing import Any, TextIO
 from fishtui import settings
 from fishtui.checkpoint import CheckpointFolder
 from fishtui.dataset import read_transcript, transcript_of
-from fishtui.demo.tiny import write_checkpoint
-from fishtui.demo.voices import write_recordings
+from fishtui.demo.dataset import LEARNT, write_recordings
+from fishtui.demo.shipped import RECOGNIZER, write_shipped_checkpoint
 from fishtui.devices import one_thread
 from fishtui.errors import FishtuiError, MisuseError
-from fishtui.evaluation.choice import choose_to_merge
-from fishtui.files import write_text
+from fishtui.evaluation.choice import Choice, choose_to_merge
+from fishtui.evaluation.lines import OWN_LINES, SPEAKER_MARK
+from fishtui.evaluation.outcome import read_outcome
+from fishtui.evaluation.verdict import Verdict
+from fishtui.files import write_bytes, write_text
 from fishtui.pipeline.plan import decide, plan
 from fishtui.pipeline.run import record_begun, record_done
 from fishtui.pipeline.steps import SPEECH
@@ -41,37 +44,63 @@ from fishtui.wording import cannot_read
 
 DEFECT = "This is a defect of fishtui: please report it."
 MARK = "# A project of `fishtui demo`; you can delete the whole folder.\n"
+CHECKPOINT = "digits"
+TEXT = "three one four one five nine"
+LINES = (
+    "one two three four five",
+    "six seven eight nine zero",
+    "nine zero two one",
+    "four four two seven one",
+    "eight six zero",
+    "five three eight zero nine six",
+    "seven one six",
+    "two nine four eight",
+    "zero five seven three",
+    "one eight eight six two",
+    "three seven nine five",
+    "six four zero one two nine",
+)
+"""Digits that no recording says in this order."""
 SETTINGS = (
     MARK
-    + """
+    + f"""
 [paths]
-checkpoint = "checkpoints/tiny"
+checkpoint = "checkpoints/{CHECKPOINT}"
+
+[pack]
+validation = 0.2
 
 [train]
-# For a model of a million parameters and a minute of speech, on a CPU.
-learning_rate = 5e-3
+# For a model of three million parameters and less than a minute of speech, on a CPU.
+method = "lora"
+lora = "r_16_alpha_32"
+learning_rate = 2e-3
+warmup = 5
 batch_size = 2
 max_length = 256
-max_steps = 40
-validate_every = 10
+max_steps = 80
+validate_every = 20
+keep = 4
 device = "cpu"
 
 [synthesize]
-max_seconds = 3.0
-# A random model often ends before it speaks; with this seed it does not.
-seed = 6
+max_seconds = 6.0
+# The pauses between digits repeat codes.
+repetition_penalty = 1.0
+temperature = 0.6
 device = "cpu"
 
 [evaluate]
-# No word of a random model can be recognized.
-judges = ["failures", "voice"]
-lines = 4
+# The model says digits and nothing else.
+hard_lines = false
+judges = ["failures", "intelligibility", "similarity", "voice"]
+recognizer = "ctc:checkpoints/{CHECKPOINT}/{RECOGNIZER}"
 device = "cpu"
 
 [run]
 source = "data-raw"
-text = "The morning train was late again."
-reference = "data/anna/00.wav"
+text = "{TEXT}"
+reference = "data/{LEARNT}/00.flac"
 """
 )
 
@@ -80,13 +109,15 @@ Listen = Callable[[Run, TextIO, TextIO], Listener]
 
 @dataclass(frozen=True)
 class DemoResult:
-    """The runs of the demo's stages, and the validation loss before training and of the merged checkpoint."""
+    """The runs of the demo's stages, the verdict on its checkpoints, and the speech of the base and the merged model."""
 
     runs: list[Run]
     loss_before: float
     loss_after: float
-    step: int
-    speech: Path
+    verdict: Verdict
+    choice: Choice
+    before: Path
+    after: Path
     merged: str
     reference: str
 
@@ -104,16 +135,18 @@ def run_demo(folder: Path, listen: Listen, overrides: Sequence[str] = ()) -> Dem
         demo.make_shards()
         before = demo.train()
         demo.evaluate()
-        chosen = choose_to_merge(demo.results).checkpoint
-        demo.merge(chosen.path)
+        choice = choose_to_merge(demo.results)
+        demo.merge(choice.checkpoint.path)
         demo.synthesize()
-    after = chosen.validation_loss
+        demo.speak_before()
+    after = choice.checkpoint.validation_loss
     if after is None or not after < before:
         raise FishtuiError(f"the loss did not fall: {before} before, {after} after", DEFECT, code="defect")
     if due := [step.step for step in plan(project, demo.values, dry_run=True) if step.runs]:
         raise FishtuiError(f"{', '.join(due)}: not up to date after the demo", DEFECT, code="defect")
+    verdict = read_outcome(demo.results).verdict
     merged, reference = project.shown(demo.merged), project.shown(demo.reference)
-    return DemoResult(demo.runs, before, after, chosen.step, demo.speech, merged, reference)
+    return DemoResult(demo.runs, before, after, verdict, choice, demo.before, demo.after, merged, reference)
 
 
 class _Demo:
@@ -127,6 +160,7 @@ class _Demo:
         self.results = project.results / values.run.name
         self.merged = project.merged(self.base, values.run.name)
         self.speech = self.results / SPEECH
+        self.before, self.after = project.root / "before.wav", project.root / "after.wav"
         self.reference = project.path(values.run.reference)
         self.preset = parse_preset(values.train.lora)
 
@@ -200,38 +234,66 @@ class _Demo:
 
     def synthesize(self) -> None:
         """Speak the text of the settings with the merged model."""
-        text = self.values.run.text
-        transcript = transcript_of(self.reference, self.values.pack.text_extension)
-        request = Request(
+        request = self._request(self.merged, self.speech)
+        self._run(
+            "synthesize",
+            lambda reporter: synthesize(self.project, self.values.synthesize, reporter, request),
+            *self._words(request, self.speech),
             checkpoint=self.merged,
-            texts=[text],
-            files=SpeechFiles(self.speech, existing="replace"),
+            adapter=None,
+            texts=[*request.texts],
+            output=self.speech,
+        )
+        write_bytes(self.after, self.speech.read_bytes())
+
+    def speak_before(self) -> None:
+        """Speak the same text with the base model. This is no step of the pipeline."""
+        request = self._request(self.base, self.before)
+        self._record(
+            "synthesize",
+            lambda reporter: synthesize(self.project, self.values.synthesize, reporter, request),
+            *self._words(request, self.before),
+            checkpoint=self.base,
+            adapter=None,
+            texts=[*request.texts],
+            output=self.before,
+        )
+
+    def _request(self, checkpoint: Path, output: Path) -> Request:
+        transcript = transcript_of(self.reference, self.values.pack.text_extension)
+        return Request(
+            checkpoint=checkpoint,
+            texts=[self.values.run.text],
+            files=SpeechFiles(output, existing="replace"),
             preset=self.preset,
             references=[(self.reference, read_transcript(transcript))],
             resampler=self.values.extract.resampler,
         )
-        self._run(
-            "synthesize",
-            lambda reporter: synthesize(self.project, self.values.synthesize, reporter, request),
-            *("--checkpoint", self.merged, "--text", text, "--reference", self.reference),
-            *("--output", self.speech, "--force"),
-            checkpoint=self.merged,
-            adapter=None,
-            texts=[text],
-            output=self.speech,
-        )
+
+    def _words(self, request: Request, output: Path) -> list[str | Path]:
+        """Return the words of the command that fulfils a request."""
+        return [
+            *("--checkpoint", request.checkpoint, "--text", *request.texts, "--reference", self.reference),
+            *("--output", output, "--force"),
+        ]
 
     def _run(self, step: str, work: Callable[[Reporter], Ledger], *words: str | Path, **arguments: Any) -> None:
         """Run a stage as `fishtui STEP WORDS`, and stamp its step for the pipeline. Raises FishtuiError."""
         decision = decide(self.project, self.values, step, Reporter())
         record_begun(self.project, self.values, decision)
-        command = [step, *map(str, words), "--project", str(self.project.root)]
-        run = execute(self.project, step, command, work, self.loaded, arguments, self.listen)
+        self._record(step, work, *words, **arguments)
+        record_done(self.project, self.values, decision)
+
+    def _record(self, stage: str, work: Callable[[Reporter], Ledger], *words: str | Path, **arguments: Any) -> None:
+        """Run a stage as `fishtui STAGE WORDS`. Raises FishtuiError."""
+        command = [stage, *map(str, words), "--project", str(self.project.root)]
+        run = execute(self.project, stage, command, work, self.loaded, arguments, self.listen)
         self.runs.append(run)
         if run.record.ledger is None:
             problem, _, remedy = (run.record.error or run.state).partition("\n")
-            raise FishtuiError(f"{step}: {problem}", remedy or f"See {run.folder / 'output.log'}.", code="stage-failed")
-        record_done(self.project, self.values, decision)
+            raise FishtuiError(
+                f"{stage}: {problem}", remedy or f"See {run.folder / 'output.log'}.", code="stage-failed"
+            )
 
 
 def _prepare(folder: Path, overrides: Sequence[str]) -> Project:
@@ -256,7 +318,8 @@ def _prepare(folder: Path, overrides: Sequence[str]) -> Project:
     apply(project.settings_file, overrides)
     loaded = settings.load(project.settings_file, environment={})
     write_recordings(project.root / "data-raw", loaded.values.pack.text_extension)
-    write_checkpoint(project.checkpoints / "tiny")
+    write_text(project.root / OWN_LINES, "".join(f"{LEARNT}{SPEAKER_MARK}{line}\n" for line in LINES))
+    write_shipped_checkpoint(project.checkpoints / CHECKPOINT)
     return project
 
 

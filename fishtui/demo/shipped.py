@@ -16,6 +16,8 @@ from fishtui.files import replacing, write_bytes
 from fishtui.weights import write_file
 
 CODEC, MODEL = "codec.safetensors.xz", "model.safetensors.xz"
+RECOGNIZER = "digits.safetensors"
+"""The recognizer of digits, for `evaluate.recognizer`."""
 
 
 def write_shipped_checkpoint(folder: Path, source: Traversable | None = None) -> None:
@@ -24,7 +26,8 @@ def write_shipped_checkpoint(folder: Path, source: Traversable | None = None) ->
     folder.mkdir(parents=True, exist_ok=True)
     checkpoint = CheckpointFolder(folder)
     codec, sizes = checkpoint.codec_files
-    for path in (sizes, checkpoint.config_file, *(folder / name for name in DEFAULT.tokenizer_names)):
+    names = (RECOGNIZER, *DEFAULT.tokenizer_names)
+    for path in (sizes, checkpoint.config_file, *(folder / name for name in names)):
         write_bytes(path, (source / path.name).read_bytes())
     for path, name in ((codec, CODEC), (folder / DEFAULT.weight_names(())[0], MODEL)):
         with replacing(path) as temporary:

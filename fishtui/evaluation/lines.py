@@ -24,9 +24,11 @@ from fishtui.shards.split import VALIDATION
 from fishtui.wording import cannot_read
 
 HELD_OUT = "held-out"
-OWN = "own"
+OWN: Literal["own"] = "own"
 OWN_LINES = "lines.txt"
 """The file in the project folder with the user's own lines."""
+SPEAKER_MARK = "|"
+"""Ends the name of the speaker of an own line."""
 
 USUAL_COUNT = 12
 Kind = Literal["held-out", "short", "question", "numbers", "name", "paragraph", "own"]
@@ -80,7 +82,8 @@ def choose_lines(
     """Return the lines to speak: up to `count` held-out transcripts, the hard lines if wanted, and the user's `own`.
 
     `entries` is the manifest of the shards. `language` is that of the dataset; if it is empty, each speaker's is
-    guessed. Hard lines and own lines are dealt to the speakers in turn. The same arguments give the same lines.
+    guessed. Hard lines are dealt to the speakers in turn, and so are own lines, except those that name their speaker as
+    `SPEAKER|text`. The same arguments give the same lines.
     """
     usable = [each for each in entries if each["text"].strip() and each["clip"] not in excluded]
     languages = _languages(usable, language)
@@ -91,9 +94,7 @@ def choose_lines(
         for each in held_out
     ]
     texts += [(*each, "") for each in _hard_lines(speakers if hard else ())]
-    texts += [
-        ("own", text, speaker, "") for text, speaker in zip(own, cycle(speakers or [("", language)]), strict=False)
-    ]
+    texts += [(*each, "") for each in _own_lines(own, speakers or [("", language)])]
     found = {line.id: line for line in (_line(*each, references) for each in texts)}
     remarks = _remarks(held_out, languages if hard else {}, languages.keys() - references.keys())
     return Lines(tuple(found.values()), tuple(remarks))
@@ -177,6 +178,17 @@ def _hard_lines(speakers: Sequence[Speaker]) -> list[tuple[Kind, str, Speaker]]:
         for language, having in sorted(by_language.items())
         for (kind, text), speaker in zip(read_hard_lines(language), cycle(having), strict=False)
     ]
+
+
+def _own_lines(own: Iterable[str], speakers: Sequence[Speaker]) -> Iterable[tuple[Kind, str, Speaker]]:
+    """Return the user's lines with the speakers that they name, or those whose turn it is."""
+    named, turns = {speaker[0]: speaker for speaker in speakers}, cycle(speakers)
+    for line in own:
+        name, _, text = line.partition(SPEAKER_MARK)
+        if (speaker := named.get(name.strip())) and text.strip():
+            yield OWN, text.strip(), speaker
+        else:
+            yield OWN, line, next(turns)
 
 
 def _line(kind: Kind, text: str, speaker: Speaker, clip: str, references: Mapping[str, SpeakerReference]) -> Line:

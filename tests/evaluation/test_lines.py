@@ -83,6 +83,13 @@ def test_hard_lines_are_dealt_to_the_speakers_of_a_language() -> None:
     assert [(line.kind, line.text) for line in found.lines] == list(read_hard_lines("en"))
 
 
+def test_own_lines_can_name_their_speaker() -> None:
+    own = ["b| One", "Two", "c|Three", "b|", "a|b|Four"]
+    found = choose_lines(held_out("ab", 1), {}, own=own, count=0, hard=False)
+    spoken = [(line.speaker, line.text) for line in found.lines]
+    assert spoken == [("b", "One"), ("a", "Two"), ("b", "c|Three"), ("a", "b|"), ("a", "b|Four")]
+
+
 def test_hard_lines_can_be_left_out() -> None:
     entries = held_out("ab", 2)
     with_them, without = (choose_lines(entries, {}, own=["One"], hard=hard) for hard in (True, False))
