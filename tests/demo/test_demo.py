@@ -8,8 +8,11 @@ from typing import Any
 
 import pytest
 
+from fishtui.audio.decode import read_audio
+from fishtui.demo.run import CHECKPOINT
 from fishtui.evaluation.outcome import read_outcome
 from fishtui.project import Project
+from fishtui.results.samples import BASE
 from fishtui.results.trainings import Training, Trainings
 from tests.forking import fishtui
 
@@ -41,7 +44,7 @@ def shown(project: Project, run: str) -> dict[str, Any]:
 
 
 def training(project: Project, name: str) -> Training:
-    found, _ = Trainings(project).read(project.checkpoints / "tiny")
+    found, _ = Trainings(project).read(project.checkpoints / CHECKPOINT)
     return next(each for each in found if each.name == name)
 
 
@@ -68,9 +71,18 @@ def test_a_merge_belongs_to_its_training(project: Project, name: str) -> None:
     assert found.run.stage == "train"
     assert found.merging is not None
     assert found.merging.stage == "merge"
-    assert [model.folder.name for model in found.merged] == [f"tiny-{name}-lora"]
+    assert [model.folder.name for model in found.merged] == [f"{CHECKPOINT}-{name}-lora"]
 
 
 def test_every_run_has_arguments(project: Project) -> None:
     runs = json.loads(done("runs", "list", "--project", project.root, "--json"))
     assert [run["stage"] for run in runs if not shown(project, run["id"])["arguments"]] == []
+
+
+def test_the_demo_speaks_the_same_digits_before_and_after(project: Project) -> None:
+    for name in ("before.wav", "after.wav"):
+        assert read_audio(project.root / name).mono().any()
+    outcome = read_outcome(project.results / "voice")
+    steps = [row.step for row in outcome.verdict.table.rows]
+    assert steps == [BASE, 10]
+    assert {"failures", "errors", "similarity"} <= {column.name for column in outcome.verdict.table.columns}

@@ -1,8 +1,8 @@
 """Train the model of `fishtui demo`: python -m tests.demo_model STEP --data RECORDINGS --state FOLDER.
 
 RECORDINGS are the files DIGIT_SPEAKER_TAKE.flac of the Free Spoken Digit Dataset, takes 0 to 39. On one core that does
-nothing else, the codec takes about 40 minutes, the recognizer 20, the language model 50 and the refined decoder 20. Each
-step continues from the state in FOLDER after an interruption; `all` runs every step.
+nothing else, the codec takes about 40 minutes, the recognizer 20, the language model 70 and the refined decoder 20.
+Each step continues from the state in FOLDER after an interruption; `all` runs every step.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import torch
 
 from fishtui.codec.model import Codec
 from fishtui.judges.ctc import CtcNetwork
-from fishtui.project import Project
 from tests.demo_model import codec, export, language, loop, measure, recognizer, recordings, refine
 from tests.demo_model.data import load_clips
 from tests.demo_model.spectral import distance
@@ -37,12 +36,11 @@ def train_recognizer(data: Path, state: Path, steps: int | None) -> None:
 
 
 def train_language(data: Path, state: Path, steps: int | None) -> None:
-    """Train the language model with the codec, and measure it."""
-    project = Project(state / "project")
-    clips = load_clips(data)
-    language.prepare(project, [clip for clip in clips if not clip.measured], load_codec(state, codec.CODEBOOKS))
-    schedule = language.SCHEDULE if steps is None else [(rate, min(until, steps)) for rate, until in language.SCHEDULE]
-    language.train(project, schedule)
+    """Train the language model with the codec."""
+    clips = [clip for clip in load_clips(data) if not clip.measured]
+    own = load_codec(state, codec.CODEBOOKS)
+    rounds = language.ROUNDS if steps is None else [language.at_most(part, steps) for part in language.ROUNDS]
+    language.train(state, clips, own, rounds)
 
 
 def refine_codec(data: Path, state: Path, steps: int | None) -> None:
@@ -63,7 +61,7 @@ def measure_all(data: Path, state: Path, steps: int | None) -> None:
             measure_codec(judge, spoken, own, f"codec, {codebooks} codebooks")
     if (state / "refined.pt").exists():
         measure_codec(judge, spoken, load_refined(state), "codec, refined")
-    model = state / "project" / "checkpoints" / language.NAME
+    model = language.trained(state)
     if model.exists():
         measure.report("language model", measure.speak(judge, model, spoken))
 
@@ -79,8 +77,7 @@ def measure_codec(judge: CtcNetwork, spoken: Sequence[measure.Spoken], own: Code
 
 def export_all(data: Path, state: Path, steps: int | None) -> None:
     """Write the files that the package ships, weights and recordings, into `shipped` of the state's folder."""
-    checkpoint = state / "project" / "checkpoints" / language.NAME
-    size = export.export(checkpoint, load_refined(state), load_recognizer(state), state / "shipped")
+    size = export.export(language.trained(state), load_refined(state), load_recognizer(state), state / "shipped")
     print(f"{state / 'shipped'}: {size:,} bytes of the model")
     recordings.write_recordings(load_clips(data), state / "shipped" / "recordings")
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -26,16 +28,31 @@ HELD_OUT = "jackson"
 NAME = "base"
 # Each word, with and without the space before it, is one token, and so are the parts of the speaker's mark.
 MERGES = (*WORDS, *(f" {word}" for word in WORDS), "<|", "|>", "speaker")
-# Faster and slower recordings sound like further speakers.
-SPEEDS = (0.85, 0.92, 1.0, 1.08, 1.16)
-SEQUENCES = 240
 COUNTS = (2, 6)
-# Learning rates, and the step that each holds up to.
-SCHEDULE = ((1e-3, 2600), (3e-4, 3500), (1e-4, 4000))
+
+
+@dataclass(frozen=True)
+class Round:
+    """A training that continues from the model of the one before, on sequences that no other round has.
+
+    `speeds` change the recordings: faster and slower ones sound like further speakers. `sequences` are those of each
+    speaker at each speed. `schedule` holds learning rates, and the step that each holds up to.
+    """
+
+    speeds: tuple[float, ...]
+    sequences: int
+    schedule: tuple[tuple[float, int], ...]
+
+
+# With the sequences of the first round alone, the model learns them by heart, and skips digits of others.
+ROUNDS = (
+    Round((0.85, 0.92, 1.0, 1.08, 1.16), 240, ((1e-3, 2600), (3e-4, 2750))),
+    Round((0.88, 0.96, 1.0, 1.04, 1.12), 480, ((6e-4, 1500), (2e-4, 2300), (6e-5, 2700))),
+)
 SETTINGS = """\
 # Trains the language model of `fishtui demo`.
 [paths]
-checkpoint = "checkpoints/random"
+checkpoint = "checkpoints/start"
 
 [pack]
 validation = 0.02
@@ -100,14 +117,14 @@ def write_base(folder: Path, codec: Codec) -> None:
     write_codec_files(*files.codec_files, codec.config, published_tensors(codec))
 
 
-def write_clips(folder: Path, clips: Sequence[Clip], count: int = SEQUENCES) -> None:
-    """Write `count` sequences of 2 to 6 digits, with their transcripts, of each speaker at each speed."""
-    random = np.random.default_rng(5)
+def write_clips(folder: Path, clips: Sequence[Clip], part: Round, seed: int) -> None:
+    """Write the sequences of 2 to 6 digits of a round, with their transcripts."""
+    random = np.random.default_rng(seed)
     for speaker, own in sorted(by_speaker(clips).items()):
-        for speed in SPEEDS:
+        for speed in part.speeds:
             target = folder / f"{speaker}-{speed:.2f}"
             target.mkdir(parents=True, exist_ok=True)
-            for number in range(count):
+            for number in range(part.sequences):
                 drawn = draw_sequence(own, int(random.integers(COUNTS[0], COUNTS[1] + 1)), random)
                 samples = join([at_speed(clip, speed) for clip in drawn], random)
                 write_audio(target / f"{number:03d}.wav", samples, RATE)
@@ -125,27 +142,57 @@ def at_speed(clip: Clip, speed: float) -> Clip:
     return Clip(clip.digit, clip.speaker, clip.take, samples)
 
 
-def prepare(project: Project, clips: Sequence[Clip], codec: Codec) -> None:
-    """Write the project, extract and pack; finished parts are not repeated."""
+def at_most(part: Round, steps: int) -> Round:
+    """Return the round with at most `steps` steps."""
+    return replace(part, schedule=tuple((rate, min(until, steps)) for rate, until in part.schedule))
+
+
+def trained(state: Path) -> Path:
+    """Return the folder of the model of the last round."""
+    return state / f"language-{len(ROUNDS) - 1}" / "checkpoints" / NAME
+
+
+def train(state: Path, clips: Sequence[Clip], codec: Codec, rounds: Sequence[Round] = ROUNDS) -> Path:
+    """Train all rounds, each from its newest checkpoint if there is one; return the folder of the model."""
+    clips = [clip for clip in clips if clip.speaker != HELD_OUT]
+    model = None
+    for number, part in enumerate(rounds):
+        project = Project(state / f"language-{number}")
+        model = train_round(project, model, clips, codec, part, seed=5 + number)
+    assert model is not None
+    return model
+
+
+def train_round(
+    project: Project, model: Path | None, clips: Sequence[Clip], codec: Codec, part: Round, seed: int
+) -> Path:
+    """Train a round from `model`, or random weights; return the folder of its model. Finished parts are kept."""
     project.root.mkdir(parents=True, exist_ok=True)
     project.settings_file.write_text(SETTINGS, encoding="utf-8")
-    base = project.checkpoints / "random"
-    if not base.exists():
-        write_base(base, codec)
-    if not (project.root / "data").exists():
-        write_clips(project.root / "data", [clip for clip in clips if clip.speaker != HELD_OUT])
-    fishtui(project, "extract")
-    fishtui(project, "pack")
-
-
-def train(project: Project, schedule: Sequence[tuple[float, int]] = SCHEDULE) -> Path:
-    """Train, from the newest checkpoint if there is one, and merge; return the folder of the model."""
-    for rate, until in schedule:
-        options = ["--resume", "--learning-rate", str(rate), "--max-steps", str(until)]
-        fishtui(project, "train", NAME, *options)
     output = project.checkpoints / NAME
-    fishtui(project, "merge", NAME, "--output", str(output), "--force")
+    if output.exists():
+        return output
+    prepare_data(project, clips, codec, part, seed)
+    start = project.checkpoints / "start"
+    if model is not None:
+        shutil.copytree(model, start, dirs_exist_ok=True)
+    fishtui(project, "pack")
+    for rate, until in part.schedule:
+        fishtui(project, "train", NAME, "--resume", "--learning-rate", str(rate), "--max-steps", str(until))
+    step = str(part.schedule[-1][1])
+    fishtui(project, "merge", NAME, "--step", step, "--output", str(output))
     return output
+
+
+def prepare_data(project: Project, clips: Sequence[Clip], codec: Codec, part: Round, seed: int) -> None:
+    """Write the recordings of a round and their codes."""
+    project.root.mkdir(parents=True, exist_ok=True)
+    project.settings_file.write_text(SETTINGS, encoding="utf-8")
+    if not (project.checkpoints / "start").exists():
+        write_base(project.checkpoints / "start", codec)
+    if not (project.root / "data").exists():
+        write_clips(project.root / "data", clips, part, seed)
+    fishtui(project, "extract")
 
 
 def fishtui(project: Project, *words: str) -> None:

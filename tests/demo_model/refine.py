@@ -17,7 +17,7 @@ from tests.demo_model import codec as training
 from tests.demo_model.data import Clip
 from tests.demo_model.spectral import distance, hann, level
 
-STEPS = 4000
+STEPS = 1600
 RATE = 2e-4
 WINDOWS = (128, 256, 512)
 CHANNELS = 16
