@@ -57,7 +57,7 @@ def test_the_model_says_the_digits_that_it_is_given(shipped: Path, tmp_path: Pat
     write_recordings(tmp_path)
     model = Model(shipped, device="cpu")
     reference = tmp_path / LEARNT / "00.flac"
-    known = [model.reference(reference, reference.with_suffix(".lab").read_text().strip())]
+    known = [(reference, reference.with_suffix(".lab").read_text().strip())]
     sampling = replace(model.sampling, repetition_penalty=1.0, temperature=0.6)
     found = []
     for text in LINES:
