@@ -29,7 +29,7 @@ def shipped(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def errors(shipped: Path, spoken: Spoken) -> float:
-    """Return the share of words that the shipped recognizer does not hear."""
+    """Return the percentage of words that the shipped recognizer does not hear."""
     setup = Setup(shipped, EvaluateSettings(recognizer=f"ctc:{RECOGNIZER}"))
     return assess("intelligibility", spoken, Voice(), setup).figures["word_errors"]
 
@@ -49,8 +49,8 @@ def test_the_recognizer_hears_the_recordings_and_not_other_digits(shipped: Path,
         spoken = Spoken(audio.mono(), audio.rate, path.with_suffix(".lab").read_text().strip(), "en")
         right.append(errors(shipped, spoken))
         wrong.append(errors(shipped, replace(spoken, text="one two one two")))
-    assert sum(right) / len(right) < 0.05
-    assert min(wrong) > 0.3
+    assert sum(right) / len(right) < 5
+    assert min(wrong) > 30
 
 
 def test_the_model_says_the_digits_that_it_is_given(shipped: Path, tmp_path: Path) -> None:
@@ -64,4 +64,4 @@ def test_the_model_says_the_digits_that_it_is_given(shipped: Path, tmp_path: Pat
         samples = model.speak(text, known, sampling=sampling, max_seconds=6.0, seed=0)
         found.append(errors(shipped, Spoken(samples, model.sample_rate, text, "en")))
     # A model that says any digits gets about nine of ten wrong.
-    assert sum(found) / len(found) < 0.5
+    assert sum(found) / len(found) < 20
