@@ -1,1 +1,1 @@
-"""The demo: recordings of digits, a small model that says digits, and every stage on them."""
+"""The demo: recordings of digits, a small model that speaks digits, and every stage on them."""

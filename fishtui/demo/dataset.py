@@ -1,4 +1,4 @@
-"""The recordings that ship with fishtui: two people who say digits, and some clips with faults to find."""
+"""The recordings that ship with fishtui: two people who speak digits, and some clips with faults to find."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ LINES = (
     "three seven nine five",
     "six four zero one two nine",
 )
-"""Digits that no recording says in this order."""
+"""Digits that no recording has in this order."""
 SETTINGS = (
     MARK
     + f"""
@@ -92,7 +92,7 @@ top_p = 0.8
 device = "cpu"
 
 [evaluate]
-# The model says digits and nothing else.
+# The model speaks digits and nothing else.
 hard_lines = false
 judges = ["failures", "intelligibility", "similarity", "voice"]
 recognizer = "ctc:checkpoints/{CHECKPOINT}/{RECOGNIZER}"
@@ -248,7 +248,7 @@ class _Demo:
         write_bytes(self.after, self.speech.read_bytes())
 
     def speak_before(self) -> None:
-        """Speak the same text with the base model. This is no step of the pipeline."""
+        """Speak the same text with the base model. It is not a step of the pipeline."""
         request = self._request(self.base, self.before)
         self._record(
             "synthesize",

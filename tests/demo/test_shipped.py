@@ -1,4 +1,4 @@
-"""What ships with the demo: recordings with faults, and a model that says digits."""
+"""What ships with the demo: recordings with faults, and a model that speaks digits."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_the_recognizer_hears_the_recordings_and_not_other_digits(shipped: Path,
     assert min(wrong) > 30
 
 
-def test_the_model_says_the_digits_that_it_is_given(shipped: Path, tmp_path: Path) -> None:
+def test_the_model_speaks_the_digits_that_it_is_given(shipped: Path, tmp_path: Path) -> None:
     write_recordings(tmp_path)
     model = Model(shipped, device="cpu")
     reference = tmp_path / LEARNT / "00.flac"
@@ -63,5 +63,5 @@ def test_the_model_says_the_digits_that_it_is_given(shipped: Path, tmp_path: Pat
     for text in LINES:
         samples = model.speak(text, known, sampling=sampling, max_seconds=6.0, seed=0)
         found.append(errors(shipped, Spoken(samples, model.sample_rate, text, "en")))
-    # A model that says any digits gets about nine of ten wrong.
+    # A model that speaks any digits gets about nine of ten wrong.
     assert sum(found) / len(found) < 20
