@@ -25,7 +25,7 @@ DEMO = "fishtui-demo"
 CHOICES = {
     "init": ("create a project here", "settings, and data/ for recordings: SPEAKER/clip.wav with clip.lab"),
     "import": ("import recordings", "a project here, with recordings from a folder, a table or a list"),
-    "demo": ("try a demo", "teach a small model a voice that says digits, in about two minutes"),
+    "demo": ("try a demo", "teach a small model a voice, in about two minutes"),
     "close": ("look around", "nothing is written"),
 }
 IMPORT_HINT = "Type the path of the recordings: a folder, or a table or list that names them."

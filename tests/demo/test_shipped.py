@@ -1,4 +1,4 @@
-"""What ships with the demo: recordings with faults, and a model that speaks digits."""
+"""Tests of what ships with the demo: recordings with faults, and a model that speaks digits."""
 
 from __future__ import annotations
 
