@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from fishtui.charsets import describe_encoding
 from fishtui.errors import DataError
 from fishtui.files import decode_text
 from fishtui.memory import without_collecting
@@ -123,11 +124,15 @@ def conversion(name: str) -> str:
 def read_transcript(path: Path) -> str:
     """Return a transcript's text without byte-order mark. Raises DataError if it is missing, not UTF-8, or empty."""
     try:
-        text = decode_text(read_bounded(path, NOTE))
+        content = read_bounded(path, NOTE)
+        text = decode_text(content)
     except FileNotFoundError as error:
         raise DataError("no transcript", f"Write the spoken words into {path.name}.", code="no-transcript") from error
     except UnicodeDecodeError as error:
-        raise DataError("the transcript is not UTF-8", f"Save {path.name} as UTF-8.", code="not-utf8") from error
+        likely = describe_encoding(content)
+        raise DataError(
+            f"the transcript is not UTF-8{likely and ', ' + likely}", f"Save {path.name} as UTF-8.", code="not-utf8"
+        ) from error
     except OSError as error:
         raise DataError(
             f"cannot read the transcript: {reason_of(error)}",

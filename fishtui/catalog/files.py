@@ -11,6 +11,7 @@ from pathlib import Path
 from fishtui.audio.probe import AudioError, probe_open
 from fishtui.catalog.fields import fold
 from fishtui.catalog.store import Catalog, path_in
+from fishtui.charsets import describe_encoding
 from fishtui.checks.text import characters, script_of
 from fishtui.codes import LARGEST, hash_codes, parse_codes
 from fishtui.dataset import FOREIGN_EXTENSIONS, Clip, clip_named
@@ -50,6 +51,7 @@ class TextPart:
     text_inode: int | None = None
     text: str | None = None
     text_fault: str = "missing-transcript"
+    text_problem: str = ""
     text_mark: bool = False
     folded: str = ""
     script: str = ""
@@ -140,9 +142,9 @@ def _text(path: Path) -> TextPart:
     try:
         text = decode_text(content)
     except UnicodeDecodeError:
-        return TextPart(*state, None, "not-utf8")
+        return TextPart(*state, None, "not-utf8", describe_encoding(content))
     return TextPart(
-        *state, text, "", marked_encoding(content) is not None, fold(text), script_of(text), characters(text)
+        *state, text, "", "", marked_encoding(content) is not None, fold(text), script_of(text), characters(text)
     )
 
 

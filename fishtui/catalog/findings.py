@@ -38,7 +38,7 @@ WHERE id IN (SELECT value FROM json_each(?))
 # The columns that `facts_of` reads.
 JUDGED = """
 id, name, speaker, files, format, subtype, sample_rate, channels, duration, audio_fault, audio_problem,
-text, text_fault, text_mark, other_text, codes, codes_problem
+text, text_fault, text_problem, text_mark, other_text, codes, codes_problem
 """
 # The severity of a clip's worst finding, and all of its findings, so that a filter reads no other table:
 # `|error:silent|info:digits|`.
@@ -119,6 +119,7 @@ def facts_of(row: sqlite3.Row, measured: str | None) -> ClipFacts:
         audio_problem=row["audio_problem"],
         text=row["text"],
         text_fault=row["text_fault"],
+        text_problem=row["text_problem"],
         text_mark=bool(row["text_mark"]),
         other_text=row["other_text"],
         codes=row["codes"],

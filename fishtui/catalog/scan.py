@@ -38,7 +38,7 @@ COLUMNS = {part: [field.name for field in fields(part)] for part in (AudioPart, 
 # Without the index that begins with `gone`, which contains the texts of all clips.
 COUNT = "SELECT (SELECT count(*) FROM clips) - (SELECT count(*) FROM clips WHERE gone IS NOT NULL)"
 # Columns that contain file names, which need not be UTF-8.
-NAMES = frozenset({"name", "speaker", "files", "audio_problem", "codes_problem", "other_text"})
+NAMES = frozenset({"name", "speaker", "files", "audio_problem", "text_problem", "codes_problem", "other_text"})
 
 
 @dataclass

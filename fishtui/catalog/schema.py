@@ -188,6 +188,13 @@ def _index_few(database: Database) -> None:
     database.execute("PRAGMA user_version = 6")
 
 
+@migrations(name="0007")
+def _name_encodings(database: Database) -> None:
+    """Add what is known of a transcript that is not UTF-8."""
+    database.execute("ALTER TABLE clips ADD COLUMN text_problem TEXT NOT NULL DEFAULT ''")
+    database.execute("PRAGMA user_version = 7")
+
+
 def migrate(connection: sqlite3.Connection) -> None:
     """Bring the tables up to date; if two processes do so at once, the second has nothing to do."""
     migrations.apply(Database(connection))

@@ -21,9 +21,10 @@ class ClipFacts:
     `files` are the names of the audio files with this stem. `header` describes the one audio file; it is None if there
     is not exactly one, or if it cannot be read: then `audio_fault` is the code of the check that reports it and
     `audio_problem` its detail. `text` is the content of the transcript without a byte-order mark (`text_mark`), None if
-    it is missing or cannot be read (`text_fault`). `other_text` is the name of a second transcript, or without a
-    transcript of a text with another extension. `codes` are "given" if they are valid and fishtui did not make them,
-    "stale" if the audio has changed since. `measured` is None until the audio has been decoded.
+    it is missing or cannot be read (`text_fault`, with the detail `text_problem`). `other_text` is the name of a second
+    transcript, or without a transcript of a text with another extension. `codes` are "given" if they are valid and
+    fishtui did not make them, "stale" if the audio has changed since. `measured` is None until the audio has been
+    decoded.
     """
 
     name: str
@@ -34,6 +35,7 @@ class ClipFacts:
     audio_problem: str = ""
     text: str | None = None
     text_fault: Literal["", "missing-transcript", "not-utf8", "unreadable-transcript"] = ""
+    text_problem: str = ""
     text_mark: bool = False
     other_text: str = ""
     codes: Literal["missing", "given", "current", "stale", "invalid"] = "missing"

@@ -91,11 +91,11 @@ def unreadable_transcript(facts: ClipFacts, settings: Settings) -> str | None:
     "not-utf8",
     ERROR,
     "The transcript is not UTF-8, so some of its letters are unknown and the clip is not used.",
-    "Save it as UTF-8.",
+    "Save it as UTF-8, for example with iconv.",
     fix=textrepairs.save_as_utf8,
 )
 def not_utf8(facts: ClipFacts, settings: Settings) -> str | None:
-    return "some bytes are not UTF-8" if facts.text_fault == "not-utf8" else None
+    return facts.text_problem or "some bytes are not UTF-8" if facts.text_fault == "not-utf8" else None
 
 
 @check(

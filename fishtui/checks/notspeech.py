@@ -6,8 +6,10 @@ import html
 import re
 import unicodedata
 
+from fishtui.charsets import describe
 from fishtui.checks import textrepairs as repairs
 from fishtui.checks.facts import ClipFacts
+from fishtui.checks.misdecoded import undo_wrong_reading
 from fishtui.checks.misread import decode_wide, undo_double_encoding
 from fishtui.checks.registry import INFO, WARNING, check
 from fishtui.checks.text import RESERVED, characters, cleaned, listed
@@ -109,6 +111,19 @@ def double_encoded(facts: ClipFacts, settings: Settings) -> str | None:
         return None
     words = [f"{old} for {new}" for old, new in zip(text.split(), restored.split(), strict=False) if old != new]
     return listed(words) or "letters are broken"
+
+
+@check(
+    "wrong-encoding",
+    WARNING,
+    "The letters of the transcript are wrong, because text in another encoding was read in a wrong one.",
+    "Restore the letters, or type the text again.",
+    fix=repairs.read_again,
+)
+def wrong_encoding(facts: ClipFacts, settings: Settings) -> str | None:
+    text = facts.text or ""
+    found = undo_wrong_reading(text) if undo_double_encoding(text) == text else []
+    return describe(found) if found else None
 
 
 @check(

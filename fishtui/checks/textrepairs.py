@@ -8,7 +8,9 @@ import re
 import unicodedata
 from collections.abc import Callable
 
+from fishtui.charsets import describe, describe_encoding
 from fishtui.checks.facts import Contents
+from fishtui.checks.misdecoded import undo_wrong_reading
 from fishtui.checks.misread import decode_wide, undo_double_encoding
 from fishtui.dataset import Clip
 from fishtui.errors import DataError
@@ -104,6 +106,22 @@ def restore_letters(clip: Clip, settings: Settings) -> Contents:
     return _changed(clip, undo_double_encoding)
 
 
+def read_again(clip: Clip, settings: Settings) -> Contents:
+    """Restore the letters of a text that was read in a wrong encoding. Raises DataError if several are as likely."""
+
+    def restore(text: str) -> str:
+        found = undo_wrong_reading(text)
+        if len(found) > 1:
+            raise DataError(
+                f"{clip.transcript.name}: {describe(found)}",
+                "Edit the transcript: type the spoken words.",
+                code="unknown-encoding",
+            )
+        return found[0].text if found else text
+
+    return _changed(clip, restore)
+
+
 def compose(clip: Clip, settings: Settings) -> Contents:
     """Join letters and their accents into one character each."""
     return _changed(clip, lambda text: unicodedata.normalize("NFC", text))
@@ -114,9 +132,10 @@ def save_as_utf8(clip: Clip, settings: Settings) -> Contents:
     content = read_if_present(clip.transcript)
     text = None if content is None else decode_wide(content)
     if text is None:
+        likely = describe_encoding(content or b"")
         raise DataError(
-            f"{clip.transcript.name}: unknown encoding",
-            "Open it in an editor with its own encoding, and save it as UTF-8.",
+            f"{clip.transcript.name}: {likely or 'unknown encoding'}",
+            "Convert it with iconv, or open it in an editor with its own encoding and save it as UTF-8.",
             code="unknown-encoding",
         )
     return {clip.transcript: text.removeprefix("\ufeff").encode()}

@@ -6,13 +6,16 @@ An importer is a module that defines a `TableLayout` or a `FolderLayout`, and it
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from itertools import islice
 from pathlib import Path
 
 from fishtui.errors import FishtuiError, MisuseError
+from fishtui.importers.corpora import CORPORA
 from fishtui.importers.folders import FOLDER, folder_layout
 from fishtui.importers.jsonlines import JSON_LINES
+from fishtui.importers.kaldi import KALDI
 from fishtui.importers.layout import Columns, FolderLayout, Layout, ListedClip, TableLayout
 from fishtui.importers.lines import beginning, first_line
 from fishtui.importers.locate import Locator
@@ -22,10 +25,12 @@ from fishtui.wording import cannot_read, counted
 
 # Earlier layouts are tried first.
 LAYOUTS: dict[str, Layout] = {
-    layout.name: layout for layout in (JSON_LINES, COMMON_VOICE, TABLE, ROWS, LIST, LJSPEECH, FOLDER)
+    layout.name: layout for layout in (JSON_LINES, COMMON_VOICE, TABLE, ROWS, LIST, LJSPEECH, KALDI, *CORPORA, FOLDER)
 }
 # Tables in a folder have one of these endings; if there are several, one of these names is preferred.
 TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".list", ".psv")
+# Other files with one of these names are tables too, such as the transcript.txt of CSS10.
+TEXT_TABLES = re.compile(r"(?:metadata|transcripts?|(?:file)?list|(?:train|val|test)(?:_?(?:file)?list)?)\.txt", re.I)
 # Rows that are read to find out whether a table names recordings.
 MOST_TRIED = 50
 # The remedy for a folder without tables.
@@ -115,7 +120,11 @@ def _tables_in(folder: Path) -> list[Path]:
         paths = [folder / name for name in sorted(os.listdir(folder))]
     except OSError as error:
         raise cannot_read(folder, error, MisuseError) from error
-    return [path for path in paths if path.suffix.lower() in TABLES and path.is_file()]
+    return [path for path in paths if _is_table(path) and path.is_file()]
+
+
+def _is_table(path: Path) -> bool:
+    return path.suffix.lower() in TABLES or TEXT_TABLES.fullmatch(path.name) is not None
 
 
 def _main_table(folder: Path, found: Mapping[Path, TableLayout]) -> Path:

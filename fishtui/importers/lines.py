@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import shlex
 from codecs import BOM_UTF8
 from collections.abc import Callable, Iterator
 from io import TextIOWrapper
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
+from fishtui.charsets import describe, guess
 from fishtui.errors import DataError
 from fishtui.files import marked_encoding, regular
 from fishtui.importers.layout import Clips, ListedClip, Malformed
@@ -17,6 +19,8 @@ from fishtui.wording import cannot_read, reason_of
 # In bytes: that of UTF-32.
 LONGEST_MARK = 4
 LONGEST_LINE = 1 << 20
+# Bytes from which the encoding of a table is guessed.
+MOST_SAMPLED = 1 << 18
 # The ends of lines on Unix and Windows, and on old Macs.
 LINE_END = re.compile(rb"\r\n|\r|\n")
 
@@ -32,13 +36,16 @@ class TableLine(NamedTuple):
 def read_lines(path: Path) -> Iterator[TableLine]:
     """Yield the lines of a table without its byte-order mark; their ends may be of any system.
 
-    Raises DataError if it cannot be read, or is not in the encoding that its mark shows.
+    Raises DataError if it cannot be read, or is not in the encoding that its mark shows, which is UTF-8 without one.
     """
     try:
         regular(path)
         with path.open("rb") as file:
             encoding = marked_encoding(file.read(LONGEST_MARK))
             file.seek(0)
+            if encoding is None:
+                _refuse_legacy(path, file.read(MOST_SAMPLED))
+                file.seek(0)
             read: Callable[[int], bytes] = file.read
             if encoding == "utf-8-sig":
                 # Lines of UTF-8 are decoded one by one, so that a fault concerns its own line only.
@@ -54,6 +61,25 @@ def read_lines(path: Path) -> Iterator[TableLine]:
         raise cannot_read(path, error, DataError) from error
     except UnicodeError as error:
         raise DataError(f"{path}: {reason_of(error)}", "Save it as UTF-8.", code="not-utf8") from error
+
+
+def _refuse_legacy(path: Path, beginning: bytes) -> None:
+    """Raise DataError if no line of a table with characters that are not ASCII is UTF-8."""
+    lines = LINE_END.split(beginning)
+    # The last one may have been cut inside of a character.
+    complete = lines[:-1] if len(beginning) == MOST_SAMPLED else lines
+    lines = [line for line in complete if not line.isascii()]
+    if not lines or any(_decode(0, line).text for line in lines):
+        return
+    found = guess(b"\n".join(lines))
+    if found:
+        name = shlex.quote(path.name)
+        utf8 = shlex.quote(f"{path.stem}.utf8{path.suffix}")
+        raise DataError(
+            f"{path}: not UTF-8, {describe(found)}",
+            f"Convert it: `iconv -f {found[0].name} -t UTF-8 {name} > {utf8}`, and import that.",
+            code="not-utf8",
+        )
 
 
 class _Recoded:

@@ -77,7 +77,7 @@ class Locator:
             composed = unicodedata.normalize("NFC", name)
             for found in (listing.recordings.get(composed), listing.folded.get(composed.casefold())):
                 if found and len({os.path.splitext(each)[0] for each in found}) == 1:
-                    return folder / min(found, key=_preference)
+                    return folder / min(found, key=preference)
         return None
 
     def _existing(self, folder: Path) -> Path | None:
@@ -137,7 +137,8 @@ def _spellings(audio: str, is_root_given: bool) -> Iterator[str]:
         yield from ("/".join(parts[first:]) for first in range(0 if start else 1, len(parts)))
 
 
-def _preference(name: str) -> tuple[int, str]:
+def preference(name: str) -> tuple[int, str]:
+    """Return the key that sorts recordings with one name, the preferred format first."""
     return PREFERRED.index(os.path.splitext(name)[1].lower()), name
 
 

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fishtui.errors import DataError
+from fishtui.importers.locate import Locator
+from fishtui.importers.times import seconds_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,8 +47,7 @@ class Lengths:
             # A recording that cannot be read is a finding of the scan.
             if isinstance(length, DataError) or end is None:
                 return None
-            # Some tables give durations in milliseconds.
-            if min(abs(length - each) for each in (end, end / 1000)) <= max(LENGTH_S, LENGTH_SHARE * length):
+            if _is_length(length, end):
                 return None
             raise DataError(
                 f"the row names {end:g} s, and the recording has {length:.2f} s",
@@ -74,6 +75,23 @@ class Lengths:
             except DataError as error:
                 self._known[audio] = error
         return self._known[audio]
+
+
+def names_length(locator: Locator, audio: str, written: str) -> bool:
+    """Return True if a recording has the length that is written, in seconds or milliseconds."""
+    from fishtui.audio.recording import open_recording
+
+    seconds = seconds_of(written)
+    try:
+        with open_recording(locator.find(audio.strip())) as recording:
+            return seconds is not None and _is_length(recording.header.seconds, seconds)
+    except DataError:
+        return False
+
+
+def _is_length(length: float, written: float) -> bool:
+    """Return True if a length is as written; some tables have milliseconds."""
+    return min(abs(length - each) for each in (written, written / 1000)) <= max(LENGTH_S, LENGTH_SHARE * length)
 
 
 def cut_parts(audio: Path, parts: Sequence[Part], targets: Sequence[Path]) -> None:

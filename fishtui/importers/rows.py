@@ -15,12 +15,15 @@ from fishtui.importers.evidence import MOST_ROWS, Column, are_alike, examine, na
 from fishtui.importers.layout import MEANINGS, Clips, Columns, ListedClip, Malformed, Resolved, TableLayout
 from fishtui.importers.lines import beginning, first_line
 from fishtui.importers.locate import Locator
+from fishtui.importers.parts import names_length
 from fishtui.importers.records import DELIMITERS, read_records, split_line
 
 # The column that is used where the one for text is empty.
 OTHERWISE = "text otherwise"
 # In this many rows some speaker speaks twice.
 LEAST_REPEATED = 3
+# Recordings whose length is compared with a column.
+MOST_MEASURED = 3
 
 
 def is_rows(line: str, columns: Columns) -> bool:
@@ -83,7 +86,7 @@ def resolve_rows(path: Path, columns: Columns, locator: Locator) -> Resolved:
                 f"Name columns by their numbers, from 1 to {count}: --column NUMBER={meaning}.",
                 code="no-column",
             )
-    found = _Arrangement(path, line, rows, examine(rows, locator), columns)
+    found = _Arrangement(path, line, rows, examine(rows, locator), columns, locator)
     used = [meaning for meaning in MEANINGS if meaning in found.columns]
     shown = tuple((meaning, _place(int(found.columns[meaning]) - 1)) for meaning in used)
     return Resolved(found.columns, shown, tuple(found.doubts))
@@ -93,12 +96,19 @@ class _Arrangement:
     """The columns of a table, found by their values where the user gave none."""
 
     def __init__(
-        self, path: Path, line: str, rows: Sequence[Sequence[str]], facts: list[Column], given: Columns
+        self,
+        path: Path,
+        line: str,
+        rows: Sequence[Sequence[str]],
+        facts: list[Column],
+        given: Columns,
+        locator: Locator,
     ) -> None:
         self.columns: dict[str, str] = dict(given)
         self.doubts: list[str] = []
         self._rows = rows
         self._facts = facts
+        self._locator = locator
         self._free = [index for index in range(len(facts)) if str(index + 1) not in given.values()]
         if "audio" not in given:
             self._take("audio", self._audio())
@@ -153,6 +163,9 @@ class _Arrangement:
             self._take("speaker", labels[0])
         if is_certain:
             return
+        if (length := next((index for index in rest if self._is_length(index)), None)) is not None:
+            self._take("duration", length)
+            rest.remove(length)
         measures = [index for index in rest if self._facts[index].is_measure]
         unknown = [index for index in rest if index not in labels and index not in measures]
         if measures:
@@ -167,6 +180,13 @@ class _Arrangement:
             self._doubt(labels[0], "speaker", f"{_places(labels)} may be the rest of sentences with commas")
         elif labels and len(set(self._facts[labels[0]].values)) == len(self._rows) >= LEAST_REPEATED:
             self._doubt(labels[0], "speaker", f"{_places(labels)} has another value in each row")
+
+    def _is_length(self, index: int) -> bool:
+        """Return True if a column has the lengths of the first recordings."""
+        if not self._facts[index].is_measure or not {"start", "end", "duration"}.isdisjoint(self.columns):
+            return False
+        audio = int(self.columns["audio"]) - 1
+        return all(names_length(self._locator, row[audio], row[index]) for row in self._rows[:MOST_MEASURED])
 
     def _doubt(self, index: int, meaning: str, reason: str) -> None:
         self.doubts.append(f"{reason}: {_place(index)} as {meaning}? Otherwise --column NUMBER={meaning}")

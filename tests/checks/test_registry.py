@@ -61,7 +61,16 @@ def test_severities_are_ordered() -> None:
 
 
 def test_repairs_are_those_that_checks_declare() -> None:
-    texts = {"html-entities", "time-codes", "table-row", "double-encoded", "utf-16", "not-utf8", "decomposed-text"}
+    texts = {
+        "html-entities",
+        "time-codes",
+        "table-row",
+        "double-encoded",
+        "wrong-encoding",
+        "utf-16",
+        "not-utf8",
+        "decomposed-text",
+    }
     assert set(fixable()) == {"stereo", "silence-at-ends", "loudness", "byte-order-mark", "wrong-extension"} | texts
     assert all(repair_for(code) is CHECKS[code].fix for code in fixable())
     with failing("no-repair", MisuseError):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 from fishtui.errors import MisuseError
@@ -33,7 +34,7 @@ def test_recordings_with_transcripts_next_to_them_are_imported(tmp_path: Path) -
         "bert/3.wav": "Three. <3.wav>",
         "bert/3-2.wav": "Three again. <3.wav>",
     }
-    assert {where: reason.partition(":")[0] for where, reason in failures(ledger).items()} == {
+    assert {where: re.split("[:,]", reason)[0] for where, reason in failures(ledger).items()} == {
         "phone.m4a": "unsupported audio format",
         "latin.wav": "the transcript is not UTF-8",
         "empty.wav": "the transcript is empty",

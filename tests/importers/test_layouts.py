@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fishtui.errors import DataError, FishtuiError, MisuseError
+from fishtui.importers.layout import FolderLayout
 from fishtui.importers.layouts import LAYOUTS, choose
 from tests.expecting import failing
 from tests.importers.builders import failures, imported, recording, run, table
@@ -112,7 +113,7 @@ def test_a_wrong_layout_fails_without_a_crash(tmp_path: Path, layout: str) -> No
     source = table(tmp_path / "in" / "x.csv", "a;b", "c;d")
     if layout == "rows":
         assert list(failures(run(tmp_path, source, layout=layout))) == ["x.csv:2"]
-    elif layout in ("table", "commonvoice", "folder"):
+    elif layout in ("table", "commonvoice") or isinstance(LAYOUTS[layout], FolderLayout):
         with pytest.raises(MisuseError):
             run(tmp_path, source, layout=layout)
     else:

@@ -76,4 +76,7 @@ def test_a_registered_folder_is_imported(tmp_path: Path) -> None:
 def test_a_registered_layout_is_in_the_help(tmp_path: Path) -> None:
     result = extended(tmp_path, "import", "--help")
     assert "lines of audio -> text" in result.stdout
-    assert "[jsonl|commonvoice|table|rows|list|ljspeech|folder|arrows|titled]" in "".join(result.stdout.split())
+    assert (
+        "[jsonl|commonvoice|table|rows|list|ljspeech|kaldi|aishell|jsut|mls|mailabs|folder|arrows|titled]"
+        in "".join(result.stdout.split())
+    )
