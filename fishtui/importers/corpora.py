@@ -81,8 +81,8 @@ class _Lists:
                 audio = str(min(found, key=lambda each: preference(each.name)).absolute()) if found else parsed[0]
                 yield ListedClip(where, audio, parsed[1], self.speaker_of(path, stem))
         for stem in recordings.keys() - named:
-            for audio in recordings[stem]:
-                yield Malformed(audio.relative_to(source).as_posix(), f"no transcript in {path.name}")
+            for unnamed in recordings[stem]:
+                yield Malformed(unnamed.relative_to(source).as_posix(), f"no transcript in {path.name}")
 
 
 def _recordings(top: Path) -> dict[str, list[Path]]:
