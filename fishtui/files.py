@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from fishtui.errors import DataError, FishtuiError, MisuseError
-from fishtui.wording import cannot_read, cannot_write, counted
+from fishtui.wording import cannot_read, cannot_write, counted, size
 
 # In bytes; the limit of nearly every file system.
 LONGEST_NAME = 255
@@ -198,6 +198,18 @@ def refuse_full_disk(error: FishtuiError, done: int) -> None:
             "Free some space, or make the disk writable, and start again; clips that are there are kept.",
             code="no-space",
         ) from cause
+
+
+def require_space(folder: Path, wanted: int) -> None:
+    """Raise FishtuiError, code `no-space`, if a disk has less than `wanted` bytes free; its folder need not exist."""
+    there = next(each for each in (folder, *folder.absolute().parents) if each.is_dir())
+    free = shutil.disk_usage(there).free
+    if free < wanted:
+        raise FishtuiError(
+            f"{there}: {size(free)} free, and at least {size(wanted)} needed",
+            "Free some space, or use a folder on another disk, and try again.",
+            code="no-space",
+        )
 
 
 def discard(path: Path) -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
 from fishtui.errors import FishtuiError, MisuseError
-from fishtui.files import refuse_full_disk
+from fishtui.files import refuse_full_disk, require_space
 from fishtui.importers.cutting import cut_clips
 from fishtui.importers.destination import (
     Destination,
@@ -183,6 +185,9 @@ def _transfer_all(
     planned: Sequence[_Planned], mode: TransferMode, dry_run: bool, ledger: Ledger, reporter: Reporter
 ) -> None:
     """Write the clips that the dataset does not have yet; enter all in the ledger, with counts by kind of transfer."""
+    if planned and not dry_run:
+        folder = planned[0].destination.audio.parent
+        require_space(folder, sum(_size_of_copy(each, mode) for each in planned))
     kinds: Counter[str] = Counter()
     for number, each in enumerate(planned):
         destination = each.destination
@@ -200,3 +205,17 @@ def _transfer_all(
                 ledger.fail(each.where, error.problem)
         reporter.progress(number + 1, len(planned))
     ledger.counts = dict(kinds)
+
+
+def _size_of_copy(planned: _Planned, mode: TransferMode) -> int:
+    """Return the bytes that a clip's recording needs in the dataset; links need none."""
+    source, target = planned.clip.source, planned.destination.audio
+    if planned.destination.has_audio or mode in ("link", "symlink"):
+        return 0
+    # A recording that cannot be read fails by itself.
+    with suppress(OSError):
+        status = os.stat(source)
+        folder = next(each for each in target.absolute().parents if each.is_dir())
+        if mode == "copy" or status.st_dev != os.stat(folder).st_dev:
+            return status.st_size
+    return 0

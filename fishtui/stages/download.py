@@ -25,7 +25,7 @@ from fishtui.acceptance import check_accepted
 from fishtui.checkpoint import family_in, files_to_download
 from fishtui.errors import FishtuiError, MisuseError
 from fishtui.families.registry import published_family
-from fishtui.files import hash_file
+from fishtui.files import hash_file, require_space
 from fishtui.project import Project
 from fishtui.runs.ledger import Ledger
 from fishtui.runs.reporter import Reporter
@@ -85,6 +85,9 @@ def download(
         ledger.done = len(wanted)
         return ledger
     total = sum(file.size for file in wanted)
+    # Parts of an interrupted download are kept.
+    partial = target.glob(".cache/huggingface/download/*.incomplete")
+    require_space(target, total - sum(path.stat().st_size for path in partial))
     fetched = 0
     for file in wanted:
         reporter.progress(fetched, total, unit="bytes", note=file.name)

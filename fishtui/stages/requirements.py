@@ -7,7 +7,6 @@ more, since much may change until a queued run begins.
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,14 +16,15 @@ from fishtui.checkpoint import CheckpointFolder
 from fishtui.dataset import CODES_EXTENSION, EXTENSIONS, PACKED_FOLDER, walk
 from fishtui.errors import FishtuiError, MisuseError
 from fishtui.families.registry import published_family
-from fishtui.files import check_no_overlap
+from fishtui.files import check_no_overlap, require_space
 from fishtui.project import Project, working_folder
 from fishtui.results.adapters import check_adapter
 from fishtui.results.checkpoints import check_name, choose_checkpoint
 from fishtui.results.merged import check_separate
 from fishtui.settings import Settings
 from fishtui.shards.packed import no_manifest, read_manifest, refuse_foreign, shard_paths
-from fishtui.wording import missing_checkpoint_file, not_a_folder, size
+from fishtui.stages import space
+from fishtui.wording import missing_checkpoint_file, not_a_folder
 
 # The hub's rule for names.
 REPOSITORY = re.compile(r"[A-Za-z0-9]([\w.-]*[A-Za-z0-9])?/[A-Za-z0-9]([\w.-]*[A-Za-z0-9])?")
@@ -37,6 +37,7 @@ def normalize(project: Project, values: Settings, *, source: Path, target: Path,
     check_no_overlap(source, target)
     _require_files(source, EXTENSIONS, "no audio files", "no-audio")
     _require_place(target)
+    require_space(target, space.for_normalized(source, target))
 
 
 def extract(
@@ -46,6 +47,7 @@ def extract(
     _require_files(data, EXTENSIONS, "no audio files", "no-audio")
     if not checkpoint.is_file() and not dry_run:
         raise missing_checkpoint_file(checkpoint)
+    require_space(data, space.for_codes(data))
 
 
 def pack(project: Project, values: Settings, *, data: Path, output: Path, **others: Any) -> None:
@@ -53,13 +55,17 @@ def pack(project: Project, values: Settings, *, data: Path, output: Path, **othe
     _require_place(output)
     refuse_foreign(output)
     _require_files(data, (CODES_EXTENSION,), "no clip with both transcript and codes", "no-complete-clips")
+    require_space(output, space.for_shards(data))
 
 
 def train(project: Project, values: Settings, *, name: str, **others: Any) -> None:
     """Require a name, the pretrained model, and shards."""
     check_name(name)
-    CheckpointFolder(project.path(values.paths.checkpoint)).check(values.train.template)
+    base = CheckpointFolder(project.path(values.paths.checkpoint))
+    base.check(values.train.template)
     shard_paths(project.path(values.paths.protos))
+    checkpoints = project.results / name / "checkpoints"
+    require_space(checkpoints, space.for_checkpoints(checkpoints, base, values.train))
 
 
 def evaluate(
@@ -92,13 +98,15 @@ def merge(
             code="output-in-use",
         )
     check_separate(base, output)
-    _require_space(output, sum(path.stat().st_size for path in folder.weight_files))
+    require_space(output, sum(path.stat().st_size for path in folder.weight_files))
 
 
 def export(project: Project, values: Settings, *, adapter: Path, output: Path, **others: Any) -> None:
     """Require the adapter, and a folder to write to."""
     check_adapter(adapter)
     _require_place(output)
+    if adapter.is_file():
+        require_space(output, adapter.stat().st_size)
 
 
 def synthesize(
@@ -146,13 +154,3 @@ def _require_place(folder: Path) -> None:
     blocked = next((each for each in (folder, *folder.parents) if each.exists()), folder)
     if blocked.exists() and not blocked.is_dir():
         raise MisuseError(f"{blocked}: not a folder", "Give another folder.", code="not-a-folder")
-
-
-def _require_space(folder: Path, wanted: int) -> None:
-    """Raise FishtuiError if the disk of a folder has less than `wanted` bytes free."""
-    there = next(each for each in (folder, *folder.absolute().parents) if each.is_dir())
-    free = shutil.disk_usage(there).free
-    if free < wanted:
-        raise FishtuiError(
-            f"{there}: {size(free)} free, and {size(wanted)} needed", "Free some space and try again.", code="no-space"
-        )
