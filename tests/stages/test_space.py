@@ -32,9 +32,8 @@ def full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
 def test_stages_are_refused_on_a_full_disk(full: Project, tmp_path: Path) -> None:
     data, values = full.root / "data", Settings()
     write_clip(data / "anna" / "new.wav", samples=tone(0.2))
-    with failing("no-space") as caught:
+    with failing("no-space"):
         requirements.normalize(full, values, source=data, target=tmp_path / "loud")
-    assert "100" in caught.value.problem
     with failing("no-space"):
         requirements.extract(full, values, data=data, checkpoint=GOLDEN / "checkpoint" / "codec.pth")
     packable(data, clips=3)
