@@ -78,7 +78,7 @@ BLOCKS = {"zh": ("gb2312", 0xB0, 0xD7), "zt": ("big5", 0xA4, 0xC6), "ja": ("euc_
 BLOCKS["ko"] = ("euc_kr", 0xB0, 0xC8)
 COMMON = {"zh": ZH, "zt": ZT, "ja": JA, "ko": KO}
 
-# Encodings, with the languages that they serve and their names for iconv. Of several that read the same, the first
+# Encodings, with the languages that they serve and their names for iconv. If several read the same, the first
 # is named.
 WESTERN = ("en", "fr", "de", "es", "pt", "it", "sv", "da", "fi", "is")
 CENTRAL = ("pl", "cs", "sk", "hu", "hr", "ro", "de")
@@ -128,10 +128,10 @@ OPENING = SYMBOLS | frozenset("„‚“«¿¡")
 CLOSING = SYMBOLS | frozenset("”»")
 EAST_ASIAN_MARKS = frozenset("。，、？！：；「」『』《》（）・～　…—“”")
 
-# Enough to tell encodings apart; in bytes.
+# Enough to distinguish encodings; in bytes.
 MOST_BYTES = 4096
 LONGEST_CHARACTER = 4
-# For each byte: a text that is less likely than this is none.
+# For each byte: bytes that are less likely than this are not a text.
 LEAST = -7.0
 # A reading is certain if the next one is less likely by this.
 CERTAIN = 5.0
@@ -156,12 +156,12 @@ def describe_encoding(content: bytes) -> str:
 
 
 def describe(found: Sequence[Reading]) -> str:
-    """Return the names of likely encodings, the likeliest first, each with the beginning of the text."""
+    """Return the names of likely encodings, the most likely first, each with the beginning of the text."""
     return "probably " + " or ".join(f"{each.name} ({shortened(' '.join(each.text.split()), 30)})" for each in found)
 
 
 def guess(content: bytes) -> list[Reading]:
-    """Return the likeliest reading of text that is not UTF-8, and the second if it is almost as likely."""
+    """Return the most likely reading of text that is not UTF-8, and the second if it is almost as likely."""
     found = readings(content[:MOST_BYTES])
     if not found or found[0].likelihood < LEAST * len(content[:MOST_BYTES]):
         return []
@@ -169,7 +169,7 @@ def guess(content: bytes) -> list[Reading]:
 
 
 def readings(content: bytes) -> list[Reading]:
-    """Return the readings of text in all encodings that have a character for each of its bytes, the likeliest first."""
+    """Return the readings of text in all encodings that have a character for each of its bytes, the most likely first."""
     found: dict[str, Reading] = {}
     for encoding, (name, languages) in ENCODINGS.items():
         try:

@@ -104,7 +104,7 @@ def test_a_long_text_is_restored_to_its_end(tmp_path: Path) -> None:
     assert guess(text.encode("cp1251"))[0].name == "WINDOWS-1251"
 
 
-def test_bytes_that_are_no_text_have_no_encoding() -> None:
+def test_bytes_without_text_have_no_encoding() -> None:
     assert describe_encoding(bytes(range(128, 256)) * 3) == ""
 
 

@@ -18,7 +18,7 @@ CONTROLS = re.compile("[\x80-\x9f]")
 
 
 def undo_wrong_reading(text: str) -> list[Reading]:
-    """Return the likeliest reading of a text that was read in a wrong encoding, and the second if it is as likely.
+    """Return the most likely reading of a text that was read in a wrong encoding, and the second if it is as likely.
 
     The result is empty for a text that is likelier as it is.
     """
@@ -49,7 +49,7 @@ def _is_unusual(text: str) -> bool:
 
 
 def _bytes_of(text: str, encoding: str) -> bytes | None:
-    """Return the bytes that an encoding shows as this text, None if there are none."""
+    """Return the bytes that an encoding shows as this text, None if that is not possible."""
     try:
         if not CONTROLS.search(text):
             return text.encode(encoding)

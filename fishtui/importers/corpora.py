@@ -32,7 +32,7 @@ MIXED = "mix"
 
 @dataclass(frozen=True)
 class _Lists:
-    """How a corpus lists transcripts.
+    """The lists of transcripts of a corpus.
 
     `pattern` matches the path of a list below the source. `parse` returns the name of the recording and the text of a
     line, None for a line without them. `above` is the number of levels from the list to the folder that holds its
