@@ -169,7 +169,7 @@ def guess(content: bytes) -> list[Reading]:
 
 
 def readings(content: bytes) -> list[Reading]:
-    """Return the readings of text in all encodings that have a character for each of its bytes, the most likely first."""
+    """Return the readings of text in all encodings that have characters for its bytes, the most likely first."""
     found: dict[str, Reading] = {}
     for encoding, (name, languages) in ENCODINGS.items():
         try:
