@@ -162,8 +162,9 @@ class Voice:
 
     def _cleaned(self, text: str, what: str) -> str:
         """Return a text as the model reads it. Raises DataError if cleaning leaves no letter or digit."""
-        cleaned = self.checkpoint.family.clean(text)
-        if not any(map(str.isalnum, cleaned)):
+        family = self.checkpoint.family
+        cleaned = family.clean(text)
+        if not any(map(str.isalnum, family.without_speakers(cleaned))):
             raise DataError(
                 f"{what} has nothing to speak: {shortened(text)!r}",
                 "Write words; punctuation, {…}, <…> and emoji are not spoken.",

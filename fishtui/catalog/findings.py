@@ -10,10 +10,13 @@ from collections.abc import Iterable, Sequence
 from fishtui.audio.measure import Measurements, version
 from fishtui.audio.probe import Header
 from fishtui.catalog.store import Catalog, stored
+from fishtui.checkpoint import CheckpointFolder
 from fishtui.checks.facts import ClipFacts, GroupFacts
 from fishtui.checks.group import median_rates
 from fishtui.checks.registry import Finding, codes_of
 from fishtui.checks.runner import basis, clip_findings, group_findings, speaker_findings
+from fishtui.families.family import Family
+from fishtui.families.registry import DEFAULT, FAMILIES
 from fishtui.memory import without_collecting
 from fishtui.reading import parse_json
 from fishtui.settings import CheckSettings, Settings
@@ -63,9 +66,11 @@ def judge_clips(connection: sqlite3.Connection, ids: Sequence[int], settings: Se
         """,
         (version(), some),
     ).fetchall()
+    kind = connection.execute("SELECT value FROM meta WHERE key = 'family'").fetchone()
+    family = FAMILIES.get(kind[0], DEFAULT) if kind else DEFAULT
     found: list[tuple[int, Finding]] = []
     for row in rows:
-        facts = facts_of(row, row["content"])
+        facts = facts_of(row, row["content"], family)
         found += [(row["id"], finding) for finding in clip_findings(facts, settings)]
     # Also those of checks that no longer exist.
     _replace(connection, found, f"NOT IN ({_listed(codes_of('group'))})", some)
@@ -76,35 +81,49 @@ def judge_clips(connection: sqlite3.Connection, ids: Sequence[int], settings: Se
 def store_limits(catalog: Catalog, settings: Settings) -> None:
     """Store the limits that clips are judged by, in a catalog that has no clips yet."""
     if catalog.meta("limits") is None and catalog.value("SELECT 1 FROM clips LIMIT 1") is None:
+        family = _family(catalog, settings)
         with catalog.transaction() as connection:
-            connection.execute("INSERT OR REPLACE INTO meta VALUES ('limits', ?)", (_limits(settings),))
+            _store(connection, "family", family.model_type)
+            _store(connection, "limits", _limits(settings, family))
 
 
 def judge_all(catalog: Catalog, settings: Settings) -> None:
     """Renew the findings that compare clips; renew all findings if limits or checks have changed."""
-    if catalog.meta("limits") != _limits(settings):
+    family = _family(catalog, settings)
+    if catalog.meta("limits") != _limits(settings, family):
         ids = [row["id"] for row in catalog.query("SELECT id FROM clips WHERE gone IS NULL")]
+        with catalog.transaction() as connection:
+            _store(connection, "family", family.model_type)
         for start in range(0, len(ids), BATCH):
             with catalog.transaction() as connection:
                 judge_clips(connection, ids[start : start + BATCH], settings)
         with catalog.transaction() as connection:
-            connection.execute("INSERT OR REPLACE INTO meta VALUES ('limits', ?)", (_limits(settings),))
+            _store(connection, "limits", _limits(settings, family))
     if catalog.meta("dirty") == "1":
         with catalog.transaction() as connection:
             _judge_groups(connection, settings.checks)
-            connection.execute("INSERT OR REPLACE INTO meta VALUES ('dirty', '0')")
+            _store(connection, "dirty", "0")
 
 
-def _limits(settings: Settings) -> str:
-    return f"{basis(settings)} {version()}"
+def _family(catalog: Catalog, settings: Settings) -> Family:
+    """Return the family of the model that the project trains."""
+    return CheckpointFolder(catalog.project.path(settings.paths.checkpoint)).family_or_default
+
+
+def _limits(settings: Settings, family: Family) -> str:
+    return f"{basis(settings, family)} {version()}"
+
+
+def _store(connection: sqlite3.Connection, key: str, value: str) -> None:
+    connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
 
 
 def mark_dirty(connection: sqlite3.Connection) -> None:
     """Record that the findings that compare clips have to be renewed."""
-    connection.execute("INSERT OR REPLACE INTO meta VALUES ('dirty', '1')")
+    _store(connection, "dirty", "1")
 
 
-def facts_of(row: sqlite3.Row, measured: str | None) -> ClipFacts:
+def facts_of(row: sqlite3.Row, measured: str | None, family: Family) -> ClipFacts:
     """Return the facts for the checks, from a row of `clips` and its measurements as JSON."""
     header = None
     if row["format"] is not None:
@@ -125,6 +144,7 @@ def facts_of(row: sqlite3.Row, measured: str | None) -> ClipFacts:
         codes=row["codes"],
         codes_problem=row["codes_problem"],
         measured=parse_json(measured, Measurements) if measured else None,
+        family=family,
     )
 
 

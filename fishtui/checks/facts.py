@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from fishtui.families.registry import DEFAULT
+
 if TYPE_CHECKING:
     from fishtui.audio.measure import Measurements
     from fishtui.audio.probe import Header
     from fishtui.dataset import Clip
+    from fishtui.families.family import Family
     from fishtui.settings import CheckSettings, Settings
 
 
@@ -24,7 +27,7 @@ class ClipFacts:
     it is missing or cannot be read (`text_fault`, with the detail `text_problem`). `other_text` is the name of a second
     transcript, or without a transcript of a text with another extension. `codes` are "given" if they are valid and
     fishtui did not make them, "stale" if the audio has changed since. `measured` is None until the audio has been
-    decoded.
+    decoded. `family` is that of the model that the project trains.
     """
 
     name: str
@@ -41,6 +44,7 @@ class ClipFacts:
     codes: Literal["missing", "given", "current", "stale", "invalid"] = "missing"
     codes_problem: str = ""
     measured: Measurements | None = None
+    family: Family = DEFAULT
 
 
 class GroupFacts(NamedTuple):

@@ -105,7 +105,7 @@ def not_utf8(facts: ClipFacts, settings: Settings) -> str | None:
     "Write the spoken words, or remove the clip.",
 )
 def empty_transcript(facts: ClipFacts, settings: Settings) -> str | None:
-    if facts.text is None or cleaned(facts.text).strip():
+    if facts.text is None or cleaned(facts).strip():
         return None
     return f"no words in {shortened(facts.text.strip())}" if facts.text.strip() else "no text in the file"
 

@@ -12,7 +12,7 @@ from fishtui.checks.facts import ClipFacts
 from fishtui.checks.misdecoded import undo_wrong_reading
 from fishtui.checks.misread import decode_wide, undo_double_encoding
 from fishtui.checks.registry import INFO, WARNING, check
-from fishtui.checks.text import RESERVED, characters, cleaned, listed
+from fishtui.checks.text import RESERVED, cleaned, listed
 from fishtui.settings import Settings
 from fishtui.wording import shortened
 
@@ -32,8 +32,8 @@ PLACEHOLDER = re.compile(
     "Write the spoken words, or reject the clip.",
 )
 def no_letters(facts: ClipFacts, settings: Settings) -> str | None:
-    text = cleaned(facts.text or "").strip()
-    if not text or characters(facts.text or "") or _is_wide(facts.text or ""):
+    text = facts.family.without_speakers(cleaned(facts)).strip()
+    if not text or any(map(str.isalnum, text)) or _is_wide(facts.text or ""):
         return None
     return f"only {shortened(text, 30)}"
 

@@ -11,12 +11,13 @@ from fishtui.checks.facts import ClipFacts, GroupFacts
 from fishtui.checks.registry import CHECKS, Check, Finding, Scope
 from fishtui.codehash import code_hash
 from fishtui.errors import MisuseError
+from fishtui.families.family import Family
 from fishtui.families.registry import DEFAULT
 from fishtui.settings import CheckSettings, Settings
 from fishtui.wording import did_you_mean
 
 # The code that findings depend on.
-CODE = ("checks", "speakers.py", *DEFAULT.cleaning_code)
+CODE = ("checks", "speakers.py")
 
 
 def clip_findings(facts: ClipFacts, settings: Settings) -> list[Finding]:
@@ -63,8 +64,10 @@ def enabled(limits: CheckSettings) -> frozenset[str]:
     return frozenset(CHECKS) - frozenset(limits.ignore)
 
 
-def basis(settings: Settings) -> str:
+def basis(settings: Settings, family: Family = DEFAULT) -> str:
     """Return all that findings depend on besides the facts: if it is equal, the same facts give the same findings."""
     others = (settings.normalize.loudness, settings.normalize.peak, settings.pack.text_extension)
-    parts = (code_hash(*CODE), settings.checks, *others)
+    # The counts of spoken letters are those of the default family.
+    cleaning = dict.fromkeys((*DEFAULT.cleaning_code, *family.cleaning_code))
+    parts = (code_hash(*CODE, *cleaning), settings.checks, family.model_type, *others)
     return msgspec.json.encode(parts).decode()

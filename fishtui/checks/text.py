@@ -11,6 +11,7 @@ from functools import cache, lru_cache
 from fishtui.checks.facts import ClipFacts
 from fishtui.checks.misread import decode_wide
 from fishtui.checks.registry import INFO, WARNING, check
+from fishtui.families.family import Family
 from fishtui.families.registry import DEFAULT
 from fishtui.settings import Settings
 from fishtui.wording import shortened
@@ -33,8 +34,24 @@ SCRIPTS = {"CJK": "Han", "HIRAGANA": "Kana", "KATAKANA": "Kana"}
 SHOWN = 3
 
 
-# The text that the model sees of a transcript; cached, because several checks of one clip use it in turn.
-cleaned = lru_cache(maxsize=32)(DEFAULT.clean)
+# Marks of styles, which some models read and none speaks.
+STYLES = re.compile(r"\[[^\[\]]*\]")
+
+
+@lru_cache(maxsize=32)
+def _clean(family: Family, text: str) -> str:
+    """Clean a text; cached, because several checks of one clip need it in turn."""
+    return family.clean(text)
+
+
+def cleaned(facts: ClipFacts) -> str:
+    """Return the text that the project's model sees of a transcript."""
+    return _clean(facts.family, facts.text or "")
+
+
+def spoken(facts: ClipFacts) -> str:
+    """Return the text that the project's model speaks of a transcript."""
+    return facts.family.words(cleaned(facts))
 
 
 @check(
@@ -66,7 +83,9 @@ def bidi_override(facts: ClipFacts, settings: Settings) -> str | None:
     "Remove it, or write the spoken words in its place.",
 )
 def reserved_token(facts: ClipFacts, settings: Settings) -> str | None:
-    return listed(RESERVED.findall(facts.text or ""))
+    text = facts.text or ""
+    dropped = facts.family.removed(text)
+    return listed(token for token in RESERVED.findall(text) if any(token in part for part in dropped))
 
 
 @check(
@@ -76,7 +95,7 @@ def reserved_token(facts: ClipFacts, settings: Settings) -> str | None:
     "Write it out in words if it is spoken, otherwise remove it.",
 )
 def altered_text(facts: ClipFacts, settings: Settings) -> str | None:
-    return listed(DEFAULT.removed(RESERVED.sub("", facts.text or "")))
+    return listed(facts.family.removed(RESERVED.sub("", facts.text or "")))
 
 
 @check(
@@ -86,7 +105,7 @@ def altered_text(facts: ClipFacts, settings: Settings) -> str | None:
     "Leave it as it is.",
 )
 def simplified_text(facts: ClipFacts, settings: Settings) -> str | None:
-    return listed(DEFAULT.simplified(facts.text or ""))
+    return listed(facts.family.simplified(facts.text or ""))
 
 
 @check(
@@ -96,7 +115,7 @@ def simplified_text(facts: ClipFacts, settings: Settings) -> str | None:
     "Write them out as spoken.",
 )
 def digits(facts: ClipFacts, settings: Settings) -> str | None:
-    return listed(DIGITS.findall(cleaned(facts.text or "")))
+    return listed(DIGITS.findall(spoken(facts)))
 
 
 @check(
@@ -106,22 +125,22 @@ def digits(facts: ClipFacts, settings: Settings) -> str | None:
     "Write them out as spoken.",
 )
 def symbols(facts: ClipFacts, settings: Settings) -> str | None:
-    marks = MARKS.findall(CONTROLS.sub("", cleaned(facts.text or "")))
+    marks = MARKS.findall(CONTROLS.sub("", spoken(facts)))
     return listed(mark for mark in marks if mark in SPOKEN or unicodedata.category(mark)[0] == "S")
 
 
 def characters(text: str) -> int:
-    """Return the number of letters and digits of any script that the model sees, without accents and vowel signs."""
-    return sum(map(str.isalnum, unicodedata.normalize("NFC", cleaned(text))))
+    """Return the number of letters and digits of any script that are spoken, without accents and vowel signs."""
+    return sum(map(str.isalnum, unicodedata.normalize("NFC", _without_marks(text))))
 
 
 def script_of(text: str) -> str:
-    """Return the script of most letters that the model sees, such as Latin, Arabic or Han; "" without letters.
+    """Return the script of most letters that are spoken, such as Latin, Arabic or Han; "" without letters.
 
     Text with any Kana counts as Japanese, including its Han letters.
     """
     counts: Counter[str] = Counter()
-    for letter, count in Counter(cleaned(text)).items():
+    for letter, count in Counter(_without_marks(text)).items():
         counts[letter_script(letter)] += count
     del counts[""]
     if "Kana" in counts:
@@ -137,6 +156,11 @@ def letter_script(letter: str) -> str:
         return ""
     first = unicodedata.name(plain, "").partition(" ")[0]
     return SCRIPTS.get(first, first.capitalize())
+
+
+def _without_marks(text: str) -> str:
+    """Return a transcript without what no model speaks: the catalog stores these facts for models of every family."""
+    return STYLES.sub(" ", _clean(DEFAULT, text))
 
 
 def _code_points(found: Iterable[str]) -> str | None:

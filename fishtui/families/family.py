@@ -126,6 +126,8 @@ class Family(ABC):
     """Prompt templates; the first is the published model's own."""
     older_template: ClassVar[str]
     """The template of adapters that the older public tool trained."""
+    has_marks: ClassVar[bool] = False
+    """True if transcripts may have marks, such as tags of speakers, that other families drop."""
     learns_with_references: ClassVar[bool] = False
     """True if a prompt with references is not one that continues earlier utterances, so that both need training."""
 
@@ -173,9 +175,21 @@ class Family(ABC):
     def clean_for_packing(self, text: str) -> str:
         """Return a transcript as it is stored in a shard."""
 
+    def lost(self, transcript: str, packed: str) -> list[str]:
+        """Return the marks of a transcript that its text in a shard should have and has not."""
+        return []
+
     @abstractmethod
     def clean_for_training(self, text: str) -> str:
         """Return a text from a shard as the model reads it."""
+
+    def words(self, text: str) -> str:
+        """Return what is spoken of a cleaned text: without marks that only the model reads."""
+        return text
+
+    def without_speakers(self, text: str) -> str:
+        """Return a cleaned text without the tags of its speakers."""
+        return text
 
     def clean(self, text: str) -> str:
         """Return a transcript as the model reads it: cleaned for packing, then for training."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 IN_WORDS = {"INTEGER": "a whole number", "NUMBER": "a number", "TEXT": "text"}
 
@@ -19,7 +19,7 @@ def describe_range(kind: Any) -> str:
 
 def base_type(kind: Any) -> Any:
     """Return a setting's type without its annotations, and without None if it can be unset."""
-    while get_origin(kind) in (Annotated, UnionType):
+    while get_origin(kind) in (Annotated, Union, UnionType):
         kind = get_args(kind)[0]
     return kind
 
@@ -57,7 +57,7 @@ def bounds(kind: Any) -> Iterator[str]:
 
 def _metas(kind: Any) -> list[Any]:
     metas: list[Any] = []
-    while get_origin(kind) in (Annotated, UnionType):
+    while get_origin(kind) in (Annotated, Union, UnionType):
         metas += getattr(kind, "__metadata__", ())
         kind = get_args(kind)[0]
     return metas

@@ -38,6 +38,7 @@ from fishtui.runs.ledger import Ledger
 from fishtui.runs.reporter import Reporter
 from fishtui.settings import Settings, TrainSettings
 from fishtui.stages.excluded import Exclusion, excluded
+from fishtui.stages.lostmarks import warn_of_lost_marks
 from fishtui.stages.refresh import refresh_catalog
 from fishtui.stages.trainingsamples import TrainingSamples, wanted_samples
 from fishtui.training import memory
@@ -239,6 +240,8 @@ def _load(job: TrainingJob) -> TrainingInputs:
         refresh_catalog(project, settings, job.reporter, project.path(settings.paths.data))
     without = group.share(_excluded(project, settings) if group.first else {})
     examples = _load_examples(project, settings, prompts, model.config, without)
+    if group.first:
+        warn_of_lost_marks(project, settings, job.base.family, job.reporter)
     plan = _plan(job.wanted, job.base, job.batch_size)
     order = {key: getattr(job.wanted, key) for key in ORDER} | {"batch_size": job.batch_size}
     if plan.reference_share:

@@ -85,7 +85,8 @@ def load_examples(
         if name in excluded:
             examples.excluded.append(name)
             continue
-        text = family.clean_for_training(sentence.text)
+        # Shards that were packed for a model of another family keep what this one drops.
+        text = family.clean(sentence.text)
         if not sentence.codes.size or not text:
             # Shards of other tools may hold sentences from which nothing can be learned.
             examples.empty.append(name)

@@ -40,6 +40,7 @@ class S2Pro(Family):
     templates = ("chat", "chat-untagged")
     # The older tool's own prompt for this model is one that the model never speaks with.
     older_template = "chat"
+    has_marks = True
     learns_with_references = True
 
     def serving_commands(self, folder: Path) -> tuple[str, ...]:
@@ -105,6 +106,15 @@ class S2Pro(Family):
 
     def clean_for_packing(self, text: str) -> str:
         return cleaning.clean_for_packing(text)
+
+    def lost(self, transcript: str, packed: str) -> list[str]:
+        return cleaning.lost(transcript, packed)
+
+    def without_speakers(self, text: str) -> str:
+        return cleaning.TAG.sub("", text)
+
+    def words(self, text: str) -> str:
+        return cleaning.words(text)
 
     def clean_for_training(self, text: str) -> str:
         return cleaning.clean_for_training(text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 
 from fishtui.families.s1_mini import text as plain
 
@@ -45,6 +46,13 @@ def turns(text: str) -> list[str]:
 def words(text: str) -> str:
     """Return the words of `text`, without tags and breaks between turns."""
     return " ".join(KEPT.sub(" ", text).split())
+
+
+def lost(transcript: str, packed: str) -> list[str]:
+    """Return the tags of a transcript that its packed text has not, or not as often."""
+    missing = Counter(KEPT.findall(clean_for_packing(transcript))) - Counter(KEPT.findall(packed))
+    # Packing may have put the first speaker's tag before words without one.
+    return list(missing)
 
 
 def removed(text: str) -> list[str]:
