@@ -184,7 +184,7 @@ class Family(ABC):
         """Return a text from a shard as the model reads it."""
 
     def words(self, text: str) -> str:
-        """Return what is spoken of a cleaned text: without marks that only the model reads."""
+        """Return what is spoken of a text: without marks that only the model reads."""
         return text
 
     def without_speakers(self, text: str) -> str:

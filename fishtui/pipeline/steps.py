@@ -197,8 +197,8 @@ def _keys(section: str, *keys: str) -> tuple[str, ...]:
 
 CLIPS = ("stages/excluded.py", "dataset.py")
 CODES = ("stages/encoding.py", "audio", "codec", "nn.py", "weights.py", "devices.py")
-FAMILY = ("families", "checkpoint.py")
-NETWORK = (*FAMILY, "lm", "load.py", "nn.py", "weights.py", "tensorfiles", "devices.py")
+FAMILY = ("families", "tensorfiles", "checkpoint.py")
+NETWORK = (*FAMILY, "lm", "load.py", "nn.py", "weights.py", "devices.py")
 NORMALIZE = Step(
     "normalize",
     inputs=lambda state: {"recordings to normalize": state.source()},
