@@ -76,6 +76,11 @@ class Project:
         return self.state / "normalized.txt"
 
     @property
+    def speech(self) -> Path:
+        """The parts of texts that a stopped synthesis has spoken."""
+        return self.state / "speech"
+
+    @property
     def kept(self) -> Path:
         """Earlier contents of files that fishtui replaced, each under its SHA-256."""
         return self.state / "kept"

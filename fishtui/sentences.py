@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import torch
@@ -25,6 +25,8 @@ Codes = NDArray[np.integer]
 SEED = 42
 # Sentences at once. More are faster in all, but the first of them ends later.
 ROWS = 16
+# Frames after which what was spoken is kept: about 5 seconds.
+KEPT_FRAMES = 100
 # Pauses and breath, in addition to the seconds per character.
 PAUSES = 3.0
 # Share of the free memory that caches may take; growing them takes as much again for a moment.
@@ -49,6 +51,30 @@ class Speech:
 
 
 @dataclass(frozen=True)
+class Spoken:
+    """What was spoken of a line so far: answers to its first messages, frames of the next, and the random numbers.
+
+    `stopped` is False if a limit ended one of the answers. `frames` are int64 (frames, 1 + codebooks), as a
+    `Continuation` has them. `random` is the state of a torch generator, uint8.
+    """
+
+    answers: tuple[Codes, ...]
+    frames: NDArray[np.int64]
+    stopped: bool
+    random: NDArray[np.uint8]
+
+
+class Parts(Protocol):
+    """Keeps what was spoken of lines, by their index, for a process that continues later."""
+
+    def load(self, number: int) -> Spoken | None:
+        """Return what was kept of a line, None without it."""
+
+    def keep(self, number: int, spoken: Spoken) -> None:
+        """Keep what was spoken of a line so far. Raises FishtuiError."""
+
+
+@dataclass(frozen=True)
 class Limits:
     """The longest speech of a text: `seconds`, and 3 seconds + `per_character` for each of its characters.
 
@@ -67,7 +93,8 @@ class Sentences:
     """Speaks lines with one model, several at once; the speech of each is that of the line alone.
 
     `clean` turns a text into what the model reads; `frame_rate` is in frames per second. After each frame, `on_step` is
-    called with the number of frames so far of each sentence in work, by its index.
+    called with the number of frames so far of each sentence in work, by its index. `parts` keeps what was spoken after
+    each message, and every 5 seconds.
     """
 
     def __init__(
@@ -82,7 +109,9 @@ class Sentences:
         rows: int = ROWS,
         compile: bool = False,
         on_step: Callable[[Mapping[int, int]], None] = lambda frames: None,
+        parts: Parts | None = None,
     ) -> None:
+        self._parts = parts
         self._model = model
         self._prompts = prompts
         self._clean = clean
@@ -102,9 +131,14 @@ class Sentences:
         """
         for number, line in enumerate(lines):
             try:
-                self._waiting.append(self._begin(number, line))
+                sentence = self._begin(number, line)
             except FishtuiError as error:
                 yield number, error
+                continue
+            if sentence.speech is None:
+                self._waiting.append(sentence)
+            else:
+                yield number, sentence.speech
             while self._has_waiting():
                 yield from self._step()
         while self._batch.live:
@@ -115,7 +149,10 @@ class Sentences:
         cleaned = self._clean(line.text)
         most = int(self._limits.of(cleaned) * self._frame_rate)
         sentence = _Sentence(self._model, self._prompts, number, line, self._prompts.messages(cleaned), most)
-        sentence.begin_message()
+        if spoken := self._parts and self._parts.load(number):
+            sentence.resume(spoken)
+        if sentence.speech is None:
+            sentence.begin_message()
         return sentence
 
     def _has_waiting(self) -> bool:
@@ -133,14 +170,21 @@ class Sentences:
         for continuation in ended:
             sentence = self._spoken.pop(continuation)
             try:
-                speech = sentence.end_message()
+                sentence.end_message()
+                if sentence.speech is None:
+                    sentence.begin_message()
+                if self._parts:
+                    self._parts.keep(sentence.number, sentence.spoken())
             except FishtuiError as error:
                 yield sentence.number, error
                 continue
-            if speech is None:
+            if sentence.speech is None:
                 self._waiting.insert(0, sentence)
             else:
-                yield sentence.number, speech
+                yield sentence.number, sentence.speech
+        for sentence in self._spoken.values():
+            if self._parts and len(sentence.continuation.frames) % KEPT_FRAMES == 0:
+                self._parts.keep(sentence.number, sentence.spoken())
         if self._spoken:
             self._on_step({each.number: each.frames for each in self._spoken.values()})
 
@@ -161,6 +205,7 @@ class _Sentence:
         self._most = most
         self._answers: list[Codes] = []
         self._stopped = True
+        self._begun: list[torch.Tensor] = []
         self._random = torch.Generator(model.norm.weight.device).manual_seed(line.seed)
 
     @property
@@ -173,18 +218,39 @@ class _Sentence:
         known = self._messages[: len(self._answers) + 1]
         prompt = torch.from_numpy(self._prompts.synthesis_prompt(known, self._answers, self._references))
         room = self._model.config.max_seq_len - prompt.shape[1]
-        self.continuation = Continuation(prompt, max(1, min(self._most, room)), self._random)
+        self.continuation = Continuation(prompt, max(1, min(self._most, room)), self._random, self._begun)
+        self._begun = []
         check_fits(self._model, self.continuation)
 
-    def end_message(self) -> Speech | None:
-        """Keep the answer to a message, and begin the next; return the speech after the last one."""
+    @property
+    def speech(self) -> Speech | None:
+        """The speech of the line, None until all messages are answered."""
+        if len(self._answers) < len(self._messages):
+            return None
+        return Speech(np.concatenate(self._answers, axis=1), self._stopped)
+
+    def spoken(self) -> Spoken:
+        """Return what was spoken so far."""
+        rows = 1 + self._model.config.num_codebooks
+        frames = [] if self.speech else self.continuation.frames
+        shaped = torch.stack(frames).numpy() if frames else np.zeros((0, rows), np.int64)
+        return Spoken(tuple(self._answers), shaped, self._stopped, self._random.get_state().numpy())
+
+    def resume(self, spoken: Spoken) -> None:
+        """Continue after what was spoken before; ignore it if it does not fit."""
+        if len(spoken.answers) > len(self._messages):
+            return
+        self._answers = list(spoken.answers)
+        self._stopped = spoken.stopped
+        self._most -= sum(answer.shape[1] for answer in spoken.answers)
+        self._random.set_state(torch.from_numpy(spoken.random))
+        self._begun = [torch.from_numpy(frame) for frame in spoken.frames]
+
+    def end_message(self) -> None:
+        """Keep the answer to a message. Raises DataError if it is empty."""
         ended = self.continuation
         if not ended.frames:
             raise DataError("the model returned no speech", "Use another seed or reference.", code="no-speech")
         self._answers.append(torch.stack(ended.frames, dim=1)[1:].numpy())
         self._stopped &= ended.stopped
         self._most -= len(ended.frames)
-        if len(self._answers) == len(self._messages):
-            return Speech(np.concatenate(self._answers, axis=1), self._stopped)
-        self.begin_message()
-        return None

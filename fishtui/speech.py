@@ -23,7 +23,7 @@ from fishtui.errors import DataError, FishtuiError, MisuseError
 from fishtui.lm.model import DualAR
 from fishtui.lm.sampling import Sampling
 from fishtui.load import load_model
-from fishtui.sentences import ROWS, SEED, Codes, Limits, Line, Sentences, Speech
+from fishtui.sentences import ROWS, SEED, Codes, Limits, Line, Parts, Sentences, Speech
 from fishtui.wording import shortened
 
 if TYPE_CHECKING:
@@ -207,13 +207,14 @@ class Voice:
         rows: int = ROWS,
         compile: bool = False,
         on_step: Callable[[Mapping[int, int]], None] = lambda frames: None,
+        parts: Parts | None = None,
     ) -> Iterator[tuple[int, Speech | FishtuiError]]:
         """Yield the index of each line and its codes, or its error, in the order in which they end; see `speak`.
 
         Up to `rows` lines are spoken at once, as many as their caches fit into the memory. The speech of each is that
         of the line alone, except that products of other shapes are rounded otherwise: in float32 this hardly ever
         changes a frame, in bfloat16 it can. After each frame, `on_step` is called with the number of frames so far of
-        each line in work, by its index.
+        each line in work, by its index. `parts` keeps what was spoken, for a process that continues later.
         """
         frame_rate = self.codec.sample_rate / self.codec.frame_length
         return Sentences(
@@ -226,4 +227,5 @@ class Voice:
             rows=rows,
             compile=compile,
             on_step=on_step,
+            parts=parts,
         ).run(lines)

@@ -82,17 +82,21 @@ class Batch:
 
     @torch.no_grad()
     def add(self, continuation: Continuation) -> None:
-        """Run a prompt; `step` then generates its frames. Raises MisuseError as `check_fits` does."""
+        """Run a prompt and the frames so far; `step` then generates more. Raises MisuseError as `check_fits` does."""
         check_fits(self._model, continuation)
         row = len(self.live)
         decoder = self._prepared(self._length(continuation))
-        prompt = continuation.prompt.to(self._frames.device)
+        prompt = torch.cat([continuation.prompt, *(frame[:, None] for frame in continuation.frames)], dim=1)
+        prompt = prompt.to(self._frames.device)
         if prompt.shape[1] > 1:
             decoder.prefill(prompt[:, :-1], row)
         # The prompt's last position is run by the first step, as every later frame is.
         self._frames[row] = prompt[:, -1]
         self._positions[row] = prompt.shape[1] - 1
         self._recent[row] = -1
+        window = self._sampling.penalty_window
+        for age, frame in enumerate(reversed(continuation.frames[-window:]), start=1):
+            self._recent[row, :, (self._step - age) % window] = frame.to(self._recent.device)
         self.live.append(continuation)
 
     @torch.no_grad()

@@ -23,6 +23,7 @@ from fishtui.runs.reporter import Reporter
 from fishtui.sentences import Limits, Line
 from fishtui.settings import SynthesizeSettings
 from fishtui.speech import Voice
+from fishtui.stages.spokenparts import SpokenParts
 from fishtui.training.lora import LoraSpec
 from fishtui.training.voice import load_voice, sampling_of
 from fishtui.wording import counted
@@ -56,8 +57,9 @@ def synthesize(
     """Synthesize the texts of a request as 44.1 kHz files, in the format of their extension.
 
     Several are spoken at once. Each file is written when its sentence ends, and reported once it is complete, so that
-    those of a stopped run are known. Raises FishtuiError if the checkpoint or a reference is not readable, the format
-    is unknown or a file exists that must not be replaced; a text without speech fails in the ledger.
+    those of a stopped run are known; what it spoke of others is kept until the same call is repeated. Raises
+    FishtuiError if the checkpoint or a reference is not readable, the format is unknown or a file exists that must not
+    be replaced; a text without speech fails in the ledger.
     """
     output_format(request.files.first)
     request.files.check()
@@ -81,7 +83,11 @@ def synthesize(
     # Each text has the same seed, so that it sounds the same alone and in a list.
     lines = [Line(text, clips, settings.seed) for text in request.texts]
     limits = Limits(settings.max_seconds, settings.seconds_per_character)
-    spoken = voice.speak_lines(lines, sampling=sampling, limits=limits, compile=settings.compile, on_step=meter)
+    use = (sampling, limits, voice.template, str(voice.device), str(voice.precision), settings.compile)
+    parts = SpokenParts(project.speech, lines, CheckpointFolder(request.checkpoint), request.adapter, *use)
+    spoken = voice.speak_lines(
+        lines, sampling=sampling, limits=limits, compile=settings.compile, on_step=meter, parts=parts
+    )
     for number, speech in spoken:
         text = request.texts[number][:60]
         try:
@@ -103,6 +109,7 @@ def synthesize(
                 "checkpoint, or raise synthesize.max_seconds or synthesize.seconds_per_character",
                 item=text,
             )
+    parts.remove()
     pace = meter.spoken / (time.perf_counter() - meter.started)
     reporter.progress(total, total, "texts", f"{meter.spoken:.1f} s spoken, {pace:.2f} s of audio per second")
     ledger.counts |= {"seconds": round(meter.spoken, 3), "seconds_per_second": round(pace, 3)}

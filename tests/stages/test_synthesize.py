@@ -11,16 +11,19 @@ import torch
 
 from fishtui.audio.decode import read_audio
 from fishtui.audio.resample import Filter, resample
+from fishtui.checkpoint import CheckpointFolder
 from fishtui.codec.load import load_codec
 from fishtui.errors import CheckpointError, DataError, MisuseError
 from fishtui.families.registry import DEFAULT
 from fishtui.families.s1_mini.prompt import synthesis_prompt
-from fishtui.lm.generate import generate
+from fishtui.lm.generate import Batch, Continuation, generate
 from fishtui.load import load_model
 from fishtui.results.speechfiles import SpeechFiles
 from fishtui.runs.reporter import Reporter
+from fishtui.sentences import Line, Spoken
 from fishtui.settings import SynthesizeSettings
 from fishtui.stages.merge import merge
+from fishtui.stages.spokenparts import SpokenParts
 from fishtui.stages.synthesize import Request, synthesize
 from fishtui.training.lora import parse_preset
 from fishtui.weights import read_tensors
@@ -195,3 +198,54 @@ def test_a_text_that_does_not_stop_is_bounded_by_its_characters_and_reported(tmp
     # The limit is 3 s + 2 × 0.25 s, in whole frames.
     assert seconds == pytest.approx(3.5, abs=0.05)
     assert "Hi" in warned
+
+
+class Stopped(Exception):
+    """Ends a synthesis as a signal does."""
+
+
+def test_a_stopped_text_continues_with_the_same_speech(
+    tmp_path: Path, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fishtui.sentences.KEPT_FRAMES", 4)
+    settings = SynthesizeSettings(device="cpu", max_seconds=1.0)
+    texts = ["A text that is stopped in the middle.", "Another one.", "Hi."]
+    run(tmp_path / "whole", checkpoint, settings, texts=texts)
+    kept, made = project(tmp_path / "stopped").speech, Batch.step
+    steps = 0
+
+    def step(batch: Batch) -> list[Continuation]:
+        nonlocal steps
+        steps += 1
+        if steps == 11:
+            raise Stopped
+        return made(batch)
+
+    monkeypatch.setattr(Batch, "step", step)
+    with pytest.raises(Stopped):
+        run(tmp_path / "stopped", checkpoint, settings, texts=texts)
+    assert len(list(kept.glob("*.npz"))) == len(texts)
+    # One that is damaged begins again.
+    min(kept.glob("*.npz")).write_bytes(b"PK\3\4 damaged")
+    steps = 100
+    run(tmp_path / "stopped", checkpoint, settings, texts=texts)
+    assert steps - 100 == 21
+    assert list(kept.glob("*.npz")) == []
+    for path in sorted((tmp_path / "whole").glob("out*.wav")):
+        assert (tmp_path / "stopped" / path.name).read_bytes() == path.read_bytes()
+
+
+def test_another_request_does_not_continue_a_stopped_one(tmp_path: Path, checkpoint: Path) -> None:
+    made, folder = CheckpointFolder(checkpoint), tmp_path / "speech"
+    spoken = Spoken((np.zeros((10, 2), int),), np.zeros((3, 11), np.int64), True, np.zeros(5, np.uint8))
+    lines = [Line("One.", seed=1), Line("Two.", seed=1)]
+    parts = SpokenParts(folder, lines, made, None, "float32")
+    parts.keep(0, spoken)
+    found = SpokenParts(folder, lines, made, None, "float32").load(0)
+    assert found is not None
+    assert (found.frames.shape, len(found.answers), found.stopped) == ((3, 11), 1, True)
+    assert parts.load(1) is None
+    for other, settings in [(lines, "bfloat16"), ([Line("One.", seed=2)], "float32")]:
+        assert SpokenParts(folder, other, made, None, settings).load(0) is None
+    reference = Line("One.", [("Hello.", np.zeros((10, 2), int))], seed=1)
+    assert SpokenParts(folder, [reference], made, None, "float32").load(0) is None
