@@ -52,7 +52,7 @@ class Speech:
 
 @dataclass(frozen=True)
 class Spoken:
-    """What was spoken of a line so far: answers to its first messages, frames of the next, and the random numbers.
+    """The speech of a line so far: answers to its first messages, frames of the next, and the random numbers.
 
     `stopped` is False if a limit ended one of the answers. `frames` are int64 (frames, 1 + codebooks), as a
     `Continuation` has them. `random` is the state of a torch generator, uint8.

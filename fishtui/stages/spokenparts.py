@@ -1,4 +1,4 @@
-"""What a stopped `synthesize` has spoken, so that the same command continues from there with the same samples."""
+"""Keep the speech of a stopped `synthesize`, so that the same command continues from there with the same samples."""
 
 from __future__ import annotations
 
