@@ -273,10 +273,8 @@ class _Demo:
 
     def _words(self, request: Request, output: Path) -> list[str | Path]:
         """Return the words of the command that fulfils a request."""
-        return [
-            *("--checkpoint", request.checkpoint, "--text", *request.texts, "--reference", self.reference),
-            *("--output", output, "--force"),
-        ]
+        words: list[str | Path] = ["--checkpoint", request.checkpoint, "--text", *request.texts]
+        return [*words, "--reference", self.reference, "--output", output, "--force"]
 
     def _run(self, step: str, work: Callable[[Reporter], Ledger], *words: str | Path, **arguments: Any) -> None:
         """Run a stage as `fishtui STEP WORDS`, and stamp its step for the pipeline. Raises FishtuiError."""
