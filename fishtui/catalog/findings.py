@@ -67,7 +67,8 @@ def judge_clips(connection: sqlite3.Connection, ids: Sequence[int], settings: Se
         (version(), some),
     ).fetchall()
     kind = connection.execute("SELECT value FROM meta WHERE key = 'family'").fetchone()
-    family = FAMILIES.get(kind[0], DEFAULT) if kind else DEFAULT
+    titles = {family.title: family for family in FAMILIES.values()}
+    family = titles.get(kind[0], DEFAULT) if kind else DEFAULT
     found: list[tuple[int, Finding]] = []
     for row in rows:
         facts = facts_of(row, row["content"], family)
@@ -83,7 +84,7 @@ def store_limits(catalog: Catalog, settings: Settings) -> None:
     if catalog.meta("limits") is None and catalog.value("SELECT 1 FROM clips LIMIT 1") is None:
         family = _family(catalog, settings)
         with catalog.transaction() as connection:
-            _store(connection, "family", family.model_type)
+            _store(connection, "family", family.title)
             _store(connection, "limits", _limits(settings, family))
 
 
@@ -93,7 +94,7 @@ def judge_all(catalog: Catalog, settings: Settings) -> None:
     if catalog.meta("limits") != _limits(settings, family):
         ids = [row["id"] for row in catalog.query("SELECT id FROM clips WHERE gone IS NULL")]
         with catalog.transaction() as connection:
-            _store(connection, "family", family.model_type)
+            _store(connection, "family", family.title)
         for start in range(0, len(ids), BATCH):
             with catalog.transaction() as connection:
                 judge_clips(connection, ids[start : start + BATCH], settings)

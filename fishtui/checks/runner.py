@@ -69,5 +69,5 @@ def basis(settings: Settings, family: Family = DEFAULT) -> str:
     others = (settings.normalize.loudness, settings.normalize.peak, settings.pack.text_extension)
     # The counts of spoken letters are those of the default family.
     cleaning = dict.fromkeys((*DEFAULT.cleaning_code, *family.cleaning_code))
-    parts = (code_hash(*CODE, *cleaning), settings.checks, family.model_type, *others)
+    parts = (code_hash(*CODE, *cleaning), settings.checks, family.title, *others)
     return msgspec.json.encode(parts).decode()

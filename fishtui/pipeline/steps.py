@@ -195,7 +195,7 @@ def _keys(section: str, *keys: str) -> tuple[str, ...]:
     return tuple(f"{section}.{key}" for key in keys)
 
 
-CLIPS = ("stages/excluded.py", "dataset.py")
+CLIPS = ("stages/excluded.py", "dataset.py", "charsets.py")
 CODES = ("stages/encoding.py", "audio", "codec", "nn.py", "weights.py", "devices.py")
 FAMILY = ("families", "tensorfiles", "checkpoint.py")
 NETWORK = (*FAMILY, "lm", "load.py", "nn.py", "weights.py", "devices.py")
@@ -243,7 +243,15 @@ TRAIN = Step(
         GLOBAL_BATCH,
         *FREE,
     ),
-    code=(*NETWORK, "stages/excluded.py", "stages/train.py", "training", "shards", "distributed.py"),
+    code=(
+        *NETWORK,
+        "stages/excluded.py",
+        "stages/lostmarks.py",
+        "stages/train.py",
+        "training",
+        "shards",
+        "distributed.py",
+    ),
     command=_train_command,
     is_done_by=lambda state, given: given["name"] == state.settings.run.name,
     arguments=lambda state: {"name": state.settings.run.name},
@@ -260,8 +268,8 @@ EVALUATE = Step(
         *_keys("synthesize", *SAMPLING),
     ),
     code=(
-        *(*NETWORK, "stages/excluded.py", "stages/evaluate.py", "stages/speaking.py", "stages/panel.py", "training"),
-        *("evaluation", "judges", "speech.py", "sentences.py", "codes.py", "audio", "codec", "shards", "dataset.py"),
+        *(*NETWORK, *CLIPS, "stages/evaluate.py", "stages/speaking.py", "stages/panel.py", "training"),
+        *("evaluation", "judges", "speech.py", "sentences.py", "codes.py", "audio", "codec", "shards"),
     ),
     command=lambda state, stamp, now: [state.settings.run.name],
     is_done_by=evaluation.is_done_by,
@@ -293,7 +301,16 @@ SYNTHESIZE = Step(
         *_keys("extract", "resampler"),
         *_keys("synthesize", *SAMPLING),
     ),
-    code=(*NETWORK, "stages/synthesize.py", "speech.py", "sentences.py", "codes.py", "audio", "codec"),
+    code=(
+        *NETWORK,
+        "stages/synthesize.py",
+        "stages/spokenparts.py",
+        "speech.py",
+        "sentences.py",
+        "codes.py",
+        "audio",
+        "codec",
+    ),
     command=_synthesize_command,
     # A sentence synthesized by hand is another one, or has another output.
     is_done_by=lambda state, given: False,
