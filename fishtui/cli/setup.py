@@ -54,7 +54,7 @@ def init(session: Session, folder: Path | None) -> int:
 @click.argument("folder", type=FOLDER, required=False, metavar="[DIR]")
 @shared()
 def demo(session: Session, folder: Path | None) -> int:
-    """Teach a small model a voice: run every stage on recordings of spoken digits.
+    """Teach a small model a voice, with every stage.
 
     Takes about two minutes on a CPU, needs no network, and writes only to DIR (default: fishtui-demo).
     """

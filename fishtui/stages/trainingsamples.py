@@ -57,8 +57,11 @@ class TrainingSamples:
         training = model.training
         checkpointing, model.gradient_checkpointing = model.gradient_checkpointing, False
         model.eval()
+        device = model.norm.weight.device
         try:
-            return self._speak(model, step)
+            # Loading a judge or a codec draws random numbers, and the training's own must stay the same.
+            with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+                return self._speak(model, step)
         except FishtuiError as error:
             self._give_up(error.problem)
         except RuntimeError as error:

@@ -481,7 +481,7 @@ def test_enter_pressed_twice_or_too_early_starts_one_run_of_the_form(
         app.go("launch", "train")
         await until(pilot, lambda: app.current_mode == "launch" and "$ fishtui train" in text_of(app))
         await pilot.press("ctrl+right", "enter", "ctrl+y", "ctrl+r")
-        await until(pilot, lambda: "$ fishtui merge" in text_of(app))
+        await until(pilot, lambda: "$ fishtui evaluate" in text_of(app))
         await pilot.press("enter", "enter", "enter")
         await until(pilot, lambda: asked)
         await pilot.press("enter")
@@ -491,7 +491,7 @@ def test_enter_pressed_twice_or_too_early_starts_one_run_of_the_form(
         assert not any("✗" in each.message for each in app._notifications)
 
     drive(project, story)
-    assert [words[0] for words in asked] == ["merge"]
+    assert [words[0] for words in asked] == ["evaluate"]
 
 
 def test_an_action_of_the_palette_applies_to_the_focused_widget(project: Project) -> None:
