@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -280,16 +281,16 @@ def test_no_table_writes_outside_the_dataset(
     source = table(around / "in" / "x.list", *lines, *rest)
     (root / "data").mkdir(parents=True)
     (root / "data" / "anna").symlink_to(around / "in")
+    (root / "fishtui.toml").touch()
     before = outside(around)
-    try:
-        run(root, source, layout="list", mode=mode, dry_run=True)
-    except DataError as error:
-        # A table is refused whole if none of its lines beyond ASCII is UTF-8.
-        assert error.code == "not-utf8"
-        beyond_ascii = [line for line in [*lines, *rest] if not line.isascii()]
-        assert all(any("\udc80" <= letter <= "\udcff" for letter in line) for line in beyond_ascii)
+    beyond_ascii = [line for line in [*lines, *rest] if not line.isascii()]
+    if beyond_ascii and all(map(is_damaged, beyond_ascii)):
+        # Refused whole, if its bytes look like text in another encoding.
+        with suppress(DataError):
+            run(root, source, layout="list", mode=mode)
         assert outside(around) == before
         return
+    run(root, source, layout="list", mode=mode, dry_run=True)
     ledger = run(root, source, layout="list", mode=mode)
     expected = len(source.read_bytes().decode("utf-8", "surrogateescape").rstrip("\n").split("\n"))
     assert ledger.total == expected - sum(not line.strip() for line in lines + rest)
@@ -298,6 +299,11 @@ def test_no_table_writes_outside_the_dataset(
     assert all(len(os.fsencode(path.name)) <= 200 and not path.name.startswith(".") for path in inside)
     assert run(root, source, layout="list", mode=mode).done == 0
     assert ledger.done == len([path for path in inside if path.suffix == ".lab" and path.is_file()])
+
+
+def is_damaged(line: str) -> bool:
+    """Return True for a line with bytes that are not UTF-8."""
+    return any("\udc80" <= letter <= "\udcff" for letter in line)
 
 
 def outside(around: Path) -> dict[str, tuple[bytes, ...]]:
