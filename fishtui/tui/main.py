@@ -34,9 +34,14 @@ def run(words: Sequence[str]) -> int:
     gc.disable()
     with _own_terminal(project):
         from fishtui.tui.app import Fishtui
+        from fishtui.tui.signals import end_soon
 
         app = Fishtui(project, ascii=ASCII in words)
-        app.run(mouse=wants_mouse(project))
+        try:
+            app.run(mouse=wants_mouse(project))
+        finally:
+            # An app that loses its terminal while it leaves may not end Textual's threads.
+            end_soon()
     if app.return_code == 1:
         print(f"error: the interface failed; see {project.interface_log}", file=sys.stderr)
         print("       Open it again: your reviews are saved, and runs continue.", file=sys.stderr)

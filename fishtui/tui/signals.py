@@ -17,7 +17,7 @@ from fishtui.tui.host import host_of
 
 STDIN = 0
 ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
-# Seconds after which a signal ends the process even if the interface cannot leave, as without its terminal.
+# Seconds after which a process that is to end does so even if the interface cannot leave, as without its terminal.
 PATIENCE = 5
 # Seconds between two looks at the terminal: without a controlling terminal, no signal reports its end.
 EVERY = 1.0
@@ -59,7 +59,7 @@ class Signals(App[None]):
     def _end(self, number: int) -> None:
         # A second signal ends the process at once.
         self._ignore()
-        signal.alarm(PATIENCE)
+        end_soon()
         self.exit(return_code=SIGNALED + number)
 
     def action_suspend_process(self) -> None:
@@ -74,6 +74,11 @@ class Signals(App[None]):
     def repaint(self) -> None:
         """Draw the screen again: the terminal has shown the shell."""
         self.refresh(layout=True)
+
+
+def end_soon() -> None:
+    """End the process after PATIENCE seconds, unless it has ended by then."""
+    signal.alarm(PATIENCE)
 
 
 def _has_shell() -> bool:

@@ -108,7 +108,8 @@ def test_a_run_that_ends_before_its_processes_connect_leaves_none_of_them(projec
         time.sleep(PAUSE)
     if killed:
         ranks(run)[0].kill()
-        assert ended(project, run).state == STOPPED
+        # Lost if it ended before the process that records the run.
+        assert ended(project, run).state in (STOPPED, LOST)
     else:
         # Called directly, because a command starts so slowly that the processes may have connected by then.
         assert stop(project, run).state == STOPPED

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -213,3 +214,26 @@ def test_without_its_terminal_the_interface_ends_even_if_no_signal_reports_it(pr
             assert app.wait() == SIGNALED + signal.SIGHUP
     finally:
         app.kill()
+
+
+@pytest.mark.parametrize("reads", [0, 1, 2, 4])
+def test_an_interface_whose_terminal_goes_while_it_leaves_ends(project: Project, reads: int) -> None:
+    process, terminal = pty.fork()
+    if process == 0:
+        os.environ.update(TERM="xterm-256color", COLUMNS="80", LINES="24")
+        os.execv(sys.executable, [sys.executable, "-m", "fishtui", str(project.root)])
+    seen = b""
+    while b"Overview" not in seen:
+        seen += os.read(terminal, 1 << 16)
+    os.write(terminal, b"q")
+    # It may have ended by then.
+    with suppress(OSError):
+        for _ in range(reads):
+            os.read(terminal, 64)
+    os.close(terminal)
+    interface = psutil.Process(process)
+    try:
+        interface.wait(LONGEST)
+    finally:
+        if interface.is_running():
+            interface.kill()
