@@ -10,6 +10,7 @@ from fishtui.lm.loss import TOP, losses, summed_cross_entropy
 from fishtui.load import load_model
 from fishtui.training.lora import attach, parse_preset, trainable
 from tests.golden_data import GOLDEN
+from tests.lm.curve import accuracy, follow_curve
 from tests.lm.tiny import tiny_labels, tiny_model, tiny_tokens
 
 
@@ -22,10 +23,6 @@ def batch():
 @pytest.fixture(scope="module")
 def notes():
     return json.loads((GOLDEN / "llama_io.json").read_text())
-
-
-def accuracy(found) -> float:
-    return (found.top5_hits / found.top5_codes).item()
 
 
 def test_golden_losses_and_gradients(batch, notes):
@@ -45,21 +42,7 @@ def test_golden_losses_and_gradients(batch, notes):
 
 
 def test_golden_training_steps(batch, notes):
-    model = load_model(GOLDEN / "checkpoint")
-    curve = notes["curve"]
-    optimizer = torch.optim.AdamW(model.parameters(), lr=0.0, **curve["adamw"])
-    for step in curve["steps"]:
-        optimizer.param_groups[0]["lr"] = step["lr"]
-        found = losses(model, *batch)
-        assert found.total.item() == pytest.approx(step["loss"], rel=1e-4)
-        assert found.base.item() == pytest.approx(step["base_loss"], rel=1e-4)
-        assert found.semantic.item() == pytest.approx(step["semantic_loss"], rel=1e-4)
-        assert accuracy(found) == pytest.approx(step["top_5_accuracy"], abs=1e-6)
-        optimizer.zero_grad()
-        found.total.backward()
-        norm = torch.nn.utils.clip_grad_norm_(model.parameters(), curve["clip"])
-        assert norm.item() == pytest.approx(step["grad_norm_before_clip"], rel=1e-4)
-        optimizer.step()
+    follow_curve(load_model(GOLDEN / "checkpoint"), batch, notes["curve"])
 
 
 def plain_head() -> torch.nn.Linear:

@@ -12,10 +12,11 @@ from torch import Tensor
 
 from fishtui.families.s2_pro.config import read_config
 from fishtui.families.s2_pro.layout import flat_name, stored_name
-from fishtui.lm.loss import Losses, losses
+from fishtui.lm.loss import losses
 from fishtui.lm.model import DualAR
 from fishtui.load import load_model
 from tests.golden_data import GOLDEN_S2, MANIFEST_S2, OFFICIAL_S2
+from tests.lm.curve import accuracy, follow_curve
 
 IO = load_file(GOLDEN_S2 / "model_io.safetensors")
 NOTES = json.loads((GOLDEN_S2 / "model_io.json").read_text())
@@ -36,10 +37,6 @@ def every(name: str) -> tuple[Tensor, int]:
     """Return the stored part of a tensor, of which every n-th row is stored, and n."""
     [key] = [key for key in IO if key.startswith(f"{name}@")]
     return IO[key], int(key.rpartition(":")[2])
-
-
-def accuracy(found: Losses) -> float:
-    return (found.top5_hits / found.top5_codes).item()
 
 
 def test_official_tensors_have_their_published_names_and_shapes() -> None:
@@ -102,18 +99,4 @@ def test_golden_losses_and_gradients() -> None:
 
 
 def test_golden_training_steps() -> None:
-    model = load_model(GOLDEN_S2 / "checkpoint")
-    curve = NOTES["curve"]
-    optimizer = torch.optim.AdamW(model.parameters(), lr=0.0, **curve["adamw"])
-    for step in curve["steps"]:
-        optimizer.param_groups[0]["lr"] = step["lr"]
-        found = losses(model, *BATCH)
-        assert found.total.item() == pytest.approx(step["loss"], rel=1e-4)
-        assert found.base.item() == pytest.approx(step["base_loss"], rel=1e-4)
-        assert found.semantic.item() == pytest.approx(step["semantic_loss"], rel=1e-4)
-        assert accuracy(found) == pytest.approx(step["top_5_accuracy"], abs=1e-6)
-        optimizer.zero_grad()
-        found.total.backward()
-        norm = torch.nn.utils.clip_grad_norm_(model.parameters(), curve["clip"])
-        assert norm.item() == pytest.approx(step["grad_norm_before_clip"], rel=1e-4)
-        optimizer.step()
+    follow_curve(load_model(GOLDEN_S2 / "checkpoint"), BATCH, NOTES["curve"])
