@@ -11,7 +11,6 @@ import time
 from pathlib import Path
 
 import torch
-from torch import nn
 
 from fishtui.families.s1_mini.config import read_config
 from fishtui.lm.model import DualAR
@@ -19,7 +18,8 @@ from fishtui.load import load_model
 from fishtui.project import Project
 from fishtui.runs.reporter import Reporter
 from fishtui.stages.merge import merge
-from fishtui.training.lora import parse_preset, target_modules
+from fishtui.training.lora import parse_preset
+from tests.bench.adapters import write_random_adapter
 from tests.lm.tiny import write_tokenizer
 
 UNIT = "merges/min"
@@ -57,14 +57,7 @@ def prepare() -> None:
         name: torch.randn(value.shape, dtype=torch.bfloat16) * 0.02 for name, value in model.state_dict().items()
     }
     torch.save(tensors, base / "model.pth")
-    adapter = {}
-    for name in target_modules(model, PRESET.targets):
-        rows, columns = model.get_submodule(name).weight.shape
-        if isinstance(model.get_submodule(name), nn.Embedding):
-            rows, columns = columns, rows
-        adapter[f"model.{name}.lora_A"] = torch.randn(PRESET.r, columns) * 0.01
-        adapter[f"model.{name}.lora_B"] = torch.randn(rows, PRESET.r) * 0.01
-    torch.save({"state_dict": adapter}, FOLDER / "adapter.ckpt")
+    write_random_adapter(model, PRESET, FOLDER / "adapter.ckpt")
 
 
 def merge_plainly(folder: Path, output: Path) -> None:

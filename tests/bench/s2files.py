@@ -16,7 +16,7 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import load_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from fishtui.families.s2_pro.config import read_config
 from fishtui.families.s2_pro.tiny import write_tokenizer
@@ -26,7 +26,8 @@ from fishtui.load import load_model
 from fishtui.project import Project
 from fishtui.runs.reporter import Reporter
 from fishtui.stages.merge import merge
-from fishtui.training.lora import parse_preset, target_modules
+from fishtui.training.lora import parse_preset
+from tests.bench.adapters import write_random_adapter
 from tests.golden_data import OFFICIAL_S2
 
 UNIT = "GB/s"
@@ -101,11 +102,4 @@ def prepare() -> None:
     with torch.device("meta"):
         model = DualAR(config, semantic_begin=ids["<|semantic:0|>"], im_end=ids["<|im_end|>"])
     write_new_weights(RandomTensors(model.bfloat16()), BASE)
-    adapter = {}
-    for name in target_modules(model, PRESET.targets):
-        rows, columns = model.get_submodule(name).weight.shape
-        if isinstance(model.get_submodule(name), nn.Embedding):
-            rows, columns = columns, rows
-        adapter[f"model.{name}.lora_A"] = torch.randn(PRESET.r, columns) * 0.01
-        adapter[f"model.{name}.lora_B"] = torch.randn(rows, PRESET.r) * 0.01
-    torch.save({"state_dict": adapter}, FOLDER / "adapter.ckpt")
+    write_random_adapter(model, PRESET, FOLDER / "adapter.ckpt")
