@@ -195,6 +195,43 @@ def _name_encodings(database: Database) -> None:
     database.execute("PRAGMA user_version = 7")
 
 
+@migrations(name="0008")
+def _trace_sources(database: Database) -> None:
+    """Add the long recordings that clips were cut from, and the place of each cut.
+
+    A cut is the property of its content, like measurements: copies and renamed clips share it, and a clip whose former
+    content is restored has the former place again. Start and end are in seconds from the beginning of the source;
+    `channel` counts from 0, and is NULL for all channels.
+    """
+    run = database.execute
+    run(
+        """
+        CREATE TABLE sources(
+            hash TEXT PRIMARY KEY,
+            path TEXT NOT NULL,
+            size INTEGER NOT NULL,
+            modified INTEGER NOT NULL,
+            changed INTEGER NOT NULL,
+            inode INTEGER NOT NULL,
+            seconds REAL NOT NULL
+        ) WITHOUT ROWID
+        """
+    )
+    run(
+        """
+        CREATE TABLE cuts(
+            audio_hash TEXT PRIMARY KEY,
+            source TEXT NOT NULL,
+            start REAL NOT NULL,
+            "end" REAL NOT NULL,
+            channel INTEGER
+        ) WITHOUT ROWID
+        """
+    )
+    run("CREATE INDEX cuts_by_source ON cuts(source, start)")
+    run("PRAGMA user_version = 8")
+
+
 def migrate(connection: sqlite3.Connection) -> None:
     """Bring the tables up to date; if two processes do so at once, the second has nothing to do."""
     migrations.apply(Database(connection))
