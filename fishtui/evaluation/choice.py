@@ -65,10 +65,10 @@ def _verified(
     evaluation: Evaluation, saved: dict[int, Checkpoint], hash_adapter: Callable[[Path], str | None]
 ) -> tuple[Checkpoint | None, str]:
     # Imported here, because numpy takes a tenth of a second and most trainings have no evaluation.
-    from fishtui.evaluation.table import build_table
+    from fishtui.evaluation.table import build_table, losses_by_step
     from fishtui.evaluation.verdict import judge_table
 
-    losses = {step: each.validation_loss for step, each in saved.items()}
+    losses = losses_by_step(evaluation.results, saved.values())
     changed: set[int] = set()
     while True:
         verdict = judge_table(build_table(evaluation, losses).of_steps(saved.keys() - changed))

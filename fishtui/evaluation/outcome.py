@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from fishtui.evaluation.record import Evaluation, read_evaluation
-from fishtui.evaluation.table import build_table
+from fishtui.evaluation.table import build_table, losses_by_step
 from fishtui.evaluation.verdict import Verdict, judge_table
 from fishtui.results.checkpoints import list_checkpoints
 
@@ -24,5 +24,6 @@ def read_outcome(results: Path) -> Evaluated:
     Checkpoints that were removed since they spoke are left out, because they cannot be merged.
     """
     evaluation = read_evaluation(results)
-    losses = {each.step: each.validation_loss for each in list_checkpoints(results / "checkpoints")}
-    return Evaluated(evaluation, judge_table(build_table(evaluation, losses).of_steps(losses.keys())))
+    saved = list_checkpoints(results / "checkpoints")
+    table = build_table(evaluation, losses_by_step(results, saved))
+    return Evaluated(evaluation, judge_table(table.of_steps({each.step for each in saved})))

@@ -120,10 +120,13 @@ def hash_sound(recipe: str, adapter: str, line: Line, with_reference: bool) -> s
     return hash_parts(recipe=recipe, adapter=adapter, line=line.id, with_reference=with_reference)
 
 
-def recording_name(step: Step, line: Line, with_reference: bool) -> str:
-    """Return the path of a spoken line below the results folder."""
+def recording_name(step: Step, line: Line, sound: str) -> str:
+    """Return the path of a spoken line below the results folder.
+
+    It names the sound, so that a file whose record was never written is not taken for an earlier sound of the line.
+    """
     folder = BASE if step == BASE else f"step_{step:09d}"
-    return f"{FOLDER}/{folder}/{line.id}{'' if with_reference else '-no-reference'}.wav"
+    return f"{FOLDER}/{folder}/{line.id}-{sound[:12]}.wav"
 
 
 def finite(figures: Mapping[str, float]) -> dict[str, float]:
@@ -328,16 +331,17 @@ def new_record(
     judges: Mapping[str, Outcome],
 ) -> SpokenLine:
     """Return the record of a line that was spoken now, with its recording at `recording_name`."""
+    sound = hash_sound(recipe, adapter, line, with_reference)
     return SpokenLine(
         time=time.time(),
         step=step,
         with_reference=with_reference,
         line=line,
-        wav=recording_name(step, line, with_reference),
+        wav=recording_name(step, line, sound),
         seconds=seconds,
         stopped=stopped,
         recipe=recipe,
         adapter=adapter,
-        sound=hash_sound(recipe, adapter, line, with_reference),
+        sound=sound,
         judges={name: msgspec.structs.replace(each, figures=finite(each.figures)) for name, each in judges.items()},
     )

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from fishtui.evaluation.intervals import Estimate, estimate_difference, estimate_mean, estimate_share
 from fishtui.evaluation.record import Evaluation, SpokenLine, Step, order_of
+from fishtui.results.checkpoints import Checkpoint, read_start_loss
 from fishtui.results.samples import BASE
 
 # The judge without whose outcome it is unknown if a line failed.
@@ -119,7 +121,13 @@ class Table:
         return estimate_difference(self.values[row.step, column.name], self.values[other.step, column.name])
 
 
-def build_table(evaluation: Evaluation, losses: Mapping[int, float | None]) -> Table:
+def losses_by_step(results: Path, saved: Iterable[Checkpoint]) -> dict[Step, float | None]:
+    """Return the validation losses of the base model and of these checkpoints of a training."""
+    base = read_start_loss(results / "checkpoints")
+    return {BASE: base, **{each.step: each.validation_loss for each in saved}}
+
+
+def build_table(evaluation: Evaluation, losses: Mapping[Step, float | None]) -> Table:
     """Return the table of an evaluation; `losses` are the validation losses by step."""
     records = list(evaluation.records.values())
     values = {
@@ -136,7 +144,7 @@ def build_table(evaluation: Evaluation, losses: Mapping[int, float | None]) -> T
 
 def make_table(
     values: Mapping[tuple[Step, str], Values],
-    losses: Mapping[int, float | None],
+    losses: Mapping[Step, float | None],
     lines: int,
     missing: Mapping[str, str] | None = None,
     spoken: Mapping[Step, int] | None = None,
@@ -157,8 +165,7 @@ def make_table(
             others = None if base is None or step == base else complete[base, column.name]
             change = None if others is None else estimate_difference(own, others)
             cells[column.name] = Cell(_estimate(column, own), change)
-        loss = losses.get(step) if isinstance(step, int) else None
-        rows.append(Row(step, loss, counts.get(step, 0), cells))
+        rows.append(Row(step, losses.get(step), counts.get(step, 0), cells))
     return Table(tuple(rows), complete, lines, dict(missing or {}))
 
 

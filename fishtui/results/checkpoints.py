@@ -19,6 +19,8 @@ NAME = re.compile(r"step_(\d{9})\.ckpt")
 # A validation loss within this share of the best counts as equal: the earlier checkpoint generalizes better.
 TOLERANCE = 0.01
 LOSSES = ("train_loss", "validation_loss")
+# The losses of the model that a training begins with, next to its checkpoints.
+START = "start.json"
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,16 @@ def write_losses(path: Path, train_loss: float | None, validation_loss: float | 
     """Write a checkpoint's losses to a small file next to it. Raises FishtuiError."""
     losses = {"train_loss": train_loss, "validation_loss": validation_loss}
     write_text(path.with_suffix(".json"), json.dumps(losses) + "\n")
+
+
+def write_start_loss(folder: Path, validation_loss: float) -> None:
+    """Write the validation loss of a training before its first step. Raises FishtuiError."""
+    write_losses(folder / START, None, validation_loss)
+
+
+def read_start_loss(folder: Path) -> float | None:
+    """Return the validation loss of a training before its first step, None if it was not measured."""
+    return _read_losses(folder / START).get("validation_loss")
 
 
 def list_checkpoints(folder: Path) -> list[Checkpoint]:

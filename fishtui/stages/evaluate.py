@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -225,7 +226,8 @@ class EvaluationJob:
         """Do what is due; return the ledger."""
         for remark in self.lines.remarks:
             self.reporter.warning(remark)
-        work = self.work(read_evaluation(self.results))
+        before = read_evaluation(self.results)
+        work = self.work(before)
         ledger = Ledger(unit="lines")
         total = sum(len(each.due) for each in work)
         with EvaluationWriter(self.results) as writer:
@@ -235,7 +237,9 @@ class EvaluationJob:
                 for line in each.current:
                     ledger.skip(line, UP_TO_DATE)
                 self._judge_again(each, writer, ledger, total)
-                self._speak(each, speaker, writer, ledger, total)
+                for record in self._speak(each, speaker, ledger, total):
+                    writer.write(record)
+                    _remove_replaced(before, record)
             if self.panel.missing:
                 # A judge that turned out to be damaged is not one of the plan any more.
                 writer.write(new_plan(self.lines.lines, self.recipe, self.panel.states, self.panel.missing))
@@ -260,7 +264,8 @@ class EvaluationJob:
             writer.write(self._record(work, record.line, record.with_reference, spoken, outcomes))
             ledger.done += 1
 
-    def _speak(self, work: StepWork, speaker: Speaker, writer: EvaluationWriter, ledger: Ledger, total: int) -> None:
+    def _speak(self, work: StepWork, speaker: Speaker, ledger: Ledger, total: int) -> Iterator[SpokenLine]:
+        """Yield the record of each line when its recording is written."""
         if not work.speak:
             return
         name = named(work.step)
@@ -281,13 +286,14 @@ class EvaluationJob:
                 ledger.fail(label(work.step, task.line), speech.problem)
                 continue
             spoken = speech.of(task.line)
-            path = self.results / recording_name(work.step, task.line, task.with_reference)
+            sound = hash_sound(self.recipe, work.adapter, task.line, task.with_reference)
+            path = self.results / recording_name(work.step, task.line, sound)
             path.parent.mkdir(parents=True, exist_ok=True)
             if speech.codes is not None:
                 write_bytes(path.with_suffix(CODES_EXTENSION), encode_codes(speech.codes))
             write_audio(path, speech.samples, speech.rate)
             outcomes = self.panel.judge([*self.panel.states], spoken, self.speakers.find(task.line.speaker))
-            writer.write(self._record(work, task.line, task.with_reference, spoken, outcomes))
+            yield self._record(work, task.line, task.with_reference, spoken, outcomes)
             ledger.done += 1
             report(f"{spoken.seconds:.1f} s spoken")
 
@@ -304,6 +310,15 @@ class EvaluationJob:
             adapter=work.adapter,
             judges=outcomes,
         )
+
+
+def _remove_replaced(before: Evaluation, record: SpokenLine) -> None:
+    """Remove the recording that the one of `record` replaces."""
+    old = before.spoken.get(record.key)
+    if old is not None and old.wav != record.wav:
+        for path in (before.path(old), before.path(old).with_suffix(CODES_EXTENSION)):
+            with suppress(OSError):
+                path.unlink()
 
 
 def conclude(job: EvaluationJob, ledger: Ledger, report: Path | None) -> None:

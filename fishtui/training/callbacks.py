@@ -23,7 +23,13 @@ from fishtui.distributed import Group
 from fishtui.errors import FishtuiError
 from fishtui.files import replacing
 from fishtui.lm.model import DualAR
-from fishtui.results.checkpoints import checkpoint_path, list_checkpoints, prune_checkpoints, write_losses
+from fishtui.results.checkpoints import (
+    checkpoint_path,
+    list_checkpoints,
+    prune_checkpoints,
+    write_losses,
+    write_start_loss,
+)
 from fishtui.runs.reporter import Reporter
 from fishtui.training.dataset import Batch
 from fishtui.training.module import FineTuning
@@ -249,6 +255,8 @@ class CheckpointSaver(lightning.Callback):
         self._patience.see({"validation loss": -values["loss"], **self._group.share(spoken)})
         if trainer.global_step:
             self.save(trainer, module, values["loss"])
+        elif self._group.first:
+            write_start_loss(self._folder, values["loss"])
         if self._stop.agreed is not None:
             raise Stopped
         self._end_without_gain(trainer)

@@ -83,11 +83,11 @@ def read_evaluated(results: Path, saved: Sequence[Checkpoint], data: Path, text_
     from fishtui.evaluation.ranking import worst_first
     from fishtui.evaluation.record import read_evaluation
     from fishtui.evaluation.report import real_recordings
-    from fishtui.evaluation.table import build_table
+    from fishtui.evaluation.table import build_table, losses_by_step
     from fishtui.evaluation.verdict import judge_table
 
     evaluation = read_evaluation(results)
-    table = build_table(evaluation, {each.step: each.validation_loss for each in saved})
+    table = build_table(evaluation, losses_by_step(results, saved))
     remarks = dict(_remarks(evaluation, saved))
     real = real_recordings(data, text_extension)
     return Evaluated(

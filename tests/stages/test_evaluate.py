@@ -12,7 +12,7 @@ from torch import Tensor
 from fishtui import sentences
 from fishtui.errors import FishtuiError, MisuseError, Terminated
 from fishtui.evaluation.outcome import read_outcome
-from fishtui.evaluation.record import FILE, SpokenLine
+from fishtui.evaluation.record import FILE, EvaluationWriter, SpokenLine
 from fishtui.files import discard
 from fishtui.lm.model import DualAR
 from fishtui.results.checkpoints import checkpoint_path
@@ -37,7 +37,12 @@ def test_base_and_checkpoints_speak_the_same_lines(evaluating: Evaluating) -> No
     assert {line.kind for line in found.lines} == {"held-out", "own"}
     assert all(found.path(record).is_file() for record in found.records.values())
     assert all({"failures", "voice"} == record.judges.keys() for record in found.records.values())
-    assert evaluating.table()["lines"] == len(found.lines)
+    table = read_outcome(evaluating.results).verdict.table
+    assert table.lines == len(found.lines)
+    base, *_, last = (row.loss for row in table.rows)
+    assert base is not None
+    assert last is not None
+    assert base > last
 
 
 def test_a_second_run_reuses_everything_until_something_changes(evaluating: Evaluating) -> None:
@@ -199,6 +204,28 @@ def test_a_missing_recording_is_spoken_again(evaluating: Evaluating) -> None:
     record = next(iter(evaluating.read().records.values()))
     (evaluating.results / record.wav).unlink()
     assert evaluating.run().done == 1
+
+
+def test_a_recording_without_a_record_is_not_taken_for_an_earlier_one(
+    evaluating: Evaluating, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evaluating.run(steps=[1], no_base=True)
+    names = [record.wav for record in evaluating.read().spoken.values()]
+    sounds = {name: (evaluating.results / name).read_bytes() for name in names}
+    write = EvaluationWriter.write
+
+    def stop(writer: EvaluationWriter, entry: Any) -> None:
+        if isinstance(entry, SpokenLine):
+            raise KeyboardInterrupt
+        write(writer, entry)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(EvaluationWriter, "write", stop)
+        evaluating.run("synthesize.seed=43", steps=[1], no_base=True)
+    assert evaluating.run(steps=[1], no_base=True).done == 0
+    assert {name: (evaluating.results / name).read_bytes() for name in sounds} == sounds
+    evaluating.run("synthesize.seed=43", steps=[1], no_base=True)
+    assert not any((evaluating.results / name).exists() for name in sounds)
 
 
 def test_a_checkpoint_that_was_removed_since_it_spoke_is_not_in_the_verdict(evaluating: Evaluating) -> None:

@@ -178,9 +178,9 @@ def test_lines_are_worst_first_and_play_in_every_version(project: Project, size:
 
 
 def failed_as(failed: Any, results: Path) -> Any:
-    """Return a record by the adapter of its step."""
-    adapter = read_evaluation(results).adapter(failed.step)
-    return msgspec.structs.replace(failed, adapter=adapter)
+    """Return a record by the adapter of its step, with the recording of that step and line."""
+    earlier = read_evaluation(results).spoken[failed.key]
+    return msgspec.structs.replace(failed, adapter=earlier.adapter, wav=earlier.wav)
 
 
 def test_a_running_evaluation_shows_what_is_there(tmp_path: Path, project: Project) -> None:
@@ -322,7 +322,7 @@ def test_nothing_can_be_compared_without_an_evaluation(project: Project) -> None
 
 def test_lines_without_recordings_are_not_compared(project: Project) -> None:
     folder = project.results / NAME / "evaluation"
-    (folder / "base" / f"{LINES[0].id}.wav").unlink()
+    next((folder / "base").glob(f"{LINES[0].id}-*.wav")).unlink()
 
     async def do(driver: Driver) -> None:
         await driver.press("b")
