@@ -58,7 +58,19 @@ LIGHT = [
 # The parts of the package from bottom to top: each may import only those before it.
 ORDER = [
     *("errors", "glyphs", "sanitize", "nn", "codehash"),
-    *("wording", "memory", "workers", "files", "charsets", "reading", "project", "trust", "settings", "devices"),
+    *(
+        "wording",
+        "extras",
+        "memory",
+        "workers",
+        "files",
+        "charsets",
+        "reading",
+        "project",
+        "trust",
+        "settings",
+        "devices",
+    ),
     "stage",
     *("weights", "tensorfiles", "speakers", "dataset", "shards", "audio", "codec", "codes", "lm"),
     *("families", "acceptance", "checkpoint", "load", "sentences", "speech"),

@@ -18,6 +18,7 @@ from fishtui.errors import MisuseError
 from fishtui.project import Project
 from fishtui.runs.record import RunRecord
 from fishtui.settings import Loaded
+from fishtui.settings.secrecy import secret_names
 from fishtui.stage import find_stage
 from fishtui.wording import format_value
 
@@ -52,7 +53,8 @@ def draft_of(project: Project, record: RunRecord, current: Loaded) -> Draft:
         others += (word for one in rest for word in each.words(_moved(one, each, record, project)))
     known = {each.setting for each in fields}
     for name, value in (overrides | dict(_set_elsewhere(record, current))).items():
-        if name not in known:
+        # Secrets are recorded as masks; those of now apply.
+        if name not in known | secret_names():
             others += ["--set", f"{name}={value}"]
     return Draft(record.stage, record.id, values, (*others, *(["--now"] if given.get("now") else [])))
 

@@ -14,6 +14,7 @@ from fishtui import settings
 from fishtui.cli.settingoptions import TEMPLATE, choices, sentence, setting_name
 from fishtui.cli.stagecommand import build_command
 from fishtui.errors import MisuseError
+from fishtui.settings.masking import is_secret
 from fishtui.stage import Argument, Stage, find_stage
 
 # Options that every stage has, which the form does not offer.
@@ -73,7 +74,10 @@ def fields(stage: str) -> Sequence[Field]:
             choices=choices(each.name),
         )
         for each in settings.known().values()
-        if (each.name.startswith(f"{stage}.") or each.name in entry.also) and each.name not in taken
+        # The form shows the command, and the record of a run has it.
+        if not is_secret(each.type)
+        and (each.name.startswith(f"{stage}.") or each.name in entry.also)
+        and each.name not in taken
     ]
     return [*sorted(given, key=lambda field: bool(field.option)), *others]
 

@@ -7,6 +7,7 @@ import click
 from fishtui.cli.options import SignedCommand, shared
 from fishtui.cli.session import Session
 from fishtui.settings import DEFAULT, SettingRow, known, missing_path, rows
+from fishtui.settings.masking import is_secret, masked
 from fishtui.settings.ranges import describe_range
 
 
@@ -59,6 +60,8 @@ def _change(session: Session, name: str | None, value: str | None, reset: bool) 
         check([f"{name}={value}"])
     if not session.dry_run:
         change(session.project.settings_file, name, value)
+    if value and is_secret(known()[name].type):
+        value = masked(value)
     if session.as_json:
         output.document({"name": name, "value": value, "dry_run": session.dry_run})
     elif value is None:

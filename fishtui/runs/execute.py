@@ -19,7 +19,7 @@ from fishtui import errors
 from fishtui.errors import FishtuiError, Terminated
 from fishtui.files import exclusive
 from fishtui.project import Project
-from fishtui.runs import gpus, scheduler
+from fishtui.runs import gpus, notify, scheduler
 from fishtui.runs import record as records
 from fishtui.runs.command import GPUS
 from fishtui.runs.events import EventWriter
@@ -66,6 +66,7 @@ def execute(
             records.save(record, folder)
             run_work(record, folder, work, (LogPrinter(),))
             return _run(record, folder)
+        notify.check_addresses(settings.values.run.notify)
         needs = needs_of(stage, settings.values, arguments, os.environ)
         record, folder = records.create(
             project, stage, command, settings, arguments, needs=needs, process=this_process()
@@ -167,6 +168,7 @@ def run_work(record: RunRecord, folder: Path, work: Work, listeners: tuple[Liste
             # It was stopped while it recorded its outcome.
             record.state, record.exit_status = records.STOPPED, errors.TERMINATED
         records.free_reserve(folder)
+        _notify(record, folder, reporter)
         # If the disk is still full, the state is in run.json.
         with suppress(FishtuiError):
             reporter.end(record.state, record.exit_status, record.error, record.ledger)
@@ -174,6 +176,18 @@ def run_work(record: RunRecord, folder: Path, work: Work, listeners: tuple[Liste
         records.finish(record, folder)
         for number, handler in before:
             signal.signal(number, handler)
+
+
+def _notify(record: RunRecord, folder: Path, reporter: Reporter) -> None:
+    """Send the message of the end of a run; a failure to do so is a warning, if the disk takes it."""
+    try:
+        problems = notify.send_end(record, folder)
+    except Exception as error:
+        # A defect of a service must not change the outcome. Its message could show the address.
+        problems = [f"the message was not sent: {type(error).__name__}"]
+    with suppress(FishtuiError):
+        for problem in problems:
+            reporter.warning(problem, notify.SETTING)
 
 
 def _run(record: RunRecord, folder: Path) -> Run:

@@ -11,6 +11,7 @@ import msgspec
 from fishtui.project import Project
 from fishtui.runs import gpus, scheduler
 from fishtui.runs import record as records
+from fishtui.runs.notify import check_addresses
 from fishtui.runs.record import PROCESSOR, Needs
 from fishtui.runs.state import Run, read_run
 from fishtui.settings import Loaded, Settings
@@ -38,6 +39,8 @@ def launch(
     needs = Needs() if sbatch is not None else needs_of(stage, settings.values, arguments, os.environ)
     needs = msgspec.structs.replace(needs, patient=waits)
     check_trusted(project)
+    if parent is None:
+        check_addresses(settings.values.run.notify)
     _, folder = records.create(project, stage, command, settings, arguments, needs=needs, parent=parent, sbatch=sbatch)
     scheduler.start_ready(project)
     return read_run(folder)

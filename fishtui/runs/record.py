@@ -11,7 +11,7 @@ import shlex
 import shutil
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import MAXYEAR, UTC, datetime
 from pathlib import Path
@@ -29,6 +29,7 @@ from fishtui.runs import identity
 from fishtui.runs.identity import Identity
 from fishtui.runs.ledger import LedgerRecord, Moment
 from fishtui.settings import ENVIRONMENT_PREFIX, Loaded, Settings
+from fishtui.settings.secrecy import masked_command, secret_variables, without_secrets
 from fishtui.wording import cannot_write, reason_of
 
 VERSION = 2
@@ -52,11 +53,13 @@ ACTIVE = (QUEUED, RUNNING, STOPPING)
 
 # Variables that a run takes from the environment of its launch. Others are not recorded: they may hold secrets.
 CARRIED = re.compile(
-    f"({ENVIRONMENT_PREFIX}|CUDA_|NVIDIA_|NCCL_|GLOO_|OMP_|MKL_|TORCH|PYTORCH_|PYTHON|HF_HOME|HF_ENDPOINT|HF_HUB_|LC_|SLURM_(?!JWT))"
+    f"({ENVIRONMENT_PREFIX}|CUDA_|NVIDIA_|NCCL_|GLOO_|OMP_|MKL_|TORCH|PYTORCH_|PYTHON|HF_HOME|HF_ENDPOINT|HF_HUB_|WANDB_(?!API_KEY)|LC_|SLURM_(?!JWT))"
     "|(PATH|LD_LIBRARY_PATH|LD_PRELOAD|VIRTUAL_ENV|CONDA_PREFIX|LANG|TZ|TMPDIR|HOME)$"
 )
 # Prefix of a run's folder until its record is written. Such folders are not listed.
 HIDDEN = "."
+# The addresses to send a message to when the run ends, which only its user can read.
+ADDRESSES = "notify.json"
 # Bytes that a run frees at its end, so that its final record can be written even on a full disk.
 RESERVE = 65_536
 # A value of a setting or an argument: lists and tables of plain values, so that a record has a bounded depth.
@@ -200,12 +203,12 @@ def create(
     record = RunRecord(
         id=folder.name,
         stage=stage,
-        command=list(command),
+        command=masked_command(command),
         directory=like.directory if like else os.getcwd(),
         python=sys.executable,
         environment=like.environment if like else _carried(os.environ),
         arguments=plain(arguments),
-        settings=msgspec.to_builtins(settings.values),
+        settings=msgspec.to_builtins(without_secrets(settings.values)),
         sources=dict(settings.sources),
         host=host,
         machine=machine,
@@ -219,6 +222,8 @@ def create(
     )
     try:
         write_bytes(hidden / "reserve", os.urandom(RESERVE))
+        if parent is None:
+            _keep_addresses(settings.values.run.notify, hidden)
         save(record, hidden)
         # Only now: a folder without a record would be shown as a lost run.
         hidden.rename(folder)
@@ -236,7 +241,17 @@ def plain(arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _carried(environment: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in environment.items() if CARRIED.match(name)}
+    return {
+        name: value for name, value in environment.items() if CARRIED.match(name) and name not in secret_variables()
+    }
+
+
+def _keep_addresses(addresses: Sequence[str], folder: Path) -> None:
+    """Keep the addresses of a run apart from its record, until it ends. Raises OSError."""
+    if addresses:
+        descriptor = os.open(folder / ADDRESSES, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(msgspec.json.encode(addresses))
 
 
 def free_reserve(folder: Path) -> None:
@@ -247,6 +262,7 @@ def free_reserve(folder: Path) -> None:
 def finish(record: RunRecord, folder: Path) -> None:
     """Write the final record, in the space that the run has kept for it. Raises FishtuiError."""
     free_reserve(folder)
+    discard(folder / ADDRESSES)
     record.finished = time.time()
     try:
         save(record, folder)

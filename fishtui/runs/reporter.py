@@ -70,6 +70,10 @@ class Reporter:
         self._last_progress = -math.inf
         self._reported = (0, 0, "")
 
+    def listen(self, listener: Listener) -> None:
+        """Pass each event to `listener` too, from now on."""
+        self._listeners.append(listener)
+
     def progress(self, done: int, total: int, unit: str = "clips", note: str = "") -> None:
         """Report that `done` of `total` units are finished.
 

@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 import shutil
 
+import msgspec
+
 from fishtui.errors import MisuseError
 from fishtui.project import Project
 from fishtui.runs import record as records
 from fishtui.runs import scheduler
 from fishtui.runs.events import read_events
+from fishtui.runs.notify import check_addresses
 from fishtui.runs.state import Run, read_run
+from fishtui.settings import Loaded, load
 from fishtui.stage import find_stage
 from fishtui.trust import check_own
 from fishtui.wording import cannot_remove
@@ -31,7 +35,7 @@ def rerun(project: Project, run: Run) -> Run:
     command = list(before.command)
     if find_stage(before.stage).resumes and ("--restart" not in command or _has_checkpoint(run)):
         command = [*(word for word in command if word not in ("--restart", "--resume")), "--resume"]
-    settings = records.settings_of(before)
+    settings = _with_secrets(records.settings_of(before), project)
     _, folder = records.create(
         project,
         before.stage,
@@ -44,6 +48,14 @@ def rerun(project: Project, run: Run) -> Run:
     )
     scheduler.start_ready(project)
     return read_run(folder)
+
+
+def _with_secrets(recorded: Loaded, project: Project) -> Loaded:
+    """Return the settings of a run with the addresses of now: those of the run are not recorded."""
+    now = load(project.settings_file).values.run.notify
+    check_addresses(now)
+    run = msgspec.structs.replace(recorded.values.run, notify=now)
+    return Loaded(msgspec.structs.replace(recorded.values, run=run), recorded.sources)
 
 
 def _has_checkpoint(run: Run) -> bool:

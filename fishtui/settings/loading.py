@@ -15,6 +15,7 @@ import msgspec
 
 from fishtui.errors import MisuseError
 from fishtui.reading import Damaged, parse_json, read_toml
+from fishtui.settings.masking import is_secret, masked
 from fishtui.settings.ranges import can_be_unset, describe_range
 from fishtui.settings.sections import Settings
 from fishtui.wording import did_you_mean, format_value, reason_of
@@ -125,12 +126,13 @@ def missing_path(name: str, value: str, root: Path) -> str:
 
 
 def rows(loaded: Loaded) -> list[SettingRow]:
-    """Return every setting, section by section."""
+    """Return every setting, section by section; secrets are masked."""
     tables: dict[str, dict[str, Any]] = msgspec.to_builtins(loaded.values)
     found = []
     for each in known().values():
         section, _, key = each.name.partition(".")
-        value, source = format_value(tables[section][key]), loaded.sources.get(each.name, DEFAULT)
+        shown = masked(tables[section][key]) if is_secret(each.type) else tables[section][key]
+        value, source = format_value(shown), loaded.sources.get(each.name, DEFAULT)
         found.append(SettingRow(each.name, value, format_value(each.default), source, each.help))
     return found
 
@@ -186,7 +188,14 @@ def _convert(setting: Setting, value: Any, source: str) -> Any:
     except msgspec.ValidationError as error:
         remedy = f"Correct this value of {setting.name}: {setting.help}."
         reason = _reason(setting, str(error))
-        raise SettingError(source, setting.name, value, reason, remedy, code="bad-setting") from error
+        raise SettingError(
+            source,
+            setting.name,
+            masked(value) if is_secret(setting.type) else value,
+            reason,
+            remedy,
+            code="bad-setting",
+        ) from error
 
 
 def _reason(setting: Setting, message: str) -> str:

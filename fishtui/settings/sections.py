@@ -187,6 +187,10 @@ class TrainSettings(Section, frozen=True):
     samples: Annotated[
         int, Meta(ge=-1, description="held-out lines spoken at each validation; -1 for 2 on a GPU and none on a CPU")
     ] = -1
+    logger: Annotated[
+        Literal["none", "tensorboard", "wandb", "csv"],
+        Meta(description="log of the metrics for another program, in the folder of the results"),
+    ] = "none"
     seed: Annotated[NotNegative, Meta(description="random seed of data order, adapters and dropout")] = 42
     device: Device = "auto"
     precision: Annotated[
@@ -295,6 +299,13 @@ class RunSettings(Section, frozen=True):
     ] = ""
     sbatch: Annotated[
         tuple[str, ...], Meta(description="options of sbatch, such as --partition=gpu --time=8:00:00")
+    ] = ()
+    notify: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Apprise addresses that get a message when a run or pipeline ends, such as ntfy://TOPIC",
+            extra={"is_secret": True},
+        ),
     ] = ()
 
 

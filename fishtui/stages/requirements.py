@@ -15,6 +15,7 @@ from fishtui.acceptance import check_accepted
 from fishtui.checkpoint import CheckpointFolder
 from fishtui.dataset import CODES_EXTENSION, EXTENSIONS, PACKED_FOLDER, walk
 from fishtui.errors import FishtuiError, MisuseError
+from fishtui.extras import require_extra
 from fishtui.families.registry import published_family
 from fishtui.files import check_no_overlap, require_space
 from fishtui.project import Project, working_folder
@@ -28,6 +29,8 @@ from fishtui.wording import missing_checkpoint_file, not_a_folder
 
 # The hub's rule for names.
 REPOSITORY = re.compile(r"[A-Za-z0-9]([\w.-]*[A-Za-z0-9])?/[A-Za-z0-9]([\w.-]*[A-Za-z0-9])?")
+# Loggers of a training that need a package, which has the name of its extra.
+LOGGERS = ("tensorboard", "wandb")
 # Stages that read the pretrained model.
 NEED_BASE = ("extract", "train", "evaluate", "merge")
 
@@ -59,8 +62,9 @@ def pack(project: Project, values: Settings, *, data: Path, output: Path, **othe
 
 
 def train(project: Project, values: Settings, *, name: str, **others: Any) -> None:
-    """Require a name, the pretrained model, and shards."""
+    """Require a name, the package of the logger, the pretrained model, and shards."""
     check_name(name)
+    require_logger(values)
     base = CheckpointFolder(project.path(values.paths.checkpoint))
     base.check(values.train.template)
     shard_paths(project.path(values.paths.protos))
@@ -134,8 +138,16 @@ def pipeline(project: Project, values: Settings, stages: Collection[str]) -> Non
         normalize(project, values, source=project.path(source), target=data)
     elif {"extract", "pack"} & set(stages) and not data.is_dir():
         raise not_a_folder(data)
+    if "train" in stages:
+        require_logger(values)
     if set(NEED_BASE) & set(stages):
         CheckpointFolder(project.path(values.paths.checkpoint)).check()
+
+
+def require_logger(values: Settings) -> None:
+    """Require the package of train.logger. Raises MisuseError, code `missing-package`."""
+    if values.train.logger in LOGGERS:
+        require_extra(values.train.logger, values.train.logger, "train.logger")
 
 
 def _require_files(data: Path, extensions: Collection[str], problem: str, code: str) -> None:

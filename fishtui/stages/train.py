@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 import torch
+from lightning.pytorch.loggers import Logger
 
 from fishtui import distributed
 from fishtui.checkpoint import CheckpointFolder
@@ -40,12 +41,14 @@ from fishtui.settings import Settings, TrainSettings
 from fishtui.stages.excluded import Exclusion, excluded
 from fishtui.stages.lostmarks import warn_of_lost_marks
 from fishtui.stages.refresh import refresh_catalog
+from fishtui.stages.trainingledger import full_ledger, skip_unreached
 from fishtui.stages.trainingsamples import TrainingSamples, wanted_samples
 from fishtui.training import memory
 from fishtui.training.batches import Plan, plan_validation
 from fishtui.training.callbacks import CheckpointSaver, MetricsReporter, StopRequest
-from fishtui.training.dataset import Batches, Example, Examples, load_examples
+from fishtui.training.dataset import Batches, Examples, load_examples
 from fishtui.training.forecast import forecast, meta_model
+from fishtui.training.loggers import metrics_logger
 from fishtui.training.lora import LoraSpec, attach, parse_preset
 from fishtui.training.module import FineTuning
 from fishtui.training.origin import DataPosition, Origin, read_checkpoint
@@ -183,7 +186,7 @@ def _dry_run(project: Project, settings: Settings) -> Ledger:
     config, prompts = base.config(), base.prompts(wanted.template)
     without = _excluded(project, settings)
     examples = _load_examples(project, settings, prompts, config, without)
-    ledger = _ledger(examples, settings.train, without)
+    ledger = full_ledger(examples, settings.train, without)
     device = choose_device(settings.train.device)
     plan = _plan(wanted, base, wanted.batch_size * wanted.devices * wanted.nodes)
     ledger.counts |= forecast(wanted, plan, config, examples, device, last_pace(project))
@@ -208,19 +211,27 @@ def _prepare_results(job: TrainingJob, resume: bool, restart: bool) -> Path | No
 
 def _train(job: TrainingJob, newest: Path | None) -> Ledger:
     """Train in this process, from the checkpoint `newest` if there is one."""
-    inputs = _load(job)
-    start = _resume_position(job, inputs, newest) if newest is not None else inputs.data
-    trainer = _build_trainer(job, inputs, start)
-    if newest is None:
-        train, validation = inputs.examples.train, inputs.examples.validation
-        job.reporter.note(f"{len(train):,} clips to train on, {len(validation):,} held out")
-        if not validation and job.settings.pack.validation:
-            job.reporter.warning(NO_VALIDATION)
-    finished = trainer.fit(newest)
-    ledger = _ledger(inputs.examples, job.wanted, inputs.excluded)
+    with _logger(job, newest) as logger:
+        inputs = _load(job)
+        start = _resume_position(job, inputs, newest) if newest is not None else inputs.data
+        trainer = _build_trainer(job, inputs, start, logger)
+        if newest is None:
+            train, validation = inputs.examples.train, inputs.examples.validation
+            job.reporter.note(f"{len(train):,} clips to train on, {len(validation):,} held out")
+            if not validation and job.settings.pack.validation:
+                job.reporter.warning(NO_VALIDATION)
+        finished = trainer.fit(newest)
+    ledger = full_ledger(inputs.examples, job.wanted, inputs.excluded)
     if finished:
         _account(job, trainer, inputs, ledger)
     return ledger
+
+
+def _logger(job: TrainingJob, newest: Path | None) -> AbstractContextManager[Logger | None]:
+    if not job.group.first:
+        return nullcontext()
+    step = read_checkpoint(newest)[0].step if newest is not None else None
+    return metrics_logger(job.wanted, job.results, step, job.reporter)
 
 
 def _load(job: TrainingJob) -> TrainingInputs:
@@ -311,7 +322,7 @@ def _compare(trained: Any, wanted: Any) -> str:
     return "; ".join(f"{name} {format_value(old)}, now {format_value(new)}" for name, old, new in pairs if old != new)
 
 
-def _build_trainer(job: TrainingJob, inputs: TrainingInputs, start: DataPosition) -> Trainer:
+def _build_trainer(job: TrainingJob, inputs: TrainingInputs, start: DataPosition, logger: Logger | None) -> Trainer:
     """Prepare the model for training and build the trainer, whose data begins at `start`."""
     wanted, group, model, examples = job.wanted, job.group, inputs.model, inputs.examples
     torch.manual_seed(wanted.seed)
@@ -328,7 +339,7 @@ def _build_trainer(job: TrainingJob, inputs: TrainingInputs, start: DataPosition
         *(job.checkpoints, job.reporter, metrics, job.stop, group, start, bool(examples.validation), patience),
         speak=_sampler(job),
     )
-    trainer = lightning_trainer(wanted, job.device, job.precision, [metrics, saver], group)
+    trainer = lightning_trainer(wanted, job.device, job.precision, [metrics, saver], group, logger)
 
     def origin() -> Origin:
         base, step = str(job.base.path), trainer.global_step
@@ -357,38 +368,14 @@ def _sampler(job: TrainingJob) -> Callable[[DualAR, int], Mapping[str, float]]:
     return TrainingSamples(job.project, settings, job.results, job.base, job.reporter).speak
 
 
-def _ledger(examples: Examples, settings: TrainSettings, without: dict[str, Exclusion]) -> Ledger:
-    """Return the ledger of a training that reaches every clip."""
-    ledger = Ledger(done=len(examples.train))
-    for name in examples.excluded:
-        ledger.skip(name, without[name].reason)
-    for example in examples.validation:
-        ledger.skip(example.name, "held out for validation")
-    for name in examples.empty:
-        ledger.skip(name, "no text or no codes in its shard")
-    for name in examples.too_long:
-        ledger.skip(name, f"longer than train.max_length of {settings.max_length} tokens")
-    return ledger
-
-
 def _account(job: TrainingJob, trainer: Trainer, inputs: TrainingInputs, ledger: Ledger) -> None:
     """Complete the ledger of a training that was not stopped, and recommend one of its checkpoints."""
     position = trainer.saver.position
     if position.epoch == position.first:
-        _skip_unreached(ledger, inputs.plan, inputs.examples.train, position)
+        skip_unreached(ledger, inputs.plan, inputs.examples.train, position)
     ledger.counts[PACE] = trainer.metrics.pace
     if job.group.first:
         _recommend(job)
-
-
-def _skip_unreached(ledger: Ledger, plan: Plan, clips: list[Example], position: DataPosition) -> None:
-    """Count the clips that come after `position` in its epoch as skipped instead of done."""
-    rows = [row for batch in plan.epoch(clips, position.epoch)[: position.index] for row in batch]
-    reached = {clip for row in rows for sequence in row for clip in sequence.clips}
-    for number, clip in enumerate(clips):
-        if number not in reached:
-            ledger.skip(clip.name, "not reached: the training ended within its first epoch of these clips")
-    ledger.done = len(reached)
 
 
 def _recommend(job: TrainingJob) -> None:

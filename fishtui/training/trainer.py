@@ -11,6 +11,7 @@ from pathlib import Path
 
 import lightning
 import torch
+from lightning.pytorch.loggers import Logger
 from lightning.pytorch.plugins.environments import LightningEnvironment
 from torch.utils.data import DataLoader
 
@@ -64,6 +65,7 @@ def lightning_trainer(
     precision: torch.dtype,
     callbacks: list[lightning.Callback],
     group: Group,
+    logger: Logger | None,
 ) -> lightning.Trainer:
     """Return Lightning's trainer with these settings, for one process or the processes of `group`."""
     # Lightning's advice addresses authors of training loops, and fills the log at each validation.
@@ -82,7 +84,7 @@ def lightning_trainer(
         callbacks=callbacks,
         # By default, Lightning takes over the signals in a SLURM allocation and requeues the job.
         plugins=[JoinedProcesses(group.place) if together else LightningEnvironment(), AtomicCheckpointIO()],
-        logger=False,
+        logger=logger or False,
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,

@@ -17,6 +17,7 @@ from fishtui import settings
 from fishtui.errors import FishtuiError
 from fishtui.glyphs import CURSOR, SIGN
 from fishtui.settings import DEFAULT, SettingError, SettingRow
+from fishtui.settings.masking import is_secret, masked
 from fishtui.tui.commands import document_of, run_fishtui
 from fishtui.tui.dialogs import Ask
 from fishtui.tui.screen import MainScreen
@@ -179,7 +180,8 @@ class Settings(MainScreen[list[SettingRow]]):
         row = self._row
         if row is None or self._is_fixed(row):
             return
-        value, notes = row.value, [row.help]
+        # A secret is typed again: the row has only a mask of it.
+        value, notes = "" if _is_secret(row.name) else row.value, [row.help]
         while (answer := await self.app.push_screen_wait(Ask(row.name, value, notes))) is not None:
             try:
                 await self._change(row.name, answer)
@@ -212,7 +214,8 @@ class Settings(MainScreen[list[SettingRow]]):
 
         await asyncio.to_thread(change, self.fishtui.project.settings_file, name, text)
         warning = settings.missing_path(name, text or "", self.fishtui.project.root)
-        done = f"{name} is reset to its default" if text is None else f"{name} is {text}"
+        shown = masked(text) if _is_secret(name) else text
+        done = f"{name} is reset to its default" if text is None else f"{name} is {shown}"
         self.fishtui.report(done)
         if warning:
             self.fishtui.report(f"{SIGN['warning']} {warning}")
@@ -239,6 +242,10 @@ class Settings(MainScreen[list[SettingRow]]):
         self.query_one("#findings", Line).show(Content("\n").join(lines))
         problems = sum(each["state"] != "ok" for each in found)
         self.query_one("#doctor-title", PaneTitle).show(f"problems: {problems}" if problems else "no problems")
+
+
+def _is_secret(name: str) -> bool:
+    return is_secret(settings.known()[name].type)
 
 
 def _line(row: SettingRow, name_width: int, width: int) -> Content:
