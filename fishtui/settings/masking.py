@@ -16,7 +16,7 @@ def is_secret(kind: Any) -> bool:
 
 
 def masked(value: Any) -> Any:
-    """Return an address, or each of several, with only its scheme, such as `json://***`."""
+    """Return one or more addresses with only their scheme, such as `json://***`."""
     if isinstance(value, str):
         scheme = SCHEME.match(value)
         return f"{scheme[0]}://{HIDDEN}" if scheme else HIDDEN if value else ""
