@@ -1,4 +1,4 @@
-"""What is recorded of a run without the settings that are secrets."""
+"""Settings and commands for records, without the settings that are secrets."""
 
 from __future__ import annotations
 

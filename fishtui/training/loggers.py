@@ -102,7 +102,7 @@ def _start_wandb(results: Path, step: int | None) -> Logger:
     identity = results / "wandb" / "id"
     if step is None or not identity.is_file():
         write_text(identity, secrets.token_hex(4))
-    # Neither the command nor the source of the machine is uploaded.
+    # The command and the source of the machine are not uploaded.
     settings = wandb.Settings(console="off", disable_git=True, save_code=False, x_disable_meta=True)
     project = os.environ.get("WANDB_PROJECT") or WANDB_PROJECT
     logger = WandbLogger(
