@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Literal
 
@@ -23,6 +24,8 @@ KAISER_BEST = {
 # torchaudio computes a filter for each step of the ratio. Two rates with a smaller common divisor have thousands of
 # steps: gigabytes for 23,593 Hz.
 LEAST_DIVISOR = 50
+# Seconds that are converted at once where a recording is too long to be in memory whole.
+PIECE_SECONDS = 10
 
 
 def resample(samples: np.ndarray, rate: int, target: int, filter: Filter = "best") -> np.ndarray:
@@ -41,11 +44,60 @@ def resample(samples: np.ndarray, rate: int, target: int, filter: Filter = "best
         return _resampler(rate, target, filter)(torch.from_numpy(samples)).numpy()
 
 
+def resampled_length(frames: int, rate: int, target: int) -> int:
+    """Return the number of samples that `resample` makes of this many."""
+    return -(-frames * target // rate)
+
+
+def resample_blocks(
+    blocks: Iterable[np.ndarray], rate: int, target: int, filter: Filter = "best"
+) -> Iterator[np.ndarray]:
+    """Convert mono float32 blocks of any length as `resample` converts them joined, but hold only a part of them."""
+    if rate == target:
+        return iter(blocks)
+    if math.gcd(rate, target) < LEAST_DIVISOR:
+        return _stream_by_any_ratio(blocks, rate, target)
+    return _stream(blocks, rate, target, filter)
+
+
+def _stream(blocks: Iterable[np.ndarray], rate: int, target: int, filter: Filter) -> Iterator[np.ndarray]:
+    """Convert pieces with what is around them, as far as the filter reaches."""
+    resampler = _resampler(rate, target, filter)
+    divisor = math.gcd(rate, target)
+    step, made = rate // divisor, target // divisor
+    # In steps: pieces begin where an output sample does.
+    around, count = -(-resampler.width // step), PIECE_SECONDS * divisor
+    held = np.empty(0, np.float32)
+    before = 0
+    for block in blocks:
+        held = np.concatenate([held, block])
+        while len(held) >= (before + count + around) * step:
+            part = resample(held[: (before + count + around) * step], rate, target, filter)
+            yield part[before * made : (before + count) * made]
+            held = held[(before + count - around) * step :]
+            before = around
+    if len(held) > before * step:
+        yield resample(held, rate, target, filter)[before * made :]
+
+
+def _stream_by_any_ratio(blocks: Iterable[np.ndarray], rate: int, target: int) -> Iterator[np.ndarray]:
+    with loading("soxr"):
+        import soxr
+    stream = soxr.ResampleStream(rate, target, 1, dtype="float32", quality="VHQ")
+    read = made = 0
+    for block in blocks:
+        read += len(block)
+        yield (part := stream.resample_chunk(block))
+        made += len(part)
+    rest = stream.resample_chunk(np.empty(0, np.float32), last=True)
+    missing = resampled_length(read, rate, target) - made
+    yield np.pad(rest[:missing], (0, max(0, missing - len(rest))))
+
+
 def _resample_by_any_ratio(samples: np.ndarray, rate: int, target: int) -> np.ndarray:
     with loading("soxr"):
         import soxr
-    # Of the same length as torchaudio's.
-    length = -(-len(samples) * target // rate)
+    length = resampled_length(len(samples), rate, target)
     converted = soxr.resample(samples, rate, target, quality="VHQ")[:length]
     return np.pad(converted, (0, length - len(converted))).astype(np.float32, copy=False)
 

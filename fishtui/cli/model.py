@@ -12,7 +12,7 @@ from fishtui.errors import DONE, PARTIAL, MisuseError
 if TYPE_CHECKING:
     from fishtui.runs.ledger import Ledger
     from fishtui.runs.reporter import Reporter
-    from fishtui.training.lora import LoraSpec
+    from fishtui.training.preset import LoraSpec
 
 
 def extract(session: Session, data: Path | None, checkpoint: Path | None) -> int:
@@ -213,7 +213,7 @@ def _note(reporter: Reporter, text: str) -> None:
 
 
 def _preset(session: Session) -> LoraSpec:
-    from fishtui.training.lora import parse_preset
+    from fishtui.training.preset import parse_preset
 
     return parse_preset(session.settings.values.train.lora)
 

@@ -10,25 +10,31 @@ from fishtui.settings import DEFAULT, SettingRow, known, missing_path, rows
 from fishtui.settings.masking import is_secret, masked
 from fishtui.settings.ranges import describe_range
 
+# Words before the name of a setting, with the number of words that follow each.
+ACTIONS = {"set": 2, "unset": 1}
 
-def _names(context: click.Context, parameter: click.Parameter, typed: str) -> list[str]:
-    return [name for name in (*_sections(), *known()) if name.startswith(typed)]
+
+def _words(context: click.Context, parameter: click.Parameter, typed: str) -> list[str]:
+    before = context.params.get("words") or ()
+    offered = () if set(before) - ACTIONS.keys() else (*(() if before else ACTIONS), *_sections(), *known())
+    return [name for name in offered if name.startswith(typed)]
 
 
 @click.command(name="settings", cls=SignedCommand)
-@click.argument("name", required=False, shell_complete=_names, metavar="[NAME]")
-@click.argument("value", required=False, metavar="[VALUE]")
+@click.argument("words", nargs=-1, shell_complete=_words, metavar="[set|unset] [NAME] [VALUE]")
 @click.option("--reset", is_flag=True, help="Reset the setting to its default: remove it from fishtui.toml.")
 @click.option("--changed", is_flag=True, help="Show only settings that are not at their default.")
 @shared()
-def settings(session: Session, name: str | None, value: str | None, reset: bool, changed: bool) -> int:
+def settings(session: Session, words: tuple[str, ...], reset: bool, changed: bool) -> int:
     """Show the settings in force, or change one.
 
-    NAME is a setting, such as train.max_steps, or a section, such as train. With a VALUE, fishtui.toml is changed; its
-    comments and all other lines stay.
+    NAME is a setting, such as train.max_steps, or a section, such as train. `set NAME VALUE`, or NAME VALUE alone,
+    changes fishtui.toml, and `unset NAME` does what --reset does; comments and all other lines stay.
     """
     from fishtui.cli import output
 
+    name, value, unset = _parsed(words)
+    reset = reset or unset
     if value is not None or reset:
         return _change(session, name, value, reset)
     found = [row for row in rows(session.settings) if _matches(row, name) and not (changed and row.source == DEFAULT)]
@@ -41,6 +47,22 @@ def settings(session: Session, name: str | None, value: str | None, reset: bool,
     else:
         output.table([(row.name, row.value, row.source, row.help) for row in found], stretch=3)
     return 0
+
+
+def _parsed(words: tuple[str, ...]) -> tuple[str | None, str | None, bool]:
+    """Return the name of a setting, the value, and whether the setting is unset. Raises MisuseError."""
+    from fishtui.errors import MisuseError
+
+    action, given = (words[0], words[1:]) if words and words[0] in ACTIONS else ("", words)
+    if action and len(given) != ACTIONS[action]:
+        usage = "set NAME VALUE" if action == "set" else "unset NAME"
+        problem = f"{action} takes {'a NAME and a VALUE' if action == 'set' else 'one NAME'}"
+        raise MisuseError(problem, f"Write `fishtui settings {usage}`; quote a value with spaces.", code="bad-words")
+    if len(given) > 2:
+        remedy = "Give one NAME and one VALUE; quote a value with spaces."
+        raise MisuseError(f"{given[2]}: one word too many", remedy, code="bad-words")
+    name, value, *_ = (*given, None, None)
+    return name, value, action == "unset"
 
 
 def _change(session: Session, name: str | None, value: str | None, reset: bool) -> int:

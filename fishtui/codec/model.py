@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
 import torch
@@ -163,6 +164,21 @@ class Codec(nn.Module):
         return codes
 
     @torch.inference_mode()
+    def encode_blocks(self, blocks: Iterable[Tensor]) -> Tensor:
+        """Encode one clip, of which not all is in memory: blocks (samples,) of any length to codes (codebooks, frames).
+
+        The codes are those of `encode`.
+        """
+        spans = (self._whole_frames(span) for span in _spans(blocks, SPAN * self.frame_length))
+        return self._encode_spans(spans, piece_frames(1, self.quantizer.pre_module.norm.weight.device))[0]
+
+    def _whole_frames(self, span: Tensor) -> Tensor:
+        """Return samples (n,) as (1, samples, 1) on the codec's device, padded with silence to whole frames."""
+        padded = span.new_zeros(1, self.frames(len(span)) * self.frame_length, 1)
+        padded[0, : len(span), 0] = span
+        return padded.to(self.quantizer.pre_module.norm.weight.device)
+
+    @torch.inference_mode()
     def decode(self, codes: Tensor) -> Tensor:
         """Decode codes (B, codebooks, frames) to audio, float32 (B, 1, frames · frame_length).
 
@@ -184,13 +200,29 @@ class Codec(nn.Module):
 
     def _encode(self, audio: Tensor) -> Tensor:
         """Encode whole frames of audio (B, samples, 1) to codes (B, codebooks, frames)."""
+        spans = audio.split(SPAN * self.frame_length, dim=1)
+        return self._encode_spans(spans, piece_frames(len(audio), audio.device))
+
+    def _encode_spans(self, spans: Iterable[Tensor], piece: int) -> Tensor:
+        """Encode consecutive spans of audio (B, samples, 1), `piece` frames at a time in the wide layers."""
         past = Past()
-        piece = piece_frames(len(audio), audio.device) * self.frame_length
         codes = []
-        for span in audio.to(self.dtype).split(SPAN * self.frame_length, dim=1):
-            z = self.encoder(span, past, piece)
+        for span in spans:
+            z = self.encoder(span.to(self.dtype), past, piece * self.frame_length)
             codes.append(self.quantizer.quantize(self.quantizer.reduce(z, past)))
         return torch.cat(codes, dim=2)
+
+
+def _spans(blocks: Iterable[Tensor], length: int) -> Iterator[Tensor]:
+    """Yield blocks (samples,) again, `length` samples at a time; the last may be shorter."""
+    held = torch.empty(0)
+    for block in blocks:
+        held = torch.cat([held, block])
+        while len(held) >= length:
+            yield held[:length]
+            held = held[length:]
+    if len(held):
+        yield held
 
 
 def rows_together(batch: int, device: torch.device) -> int:

@@ -39,7 +39,7 @@ from fishtui.stages.normalize import normalize
 from fishtui.stages.pack import pack
 from fishtui.stages.synthesize import Request, synthesize
 from fishtui.stages.train import train
-from fishtui.training.lora import parse_preset
+from fishtui.training.preset import parse_preset
 from fishtui.wording import cannot_read
 
 DEFECT = "This is a defect of fishtui: please report it."

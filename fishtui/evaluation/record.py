@@ -120,13 +120,17 @@ def hash_sound(recipe: str, adapter: str, line: Line, with_reference: bool) -> s
     return hash_parts(recipe=recipe, adapter=adapter, line=line.id, with_reference=with_reference)
 
 
+def recording_folder(step: Step) -> str:
+    """Return the path of the folder with the recordings of a checkpoint or the base, below the results folder."""
+    return f"{FOLDER}/{BASE if step == BASE else f'step_{step:09d}'}"
+
+
 def recording_name(step: Step, line: Line, sound: str) -> str:
     """Return the path of a spoken line below the results folder.
 
     It names the sound, so that a file whose record was never written is not taken for an earlier sound of the line.
     """
-    folder = BASE if step == BASE else f"step_{step:09d}"
-    return f"{FOLDER}/{folder}/{line.id}-{sound[:12]}.wav"
+    return f"{recording_folder(step)}/{line.id}-{sound[:12]}.wav"
 
 
 def finite(figures: Mapping[str, float]) -> dict[str, float]:

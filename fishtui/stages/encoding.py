@@ -5,8 +5,10 @@ Codes follow from this module and the others in `CODE`: if their code changes, c
 
 from __future__ import annotations
 
+import hashlib
+import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,8 +16,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fishtui import distributed
-from fishtui.audio.decode import read_audio
-from fishtui.audio.resample import Filter, resample
+from fishtui.audio.decode import mix, read_audio
+from fishtui.audio.recording import Recording, open_recording
+from fishtui.audio.resample import Filter, resample, resample_blocks, resampled_length
 from fishtui.distributed import Place
 from fishtui.errors import DataError
 from fishtui.files import FileState, state_of
@@ -32,7 +35,10 @@ CODE = (
 )
 # Batches that are decoded before the model needs them.
 BATCHES_AHEAD = 2
+# Longer recordings are never in memory whole: a minute takes up to 23 MB, and several copies of it exist at a time.
+LONG_SECONDS = 300.0
 UNREAD = FileState(0, 0, 0, 0)
+TOO_LONG = "too long for this machine's memory; split the recording"
 
 
 @dataclass(frozen=True)
@@ -49,11 +55,15 @@ class EncodeTask:
 
 @dataclass(frozen=True)
 class DecodedClip:
-    """A recording at the codec's sample rate, float32 of shape (samples,), or the problem with its file."""
+    """A recording at the codec's sample rate, float32 of shape (samples,), or the problem with its file.
+
+    `samples` is None for a long recording, which was decoded to its end once, and is decoded again to encode it.
+    """
 
     task: EncodeTask
     problem: str = ""
-    samples: np.ndarray = field(default_factory=lambda: np.empty(0, np.float32))
+    length: int = 0
+    samples: np.ndarray | None = None
     sha256: str = ""
     state: FileState = UNREAD
 
@@ -91,6 +101,8 @@ def plan_batches(seconds: Sequence[float], size: int, budget: float) -> Iterator
 
 def _decode(task: EncodeTask) -> DecodedClip:
     try:
+        if task.seconds > LONG_SECONDS:
+            return _decode_long(task)
         state = state_of(task.audio.stat())
         audio = read_audio(task.audio, mixed=True)
         samples = resample(audio.mono(), audio.rate, task.rate, task.filter)
@@ -100,7 +112,28 @@ def _decode(task: EncodeTask) -> DecodedClip:
         return DecodedClip(task, f"cannot read: {reason_of(error)}")
     except (MemoryError, RuntimeError, ValueError) as error:
         return DecodedClip(task, f"cannot decode or resample: {reason_of(error)}")
-    return DecodedClip(task, "", samples, audio.sha256, state)
+    return DecodedClip(task, "", len(samples), samples, audio.sha256, state)
+
+
+def _decode_long(task: EncodeTask) -> DecodedClip:
+    """Decode a recording to its end, and keep only its length: a file that crashes the decoder does so here."""
+    with task.audio.open("rb", buffering=0) as handle:
+        state = state_of(os.fstat(handle.fileno()))
+        sha256 = hashlib.file_digest(handle, "sha256").hexdigest()
+        recording = Recording(handle)
+        frames = sum(len(block) for block in recording.blocks())
+    length = resampled_length(frames, recording.header.rate, task.rate)
+    return DecodedClip(task, "", length, None, sha256, state)
+
+
+def _read_again(item: DecodedClip) -> Iterator[np.ndarray]:
+    """Yield a long recording at the codec's rate in blocks (samples,). Raises DataError if its file has changed."""
+    task = item.task
+    with open_recording(task.audio) as recording:
+        mixed = (mix(block) for block in recording.blocks())
+        yield from resample_blocks(mixed, recording.header.rate, task.rate, task.filter)
+        if state_of(task.audio.stat()) != item.state:
+            raise DataError("it changed while it was read", "Extract its codes again.", code="changed")
 
 
 def _crashed(task: EncodeTask) -> DecodedClip:
@@ -115,8 +148,28 @@ class Encoder:
         """The number of batches that were halved."""
         self._codec = codec
 
-    def encode(self, batch: Sequence[DecodedClip]) -> list[np.ndarray | None]:
-        """Return the codes (codebooks, T) of each recording; None if it does not fit into memory even alone."""
+    def encode(self, batch: Sequence[DecodedClip]) -> list[np.ndarray | str]:
+        """Return the codes (codebooks, T) of each recording, or the problem with it."""
+        short = iter(self._encode_together([item for item in batch if item.samples is not None]))
+        return [self._encode_long(item) if item.samples is None else next(short) for item in batch]
+
+    def _encode_long(self, item: DecodedClip) -> np.ndarray | str:
+        import torch
+
+        from fishtui.devices import out_of_memory
+
+        try:
+            return self._codec.encode_blocks(torch.from_numpy(block) for block in _read_again(item)).cpu().numpy()
+        except DataError as error:
+            return error.problem
+        except (MemoryError, RuntimeError) as error:
+            if not out_of_memory(error):
+                raise
+        torch.cuda.empty_cache()
+        return TOO_LONG
+
+    def _encode_together(self, batch: Sequence[DecodedClip]) -> list[np.ndarray | str]:
+        """Encode recordings that are in memory; if they do not fit into the device's, then halves of the batch."""
         if not batch:
             return []
         import torch
@@ -131,22 +184,18 @@ class Encoder:
         # Outside the handler, because the exception's frames hold the tensors of the failed attempt.
         torch.cuda.empty_cache()
         if len(batch) == 1:
-            return [None]
+            return [TOO_LONG]
         self.halved += 1
         middle = len(batch) // 2
-        return self.encode(batch[:middle]) + self.encode(batch[middle:])
+        return self._encode_together(batch[:middle]) + self._encode_together(batch[middle:])
 
-    def _encode(self, batch: Sequence[DecodedClip]) -> list[np.ndarray | None]:
+    def _encode(self, batch: Sequence[DecodedClip]) -> list[np.ndarray | str]:
         import torch
 
-        lengths = [len(item.samples) for item in batch]
-        if len(batch) == 1:
-            # Without a copy: it may be an hour long.
-            audio = torch.from_numpy(batch[0].samples)[None, None]
-        else:
-            audio = torch.zeros(len(batch), 1, max(lengths))
-            for row, item in enumerate(batch):
-                audio[row, 0, : lengths[row]] = torch.from_numpy(item.samples)
+        lengths = [item.length for item in batch]
+        audio = torch.zeros(len(batch), 1, max(lengths))
+        for row, item in enumerate(batch):
+            audio[row, 0, : item.length] = torch.from_numpy(item.samples)
         device = next(self._codec.parameters()).device
         codes = self._codec.encode(audio.to(device), torch.tensor(lengths)).cpu().numpy()
         return [codes[row, :, : self._codec.frames(length)] for row, length in enumerate(lengths)]

@@ -56,8 +56,9 @@ from fishtui.training.voice import sampling_of
 # The code that decides a sound.
 CODE = (
     *("speech.py", "sentences.py", "stages/speaking.py", "training/voice.py", "training/adapter.py"),
-    *("training/lora.py", "training/proof.py", "checkpoint.py", "codes.py", "audio/decode.py", "audio/resample.py"),
-    *("lm", "codec", "families", "load.py", "nn.py", "weights.py", "tensorfiles", "devices.py"),
+    *("training/lora.py", "training/preset.py", "training/proof.py", "checkpoint.py", "codes.py"),
+    *("audio/decode.py", "audio/resample.py", "lm", "codec", "families", "load.py", "nn.py", "weights.py"),
+    *("tensorfiles", "devices.py"),
 )
 # The role of a file among a run's artifacts.
 REPORT = "report"

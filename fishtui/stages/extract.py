@@ -36,6 +36,7 @@ VERSIONS = {
     "426f152de1caf729cd60d2a3c19cb2e819548269b90a9ded45d487dc9d14718a": "1",
     "27a3ad5ffcd7725121dde84bcb07653b6251983d9198eabde2826e3bc126c4c2": "1",
     "68e0172b1ae206d9442f6276c69b96e7c6910c3ec810272e6539cbbb7e67027a": "1",
+    "cf1fe4215c10216c9749b531b2536871362c151b31a88b91aad44c748bb2132e": "1",
 }
 
 Item = TypeVar("Item")
@@ -182,11 +183,11 @@ def _encode(job: ExtractionJob, plan: ExtractionPlan, tasks: Sequence[EncodeTask
     return ledger
 
 
-def _save(job: ExtractionJob, plan: ExtractionPlan, item: DecodedClip, codes: np.ndarray | None, ledger: Ledger) -> int:
-    """Write the codes of one recording and enter it in the ledger; return the milliseconds of audio written."""
+def _save(job: ExtractionJob, plan: ExtractionPlan, item: DecodedClip, codes: np.ndarray | str, ledger: Ledger) -> int:
+    """Write the codes of one recording, or its problem, in the ledger too; return the milliseconds of audio written."""
     task = item.task
-    if codes is None:
-        ledger.fail(task.clip, "too long for this machine's memory; split the recording")
+    if isinstance(codes, str):
+        ledger.fail(task.clip, codes)
         return 0
     source = Source(
         clip=task.clip,
@@ -201,7 +202,7 @@ def _save(job: ExtractionJob, plan: ExtractionPlan, item: DecodedClip, codes: np
         refuse_full_disk(error, ledger.done)
         ledger.fail(task.clip, error.problem)
         return 0
-    seconds = len(item.samples) / task.rate
+    seconds = item.length / task.rate
     ledger.done += 1
     ledger.counts["seconds"] += seconds
     ledger.counts["frames"] += codes.shape[1]

@@ -25,8 +25,8 @@ from fishtui.results.merged import check_replaceable, check_separate
 from fishtui.runs.ledger import Ledger
 from fishtui.runs.reporter import Reporter
 from fishtui.training.adapter import Adapter, adapter_weights, read_adapter, write_peft
-from fishtui.training.lora import LoraSpec
 from fishtui.training.merging import MergedTensors, merge_tensor
+from fishtui.training.preset import LoraSpec
 from fishtui.training.proof import apply_adapter, proof_logits
 from fishtui.weights import release
 from fishtui.wording import cannot_write

@@ -15,12 +15,13 @@ from fishtui.acceptance import check_accepted
 from fishtui.checkpoint import CheckpointFolder
 from fishtui.dataset import CODES_EXTENSION, EXTENSIONS, PACKED_FOLDER, walk
 from fishtui.errors import FishtuiError, MisuseError
+from fishtui.evaluation.lines import OWN_LINES
 from fishtui.extras import require_extra
 from fishtui.families.registry import published_family
 from fishtui.files import check_no_overlap, require_space
 from fishtui.project import Project, working_folder
 from fishtui.results.adapters import check_adapter
-from fishtui.results.checkpoints import check_name, choose_checkpoint
+from fishtui.results.checkpoints import check_name, choose_checkpoint, list_checkpoints
 from fishtui.results.merged import check_separate
 from fishtui.settings import Settings
 from fishtui.shards.packed import no_manifest, read_manifest, refuse_foreign, shard_paths
@@ -75,16 +76,20 @@ def train(project: Project, values: Settings, *, name: str, **others: Any) -> No
 def evaluate(
     project: Project, values: Settings, *, name: str, steps: Sequence[int], report: Path | None, **others: Any
 ) -> None:
-    """Require a training with checkpoints, the pretrained model, and shards with a manifest."""
+    """Require a training with checkpoints, the pretrained model, shards with a manifest, and room for the speech."""
     check_name(name)
-    for step in steps or (None,):
-        choose_checkpoint(project.results / name, step)
+    results = project.results / name
+    chosen = [choose_checkpoint(results, step) for step in steps or (None,)]
     CheckpointFolder(project.path(values.paths.checkpoint)).check()
     protos = project.path(values.paths.protos)
-    if not read_manifest(protos):
+    entries = read_manifest(protos)
+    if not entries:
         raise no_manifest(protos)
     if report is not None:
         _require_place(report.absolute().parent)
+    speaking = chosen if steps else list_checkpoints(results / "checkpoints")
+    own = project.root / OWN_LINES
+    require_space(results, space.for_evaluation(results, speaking, entries, own, values.evaluate))
 
 
 def merge(
@@ -114,12 +119,21 @@ def export(project: Project, values: Settings, *, adapter: Path, output: Path, *
 
 
 def synthesize(
-    project: Project, values: Settings, *, checkpoint: Path, adapter: Path | None, template: str | None, **others: Any
+    project: Project,
+    values: Settings,
+    *,
+    checkpoint: Path,
+    adapter: Path | None,
+    template: str | None,
+    texts: Sequence[str],
+    output: Path,
+    **others: Any,
 ) -> None:
-    """Require the model and the adapter."""
+    """Require the model, the adapter, and room for the speech."""
     CheckpointFolder(checkpoint).check(template)
     if adapter is not None:
         check_adapter(adapter)
+    require_space(output.parent, space.for_speech(texts, output.suffix, values.synthesize.max_seconds))
 
 
 def download(project: Project, values: Settings, *, repository: str, target: Path, **others: Any) -> None:

@@ -19,7 +19,7 @@ from fishtui.judges.spoken import Spoken
 from fishtui.project import Project
 from fishtui.settings import Settings
 from fishtui.speech import Voice
-from fishtui.training.lora import parse_preset
+from fishtui.training.preset import parse_preset
 from fishtui.training.voice import load_voice, sampling_of
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ from fishtui.sentences import Limits, Line
 from fishtui.settings import SynthesizeSettings
 from fishtui.speech import Voice
 from fishtui.stages.spokenparts import SpokenParts
-from fishtui.training.lora import LoraSpec
+from fishtui.training.preset import LoraSpec
 from fishtui.training.voice import load_voice, sampling_of
 from fishtui.wording import counted
 

@@ -49,10 +49,11 @@ from fishtui.training.callbacks import CheckpointSaver, MetricsReporter, StopReq
 from fishtui.training.dataset import Batches, Examples, load_examples
 from fishtui.training.forecast import forecast, meta_model
 from fishtui.training.loggers import metrics_logger
-from fishtui.training.lora import LoraSpec, attach, parse_preset
+from fishtui.training.lora import attach
 from fishtui.training.module import FineTuning
 from fishtui.training.origin import DataPosition, Origin, read_checkpoint
 from fishtui.training.patience import Patience
+from fishtui.training.preset import LoraSpec, parse_preset
 from fishtui.training.trainer import Trainer, lightning_trainer
 from fishtui.wording import format_value
 
@@ -182,9 +183,8 @@ def _plan(wanted: TrainSettings, base: CheckpointFolder, batch_size: int) -> Pla
 
 def _dry_run(project: Project, settings: Settings) -> Ledger:
     """Return the ledger of a training that does every step, with its forecast."""
-    base, wanted = _base(project, settings), settings.train
+    base, wanted, without = _base(project, settings), settings.train, _excluded(project, settings)
     config, prompts = base.config(), base.prompts(wanted.template)
-    without = _excluded(project, settings)
     examples = _load_examples(project, settings, prompts, config, without)
     ledger = full_ledger(examples, settings.train, without)
     device = choose_device(settings.train.device)

@@ -22,8 +22,9 @@ from fishtui.families.registry import DEFAULT, known_templates
 from fishtui.files import regular, write_bytes, write_text
 from fishtui.reading import Damaged, check_depth, guarded, read_json
 from fishtui.results.adapters import PEFT_CONFIG
-from fishtui.training.lora import ADAPTER, LoraSpec
+from fishtui.training.lora import ADAPTER
 from fishtui.training.origin import KEY, read_checkpoint
+from fishtui.training.preset import LoraSpec
 from fishtui.weights import is_plain, read_file
 
 PEFT_PREFIX = "base_model.model."

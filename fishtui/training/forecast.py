@@ -11,7 +11,8 @@ from fishtui.settings import TrainSettings
 from fishtui.training import memory
 from fishtui.training.batches import Plan
 from fishtui.training.dataset import Examples
-from fishtui.training.lora import attach, parse_preset
+from fishtui.training.lora import attach
+from fishtui.training.preset import parse_preset
 
 
 def forecast(

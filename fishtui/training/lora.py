@@ -1,4 +1,4 @@
-"""LoRA (Hu et al. 2021) with peft: presets, targets, and adapters on the dual-AR model."""
+"""LoRA (Hu et al. 2021) with peft: targets and adapters on the dual-AR model."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
-import msgspec
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
@@ -15,49 +14,9 @@ from torch.nn import functional
 
 from fishtui.errors import MisuseError, loading
 from fishtui.lm.model import DualAR
+from fishtui.training.preset import GROUPS, LoraSpec
 
 ADAPTER = "default"
-GROUPS = {
-    "attention": r"layers\.\d+\.attention\.(wqkv|wo)",
-    "mlp": r"layers\.\d+\.feed_forward\.w[123]",
-    "embeddings": r"embeddings|codebook_embeddings",
-    "output": r"output",
-}
-
-
-class LoraSpec(msgspec.Struct, frozen=True):
-    """Rank, alpha (the scale is alpha / rank) and the groups of modules that get adapters."""
-
-    r: int
-    alpha: float
-    targets: tuple[str, ...]
-    dropout: float = 0.0
-
-    @property
-    def scaling(self) -> float:
-        return self.alpha / self.r
-
-
-def parse_preset(name: str, targets: Iterable[str] = (), dropout: float = 0.0) -> LoraSpec:
-    """Parse a preset's name: `r_8_alpha_16`, or `r_32_alpha_16_fast` for the fast transformer only.
-
-    `targets` replaces the preset's own targets. Raises MisuseError.
-    """
-    match = re.fullmatch(r"r_([1-9]\d*)_alpha_([1-9]\d*)(_fast)?", name)
-    if not match:
-        raise MisuseError(
-            f"{name!r}: not a LoRA preset",
-            "Write it like r_8_alpha_16, or r_32_alpha_16_fast.",
-            code="not-a-preset",
-        )
-    chosen = tuple(targets) or tuple(f"fast_{group}" if match[3] else group for group in GROUPS)
-    known = [*GROUPS, *(f"fast_{group}" for group in GROUPS)]
-    for group in chosen:
-        if group not in known:
-            raise MisuseError(
-                f"{group!r}: not a LoRA target", f"Use some of {' '.join(known)}.", code="not-a-lora-target"
-            )
-    return LoraSpec(int(match[1]), int(match[2]), chosen, dropout)
 
 
 def target_modules(model: DualAR, targets: Iterable[str]) -> list[str]:

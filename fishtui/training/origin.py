@@ -10,7 +10,7 @@ import msgspec
 from fishtui.errors import CheckpointError
 from fishtui.families.registry import known_templates
 from fishtui.reading import Damaged, guarded
-from fishtui.training.lora import LoraSpec
+from fishtui.training.preset import LoraSpec
 from fishtui.weights import read_file
 
 KEY = "fishtui"

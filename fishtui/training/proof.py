@@ -13,7 +13,8 @@ from torch.nn import functional
 
 from fishtui.lm.model import DualAR
 from fishtui.training.adapter import Adapter
-from fishtui.training.lora import ADAPTER, LoraSpec, attach
+from fishtui.training.lora import ADAPTER, attach
+from fishtui.training.preset import LoraSpec
 from fishtui.weights import release
 
 PROMPTS = 2

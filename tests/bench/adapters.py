@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 from fishtui.lm.model import DualAR
-from fishtui.training.lora import LoraSpec, target_modules
+from fishtui.training.lora import target_modules
+from fishtui.training.preset import LoraSpec
 
 
 def write_random_adapter(model: DualAR, preset: LoraSpec, path: Path) -> None:

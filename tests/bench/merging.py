@@ -18,7 +18,7 @@ from fishtui.load import load_model
 from fishtui.project import Project
 from fishtui.runs.reporter import Reporter
 from fishtui.stages.merge import merge
-from fishtui.training.lora import parse_preset
+from fishtui.training.preset import parse_preset
 from tests.bench.adapters import write_random_adapter
 from tests.lm.tiny import write_tokenizer
 

@@ -26,7 +26,7 @@ from fishtui.load import load_model
 from fishtui.project import Project
 from fishtui.runs.reporter import Reporter
 from fishtui.stages.merge import merge
-from fishtui.training.lora import parse_preset
+from fishtui.training.preset import parse_preset
 from tests.bench.adapters import write_random_adapter
 from tests.golden_data import OFFICIAL_S2
 

@@ -18,7 +18,8 @@ from fishtui.devices import keep_freed_memory
 from fishtui.lm.config import ModelConfig
 from fishtui.lm.loss import losses
 from fishtui.lm.model import DualAR
-from fishtui.training.lora import attach, parse_preset, trainable
+from fishtui.training.lora import attach, trainable
+from fishtui.training.preset import parse_preset
 from tests.bench.extraction import DTYPES
 
 UNIT = "steps/s"

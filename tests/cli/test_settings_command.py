@@ -49,9 +49,28 @@ def test_a_setting_is_changed_and_reset_in_the_file(project: Project, name: str,
     assert load(project.settings_file, {}).values.train.max_steps == (10_000 if name == "train.max_steps" else 7)
 
 
+def test_set_and_unset_are_words_for_the_same_changes(project: Project) -> None:
+    before = project.settings_file.read_text(encoding="utf-8")
+    done = forking.fishtui("settings", "set", "normalize.loudness", "-20.5", "--json", cwd=project.root)
+    assert json.loads(done.stdout) == {"name": "normalize.loudness", "value": "-20.5", "dry_run": False}
+    assert load(project.settings_file, {}).values.normalize.loudness == -20.5
+    done = forking.fishtui("settings", "unset", "normalize.loudness", "--json", cwd=project.root)
+    assert json.loads(done.stdout) == {"name": "normalize.loudness", "value": None, "dry_run": False}
+    assert load(project.settings_file, {}).values == load(None, {}, ["train.max_steps=7"]).values
+    assert project.settings_file.read_text(encoding="utf-8").startswith(before)
+
+
 @pytest.mark.parametrize(
     ("words", "code"),
     [
+        (("set", "train.max_steps"), "bad-words"),
+        (("set", "train.max_steps", "5", "6"), "bad-words"),
+        (("unset",), "bad-words"),
+        (("train.max_steps", "5", "6"), "bad-words"),
+        (("set", "train.max_steps", "many"), "bad-setting"),
+        (("unset", "train.steps"), "unknown-setting"),
+        (("unset", "train"), "unknown-setting"),
+        (("set", "train.max_steps", "5", "--reset"), "choose-one"),
         (("train.max_steps", "many"), "bad-setting"),
         (("train.max_steps", "-1"), "bad-setting"),
         (("train.steps",), "unknown-setting"),

@@ -46,6 +46,7 @@ def test_codes_and_audio_do_not_depend_on_the_pieces(frames, piece, span):
         patch.setattr(model, "CPU_PIECE", piece)
         patch.setattr(model, "SPAN", span)
         assert torch.equal(CODEC.encode(audio), codes)
+        assert torch.equal(CODEC.encode_blocks(audio[0, 0].split(3 * FRAME // 2)), codes[0])
         torch.testing.assert_close(CODEC.decode(codes), decoded, rtol=1e-4, atol=1e-4)
 
 

@@ -25,7 +25,7 @@ from fishtui.stages.extract import extract
 from fishtui.stages.merge import merge
 from fishtui.stages.pack import pack
 from fishtui.stages.train import train
-from fishtui.training.lora import parse_preset
+from fishtui.training.preset import parse_preset
 from tests.builders import project, tone, write_clip
 from tests.expecting import failing
 

@@ -32,7 +32,7 @@ from fishtui.stages.merge import merge
 from fishtui.stages.pack import pack
 from fishtui.stages.synthesize import Request, synthesize
 from fishtui.stages.train import train
-from fishtui.training.lora import parse_preset
+from fishtui.training.preset import parse_preset
 from tests.builders import project, tone, write_clip
 from tests.expecting import failing
 from tests.families.toy import END, PAD, PREFIX, SEMANTIC, START, WEIGHTS, Toy

@@ -50,8 +50,8 @@ from fishtui.shards.packed import MANIFEST, read_manifest
 from fishtui.shards.stream import read_sentences
 from fishtui.tensorfiles.content import read_folder, write_shards
 from fishtui.training.adapter import PEFT_WEIGHTS, read_adapter
-from fishtui.training.lora import LoraSpec
 from fishtui.training.origin import KEY, DataPosition, Origin
+from fishtui.training.preset import LoraSpec
 from fishtui.trust import trusted_file, trusted_folders
 from fishtui.weights import read_tensors
 from tests import builders

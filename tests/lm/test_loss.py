@@ -8,7 +8,8 @@ from torch.nn import functional
 
 from fishtui.lm.loss import TOP, losses, summed_cross_entropy
 from fishtui.load import load_model
-from fishtui.training.lora import attach, parse_preset, trainable
+from fishtui.training.lora import attach, trainable
+from fishtui.training.preset import parse_preset
 from tests.golden_data import GOLDEN
 from tests.lm.curve import accuracy, follow_curve
 from tests.lm.tiny import tiny_labels, tiny_model, tiny_tokens

@@ -23,8 +23,9 @@ from fishtui.demo.tiny import CODEC, random_codec_tensors, write_codec_files
 from fishtui.errors import CheckpointError
 from fishtui.runs.reporter import Reporter
 from fishtui.settings import ExtractSettings, Settings
+from fishtui.stages import encoding
 from fishtui.stages import extract as module
-from fishtui.stages.encoding import CODE, plan_batches
+from fishtui.stages.encoding import CODE, Encoder, EncodeTask, plan_batches
 from fishtui.stages.extract import extract
 from tests.builders import project, snapshot, tone, write_clip, write_codes
 from tests.expecting import failing, skipped_by_reason
@@ -210,6 +211,25 @@ def test_a_batch_that_exceeds_memory_is_halved(
     monkeypatch.setattr(Codec, "encode", broken)
     with pytest.raises(RuntimeError, match="something else"):
         run(tmp_path, checkpoint)
+
+
+@pytest.mark.parametrize(("name", "rate"), [("a.wav", 44_100), ("a.mp3", 48_000), ("a.ogg", 22_051)])
+def test_a_long_recording_is_encoded_without_being_in_memory(
+    tmp_path: Path, checkpoint: Path, monkeypatch: pytest.MonkeyPatch, name: str, rate: int
+) -> None:
+    path = write_clip(tmp_path / name, samples=tone(13.0, rate=rate), rate=rate)
+    task = EncodeTask("a", path, path.with_suffix(".npy"), 13.0, 44_100, "best")
+    encoder = Encoder(load_codec(checkpoint / "codec.pth"))
+    whole = encoding._decode(task)
+    monkeypatch.setattr(encoding, "LONG_SECONDS", 1.0)
+    long = encoding._decode(task)
+    assert long.samples is None
+    assert (long.length, long.sha256, long.state) == (whole.length, whole.sha256, whole.state)
+    first, second, third = encoder.encode([long, whole, long])
+    assert np.array_equal(first, second)
+    assert np.array_equal(first, third)
+    path.touch()
+    assert isinstance(encoder.encode([long])[0], str)
 
 
 @given(st.lists(st.floats(0, 100), max_size=60), st.integers(1, 8), st.floats(1, 200))

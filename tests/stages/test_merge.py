@@ -15,7 +15,7 @@ from fishtui.runs.reporter import Reporter
 from fishtui.stages import merge as module
 from fishtui.stages.merge import merge
 from fishtui.training import merging
-from fishtui.training.lora import LoraSpec
+from fishtui.training.preset import LoraSpec
 from fishtui.weights import read_tensors
 from tests.builders import project, snapshot
 from tests.expecting import error_in, failing

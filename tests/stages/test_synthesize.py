@@ -25,7 +25,7 @@ from fishtui.settings import SynthesizeSettings
 from fishtui.stages.merge import merge
 from fishtui.stages.spokenparts import SpokenParts
 from fishtui.stages.synthesize import Request, synthesize
-from fishtui.training.lora import parse_preset
+from fishtui.training.preset import parse_preset
 from fishtui.weights import read_tensors
 from tests.builders import project, tone, write_clip, write_codes
 from tests.expecting import failing

@@ -34,8 +34,8 @@ from fishtui.stages.train import NO_VALIDATION, train
 from fishtui.training import callbacks
 from fishtui.training.adapter import read_adapter
 from fishtui.training.dataset import Examples, load_examples
-from fishtui.training.lora import parse_preset
 from fishtui.training.origin import read_checkpoint
+from fishtui.training.preset import parse_preset
 from tests.builders import file_size_limit, packable, project, snapshot, write_codes
 from tests.expecting import failing, skipped_by_reason
 

@@ -12,7 +12,7 @@ from fishtui.demo.tiny import write_checkpoint
 from fishtui.families.registry import published_family
 from fishtui.runs.reporter import Reporter
 from fishtui.stages.merge import merge
-from fishtui.training.lora import parse_preset
+from fishtui.training.preset import parse_preset
 from tests.stages.test_train import Training
 
 CHAT = {"template": "chat", "validate_every": 1, "samples": 0, "warmup": 0}

@@ -7,7 +7,8 @@ import torch
 
 from fishtui.errors import MisuseError
 from fishtui.load import load_model
-from fishtui.training.lora import attach, parse_preset, target_modules, trainable
+from fishtui.training.lora import attach, target_modules, trainable
+from fishtui.training.preset import adapter_parameters, parse_preset
 from tests.expecting import failing
 from tests.lm.tiny import KINDS, tiny_model
 
@@ -45,6 +46,14 @@ def test_targets_name_exactly_their_modules(checkpoint: Path) -> None:
     assert target_modules(model, ["fast_output"]) == ["fast_output"]
     assert {name.rpartition(".")[2] for name in target_modules(model, ["fast_mlp"])} == {"w1", "w2", "w3"}
     assert all(name.startswith("fast_layers.") for name in target_modules(model, ["fast_mlp"]))
+
+
+@pytest.mark.parametrize("targets", [(), ("attention",), ("fast_mlp", "embeddings", "fast_embeddings"), ("output",)])
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_size_of_an_adapter_is_known_without_the_model(kind: str, targets: tuple[str, ...]) -> None:
+    model, spec = tiny_model(kind), parse_preset("r_3_alpha_6", targets)
+    attach(model, spec)
+    assert adapter_parameters(model.config, spec) == sum(each.numel() for each in trainable(model).values())
 
 
 @pytest.mark.parametrize("kind", KINDS)

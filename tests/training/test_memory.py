@@ -16,7 +16,8 @@ from fishtui.runs.reporter import Reporter
 from fishtui.settings import TrainSettings
 from fishtui.training import memory
 from fishtui.training.forecast import meta_model
-from fishtui.training.lora import attach, parse_preset
+from fishtui.training.lora import attach
+from fishtui.training.preset import parse_preset
 from tests.golden_data import OFFICIAL_S2
 from tests.lm.tiny import tiny_labels, tiny_model, tiny_tokens
 from tests.training.fakestep import peak_of_step
