@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 
 # Set by a shell that asks for completions, by click's convention.
@@ -11,6 +12,9 @@ COMPLETION = "_FISHTUI_COMPLETE"
 
 def main() -> None:
     """Run the command line or the interface, and exit with its status. Only the one that runs is loaded."""
+    # Until commands handle it, and after them, an interrupt ends the process at once, without a traceback of imports.
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
     # Worker processes would import modules from the working folder, whose files may come from another user.
     os.environ["PYTHONSAFEPATH"] = "1"
     _open_closed_streams()

@@ -8,6 +8,7 @@ import math
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -50,7 +51,7 @@ def ordered_map(
 
     The items that are computed early have a `size` of at most `budget` in total, apart from the last of them.
     `function` must be importable by name. If an item crashes its worker, the result is `crashed(item)`. The workers
-    end with this process, even if it is killed.
+    end with this process, even if it is killed. If the consumer stops early, SystemExit ends the items in work.
     """
     pool = _pool(workers)
     careful = _CarefulPool(function, crashed)
@@ -83,8 +84,13 @@ def ordered_map(
         while waiting:
             yield finish()
     finally:
+        # The executor has no public way to break off its work before Python 3.14.
+        processes = list((pool._processes or {}).values())
         pool.shutdown(wait=False, cancel_futures=True)
         careful.close()
+        if waiting:
+            for process in processes:
+                process.terminate()
 
 
 def chunked_map(
@@ -164,7 +170,14 @@ def end_at_parents_end(number: signal.Signals) -> None:
         prctl(PR_SET_PDEATHSIG, number)
 
 
+def _leave(number: int, frame: object) -> None:
+    """End the work on an item, which removes its temporary files, or this process if it has none."""
+    sys.exit(1)
+
+
 def _end_with_parent() -> None:
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+        signal.signal(number, _leave)
     # A library that spins while it holds Python's lock would keep the thread below from running.
     end_at_parents_end(signal.SIGKILL)
 

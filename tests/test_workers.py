@@ -4,12 +4,17 @@ import os
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
 
 import psutil
 import pytest
 
 from fishtui import workers
+from fishtui.files import replacing
 from fishtui.workers import chunked_map, ordered_map
+from tests.builders import PAUSE
 
 HOST = """
 from fishtui.workers import ordered_map
@@ -42,6 +47,31 @@ def double(number: int) -> int:
 
 def fail(number: int) -> int:
     raise ValueError(f"no {number}")
+
+
+def write_slowly(path: Path) -> None:
+    with replacing(path) as temporary:
+        temporary.write_text("half", encoding="utf-8")
+        (path.parent / "begun").touch()
+        signal.pause()
+
+
+def test_work_that_nobody_waits_for_is_broken_off(tmp_path: Path) -> None:
+    def items() -> Iterator[Path]:
+        yield tmp_path / "a"
+        end = time.monotonic() + 60
+        while not (tmp_path / "begun").exists() and time.monotonic() < end:
+            time.sleep(PAUSE)
+        raise KeyboardInterrupt
+
+    before = set(psutil.Process().children())
+    with pytest.raises(KeyboardInterrupt):
+        list(ordered_map(write_slowly, items(), 1, 1, fail))
+    workers = [
+        each for each in psutil.Process().children() if each not in before and "spawn_main" in str(each.cmdline())
+    ]
+    psutil.wait_procs(workers, timeout=60)
+    assert [path.name for path in tmp_path.iterdir()] == ["begun"]
 
 
 def test_results_are_in_order_and_few_are_computed_early() -> None:

@@ -6,12 +6,13 @@ import os
 import sys
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import click
 
 from fishtui import errors
+from fishtui.cli.signals import Ended
 from fishtui.errors import FishtuiError, MisuseError
 from fishtui.sanitize import harmless
 
@@ -43,6 +44,11 @@ def reported(debug: bool, as_json: bool) -> Iterator[Outcome]:
     except (KeyboardInterrupt, click.Abort):
         show("interrupted")
         outcome.status = errors.INTERRUPTED
+    except Ended as end:
+        # The terminal may be gone.
+        with suppress(OSError):
+            show(f"ended by {end}")
+        outcome.status = errors.SIGNALED + end.number
     except BrokenPipeError:
         # The reader of the output has closed it: print nothing more, not even at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -14,6 +14,7 @@ import click
 from fishtui import __version__, errors
 from fishtui.cli import diagnostics
 from fishtui.cli.commands import command_names, load_command
+from fishtui.cli.signals import endable, interruptible
 from fishtui.errors import MisuseError
 from fishtui.wording import did_you_mean
 
@@ -56,7 +57,7 @@ def fishtui() -> None:
       eval "$(_FISHTUI_COMPLETE=bash_source fishtui)"
 
     Exit status: 0 done; 1 failed; 2 wrong use or wrong settings; 3 finished, but some items failed or a check found
-    errors; 130 interrupted.
+    errors; 130 interrupted; 128 + N ended by signal N.
     """
 
 
@@ -76,9 +77,11 @@ def run(arguments: Sequence[str]) -> int:
         if adopted is not None and not _helps():
             from fishtui.runs.execute import adopt
 
-            outcome.status = _process_status(adopt(Path(adopted), partial(_plainly, arguments)))
+            with interruptible():
+                outcome.status = _process_status(adopt(Path(adopted), partial(_plainly, arguments)))
         else:
-            outcome.status = _command(arguments)
+            with interruptible(), endable():
+                outcome.status = _command(arguments)
     return outcome.status
 
 

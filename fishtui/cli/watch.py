@@ -5,11 +5,12 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from fishtui.cli import diagnostics, output
 from fishtui.cli.progress import show_events, show_json
+from fishtui.cli.signals import Ended
 from fishtui.errors import INTERRUPTED
 from fishtui.project import Project
 from fishtui.runs.events import new_event
@@ -24,7 +25,7 @@ def attach(project: Project, as_json: bool, debug: bool, run: Run) -> int:
     try:
         return conclude(_watch(project, as_json, run), as_json, debug)
     except KeyboardInterrupt:
-        diagnostics.show(f"{run.id} continues; end it with `fishtui runs stop {run.id}`")
+        diagnostics.show(_continues(run))
         return INTERRUPTED
 
 
@@ -51,9 +52,19 @@ def foreground(project: Project, as_json: bool, debug: bool, start: Callable[[],
         run = start()
         if sys.stderr.isatty() and not run.ended:
             diagnostics.show(f"{run.id} {run.state}; it continues if this terminal closes")
-        ended = record_killed(_watch(project, as_json, run, pass_on))
+        try:
+            ended = record_killed(_watch(project, as_json, run, pass_on))
+        except Ended:
+            # The terminal may be gone.
+            with suppress(OSError):
+                diagnostics.show(_continues(run))
+            raise
     status = conclude(ended, as_json, debug)
     return INTERRUPTED if interrupted and ended.state == STOPPED else status
+
+
+def _continues(run: Run) -> str:
+    return f"{run.id} continues; end it with `fishtui runs stop {run.id}`"
 
 
 def conclude(run: Run, as_json: bool, debug: bool) -> int:

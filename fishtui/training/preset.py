@@ -1,4 +1,4 @@
-"""What a LoRA adapter consists of: its rank and targets, and its size in a model. Importing it loads no torch."""
+"""Rank and targets of a LoRA adapter, and its size in a model. Importing it loads no torch."""
 
 from __future__ import annotations
 
