@@ -15,7 +15,7 @@ from fishtui.catalog.fields import join_tags
 from fishtui.catalog.filechanges import DONE, UNDONE, changing
 from fishtui.catalog.findings import mark_dirty
 from fishtui.catalog.moved import DECIDED
-from fishtui.catalog.store import Catalog, stored
+from fishtui.catalog.store import Catalog, has_audio, stored
 from fishtui.errors import MisuseError
 from fishtui.files import write_text
 from fishtui.reading import Damaged, parse_json, read_lines
@@ -149,7 +149,8 @@ def _clip_of(connection: sqlite3.Connection, decided: Decisions) -> sqlite3.Row 
     named = connection.execute(f"{select} name = CAST(? AS TEXT)", (stored(decided.name),)).fetchone()
     if named is not None:
         return named
-    return connection.execute(f"{select} audio_hash = ? ORDER BY name LIMIT 1", (decided.audio_hash,)).fetchone()
+    found = f"{select} {has_audio('?')} ORDER BY name LIMIT 1"
+    return connection.execute(found, (decided.audio_hash, decided.audio_hash)).fetchone()
 
 
 def _import(connection: sqlite3.Connection, clip: sqlite3.Row, decided: Decisions, first: int, dry_run: bool) -> bool:

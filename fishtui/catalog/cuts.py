@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from fishtui.catalog.store import Catalog, stored
+from fishtui.catalog.store import Catalog, has_audio, stored
 from fishtui.errors import DataError
 from fishtui.files import FileState, hash_file, regular, state_of
 from fishtui.wording import reason_of
@@ -86,8 +86,8 @@ def clips_of_source(catalog: Catalog, source: str) -> list[CutClip]:
     """Return the clips on disk that are parts of a recording, given its hash, in the order of their starts."""
     # By hash: without the +, SQLite takes the index that begins with `gone`, and walks over all clips.
     rows = catalog.query(
-        """
-        SELECT id, name, status, text, cuts.* FROM cuts JOIN clips ON clips.audio_hash = cuts.audio_hash
+        f"""
+        SELECT id, name, status, text, cuts.* FROM cuts JOIN clips ON {has_audio("cuts.audio_hash", "clips.")}
         WHERE cuts.source = ? AND +clips.gone IS NULL ORDER BY start, "end", name
         """,
         (source,),

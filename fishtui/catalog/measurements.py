@@ -12,7 +12,7 @@ import msgspec
 
 from fishtui.audio.measure import Measurements, measure_file, version
 from fishtui.catalog.findings import judge_all, judge_clips
-from fishtui.catalog.store import Catalog, decoded, path_in
+from fishtui.catalog.store import Catalog, decoded, has_audio, path_in
 from fishtui.runs.reporter import Reporter
 from fishtui.settings import Settings
 from fishtui.workers import chunked_map, quiet_stderr, worker_count
@@ -73,7 +73,7 @@ def _store(catalog: Catalog, settings: Settings, batch: Sequence[Measured]) -> N
         )
         # By hash: without the +, SQLite takes the index that begins with `gone`, and walks over all clips.
         ids = connection.execute(
-            "SELECT id FROM clips WHERE audio_hash IN (SELECT value FROM json_each(?)) AND +gone IS NULL", (hashes,)
+            f"SELECT clips.id FROM json_each(?) CROSS JOIN clips ON {has_audio('value')} WHERE +gone IS NULL", (hashes,)
         ).fetchall()
         judge_clips(connection, [row["id"] for row in ids], settings)
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from fishtui.catalog.index import forget
-from fishtui.catalog.store import stored
+from fishtui.catalog.store import has_audio, stored
 
 DECIDED = "(status != 'open' OR tags != '' OR note != '' OR id IN (SELECT clip FROM history))"
 DECISION = ("status", "reviewer", "reviewed", "note", "tags")
@@ -51,9 +51,9 @@ def _receivers(connection: sqlite3.Connection, left: Iterable[sqlite3.Row]) -> d
         for new in connection.execute(
             f"""
             SELECT id, name, text, {DECIDED} AS decided FROM clips
-            WHERE audio_hash = ? AND +gone IS NULL AND born >= ? AND id != ?
+            WHERE {has_audio("?")} AND +gone IS NULL AND born >= ? AND id != ?
             """,
-            (old["hash"], old["since"], old["id"]),
+            (old["hash"], old["hash"], old["since"], old["id"]),
         ).fetchall():
             # A clip with decisions of its own can receive others only if its own move too.
             if not new["decided"] or new["id"] in leaving:

@@ -9,6 +9,8 @@ import sqlite3
 
 from sqlite_utils import Database, Migrations
 
+from fishtui.catalog.store import hash_start
+
 migrations = Migrations("catalog")
 
 
@@ -230,6 +232,18 @@ def _trace_sources(database: Database) -> None:
     )
     run("CREATE INDEX cuts_by_source ON cuts(source, start)")
     run("PRAGMA user_version = 8")
+
+
+@migrations(name="0009")
+def _shorten_hashes(database: Database) -> None:
+    """Index the beginning of each audio hash, which is enough to find a clip.
+
+    Hashes come in random order, so each new clip changes another page of this index. With whole hashes, a million clips
+    have 4,600 pages, and a new clip costs a third more than among ten thousand.
+    """
+    database.execute("DROP INDEX clips_by_audio")
+    database.execute(f"CREATE INDEX clips_by_audio ON clips({hash_start('audio_hash')})")
+    database.execute("PRAGMA user_version = 9")
 
 
 def migrate(connection: sqlite3.Connection) -> None:

@@ -22,7 +22,7 @@ from fishtui.wording import cannot_read, cannot_write, shortened
 T = TypeVar("T")
 
 # PRAGMA user_version once all of `schema.migrations` are applied.
-VERSION = 8
+VERSION = 9
 # Seconds that a statement waits for another process that writes.
 PATIENCE_S = 30.0
 # Page size of a new catalog, in bytes. Reading a whole index takes two thirds of the time with the default size.
@@ -224,6 +224,16 @@ def stored(name: str) -> str | bytes:
     except UnicodeEncodeError:
         return os.fsencode(name)
     return name
+
+
+def hash_start(hash: str) -> str:
+    """Return the SQL of the beginning of a hash, as it is in an index of clips."""
+    return f"substr({hash}, 1, 8)"
+
+
+def has_audio(hash: str, clips: str = "") -> str:
+    """Return the SQL condition that a clip's audio has this hash, for the index; a parameter is needed twice."""
+    return f"{hash_start(f'{clips}audio_hash')} = {hash_start(hash)} AND {clips}audio_hash = {hash}"
 
 
 def placeholders(values: Iterable[Any]) -> str:
