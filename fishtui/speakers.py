@@ -2,9 +2,9 @@
 
 The speaker is the deepest folder above a recording that is not named after its content (`wavs`, `Clips_16k`) or after
 a division of what the folder above it holds (`session 2`, `train`). Readers of LibriSpeech, LibriTTS and MLS have one
-folder per chapter, which the names of their files show; there the speaker is the folder above. Folders with different
-parents may have one name, and may then belong to different people: their clips never share a name in shards, or a
-folder after an import.
+folder per chapter, which the names of their files show; there the speaker is the folder above. In M-AILABS it is that
+above the book, by_book/female/SPEAKER/BOOK. Folders with different parents may have one name, and may then belong to
+different people: their clips never share a name in shards, or a folder after an import.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ surprise surprised fearful disgust disgusted calm whisper whispered
 DIVISIONS = frozenset(_DIVISIONS.split())
 OF_ONE_PERSON = frozenset(_OF_ONE_PERSON.split())
 WORDS = re.compile(r"mp[34]s?|m4a|w64|[^\W\d_]+|\d+")
+BY_BOOK = "by_book"
 Branch = tuple[str, ...]
 """The folders from the dataset down to a speaker's own; empty for recordings that are in no speaker's folder."""
 
@@ -59,6 +60,8 @@ def is_division(folder: str) -> bool:
 
 def branch_of(folders: Sequence[str], stem: str) -> Branch:
     """Return the speaker's branch of a recording named `stem` in nested `folders` of a dataset."""
+    if depth := _depth_of_reader(folders):
+        return tuple(folders[:depth])
     depths = [depth for depth in range(len(folders), 0, -1) if not is_content(folders[depth - 1])]
     # Without a person above it, a division is the only name there is.
     whole = [depth for depth in depths if not is_division(folders[depth - 1])]
@@ -89,8 +92,24 @@ def speaker_of(branch: Branch, root: str) -> str:
     if branch:
         return unicodedata.normalize("NFC", branch[-1])
     folders = [part for part in os.path.abspath(root).split(os.sep) if part]
+    if reader := reader_of_book(folders):
+        return reader
     named = next((part for part in reversed(folders) if not is_content(part)), "speaker")
     return unicodedata.normalize("NFC", named)
+
+
+def reader_of_book(folders: Sequence[str]) -> str:
+    """Return the reader in by_book/female/READER/BOOK, the folders of M-AILABS; empty for other folders."""
+    depth = _depth_of_reader(folders)
+    return unicodedata.normalize("NFC", folders[depth - 1]) if depth else ""
+
+
+def _depth_of_reader(folders: Sequence[str]) -> int:
+    """Return the number of folders down to the reader of a book of M-AILABS, 0 for other folders."""
+    if BY_BOOK not in folders:
+        return 0
+    depth = len(folders) - folders[::-1].index(BY_BOOK) + 2
+    return depth if depth <= len(folders) else 0
 
 
 def distinct_speakers(branches: Iterable[Branch], root: str) -> dict[Branch, str]:

@@ -43,6 +43,8 @@ def test_other_folders_are(folder: str) -> None:
         ("session1/1", ("session1",)),
         ("wavs/chapter_03/1", ("wavs", "chapter_03")),
         ("0011/Angry/0011_000351", ("0011",)),
+        ("de/by_book/female/eva/emma/wavs/1", ("de", "by_book", "female", "eva")),
+        ("by_book/mix/emma/wavs/1", ("by_book", "mix", "emma")),
     ],
 )
 def test_the_speaker_is_the_deepest_folder_of_a_person(name: str, branch: tuple[str, ...]) -> None:
@@ -50,7 +52,14 @@ def test_the_speaker_is_the_deepest_folder_of_a_person(name: str, branch: tuple[
 
 
 @pytest.mark.parametrize(
-    ("root", "speaker"), [("/x/voices", "voices"), ("/x/anna/wavs", "anna"), ("/wavs", "speaker"), ("/", "speaker")]
+    ("root", "speaker"),
+    [
+        ("/x/voices", "voices"),
+        ("/x/anna/wavs", "anna"),
+        ("/wavs", "speaker"),
+        ("/", "speaker"),
+        ("/x/by_book/female/eva/emma", "eva"),
+    ],
 )
 def test_without_a_folder_the_dataset_names_the_speaker(root: str, speaker: str) -> None:
     assert speaker_of((), root) == speaker

@@ -14,8 +14,9 @@ from fishtui.catalog.actions import REVIEW, STATUSES, Review, next_action, tags_
 from fishtui.catalog.fields import join_tags
 from fishtui.catalog.filechanges import DONE, UNDONE, changing
 from fishtui.catalog.findings import mark_dirty
+from fishtui.catalog.hashes import has_audio
 from fishtui.catalog.moved import DECIDED
-from fishtui.catalog.store import Catalog, has_audio, stored
+from fishtui.catalog.store import Catalog, stored
 from fishtui.errors import MisuseError
 from fishtui.files import write_text
 from fishtui.reading import Damaged, parse_json, read_lines

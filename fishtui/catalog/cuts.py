@@ -12,7 +12,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from fishtui.catalog.store import Catalog, has_audio, stored
+from fishtui.catalog.hashes import has_audio
+from fishtui.catalog.store import Catalog, stored
 from fishtui.errors import DataError
 from fishtui.files import FileState, hash_file, regular, state_of
 from fishtui.wording import reason_of

@@ -12,7 +12,8 @@ import msgspec
 
 from fishtui.audio.measure import Measurements, measure_file, version
 from fishtui.catalog.findings import judge_all, judge_clips
-from fishtui.catalog.store import Catalog, decoded, has_audio, path_in
+from fishtui.catalog.hashes import has_audio
+from fishtui.catalog.store import Catalog, decoded, path_in
 from fishtui.runs.reporter import Reporter
 from fishtui.settings import Settings
 from fishtui.workers import chunked_map, quiet_stderr, worker_count

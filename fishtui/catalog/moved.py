@@ -7,8 +7,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from fishtui.catalog.hashes import has_audio
 from fishtui.catalog.index import forget
-from fishtui.catalog.store import has_audio, stored
+from fishtui.catalog.store import stored
 
 DECIDED = "(status != 'open' OR tags != '' OR note != '' OR id IN (SELECT clip FROM history))"
 DECISION = ("status", "reviewer", "reviewed", "note", "tags")

@@ -9,7 +9,7 @@ import sqlite3
 
 from sqlite_utils import Database, Migrations
 
-from fishtui.catalog.store import hash_start
+from fishtui.catalog.hashes import hash_start
 
 migrations = Migrations("catalog")
 

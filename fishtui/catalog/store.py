@@ -226,16 +226,6 @@ def stored(name: str) -> str | bytes:
     return name
 
 
-def hash_start(hash: str) -> str:
-    """Return the SQL of the beginning of a hash, as it is in an index of clips."""
-    return f"substr({hash}, 1, 8)"
-
-
-def has_audio(hash: str, clips: str = "") -> str:
-    """Return the SQL condition that a clip's audio has this hash, for the index; a parameter is needed twice."""
-    return f"{hash_start(f'{clips}audio_hash')} = {hash_start(hash)} AND {clips}audio_hash = {hash}"
-
-
 def placeholders(values: Iterable[Any]) -> str:
     """Return `?,?,?`, one for each value."""
     return ",".join("?" for _ in values)

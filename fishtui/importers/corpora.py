@@ -15,6 +15,7 @@ from fishtui.dataset import EXTENSIONS, walk
 from fishtui.importers.layout import Clips, Columns, FolderLayout, ListedClip, Malformed, Resolved
 from fishtui.importers.lines import read_lines
 from fishtui.importers.locate import Locator, preference
+from fishtui.speakers import BY_BOOK, reader_of_book
 from fishtui.wording import shortened
 
 # Blanks between Chinese characters, which mark words for recognizers.
@@ -26,7 +27,6 @@ PARTS = re.compile(
     r"|voiceactress100|parallel100|nonpara30|whisper10|falset10",
     re.IGNORECASE,
 )
-M_AILABS = "by_book"
 MIXED = "mix"
 
 
@@ -129,9 +129,7 @@ def _person_above(path: Path, name: str) -> str:
 
 def _reader_of_book(path: Path, name: str) -> str:
     """Return the speaker of by_book/female/SPEAKER/BOOK/metadata.csv."""
-    parts = path.absolute().parts
-    inside = parts[len(parts) - parts[::-1].index(M_AILABS) : -1]
-    return inside[1] if len(inside) > 1 else ""
+    return reader_of_book(path.absolute().parts[:-1])
 
 
 AISHELL_LISTS = _Lists(re.compile(r"/transcript/aishell_transcript_v[\d.]+\.txt$"), _chinese, above=1)
@@ -142,7 +140,7 @@ MLS_LISTS = _Lists(
     partial(_divided, mark="\t"),
     speaker_of=lambda path, name: name.partition("_")[0],
 )
-BOOK_LISTS = _Lists(re.compile(rf"/{M_AILABS}/.+/metadata\.csv$"), _bars, speaker_of=_reader_of_book)
+BOOK_LISTS = _Lists(re.compile(rf"/{BY_BOOK}/.+/metadata\.csv$"), _bars, speaker_of=_reader_of_book)
 
 
 def _layout(

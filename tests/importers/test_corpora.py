@@ -168,6 +168,19 @@ def test_m_ailabs_has_readers_with_several_books(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    "part", ["", "female", "female/eva_k", "female/eva_k/toten_seelen", "female/eva_k/toten_seelen/metadata.csv"]
+)
+def test_a_part_of_m_ailabs_has_the_same_reader(tmp_path: Path, part: str) -> None:
+    book = tmp_path / "de_DE" / "by_book" / "female" / "eva_k" / "toten_seelen"
+    recording(book / "wavs" / "a_0001.wav", "a")
+    table(book / "metadata.csv", "a_0001|1833.|achtzehnhundert.")
+    found = understand(tmp_path / "de_DE" / "by_book" / part, data=tmp_path / "data")
+    assert [clip.speaker for clip in found.clips] == ["eva_k"]
+    run(tmp_path, tmp_path / "de_DE" / "by_book" / part)
+    assert list(imported(tmp_path)) == ["eva_k/a_0001.wav"]
+
+
 def test_css10_is_a_table_in_a_text_file(tmp_path: Path) -> None:
     corpus = tmp_path / "german"
     for number in range(3):
