@@ -218,9 +218,18 @@ class _Sentence:
         known = self._messages[: len(self._answers) + 1]
         prompt = torch.from_numpy(self._prompts.synthesis_prompt(known, self._answers, self._references))
         room = self._model.config.max_seq_len - prompt.shape[1]
-        self.continuation = Continuation(prompt, max(1, min(self._most, room)), self._random, self._begun)
+        frames = self._share(min(self._most, room))
+        self.continuation = Continuation(prompt, frames, self._random, self._begun)
         self._begun = []
         check_fits(self._model, self.continuation)
+
+    def _share(self, frames: int) -> int:
+        """Return the share of the next message in the frames that are left: one that does not end leaves some to others.
+
+        Frames that it does not need are left for them too.
+        """
+        lengths = [len(message) for message in self._messages[len(self._answers) :]]
+        return max(1, frames * lengths[0] // max(1, sum(lengths)))
 
     @property
     def speech(self) -> Speech | None:

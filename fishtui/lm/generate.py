@@ -94,8 +94,9 @@ class Batch:
         self._frames[row] = prompt[:, -1]
         self._positions[row] = prompt.shape[1] - 1
         self._recent[row] = -1
-        window = self._sampling.penalty_window
-        for age, frame in enumerate(reversed(continuation.frames[-window:]), start=1):
+        window = self._sampling.window
+        counted = continuation.frames[self._uncounted :]
+        for age, frame in enumerate(reversed(counted[-window:]), start=1):
             self._recent[row, :, (self._step - age) % window] = frame.to(self._recent.device)
         self.live.append(continuation)
 
@@ -128,11 +129,15 @@ class Batch:
         """Add the frames to those that the next draws depend on."""
         place = self._step % self._sampling.window
         self._recent[: len(frames), :, place] = frames
-        if self._sampling.repetition_aware:
-            # The published code fills its window from the second frame on.
-            for row, continuation in enumerate(self.live):
-                if not continuation.frames:
-                    self._recent[row, :, place] = -1
+        for row, continuation in enumerate(self.live):
+            if len(continuation.frames) < self._uncounted:
+                self._recent[row, :, place] = -1
+
+    @property
+    def _uncounted(self) -> int:
+        """The number of first frames that later draws do not depend on."""
+        # The published code fills the window of its second draws from the second frame on.
+        return 1 if self._sampling.repetition_aware else 0
 
     def _next(self) -> Tensor:
         """Return the next frames (live rows, 1 + codebooks)."""

@@ -22,6 +22,7 @@ from fishtui.families.registry import DEFAULT, known_templates
 from fishtui.files import regular, write_bytes, write_text
 from fishtui.reading import Damaged, check_depth, guarded, read_json
 from fishtui.results.adapters import PEFT_CONFIG
+from fishtui.training.blocks import map_rows
 from fishtui.training.lora import ADAPTER
 from fishtui.training.origin import KEY, read_checkpoint
 from fishtui.training.preset import LoraSpec
@@ -32,8 +33,6 @@ PEFT_WEIGHTS = "adapter_model.safetensors"
 NOTE = "fishtui.json"
 GIVE_ADAPTER = "Give a checkpoint from results/NAME/checkpoints."
 EMBEDDINGS = frozenset({"embeddings", "codebook_embeddings", "fast_embeddings"})
-# Rows of a weight that are merged together: few enough that their float32 copies stay in the cache.
-BLOCK_ROWS = 512
 # Keys that an adapter_config.json may set if the adapter is B·A times a scale. Any other key changes another weight,
 # or changes a weight in another way.
 PLAIN = {
@@ -83,13 +82,13 @@ class LowRank:
         if self.embedding:
             left, right = right.T, left.T
         merged = torch.empty_like(weight)
-        largest = torch.zeros(())
-        for start in range(0, len(weight), BLOCK_ROWS):
-            rows = slice(start, start + BLOCK_ROWS)
+
+        def merge_rows(rows: slice) -> float:
             before = weight[rows].float()
             merged[rows] = torch.addmm(before, left[rows], right, alpha=self.scaling)
-            largest = torch.maximum(largest, (merged[rows].float() - before).abs().max())
-        return merged, float(largest)
+            return float(before.sub_(merged[rows]).abs_().max())
+
+        return merged, max(map_rows(merge_rows, weight))
 
 
 @dataclass(frozen=True)

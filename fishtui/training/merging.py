@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 
 from torch import Tensor
 
-from fishtui.training.adapter import BLOCK_ROWS, Adapter
+from fishtui.training.adapter import Adapter
+from fishtui.training.blocks import map_rows
 from fishtui.weights import release
 
 
@@ -45,7 +46,6 @@ def _merge(name: str, value: Tensor, change: Adapter) -> tuple[Tensor, float]:
     """Return the tensor with its change, and the largest change of an element."""
     if name in change.weights:
         after = change.weights[name].to(value.dtype)
-        blocks = zip(value.split(BLOCK_ROWS), after.split(BLOCK_ROWS), strict=True)
-        return after, max(float((new.float() - old.float()).abs().max()) for old, new in blocks)
+        return after, max(map_rows(lambda rows: float((after[rows].float() - value[rows]).abs().max()), value))
     low_rank = change.low_rank.get(name.removesuffix(".weight"))
     return (value, 0.0) if low_rank is None else low_rank.merge(value)

@@ -130,6 +130,20 @@ def test_golden_frames_in_a_batch(ras: bool, model: DualAR) -> None:
             check(one, case)
 
 
+def test_golden_frames_after_a_stop(model: DualAR) -> None:
+    cases = [case for case in NOTES["cases"] if case["ras_triggered"]]
+    assert cases
+    for case in cases:
+        batch = Batch(model, rule(case))
+        one = continuation(model, case)
+        # Before the last frame that was drawn again because of an earlier one.
+        one.frames = list(torch.tensor(case["frames"]).T[: max(case["ras_triggered"])])
+        batch.add(one)
+        while batch.live:
+            batch.step()
+        check(one, case)
+
+
 def test_golden_window_of_the_second_draw(model: DualAR) -> None:
     case = SAMPLER["window"]
     drawn = {0.5: iter(case["m"]), 1.0: iter(case["m_fallback"])}
