@@ -224,9 +224,9 @@ class _Sentence:
         check_fits(self._model, self.continuation)
 
     def _share(self, frames: int) -> int:
-        """Return the share of the next message in the frames that are left: one that does not end leaves some to others.
+        """Return the share of the next message in the frames that are left, so that the others have theirs in any case.
 
-        Frames that it does not need are left for them too.
+        Frames that it does not need are left to them too.
         """
         lengths = [len(message) for message in self._messages[len(self._answers) :]]
         return max(1, frames * lengths[0] // max(1, sum(lengths)))

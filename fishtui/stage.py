@@ -326,7 +326,7 @@ DOWNLOAD = Stage(
     requires="fishtui.stages.requirements:download",
     command="fishtui.cli.setup:download",
     arguments=(
-        Argument("repository", "Repository on the Hugging Face hub, such as fishaudio/s2-pro", metavar="[REPO]"),
+        Argument("repository", "Repository on the Hugging Face hub, as OWNER/NAME", metavar="[REPO]"),
         Argument("revision", "Branch, tag or commit (default: the published one, or main)", "--revision"),
         Argument(
             "judge", "Judge of speech whose weights to download instead of a model, such as intelligibility", "--judge"

@@ -47,7 +47,7 @@ class Commands(click.Group):
 )
 @click.version_option(__version__, prog_name="fishtui")
 def fishtui() -> None:
-    """Fine-tune the openaudio-s1-mini text-to-speech model on your own recordings.
+    """Fine-tune a Fish Audio text-to-speech model on your own recordings.
 
     Without a command, fishtui opens its full-screen interface: on the project in DIR, or on the one around the
     current folder. The commands below do the same without the interface.

@@ -159,9 +159,7 @@ class TrainSettings(Section, frozen=True):
     ] = ""
     reference_share: Annotated[
         Share,
-        Meta(
-            description="share of the sequences that begin with another clip of the speaker (S2-Pro), as references do"
-        ),
+        Meta(description="share of the sequences that begin with a reference, for models that learn with references"),
     ] = 0.5
     learning_rate: Annotated[Positive, Meta(description="learning rate after warm-up")] = 1e-4
     warmup: Annotated[NotNegative, Meta(description="warm-up steps")] = 10
@@ -225,7 +223,7 @@ class SynthesizeSettings(Section, frozen=True):
     ] = None
     repetition_penalty: Annotated[
         Annotated[float, Meta(ge=1, le=2)] | None,
-        Meta(description="repetition penalty of openaudio-s1-mini; 1 disables it, empty takes the model's own"),
+        Meta(description="repetition penalty; 1 disables it, empty takes the model's own"),
     ] = None
     max_seconds: Annotated[Positive, Meta(description="longest speech per text in seconds")] = 60.0
     seconds_per_character: Annotated[

@@ -5,8 +5,9 @@ from __future__ import annotations
 from fishtui.families.registry import FAMILIES
 from tests.families.test_second_family import PACKAGE, module_strings
 
-# Files of other models with the same names, and the names of the format.
+# Files of other models with the same names, the names of the format, and the default folder of the model.
 OTHERS = {
+    ("settings/sections.py", "openaudio-s1-mini"),
     ("judges/recognizers.py", "tokenizer.json"),
     ("tensorfiles/names.py", "model.safetensors.index.json"),
 }
@@ -16,7 +17,14 @@ def test_no_other_module_names_a_kind_of_model_or_its_files() -> None:
     names = {
         name
         for family in FAMILIES.values()
-        for name in (*family.weight_names(()), *family.tokenizer_names, *family.extra_names, family.model_type)
+        for name in (
+            *family.weight_names(()),
+            *family.tokenizer_names,
+            *family.extra_names,
+            family.model_type,
+            family.title,
+            family.repository,
+        )
     }
     found = {
         (path.relative_to(PACKAGE).as_posix(), name)
