@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from fishtui.lm.model import DualAR
 from fishtui.training.adapter import Adapter
+from fishtui.training.blocks import linear
 from fishtui.training.lora import ADAPTER, attach
 from fishtui.training.preset import LoraSpec
 from fishtui.weights import release
@@ -23,16 +24,20 @@ SEED = 20_480
 
 
 Widen = Callable[[str, Tensor], Tensor]
-"""A weight in float32, from its name and its stored value."""
+"""The weight to compute with, from its name and its stored value."""
+
+
+def _stored(name: str, value: Tensor) -> Tensor:
+    return value
 
 
 @torch.inference_mode()
-def proof_logits(model: DualAR, widen: Widen | None = None) -> Tensor:
+def proof_logits(model: DualAR, widen: Widen = _stored) -> Tensor:
     """Return token and codebook logits of `model` on fixed random prompts, flat, computed in float32 throughout.
 
-    Weights may be stored in bfloat16: those of each module are widened while it runs, so that a model that does not fit
-    into memory in float32 can be compared. `widen` replaces the plain change of type. Memory-mapped weights must not
-    have been changed in memory: their pages are freed after use.
+    Weights may be stored in bfloat16: some rows at a time are widened, so that a model that does not fit into memory
+    in float32 can be compared. `widen` replaces them before. Memory-mapped weights must not have been changed in
+    memory: their pages are freed after use.
     """
     tokens, codes = _prompts(model)
     with _in_float32(model, widen):
@@ -57,54 +62,59 @@ def _prompts(model: DualAR) -> tuple[Tensor, Tensor]:
 
 
 @contextmanager
-def _in_float32(model: DualAR, widen: Widen | None) -> Iterator[None]:
+def _in_float32(model: DualAR, widen: Widen) -> Iterator[None]:
     handles = []
+    replaced: list[tuple[nn.Module, Any]] = [(model, model.head)]
     for name, module in model.named_modules():
-        if isinstance(module, nn.Linear) or (widen and isinstance(module, nn.Embedding)):
-            wider = partial(_widen, name, widen or _plain)
-            handles += [module.register_forward_pre_hook(wider), module.register_forward_hook(_restore)]
+        base = getattr(module, "base_layer", module)
+        weight = partial(widen, f"{name}.weight")
+        if isinstance(base, nn.Linear):
+            replaced.append((module, module.forward))
+            module.forward = partial(_linear, module, weight)  # type: ignore[assignment]
         elif isinstance(module, nn.Embedding):
-            # The rows that are read are few.
-            handles.append(module.register_forward_hook(lambda module, inputs, output: output.float()))
-        elif hasattr(module, "base_layer"):
-            handles.append(
-                module.register_forward_hook(lambda module, inputs, output: release(module.base_layer.weight))
-            )
-        elif widen:
+            handles.append(module.register_forward_hook(partial(_embedding, weight)))
+        elif base is module:
             for own, parameter in module.named_parameters(recurse=False):
                 parameter.data = widen(f"{name}.{own}", parameter.data)
-    head = model.head
-    if model.config.tie_word_embeddings and isinstance(model.embeddings, nn.Embedding):
-        model.head = partial(_tied_head, model.embeddings, widen or _plain)  # type: ignore[method-assign]
+    if model.config.tie_word_embeddings:
+        head = partial(_tied_head, model.embeddings, partial(widen, "embeddings.weight"))
+        model.head = head  # type: ignore[method-assign]
     try:
         yield
     finally:
-        model.head = head  # type: ignore[method-assign]
+        model.head = replaced[0][1]  # type: ignore[method-assign]
+        for module, forward in replaced[1:]:
+            module.forward = forward
         for handle in handles:
             handle.remove()
 
 
-def _plain(name: str, value: Tensor) -> Tensor:
-    return value.float()
+def _linear(module: Any, widened: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """Return the output of a linear layer, or of one with an adapter."""
+    base = getattr(module, "base_layer", module)
+    result = linear(x, widened(base.weight))
+    release(base.weight)
+    if base.bias is not None:
+        result += base.bias
+    if base is not module:
+        result += module.lora_B[ADAPTER](module.lora_A[ADAPTER](x)) * module.scaling[ADAPTER]
+    return result
 
 
-def _tied_head(embeddings: nn.Embedding, widen: Widen, normed: Tensor) -> Tensor:
-    logits = functional.linear(normed, widen("embeddings.weight", embeddings.weight))
-    release(embeddings.weight)
+def _embedding(
+    widened: Callable[[Tensor], Tensor], module: nn.Embedding, inputs: tuple[Tensor], output: Tensor
+) -> Tensor:
+    return functional.embedding(inputs[0], widened(module.weight)).float()
+
+
+def _tied_head(embeddings: Any, widened: Callable[[Tensor], Tensor], normed: Tensor) -> Tensor:
+    base = getattr(embeddings, "base_layer", embeddings)
+    logits = linear(normed, widened(base.weight))
+    release(base.weight)
+    if base is not embeddings:
+        down, up = embeddings.lora_embedding_B[ADAPTER], embeddings.lora_embedding_A[ADAPTER]
+        logits += normed @ down @ up * embeddings.scaling[ADAPTER]
     return logits
-
-
-def _widen(name: str, widen: Widen, module: Any, inputs: Any) -> None:
-    module.stored = [parameter.data for parameter in module.parameters(recurse=False)]
-    for own, parameter in module.named_parameters(recurse=False):
-        parameter.data = widen(f"{name}.{own}", parameter.data)
-
-
-def _restore(module: Any, inputs: Any, output: Any) -> None:
-    for parameter, stored in zip(module.parameters(recurse=False), module.stored, strict=True):
-        parameter.data = stored
-        release(stored)
-    del module.stored
 
 
 @torch.no_grad()

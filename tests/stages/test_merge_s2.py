@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file
-from transformers import PreTrainedTokenizerFast
+from tokenizers import Tokenizer
+from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from fishtui.checkpoint import CheckpointFolder
 from fishtui.families.s2_pro.layout import flat_name
@@ -28,7 +31,7 @@ LORA = GOLDEN_S2 / "lora"
 ADAPTER = next(LORA.glob("step_*.ckpt"))
 DESCRIBED = json.loads((LORA / "lora.json").read_text(encoding="utf-8"))
 PRESET = LoraSpec(DESCRIBED["r"], DESCRIBED["lora_alpha"], ())
-COMPANIONS = {"LICENSE.md": "Agreement.", "chat_template.jinja": "{{ messages }}", "codec.pth": "codec"}
+COMPANIONS = {"LICENSE.md": "Agreement.", "chat_template.jinja": "{{ messages }}"}
 
 
 class Notes(Reporter):
@@ -48,6 +51,7 @@ def merged(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, list[s
     shutil.copytree(GOLDEN_S2 / "checkpoint", base, copy_function=shutil.copyfile)
     for name, text in COMPANIONS.items():
         (base / name).write_text(text)
+    torch.save({"encoder.weight": torch.ones(3)}, base / "codec.pth")
     reporter = Notes()
     merge(project(root), reporter, base=base, adapter=ADAPTER, output=root / "merged", preset=PRESET, template=None)
     return base, root / "merged", reporter.notes
@@ -106,26 +110,61 @@ def test_base_and_adapter_have_the_logits_of_the_merged_tensors(merged: tuple[Pa
     assert (rounded - wanted).abs().max() < 5e-2 * wanted.abs().max()
 
 
-def test_servers_find_their_tensors_and_tokenizer(merged: tuple[Path, Path, list[str]]) -> None:
+# The keys of config.json that the servers read, in both sections.
+READ = (
+    "vocab_size", "dim", "intermediate_size", "n_layer", "n_head", "n_local_heads", "head_dim", "rope_base",
+    "max_seq_len", "norm_eps", "attention_qk_norm", "tie_word_embeddings",
+)  # fmt: skip
+
+
+def shapes_of(section: dict[str, Any]) -> dict[str, tuple[int, ...]]:
+    """Return the shape of each tensor of a transformer's blocks and ends, by its name without a prefix."""
+    dim, inner, head = section["dim"], section["intermediate_size"], section["head_dim"]
+    query, key = section["n_head"] * head, section["n_local_heads"] * head
+    shapes: dict[str, tuple[int, ...]] = {"embeddings.weight": (section["vocab_size"], dim), "norm.weight": (dim,)}
+    for layer in range(section["n_layer"]):
+        block = {
+            "attention.wqkv": (query + 2 * key, dim),
+            "attention.wo": (dim, query),
+            "feed_forward.w1": (inner, dim),
+            "feed_forward.w2": (dim, inner),
+            "feed_forward.w3": (inner, dim),
+            "attention_norm": (dim,),
+            "ffn_norm": (dim,),
+            **{f"attention.{each}_norm": (head,) for each in "qk" if section["attention_qk_norm"]},
+        }
+        shapes |= {f"layers.{layer}.{name}.weight": shape for name, shape in block.items()}
+    if not section["tie_word_embeddings"]:
+        shapes["output.weight"] = (section["vocab_size"], dim)
+    return shapes
+
+
+def test_servers_find_their_tensors_tokenizer_and_codec(merged: tuple[Path, Path, list[str]]) -> None:
     """As SGLang-Omni and vLLM-Omni load a folder: the index, the names of both models, and transformers' tokenizer."""
     _, output, _ = merged
-    files = json.loads((output / INDEX).read_text())["weight_map"]
-    tensors = {name: value for file in set(files.values()) for name, value in load_file(output / file).items()}
-    assert tensors.keys() == files.keys()
     config = json.loads((output / "config.json").read_text())
     text, audio = config["text_config"], config["audio_decoder_config"]
     assert config["model_type"] == "fish_qwen3_omni"
-    for section, prefix in ((text, "text_model.model."), (audio, "audio_decoder.")):
-        width = (section["n_head"] + 2 * section["n_local_heads"]) * section["head_dim"]
-        assert list(tensors[f"{prefix}embeddings.weight"].shape) == [section["vocab_size"], section["dim"]]
-        for layer in range(section["n_layer"]):
-            assert list(tensors[f"{prefix}layers.{layer}.attention.wqkv.weight"].shape) == [width, section["dim"]]
-            assert (f"{prefix}layers.{layer}.attention.q_norm.weight" in tensors) is section["attention_qk_norm"]
+    assert {*READ} <= text.keys() & audio.keys()
+    files = json.loads((output / INDEX).read_text())["weight_map"]
+    tensors = {}
+    for name, file in files.items():
+        with safe_open(output / file, framework="pt") as opened:
+            assert opened.metadata() == {"format": "pt"}
+            tensors[name] = opened.get_tensor(name)
+    wanted = {f"text_model.model.{name}": shape for name, shape in shapes_of(text).items()}
+    wanted |= {f"audio_decoder.{name}": shape for name, shape in shapes_of(audio).items()}
     rows = audio["num_codebooks"] * audio["vocab_size"]
-    assert list(tensors["audio_decoder.codebook_embeddings.weight"].shape) == [rows, text["dim"]]
-    assert not any("lm_head" in name or "freqs" in name for name in tensors)
+    wanted["audio_decoder.codebook_embeddings.weight"] = (rows, audio["text_dim"])
+    assert {name: tuple(value.shape) for name, value in tensors.items()} == wanted
     assert {value.dtype for value in tensors.values()} == {torch.bfloat16}
-    tokenizer = PreTrainedTokenizerFast.from_pretrained(output)
-    assert tokenizer.convert_tokens_to_ids("<|im_end|>") == config["eos_token_id"]
-    assert tokenizer.convert_tokens_to_ids("<|semantic:0|>") == config["semantic_start_token_id"]
-    assert tokenizer.convert_tokens_to_ids("<|audio_pad|>") == config["audio_pad_token_id"]
+    assert torch.load(output / "codec.pth", weights_only=True).keys() == {"encoder.weight"}
+
+    prompt = "<|im_start|>user\nHello, you.<|im_end|>\n<|im_start|>assistant\n<|voice|><|semantic:7|>"
+    known = Tokenizer.from_file(str(output / "tokenizer.json")).encode(prompt).ids
+    for tokenizer in (PreTrainedTokenizerFast.from_pretrained(output), AutoTokenizer.from_pretrained(output)):
+        assert tokenizer.encode(prompt) == known
+        assert tokenizer.convert_tokens_to_ids("<|im_end|>") == config["eos_token_id"]
+        assert tokenizer.convert_tokens_to_ids("<|audio_pad|>") == config["audio_pad_token_id"]
+        for code, token in ((0, "semantic_start_token_id"), (audio["vocab_size"] - 1, "semantic_end_token_id")):
+            assert tokenizer.convert_tokens_to_ids(f"<|semantic:{code}|>") == config[token]
