@@ -34,15 +34,17 @@ class FeedForward(nn.Module):
         return self.w2(functional.silu(self.w1(x)) * self.w3(x))
 
 
-def rotary_table(length: int, head_dim: int, base: float, device: torch.device | str | None = None) -> Tensor:
+def rotary_table(
+    length: int, head_dim: int, base: float, device: torch.device | str | None = None, start: int = 0
+) -> Tensor:
     """Return cosines and sines of the rotary embedding (Su et al. 2021), float32 of shape (length, head_dim / 2, 2).
 
-    The published weights were trained with a table that is rounded to bfloat16, its angles computed in float32;
-    a more exact table makes a different network.
+    `start` is the first position. The published weights were trained with a table that is rounded to bfloat16, its
+    angles computed in float32; a more exact table makes a different network.
     """
     exponents = torch.arange(0, head_dim, 2, dtype=torch.float32, device=device) / head_dim
     frequencies = 1.0 / (base**exponents)
-    angles = torch.outer(torch.arange(length, dtype=torch.float32, device=device), frequencies)
+    angles = torch.outer(torch.arange(start, start + length, dtype=torch.float32, device=device), frequencies)
     return torch.stack([angles.cos(), angles.sin()], dim=-1).bfloat16().float()
 
 

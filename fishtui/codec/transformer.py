@@ -24,7 +24,7 @@ class WindowTransformer(nn.Module):
         length = x.shape[1]
         start = past.advance(self, length)
         seen = min(start, self.sizes.window - 1)
-        table = rotary_table(start + length, self.sizes.head_dim, self.sizes.rope_base, x.device)[start:]
+        table = rotary_table(length, self.sizes.head_dim, self.sizes.rope_base, x.device, start)
         mask = window_mask(seen, length, self.sizes.window, x.device)
         for layer in self.layers:
             x = layer(x, table, mask, past)
