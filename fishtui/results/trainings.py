@@ -19,6 +19,7 @@ from fishtui.results.checkpoints import (
     choose_checkpoint,
     earliest_good_checkpoint,
     list_checkpoints,
+    read_start_loss,
 )
 from fishtui.results.merged import check_replaceable
 from fishtui.runs import record as records
@@ -62,6 +63,7 @@ class Training:
     """The content of `results/NAME`.
 
     `run` is the newest run that trained it, `merging` the newest that merged it, `evaluating` that evaluated it.
+    `start_loss` is the validation loss before the first step, None if it was not measured.
     """
 
     name: str
@@ -71,6 +73,7 @@ class Training:
     run: RunSummary | None = None
     merging: RunSummary | None = None
     evaluating: RunSummary | None = None
+    start_loss: float | None = None
 
     @property
     def saved(self) -> list[Checkpoint]:
@@ -111,6 +114,7 @@ class Trainings:
                 trained.get(folder),
                 merging.get(folder),
                 evaluating.get(folder),
+                read_start_loss(folder / "checkpoints"),
             )
             for folder in folders
         ]

@@ -16,7 +16,7 @@ from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
 from fishtui.project import Project
-from fishtui.results.checkpoints import checkpoint_path, write_losses
+from fishtui.results.checkpoints import checkpoint_path, write_losses, write_start_loss
 from fishtui.results.samples import SampleRequest, sample_path
 from fishtui.runs import record, scheduler
 from fishtui.runs.state import read_runs
@@ -44,6 +44,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
         path = checkpoint_path(folder, step)
         path.write_bytes(b"x" * 1000 * step)
         write_losses(path, loss - 1, loss)
+        write_start_loss(folder, 9.25)
         os.utime(path, (1e9, 1e9))
     return project
 
@@ -126,7 +127,7 @@ def test_checkpoints_are_below_their_training_and_the_best_and_the_earliest_good
     async def do(driver: Driver) -> None:
         lines = driver.lines
         assert lines[0].strip() == NAME
-        assert lines[1].split()[0] == "base"
+        assert lines[1].split()[:2] == ["base", "9.250"]
         assert lines[2].split()[:3] == ["10", "4.000", "5.000"]
         assert lines[3].endswith("☆ earliest good")
         assert lines[4].endswith("★ lowest loss")

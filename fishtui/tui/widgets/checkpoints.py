@@ -110,7 +110,8 @@ class Checkpoints(Lines):
         yield None, _title(training)
         if training.checkpoints:
             base = CheckpointId(training.name, None)
-            yield base, _columns(self._mark_of(base), "base", "", "", "", "", "before training")
+            loss = "" if training.start_loss is None else _loss(training.start_loss)
+            yield base, _columns(self._mark_of(base), "base", "", loss, "", "", "before training")
         merged = {each.adapter.name for each in training.merged}
         for each in training.checkpoints:
             checkpoint = CheckpointId(training.name, each.saved.step)
