@@ -59,6 +59,18 @@ LINES = (
     "one eight eight six two",
     "three seven nine five",
     "six four zero one two nine",
+    "two five four one",
+    "nine eight three zero seven",
+    "one one six five nine",
+    "eight two two seven",
+    "zero zero four three six",
+    "five nine seven eight one",
+    "three one three two",
+    "six six eight four zero",
+    "seven four nine two five",
+    "four zero five eight",
+    "nine three six one seven",
+    "two eight zero four",
 )
 """Digits that no recording has in this order."""
 SETTINGS = (
@@ -71,20 +83,20 @@ checkpoint = "checkpoints/{CHECKPOINT}"
 validation = 0.2
 
 [train]
-# For a model of three million parameters and less than a minute of speech, on a CPU. More would make it learn the order
-# of the digits by heart.
+# For a model of three million parameters and a minute of speech, on a CPU. A higher rate would make it learn the order of
+# the digits by heart.
 method = "full"
-learning_rate = 3e-5
+learning_rate = 2e-5
 warmup = 5
 batch_size = 2
 max_length = 256
-max_steps = 100
-validate_every = 25
-keep = 4
+max_steps = 225
+validate_every = 75
+keep = 3
 device = "cpu"
 
 [synthesize]
-max_seconds = 6.0
+max_seconds = 8.0
 # The pauses between digits repeat codes.
 repetition_penalty = 1.0
 temperature = 0.5

@@ -1,7 +1,7 @@
 """Train the model of `fishtui demo`: python -m tests.demo_model STEP --data RECORDINGS --state FOLDER.
 
 RECORDINGS are the files DIGIT_SPEAKER_TAKE.flac of the Free Spoken Digit Dataset, takes 0 to 39. On one core that does
-nothing else, the codec takes about 40 minutes, the recognizer 20, the language model 70 and the refined decoder 20.
+nothing else, the codec takes about 40 minutes, the recognizer 20, the language model 120 and the refined decoder 20.
 Each step continues from the state in FOLDER after an interruption; `all` runs every step.
 """
 
