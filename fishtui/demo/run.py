@@ -45,7 +45,7 @@ from fishtui.wording import cannot_read
 DEFECT = "This is a defect of fishtui: please report it."
 MARK = "# A project of `fishtui demo`; you can delete the whole folder.\n"
 CHECKPOINT = "digits"
-TEXT = "three one four one five nine"
+TEXT = "five seven one four zero"
 LINES = (
     "one two three four five",
     "six seven eight nine zero",
