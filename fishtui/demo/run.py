@@ -83,8 +83,8 @@ checkpoint = "checkpoints/{CHECKPOINT}"
 validation = 0.2
 
 [train]
-# For a model of three million parameters and a minute of speech, on a CPU. A higher rate would make it learn the order of
-# the digits by heart.
+# For a model of three million parameters and a minute of speech, on a CPU. A higher rate would make it learn the order
+# of the digits by heart.
 method = "full"
 learning_rate = 2e-5
 warmup = 5
