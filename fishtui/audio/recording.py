@@ -35,6 +35,8 @@ from fishtui.files import regular
 BLOCK_VALUES = 1 << 20
 # Samples of all channels in a recording: more than an hour of stereo at 96 kHz. Small files can decode to much more.
 MOST_VALUES = 720_000_000
+# Of a recording that is only read in blocks: a week of stereo at 48 kHz.
+LONG_VALUES = 60_000_000_000
 LEAST_RATE, MOST_RATE = 1_000, 768_000
 MOST_CHANNELS = 64
 # libsndfile's number of the error for a container that it reads with a codec that it does not read.
@@ -132,9 +134,10 @@ class SndfileStream:
 class Recording:
     """An open recording; `header.frames` is its length by its structure, which decoding confirms."""
 
-    def __init__(self, handle: FileIO) -> None:
-        """Raises AudioError if it is empty, truncated, too long, or not in a format that is read."""
+    def __init__(self, handle: FileIO, may_be_long: bool = False) -> None:
+        """Raises AudioError if it is empty, truncated, too long unless it `may_be_long`, or in an unknown format."""
         self._handle = handle
+        self._most_values = LONG_VALUES if may_be_long else MOST_VALUES
         self._parts = parts_of(handle)
         self._ready: Stream | None = None
         first, *rest = [self._describe(part) for part in self._parts]
@@ -144,7 +147,7 @@ class Recording:
         self.header = Header(first.format, first.subtype, first.rate, first.channels, sum(self._frames))
         self.slack = sum(part.slack for part in self._parts)
         """The largest number of frames that may follow those of the header."""
-        _refuse_extremes(self.header)
+        _refuse_extremes(self.header, self._most_values)
 
     def blocks(self) -> Iterator[np.ndarray]:
         """Yield all samples, float32 of shape (frames, channels), full scale 1.0.
@@ -210,7 +213,7 @@ class Recording:
         try:
             if stream.format not in _EXTENSIONS:
                 raise foreign_content(stream.format)
-            frames = _count(stream) if frames is None else frames
+            frames = _count(stream, self._most_values) if frames is None else frames
             return Header(stream.format, stream.subtype, stream.rate, stream.channels, frames)
         finally:
             if self._ready is None:
@@ -232,16 +235,16 @@ def _frames_at(part: Part, rate: int) -> int | None:
     return part.frames if part.frames is None or not part.clock else part.frames * rate // part.clock
 
 
-def _count(stream: Stream) -> int:
+def _count(stream: Stream, most_values: int) -> int:
     """The length of a stream whose structure has none, by decoding it."""
     frames = 0
     for block in stream.blocks(max(1, BLOCK_VALUES // stream.channels)):
         frames += len(block)
-        _refuse_extremes(Header(stream.format, stream.subtype, stream.rate, stream.channels, frames))
+        _refuse_extremes(Header(stream.format, stream.subtype, stream.rate, stream.channels, frames), most_values)
     return frames
 
 
-def _refuse_extremes(header: Header) -> None:
+def _refuse_extremes(header: Header, most_values: int) -> None:
     if not header.frames:
         raise no_samples()
     if not LEAST_RATE <= header.rate <= MOST_RATE or not 1 <= header.channels <= MOST_CHANNELS:
@@ -250,9 +253,9 @@ def _refuse_extremes(header: Header) -> None:
             f"Convert it to at most {MOST_CHANNELS} channels and a usual sample rate, such as 44,100 Hz.",
             code="extreme-format",
         )
-    if header.frames * header.channels > MOST_VALUES:
+    if header.frames * header.channels > most_values:
         raise AudioError(
             f"{header.seconds / 3600:,.1f} hours of {header.channels} channels at {header.rate:,} Hz are too long",
-            f"Split it into recordings of at most {MOST_VALUES // header.channels / header.rate / 3600:,.1f} hours.",
+            f"Split it into recordings of at most {most_values // header.channels / header.rate / 3600:,.1f} hours.",
             code="too-long",
         )

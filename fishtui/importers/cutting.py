@@ -1,4 +1,4 @@
-"""Cut the clips that are parts of recordings into files of their own, before they are transferred."""
+"""Write clips that are parts of recordings, or in foreign formats, into files of their own before the transfer."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from fishtui.dataset import FOREIGN_EXTENSIONS
 from fishtui.errors import DataError, FishtuiError
 from fishtui.files import refuse_full_disk
 from fishtui.importers.destination import LocatedClip
-from fishtui.importers.names import safe_name
-from fishtui.importers.parts import Part, cut_parts, part_name
+from fishtui.importers.parts import Part, convert, cut_parts, part_name
 from fishtui.importers.source import FoundClip
+from fishtui.names import safe_name
 from fishtui.runs.ledger import Ledger
 from fishtui.wording import cannot_write, reason_of
 
@@ -27,12 +28,13 @@ def cut_clips(
 ) -> Iterator[list[tuple[str, LocatedClip]]]:
     """Give the body the place and the recording of each clip; parts are cut into `folder`, which is removed at the end.
 
-    Clips whose recording cannot be cut are entered in the ledger. Raises FishtuiError if the disk is full.
+    Recordings in foreign formats become flac there. Clips whose recording cannot be cut are entered in the ledger.
+    Raises FishtuiError if the disk is full.
     """
     located: dict[int, LocatedClip] = {}
-    parts: dict[Path, list[tuple[int, Part]]] = defaultdict(list)
+    parts: dict[Path, list[tuple[int, Part | None]]] = defaultdict(list)
     for index, clip in enumerate(clips):
-        if clip.part is None:
+        if not is_written(clip):
             located[index] = LocatedClip(clip.audio, speakers[index], clip.text)
         else:
             parts[clip.audio].append((index, clip.part))
@@ -41,9 +43,12 @@ def cut_clips(
             # One folder for each recording, since several may have one name.
             target = _emptied(folder, number)
             stem = safe_name(audio.stem, "clip").encode()[:LONGEST_STEM].decode(errors="ignore")
-            targets = [target / str(index) / f"{part_name(stem, part)}.wav" for index, part in own]
+            targets = [
+                target / str(index) / (f"{part_name(stem, part)}.wav" if part else f"{stem}.flac")
+                for index, part in own
+            ]
             try:
-                cut_parts(audio, [part for _, part in own], targets)
+                _write(audio, [part for _, part in own], targets)
             except FishtuiError as error:
                 refuse_full_disk(error, 0)
                 for index, _ in own:
@@ -57,6 +62,21 @@ def cut_clips(
         yield [(clips[index].where, located[index]) for index in sorted(located)]
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def is_written(clip: FoundClip) -> bool:
+    """Return True if a clip needs a file of its own: it is a part of a recording, or in a foreign format."""
+    return clip.part is not None or clip.audio.suffix.lower() in FOREIGN_EXTENSIONS
+
+
+def _write(audio: Path, parts: Sequence[Part | None], targets: Sequence[Path]) -> None:
+    """Write parts of a recording, None for the whole, into their targets. Raises FishtuiError."""
+    cut = [(part, target) for part, target in zip(parts, targets, strict=True) if part is not None]
+    if cut:
+        cut_parts(audio, [part for part, _ in cut], [target for _, target in cut])
+    for part, target in zip(parts, targets, strict=True):
+        if part is None:
+            convert(audio, target)
 
 
 def _emptied(folder: Path, number: int) -> Path:

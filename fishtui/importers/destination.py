@@ -21,7 +21,7 @@ from typing import Literal
 from fishtui.dataset import AUDIO_EXTENSIONS
 from fishtui.errors import DataError, FishtuiError
 from fishtui.files import discard, hash_file, replacing, write_text
-from fishtui.importers.names import numbered, safe_name
+from fishtui.names import numbered, safe_name
 from fishtui.reading import NOTE, Damaged, read_bounded
 from fishtui.wording import cannot_read, reason_of
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from fishtui.dataset import AUDIO_EXTENSIONS, EXTENSIONS, FOREIGN_EXTENSIONS, PREFERRED_EXTENSIONS, conversion
+from fishtui.dataset import AUDIO_EXTENSIONS, EXTENSIONS, FOREIGN_EXTENSIONS, PREFERRED_EXTENSIONS
 from fishtui.errors import DataError
 from fishtui.speakers import is_content
 from fishtui.wording import shortened
@@ -143,11 +143,8 @@ def preference(name: str) -> tuple[int, str]:
 
 
 def _supported(path: Path) -> Path:
-    """`path` if its extension is one of a supported audio format. Raises DataError otherwise."""
-    extension, name = path.suffix.lower(), shortened(path.name, LONGEST_SHOWN)
-    if extension in FOREIGN_EXTENSIONS:
-        remedy = f"Convert it: `{conversion(name)}`."
-        raise DataError(f"unsupported audio format: {name}", remedy, code="unsupported-audio")
-    if extension not in AUDIO_EXTENSIONS:
+    """`path` if its extension is one of an audio format, or of a film. Raises DataError otherwise."""
+    if path.suffix.lower() not in EXTENSIONS:
+        name = shortened(path.name, LONGEST_SHOWN)
         raise DataError(f"not an audio file: {name}", "Name a recording.", code="not-audio")
     return path

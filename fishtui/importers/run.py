@@ -12,7 +12,7 @@ from pathlib import Path
 
 from fishtui.errors import FishtuiError, MisuseError
 from fishtui.files import refuse_full_disk, require_space
-from fishtui.importers.cutting import cut_clips
+from fishtui.importers.cutting import cut_clips, is_written
 from fishtui.importers.destination import (
     Destination,
     LocatedClip,
@@ -23,8 +23,8 @@ from fishtui.importers.destination import (
     transfer,
 )
 from fishtui.importers.layout import Columns
-from fishtui.importers.names import numbered, safe_name
 from fishtui.importers.source import Understood, understand
+from fishtui.names import numbered, safe_name
 from fishtui.project import Project
 from fishtui.runs.ledger import Ledger
 from fishtui.runs.reporter import Reporter
@@ -89,7 +89,7 @@ def import_clips(
     dataset = TargetDataset(data, _replaced(project, data), text_extension)
     speakers = list(_speakers(clip.speaker for clip in found.clips))
     if dry_run:
-        whole = [(each, name) for each, name in zip(found.clips, speakers, strict=True) if not each.part]
+        whole = [(each, name) for each, name in zip(found.clips, speakers, strict=True) if not is_written(each)]
         ledger.done += len(found.clips) - len(whole)
         clips = [(clip.where, LocatedClip(clip.audio, name, clip.text)) for clip, name in whole]
         _transfer_all(_plan(clips, dataset, ledger), mode, dry_run, ledger, reporter)

@@ -35,7 +35,7 @@ def test_recordings_with_transcripts_next_to_them_are_imported(tmp_path: Path) -
         "bert/3-2.wav": "Three again. <3.wav>",
     }
     assert {where: re.split("[:,]", reason)[0] for where, reason in failures(ledger).items()} == {
-        "phone.m4a": "unsupported audio format",
+        "phone.m4a": "not audio",
         "latin.wav": "the transcript is not UTF-8",
         "empty.wav": "the transcript is empty",
         "silent.wav": "no transcript",

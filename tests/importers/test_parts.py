@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from fishtui.importers.columns import find_positions
 from fishtui.importers.parts import cut_parts
 from fishtui.importers.times import seconds_of
+from tests.audio.test_source import write_sound
 from tests.builders import tone, write_clip
 from tests.expecting import skipped_by_reason
 from tests.importers.builders import failures, run, table
@@ -108,3 +109,19 @@ def test_any_parts_have_exactly_their_samples(
     for (start, end), target in zip(parts, targets, strict=True):
         found, _ = soundfile.read(target, dtype="float32")
         np.testing.assert_array_equal(found, whole[start:end])
+
+
+def test_recordings_in_foreign_formats_become_flac_and_stay_as_they_are(tmp_path: Path) -> None:
+    samples = tone(1.5, 48_000)
+    source = tmp_path / "in"
+    source.mkdir()
+    phone = write_sound(source / "phone.m4a", samples)
+    write_sound(source / "film.mkv", samples, film=True)
+    content = phone.read_bytes()
+    (source / "metadata.csv").write_text("phone.m4a|One.\nfilm.mkv|Two.\n")
+    assert run(tmp_path, source).done == 2
+    for name in ("phone", "film"):
+        [path] = (tmp_path / "data").rglob(f"{name}.flac")
+        assert soundfile.info(path).duration == pytest.approx(1.5, abs=0.05)
+    assert phone.read_bytes() == content
+    assert run(tmp_path, source).done == 0

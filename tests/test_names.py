@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fishtui.importers.names import numbered, safe_name
+from fishtui.names import numbered, safe_name
 from fishtui.sanitize import harmless
 
 
