@@ -71,6 +71,11 @@ class Project:
         return self.state / "codes.jsonl"
 
     @property
+    def activities(self) -> Path:
+        """The voice activity of recordings that slice has read, each under the recording's SHA-256."""
+        return self.state / "activity"
+
+    @property
     def normalized(self) -> Path:
         """The SHA-256 of each recording that normalize wrote, one a line."""
         return self.state / "normalized.txt"

@@ -111,6 +111,31 @@ NORMALIZE = Stage(
     is_in_pipeline=True,
     step="fishtui.pipeline.steps:NORMALIZE",
 )
+SLICE = Stage(
+    "slice",
+    "Cut long recordings into clips at pauses of the speech.",
+    "Reads any format of sound or film, and writes clips as flac to data/SPEAKER; recordings are never changed. The"
+    " catalog keeps the place of each clip in its recording. Clips that were cut before are skipped. If other settings"
+    " would cut them differently, or they were removed, that is reported; --recut cuts them again, except those with a"
+    " review, tag, edit or transcript.",
+    function="fishtui.stages.slicing:slice_recordings",
+    requires="fishtui.stages.requirements:slice_recordings",
+    arguments=(
+        Argument(
+            "sources",
+            "Long recording, or folder with some; never changed",
+            kind="path",
+            required=True,
+            many=True,
+            metavar="SOURCE...",
+        ),
+        Argument("speaker", "Speaker of all clips (default: the folder of each recording)", "--speaker"),
+        Argument("recut", "Cut again what nobody has worked on, also removed clips", "--recut", "flag"),
+    ),
+    options=_own("slice", "min_seconds", "max_seconds", "max_pause", "padding", "threshold", "channels", "workers"),
+    also=("paths.data",),
+    product="dataset",
+)
 EXTRACT = Stage(
     "extract",
     "Encode every recording into codes, clip.npy next to clip.wav.",
@@ -338,7 +363,7 @@ DOWNLOAD = Stage(
     waits_for_processor=False,
 )
 # In the order of the pipeline, then the others.
-ALL = [NORMALIZE, EXTRACT, PACK, TRAIN, EVALUATE, MERGE, SYNTHESIZE, RUN, EXPORT, DOWNLOAD]
+ALL = [NORMALIZE, EXTRACT, PACK, TRAIN, EVALUATE, MERGE, SYNTHESIZE, RUN, SLICE, EXPORT, DOWNLOAD]
 
 
 def find_stage(name: str) -> Stage:

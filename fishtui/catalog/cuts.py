@@ -13,11 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fishtui.catalog.hashes import has_audio
+from fishtui.catalog.moved import DECIDED
 from fishtui.catalog.store import Catalog, stored
 from fishtui.errors import DataError
 from fishtui.files import FileState, hash_file, regular, state_of
 from fishtui.wording import reason_of
 
+# Of cuts that have all channels of their recording.
+ALL_CHANNELS = -1
 RESTORE = "Put the original back, or run `fishtui slice` on its new place."
 
 
@@ -46,13 +49,16 @@ class Cut:
 
 @dataclass(frozen=True, slots=True)
 class CutClip:
-    """A clip in the dataset that is a part of a recording."""
+    """A clip in the dataset that is a part of a recording; `files` is the name of its audio file.
+
+    `is_decided` if a person or another stage has worked on it: it has a review, a tag, a transcript or a history.
+    """
 
     id: int
     name: str
+    files: str
     audio_hash: str
-    status: str
-    text: str | None
+    is_decided: bool
     cut: Cut
 
 
@@ -73,13 +79,19 @@ def record_cuts(catalog: Catalog, source: Source, cuts: Iterable[tuple[str, Cut]
         _record_source(connection, catalog, source)
         connection.executemany(
             "INSERT OR REPLACE INTO cuts VALUES (?, ?, ?, ?, ?)",
-            [(audio, cut.source, cut.start, cut.end, cut.channel) for audio, cut in cuts],
+            [
+                (audio, cut.source, cut.start, cut.end, ALL_CHANNELS if cut.channel is None else cut.channel)
+                for audio, cut in cuts
+            ],
         )
 
 
 def cut_of(catalog: Catalog, audio_hash: str | None) -> Cut | None:
-    """Return the place of a clip's audio in its recording; None if it was not cut from one, or was changed since."""
-    rows = catalog.query("SELECT * FROM cuts WHERE audio_hash = ?", (audio_hash,))
+    """Return the place of a clip's audio in its recording; None if it was not cut from one, or was changed since.
+
+    If several recordings have the same sound there, it is the place in one of them.
+    """
+    rows = catalog.query("SELECT * FROM cuts WHERE audio_hash = ? LIMIT 1", (audio_hash,))
     return _cut(rows[0]) if rows else None
 
 
@@ -88,12 +100,29 @@ def clips_of_source(catalog: Catalog, source: str) -> list[CutClip]:
     # By hash: without the +, SQLite takes the index that begins with `gone`, and walks over all clips.
     rows = catalog.query(
         f"""
-        SELECT id, name, status, text, cuts.* FROM cuts JOIN clips ON {has_audio("cuts.audio_hash", "clips.")}
+        SELECT id, name, files, text_size IS NOT NULL OR {DECIDED} AS is_decided, cuts.*
+        FROM cuts JOIN clips ON {has_audio("cuts.audio_hash", "clips.")}
         WHERE cuts.source = ? AND +clips.gone IS NULL ORDER BY start, "end", name
         """,
         (source,),
     )
-    return [CutClip(row["id"], row["name"], row["audio_hash"], row["status"], row["text"], _cut(row)) for row in rows]
+    return [
+        CutClip(row["id"], row["name"], row["files"], row["audio_hash"], bool(row["is_decided"]), _cut(row))
+        for row in rows
+    ]
+
+
+def recorded_cuts(catalog: Catalog, source: str) -> list[Cut]:
+    """Return all cuts of a recording, given its hash, also those whose clips were removed or changed since."""
+    return [_cut(row) for row in catalog.query("SELECT * FROM cuts WHERE source = ?", (source,))]
+
+
+def forget_cuts(catalog: Catalog, source: str, audio_hashes: Iterable[str]) -> None:
+    """Remove cuts of a recording, given its hash and that of each clip's audio. Raises FishtuiError."""
+    with catalog.transaction() as connection:
+        connection.executemany(
+            "DELETE FROM cuts WHERE audio_hash = ? AND source = ?", [(each, source) for each in audio_hashes]
+        )
 
 
 def locate_source(catalog: Catalog, source: str) -> Source:
@@ -138,4 +167,5 @@ def _record_source(connection: sqlite3.Connection, catalog: Catalog, source: Sou
 
 
 def _cut(row: sqlite3.Row) -> Cut:
-    return Cut(row["source"], row["start"], row["end"], row["channel"])
+    channel = None if row["channel"] == ALL_CHANNELS else row["channel"]
+    return Cut(row["source"], row["start"], row["end"], channel)

@@ -202,8 +202,8 @@ def _trace_sources(database: Database) -> None:
     """Add the long recordings that clips were cut from, and the place of each cut.
 
     A cut is the property of its content, like measurements: copies and renamed clips share it, and a clip whose former
-    content is restored has the former place again. Start and end are in seconds from the beginning of the source;
-    `channel` counts from 0, and is NULL for all channels.
+    content is restored has the former place again. Recordings with the same sound have cuts with the same content.
+    Start and end are in seconds from the beginning of the source; `channel` counts from 0, and is -1 for all channels.
     """
     run = database.execute
     run(
@@ -222,11 +222,12 @@ def _trace_sources(database: Database) -> None:
     run(
         """
         CREATE TABLE cuts(
-            audio_hash TEXT PRIMARY KEY,
+            audio_hash TEXT NOT NULL,
             source TEXT NOT NULL,
             start REAL NOT NULL,
             "end" REAL NOT NULL,
-            channel INTEGER
+            channel INTEGER NOT NULL,
+            PRIMARY KEY (audio_hash, source, start, channel)
         ) WITHOUT ROWID
         """
     )

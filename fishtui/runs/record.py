@@ -236,8 +236,15 @@ def create(
 
 
 def plain(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """A stage's arguments as a record keeps them: paths as text."""
-    return {name: str(value) if isinstance(value, Path) else value for name, value in arguments.items()}
+    """A stage's arguments as a record keeps them: paths as text, also those in lists."""
+    return {
+        name: [_plain(each) for each in value] if isinstance(value, list | tuple) else _plain(value)
+        for name, value in arguments.items()
+    }
+
+
+def _plain(value: Any) -> Any:
+    return str(value) if isinstance(value, Path) else value
 
 
 def _carried(environment: Mapping[str, str]) -> dict[str, str]:

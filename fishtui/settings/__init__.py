@@ -24,6 +24,7 @@ from fishtui.settings.sections import (
     RunSettings,
     ScanSettings,
     Settings,
+    SliceSettings,
     SynthesizeSettings,
     TrainSettings,
 )
@@ -44,6 +45,7 @@ __all__ = [
     "SettingError",
     "SettingRow",
     "Settings",
+    "SliceSettings",
     "SynthesizeSettings",
     "TrainSettings",
     "known",

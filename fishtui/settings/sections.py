@@ -45,6 +45,34 @@ class NormalizeSettings(Section, frozen=True):
     workers: Annotated[NotNegative, Meta(description="worker processes; 0 for one per core")] = 0
 
 
+class SliceSettings(Section, frozen=True):
+    """Cutting long recordings into clips; lengths in seconds."""
+
+    min_seconds: Annotated[
+        NotBelowZero, Meta(description="shortest clip to aim for in seconds; shorter ones are joined with a neighbour")
+    ] = 3.0
+    max_seconds: Annotated[
+        Annotated[float, Meta(ge=1)], Meta(description="longest clip in seconds; speech without a pause is left out")
+    ] = 15.0
+    min_pause: Annotated[
+        float, Meta(ge=0.05, description="shortest pause to cut at in seconds; shorter ones are part of the speech")
+    ] = 0.15
+    max_pause: Annotated[
+        Positive, Meta(description="longest pause within a clip in seconds, without the fading ends of words")
+    ] = 0.35
+    padding: Annotated[
+        NotBelowZero, Meta(description="silence to keep before and after speech in seconds, at most half of the pause")
+    ] = 0.15
+    threshold: Annotated[
+        float, Meta(gt=0, lt=1, description="least probability of a voice at which speech begins; less keeps more")
+    ] = 0.5
+    channels: Annotated[
+        Literal["mix", "separate"],
+        Meta(description="mix hears all channels together; separate makes a speaker of each of two channels"),
+    ] = "mix"
+    workers: Annotated[NotNegative, Meta(description="worker processes; 0 for one per core")] = 0
+
+
 class ScanSettings(Section, frozen=True):
     """Scanning the dataset."""
 
@@ -329,6 +357,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
     paths: PathSettings = PathSettings()
     normalize: NormalizeSettings = NormalizeSettings()
+    slice: SliceSettings = SliceSettings()
     scan: ScanSettings = ScanSettings()
     checks: CheckSettings = CheckSettings()
     extract: ExtractSettings = ExtractSettings()

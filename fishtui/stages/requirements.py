@@ -44,6 +44,31 @@ def normalize(project: Project, values: Settings, *, source: Path, target: Path,
     require_space(target, space.for_normalized(source, target))
 
 
+def slice_recordings(project: Project, values: Settings, *, sources: Sequence[Path], **others: Any) -> None:
+    """Require recordings outside the dataset, and lengths that fit together."""
+    settings = values.slice
+    if settings.min_seconds > settings.max_seconds:
+        raise MisuseError(
+            f"slice.min_seconds {settings.min_seconds:g} is above slice.max_seconds {settings.max_seconds:g}",
+            "Change one of the two.",
+            code="bad-setting",
+        )
+    data = project.path(values.paths.data)
+    for source in sources:
+        real = source.resolve()
+        if real.is_relative_to(data.resolve()) or data.resolve().is_relative_to(real):
+            raise MisuseError(
+                f"{source}: overlaps with the dataset {data}",
+                "Keep long recordings outside the dataset, such as in recordings/.",
+                code="overlap",
+            )
+        if not source.exists():
+            raise MisuseError(f"{source}: no such file or folder", "Name long recordings.", code="not-found")
+        if source.is_dir():
+            _require_files(source, EXTENSIONS, "no audio files", "no-audio")
+    _require_place(data)
+
+
 def extract(
     project: Project, values: Settings, *, data: Path, checkpoint: Path, dry_run: bool = False, **others: Any
 ) -> None:

@@ -26,7 +26,7 @@ from fishtui.tui.widgets.steps import Steps
 from tests import builders
 from tests.tui.driving import until
 
-NAME = "slice"
+NAME = "trim"
 
 
 def cut(project: Project, settings: Settings, reporter: Reporter, *, source: Path | None, dry_run: bool) -> Ledger:

@@ -78,6 +78,7 @@ CALLS: list[list[str]] = [
     ["download", "nobody/nothing"],
     ["normalize", "raw", "louder"],
     ["normalize", "raw", "louder", "--dry-run"],
+    ["slice", "raw", "--dry-run"],
     ["extract"],
     ["pack"],
     ["run", "pack"],

@@ -38,6 +38,15 @@ CALLS: dict[str, list[tuple[list[str], str]]] = {
         (["audio", "out", "--loudness", "x"], "usage"),
         (["audio", "out", "--workers", "-1"], "bad-setting"),
     ],
+    "slice": [
+        ([], "usage"),
+        (["nowhere"], "not-found"),
+        (["empty"], "no-audio"),
+        (["data"], "overlap"),
+        (["data/anna/0.wav"], "overlap"),
+        (["audio", "--min-seconds", "20"], "bad-setting"),
+        (["audio", "--channels", "left"], "usage"),
+    ],
     "extract": [
         (["nowhere"], "not-a-folder"),
         (["empty"], "no-audio"),
@@ -183,6 +192,7 @@ def test_outside_a_project_nothing_is_created(stage: str, tmp_path: Path, checkp
     write_clip(tmp_path / "audio" / "a.wav", samples=tone(0.1))
     right = {
         "normalize": ["audio", "out"],
+        "slice": ["audio"],
         "extract": ["audio"],
         "pack": ["audio"],
         "train": ["x"],

@@ -1,0 +1,102 @@
+"""Stretches of speech in a recording, from its voice activity, with the breathy beginnings and ends of words.
+
+Where the detector hears speech in both directions, there is speech. It hears the ends of words late in the direction
+that begins there, so a stretch is extended while one direction hears a voice, or the sound is louder than the pause.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from fishtui.audio.activity import LEVEL_STEP_S, PARTS, STEP_S, Activity
+
+# Speech ends where its mean probability falls this far below the threshold at which it begins, at most to `LEAST`.
+HYSTERESIS, LEAST = 0.2, 0.1
+# Both directions hear speech with at least this share of the threshold.
+HEARD = 0.8
+# Shorter stretches are clicks and breaths, in seconds.
+LEAST_SPEECH_S = 0.2
+# How far a stretch is extended at its beginning and end, in seconds.
+MOST_BEFORE_S, MOST_AFTER_S = 0.16, 0.24
+# Sound is louder than a pause if it is this much above a low percentile of the levels within `AROUND_S`.
+ABOVE_DB, AROUND_S, QUIET_SHARE = 6.0, 1.5, 10
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Speech without a pause, in seconds."""
+
+    start: float
+    end: float
+
+    @property
+    def seconds(self) -> float:
+        return self.end - self.start
+
+
+def find_speech(activity: Activity, threshold: float, min_pause: float) -> list[Stretch]:
+    """Return the stretches of speech in a recording, in order.
+
+    Speech begins where its probability reaches `threshold`. Pauses shorter than `min_pause` seconds are part of it.
+    """
+    low = max(threshold - HYSTERESIS, min(LEAST, threshold))
+    runs = _runs(activity, low, threshold)
+    extended = [_extended(activity, low, runs, index) for index in range(len(runs))]
+    joined: list[list[float]] = []
+    for first, last in extended:
+        start, end = first * LEVEL_STEP_S, min(last * LEVEL_STEP_S, activity.seconds)
+        if joined and start - joined[-1][1] < min_pause:
+            joined[-1][1] = end
+        elif end > start:
+            joined.append([start, end])
+    return [Stretch(start, end) for start, end in joined if end - start >= LEAST_SPEECH_S]
+
+
+def _runs(activity: Activity, low: float, high: float) -> list[tuple[int, int]]:
+    """Return first and last (exclusive) window of each run whose mean probability is at least `low`, somewhere `high`.
+
+    Runs that one direction does not hear at all are left out.
+    """
+    mean = (activity.voice + activity.backward) / 2
+    both = np.minimum(activity.voice, activity.backward)
+    changes = np.flatnonzero(np.diff(np.concatenate([[False], mean >= low, [False]]).astype(np.int8)))
+    return [
+        (int(first), int(last))
+        for first, last in changes.reshape(-1, 2)
+        if mean[first:last].max() >= high and both[first:last].max() >= HEARD * high
+    ]
+
+
+def _extended(activity: Activity, low: float, runs: list[tuple[int, int]], index: int) -> tuple[int, int]:
+    """Return a run, in steps of levels, with the sound before and after it that belongs to it."""
+    first, last = runs[index]
+    before = runs[index - 1][1] if index else 0
+    after = runs[index + 1][0] if index + 1 < len(runs) else len(activity.voice)
+    around = round(AROUND_S / STEP_S)
+    pause = slice(max(before, first - around), first)
+    heard = _loud(activity.levels, pause) | (activity.backward[pause] >= low).repeat(PARTS)
+    start = first * PARTS - _leading(heard[::-1][: round(MOST_BEFORE_S / LEVEL_STEP_S)])
+    pause = slice(last, min(after, last + around))
+    heard = _loud(activity.levels, pause) | (activity.voice[pause] >= low).repeat(PARTS)
+    return start, last * PARTS + _leading(heard[: round(MOST_AFTER_S / LEVEL_STEP_S)])
+
+
+def _loud(levels: np.ndarray, windows: slice) -> np.ndarray:
+    """Return which levels in these windows of a pause are above its quiet part."""
+    pause = levels[windows.start * PARTS : windows.stop * PARTS]
+    return pause > np.percentile(pause, QUIET_SHARE) + ABOVE_DB if len(pause) else np.zeros(0, bool)
+
+
+def _leading(loud: np.ndarray) -> int:
+    """Return the number of steps up to the last loud one before two quiet windows."""
+    patience = 2 * PARTS
+    quiet = 0
+    reached = 0
+    for position, is_loud in enumerate(loud, start=1):
+        quiet = 0 if is_loud else quiet + 1
+        reached = position if is_loud else reached
+        if quiet >= patience:
+            break
+    return reached

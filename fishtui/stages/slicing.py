@@ -1,0 +1,379 @@
+"""slice: clips from long recordings, cut at pauses of the speech."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from fishtui.audio.activity import Activity, load_activity, measure_activity, save_activity
+from fishtui.audio.cuts import CutRules, choose_cuts
+from fishtui.audio.cutting import encode_parts
+from fishtui.audio.source import open_source
+from fishtui.catalog.cuts import (
+    Cut,
+    CutClip,
+    Source,
+    clips_of_source,
+    forget_cuts,
+    identify,
+    record_cuts,
+    recorded_cuts,
+)
+from fishtui.catalog.filechanges import changing
+from fishtui.catalog.scan import scan
+from fishtui.catalog.store import Catalog, catalog_exists, path_in
+from fishtui.dataset import EXTENSIONS, clip_named, walk
+from fishtui.errors import DataError, FishtuiError
+from fishtui.files import read_if_present, refuse_full_disk, state_of, write_bytes
+from fishtui.names import safe_name
+from fishtui.project import Project
+from fishtui.runs.ledger import Ledger
+from fishtui.runs.reporter import Reporter
+from fishtui.settings import Settings, SliceSettings
+from fishtui.speakers import branch_of, speaker_of
+from fishtui.stages.recut import Plan, plan_cuts
+from fishtui.wording import cannot_remove, clock, counted, reason_of
+from fishtui.workers import ordered_map, quiet_stderr, worker_count
+
+# The number of threads of NumPy's library of matrices: the workers have one processor each.
+THREADS = "OPENBLAS_NUM_THREADS"
+SIDES = ("left", "right")
+# In bytes: the times of a clip follow.
+LONGEST_STEM = 150
+
+
+@dataclass(frozen=True)
+class _Task:
+    """A recording to analyze; `activities` is the folder of stored activities, None if nothing may be written."""
+
+    path: Path
+    speaker: str
+    settings: SliceSettings
+    activities: Path | None
+
+
+@dataclass(frozen=True)
+class _Analyzed:
+    """A recording with the cuts that the settings give, and the speech that cannot be cut."""
+
+    source: Source | None = None
+    wanted: list[Cut] = field(default_factory=list)
+    unbroken: list[tuple[float, float]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    problem: str = ""
+    error: FishtuiError | None = None
+
+
+@dataclass(frozen=True)
+class _Job:
+    """Clips of one channel of a recording to write."""
+
+    source: Source
+    cuts: list[Cut]
+    targets: list[Path]
+
+
+@dataclass(frozen=True)
+class _Written:
+    """The hash of each clip that was written, or is there already; the problem of each other one."""
+
+    hashes: list[tuple[int, str]] = field(default_factory=list)
+    taken: list[int] = field(default_factory=list)
+    error: FishtuiError | None = None
+
+
+def slice_recordings(
+    project: Project,
+    values: Settings,
+    reporter: Reporter,
+    *,
+    sources: Sequence[Path],
+    speaker: str | None = None,
+    recut: bool = False,
+    dry_run: bool = False,
+) -> Ledger:
+    """Cut recordings, or all below folders, into clips in the dataset, and record the place of each clip.
+
+    `speaker` is the speaker of all clips; by default that of the folder of each recording. Clips that were cut before
+    are skipped. If other settings would cut them differently, that is only reported, unless `recut` replaces those that
+    nobody has worked on. Raises FishtuiError if the disk is full or the catalog cannot be written.
+    """
+    data = project.path(values.paths.data)
+    found = [
+        _Task(path, safe_name(speaker or own, "speaker"), values.slice, None if dry_run else project.activities)
+        for path, own in find_sources(sources)
+    ]
+    ledger = Ledger()
+    os.environ.setdefault(THREADS, "1")
+    work = _Slicing(project, values, reporter, ledger, data, recut, dry_run)
+    if dry_run and not catalog_exists(project):
+        work.run(found, None)
+        return ledger
+    if not dry_run:
+        _make(data)
+    with Catalog(project, data) as catalog:
+        if not dry_run:
+            scan(catalog, values, reporter)
+        work.run(found, catalog)
+        if work.has_changed:
+            scan(catalog, values, reporter)
+            reporter.artifact("dataset", data)
+    return ledger
+
+
+def find_sources(paths: Iterable[Path]) -> Iterator[tuple[Path, str]]:
+    """Yield each recording once, with the speaker that its folders name. Raises FishtuiError for unreadable folders."""
+    seen: set[str] = set()
+    for start in paths:
+        start = Path(os.path.abspath(start))
+        if start.is_dir():
+            listed = [
+                (folder / name, speaker_of(branch_of(folder.relative_to(start).parts, Path(name).stem), str(start)))
+                for folder, names in walk([start])
+                for name in names
+                if os.path.splitext(name)[1].lower() in EXTENSIONS
+            ]
+        else:
+            listed = [(start, speaker_of((), str(start.parent)))]
+        for path, speaker in listed:
+            real = os.path.realpath(path)
+            if real not in seen:
+                seen.add(real)
+                yield path, speaker
+
+
+@dataclass
+class _Slicing:
+    """One run of the stage."""
+
+    project: Project
+    values: Settings
+    reporter: Reporter
+    ledger: Ledger
+    data: Path
+    recut: bool
+    dry_run: bool
+    has_changed: bool = False
+
+    def run(self, tasks: list[_Task], catalog: Catalog | None) -> None:
+        """Analyze and cut each recording; without a catalog, nothing was cut before."""
+        workers = worker_count(self.values.slice.workers)
+        names = _Names(self.data, catalog)
+        seconds = 0.0
+        analyzed = ordered_map(_analyze, tasks, min(workers, max(len(tasks), 1)), 2 * workers, _crashed)
+        for number, (task, found) in enumerate(zip(tasks, analyzed, strict=True)):
+            self.reporter.progress(number, len(tasks), "recordings", task.path.name)
+            shown = self.project.shown(task.path)
+            for note in found.notes:
+                self.reporter.warning(note, shown)
+            if found.source is None:
+                self._fail(shown, found.problem, found.error)
+                continue
+            seconds += found.source.seconds
+            for start, end in found.unbroken:
+                self.ledger.skip(
+                    f"{shown} {clock(start)}-{clock(end)}",
+                    f"speech without a pause for more than {self.values.slice.max_seconds:g} s",
+                )
+            if not found.wanted and not found.unbroken:
+                self.ledger.skip(shown, "no speech found")
+            self._cut(task, found.source, found.wanted, names, catalog)
+        self.reporter.progress(len(tasks), len(tasks), "recordings")
+        self.ledger.counts = {"recordings": len(tasks), "seconds_read": round(seconds, 1), **self.ledger.counts}
+
+    def _cut(self, task: _Task, source: Source, wanted: list[Cut], names: _Names, catalog: Catalog | None) -> None:
+        shown = self.project.shown(task.path)
+        recorded = recorded_cuts(catalog, source.hash) if catalog else []
+        plan = plan_cuts(wanted, recorded, clips_of_source(catalog, source.hash) if catalog else [])
+        stem = names.stem(task.speaker, source)
+        self._skip(plan, stem, shown)
+        write = plan.new + (plan.removed + plan.pending if self.recut else [])
+        if self.dry_run or catalog is None:
+            self.ledger.done += len(write)
+            return
+        for channel in dict.fromkeys(cut.channel for cut in write):
+            cuts = [cut for cut in write if cut.channel == channel]
+            folder = self.data / names.folder(task.speaker, channel)
+            job = _Job(source, cuts, [folder / f"{stem}_{_times(cut)}.flac" for cut in cuts])
+            self._write(job, shown, catalog)
+        if self.recut:
+            self._remove(plan.obsolete, source, catalog)
+
+    def _skip(self, plan: Plan, stem: str, shown: str) -> None:
+        """Enter the cuts that are not written in the ledger, and report what --recut would do."""
+        for cut in plan.known:
+            self.ledger.skip(f"{stem}_{_times(cut)}", "already cut")
+        for cut in () if self.recut else plan.removed:
+            self.ledger.skip(f"{stem}_{_times(cut)}", "cut before, and removed or changed since; --recut restores it")
+        for cut in plan.taken:
+            self.ledger.skip(f"{stem}_{_times(cut)}", "a clip that was worked on covers part of it")
+        if not (plan.pending or plan.obsolete):
+            return
+        change = f"{counted(len(plan.obsolete), 'clip')} by {len(plan.pending):,}"
+        if self.recut:
+            self.reporter.note(f"{shown}: {'would replace' if self.dry_run else 'replaces'} {change}")
+            return
+        for cut in plan.pending:
+            self.ledger.skip(f"{stem}_{_times(cut)}", "would be cut differently now; --recut replaces the clips")
+        self.reporter.warning(f"with these settings, --recut would replace {change}", shown)
+
+    def _write(self, job: _Job, shown: str, catalog: Catalog) -> None:
+        [written] = ordered_map(_write_clips, [job], 1, 1, _crashed_writing)
+        done = [(content, job.cuts[index]) for index, content in written.hashes]
+        if done:
+            # Recorded even if a later clip failed: clips on record are not written again.
+            record_cuts(catalog, job.source, done)
+            self.has_changed = True
+        self.ledger.done += len(done)
+        for index in written.taken:
+            self.ledger.skip(job.targets[index].stem, "another file of this name is there")
+        if written.error is not None:
+            refuse_full_disk(written.error, self.ledger.done)
+            known = {index for index, _ in written.hashes} | set(written.taken)
+            for index in set(range(len(job.cuts))) - known:
+                self.ledger.fail(f"{shown} {clock(job.cuts[index].start)}", written.error.problem)
+
+    def _remove(self, obsolete: list[CutClip], source: Source, catalog: Catalog) -> None:
+        """Remove clips that nobody has worked on, with their codes."""
+        if not obsolete:
+            return
+        with changing(catalog):
+            # Someone may have worked on one of them while the recording was read.
+            still = {clip.id for clip in clips_of_source(catalog, source.hash) if not clip.is_decided}
+            for clip in obsolete:
+                if clip.id not in still:
+                    continue
+                path = path_in(catalog, clip.name).with_name(clip.files)
+                files = clip_named(catalog.data, clip.name, self.values.pack.text_extension)
+                try:
+                    path.unlink(missing_ok=True)
+                    files.codes.unlink(missing_ok=True)
+                except OSError as error:
+                    raise cannot_remove(path, error) from error
+                self.has_changed = True
+            forget_cuts(catalog, source.hash, [clip.audio_hash for clip in obsolete if clip.id in still])
+        self.ledger.counts["replaced"] = self.ledger.counts.get("replaced", 0) + len(obsolete)
+
+    def _fail(self, shown: str, problem: str, error: FishtuiError | None) -> None:
+        if error is not None:
+            refuse_full_disk(error, self.ledger.done)
+        self.ledger.fail(shown, problem)
+
+
+class _Names:
+    """The names of folders and clips: two recordings of one name never share that of their clips."""
+
+    def __init__(self, data: Path, catalog: Catalog | None) -> None:
+        rows = catalog.query("SELECT hash, path FROM sources") if catalog else []
+        self._owners = {_stem(Path(row["path"])): row["hash"] for row in rows}
+
+    def stem(self, speaker: str, source: Source) -> str:
+        """Return the beginning of the names of a recording's clips."""
+        stem = _stem(source.path)
+        owner = self._owners.setdefault(stem, source.hash)
+        return stem if owner == source.hash else f"{stem}-{source.hash[:8]}"
+
+    @staticmethod
+    def folder(speaker: str, channel: int | None) -> str:
+        """Return the folder of a speaker, or of a channel of it."""
+        return speaker if channel is None else f"{speaker}-{SIDES[channel]}"
+
+
+def _stem(path: Path) -> str:
+    return safe_name(path.stem, "clip").encode()[:LONGEST_STEM].decode(errors="ignore")
+
+
+def _times(cut: Cut) -> str:
+    return f"{round(1000 * cut.start):08d}_{round(1000 * cut.end):08d}"
+
+
+def _make(data: Path) -> None:
+    try:
+        data.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(
+            f"{data}: cannot create: {reason_of(error)}", "Choose another folder with paths.data.", code="cannot-write"
+        ) from error
+
+
+def _analyze(task: _Task) -> _Analyzed:
+    quiet_stderr()
+    try:
+        source = identify(task.path, 0.0)
+        channels: list[int | None] = [None]
+        notes: list[str] = []
+        wanted: list[Cut] = []
+        unbroken: list[tuple[float, float]] = []
+        seconds = 0.0
+        if task.settings.channels == "separate":
+            with open_source(task.path) as recording:
+                channels = [0, 1] if recording.channels == 2 else [None]
+        for channel in channels:
+            activity = _activity(task, source, channel, notes)
+            cuts = choose_cuts(activity, _rules(task.settings))
+            wanted += [Cut(source.hash, start, end, channel) for start, end in cuts.clips]
+            unbroken += cuts.unbroken
+            seconds = activity.seconds
+            if channel is None and activity.has_sides:
+                notes.append("its channels have different voices: --channels separate makes a speaker of each")
+        if state_of(os.stat(task.path)) != source.state:
+            return _Analyzed(problem="changed while it was read")
+        return _Analyzed(Source(source.hash, source.path, source.state, seconds), wanted, unbroken, notes)
+    except FishtuiError as error:
+        return _Analyzed(problem=error.problem, error=error)
+    except (MemoryError, RuntimeError, ValueError, OSError) as error:
+        return _Analyzed(problem=f"cannot analyze: {reason_of(error)}")
+
+
+def _activity(task: _Task, source: Source, channel: int | None, notes: list[str]) -> Activity:
+    """Return the stored activity of a recording, or measure and store it."""
+    name = f"{source.hash}.npz" if channel is None else f"{source.hash}-{channel}.npz"
+    stored = load_activity(task.activities / name) if task.activities else None
+    if stored is not None:
+        return stored
+    with open_source(task.path) as recording:
+        notes += [recording.note] if recording.note else []
+        activity = measure_activity(recording.blocks(), recording.rate, channel)
+    if task.activities:
+        save_activity(task.activities / name, activity)
+    return activity
+
+
+def _rules(settings: SliceSettings) -> CutRules:
+    names = ("min_seconds", "max_seconds", "min_pause", "max_pause", "padding", "threshold")
+    return CutRules(**{name: getattr(settings, name) for name in names})
+
+
+def _crashed(task: _Task) -> _Analyzed:
+    return _Analyzed(problem="the worker process crashed: the file is damaged, or memory ran out")
+
+
+def _write_clips(job: _Job) -> _Written:
+    quiet_stderr()
+    hashes: list[tuple[int, str]] = []
+    taken: list[int] = []
+    try:
+        if state_of(os.stat(job.source.path)) != job.source.state:
+            raise DataError("changed while it was cut", "Run slice again.", code="source-changed")
+        parts = [(cut.start, cut.end) for cut in job.cuts]
+        for index, content in encode_parts(job.source.path, parts, job.cuts[0].channel):
+            target = job.targets[index]
+            present = read_if_present(target)
+            if present is None:
+                write_bytes(target, content)
+            if present in (None, content):
+                hashes.append((index, hashlib.sha256(content).hexdigest()))
+            else:
+                taken.append(index)
+    except FishtuiError as error:
+        return _Written(hashes, taken, error)
+    except (MemoryError, RuntimeError, ValueError, OSError) as error:
+        return _Written(hashes, taken, DataError(f"cannot cut: {reason_of(error)}", code="cannot-cut"))
+    return _Written(hashes, taken)
+
+
+def _crashed_writing(job: _Job) -> _Written:
+    return _Written(error=DataError("the worker process crashed while it cut", code="cannot-cut"))
