@@ -1,4 +1,4 @@
-"""Where a recording has voice: the probability of speech and the level of sound in each window of 32 ms.
+"""Voice activity of a recording: the probability of speech and the level of sound in each window of 32 ms.
 
 The detector hears each stretch forwards and backwards. The beginning of music and noise resembles speech until it has
 lasted for half a second, and that differs between the directions; speech is speech in both.
@@ -103,7 +103,7 @@ def save_activity(path: Path, activity: Activity) -> None:
 
 
 def load_activity(path: Path) -> Activity | None:
-    """Return a stored activity; None if there is none, or it is damaged or of another version."""
+    """Return a stored activity; None if it is missing, damaged, or of another version."""
     try:
         with np.load(path, allow_pickle=False) as stored:
             if int(stored["version"]) != VERSION:

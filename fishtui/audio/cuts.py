@@ -24,7 +24,7 @@ SEARCH_SHARE = 0.5
 
 @dataclass(frozen=True, slots=True)
 class CutRules:
-    """How a recording is cut; lengths in seconds.
+    """Rules for cutting a recording; lengths in seconds.
 
     Clips have `min_seconds` to `max_seconds`; shorter ones are joined with neighbours up to `max_pause` away. Cuts are
     made at pauses of at least `min_pause`, and keep `padding` before and after speech, at most half of the pause.

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
@@ -18,13 +17,6 @@ from fishtui.files import regular
 
 # Of errors of our own readers, for content that libav may read.
 FOREIGN = ("foreign-content", "not-audio")
-Samples = np.ndarray
-
-
-class Blocks(Protocol):
-    """What `LongRecording` reads from."""
-
-    def blocks(self) -> Iterator[Samples]: ...
 
 
 @dataclass(frozen=True)
@@ -33,7 +25,7 @@ class LongRecording:
 
     The length of a container is what its header names, 0.0 if it names none. `subtype` is that of clips cut from it:
     PCM_16 or PCM_24. `is_exact` if that stores its samples without rounding. `note` is a remark for the user, such as
-    which of several streams is read.
+    the stream that is read if there are more.
     """
 
     rate: int
@@ -44,7 +36,7 @@ class LongRecording:
     note: str
     _stream: Recording | ContainerStream
 
-    def blocks(self) -> Iterator[Samples]:
+    def blocks(self) -> Iterator[np.ndarray]:
         """Yield all samples, float32 of shape (frames, channels), full scale 1.0. Can be read once.
 
         Raises AudioError if the file is damaged or truncated.

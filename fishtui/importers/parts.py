@@ -100,7 +100,7 @@ def cut_parts(audio: Path, parts: Sequence[Part], targets: Sequence[Path]) -> No
 
 
 def convert(audio: Path, target: Path) -> None:
-    """Write a recording of a foreign format as flac; of several channels only two stay. Raises FishtuiError."""
+    """Write a recording of a foreign format as flac, and more than two channels as their mean. Raises FishtuiError."""
     from fishtui.audio.cutting import exact, few_channels
     from fishtui.audio.encode import write_blocks
     from fishtui.audio.source import open_source

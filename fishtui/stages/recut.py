@@ -1,4 +1,4 @@
-"""What slicing a recording changes: which clips are new, which exist, and which ones other settings would replace."""
+"""Plan the clips of a recording: new ones, those that exist, and those that other settings would replace."""
 
 from __future__ import annotations
 

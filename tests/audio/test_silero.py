@@ -1,4 +1,4 @@
-"""Silero's network in NumPy: equal to its layers in torch, and to itself whatever the blocks are."""
+"""Silero's network in NumPy: equal to its layers in torch, and to itself in blocks of any length."""
 
 from __future__ import annotations
 
