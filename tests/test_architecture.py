@@ -80,6 +80,7 @@ ORDER = [
     "judges",
     "evaluation",
     "stages",
+    "selftest",
     *("importers", "listen", "pipeline"),
     "demo",
     "cli",

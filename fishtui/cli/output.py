@@ -41,6 +41,14 @@ def address(url: str) -> None:
     print(link(url) if sys.stdout.isatty() else url, flush=True)
 
 
+def finding(glyph: str, name: str, found: str, remedy: str) -> None:
+    """Write what a check found, and below it what to do, at once: the next check may take a while."""
+    line(f"{glyph} {name:<12} {found}")
+    if remedy:
+        line(f"  {'':<12} {remedy}")
+    sys.stdout.flush()
+
+
 def folded(text: str, stream: TextIO) -> str:
     """Return `text` wrapped to the width of `stream`, if that is a terminal."""
     if not stream.isatty():

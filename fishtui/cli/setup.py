@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from fishtui.runs.state import Run
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
+FILE = click.Path(dir_okay=False, path_type=Path)
+# The value of --model without a folder.
+OWN_MODEL = "\0own"
 
 
 @click.command()
@@ -159,14 +162,34 @@ def _new_folder(session: Session, given: Path | None, usual: str) -> Path:
 
 
 @click.command()
+@click.option(
+    "--model",
+    "checkpoint",
+    is_flag=False,
+    flag_value=OWN_MODEL,
+    metavar="[CHECKPOINT]",
+    help="Test a model with speech, in at most two minutes (default: the project's model).",
+)
+@click.option("--report", type=FILE, help="File to write the test's report to, in Markdown.")
+@click.option("--clip", type=FILE, help="Recording to test with, next to its transcript (default: spoken digits).")
+@click.option("--again", is_flag=True, help="Repeat the lines of the test that passed before.")
 @shared(dry_run=False)
-def doctor(session: Session) -> int:
+def doctor(session: Session, checkpoint: str | None, report: Path | None, clip: Path | None, again: bool) -> int:
     """Check for problems, and show how to fix them.
 
-    Checks GPU and driver, library versions, disk, checkpoint files and terminal. Exit status 3 if there is an error.
+    Checks GPU and driver, library versions, disk, checkpoint files and terminal. With --model, tests a
+    model on this machine instead: files, codec, loss, precision, speech, a training step and speed. Lines that passed
+    are kept, so that an interrupted test continues. Exit status 3 if there is an error.
     """
     from fishtui.cli import output
     from fishtui.errors import PARTIAL
+
+    if checkpoint is not None:
+        from fishtui.cli.modeltest import show_selftest
+
+        folder = session.path(None if checkpoint == OWN_MODEL else Path(checkpoint), _pretrained(session))
+        return show_selftest(session, folder, report, clip, again)
+    _refuse_without_model({"--report": report, "--clip": clip, "--again": again})
     from fishtui.stages.doctor import examine
 
     findings = examine(session.project, session.settings.values)
@@ -174,10 +197,20 @@ def doctor(session: Session) -> int:
         output.document([finding.as_dict() for finding in findings])
     else:
         for finding in findings:
-            output.line(f"{finding.glyph} {finding.name:<12} {finding.found}")
-            if finding.remedy:
-                output.line(f"  {'':<12} {finding.remedy}")
+            output.finding(finding.glyph, finding.name, finding.found, finding.remedy)
     return PARTIAL if any(finding.state == "error" for finding in findings) else 0
+
+
+def _pretrained(session: Session) -> str:
+    return session.settings.values.paths.checkpoint
+
+
+def _refuse_without_model(options: Mapping[str, object]) -> None:
+    """Raise MisuseError if an option of the model's test is given without it."""
+    from fishtui.errors import MisuseError
+
+    if given := [name for name, value in options.items() if value]:
+        raise MisuseError(f"{given[0]} without --model", "Give --model too.", code="missing-option")
 
 
 def download(
