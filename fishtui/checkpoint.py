@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 CODEC = "codec.pth"
 # Written by merge.
 RECORD = "merge.json"
+# A model with this file has random weights on purpose.
+UNTRAINED = "UNTRAINED"
 
 
 class MergeRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,6 +77,11 @@ class CheckpointFolder:
     def record_file(self) -> Path:
         """The record of a merge; it exists in merged checkpoints only."""
         return self.path / RECORD
+
+    @property
+    def is_untrained(self) -> bool:
+        """True if a file in the folder states that the weights are random, on purpose."""
+        return (self.path / UNTRAINED).exists()
 
     @property
     def weight_files(self) -> list[Path]:

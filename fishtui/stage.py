@@ -182,7 +182,7 @@ TRAIN = Stage(
     ),
     options=(
         *_own("train", "method", "lora", "batch_size", "accumulate", "max_steps", "learning_rate", "device"),
-        *_own("train", "devices", "nodes", "strategy"),
+        *_own("train", "devices", "nodes", "strategy", "gate"),
     ),
     also=("paths.protos", "paths.checkpoint"),
     is_in_pipeline=True,

@@ -10,7 +10,7 @@ import msgspec
 import torch
 from torch import nn
 
-from fishtui.checkpoint import CheckpointFolder
+from fishtui.checkpoint import UNTRAINED, CheckpointFolder
 from fishtui.codec.config import OFFICIAL, CodecConfig
 from fishtui.codec.load import stored_shapes, weight_norm_parts
 from fishtui.codec.model import Codec
@@ -39,6 +39,7 @@ def write_checkpoint(folder: Path, seed: int = 0, family: Family = DEFAULT) -> N
         torch.manual_seed(seed)
         family.write_tiny(folder)
         _write_codec(CheckpointFolder(folder))
+    write_text(folder / UNTRAINED, "The weights of this model are random.\n")
 
 
 def _write_codec(folder: CheckpointFolder) -> None:

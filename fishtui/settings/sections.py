@@ -213,6 +213,10 @@ class TrainSettings(Section, frozen=True):
     samples: Annotated[
         int, Meta(ge=-1, description="held-out lines spoken at each validation; -1 for 2 on a GPU and none on a CPU")
     ] = -1
+    gate: Annotated[
+        bool,
+        Meta(description="refuse a model whose first loss shows that its weights are wrong; off for random ones"),
+    ] = True
     logger: Annotated[
         Literal["none", "tensorboard", "wandb", "csv"],
         Meta(description="log of the metrics for another program, in the folder of the results"),

@@ -48,6 +48,7 @@ from fishtui.training.batches import Plan, plan_validation
 from fishtui.training.callbacks import CheckpointSaver, MetricsReporter, StopRequest
 from fishtui.training.dataset import Batches, Examples, load_examples
 from fishtui.training.forecast import forecast, meta_model
+from fishtui.training.gate import check_first_loss
 from fishtui.training.loggers import metrics_logger
 from fishtui.training.lora import attach
 from fishtui.training.module import FineTuning
@@ -338,6 +339,7 @@ def _build_trainer(job: TrainingJob, inputs: TrainingInputs, start: DataPosition
     saver = CheckpointSaver(
         *(job.checkpoints, job.reporter, metrics, job.stop, group, start, bool(examples.validation), patience),
         speak=_sampler(job),
+        gate=_gate(job, model.config),
     )
     trainer = lightning_trainer(wanted, job.device, job.precision, [metrics, saver], group, logger)
 
@@ -353,6 +355,13 @@ def _build_trainer(job: TrainingJob, inputs: TrainingInputs, start: DataPosition
     )
     module = FineTuning(model, wanted, origin, group)
     return Trainer(trainer, module, metrics, saver, train, validation if examples.validation else None)
+
+
+def _gate(job: TrainingJob, config: ModelConfig) -> Callable[[float], None]:
+    """Return the check of the loss before the first step."""
+    if not job.wanted.gate or job.base.is_untrained:
+        return lambda loss: None
+    return partial(check_first_loss, config=config, reporter=job.reporter)
 
 
 def _sampler(job: TrainingJob) -> Callable[[DualAR, int], Mapping[str, float]]:

@@ -181,7 +181,8 @@ class CheckpointSaver(lightning.Callback):
     """Saves a checkpoint at each validation and at the end, removes older ones, and tracks the position in the data.
 
     Ends the training when its `patience` is over. At each validation, the first process calls `speak` with the model
-    and the step; it returns measures of a gain, better the higher they are.
+    and the step; it returns measures of a gain, better the higher they are. `gate` gets the loss before the first step,
+    of the held-out clips or else of the first batch, and raises if training makes no sense.
 
     Training begins at the position `start`. Only the first process reads and writes the files: the others may see an
     older state of the folder.
@@ -198,6 +199,7 @@ class CheckpointSaver(lightning.Callback):
         validates: bool,
         patience: Patience,
         speak: Callable[[DualAR, int], Mapping[str, float]] = lambda model, step: {},
+        gate: Callable[[float], None] = lambda loss: None,
     ) -> None:
         self.position = start
         """The position of the next batch."""
@@ -209,6 +211,7 @@ class CheckpointSaver(lightning.Callback):
         self._validates = validates
         self._patience = patience
         self._speak = speak
+        self._gate = gate
         self._step = 0
 
     def state_dict(self) -> dict[str, Any]:
@@ -224,6 +227,12 @@ class CheckpointSaver(lightning.Callback):
 
     def on_validation_start(self, trainer: lightning.Trainer, module: FineTuning) -> None:
         self._stop.install_handlers()
+
+    def on_before_optimizer_step(
+        self, trainer: lightning.Trainer, module: FineTuning, optimizer: torch.optim.Optimizer
+    ) -> None:
+        if not (trainer.global_step or self._validates):
+            self._gate(module.average.peek()["loss"])
 
     def on_train_batch_end(
         self, trainer: lightning.Trainer, module: FineTuning, outputs: Any, batch: Batch, batch_idx: int
@@ -250,6 +259,8 @@ class CheckpointSaver(lightning.Callback):
                 f"the validation loss is not finite at step {trainer.global_step}", RETRY, code="not-finite"
             )
         self._reporter.metric(trainer.global_step, {f"validation_{name}": value for name, value in values.items()})
+        if not trainer.global_step:
+            self._gate(values["loss"])
         # Before the checkpoint is saved, which keeps the state of the patience.
         spoken = self._speak(module.model, trainer.global_step) if self._group.first and trainer.global_step else {}
         self._patience.see({"validation loss": -values["loss"], **self._group.share(spoken)})

@@ -49,9 +49,14 @@ class LossAverage:
 
     def take(self) -> dict[str, float]:
         """Return the averages and start again from zero; all processes must call it."""
+        averages = self.peek()
+        self._sums = None
+        return averages
+
+    def peek(self) -> dict[str, float]:
+        """Return the averages so far; all processes must call it."""
         sums = self._sums.tolist() if self._sums is not None else [0.0] * 6
         base, semantic, tokens, codes, hits, top5 = self._group.sum(sums)
-        self._sums = None
         base, semantic = base / max(tokens, 1), semantic / max(codes, 1)
         return {"loss": base + semantic, "base": base, "semantic": semantic, "top5": hits / max(top5, 1)}
 
