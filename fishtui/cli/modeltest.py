@@ -29,7 +29,7 @@ def show_selftest(session: Session, folder: Path, report: Path | None, clip: Pat
 
     values = session.settings.values
     clips = [own_clip(clip, values.pack.text_extension)] if clip else shipped_clips()
-    found = run_selftest(folder, clips, values.train.device, again=again, show=show)
+    found = run_selftest(folder, clips, values, again=again, show=show)
     if report is not None:
         write_text(report, markdown(found))
     if session.as_json:

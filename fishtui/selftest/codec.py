@@ -36,6 +36,6 @@ def check_codec(subject: Subject) -> Line:
         name="codec",
         state=state,
         found=f"{distance:.1f} dB from the recording after encoding and decoding (at most {GOOD:g})",
-        remedy="" if state == "pass" else "The codec is damaged or of another model: replace codec.pth and codec.json.",
+        remedy="" if state == "pass" else "The codec is damaged or of another model: replace its files.",
         figures={"distance_db": distance, "extraction_seconds_per_second": pace},
     )

@@ -25,6 +25,7 @@ from fishtui.selftest.speed import check_speed
 from fishtui.selftest.step import check_step
 from fishtui.selftest.store import Store, key_of
 from fishtui.selftest.subject import Clock, OutOfTime, Subject
+from fishtui.settings import Settings
 from fishtui.speech import Voice
 
 # In seconds.
@@ -64,26 +65,29 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 def run_selftest(
     folder: Path,
     clips: Sequence[Clip],
-    device: str = "auto",
+    settings: Settings,
     budget: float = BUDGET,
     again: bool = False,
     show: Callable[[Line], None] = lambda line: None,
 ) -> Report:
     """Test the checkpoint in `folder` and return the report; `show` gets each line when it is known.
 
-    Lines that have passed with the same files, clips, code and device are not repeated, unless `again`. After `budget`
-    seconds the lines that are left are open; the next call continues with them. Raises CheckpointError if the folder
-    is not a complete checkpoint, MisuseError if the device is not available.
+    Lines that have passed with the same files, clips, code, settings and device are not repeated, unless `again`. After
+    `budget` seconds the lines that are left are open; the next call continues with them. Raises CheckpointError if the
+    folder is not a complete checkpoint, MisuseError if the device is not available.
     """
     checkpoint = CheckpointFolder(folder)
     checkpoint.check()
     store, clock = Store(), Clock(budget)
-    subject = Subject(Voice(folder, device=device), clips, clock)
+    train = settings.train
+    voice = Voice(folder, device=train.device, precision=train.precision, resampler=settings.extract.resampler)
+    subject = Subject(voice, clips, clock, settings)
     since = time.monotonic()
     hashes = {path.name: store.sha256(path) for path in checkpoint.files if path.is_file()}
     precision = str(subject.voice.precision).removeprefix("torch.")
     versions = installed_versions()
-    others = [*(clip.sha256 for clip in clips), subject.device_name, precision, *map(str, versions.items())]
+    parts = msgspec.json.encode([versions, train, settings.synthesize, settings.extract]).decode()
+    others = [*(clip.sha256 for clip in clips), subject.device_name, precision, parts]
     lines: dict[str, Line] = {}
 
     def add(line: Line) -> None:

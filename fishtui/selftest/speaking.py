@@ -28,9 +28,10 @@ def check_speaking(subject: Subject) -> Line:
         subject.clock.check()
         frames.update(so_far)
 
+    limits, compile = Limits(LONGEST), subject.settings.synthesize.compile
     lines = [Spoken(subject.clean(SPOKEN), [reference], seed) for seed in SEEDS]
     since = time.perf_counter()
-    spoken = [speech for _, speech in voice.speak_lines(lines, limits=Limits(LONGEST), on_step=on_step)]
+    spoken = [speech for _, speech in voice.speak_lines(lines, limits=limits, compile=compile, on_step=on_step)]
     subject.wait()
     took = time.perf_counter() - since
     failed = [speech for speech in spoken if isinstance(speech, FishtuiError)]

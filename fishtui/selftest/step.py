@@ -15,7 +15,8 @@ from fishtui.selftest.subject import Subject
 from fishtui.settings import TrainSettings
 from fishtui.training import memory
 from fishtui.training.forecast import meta_model
-from fishtui.training.lora import attach, parse_preset, trainable
+from fishtui.training.lora import attach, trainable
+from fishtui.training.preset import parse_preset
 from fishtui.wording import pace, size
 
 # The estimate of the memory is within this share of a step.
@@ -28,7 +29,7 @@ def check_step(subject: Subject) -> Line:
     """Take two LoRA steps as `train` does, on rows of the clips; the second one is timed. The model keeps adapters."""
     subject.clock.check()
     device, precision = subject.device, subject.voice.precision
-    wanted = TrainSettings()
+    wanted = msgspec.structs.replace(subject.settings.train, method="lora")
     if device.type == "cpu":
         wanted = msgspec.structs.replace(wanted, batch_size=CPU_ROWS, max_length=CPU_LENGTH)
     inputs, labels = _rows(subject, wanted)
@@ -48,7 +49,7 @@ def check_step(subject: Subject) -> Line:
             remedy="Lower train.batch_size, and raise train.accumulate.",
             figures={"estimated_bytes": float(choice.needed)},
         )
-    loss, norm, seconds, peak = _steps(subject, inputs, labels, choice.checkpointing)
+    loss, norm, seconds, peak = _steps(subject, wanted, inputs, labels, choice.checkpointing)
     tokens = inputs.shape[0] * inputs.shape[-1]
     finite = math.isfinite(loss) and math.isfinite(norm)
     within = peak is None or peak <= TOLERANCE * choice.needed
@@ -82,15 +83,15 @@ def _rows(subject: Subject, wanted: TrainSettings) -> tuple[Tensor, Tensor]:
 
 
 def _steps(
-    subject: Subject, inputs: Tensor, labels: Tensor, checkpointing: bool
+    subject: Subject, wanted: TrainSettings, inputs: Tensor, labels: Tensor, checkpointing: bool
 ) -> tuple[float, float, float, int | None]:
     """Return the first loss and gradient norm, the seconds of the second step, and on a GPU the peak in bytes."""
     device, model = subject.device, subject.model
-    attach(model, parse_preset(TrainSettings().lora))
+    attach(model, parse_preset(wanted.lora, wanted.targets, wanted.dropout))
     model.train()
     model.gradient_checkpointing = checkpointing
     parameters = list(trainable(model).values())
-    optimizer = torch.optim.AdamW(parameters, lr=TrainSettings().learning_rate)
+    optimizer = torch.optim.AdamW(parameters, lr=wanted.learning_rate)
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     found = []
@@ -103,7 +104,7 @@ def _steps(
             with torch.autocast(device.type, torch.bfloat16, enabled=subject.voice.precision == torch.bfloat16):
                 part = losses(model, inputs, labels)
             part.total.backward()
-            norm = float(torch.nn.utils.clip_grad_norm_(parameters, 1.0))
+            norm = float(torch.nn.utils.clip_grad_norm_(parameters, wanted.clip_norm))
             optimizer.step()
             optimizer.zero_grad()
             subject.wait()

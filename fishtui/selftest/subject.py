@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from fishtui.audio.resample import resample
 from fishtui.lm.model import DualAR
 from fishtui.selftest.clips import Clip
+from fishtui.settings import Settings
 from fishtui.speech import Voice
 
 
@@ -40,6 +41,7 @@ class Subject:
     voice: Voice
     clips: Sequence[Clip]
     clock: Clock
+    settings: Settings
 
     @property
     def device(self) -> torch.device:
@@ -52,7 +54,7 @@ class Subject:
     @cached_property
     def samples(self) -> list[NDArray]:
         """The clips at the codec's sample rate."""
-        return [resample(clip.samples, clip.rate, self.voice.sample_rate, "best") for clip in self.clips]
+        return [resample(clip.samples, clip.rate, self.voice.sample_rate, self.voice.resampler) for clip in self.clips]
 
     @cached_property
     def codes(self) -> list[NDArray]:

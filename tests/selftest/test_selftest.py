@@ -31,12 +31,15 @@ from fishtui.selftest.spectrum import spectral_distance
 from fishtui.selftest.speed import check_speed
 from fishtui.selftest.step import check_step
 from fishtui.selftest.subject import Clock, Subject
+from fishtui.settings import Settings, TrainSettings
 from fishtui.speech import Voice
 from fishtui.weights import read_file, write_file
 from tests.builders import tone, write_clip
 from tests.cli.test_schemas import check
 from tests.expecting import error_in, failing
 from tests.forking import fishtui
+
+CPU = Settings(train=TrainSettings(device="cpu"))
 
 
 @pytest.fixture(scope="session")
@@ -59,7 +62,7 @@ def own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def subject(folder: Path, budget: float = 600) -> Subject:
-    return Subject(Voice(folder, device="cpu"), shipped_clips(), Clock(budget))
+    return Subject(Voice(folder, device="cpu"), shipped_clips(), Clock(budget), CPU)
 
 
 def change_weights(folder: Path, change: Callable[[dict[str, torch.Tensor]], None], codec: bool = False) -> None:
@@ -207,31 +210,31 @@ def quick(monkeypatch: pytest.MonkeyPatch, **states: str) -> list[str]:
 def test_finished_lines_are_reused_until_something_changes(broken: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     done = quick(monkeypatch, loss="fail")
     clips = shipped_clips()
-    assert [line.name for line in run_selftest(broken, clips, "cpu").lines] == list(NAMES)
+    assert [line.name for line in run_selftest(broken, clips, CPU).lines] == list(NAMES)
     assert done == list(run.CHECKS)
     done.clear()
-    found = run_selftest(broken, clips, "cpu")
+    found = run_selftest(broken, clips, CPU)
     assert done == ["loss"]
     assert [line.name for line in found.lines if line.is_reused] == ["codec", "precision", "speaking", "step"]
     done.clear()
-    run_selftest(broken, clips, "cpu", again=True)
+    run_selftest(broken, clips, CPU, again=True)
     assert done == list(run.CHECKS)
     done.clear()
-    run_selftest(broken, clips[:1], "cpu")
+    run_selftest(broken, clips[:1], CPU)
     assert done == list(run.CHECKS)
     done.clear()
     (broken / "config.json").write_text((broken / "config.json").read_text() + "\n")
-    run_selftest(broken, clips[:1], "cpu")
+    run_selftest(broken, clips[:1], CPU)
     assert done == list(run.CHECKS)
 
 
 def test_without_time_lines_are_open_and_the_next_run_continues(digits: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     done = quick(monkeypatch)
-    found = run_selftest(digits, shipped_clips(), "cpu", budget=-1)
+    found = run_selftest(digits, shipped_clips(), CPU, budget=-1)
     assert {line.name for line in found.lines if line.state == "open"} == {*run.CHECKS, "speed"}
     assert not found.has_failed
     assert done == []
-    run_selftest(digits, shipped_clips(), "cpu")
+    run_selftest(digits, shipped_clips(), CPU)
     assert done == list(run.CHECKS)
 
 
@@ -239,7 +242,7 @@ def test_a_damaged_store_is_ignored(digits: Path, tmp_path: Path, monkeypatch: p
     quick(monkeypatch)
     (tmp_path / "state" / "fishtui").mkdir(parents=True)
     (tmp_path / "state" / "fishtui" / "selftest.json").write_text("{")
-    assert not run_selftest(digits, shipped_clips(), "cpu").has_failed
+    assert not run_selftest(digits, shipped_clips(), CPU).has_failed
 
 
 def test_the_command_reports_a_damaged_codec(broken: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

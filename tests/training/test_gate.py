@@ -30,7 +30,7 @@ PUBLISHED = sizes(155_776, 4096)
 
 @pytest.fixture
 def pretended(training: Training, tmp_path_factory: pytest.TempPathFactory) -> Training:
-    """A training whose model has random weights, and does not say so."""
+    """A training whose model has random weights, and no file that states it."""
     copy = tmp_path_factory.mktemp("pretended")
     for path in training.checkpoint.iterdir():
         if path.name != UNTRAINED:
