@@ -12,7 +12,7 @@ import torch
 
 from fishtui.checkpoint import CheckpointFolder
 from fishtui.demo.tiny import write_checkpoint
-from fishtui.errors import CheckpointError, DataError
+from fishtui.errors import CheckpointError, DataError, MisuseError
 from fishtui.families.registry import DEFAULT, FAMILIES
 from fishtui.lm.loss import losses
 from fishtui.load import load_model
@@ -81,6 +81,10 @@ def test_trainings_of_both_families_use_the_same_codes(folders: Path, tmp_path: 
         warnings[packed, trained] = [each for each in reporter.warnings if "tags" in each]
     assert {key for key, found_ones in warnings.items() if found_ones} == {("s1", "s2")}
     assert "fishtui pack" in warnings["s1", "s2"][0]
+
+    with failing("different-training", MisuseError) as caught:
+        train(found, settings_of("s1"), Reporter(), name="s2-s2", resume=True, restart=False)
+    assert str(tmp_path / "s1") in caught.value.problem
 
     pack(found, settings_of("s2"), Reporter(), data=data, output=protos)
     texts = {entry["clip"]: entry["text"] for entry in read_manifest(protos)}
