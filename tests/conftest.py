@@ -12,10 +12,10 @@ import torch
 from hypothesis import HealthCheck, settings
 
 from fishtui import workers
-from fishtui.demo.tiny import write_checkpoint
 from tests.cluster import cluster as cluster
 from tests.cluster import running_cluster as running_cluster
 from tests.forking import FORKS
+from tests.tinymodels.checkpoint import write_checkpoint
 
 # Threads do not speed up tiny tensors, and slow them down on a busy machine.
 torch.set_num_threads(1)

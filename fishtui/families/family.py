@@ -160,10 +160,6 @@ class Family(ABC):
         """Write tensors, named as `DualAR` names them, into `folder` in the layout of the checkpoint folder `base`."""
 
     @abstractmethod
-    def write_tiny(self, folder: Path) -> None:
-        """Write a tiny model with random weights and its tokenizer into `folder`, for the demo and tests."""
-
-    @abstractmethod
     def prompts(self, folder: Path, template: str, codebooks: int) -> Prompts:
         """Return the prompts of one of `templates`, with the tokenizer in `folder`. Raises CheckpointError."""
 

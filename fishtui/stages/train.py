@@ -295,7 +295,6 @@ def _resume_position(job: TrainingJob, inputs: TrainingInputs, newest: Path) -> 
     Raises MisuseError if the checkpoint belongs to another kind of training.
     """
     origin, _ = read_checkpoint(newest)
-    names = {origin.base_sha256: f"{origin.base} ({origin.base_sha256[:8]}…), now {job.base.path}"}
     for what, trained, wanted in (
         # First, because a model of another family has other templates too.
         ("pretrained model", origin.base_sha256, inputs.base_sha256),
@@ -304,8 +303,11 @@ def _resume_position(job: TrainingJob, inputs: TrainingInputs, newest: Path) -> 
         ("LoRA", origin.lora, job.lora),
     ):
         if trained != wanted:
+            difference = (
+                f"{origin.base}, now {job.base.path}" if trained == origin.base_sha256 else _compare(trained, wanted)
+            )
             raise MisuseError(
-                f"{newest}: trained with another {what}: {names.get(trained) or _compare(trained, wanted)}",
+                f"{newest}: trained with another {what}: {difference}",
                 "Set it back to continue with --resume, or start again with --restart.",
                 code="different-training",
             )

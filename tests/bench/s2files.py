@@ -19,8 +19,6 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from fishtui.families.s2_pro.config import read_config
-from fishtui.families.s2_pro.tiny import write_tokenizer
-from fishtui.families.s2_pro.weights import write_new_weights
 from fishtui.lm.model import DualAR
 from fishtui.load import load_model
 from fishtui.project import Project
@@ -29,6 +27,7 @@ from fishtui.stages.merge import merge
 from fishtui.training.preset import parse_preset
 from tests.bench.adapters import write_random_adapter
 from tests.golden_data import OFFICIAL_S2
+from tests.tinymodels.s2 import write_new_weights, write_tokenizer
 
 UNIT = "GB/s"
 CASES = ["load", "merge"]

@@ -13,10 +13,10 @@ from torch import Tensor
 from fishtui.checkpoint import CheckpointFolder
 from fishtui.codec.model import Codec
 from fishtui.demo.shipped import CODEC, MODEL, RECOGNIZER
-from fishtui.demo.tiny import published_tensors
 from fishtui.families.registry import DEFAULT
 from fishtui.judges.ctc import CtcNetwork, save_network
 from fishtui.weights import read_tensors
+from tests.tinymodels.checkpoint import published_tensors
 
 LARGEST = 8_000_000
 NOTICE = """\

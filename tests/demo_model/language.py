@@ -15,13 +15,13 @@ import torch
 from fishtui.audio.encode import write_audio
 from fishtui.checkpoint import CheckpointFolder
 from fishtui.codec.model import Codec
-from fishtui.demo.tiny import published_tensors, write_codec_files
 from fishtui.families.registry import DEFAULT
-from fishtui.families.s1_mini.tiny import write_random_model, write_tokenizer
 from fishtui.lm.config import ModelConfig
 from fishtui.project import Project
 from tests.demo_model.data import RATE, WORDS, Clip, by_speaker, draw_sequence, join, levelled
 from tests.demo_model.measure import text_of
+from tests.tinymodels.checkpoint import published_tensors, write_codec_files
+from tests.tinymodels.s1 import write_random_model, write_tokenizer
 
 # Clear recordings of an unmistakable voice: the recognizer reads them best.
 HELD_OUT = "jackson"

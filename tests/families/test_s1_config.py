@@ -6,9 +6,10 @@ import pytest
 
 from fishtui.errors import CheckpointError
 from fishtui.families.registry import DEFAULT, family_of
-from fishtui.families.s1_mini.config import read_config, write_config
+from fishtui.families.s1_mini.config import read_config
 from tests.expecting import failing
 from tests.golden_data import GOLDEN
+from tests.tinymodels.s1 import write_config
 
 PUBLISHED = Path(__file__).parents[1] / "lm" / "config-s1-mini.json"
 

@@ -11,7 +11,6 @@ import pytest
 import torch
 
 from fishtui.checkpoint import CheckpointFolder
-from fishtui.demo.tiny import write_checkpoint
 from fishtui.errors import CheckpointError, DataError, MisuseError
 from fishtui.families.registry import DEFAULT, FAMILIES
 from fishtui.lm.loss import losses
@@ -28,6 +27,7 @@ from fishtui.stages.train import train
 from fishtui.training.preset import parse_preset
 from tests.builders import project, tone, write_clip
 from tests.expecting import failing
+from tests.tinymodels.checkpoint import write_checkpoint
 
 S2 = FAMILIES["fish_qwen3_omni"]
 TEXTS = ["<|speaker:0|>Hello [laughs] 0. <|speaker:1|>Yes?", "Hello 1.", "[sighs] Hello 2.", "Hello 3."]

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from fishtui.checkpoint import CheckpointFolder
 from fishtui.errors import CheckpointError
-from fishtui.families.s2_pro.tiny import write_tiny
 from fishtui.families.s2_pro.tokenizer import Tokenizer
 from tests.expecting import failing
 from tests.golden_data import GOLDEN_S2
+from tests.tinymodels.s2 import write_tiny
 
 TOKENS = json.loads((GOLDEN_S2 / "tokens" / "tokens.json").read_text())
 TOKENIZER = Tokenizer.read(GOLDEN_S2 / "checkpoint" / "tokenizer.json")

@@ -15,7 +15,6 @@ from fishtui.audio.decode import read_audio
 from fishtui.checkpoint import UNTRAINED, CheckpointFolder, files_to_download
 from fishtui.cli.settingoptions import choices
 from fishtui.codec.config import sizes_file
-from fishtui.demo.tiny import write_checkpoint
 from fishtui.errors import CheckpointError
 from fishtui.families import registry
 from fishtui.lm.loss import losses
@@ -36,6 +35,7 @@ from fishtui.training.preset import parse_preset
 from tests.builders import project, tone, write_clip
 from tests.expecting import failing
 from tests.families.toy import END, PAD, PREFIX, SEMANTIC, START, WEIGHTS, Toy
+from tests.tinymodels.checkpoint import WRITERS, write_checkpoint
 
 PACKAGE = Path(registry.__file__).parents[1]
 TOY = Toy()
@@ -45,6 +45,7 @@ TOY = Toy()
 def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CheckpointFolder:
     """A tiny checkpoint of a family that only this test registers."""
     monkeypatch.setitem(registry.FAMILIES, TOY.model_type, TOY)
+    monkeypatch.setitem(WRITERS, TOY.model_type, TOY.write_tiny)
     write_checkpoint(tmp_path / "toy", family=TOY)
     return CheckpointFolder(tmp_path / "toy")
 

@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fishtui.families.s1_mini.config import write_config
 from fishtui.lm.config import ModelConfig
 from fishtui.lm.model import DualAR
+from tests.tinymodels.s1 import write_config
 
 SEMANTIC_BEGIN = 262
 IM_END = 261

@@ -19,7 +19,6 @@ from fishtui.codec.load import load_codec
 from fishtui.codec.model import Codec
 from fishtui.codehash import code_hash
 from fishtui.codes import read_codes
-from fishtui.demo.tiny import CODEC, random_codec_tensors, write_codec_files
 from fishtui.errors import CheckpointError
 from fishtui.runs.reporter import Reporter
 from fishtui.settings import ExtractSettings, Settings
@@ -30,6 +29,7 @@ from fishtui.stages.extract import extract
 from tests.builders import project, snapshot, tone, write_clip, write_codes
 from tests.expecting import failing, skipped_by_reason
 from tests.source import copied_source, edit_source, forget
+from tests.tinymodels.checkpoint import CODEC, random_codec_tensors, write_codec_files
 
 
 def run(root: Path, checkpoint: Path, dry_run: bool = False, **settings):

@@ -8,12 +8,12 @@ import pytest
 import torch
 
 from fishtui.checkpoint import CheckpointFolder
-from fishtui.demo.tiny import write_checkpoint
 from fishtui.families.registry import published_family
 from fishtui.runs.reporter import Reporter
 from fishtui.stages.merge import merge
 from fishtui.training.preset import parse_preset
 from tests.stages.test_train import Training
+from tests.tinymodels.checkpoint import write_checkpoint
 
 CHAT = {"template": "chat", "validate_every": 1, "samples": 0, "warmup": 0}
 

@@ -9,8 +9,6 @@ import msgspec
 
 from fishtui.errors import CheckpointError
 from fishtui.families.family import read_json
-from fishtui.families.s1_mini import MODEL_TYPE
-from fishtui.files import write_bytes
 from fishtui.lm.config import ModelConfig
 from fishtui.reading import Damaged, guarded
 from fishtui.wording import did_you_mean, shortened
@@ -50,9 +48,3 @@ def read_config(path: Path) -> ModelConfig:
 
 def _hint(key: str, known: Iterable[str]) -> str:
     return f"{did_you_mean(key, known)} {REMEDY}".strip()
-
-
-def write_config(config: ModelConfig, path: Path) -> None:
-    """Write a config file that `read_config` and the public tools understand."""
-    content = msgspec.json.encode({"model_type": MODEL_TYPE, **msgspec.structs.asdict(config)}, order="sorted")
-    write_bytes(path, msgspec.json.format(content, indent=2) + b"\n")

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fishtui.families.family import CONFIG, Family, Licence, Prompts, Vocabulary
+from fishtui.families.family import Family, Licence, Prompts, Vocabulary
 from fishtui.families.s1_mini import MODEL_TYPE
 from fishtui.families.s1_mini import text as cleaning
 
@@ -57,11 +57,6 @@ class S1Mini(Family):
         from fishtui.families.s1_mini.layout import write_weights
 
         write_weights(tensors, folder / self.weight_names(())[0])
-
-    def write_tiny(self, folder: Path) -> None:
-        from fishtui.families.s1_mini.tiny import write_tiny
-
-        write_tiny(*(folder / name for name in (CONFIG, *self.weight_names(()), *self.tokenizer_names)))
 
     def prompts(self, folder: Path, template: str, codebooks: int) -> Prompts:
         from fishtui.families.s1_mini.prompt import S1Prompts

@@ -87,11 +87,6 @@ class S2Pro(Family):
 
         write_weights(tensors, folder, base)
 
-    def write_tiny(self, folder: Path) -> None:
-        from fishtui.families.s2_pro.tiny import write_tiny
-
-        write_tiny(folder)
-
     def prompts(self, folder: Path, template: str, codebooks: int) -> Prompts:
         from fishtui.families.s2_pro.prompt import S2Prompts
 

@@ -8,13 +8,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from fishtui.families.s2_pro.layout import FAST, flat_name, stored_name
+from fishtui.families.s2_pro.layout import flat_name, stored_name
 from fishtui.lm.config import ModelConfig
 from fishtui.lm.model import DualAR
-from fishtui.tensorfiles.content import TYPES, read_folder, write_like, write_shards
+from fishtui.tensorfiles.content import read_folder, write_like
 from fishtui.weights import check_tensors
-
-NAMES = {dtype: name for name, dtype in TYPES.items()}
 
 
 def read_weights(folder: Path, config: ModelConfig) -> dict[str, Tensor]:
@@ -35,12 +33,3 @@ def write_weights(tensors: Mapping[str, Tensor], folder: Path, base: Path) -> No
     Each is taken from the mapping when it is written. Raises OSError.
     """
     write_like(base, folder, lambda stored: tensors[flat_name(stored)])
-
-
-def write_new_weights(tensors: Mapping[str, Tensor], folder: Path) -> None:
-    """Write tensors, named as `DualAR` names them, into `folder`: a shard for each transformer. Raises OSError."""
-    shards: list[dict[str, tuple[str, tuple[int, ...]]]] = [{}, {}]
-    for flat, value in tensors.items():
-        stored = stored_name(flat)
-        shards[stored.startswith(FAST)][stored] = NAMES[value.dtype], tuple(value.shape)
-    write_shards(folder, shards, lambda stored: tensors[flat_name(stored)])

@@ -1,4 +1,4 @@
-"""A tiny random model and tokenizer of the family, for the demo and tests."""
+"""A tiny random model and tokenizer of the family, for tests."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
 from torch import nn
 
-from fishtui.families.s1_mini.config import write_config
+from fishtui.families.s1_mini import MODEL_TYPE
 from fishtui.families.s1_mini.layout import write_weights
-from fishtui.files import replacing, write_text
+from fishtui.files import replacing, write_bytes, write_text
 from fishtui.lm.config import ModelConfig
 from fishtui.lm.model import DualAR
 
@@ -24,8 +25,10 @@ CODEBOOK_SIZE = 4096
 DEVIATION = 0.06
 
 
-def write_tiny(config: Path, weights: Path, ranks: Path, specials: Path) -> None:
-    """Write the four files. Raises FishtuiError."""
+def write_tiny(folder: Path) -> None:
+    """Write config, weights and a tokenizer into `folder`. Raises FishtuiError."""
+    config, weights = folder / "config.json", folder / "model.pth"
+    ranks, specials = folder / "tokenizer.tiktoken", folder / "special_tokens.json"
     ids = write_tokenizer(ranks, specials, MERGES, CODEBOOK_SIZE)
     write_random_model(config, weights, tiny_sizes(ids), ids)
 
@@ -71,6 +74,12 @@ def tiny_sizes(ids: dict[str, int]) -> ModelConfig:
         fast_attention_o_bias=False,
         fast_attention_qk_norm=False,
     )
+
+
+def write_config(config: ModelConfig, path: Path) -> None:
+    """Write a config file that `read_config` and the public tools understand."""
+    content = msgspec.json.encode({"model_type": MODEL_TYPE, **msgspec.structs.asdict(config)}, order="sorted")
+    write_bytes(path, msgspec.json.format(content, indent=2) + b"\n")
 
 
 def write_random_model(path: Path, weights: Path, config: ModelConfig, ids: dict[str, int]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import msgspec
@@ -18,6 +18,10 @@ from fishtui.families.family import Family
 from fishtui.families.registry import DEFAULT
 from fishtui.files import replacing, write_text
 from fishtui.weights import write_file
+from tests.tinymodels import s1, s2
+
+WRITERS: dict[str, Callable[[Path], None]] = {"dual_ar": s1.write_tiny, "fish_qwen3_omni": s2.write_tiny}
+"""How to write a tiny model and its tokenizer into a folder, by the family's `model_type`."""
 
 CODEC = msgspec.structs.replace(
     OFFICIAL,
@@ -37,7 +41,7 @@ def write_checkpoint(folder: Path, seed: int = 0, family: Family = DEFAULT) -> N
     """Write a tiny model of `family` and a tiny codec, with random weights, into `folder`. Raises FishtuiError."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        family.write_tiny(folder)
+        WRITERS[family.model_type](folder)
         _write_codec(CheckpointFolder(folder))
     write_text(folder / UNTRAINED, "The weights of this model are random.\n")
 

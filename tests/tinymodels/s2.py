@@ -1,4 +1,4 @@
-"""A tiny random model and tokenizer of the family, for the demo and tests."""
+"""A tiny random model and tokenizer of the family, for tests."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from tokenizers.pre_tokenizers import ByteLevel
-from torch import nn
+from torch import Tensor, nn
 
 from fishtui.families.family import CONFIG
 from fishtui.families.s2_pro import MODEL_TYPE
 from fishtui.families.s2_pro.config import read_config
-from fishtui.families.s2_pro.weights import write_new_weights
+from fishtui.families.s2_pro.layout import FAST, flat_name, stored_name
 from fishtui.files import write_text
 from fishtui.lm.model import DualAR
+from fishtui.tensorfiles.content import TYPES, write_shards
 
 SPLIT = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*"
@@ -33,6 +34,7 @@ SPECIALS = (
 )  # fmt: skip
 CODEBOOK_SIZE = 4096
 DEVIATION = 0.06
+NAMES = {dtype: name for name, dtype in TYPES.items()}
 
 
 def write_tiny(folder: Path) -> None:
@@ -112,3 +114,12 @@ def write_random_model(folder: Path, content: Mapping[str, Any]) -> None:
             nn.init.normal_(parameter, std=DEVIATION)
     tensors = {name: value.bfloat16() for name, value in model.state_dict().items()}
     write_new_weights(tensors, folder)
+
+
+def write_new_weights(tensors: Mapping[str, Tensor], folder: Path) -> None:
+    """Write tensors, named as `DualAR` names them, into `folder`: a shard for each transformer. Raises OSError."""
+    shards: list[dict[str, tuple[str, tuple[int, ...]]]] = [{}, {}]
+    for flat, value in tensors.items():
+        stored = stored_name(flat)
+        shards[stored.startswith(FAST)][stored] = NAMES[value.dtype], tuple(value.shape)
+    write_shards(folder, shards, lambda stored: tensors[flat_name(stored)])

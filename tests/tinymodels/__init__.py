@@ -1,0 +1,1 @@
+"""Tiny checkpoints with random weights, of each family."""
