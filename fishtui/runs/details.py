@@ -41,7 +41,8 @@ def describe_run(project: Project, run: Run) -> Iterator[tuple[str, str]]:
 def model_of(run: Run) -> str:
     """Return the name of a run's pretrained model; empty for the default one, or if its folder is unknown."""
     paths = run.record.settings.get("paths")
-    base = paths.get("checkpoint") if isinstance(paths, dict) else None
+    set_base = paths.get("checkpoint") if isinstance(paths, dict) else None
+    base = run.record.arguments.get("base", set_base)
     if not isinstance(base, str) or not is_path(base):
         return ""
     family = CheckpointFolder(run.folder.parents[2] / base).family_or_default

@@ -18,7 +18,7 @@ from fishtui.codehash import code_hash
 from fishtui.codes import encode_codes, parse_codes
 from fishtui.dataset import CODES_EXTENSION
 from fishtui.devices import choose_device
-from fishtui.errors import DataError, FishtuiError
+from fishtui.errors import CheckpointError, DataError, FishtuiError, MisuseError
 from fishtui.evaluation.lines import OWN_LINES, Line, Lines, choose_lines, no_lines, read_own_lines
 from fishtui.evaluation.outcome import read_outcome
 from fishtui.evaluation.record import (
@@ -51,6 +51,7 @@ from fishtui.shards.packed import ManifestEntry, no_manifest, read_manifest
 from fishtui.stages.excluded import excluded
 from fishtui.stages.panel import Panel, RealSpeakers
 from fishtui.stages.speaking import Speaker, Speech, Task
+from fishtui.training.origin import read_checkpoint
 from fishtui.training.voice import sampling_of
 
 # The code that decides a sound.
@@ -82,9 +83,11 @@ def evaluate(
     By default all kept checkpoints speak; `no_reference` lets them speak each line also without a reference. The
     ledger's items are the lines of all checkpoints: skipped are those whose recording and judgements are up to date.
     Each line is recorded when it ends, so a stopped evaluation continues where it was. Raises MisuseError without
-    checkpoints or anything to speak, FishtuiError if a judge's weights or the disk fail.
+    checkpoints or anything to speak, or if they were trained on another base, FishtuiError if a judge's weights or the
+    disk fail.
     """
     job = EvaluationJob(project, settings, reporter, project.results / name, tuple(steps), not no_base, no_reference)
+    job.check_base()
     if dry_run:
         work = job.work(read_evaluation(job.results))
         ledger = Ledger(unit="lines", done=sum(len(each.due) for each in work))
@@ -196,6 +199,20 @@ class EvaluationJob:
     def speakers(self) -> RealSpeakers:
         languages = {line.speaker: line.language for line in self.lines.lines}
         return RealSpeakers(self.entries, self.data, self.settings.pack.text_extension, languages)
+
+    def check_base(self) -> None:
+        """Raise MisuseError if the checkpoints were trained on another base than the project's model."""
+        for each in self.checkpoints:
+            # A damaged checkpoint is reported when it should speak.
+            with suppress(CheckpointError):
+                origin, _ = read_checkpoint(each.path)
+                if origin.base_sha256 == self.base.sha256():
+                    return
+                raise MisuseError(
+                    f"{each.path}: trained on another base than {self.base.path}",
+                    f"Set paths.checkpoint to its base; it was {origin.base}.",
+                    code="other-base",
+                )
 
     def work(self, before: Evaluation) -> list[StepWork]:
         """Return the work on each checkpoint that an earlier evaluation has not done."""

@@ -23,6 +23,7 @@ from fishtui.stages.evaluate import UP_TO_DATE
 from tests.builders import file_size_limit, snapshot
 from tests.expecting import failing
 from tests.stages.evaluating import Evaluating
+from tests.tinymodels.checkpoint import write_checkpoint
 
 # All tests copy one project, with a training in it.
 pytestmark = pytest.mark.xdist_group("evaluate")
@@ -306,6 +307,12 @@ def test_the_report_has_the_verdict(evaluating: Evaluating, tmp_path: Path) -> N
     assert "step 2" in (tmp_path / "report.html").read_text(encoding="utf-8").lower()
     notes = " ".join(evaluating.messages())
     assert "base" in notes
+
+
+def test_a_training_of_another_base_is_refused(evaluating: Evaluating, tmp_path: Path) -> None:
+    write_checkpoint(tmp_path / "other", seed=1)
+    with failing("other-base", MisuseError):
+        evaluating.run(f"paths.checkpoint={tmp_path / 'other'}")
 
 
 def test_shards_without_a_manifest_are_refused(evaluating: Evaluating) -> None:
