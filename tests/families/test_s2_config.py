@@ -11,9 +11,9 @@ from fishtui.families.registry import family_of
 from fishtui.families.s2_pro.config import read_config
 from fishtui.families.s2_pro.layout import flat_name, stored_name
 from tests.expecting import failing
-from tests.golden_data import GOLDEN_S2
+from tests.golden_data import OFFICIAL_S2
 
-PUBLISHED = GOLDEN_S2 / "official" / "config.json"
+PUBLISHED = OFFICIAL_S2 / "config.json"
 
 
 def changed(folder: Path, section: str = "", **changes: Any) -> Path:
