@@ -15,7 +15,6 @@ import torch
 from fishtui.checkpoint import CheckpointFolder
 from fishtui.codec.load import load_codec
 from fishtui.demo.shipped import write_shipped_checkpoint
-from fishtui.demo.tiny import random_codec_tensors, write_codec_files
 from fishtui.families.registry import DEFAULT
 from fishtui.selftest import run, speaking, store
 from fishtui.selftest.clips import Clip, own_clip, shipped_clips
@@ -38,6 +37,7 @@ from tests.builders import tone, write_clip
 from tests.cli.test_schemas import check
 from tests.expecting import error_in, failing
 from tests.forking import fishtui
+from tests.tinymodels.checkpoint import random_codec_tensors, write_codec_files
 
 CPU = Settings(train=TrainSettings(device="cpu"))
 
