@@ -14,10 +14,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from fishtui.audio.encode import write_audio
 from fishtui.project import Project
 from fishtui.runs.state import find_run
 from tests.builders import command, packable, project, snapshot, tone, write_clip
 from tests.forking import fishtui
+from tests.spoken import RATE, compose
 
 # Starting a stage takes longer than its work here.
 KILLS = {"extract": 3, "train": 2}
@@ -86,6 +88,18 @@ def test_extract_is_the_same_after_kills(twins: tuple[Path, Path]) -> None:
     assert fishtui(*arguments, cwd=whole).returncode == 0
     moments = sorted(random.Random(1).sample(range(1, 24), KILLS["extract"]))
     killed_and_repeated(arguments, killed, files(killed, "data/anna/*.npy"), moments)
+    assert results(killed) == results(whole)
+
+
+def test_slice_is_the_same_after_a_kill(twins: tuple[Path, Path]) -> None:
+    whole, killed = twins
+    for root in twins:
+        shutil.rmtree(root / "data")
+        sound = compose(20, seed=4)
+        write_audio(root / "recordings" / "talk.flac", sound.samples, RATE, "FLAC")
+    arguments = ["slice", "recordings", "--speaker", "anna", "--workers", "1"]
+    assert fishtui(*arguments, cwd=whole).returncode == 0
+    killed_and_repeated(arguments, killed, files(killed, "data/anna/*.flac"), [2])
     assert results(killed) == results(whole)
 
 

@@ -7,7 +7,7 @@ fits best, by dynamic programming over all pauses.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -49,7 +49,7 @@ class Cuts:
 def choose_cuts(activity: Activity, rules: CutRules) -> Cuts:
     """Return the clips to cut from a recording with this activity."""
     cuts = Cuts()
-    stretches = find_speech(activity, rules.threshold, rules.min_pause)
+    stretches = list(_breathing(activity, find_speech(activity, rules.threshold, rules.min_pause), rules))
     pauses = [later.start - earlier.end for earlier, later in pairwise(stretches)]
     groups = _split(stretches, pauses, rules)
     for first, last in groups:
@@ -78,6 +78,22 @@ def place_cut(activity: Activity, earlier: float, later: float, padding: float) 
     moment = _quietest(activity, middle - reach, middle + reach)
     # With silence in between, each clip keeps its own padding.
     return min(moment, earlier + padding), max(moment, later - padding)
+
+
+def _breathing(activity: Activity, stretches: Sequence[Stretch], rules: CutRules) -> Iterator[Stretch]:
+    """Yield the stretches; those that are too long for a clip in parts, if fading ends of words hide pauses in them."""
+    bare: list[Stretch] | None = None
+    for stretch in stretches:
+        if stretch.seconds + 2 * rules.padding <= rules.max_seconds:
+            yield stretch
+            continue
+        bare = bare or find_speech(activity, rules.threshold, rules.min_pause, with_ends=False)
+        inside = [each for each in bare if each.start < stretch.end and each.end > stretch.start]
+        pauses = [edge for earlier, later in pairwise(inside) for edge in (earlier.end, later.start)]
+        # The first begins and the last ends with the stretch itself.
+        edges = [stretch.start, *pauses, stretch.end]
+        for start, end in zip(edges[::2], edges[1::2], strict=True):
+            yield Stretch(start, end)
 
 
 def _edge(activity: Activity, stretches: Sequence[Stretch], before: int, rules: CutRules, is_end: bool) -> float:

@@ -36,14 +36,18 @@ class Stretch:
         return self.end - self.start
 
 
-def find_speech(activity: Activity, threshold: float, min_pause: float) -> list[Stretch]:
+def find_speech(activity: Activity, threshold: float, min_pause: float, with_ends: bool = True) -> list[Stretch]:
     """Return the stretches of speech in a recording, in order.
 
-    Speech begins where its probability reaches `threshold`. Pauses shorter than `min_pause` seconds are part of it.
+    Speech begins where its probability reaches `threshold`. Pauses shorter than `min_pause` seconds are part of it;
+    without the fading ends of words in them (`with_ends`), more pauses are found.
     """
     low = max(threshold - HYSTERESIS, min(LEAST, threshold))
     runs = _runs(activity, low, threshold)
-    extended = [_extended(activity, low, runs, index) for index in range(len(runs))]
+    if with_ends:
+        extended = [_extended(activity, low, runs, index) for index in range(len(runs))]
+    else:
+        extended = [(first * PARTS, last * PARTS) for first, last in runs]
     joined: list[list[float]] = []
     for first, last in extended:
         start, end = first * LEVEL_STEP_S, min(last * LEVEL_STEP_S, activity.seconds)
@@ -51,7 +55,8 @@ def find_speech(activity: Activity, threshold: float, min_pause: float) -> list[
             joined[-1][1] = end
         elif end > start:
             joined.append([start, end])
-    return [Stretch(start, end) for start, end in joined if end - start >= LEAST_SPEECH_S]
+    least = LEAST_SPEECH_S if with_ends else 0.0
+    return [Stretch(start, end) for start, end in joined if end - start >= least]
 
 
 def _runs(activity: Activity, low: float, high: float) -> list[tuple[int, int]]:

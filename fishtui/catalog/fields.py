@@ -22,6 +22,8 @@ Condition = tuple[str, tuple[Any, ...]]
 UNINDEXED = re.compile("[\0\ud800-\udfff\ufffe\uffff]")
 # The shortest text that the trigram index can find.
 INDEXED_LENGTH = 3
+CUT = "cuts.audio_hash = clips.audio_hash"
+START = f"(SELECT start FROM cuts WHERE {CUT})"
 EDITED = "clips.id IN (SELECT clip FROM history WHERE kind = 'file' AND state = 'done')"
 
 
@@ -143,6 +145,13 @@ FIELDS: dict[str, Field] = {
             order="clips.codes",
             choices=_words("clips.codes", "missing", "given", "current", "stale", "invalid"),
         ),
+        Field(
+            "source",
+            Kind.PART,
+            "part of the path of the recording that the clip was cut from",
+            f"coalesce((SELECT path FROM cuts JOIN sources ON hash = source WHERE {CUT}), '')",
+        ),
+        Field("start", Kind.NUMBER, "the start of the clip in its recording in seconds", START, START),
         _column("characters", Kind.NUMBER, "the number of letters and digits in the transcript"),
         _column("id", Kind.NUMBER, "the clip's ID, a number"),
         Field(

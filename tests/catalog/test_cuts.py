@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from fishtui.catalog.cuts import Cut, clips_of_source, cut_of, identify, locate_source, record_cuts
+from fishtui.catalog.lookup import find_rows
 from fishtui.errors import DataError
 from tests.catalog.conftest import Dataset
 from tests.expecting import failing
@@ -72,3 +73,16 @@ def test_a_recording_inside_a_moved_project_is_found(dataset: Dataset, recording
     source = cut(dataset, recording, "ANNA/a")
     assert dataset.catalog.value("SELECT path FROM sources") == "recordings/talk.m4a"
     assert locate_source(dataset.catalog, source).seconds == 60.0
+
+
+def test_filters_know_the_recording_and_the_start(dataset: Dataset, recording: Path) -> None:
+    cut(dataset, recording, "ANNA/z", "ANNA/a")
+    dataset.clip("ANNA/b")
+    dataset.scan()
+
+    def found(text: str) -> list[str]:
+        return [row["name"] for row in find_rows(dataset.catalog, text, 10)]
+
+    assert found("source:talk sort:start") == ["ANNA/z", "ANNA/a"]
+    assert found("start:>=1") == ["ANNA/a"]
+    assert found("-source:talk") == ["ANNA/b"]
