@@ -43,11 +43,14 @@ def find_speech(activity: Activity, threshold: float, min_pause: float, with_end
     without the fading ends of words in them (`with_ends`), more pauses are found.
     """
     low = max(threshold - HYSTERESIS, min(LEAST, threshold))
-    runs = _runs(activity, low, threshold)
+    mean = (activity.voice + activity.backward) / 2
+    both = np.minimum(activity.voice, activity.backward)
     if with_ends:
+        # Runs that one direction does not hear at all are left out.
+        runs = [run for run in _runs(mean, low, threshold) if both[slice(*run)].max() >= HEARD * threshold]
         extended = [_extended(activity, low, runs, index) for index in range(len(runs))]
     else:
-        extended = [(first * PARTS, last * PARTS) for first, last in runs]
+        extended = [(first * PARTS, last * PARTS) for first, last in _runs(both, low, low)]
     joined: list[list[float]] = []
     for first, last in extended:
         start, end = first * LEVEL_STEP_S, min(last * LEVEL_STEP_S, activity.seconds)
@@ -59,19 +62,10 @@ def find_speech(activity: Activity, threshold: float, min_pause: float, with_end
     return [Stretch(start, end) for start, end in joined if end - start >= least]
 
 
-def _runs(activity: Activity, low: float, high: float) -> list[tuple[int, int]]:
-    """Return first and last (exclusive) window of each run whose mean probability is at least `low`, somewhere `high`.
-
-    Runs that one direction does not hear at all are left out.
-    """
-    mean = (activity.voice + activity.backward) / 2
-    both = np.minimum(activity.voice, activity.backward)
-    changes = np.flatnonzero(np.diff(np.concatenate([[False], mean >= low, [False]]).astype(np.int8)))
-    return [
-        (int(first), int(last))
-        for first, last in changes.reshape(-1, 2)
-        if mean[first:last].max() >= high and both[first:last].max() >= HEARD * high
-    ]
+def _runs(voice: np.ndarray, low: float, high: float) -> list[tuple[int, int]]:
+    """Return first and last (exclusive) window of each run of probabilities of at least `low`, and somewhere `high`."""
+    changes = np.flatnonzero(np.diff(np.concatenate([[False], voice >= low, [False]]).astype(np.int8)))
+    return [(int(first), int(last)) for first, last in changes.reshape(-1, 2) if voice[first:last].max() >= high]
 
 
 def _extended(activity: Activity, low: float, runs: list[tuple[int, int]], index: int) -> tuple[int, int]:
