@@ -91,11 +91,12 @@ def test_extract_is_the_same_after_kills(twins: tuple[Path, Path]) -> None:
     assert results(killed) == results(whole)
 
 
+@pytest.mark.long
 def test_slice_is_the_same_after_a_kill(twins: tuple[Path, Path]) -> None:
     whole, killed = twins
     for root in twins:
         shutil.rmtree(root / "data")
-        sound = compose(20, seed=4)
+        sound = compose(10, seed=4)
         write_audio(root / "recordings" / "talk.flac", sound.samples, RATE, "FLAC")
     arguments = ["slice", "recordings", "--speaker", "anna", "--workers", "1"]
     assert fishtui(*arguments, cwd=whole).returncode == 0
