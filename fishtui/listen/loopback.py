@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import select
 import socket
 import sys
 import threading
@@ -181,6 +182,15 @@ class Request(BaseHTTPRequestHandler):
         super().setup()
         self._deadline = _Deadline(self.connection)
         self.rfile = BufferedReader(self._deadline)
+
+    def is_closed(self) -> bool:
+        """Return True if the other side has closed the connection."""
+        poll = select.poll()
+        poll.register(self.connection, select.POLLIN)
+        try:
+            return bool(poll.poll(0)) and not self.connection.recv(1, socket.MSG_PEEK)
+        except OSError:
+            return True
 
     def handle_one_request(self) -> None:
         self._deadline.begin()

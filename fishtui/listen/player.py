@@ -58,6 +58,8 @@ class Player:
         self._process: subprocess.Popen[bytes] | None = None
         # The number of the newest request: a thread with an older number plays no more.
         self._turn = 0
+        self.begun: set[Path] = set()
+        """The recordings that have begun to play."""
 
     @property
     def is_playing(self) -> bool:
@@ -97,6 +99,7 @@ class Player:
                         FishtuiError(f"{command[0]}: cannot start: {reason_of(error)}", REMEDY, code="cannot-start")
                     )
                     return
+                self.begun.add(path)
             _, output = process.communicate()
             if process.returncode and turn == self._turn:
                 reason = output.decode(errors="replace").strip().splitlines()

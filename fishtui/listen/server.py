@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from time import monotonic
 from typing import NamedTuple
 
 from fishtui.listen.loopback import Loopback, Request
@@ -13,6 +14,8 @@ from fishtui.listen.page import POLICY, page
 
 # Seconds between two signs of life to a waiting page.
 HEARTBEAT = 15.0
+# Seconds between two looks at whether a waiting page was closed.
+LOOK = 0.5
 
 
 class Offer(NamedTuple):
@@ -59,13 +62,17 @@ class Server(Loopback):
         """Return the served recordings by number, the newest first."""
         return self._offers
 
-    def news(self, known: int) -> tuple[int, tuple[int, ...]] | None:
+    def news(self, known: int, is_over: Callable[[], bool] = lambda: False) -> tuple[int, tuple[int, ...]] | None:
         """Return the turn of the latest offer and its numbers, if it is later than `known`.
 
-        Without one, the numbers are empty after HEARTBEAT seconds. None at the end.
+        Without one, the numbers are empty after HEARTBEAT seconds. None at the end, and soon after `is_over` is true.
         """
+        end = monotonic() + HEARTBEAT
         with self._news:
-            self._news.wait_for(lambda: self.closed or self._turn > known, HEARTBEAT)
+            while not (self.closed or self._turn > known) and (left := end - monotonic()) > 0:
+                self._news.wait(min(left, LOOK))
+                if is_over():
+                    return None
             return None if self.closed else (self._turn, self._latest if self._turn > known else ())
 
     @contextmanager
@@ -111,6 +118,6 @@ class Server(Loopback):
         if request.command == "HEAD":
             return
         with self.listening():
-            while (news := self.news(known)) is not None:
+            while (news := self.news(known, request.is_closed)) is not None:
                 known, numbers = news
                 request.wfile.write(f"data: {' '.join(map(str, numbers))}\n\n".encode() if numbers else b":\n\n")

@@ -175,8 +175,8 @@ def pipeline(project: Project, values: Settings, stages: Collection[str]) -> Non
     data, source = project.path(values.paths.data), values.run.source
     if source and "normalize" in stages:
         normalize(project, values, source=project.path(source), target=data)
-    elif {"extract", "pack"} & set(stages) and not data.is_dir():
-        raise not_a_folder(data)
+    elif {"extract", "pack"} & set(stages):
+        _require_files(data, (*EXTENSIONS, CODES_EXTENSION), "no recordings", "no-audio")
     if "train" in stages:
         require_logger(values)
     if set(NEED_BASE) & set(stages):
@@ -196,7 +196,7 @@ def _require_files(data: Path, extensions: Collection[str], problem: str, code: 
     for _, names in walk([data], skipped=(PACKED_FOLDER,)):
         if any(name.lower().endswith(tuple(extensions)) for name in names):
             return
-    remedy = "Run `fishtui extract`." if CODES_EXTENSION in extensions else "Put recordings there as SPEAKER/clip.wav."
+    remedy = "Run `fishtui extract`." if code == "no-complete-clips" else "Put recordings there as SPEAKER/clip.wav."
     raise FishtuiError(f"{data}: {problem}", remedy, code=code)
 
 

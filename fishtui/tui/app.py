@@ -225,6 +225,10 @@ class Fishtui(FailureReporter, TypeAhead, Signals, BackgroundCommands, Notices):
         """True if the latest recordings were served to a browser, but no page is open that plays them."""
         return self._playback is not None and self._playback.is_unheard
 
+    def has_begun(self, paths: Sequence[Path]) -> bool:
+        """Return False if recordings are played on this host, and not all of `paths` have begun to play."""
+        return self._playback is None or self._playback.has_begun(paths)
+
     def on_unmount(self) -> None:
         """Stop playback, and commands whose answer is not needed any more."""
         kill_all()

@@ -20,20 +20,25 @@ from fishtui.tui.host import host_of
 from fishtui.tui.widgets.line import Line
 
 NAMES = ("version 1", "version 2")
+HALF_HEARD = "listen to both versions first; → plays the second"
 UNHEARD = "not heard: no page is open; press L for its address, then space"
 KEYS = "space both again   ← first   → second   u previous line   esc leave"
+KEYS_ON_LOW_SCREEN = "space both  ← →  u back  esc leave"
+# On a lower screen, only the last line of the tally fits between the text and the keys.
+LEAST_HEIGHT = 18
 KEYS_AT_END = "u previous line   esc leave"
 
 
 class BlindComparison(ModalScreen[None]):
     """One trial after the other; each decision is stored at once, so that leaving loses none."""
 
-    VERTICAL_BREAKPOINTS = [(0, "-low"), (18, "-high")]  # noqa: RUF012
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (LEAST_HEIGHT, "-high")]  # noqa: RUF012
     DEFAULT_CSS = """
     BlindComparison .gap { margin-top: 1; }
     BlindComparison #text { margin-top: 1; max-height: 5; }
     BlindComparison .keys { height: auto; }
     BlindComparison.-low .dialog { padding: 0 1; }
+    BlindComparison.-low #text { max-height: 2; }
     BlindComparison.-low .gap, BlindComparison.-low #text, BlindComparison.-low .keys { margin-top: 0; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -64,6 +69,9 @@ class BlindComparison(ModalScreen[None]):
         self._show()
         self.action_listen()
 
+    def on_resize(self) -> None:
+        self._show()
+
     def _show(self) -> None:
         session = self.session
         trial, tally = session.trial, session.tally
@@ -73,19 +81,26 @@ class BlindComparison(ModalScreen[None]):
             f'"{trial.first.line.text}"' if trial else "Every line with both recordings is decided."
         )
         question = "Which sounds better?   1 first   2 second   0 no difference" if trial else ""
-        self.query_one("#keys", Line).show(KEYS if trial else KEYS_AT_END)
         self.query_one("#question", Line).show(Content.assemble((question, "bold")))
+        is_low = self.size.height < LEAST_HEIGHT
+        self.query_one("#keys", Line).show((KEYS_ON_LOW_SCREEN if is_low else KEYS) if trial else KEYS_AT_END)
+        self.query_one("#question", Line).display = trial is not None
+        self.query_one("#text", Line).display = trial is not None or not is_low
         missing = min(ENOUGH, tally.trials) - tally.decisions
         is_shown = tally.is_shown or trial is None
-        result = "; ".join(describe_tally(tally)) if is_shown else f"The result is shown after {missing:,} more."
+        lines = describe_tally(tally)
+        if is_low:
+            lines = lines[-1:]
+        result = "; ".join(lines) if is_shown else f"The result is shown after {missing:,} more."
         self.query_one("#tally", Line).show(Content.assemble((harmless(result), "" if is_shown else "dim")))
 
     async def action_decide(self, decision: Decision) -> None:
-        if self.session.trial is None:
+        trial = self.session.trial
+        if trial is None:
             return
-        if host_of(self).is_unheard:
-            # A decision on what nobody heard would spoil the tally.
-            host_of(self).report(UNHEARD)
+        # A decision on what nobody heard would spoil the tally.
+        if host_of(self).is_unheard or not host_of(self).has_begun(self.session.paths(trial)):
+            host_of(self).report(UNHEARD if host_of(self).is_unheard else HALF_HEARD)
             return
         try:
             await asyncio.to_thread(self.session.decide, decision)

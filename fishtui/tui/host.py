@@ -69,6 +69,9 @@ class Host(Protocol):
     def is_unheard(self) -> bool:
         """True if the latest recordings were served to a browser, but no page is open that plays them."""
 
+    def has_begun(self, paths: Sequence[Path]) -> bool:
+        """Return False if recordings are played on this host, and not all of `paths` have begun to play."""
+
     def push_screen(self, screen: Screen[Any], callback: Callable[[Any], None] | None = None) -> Any:
         """Show a screen over the others; call `callback` with its result."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import ClassVar
 
 from rich.style import Style
@@ -83,6 +84,10 @@ class Playback:
     def is_unheard(self) -> bool:
         """True if the latest recordings were served, but no page is open that plays them."""
         return self._is_served and (self.server is None or not self.server.has_listeners)
+
+    def has_begun(self, paths: Sequence[Path]) -> bool:
+        """Return False if recordings are played on this host, and not all of `paths` have begun to play."""
+        return self._is_served or self.player.begun.issuperset(paths)
 
     def _report_error(self, error: FishtuiError) -> None:
         shown = FishtuiError(error.problem, "Press L to listen in a browser.", code=error.code)

@@ -72,9 +72,11 @@ def finished() -> None:
 
 def test_recordings_are_played_in_order(playing: Path) -> None:
     faults: list[FishtuiError] = []
-    Player(faults.append).play([Path("a"), Path("b")])
+    player = Player(faults.append)
+    player.play([Path("a"), Path("b")])
     finished()
     assert (playing.read_text().split(), faults) == (["a", "b"], [])
+    assert player.begun == {Path("a"), Path("b")}
 
 
 def test_the_next_request_stops_the_current_one(playing: Path) -> None:

@@ -8,6 +8,7 @@ import select
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from http.client import HTTPConnection, HTTPException, HTTPResponse
@@ -16,9 +17,11 @@ from pathlib import Path
 
 import pytest
 
+from fishtui.listen import server as module
 from fishtui.listen.loopback import MOST
 from fishtui.listen.server import Offer, Server
 from tests import builders
+from tests.builders import PAUSE
 from tests.expecting import failing
 
 CONTENT = bytes(range(256)) * 1000
@@ -150,6 +153,20 @@ def test_an_open_page_receives_the_numbers_of_new_recordings(server: Server, tmp
     server.close()
     assert response.read() == b"\n"
     connection.close()
+
+
+def test_a_closed_page_is_noticed_before_the_next_sign_of_life(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "HEARTBEAT", 1e6)
+    connection = HTTPConnection("127.0.0.1", server.port, timeout=10)
+    connection.request("GET", f"/{server.token}/news")
+    response = connection.getresponse()
+    assert server.has_listeners
+    response.close()
+    connection.close()
+    end = time.monotonic() + 60
+    while server.has_listeners and time.monotonic() < end:
+        time.sleep(PAUSE)
+    assert not server.has_listeners
 
 
 def test_a_closed_server_closes_open_connections(server: Server) -> None:

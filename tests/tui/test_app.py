@@ -23,6 +23,7 @@ from fishtui.project import Project
 from fishtui.runs.events import new_event
 from fishtui.runs.reporter import Reporter
 from fishtui.settings import load
+from fishtui.stages import requirements
 from fishtui.tui import main
 from fishtui.tui.app import SCREENS, Fishtui
 from fishtui.tui.commandline import CommandInput, CommandLine
@@ -242,6 +243,7 @@ def test_r_names_its_effect_before_it_runs(project: Project, is_due: bool, monke
     plans = PLANS if is_due else PLANS | {"train": ("current", "up to date", "")}
     steps = [PipelineStep(name, state, "", reason, effect) for name, (state, reason, effect) in plans.items()]
     monkeypatch.setattr(Overview, "_steps", lambda self, runs: steps)
+    monkeypatch.setattr(requirements, "pipeline", lambda project, values, stages: None)
 
     async def story(app: Fishtui, pilot: Pilot[None]) -> None:
         await until(pilot, lambda: app.screen.query_one(Steps).steps)
@@ -254,6 +256,19 @@ def test_r_names_its_effect_before_it_runs(project: Project, is_due: bool, monke
         assert len(app.screen_stack) == 1 or is_due
 
     drive(project, story)
+
+
+def test_r_asks_nothing_without_recordings(tmp_path: Path) -> None:
+    async def story(app: Fishtui, pilot: Pilot[None]) -> None:
+        await until(pilot, lambda: app.screen.query_one(Steps).steps)
+        assert isinstance(app.screen, Overview)
+        await pilot.press("r")
+        await until(pilot, lambda: any("no recordings" in each.message for each in app._notifications))
+        assert len(app.screen_stack) == 1
+
+    made = builders.project(tmp_path / "empty")
+    (made.root / "data").mkdir()
+    drive(made, story)
 
 
 def test_r_claims_nothing_about_a_project_that_has_changed(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -556,7 +571,11 @@ def test_enters_that_arrive_together_start_nothing(project: Project, before: tup
 
 
 @pytest.mark.parametrize("dialog", ["question_mark", "ctrl+p", "colon", "r"])
-def test_escapes_that_arrive_together_end_one_dialog(project: Project, dialog: str) -> None:
+def test_escapes_that_arrive_together_end_one_dialog(
+    project: Project, dialog: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(requirements, "pipeline", lambda project, values, stages: None)
+
     async def story(app: Fishtui, pilot: Pilot[None]) -> None:
         await pilot.press(dialog)
         await until(pilot, lambda: len(app.screen_stack) == 2)

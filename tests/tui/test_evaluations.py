@@ -269,7 +269,13 @@ def test_a_blind_comparison_is_kept_and_continues_later(project: Project, size: 
         assert "3 of 10" in driver.text
         await driver.press(*"1112221")
         await driver.until(lambda: "p-value" in driver.text)
-        await driver.press("1", "space", "left", "q")
+        assert "esc leave" in driver.text
+        # Also after a return to a line that was decided.
+        await driver.press("u")
+        await driver.until(lambda: "Which sounds better?" in driver.text)
+        assert "p-value" in driver.text
+        assert "esc leave" in driver.text
+        await driver.press("1", "1", "space", "left", "q")
         await driver.until(lambda: isinstance(driver.app.screen, Models))
 
     drive(project, begin, size)
@@ -288,6 +294,23 @@ def test_no_decision_is_stored_on_recordings_that_no_page_plays(
         await driver.press("1", "2")
         await driver.until(lambda: "no page is open" in driver.messages)
         monkeypatch.setattr(Fishtui, "is_unheard", False)
+        await driver.press("1")
+        await driver.until(lambda: "1 of 10" in driver.text)
+
+    drive(project, do)
+    assert len(read_comparisons(project.results / NAME)) == 1
+
+
+def test_no_decision_is_stored_before_the_second_version_was_played(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def do(driver: Driver) -> None:
+        await driver.press("b")
+        await driver.until(lambda: isinstance(driver.app.screen, BlindComparison))
+        monkeypatch.setattr(Fishtui, "has_begun", lambda self, paths: False)
+        await driver.press("1", "2")
+        await driver.until(lambda: "listen to both versions first" in driver.messages)
+        monkeypatch.setattr(Fishtui, "has_begun", lambda self, paths: True)
         await driver.press("1")
         await driver.until(lambda: "1 of 10" in driver.text)
 

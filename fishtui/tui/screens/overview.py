@@ -279,6 +279,9 @@ class Overview(MainScreen[OverviewSnapshot]):
         if not due and all(step.state != "unknown" for step in steps):
             self.fishtui.report("Everything is up to date.")
             return
+        if (obstacle := self._obstacle(due or pipeline_names())) is not None:
+            self.fishtui.report_error(obstacle)
+            return
         consequence = ""
         with suppress(FishtuiError):
             name = self.fishtui.loaded.values.run.name
@@ -291,6 +294,16 @@ class Overview(MainScreen[OverviewSnapshot]):
                 self.fishtui.start_run("run")
 
         self.app.push_screen(Confirm(f"Run {', '.join(due) or 'all stages that are due'}?", consequence), answered)
+
+    def _obstacle(self, stages: Sequence[str]) -> FishtuiError | None:
+        """Return why these stages of the pipeline could do nothing, None if they can."""
+        from fishtui.stages import requirements
+
+        try:
+            requirements.pipeline(self.fishtui.project, self.fishtui.loaded.values, stages)
+        except FishtuiError as error:
+            return error
+        return None
 
     def action_scan(self) -> None:
         self.fishtui.run_in_background("scan")
