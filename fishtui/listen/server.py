@@ -14,8 +14,8 @@ from fishtui.listen.page import POLICY, page
 
 # Seconds between two signs of life to a waiting page.
 HEARTBEAT = 15.0
-# Seconds between two looks at whether a waiting page was closed.
-LOOK = 0.5
+# Seconds until a waiting page that was closed is noticed.
+RECHECK = 0.5
 
 
 class Offer(NamedTuple):
@@ -70,7 +70,7 @@ class Server(Loopback):
         end = monotonic() + HEARTBEAT
         with self._news:
             while not (self.closed or self._turn > known) and (left := end - monotonic()) > 0:
-                self._news.wait(min(left, LOOK))
+                self._news.wait(min(left, RECHECK))
                 if is_over():
                     return None
             return None if self.closed else (self._turn, self._latest if self._turn > known else ())

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
 import unicodedata
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from fishtui.families.registry import DEFAULT
 from fishtui.families.s1_mini.prompt import synthesis_prompt
 from fishtui.lm.generate import Batch, Continuation, generate
 from fishtui.load import load_model
+from fishtui.project import Project
 from fishtui.results.speechfiles import SpeechFiles
 from fishtui.runs.reporter import Reporter
 from fishtui.sentences import Line, Spoken
@@ -233,6 +236,37 @@ def test_a_stopped_text_continues_with_the_same_speech(
     assert list(kept.glob("*.npz")) == []
     for path in sorted((tmp_path / "whole").glob("out*.wav")):
         assert (tmp_path / "stopped" / path.name).read_bytes() == path.read_bytes()
+
+
+@pytest.mark.parametrize("moment", [1, 14])
+def test_a_killed_text_continues_with_the_same_speech(
+    tmp_path: Path, checkpoint: Path, monkeypatch: pytest.MonkeyPatch, moment: int
+) -> None:
+    monkeypatch.setattr("fishtui.sentences.KEPT_FRAMES", 4)
+    settings = SynthesizeSettings(device="cpu", max_seconds=1.0)
+    run(tmp_path / "whole", checkpoint, settings)
+    made, steps = Batch.step, 0
+
+    def step(batch: Batch) -> list[Continuation]:
+        nonlocal steps
+        steps += 1
+        if steps == moment:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return made(batch)
+
+    process = os.fork()
+    if process == 0:
+        try:
+            Batch.step = step  # type: ignore[method-assign]
+            run(tmp_path / "killed", checkpoint, settings)
+        finally:
+            # Nothing of the tests may run twice.
+            os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == -signal.SIGKILL
+    assert len(list(Project(tmp_path / "killed").speech.glob("*.npz"))) == (moment > 4)
+    run(tmp_path / "killed", checkpoint, settings)
+    assert (tmp_path / "killed" / "out.wav").read_bytes() == (tmp_path / "whole" / "out.wav").read_bytes()
+    assert not list((tmp_path / "killed").rglob("*.partial"))
 
 
 def test_another_request_does_not_continue_a_stopped_one(tmp_path: Path, checkpoint: Path) -> None:
