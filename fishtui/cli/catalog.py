@@ -101,7 +101,9 @@ def validate(session: Session, terms: tuple[str, ...], fail_on: str, quick: bool
             for code, number in sorted(summary.items(), key=lambda item: (check_of(item[0]).severity, item[1]))
         ]
         output.table(counts, right={1}, stretch=3)
-        flagged = wording.counted(report.clips, "clip") if report.clips else "no clips match"
+        flagged = (
+            wording.counted(report.clips, "clip") if report.clips else "no clips match" if terms else "no clips yet"
+        )
         output.line(f"{flagged}, {report.flagged:,} with errors or warnings" if report.clips else flagged)
         fixable = [f"{code} {number:,}" for code, number in summary.items() if check_of(code).fix]
         if fixable:

@@ -78,6 +78,7 @@ def _change(session: Session, name: str | None, value: str | None, reset: bool) 
         raise MisuseError(f"{name}: a section, not a setting", remedy, code="unknown-setting")
     if name not in known():
         raise _unknown(name)
+    session.check_project()
     if value is not None:
         check([f"{name}={value}"])
     if not session.dry_run:

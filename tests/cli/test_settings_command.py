@@ -88,6 +88,12 @@ def test_wrong_use_changes_nothing(project: Project, words: tuple[str, ...], cod
     assert builders.snapshot(project.root) == before
 
 
+def test_no_settings_are_written_outside_a_project(tmp_path: Path) -> None:
+    done = forking.fishtui("settings", "set", "train.max_steps", "5", "--json", cwd=tmp_path)
+    assert (done.returncode, json.loads(done.stdout)["code"]) == (2, "no-project")
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(
     ("words", "code"),
     [
