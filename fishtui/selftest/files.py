@@ -6,22 +6,25 @@ from collections.abc import Mapping
 
 from fishtui.checkpoint import CheckpointFolder
 from fishtui.selftest.line import Line
+from fishtui.stages.download import downloaded_sum
 from fishtui.wording import counted, size
 
 
 def check_files(checkpoint: CheckpointFolder, hashes: Mapping[str, str]) -> Line:
-    """Compare the SHA-256 of each file with the published one, where that is known.
+    """Compare the SHA-256 of each file with the published one, where fishtui or the download knows it.
 
     A merged model has weights of its own; its other files are copies.
     """
     family = checkpoint.family
     own = {path.name for path in checkpoint.weight_files} if checkpoint.record_file.exists() else set()
-    published = {name: found for name, found in family.published.items() if name in hashes and name not in own}
+    downloaded = {name: found for name in hashes if (found := downloaded_sum(checkpoint.path / name))}
+    known = downloaded | dict(family.published)
+    published = {name: found for name, found in known.items() if name in hashes and name not in own}
     total = sum(path.stat().st_size for path in checkpoint.files if path.is_file())
     read = f"{counted(len(hashes), 'file')}, {size(total)}"
     figures = {"files": float(len(hashes)), "bytes": float(total), "compared": float(len(published))}
     if not published:
-        found = f"{read}; no published sums of {family.title} are known to fishtui"
+        found = f"{read}; their published sums are not known: the folder is not from `fishtui download`"
         return Line(name="files", state="skipped", found=found, figures=figures)
     if others := [name for name, found in published.items() if hashes[name] != found]:
         return Line(

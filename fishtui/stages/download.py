@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from http import HTTPStatus
@@ -27,6 +28,7 @@ from fishtui.errors import FishtuiError, MisuseError
 from fishtui.families.registry import published_family
 from fishtui.files import hash_file, require_space
 from fishtui.project import Project
+from fishtui.reading import Damaged, read_text
 from fishtui.runs.ledger import Ledger
 from fishtui.runs.reporter import Reporter
 from fishtui.wording import NEW_TOKEN, reason_of
@@ -36,6 +38,7 @@ FAILURES = (
     HfHubHTTPError, httpx.HTTPError, httpx.InvalidURL, HFValidationError, LocalEntryNotFoundError, OfflineModeIsEnabled,
     OSError, RuntimeError,
 )  # fmt: skip
+SHA256 = re.compile("[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -120,14 +123,27 @@ def download(
 def _refuse_replacing(paths: list[Path]) -> None:
     """Raise MisuseError if one of the files, which differ from the hub's, was not written by an earlier download."""
     for path in paths:
-        # Written by the hub's client next to the files of a download.
-        metadata = path.parent / ".cache" / "huggingface" / "download" / f"{path.name}.metadata"
-        if path.exists() and not metadata.exists():
+        if path.exists() and not _metadata(path).exists():
             raise MisuseError(
                 f"{path}: another file than the hub's, and not from a download",
                 "Download to another folder by setting paths.checkpoint, or replace it with --force.",
                 code="other-model",
             )
+
+
+def _metadata(path: Path) -> Path:
+    """Return the file that the hub's client writes next to a download: commit, tag and time, a line each."""
+    return path.parent / ".cache" / "huggingface" / "download" / f"{path.name}.metadata"
+
+
+def downloaded_sum(path: Path) -> str:
+    """Return the SHA-256 that the hub gave for a downloaded file; empty if it gave none, or the file is not from it."""
+    try:
+        _, tag, *_ = read_text(_metadata(path)).splitlines()
+    except (OSError, Damaged, ValueError):
+        return ""
+    # The tag of a large file is its SHA-256, that of others is shorter.
+    return tag if SHA256.fullmatch(tag) else ""
 
 
 def _meter(reporter: Reporter, name: str, before: int, total: int) -> type[tqdm]:

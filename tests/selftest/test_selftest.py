@@ -171,6 +171,20 @@ def test_a_changed_file_is_found_by_its_sum(digits: Path, tmp_path: Path, monkey
     assert check_files(merged, hashes | {"codec.pth": "0" * 64}).state == "fail"
 
 
+def test_the_sum_of_a_download_is_compared(broken: Path) -> None:
+    folder = CheckpointFolder(broken)
+    found = store.Store().sha256(folder.codec_file)
+    metadata = broken / ".cache" / "huggingface" / "download"
+    metadata.mkdir(parents=True)
+    # As the hub's client writes it; the tag of a small file is not a SHA-256.
+    (metadata / "codec.pth.metadata").write_text(f"{'1' * 40}\n{found}\n1700000000.0\n")
+    (metadata / "config.json.metadata").write_text(f"{'1' * 40}\n{'2' * 40}\n1700000000.0\n")
+    hashes = {"codec.pth": found, "config.json": "3" * 64}
+    line = check_files(folder, hashes)
+    assert (line.state, line.figures["compared"]) == ("pass", 1)
+    assert check_files(folder, hashes | {"codec.pth": "0" * 64}).state == "fail"
+
+
 def test_a_model_that_does_not_end_is_found_by_speaking(broken: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(speaking, "LONGEST", 1.0)
 
