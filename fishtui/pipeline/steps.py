@@ -248,6 +248,7 @@ TRAIN = Step(
         "stages/excluded.py",
         "stages/lostmarks.py",
         "stages/train.py",
+        "stages/trainingledger.py",
         "training",
         "shards",
         "distributed.py",
@@ -286,7 +287,7 @@ MERGE = Step(
     code=(
         *NETWORK,
         "stages/merge.py",
-        *(f"training/{name}.py" for name in ("adapter", "lora", "merging", "origin", "proof")),
+        *(f"training/{name}.py" for name in ("adapter", "blocks", "lora", "merging", "origin", "preset", "proof")),
     ),
     command=lambda state, stamp, now: [state.settings.run.name],
     is_done_by=_is_merged_by,
