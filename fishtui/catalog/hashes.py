@@ -10,4 +10,5 @@ def hash_start(hash: str) -> str:
 
 def has_audio(hash: str, clips: str = "") -> str:
     """Return the SQL condition that a clip's audio has this hash, for the index; a parameter is needed twice."""
-    return f"{hash_start(f'{clips}audio_hash')} = {hash_start(hash)} AND {clips}audio_hash = {hash}"
+    # Without the +, SQLite puts the hash in the place of the column in the first condition, and walks over all clips.
+    return f"{hash_start(f'{clips}audio_hash')} = {hash_start(hash)} AND +{clips}audio_hash = {hash}"
