@@ -117,6 +117,15 @@ def recorded_cuts(catalog: Catalog, source: str) -> list[Cut]:
     return [_cut(row) for row in catalog.query("SELECT * FROM cuts WHERE source = ?", (source,))]
 
 
+def earlier_contents(catalog: Catalog, source: Source) -> list[str]:
+    """Return the hashes that the file of a recording had when it was cut before, other than the present one."""
+    rows = catalog.query(
+        "SELECT hash FROM sources WHERE path = CAST(? AS TEXT) AND hash != ? ORDER BY hash",
+        (_stored_path(catalog, source.path), source.hash),
+    )
+    return [row["hash"] for row in rows]
+
+
 def forget_cuts(catalog: Catalog, source: str, audio_hashes: Iterable[str]) -> None:
     """Remove cuts of a recording, given its hash and that of each clip's audio. Raises FishtuiError."""
     with catalog.transaction() as connection:
@@ -157,13 +166,15 @@ def locate_source(catalog: Catalog, source: str) -> Source:
 
 
 def _record_source(connection: sqlite3.Connection, catalog: Catalog, source: Source) -> None:
-    # Relative inside the project, so that a project that is moved keeps its recordings.
-    path = os.path.abspath(source.path)
-    root = os.path.join(catalog.project.root, "")
     connection.execute(
         "INSERT OR REPLACE INTO sources VALUES (?, CAST(? AS TEXT), ?, ?, ?, ?, ?)",
-        (source.hash, stored(path.removeprefix(root)), *source.state, source.seconds),
+        (source.hash, _stored_path(catalog, source.path), *source.state, source.seconds),
     )
+
+
+def _stored_path(catalog: Catalog, path: Path) -> str | bytes:
+    """Return a path as a parameter; relative inside the project, so that a moved project keeps its recordings."""
+    return stored(os.path.abspath(path).removeprefix(os.path.join(catalog.project.root, "")))
 
 
 def _cut(row: sqlite3.Row) -> Cut:

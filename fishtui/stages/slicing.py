@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,7 @@ from fishtui.catalog.cuts import (
     CutClip,
     Source,
     clips_of_source,
+    earlier_contents,
     forget_cuts,
     identify,
     record_cuts,
@@ -69,8 +71,9 @@ class _Analyzed:
 
 @dataclass(frozen=True)
 class _Job:
-    """Clips of one channel of a recording to write."""
+    """Clips of one channel of a recording to write; `shown` names the recording to the user."""
 
+    shown: str
     source: Source
     cuts: list[Cut]
     targets: list[Path]
@@ -78,8 +81,9 @@ class _Job:
 
 @dataclass(frozen=True)
 class _Written:
-    """The hash of each clip that was written, or is there already; the problem of each other one."""
+    """The hash of each clip of a job that was written, or is there already; those taken by other files; an error."""
 
+    job: _Job
     hashes: list[tuple[int, str]] = field(default_factory=list)
     taken: list[int] = field(default_factory=list)
     error: FishtuiError | None = None
@@ -157,11 +161,21 @@ class _Slicing:
     recut: bool
     dry_run: bool
     has_changed: bool = False
+    obsolete: list[tuple[str, list[CutClip]]] = field(default_factory=list)
 
     def run(self, tasks: list[_Task], catalog: Catalog | None) -> None:
         """Analyze and cut each recording; without a catalog, nothing was cut before."""
         workers = worker_count(self.values.slice.workers)
-        names = _Names(self.data, catalog)
+        jobs = self._jobs(tasks, workers, catalog)
+        for written in ordered_map(_write_clips, jobs, workers, workers, _crashed_writing):
+            if catalog is not None:
+                self._record(written, catalog)
+        if catalog is not None and self.recut and not self.dry_run:
+            self._remove(catalog)
+
+    def _jobs(self, tasks: list[_Task], workers: int, catalog: Catalog | None) -> Iterator[_Job]:
+        """Analyze each recording, and yield the clips to write."""
+        names = _Names(catalog)
         seconds = 0.0
         analyzed = ordered_map(_analyze, tasks, min(workers, max(len(tasks), 1)), 2 * workers, _crashed)
         for number, (task, found) in enumerate(zip(tasks, analyzed, strict=True)):
@@ -180,27 +194,34 @@ class _Slicing:
                 )
             if not found.wanted and not found.unbroken:
                 self.ledger.skip(shown, "no speech found")
-            self._cut(task, found.source, found.wanted, names, catalog)
+            yield from self._plan(task, found.source, found.wanted, names, catalog)
         self.reporter.progress(len(tasks), len(tasks), "recordings")
         self.ledger.counts = {"recordings": len(tasks), "seconds_read": round(seconds, 1), **self.ledger.counts}
 
-    def _cut(self, task: _Task, source: Source, wanted: list[Cut], names: _Names, catalog: Catalog | None) -> None:
+    def _plan(
+        self, task: _Task, source: Source, wanted: list[Cut], names: _Names, catalog: Catalog | None
+    ) -> Iterator[_Job]:
         shown = self.project.shown(task.path)
         recorded = recorded_cuts(catalog, source.hash) if catalog else []
         plan = plan_cuts(wanted, recorded, clips_of_source(catalog, source.hash) if catalog else [])
-        stem = names.stem(task.speaker, source)
+        earlier = [(old, clips_of_source(catalog, old)) for old in earlier_contents(catalog, source)] if catalog else []
+        if clips := sum(len(there) for _, there in earlier):
+            if not self.recut:
+                reason = f"changed since {counted(clips, 'clip')} of it were cut; --recut replaces them"
+                self.ledger.skip(shown, reason)
+                return
+            self.obsolete += [(old, [each for each in there if not each.is_decided]) for old, there in earlier]
+        stem = names.stem(source)
         self._skip(plan, stem, shown)
         write = plan.new + (plan.removed + plan.pending if self.recut else [])
+        self.obsolete.append((source.hash, plan.obsolete))
         if self.dry_run or catalog is None:
             self.ledger.done += len(write)
             return
         for channel in dict.fromkeys(cut.channel for cut in write):
             cuts = [cut for cut in write if cut.channel == channel]
-            folder = self.data / names.folder(task.speaker, channel)
-            job = _Job(source, cuts, [folder / f"{stem}_{_times(cut)}.flac" for cut in cuts])
-            self._write(job, shown, catalog)
-        if self.recut:
-            self._remove(plan.obsolete, source, catalog)
+            folder = self.data / (task.speaker if channel is None else f"{task.speaker}-{SIDES[channel]}")
+            yield _Job(shown, source, cuts, [folder / f"{stem}_{_times(cut)}.flac" for cut in cuts])
 
     def _skip(self, plan: Plan, stem: str, shown: str) -> None:
         """Enter the cuts that are not written in the ledger, and report what --recut would do."""
@@ -220,11 +241,12 @@ class _Slicing:
             self.ledger.skip(f"{stem}_{_times(cut)}", "would be cut differently now; --recut replaces the clips")
         self.reporter.warning(f"with these settings, --recut would replace {change}", shown)
 
-    def _write(self, job: _Job, shown: str, catalog: Catalog) -> None:
-        [written] = ordered_map(_write_clips, [job], 1, 1, _crashed_writing)
+    def _record(self, written: _Written, catalog: Catalog) -> None:
+        """Put clips that were written on record, and enter them in the ledger."""
+        job = written.job
         done = [(content, job.cuts[index]) for index, content in written.hashes]
         if done:
-            # Recorded even if a later clip failed: clips on record are not written again.
+            # Also if a later clip failed: clips on record are not written again.
             record_cuts(catalog, job.source, done)
             self.has_changed = True
         self.ledger.done += len(done)
@@ -234,28 +256,29 @@ class _Slicing:
             refuse_full_disk(written.error, self.ledger.done)
             known = {index for index, _ in written.hashes} | set(written.taken)
             for index in set(range(len(job.cuts))) - known:
-                self.ledger.fail(f"{shown} {clock(job.cuts[index].start)}", written.error.problem)
+                self.ledger.fail(f"{job.shown} {clock(job.cuts[index].start)}", written.error.problem)
 
-    def _remove(self, obsolete: list[CutClip], source: Source, catalog: Catalog) -> None:
-        """Remove clips that nobody has worked on, with their codes."""
-        if not obsolete:
-            return
+    def _remove(self, catalog: Catalog) -> None:
+        """Remove obsolete clips that nobody has worked on, with their codes."""
+        removed = 0
         with changing(catalog):
-            # Someone may have worked on one of them while the recording was read.
-            still = {clip.id for clip in clips_of_source(catalog, source.hash) if not clip.is_decided}
-            for clip in obsolete:
-                if clip.id not in still:
-                    continue
-                path = path_in(catalog, clip.name).with_name(clip.files)
-                files = clip_named(catalog.data, clip.name, self.values.pack.text_extension)
-                try:
-                    path.unlink(missing_ok=True)
-                    files.codes.unlink(missing_ok=True)
-                except OSError as error:
-                    raise cannot_remove(path, error) from error
-                self.has_changed = True
-            forget_cuts(catalog, source.hash, [clip.audio_hash for clip in obsolete if clip.id in still])
-        self.ledger.counts["replaced"] = self.ledger.counts.get("replaced", 0) + len(obsolete)
+            for source, clips in self.obsolete:
+                # Someone may have worked on one of them while the recording was read.
+                still = {clip.id for clip in clips_of_source(catalog, source) if not clip.is_decided}
+                gone = [clip for clip in clips if clip.id in still]
+                for clip in gone:
+                    path = path_in(catalog, clip.name).with_name(clip.files)
+                    files = clip_named(catalog.data, clip.name, self.values.pack.text_extension)
+                    try:
+                        path.unlink(missing_ok=True)
+                        files.codes.unlink(missing_ok=True)
+                    except OSError as error:
+                        raise cannot_remove(path, error) from error
+                forget_cuts(catalog, source, [clip.audio_hash for clip in gone])
+                removed += len(gone)
+        if removed:
+            self.has_changed = True
+            self.ledger.counts["replaced"] = removed
 
     def _fail(self, shown: str, problem: str, error: FishtuiError | None) -> None:
         if error is not None:
@@ -264,22 +287,18 @@ class _Slicing:
 
 
 class _Names:
-    """The names of folders and clips: two recordings of one name never share that of their clips."""
+    """The beginnings of the names of clips: those of two recordings with one name differ."""
 
-    def __init__(self, data: Path, catalog: Catalog | None) -> None:
-        rows = catalog.query("SELECT hash, path FROM sources") if catalog else []
-        self._owners = {_stem(Path(row["path"])): row["hash"] for row in rows}
+    def __init__(self, catalog: Catalog | None) -> None:
+        self._owners: dict[str, set[str]] = defaultdict(set)
+        for row in catalog.query("SELECT hash, path FROM sources") if catalog else ():
+            self._owners[_stem(Path(row["path"]))].add(row["hash"])
 
-    def stem(self, speaker: str, source: Source) -> str:
+    def stem(self, source: Source) -> str:
         """Return the beginning of the names of a recording's clips."""
         stem = _stem(source.path)
-        owner = self._owners.setdefault(stem, source.hash)
-        return stem if owner == source.hash else f"{stem}-{source.hash[:8]}"
-
-    @staticmethod
-    def folder(speaker: str, channel: int | None) -> str:
-        """Return the folder of a speaker, or of a channel of it."""
-        return speaker if channel is None else f"{speaker}-{SIDES[channel]}"
+        self._owners[stem].add(source.hash)
+        return stem if self._owners[stem] == {source.hash} else f"{stem}-{source.hash[:8]}"
 
 
 def _stem(path: Path) -> str:
@@ -369,11 +388,11 @@ def _write_clips(job: _Job) -> _Written:
             else:
                 taken.append(index)
     except FishtuiError as error:
-        return _Written(hashes, taken, error)
+        return _Written(job, hashes, taken, error)
     except (MemoryError, RuntimeError, ValueError, OSError) as error:
-        return _Written(hashes, taken, DataError(f"cannot cut: {reason_of(error)}", code="cannot-cut"))
-    return _Written(hashes, taken)
+        return _Written(job, hashes, taken, DataError(f"cannot cut: {reason_of(error)}", code="cannot-cut"))
+    return _Written(job, hashes, taken)
 
 
 def _crashed_writing(job: _Job) -> _Written:
-    return _Written(error=DataError("the worker process crashed while it cut", code="cannot-cut"))
+    return _Written(job, error=DataError("the worker process crashed while it cut", code="cannot-cut"))
