@@ -207,7 +207,7 @@ class _Slicing:
         earlier = [(old, clips_of_source(catalog, old)) for old in earlier_contents(catalog, source)] if catalog else []
         if clips := sum(len(there) for _, there in earlier):
             if not self.recut:
-                reason = f"changed since {counted(clips, 'clip')} of it were cut; --recut replaces them"
+                reason = f"changed since it was cut into {counted(clips, 'clip')}; --recut replaces them"
                 self.ledger.skip(shown, reason)
                 return
             self.obsolete += [(old, [each for each in there if not each.is_decided]) for old, there in earlier]
