@@ -12,12 +12,27 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
+class Member:
+    """A recording inside a file: the archive, its key there, and its file name.
+
+    `extracts` writes recordings to files, by their keys, and yields the keys without one, with the reason.
+    """
+
+    archive: Path
+    key: str
+    name: str
+    extracts: Callable[[Path, Mapping[str, Path]], Iterator[tuple[str, str]]]
+
+
+@dataclass(frozen=True, slots=True)
 class ListedClip:
     """A clip as its source lists it: `where` in the source, the recording's path as written, text and speaker.
 
     A relative path starts at the source's folder. The speaker is empty if the source does not name one: then the
     folders above the recording do. `start` and `end`, in seconds, are the part of the recording that is the clip. A
-    clip with an end and no start is a whole recording of that length.
+    clip with an end and no start is a whole recording of that length. Times that are `loose`, such as those of
+    subtitles, are only near the speech: the cut is at the pauses next to them. With a `member`, the recording is
+    in an archive.
     """
 
     where: str
@@ -26,14 +41,20 @@ class ListedClip:
     speaker: str = ""
     start: float | None = None
     end: float | None = None
+    loose: bool = False
+    member: Member | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Malformed:
-    """An entry of the source that is not a clip: `where` in the source, and the reason."""
+    """An entry of the source that is not a clip: `where` in the source, and the reason.
+
+    One that `is_expected`, such as a note about music, is skipped; the others have failed.
+    """
 
     where: str
     reason: str
+    is_expected: bool = False
 
 
 # What a column may hold.
@@ -85,18 +106,23 @@ class TableLayout:
 
 @dataclass(frozen=True)
 class FolderLayout:
-    """A folder that holds clips without a table. `detects` returns True if a folder has this layout."""
+    """A folder that holds clips without a table. `detects` returns True if a folder has this layout.
+
+    With `takes_files`, the source may be a single file of this layout too; `reads` also gets the columns if the layout
+    is `named`.
+    """
 
     name: str
     detects: Callable[[Path], bool]
-    reads: Callable[[Path], Clips]
+    reads: Callable[..., Clips]
     help: str
     named: bool = False
     resolves: Callable[[Path, Columns, Locator], Resolved] = _as_given
+    takes_files: bool = False
 
     def clips(self, path: Path, columns: Columns) -> Clips:
         """Yield the clips of the folder at `path`. Raises FishtuiError."""
-        return self.reads(path)
+        return self.reads(path, columns) if self.named else self.reads(path)
 
 
 Layout = TableLayout | FolderLayout

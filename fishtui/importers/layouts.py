@@ -12,25 +12,37 @@ from itertools import islice
 from pathlib import Path
 
 from fishtui.errors import FishtuiError, MisuseError
+from fishtui.importers.audacity import AUDACITY
 from fishtui.importers.corpora import CORPORA
 from fishtui.importers.folders import FOLDER, folder_layout
 from fishtui.importers.jsonlines import JSON_LINES
 from fishtui.importers.kaldi import KALDI
 from fishtui.importers.layout import Columns, FolderLayout, Layout, ListedClip, TableLayout
+from fishtui.importers.lhotse import LHOTSE
 from fishtui.importers.lines import beginning, first_line
 from fishtui.importers.locate import Locator
+from fishtui.importers.recognized import RECOGNIZED
 from fishtui.importers.rows import LIST, LJSPEECH, ROWS
+from fishtui.importers.subtitles import SUBTITLES
 from fishtui.importers.tables import COMMON_VOICE, TABLE
+from fishtui.importers.tiers import ELAN, TEXTGRID
 from fishtui.wording import cannot_read, counted
 
 # Earlier layouts are tried first.
 LAYOUTS: dict[str, Layout] = {
-    layout.name: layout for layout in (JSON_LINES, COMMON_VOICE, TABLE, ROWS, LIST, LJSPEECH, KALDI, *CORPORA, FOLDER)
+    layout.name: layout
+    for layout in (
+        *(JSON_LINES, COMMON_VOICE, TABLE, ROWS, LIST, LJSPEECH, LHOTSE, KALDI, *CORPORA),
+        # Whole transcripts, or a list of words, may be next to a recording too, so folders come between.
+        *(RECOGNIZED, SUBTITLES, AUDACITY, FOLDER, TEXTGRID, ELAN),
+    )
 }
 # Tables in a folder have one of these endings; if there are several, one of these names is preferred.
 TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".list", ".psv")
 # Other files with one of these names are tables too, such as the transcript.txt of CSS10.
-TEXT_TABLES = re.compile(r"(?:metadata|transcripts?|(?:file)?list|(?:train|val|test)(?:_?(?:file)?list)?)\.txt", re.I)
+TEXT_TABLES = re.compile(
+    r"(?:metadata|transcripts?|(?:file)?list|(?:train|val|test)(?:_?(?:file)?list)?)\.txt|.*manifest.*\.json", re.I
+)
 # Rows that are read to find out whether a table names recordings.
 MOST_TRIED = 50
 # The remedy for a folder without tables.
@@ -72,9 +84,15 @@ def _of_table(path: Path, name: str | None, columns: Columns) -> tuple[Layout, P
     if not path.is_file():
         raise MisuseError(f"{path}: not a table", _how_to_choose(), code="not-a-table")
     if name is not None:
-        if isinstance(LAYOUTS[name], FolderLayout):
+        chosen = LAYOUTS[name]
+        if isinstance(chosen, FolderLayout) and not chosen.takes_files:
             raise MisuseError(f"{path}: not a folder", _how_to_choose(), code="not-a-folder")
-        return LAYOUTS[name], path
+        if isinstance(chosen, FolderLayout) and not chosen.detects(path):
+            raise MisuseError(f"{path}: not of the layout {name}", _how_to_choose(), code="wrong-layout")
+        return chosen, path
+    for each in LAYOUTS.values():
+        if isinstance(each, FolderLayout) and each.takes_files and each.detects(path):
+            return each, path
     line = first_line(path)
     layout = _detect_table(line, columns)
     if layout is None and not columns:

@@ -27,10 +27,10 @@ class Lengths:
     def __init__(self) -> None:
         self._known: dict[Path, float | DataError] = {}
 
-    def part(self, audio: Path, start: float | None, end: float | None) -> Part | None:
+    def part(self, audio: Path, start: float | None, end: float | None, loose: bool = False) -> Part | None:
         """Return the part of a recording from `start` to `end`, None for the whole. Raises DataError.
 
-        Without a start the whole recording must be as long as `end`.
+        Without a start the whole recording must be as long as `end`. A `loose` part may end behind the recording.
         """
         if start is None and end is None:
             return None
@@ -49,6 +49,8 @@ class Lengths:
         if isinstance(length, DataError):
             raise length
         end = length if end is None or length < end <= length + ROUNDING_S else end
+        if loose and max(start, 0.0) < min(end, length):
+            return max(start, 0.0), min(end, length)
         if not 0 <= start < end <= length:
             raise DataError(
                 f"no part from {start:g} to {end:g} s: the recording has {length:.2f} s",

@@ -85,7 +85,7 @@ def import_clips(
     )
     if found.doubts and not accepts_guesses:
         raise uncertain(found)
-    ledger = Ledger(failed=list(found.failed), skipped=list(found.repeated))
+    ledger = Ledger(failed=list(found.failed), skipped=[*found.omitted, *found.repeated])
     dataset = TargetDataset(data, _replaced(project, data), text_extension)
     speakers = list(_speakers(clip.speaker for clip in found.clips))
     if dry_run:

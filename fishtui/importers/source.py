@@ -12,7 +12,7 @@ from pathlib import Path
 
 from fishtui.dataset import EXTENSIONS, walk
 from fishtui.errors import DataError, FishtuiError, MisuseError
-from fishtui.importers.layout import MEANINGS, Columns, FolderLayout, ListedClip, Malformed, Resolved
+from fishtui.importers.layout import MEANINGS, Columns, ListedClip, Malformed, Member, Resolved
 from fishtui.importers.layouts import choose
 from fishtui.importers.locate import Locator
 from fishtui.importers.parts import Lengths, Part
@@ -23,20 +23,26 @@ from fishtui.wording import counted, shortened, suggest
 
 @dataclass(frozen=True, slots=True)
 class FoundClip:
-    """A listed clip whose recording was found: its place in the source, recording, text, speaker and part."""
+    """A listed clip whose recording was found: its place in the source, recording, text, speaker and part.
+
+    A `loose` part is cut at the pauses near its times. A `member` of an archive has no file of its own.
+    """
 
     where: str
     audio: Path
     text: str
     speaker: str
     part: Part | None = None
+    loose: bool = False
+    member: Member | None = None
 
 
 @dataclass
 class Understood:
     """The plan of an import: the layout and columns, the clips, and the guesses that are not certain.
 
-    `failed` are entries that are not clips, `repeated` rows that equal an earlier one, `unnamed` the recordings next
+    `failed` are entries that are not clips, `omitted` those that never are, such as notes about music. `repeated` are
+    rows that equal an earlier one, `unnamed` the recordings next
     to those of the table that no row names. `missing` is the number of recordings that were not found, `shared` are
     speakers whose folders have the name of others with different parents, `joined` speakers with several folders that
     are named as parts, such as `session1`.
@@ -48,6 +54,7 @@ class Understood:
     columns: tuple[tuple[str, str], ...] = ()
     clips: list[FoundClip] = field(default_factory=list)
     failed: list[Entry] = field(default_factory=list)
+    omitted: list[Entry] = field(default_factory=list)
     repeated: list[Entry] = field(default_factory=list)
     unnamed: list[str] = field(default_factory=list)
     missing: int = 0
@@ -79,7 +86,7 @@ def understand(
     if audio_root is not None and not audio_root.is_dir():
         raise MisuseError(f"{audio_root}: no such folder", "Name a folder with --audio-root.", code="no-audio-root")
     chosen, path = choose(source, layout, columns, text_extension, audio_root)
-    is_folder = isinstance(chosen, FolderLayout)
+    is_folder = path.is_dir()
     _refuse_overlap(path, data, walked=is_folder)
     locator = Locator(path if is_folder else path.parent, audio_root)
     resolved: Resolved = chosen.resolves(path, columns, locator)
@@ -116,9 +123,13 @@ def _locate(
     lengths = Lengths()
     for clip in clips:
         if isinstance(clip, Malformed):
-            found.failed.append(Entry(clip.where, clip.reason))
+            (found.omitted if clip.is_expected else found.failed).append(Entry(clip.where, clip.reason))
             continue
         try:
+            if clip.member:
+                text, member = _checked_text(clip), clip.member
+                yield FoundClip(clip.where, member.archive / member.key, text, clip.speaker, member=member)
+                continue
             audio = locator.find(_checked_audio(clip))
             named.append(audio)
             text = _checked_text(clip)
@@ -126,12 +137,12 @@ def _locate(
                 raise DataError(
                     "the recording is inside the dataset", "Remove it from the source.", code="inside-dataset"
                 )
-            part = lengths.part(audio, clip.start, clip.end)
+            part = lengths.part(audio, clip.start, clip.end, clip.loose)
         except DataError as error:
             found.failed.append(Entry(clip.where, error.problem))
             found.missing += error.code == "recording-not-found"
         else:
-            yield FoundClip(clip.where, audio, text, clip.speaker, part)
+            yield FoundClip(clip.where, audio, text, clip.speaker, part, clip.loose)
 
 
 def _checked_text(clip: ListedClip) -> str:

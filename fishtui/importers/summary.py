@@ -38,6 +38,9 @@ def summary_lines(found: Understood) -> Iterator[str]:
     if found.failed:
         first = found.failed[0]
         yield f"  ✗ {counted(len(found.failed), 'row')} cannot be imported, such as {first.item}: {first.reason}"
+    if found.omitted:
+        first = found.omitted[0]
+        yield f"  - {counted(len(found.omitted), 'line')} left out, such as {first.item}: {first.reason}"
     if found.repeated:
         first = found.repeated[0]
         yield f"  - {counted(len(found.repeated), 'row')} repeated, such as {first.item}: {first.reason}"
@@ -61,6 +64,7 @@ def summary_dict(found: Understood) -> dict[str, Any]:
             for clip in found.clips[:MOST_CLIPS]
         ],
         "failed": len(found.failed),
+        "omitted": len(found.omitted),
         "repeated": len(found.repeated),
         "unnamed": len(found.unnamed),
         "missing": found.missing,

@@ -76,7 +76,7 @@ def test_no_table_surprises_an_import(
         assert list(summary_lines(found))
         assert summary_dict(found)["clips"] == len(found.clips)
         ledger = run(around / "project", source, **options)
-        assert ledger.total == len(found.clips) + len(found.failed) + len(found.repeated) > 0
+        assert ledger.total == len(found.clips) + len(found.failed) + len(found.omitted) + len(found.repeated) > 0
         again = run(around / "project", source, **options)
         assert again.done == 0
     assert files_of(around, "project") == before

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from fishtui.importers.layouts import LAYOUTS
 from tests.builders import fishtui, project
 from tests.importers.builders import imported, recording, table
 
@@ -76,7 +77,4 @@ def test_a_registered_folder_is_imported(tmp_path: Path) -> None:
 def test_a_registered_layout_is_in_the_help(tmp_path: Path) -> None:
     result = extended(tmp_path, "import", "--help")
     assert "lines of audio -> text" in result.stdout
-    assert (
-        "[jsonl|commonvoice|table|rows|list|ljspeech|kaldi|aishell|jsut|mls|mailabs|folder|arrows|titled]"
-        in "".join(result.stdout.split())
-    )
+    assert f"[{'|'.join([*LAYOUTS, 'arrows', 'titled'])}]" in "".join(result.stdout.split())

@@ -1,0 +1,252 @@
+"""Transcripts with times next to long recordings: each caption becomes a clip.
+
+A format is a reader of captions and an entry in a table of layouts. What all formats share is here: the recording that
+belongs to a transcript, captions without words, and captions that overlap.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from fishtui.charsets import describe, guess
+from fishtui.dataset import EXTENSIONS, walk
+from fishtui.errors import DataError
+from fishtui.files import decode_text
+from fishtui.importers.captions import spoken_text
+from fishtui.importers.layout import Clips, Columns, FolderLayout, ListedClip, Malformed, Resolved
+from fishtui.importers.locate import Locator
+from fishtui.reading import RECORD, Damaged, guarded, read_bounded
+from fishtui.wording import cannot_read, counted
+
+# A language or another mark between the name of a recording and the extension of its transcript.
+LANGUAGE = re.compile(r"(?P<name>.+)[._](?:[a-z]{2,3}|[a-z]{2}[-_][A-Za-z]{2,4}|[a-z]{2}-orig|forced|sdh|cc)")
+# Captions that are shown during the next one overlap by less than this share of the shorter one.
+MOST_OVERLAP = 0.5
+# In seconds: overlaps by rounding.
+ROUNDING_S = 0.05
+# Places that a doubt names.
+MOST_SHOWN = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Caption:
+    """A text with start and end in seconds; `speaker` is empty if it is not named.
+
+    A caption with an `omitted` reason is not speech.
+    """
+
+    start: float
+    end: float
+    text: str
+    speaker: str = ""
+    omitted: str = ""
+
+
+@dataclass(frozen=True)
+class Captions:
+    """The captions of a recording, in order, and sentences on guesses that are not certain.
+
+    `audio` is the recording's path as the transcript names it, empty if it does not. Times that are `loose` are near
+    the speech; the others are exact.
+    """
+
+    captions: Sequence[Caption]
+    audio: str = ""
+    loose: bool = True
+    doubts: tuple[str, ...] = ()
+
+
+Read = Callable[[Path], Captions]
+"""Reads a transcript. Raises DataError; any other error than those of the system means that it is damaged."""
+
+
+def timed_layout(
+    name: str, help: str, endings: Sequence[str], reads: Read, shows: Callable[[Path], bool] = lambda path: True
+) -> FolderLayout:
+    """Return the layout of transcripts with one of these `endings`, alone or in folders, that `shows` accepts."""
+
+    def is_one(path: Path) -> bool:
+        return path.name.lower().endswith(tuple(endings)) and os.path.isfile(path) and shows(path)
+
+    def find(path: Path) -> list[Path]:
+        if not path.is_dir():
+            return [path]
+        return [folder / each for folder, names in walk([path]) for each in names if is_one(folder / each)]
+
+    def detects(path: Path) -> bool:
+        return any(map(is_one, find(path)))
+
+    def read(path: Path) -> Clips:
+        top = path if path.is_dir() else path.parent
+        for transcript in _first_of_each(find(path), endings)[0]:
+            where = transcript.relative_to(top).as_posix()
+            try:
+                found = read_guarded(transcript, reads)
+            except DataError as error:
+                yield Malformed(where, error.problem)
+                continue
+            audio = found.audio or _recording_of(transcript, endings)
+            yield from _clips(where, (transcript.parent.relative_to(top) / audio).as_posix(), found)
+
+    def resolves(path: Path, columns: Columns, locator: Locator) -> Resolved:
+        first, others = _first_of_each(find(path), endings)
+        doubts = [_doubt(others)] if others else []
+        seen: dict[str, None] = {}
+        for transcript in first:
+            try:
+                seen.update(dict.fromkeys(read_guarded(transcript, reads).doubts))
+            except DataError:
+                # Reading the clips reports it.
+                continue
+        return Resolved(columns, (("times", _shown_times(name)),), (*doubts, *list(seen)[:MOST_SHOWN]))
+
+    return FolderLayout(name, detects, read, help, resolves=resolves, takes_files=True)
+
+
+def read_guarded(path: Path, reads: Read) -> Captions:
+    """Return the captions of a transcript. Raises DataError."""
+    try:
+        with guarded():
+            return reads(path)
+    except OSError as error:
+        raise cannot_read(path, error, DataError) from error
+    except Damaged as error:
+        raise DataError(f"{path.name}: damaged: {error}", "Write it again.", code="damaged-transcript") from error
+
+
+def read_whole(path: Path) -> str:
+    """Return the text of a transcript in the encoding of its mark, without one UTF-8. Raises DataError, OSError."""
+    content = read_bounded(path, RECORD)
+    try:
+        return decode_text(content)
+    except UnicodeDecodeError as error:
+        found = guess(content[: 1 << 18])
+        which = f", {describe(found)}" if found else ""
+        raise DataError(f"{path.name}: not UTF-8{which}", "Save it as UTF-8.", code="not-utf8") from error
+
+
+def sample(path: Path, size: int = 4_096) -> str:
+    """Return the beginning of a file as text, empty if it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(size)
+    except OSError:
+        return ""
+    for encoding in ("utf-16",) if content[:2] in (b"\xff\xfe", b"\xfe\xff") else ("utf-8-sig",):
+        return content.decode(encoding, "replace")
+    return ""
+
+
+def _shown_times(name: str) -> str:
+    return "of labels, cut exactly there" if name in EXACT else "near the speech; cut at the pauses next to them"
+
+
+# Layouts whose times people set by hand.
+EXACT = frozenset({"audacity", "textgrid", "elan"})
+
+
+def _clips(where: str, audio: str, found: Captions) -> Clips:
+    """Yield the clips of a transcript, in the order of their times."""
+    spoken: list[Caption] = []
+    for caption in sorted(found.captions, key=lambda each: (each.start, each.end)):
+        place = f"{where} {caption.start:g} s"
+        if not (math.isfinite(caption.start) and math.isfinite(caption.end)) or caption.start < 0:
+            yield Malformed(place, "its times are not valid")
+        elif caption.omitted:
+            yield Malformed(place, caption.omitted, is_expected=True)
+        elif caption.end <= caption.start:
+            yield Malformed(place, "it ends before it starts" if caption.end < caption.start else "it has no length")
+        elif "-->" in caption.text:
+            yield Malformed(place, "it holds a line of times that cannot be read")
+        else:
+            text, reason = spoken_text(caption.text)
+            if reason:
+                yield Malformed(place, reason, is_expected=True)
+            else:
+                spoken.append(replace(caption, text=text))
+    for caption, reason in _apart(spoken, found.loose):
+        place = f"{where} {caption.start:g} s"
+        if reason:
+            yield Malformed(place, reason, is_expected=True)
+        else:
+            yield ListedClip(place, audio, caption.text, caption.speaker, caption.start, caption.end, loose=found.loose)
+
+
+def _apart(captions: Sequence[Caption], loose: bool) -> Iterator[tuple[Caption, str]]:
+    """Yield each caption; with a reason, if another one is at the same time. Overlaps of `loose` ones are removed."""
+    ends = [caption.end for caption in captions]
+    crossing: set[int] = set()
+    last = 0
+    for index, caption in enumerate(captions[1:], 1):
+        # The one before, and the one that ends last, which may have begun much earlier.
+        last = index - 1 if captions[index - 1].end > captions[last].end else last
+        for before in {last, index - 1}:
+            other = captions[before]
+            overlap = min(other.end, caption.end) - caption.start
+            shorter = min(other.end - other.start, caption.end - caption.start)
+            most = ROUNDING_S if other.speaker != caption.speaker else MOST_OVERLAP * shorter
+            if overlap > max(most, ROUNDING_S):
+                crossing |= {before, index}
+            elif loose and overlap > 0:
+                ends[before] = min(ends[before], caption.start)
+    for index, caption in enumerate(captions):
+        yield replace(caption, end=ends[index]), "it overlaps with another one" if index in crossing else ""
+
+
+def _recording_of(transcript: Path, endings: Iterable[str]) -> str:
+    """Return the name of the recording that a transcript belongs to: its own, without a mark of a language."""
+    ending = next((each for each in endings if transcript.name.lower().endswith(each)), transcript.suffix)
+    stem = transcript.name[: len(transcript.name) - len(ending)]
+    if os.path.splitext(stem)[1].lower() in EXTENSIONS or _has_recording(transcript.parent / stem):
+        return stem
+    found = LANGUAGE.fullmatch(stem)
+    return found["name"] if found else stem
+
+
+def _has_recording(path: Path) -> bool:
+    return any(os.path.isfile(f"{path}{extension}") for extension in EXTENSIONS)
+
+
+def _first_of_each(paths: Sequence[Path], endings: Sequence[str]) -> tuple[list[Path], list[list[Path]]]:
+    """Return one transcript of each recording, and the transcripts of recordings with several."""
+    of: dict[Path, list[Path]] = defaultdict(list)
+    for path in paths:
+        name = _recording_of(path, endings)
+        stem, extension = os.path.splitext(name)
+        of[path.parent / (stem if extension.lower() in EXTENSIONS else name)].append(path)
+    # By the order of the endings, then the shortest name.
+    order = {ending: number for number, ending in enumerate(endings)}
+    for each in of.values():
+        each.sort(key=lambda path: (order.get(path.suffix.lower(), 0), len(path.name), path.name))
+    return [each[0] for each in of.values()], [each for each in of.values() if len(each) > 1]
+
+
+def _doubt(others: Sequence[Sequence[Path]]) -> str:
+    names = ", ".join(path.name for path in others[0][:MOST_SHOWN])
+    more = f", and so for {counted(len(others) - 1, 'recording')}" if len(others) > 1 else ""
+    return f"several transcripts of one recording: {names}; {others[0][0].name} is used{more}"
+
+
+def by_pauses(words: Iterable[Caption], longest: float, pause: float) -> list[Caption]:
+    """Join words into phrases up to `longest` seconds, which end where a pause is longer than `pause` seconds."""
+    phrases: list[list[Caption]] = []
+    for word in words:
+        last = phrases[-1] if phrases else None
+        if (
+            last is None
+            or word.start - last[-1].end > pause
+            or word.end - last[0].start > longest
+            or word.speaker != last[-1].speaker
+        ):
+            phrases.append([word])
+        else:
+            last.append(word)
+    return [
+        Caption(each[0].start, each[-1].end, " ".join(word.text for word in each), each[0].speaker) for each in phrases
+    ]
