@@ -12,6 +12,7 @@ from fishtui.dataset import FOREIGN_EXTENSIONS
 from fishtui.errors import DataError, FishtuiError
 from fishtui.files import refuse_full_disk
 from fishtui.importers.destination import LocatedClip
+from fishtui.importers.extracting import extract
 from fishtui.importers.parts import Part, convert, cut_parts, part_name
 from fishtui.importers.source import FoundClip
 from fishtui.names import safe_name
@@ -37,11 +38,16 @@ def cut_clips(
         if not is_written(clip):
             located[index] = LocatedClip(clip.audio, speakers[index], clip.text)
         else:
-            parts[clip.audio].append((index, clip.part))
+            parts[clip.member.archive if clip.member else clip.audio].append((index, clip.part))
     try:
         for number, (audio, own) in enumerate(parts.items()):
             # One folder for each recording, since several may have one name.
             target = _emptied(folder, number)
+            if clips[own[0][0]].member:
+                found = extract(audio, {index: clips[index] for index, _ in own}, target, ledger)
+                for index, path in found.items():
+                    located[index] = LocatedClip(path, speakers[index], clips[index].text, is_cut=True)
+                continue
             stem = safe_name(audio.stem, "clip").encode()[:LONGEST_STEM].decode(errors="ignore")
             targets = [
                 target / str(index) / (f"{part_name(stem, part)}.wav" if part else f"{stem}.flac")
@@ -58,15 +64,17 @@ def cut_clips(
                     ledger.fail(clips[index].where, f"cannot cut: {reason_of(error)}")
             else:
                 for (index, _), path in zip(own, targets, strict=True):
-                    located[index] = LocatedClip(path, speakers[index], clips[index].text, is_cut=True)
+                    located[index] = LocatedClip(
+                        path, speakers[index], clips[index].text, is_cut=True, origin=audio, part=clips[index].part
+                    )
         yield [(clips[index].where, located[index]) for index in sorted(located)]
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
 def is_written(clip: FoundClip) -> bool:
-    """Return True if a clip needs a file of its own: it is a part of a recording, or in a foreign format."""
-    return clip.part is not None or clip.audio.suffix.lower() in FOREIGN_EXTENSIONS
+    """Return True if a clip needs a file of its own: it is a part, in an archive, or in a foreign format."""
+    return clip.part is not None or clip.member is not None or clip.audio.suffix.lower() in FOREIGN_EXTENSIONS
 
 
 def _write(audio: Path, parts: Sequence[Part | None], targets: Sequence[Path]) -> None:

@@ -34,13 +34,16 @@ NUMBERED = re.compile(r"(.+)-([2-9]|[1-9][0-9]{1,5})", re.DOTALL)
 class LocatedClip:
     """A listed clip whose recording was found at `source`; `speaker` is the name of its folder in the dataset.
 
-    A recording that `is_cut` was made for this clip, so the clip never links to it by its path.
+    A recording that `is_cut` was made for this clip, so the clip never links to it by its path. It is a `part` of the
+    recording `origin`.
     """
 
     source: Path
     speaker: str
     text: str
     is_cut: bool = False
+    origin: Path | None = None
+    part: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)

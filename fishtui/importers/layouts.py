@@ -21,18 +21,20 @@ from fishtui.importers.layout import Columns, FolderLayout, Layout, ListedClip, 
 from fishtui.importers.lhotse import LHOTSE
 from fishtui.importers.lines import beginning, first_line
 from fishtui.importers.locate import Locator
+from fishtui.importers.parquet import PARQUET
 from fishtui.importers.recognized import RECOGNIZED
-from fishtui.importers.rows import LIST, LJSPEECH, ROWS
+from fishtui.importers.rows import KSS, LIST, LJSPEECH, ROWS
 from fishtui.importers.subtitles import SUBTITLES
 from fishtui.importers.tables import COMMON_VOICE, TABLE
 from fishtui.importers.tiers import ELAN, TEXTGRID
+from fishtui.importers.webdataset import WEBDATASET
 from fishtui.wording import cannot_read, counted
 
 # Earlier layouts are tried first.
 LAYOUTS: dict[str, Layout] = {
     layout.name: layout
     for layout in (
-        *(JSON_LINES, COMMON_VOICE, TABLE, ROWS, LIST, LJSPEECH, LHOTSE, KALDI, *CORPORA),
+        *(JSON_LINES, COMMON_VOICE, TABLE, KSS, ROWS, LIST, LJSPEECH, LHOTSE, KALDI, *CORPORA, PARQUET, WEBDATASET),
         # Whole transcripts, or a list of words, may be next to a recording too, so folders come between.
         *(RECOGNIZED, SUBTITLES, AUDACITY, FOLDER, TEXTGRID, ELAN),
     )
@@ -41,7 +43,8 @@ LAYOUTS: dict[str, Layout] = {
 TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".list", ".psv")
 # Other files with one of these names are tables too, such as the transcript.txt of CSS10.
 TEXT_TABLES = re.compile(
-    r"(?:metadata|transcripts?|(?:file)?list|(?:train|val|test)(?:_?(?:file)?list)?)\.txt|.*manifest.*\.json", re.I
+    r"(?:metadata|transcripts?(?:\.v[\d.]+)?|(?:file)?list|(?:train|val|test)(?:_?(?:file)?list)?)\.txt|.*manifest.*\.json",
+    re.I,
 )
 # Rows that are read to find out whether a table names recordings.
 MOST_TRIED = 50

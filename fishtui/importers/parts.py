@@ -48,6 +48,9 @@ class Lengths:
             )
         if isinstance(length, DataError):
             raise length
+        if not length and end is not None and 0 <= start < end:
+            # Some containers do not name their length; cutting finds out.
+            return start, end
         end = length if end is None or length < end <= length + ROUNDING_S else end
         if loose and max(start, 0.0) < min(end, length):
             return max(start, 0.0), min(end, length)

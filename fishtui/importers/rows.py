@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import islice
@@ -22,6 +23,8 @@ from fishtui.importers.records import DELIMITERS, read_records, split_line
 OTHERWISE = "text otherwise"
 # In this many rows some speaker speaks twice.
 LEAST_REPEATED = 3
+# The first line of the Korean Single Speaker dataset.
+KSS_LINE = re.compile(r"\d/\d_\d{4}\.wav\|")
 # Recordings whose length is compared with a column.
 MOST_MEASURED = 3
 
@@ -234,6 +237,21 @@ def read_list(path: Path, columns: Columns) -> Clips:
     )
 
 
+def is_kss(line: str, columns: Columns) -> bool:
+    """Return True if a table's first line is one of the Korean Single Speaker dataset."""
+    return KSS_LINE.match(line) is not None and 4 <= line.count("|") <= 5
+
+
+def read_kss(path: Path, columns: Columns) -> Clips:
+    """Yield clips with the text in which numbers are words. The folders are books of one speaker. Raises DataError."""
+    return _read_bars(
+        path,
+        (5, 6),
+        "audio|text|text with numbers as words|letters|seconds|English has 5 or 6",
+        lambda where, fields: ListedClip(where, fields[0], fields[2] if fields[2].strip() else fields[1], "kss"),
+    )
+
+
 def _read_bars(
     path: Path, counts: tuple[int, int], expected: str, clip_of: Callable[[str, Sequence[str]], ListedClip]
 ) -> Clips:
@@ -260,3 +278,4 @@ LIST = TableLayout("list", _has_bars, read_list, "lines of audio|speaker|languag
 LJSPEECH = TableLayout(
     "ljspeech", _has_bars, read_ljspeech, "lines of id|text|normalized text, with audio in wavs/", only_by_name=True
 )
+KSS = TableLayout("kss", is_kss, read_kss, "Korean Single Speaker: transcript.v.1.4.txt")

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
-from fishtui.errors import FishtuiError, MisuseError
-from fishtui.files import refuse_full_disk, require_space
+from fishtui.errors import DataError, FishtuiError, MisuseError
+from fishtui.files import hash_file, refuse_full_disk, require_space
 from fishtui.importers.cutting import cut_clips, is_written
 from fishtui.importers.destination import (
     Destination,
@@ -87,15 +87,21 @@ def import_clips(
         raise uncertain(found)
     ledger = Ledger(failed=list(found.failed), skipped=[*found.omitted, *found.repeated])
     dataset = TargetDataset(data, _replaced(project, data), text_extension)
-    speakers = list(_speakers(clip.speaker for clip in found.clips))
+    wanted = found.clips
+    if not dry_run and any(clip.loose for clip in wanted):
+        from fishtui.importers.settling import settle
+
+        wanted = settle(wanted, project.activities, (settings or Settings()).slice, ledger, reporter)
+    speakers = list(_speakers(clip.speaker for clip in wanted))
     if dry_run:
-        whole = [(each, name) for each, name in zip(found.clips, speakers, strict=True) if not is_written(each)]
-        ledger.done += len(found.clips) - len(whole)
+        whole = [(each, name) for each, name in zip(wanted, speakers, strict=True) if not is_written(each)]
+        ledger.done += len(wanted) - len(whole)
         clips = [(clip.where, LocatedClip(clip.audio, name, clip.text)) for clip, name in whole]
         _transfer_all(_plan(clips, dataset, ledger), mode, dry_run, ledger, reporter)
     else:
-        with cut_clips(found.clips, speakers, project.state / "cuts", ledger) as clips:
+        with cut_clips(wanted, speakers, project.state / "cuts", ledger) as clips:
             _transfer_all(_plan(clips, dataset, ledger), mode, dry_run, ledger, reporter)
+            _record_cuts(project, reporter, data, settings, [clip for _, clip in clips])
     if found.unnamed:
         ledger.counts["recordings_in_no_row"] = len(found.unnamed)
         shown = ", ".join(shortened(name) for name in found.unnamed[:MOST_SHOWN])
@@ -123,18 +129,48 @@ def uncertain(found: Understood) -> MisuseError:
     )
 
 
+def _record_cuts(
+    project: Project, reporter: Reporter, data: Path, settings: Settings | None, clips: Sequence[LocatedClip]
+) -> None:
+    """Store the place of each part in its recording, by the hash of its audio."""
+    cut = [clip for clip in clips if clip.origin and clip.part]
+    if not cut or not _is_dataset(project, data, settings):
+        return
+    from fishtui.audio.source import open_source
+    from fishtui.catalog.cuts import Cut, identify, record_cuts
+    from fishtui.catalog.store import Catalog
+
+    parts: dict[Path, list[tuple[str, float, float]]] = defaultdict(list)
+    for clip in cut:
+        if clip.origin and clip.part:
+            parts[clip.origin].append((hash_file(clip.source), *clip.part))
+    with Catalog(project, project.path(settings.paths.data) if settings else data) as catalog:
+        for origin, own in parts.items():
+            try:
+                with open_source(origin) as recording:
+                    source = identify(origin, recording.seconds)
+            except DataError as error:
+                reporter.warning(f"the places of clips in it are not kept: {error.problem}", str(origin))
+                continue
+            record_cuts(catalog, source, ((audio, Cut(source.hash, start, end)) for audio, start, end in own))
+
+
+def _is_dataset(project: Project, data: Path, settings: Settings | None) -> bool:
+    """Return True if clips were imported into the dataset of the project."""
+    return settings is not None and data.resolve().is_relative_to(project.path(settings.paths.data).resolve())
+
+
 def _conclude(project: Project, reporter: Reporter, data: Path, settings: Settings | None, ledger: Ledger) -> None:
     """Scan what was imported, and report it."""
     if not ledger.done:
         reporter.warning("nothing was imported")
         return
     reporter.artifact("dataset", data)
-    dataset = settings and project.path(settings.paths.data)
-    if settings and dataset and data.resolve().is_relative_to(dataset.resolve()):
+    if settings and _is_dataset(project, data, settings):
         from fishtui.catalog.scan import scan
         from fishtui.catalog.store import Catalog
 
-        with Catalog(project, dataset) as catalog:
+        with Catalog(project, project.path(settings.paths.data)) as catalog:
             scan(catalog, settings, reporter)
     clips = counted(ledger.done, "clip")
     reporter.note(f"{clips} imported into {project.shown(data)}; check them with `fishtui validate`")

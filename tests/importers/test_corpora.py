@@ -196,3 +196,47 @@ def test_css10_is_a_table_in_a_text_file(tmp_path: Path) -> None:
     assert (found.layout, len(found.clips), found.clips[0].text) == ("rows", 3, "Es waren viele Tage, 0.")
     assert dict(found.columns)["duration"] == "column 4"
     assert found.doubts == []
+
+
+def test_libritts_takes_the_normalized_text_and_the_reader_as_speaker(tmp_path: Path) -> None:
+    for reader, book in (("84", "121123"), ("174", "50561")):
+        stem = tmp_path / "in" / "LibriTTS" / "dev-clean" / reader / book / f"{reader}_{book}_000007_000001"
+        recording(stem.with_suffix(".wav"))
+        stem.with_suffix(".normalized.txt").write_text(f"Mister {reader}.")
+        stem.with_suffix(".original.txt").write_text(f"Mr. {reader}.")
+        table(stem.with_name(f"{reader}_{book}.trans.tsv"), f"{stem.name}\tMr. {reader}.\tMister {reader}.")
+    run(tmp_path, tmp_path / "in" / "LibriTTS", accepts_guesses=False)
+    assert {name.split("/")[0]: text.partition(" <")[0] for name, text in imported(tmp_path).items()} == {
+        "84": "Mister 84.",
+        "174": "Mister 174.",
+    }
+
+
+def test_kss_is_one_speaker_with_numbers_as_words(tmp_path: Path) -> None:
+    lines = [f"{book}/{book}_0000.wav|그는 3명|그는 세명|그는 세명|3.5|He {book}" for book in (1, 2)]
+    source = table(tmp_path / "in" / "transcript.v.1.4.txt", *lines)
+    for book in (1, 2):
+        recording(tmp_path / "in" / str(book) / f"{book}_0000.wav")
+    run(tmp_path, source.parent, accepts_guesses=False)
+    assert imported(tmp_path) == {
+        "kss/1_0000.wav": "그는 세명 <1_0000.wav>",
+        "kss/2_0000.wav": "그는 세명 <2_0000.wav>",
+    }
+
+
+def test_lists_of_piper_and_gpt_sovits_keep_speakers(tmp_path: Path) -> None:
+    for number in range(4):
+        recording(tmp_path / "piper" / "wav" / f"{number}.wav")
+        recording(tmp_path / "slicer_opt" / f"vocal.wav_{number}.wav")
+    piper = table(
+        tmp_path / "piper" / "metadata.csv",
+        *(f"{number}|{'anna' if number % 2 else 'bert'}|Sentence number {number}, spoken." for number in range(4)),
+    )
+    run(tmp_path, piper, accepts_guesses=False)
+    assert sorted(name.split("/")[0] for name in imported(tmp_path)) == ["anna", "anna", "bert", "bert"]
+    listed = table(
+        tmp_path / "logs" / "voice.list",
+        *(f"D:\\GPT-SoVITS\\output\\slicer_opt\\vocal.wav_{number}.wav|carl|ZH|你好，世界。" for number in range(4)),
+    )
+    run(tmp_path, listed, audio_root=tmp_path / "slicer_opt", accepts_guesses=False)
+    assert len([name for name in imported(tmp_path) if name.startswith("carl/")]) == 4
