@@ -58,10 +58,10 @@ def import_(
 ) -> int:
     """Import clips from another dataset layout.
 
-    Writes SPEAKER/clip.wav and clip.lab. SOURCE is a table, a folder with one, or a folder of recordings with
-    transcripts next to them; it is never changed. Shows layout, columns, speakers and the first clips, and asks if some
-    of that is a guess. Rows that name parts of a recording become clips of their own. Existing clips are kept, so an
-    import can be repeated.
+    Writes SPEAKER/clip.wav and clip.lab. SOURCE is a table, a transcript with times such as subtitles, an archive, or a
+    folder with some of these or with recordings and transcripts; it is never changed. Shows layout, columns, speakers
+    and the first clips, and asks if some of that is a guess. Parts of a recording become clips of their own; those of
+    subtitles are cut at the pauses near their times. Existing clips are kept, so an import can be repeated.
     """
     from fishtui.importers.run import import_clips
     from fishtui.importers.source import understand

@@ -17,10 +17,12 @@ from fishtui.catalog.store import Catalog
 from fishtui.importers import settling
 from fishtui.importers.pauses import Part, group_captions, place_groups
 from fishtui.project import Project
-from fishtui.settings import Settings
+from fishtui.settings import ScanSettings, Settings
 from tests.builders import snapshot
 from tests.expecting import skipped_by_reason
 from tests.importers.builders import run
+
+PLAIN = Settings(scan=ScanSettings(workers=1))
 
 
 def middle(earlier: float, later: float) -> Part:
@@ -95,7 +97,7 @@ def test_subtitles_are_cut_at_pauses_and_kept_in_the_catalog(tmp_path: Path, mon
         "3\n00:00:03,200 --> 00:00:03,500\nNobody.\n\n4\n00:00:06,300 --> 00:00:12,000\nThree.\n"
     )
     monkeypatch.setattr(settling, "hear", lambda path, folder: heard(speech, 10.0))
-    ledger = run(tmp_path, tmp_path / "in", settings=Settings(), speaker="anna")
+    ledger = run(tmp_path, tmp_path / "in", settings=PLAIN, speaker="anna")
     files = snapshot(tmp_path / "data")
     texts = sorted(content.decode() for name, content in files.items() if name.endswith(".lab"))
     assert texts == ["One two.", "Three."]
@@ -107,4 +109,4 @@ def test_subtitles_are_cut_at_pauses_and_kept_in_the_catalog(tmp_path: Path, mon
     with Catalog(Project(tmp_path), tmp_path / "data") as catalog:
         clips = clips_of_source(catalog, identify(audio, 10.0).hash)
     assert [(round(clip.cut.start), round(clip.cut.end)) for clip in clips] == [(1, 3), (6, 8)]
-    assert run(tmp_path, tmp_path / "in", settings=Settings(), speaker="anna").done == 0
+    assert run(tmp_path, tmp_path / "in", settings=PLAIN, speaker="anna").done == 0
