@@ -236,7 +236,10 @@ def test_lists_of_piper_and_gpt_sovits_keep_speakers(tmp_path: Path) -> None:
     assert sorted(name.split("/")[0] for name in imported(tmp_path)) == ["anna", "anna", "bert", "bert"]
     listed = table(
         tmp_path / "logs" / "voice.list",
-        *(f"D:\\GPT-SoVITS\\output\\slicer_opt\\vocal.wav_{number}.wav|carl|ZH|你好，世界。" for number in range(4)),
+        *(
+            f"D:\\GPT-SoVITS\\output\\slicer_opt\\vocal.wav_{number}.wav|carl|ZH|你好，世界{number}。"
+            for number in range(4)
+        ),
     )
     run(tmp_path, listed, audio_root=tmp_path / "slicer_opt", accepts_guesses=False)
     assert len([name for name in imported(tmp_path) if name.startswith("carl/")]) == 4

@@ -39,7 +39,7 @@ def texts_of(captions: list[Part], speech: list[Part], longest: float = 30.0) ->
     ("captions", "expected"),
     [
         # Times in the pauses, a little late and a little early.
-        ([(1.2, 2.8), (5.3, 7.0)], [([0], (0.8, 4.0)), ([1], (4.0, 8.2))]),
+        ([(1.2, 2.8), (5.3, 7.8)], [([0], (0.8, 4.0)), ([1], (4.0, 8.2))]),
         # No pause between two: they are joined.
         ([(1.0, 2.0), (2.0, 3.0)], [([0, 1], (0.8, 4.0))]),
         # Speech before or behind it belongs to nobody.
