@@ -132,7 +132,7 @@ def _clip(where: str, recording: Any, supervision: Any, offset: float) -> Listed
     if start is None or duration is None or not isinstance(text, str):
         return Malformed(where, "no start, duration and text")
     begin = offset + start
-    # A cut may begin inside of what was said.
+    # A cut may begin inside of a sentence.
     if start < 0:
         return Malformed(where, "the cut has only a part of the speech")
     # Times are summed up, so they differ by rounding from the end of the recording.

@@ -14,7 +14,7 @@ Part = tuple[float, float]
 MOST_SHIFT_S = 0.35
 # Captions further apart than this, in seconds, are not joined: there is speech without words between them.
 MOST_APART_S = 0.5
-NO_SPEECH, NO_PAUSE, TOO_LONG = "no speech there", "the speech goes on without a pause there", "no pause for {:g} s"
+NO_SPEECH, NO_PAUSE, TOO_LONG = "no speech there", "the speech has no pause there", "no pause for {:g} s"
 
 
 @dataclass(frozen=True, slots=True)

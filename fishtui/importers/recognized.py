@@ -29,7 +29,7 @@ def shows_segments(path: Path) -> bool:
     if not BEGINNING.match(beginning):
         return False
     try:
-        # A complete object on the first of several lines is a row.
+        # A complete object on the first line is a row.
         return not (rest.strip() and isinstance(json.loads(first), dict))
     except ValueError:
         return True

@@ -66,7 +66,7 @@ def read_elan(path: Path) -> Captions:
 
 
 def _of_tiers(tiers: Mapping[str, Sequence[Caption]], people: Mapping[str, str]) -> Captions:
-    """Return the captions of the tiers that hold what was said."""
+    """Return the captions of the tiers of speech."""
     filled = {name: [each for each in own if not SILENCE.fullmatch(each.text.strip())] for name, own in tiers.items()}
     filled = {name: own for name, own in filled.items() if own and not SOUNDS.search(name)}
     words = {name: own for name, own in filled.items() if WORDS.search(name)}
