@@ -86,7 +86,7 @@ def test_webvtt_has_voices_and_rolling_captions(tmp_path: Path) -> None:
     assert parts(understood(tmp_path / "talk.en.vtt")) == [("so we begin", 0, 1), ("with tea", 1.01, 2)]
 
 
-def test_one_of_several_transcripts_is_used_and_asked_for(tmp_path: Path) -> None:
+def test_one_transcript_of_a_recording_is_used_and_asked_for(tmp_path: Path) -> None:
     talk(tmp_path / "in")
     for name in ("talk.de.srt", "talk.srt", "talk.en.srt"):
         (tmp_path / "in" / name).write_text(f"1\n00:00:00,500 --> 00:00:01,000\nFrom {name}\n")
