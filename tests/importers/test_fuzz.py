@@ -123,8 +123,8 @@ ANNOTATIONS = """<?xml version="1.0"?><ANNOTATION_DOCUMENT VERSION="3.0"
 
 def lhotse(path: str) -> bytes:
     source = {"type": "command" if path.endswith("|") else "file", "channels": [0], "source": path}
-    said = {"start": 0.05, "duration": 0.1, "text": "One", "speaker": "../anna"}
-    return json.dumps({"start": 0, "supervisions": [said], "recording": {"sources": [source]}}).encode() + b"\n"
+    spoken = {"start": 0.05, "duration": 0.1, "text": "One", "speaker": "../anna"}
+    return json.dumps({"start": 0, "supervisions": [spoken], "recording": {"sources": [source]}}).encode() + b"\n"
 
 
 def tar(path: str) -> bytes:

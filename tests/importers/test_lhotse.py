@@ -33,20 +33,20 @@ def source_of(root: Path) -> Path:
 @pytest.mark.parametrize("name", ["cuts.jsonl", "cuts_train.jsonl.gz"])
 def test_cuts_name_parts(tmp_path: Path, name: str) -> None:
     folder = source_of(tmp_path)
-    said = {"id": "s", "recording_id": "talk", "start": 0.5, "duration": 1.0, "text": "One.", "speaker": "anna"}
+    spoken = {"id": "s", "recording_id": "talk", "start": 0.5, "duration": 1.0, "text": "One.", "speaker": "anna"}
     source = write(
         folder / name,
         {
             "id": "c1",
             "start": 1.0,
             "duration": 2.0,
-            "supervisions": [said],
+            "supervisions": [spoken],
             "recording": recording(),
             "type": "MonoCut",
         },
         {"id": "c2", "start": 0, "duration": 2.0, "supervisions": [], "recording": recording(), "type": "MonoCut"},
         {"id": "c3", "start": 0, "tracks": [], "type": "MixedCut"},
-        {"id": "c4", "start": 0, "supervisions": [{**said, "start": -0.5}], "recording": recording()},
+        {"id": "c4", "start": 0, "supervisions": [{**spoken, "start": -0.5}], "recording": recording()},
     )
     for each in (folder, source):
         assert choose(each, None, {})[0].name == "lhotse"
@@ -64,8 +64,8 @@ def test_recordings_that_are_not_files_are_never_run(tmp_path: Path) -> None:
         {"type": "file", "channels": [0], "source": "wavs/talk.wav"},
     ]
     write(folder / "recordings.jsonl.gz", *(recording(id=str(n), sources=[each]) for n, each in enumerate(sources)))
-    said = {"start": 0.5, "duration": 1.0, "text": "One."}
-    write(folder / "supervisions.jsonl.gz", *({**said, "id": n, "recording_id": str(n)} for n in range(5)))
+    spoken = {"start": 0.5, "duration": 1.0, "text": "One."}
+    write(folder / "supervisions.jsonl.gz", *({**spoken, "id": n, "recording_id": str(n)} for n in range(5)))
     found = understand(folder, data=tmp_path / "data")
     assert (found.layout, len(found.clips), len(found.failed)) == ("lhotse", 1, 4)
     assert not (tmp_path / "run").exists()
@@ -73,8 +73,8 @@ def test_recordings_that_are_not_files_are_never_run(tmp_path: Path) -> None:
 
 def test_one_bad_row_is_one_line_of_the_ledger(tmp_path: Path) -> None:
     folder = source_of(tmp_path)
-    said = {"start": 0.5, "duration": 1.0, "text": "One."}
-    cut = {"id": "c", "start": 0, "supervisions": [said], "recording": recording(), "type": "MonoCut"}
+    spoken = {"start": 0.5, "duration": 1.0, "text": "One."}
+    cut = {"id": "c", "start": 0, "supervisions": [spoken], "recording": recording(), "type": "MonoCut"}
     source = write(folder / "cuts.jsonl", cut)
     source.write_text(source.read_text() + "{broken\n[1]\n")
     found = understand(folder, data=tmp_path / "data")
