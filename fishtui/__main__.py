@@ -24,7 +24,11 @@ def main() -> None:
 
     words = sys.argv[1:]
     if COMPLETION not in os.environ and interface.is_wanted(words, command_names()):
-        sys.exit(interface.run(words))
+        from fishtui.cli.signals import interruptible
+
+        with interruptible():
+            status = interface.run(words)
+        sys.exit(status)
     from fishtui.cli.main import run
 
     sys.exit(run(words))

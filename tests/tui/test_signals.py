@@ -93,6 +93,13 @@ def project(tmp_path: Path) -> Project:
     return made
 
 
+def test_an_interrupt_from_outside_leaves_a_clean_terminal(shell: Shell, project: Project) -> None:
+    shell.open(project)
+    shell.interface.send_signal(signal.SIGINT)
+    shell.until(lambda: shell.ended.exists() and shell.ended.read_text(encoding="utf-8").strip())
+    shell.until(lambda: shell.state == CLEAN)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT], ids=lambda number: number.name)
 @pytest.mark.parametrize(("keys", "dialog"), [((), "Overview"), (("?",), "list the keys"), ((":",), "esc back")])
 def test_a_signal_leaves_a_clean_terminal(
