@@ -16,6 +16,9 @@ GROUPS = {
     "embeddings": r"embeddings|codebook_embeddings",
     "output": r"output",
 }
+# Of the published presets.
+DROPOUT = 0.01
+FAST_DROPOUT = 0.1
 
 
 class LoraSpec(msgspec.Struct, frozen=True):
@@ -31,10 +34,11 @@ class LoraSpec(msgspec.Struct, frozen=True):
         return self.alpha / self.r
 
 
-def parse_preset(name: str, targets: Iterable[str] = (), dropout: float = 0.0) -> LoraSpec:
+def parse_preset(name: str, targets: Iterable[str] = (), dropout: float | None = 0.0) -> LoraSpec:
     """Parse a preset's name: `r_8_alpha_16`, or `r_32_alpha_16_fast` for the fast transformer only.
 
-    `targets` replaces the preset's own targets. Raises MisuseError.
+    `targets` replaces the preset's own targets, and a `dropout` of None means that of the published preset. Raises
+    MisuseError.
     """
     match = re.fullmatch(r"r_([1-9]\d*)_alpha_([1-9]\d*)(_fast)?", name)
     if not match:
@@ -50,6 +54,8 @@ def parse_preset(name: str, targets: Iterable[str] = (), dropout: float = 0.0) -
             raise MisuseError(
                 f"{group!r}: not a LoRA target", f"Use some of {' '.join(known)}.", code="not-a-lora-target"
             )
+    if dropout is None:
+        dropout = FAST_DROPOUT if match[3] else DROPOUT
     return LoraSpec(int(match[1]), int(match[2]), chosen, dropout)
 
 

@@ -45,6 +45,12 @@ def test_presets_train_the_published_number_of_parameters(
     assert {parameter.dtype for parameter in found} == {torch.float32}
 
 
+def test_presets_have_their_published_dropout_unless_it_is_set() -> None:
+    assert parse_preset("r_8_alpha_16", dropout=None).dropout == 0.01
+    assert parse_preset("r_32_alpha_16_fast", dropout=None).dropout == 0.1
+    assert parse_preset("r_32_alpha_16_fast", dropout=0.5).dropout == 0.5
+
+
 def test_plain_targets_mean_both_transformers(official: DualAR) -> None:
     names = target_modules(official, ["attention"])
     assert len(names) == 2 * (36 + 4)
