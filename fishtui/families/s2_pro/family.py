@@ -53,7 +53,7 @@ class S2Pro(Family):
 
     def serving_hint(self, template: str) -> str:
         if template != self.templates[0]:
-            return ""
+            return "SGLang-Omni begins each text with <|speaker:0|>, unlike this training; vLLM-Omni does not"
         return "begin each text for vLLM-Omni with <|speaker:0|>, as in training; SGLang-Omni does this itself"
 
     def weight_names(self, available: Collection[str]) -> tuple[str, ...]:
