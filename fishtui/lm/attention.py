@@ -7,6 +7,7 @@ the same weights and code.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +15,9 @@ from torch.nn import functional
 
 from fishtui.lm.config import BlockConfig
 from fishtui.nn import FeedForward, RMSNorm, rotate
+
+# The first version whose attention to sequences of any length takes a window, and with it a causal mask.
+HAS_VARLEN = torch.__version__ >= "2.11"
 
 Attend = Callable[[Tensor, Tensor, Tensor], Tensor]
 """Queries (B, S, n_head, head_dim), keys and values (B, S, n_local_heads, head_dim) to (B, S, n_head, head_dim)."""
@@ -31,9 +35,10 @@ def causal(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
 class Packing:
     """Several sequences in a row: each position attends to itself and those before it in its own sequence.
 
-    `segments` is (B, S): 0 at padding, otherwise a number that changes where the next sequence of the row begins.
-    The sequences of all rows are gathered into batches of similar length. Attention is therefore exact, needs no mask,
-    and computes fewer than twice the scores that it needs.
+    `segments` is (B, S): 0 at padding, otherwise a number that changes where the next sequence of the row begins. On
+    the CPU, it is read without waiting for the device. On GPUs in bfloat16, one kernel takes sequences of any length.
+    Elsewhere the sequences of all rows are gathered into batches of similar length. Attention is therefore exact,
+    needs no mask, and computes fewer than twice the scores that it needs.
     """
 
     def __init__(self, segments: Tensor, device: torch.device) -> None:
@@ -42,11 +47,49 @@ class Packing:
         begins = torch.ones_like(segments, dtype=torch.bool)
         begins[:, 1:] = segments[:, 1:] != segments[:, :-1]
         first = torch.where(begins, index, 0).flatten().cummax(0).values
-        starts = first[(begins & (segments != 0)).flatten()]
-        lengths = torch.bincount(first, minlength=index.numel())[starts]
+        self._starts = first[begins.flatten()]
+        self._lengths = self._starts.diff(append=torch.tensor([index.numel()]))
+        self._present = (segments != 0).flatten()[self._starts]
+        self._device = device
+        self.positions = self._upload(index - first.view_as(index))
 
+    def __call__(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        flat = [x.flatten(0, 1) for x in (q, k, v)]
+        attend = self._by_one_kernel if q.is_cuda and q.dtype == torch.bfloat16 and HAS_VARLEN else self._by_length
+        return attend(*flat).view_as(q)
+
+    def _by_one_kernel(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        from torch.nn.attention.varlen import varlen_attn
+
+        ends, longest = self._ends
+        attended = varlen_attn(q, k, v, ends, ends, longest, longest, window_size=(-1, 0))
+        assert isinstance(attended, Tensor)
+        return attended
+
+    def _by_length(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        batches, back = self.batches
+        # `index_select` adds gradients in place, where indexing sorts the index first.
+        parts = [
+            causal(*(x.index_select(0, batch.flatten()).unflatten(0, batch.shape) for x in (q, k, v))).flatten(0, 1)
+            for batch in batches
+        ]
+        return torch.cat(parts).index_select(0, back)
+
+    @cached_property
+    def _ends(self) -> tuple[Tensor, int]:
+        """The first position of each sequence and the end of the last, int32, and the length of the longest one.
+
+        A run of padding is a sequence too.
+        """
+        ends = functional.pad(self._lengths.cumsum(0), (1, 0)).int()
+        return self._upload(ends), int(self._lengths.max())
+
+    @cached_property
+    def batches(self) -> tuple[list[Tensor], Tensor]:
+        """The positions of sequences of similar length, (sequences, longest) each, and the place of each position."""
+        starts, lengths = self._starts[self._present], self._lengths[self._present]
         batches = []
-        back = torch.zeros(index.numel(), dtype=torch.long)
+        back = torch.zeros(int(self._lengths.sum()), dtype=torch.long)
         taken = 0
         for size in sorted({length.bit_length() for length in lengths.tolist()}):
             members = (lengths >= 1 << (size - 1)) & (lengths < 1 << size)
@@ -54,17 +97,13 @@ class Packing:
             slots = starts[members, None] + steps
             real = steps < lengths[members, None]
             # A slot past its sequence's end repeats the start; it comes after every real slot, so none attends to it.
-            batches.append(torch.where(real, slots, starts[members, None]).to(device))
+            batches.append(self._upload(torch.where(real, slots, starts[members, None])))
             back[slots[real]] = taken + torch.arange(slots.numel()).view_as(slots)[real]
             taken += slots.numel()
-        self.batches = batches
-        self.back = back.to(device)
-        self.positions = (index - first.view_as(index)).to(device)
+        return batches, self._upload(back)
 
-    def __call__(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        flat = [x.flatten(0, 1) for x in (q, k, v)]
-        parts = [causal(*(x[batch] for x in flat)).flatten(0, 1) for batch in self.batches]
-        return torch.cat(parts)[self.back].view_as(q)
+    def _upload(self, tensor: Tensor) -> Tensor:
+        return tensor.to(self._device, non_blocking=True)
 
 
 def is_packed(segments: Tensor) -> bool:

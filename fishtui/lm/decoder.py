@@ -34,11 +34,11 @@ class Cache:
 
         return attend
 
-    def extend(self, layer: int, at: At, reach: int, seen: Tensor | None = None) -> Attend:
+    def extend(self, layer: int, at: At, reach: int, mask: Tensor | None = None) -> Attend:
         """Return attention of one position per row, which it stores, to the first `reach` stored positions.
 
-        `at` is the index of the positions in (B, heads, length); `seen`, bool (B, 1, 1, reach), is True where a row
-        attends, None if everywhere.
+        `at` is the index of the positions in (B, heads, length); `mask` (B, 1, 1, reach) is added to the scores: 0
+        where a row attends, otherwise -∞; None if it attends everywhere.
         """
 
         def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
@@ -47,9 +47,9 @@ class Cache:
             values[at] = v[:, 0].type_as(values)
             # With one position, the query heads of a key head can take the axis of positions.
             grouped = q.view(len(q), keys.shape[1], -1, q.shape[-1])
-            mask = None if seen is None else seen.expand(-1, 1, grouped.shape[2], -1)
+            each = None if mask is None else mask.expand(-1, 1, grouped.shape[2], -1)
             near = keys[:, :, :reach], values[:, :, :reach]
-            return functional.scaled_dot_product_attention(grouped, *near, mask).view_as(q)
+            return functional.scaled_dot_product_attention(grouped, *near, each).view_as(q)
 
         return attend
 
@@ -105,12 +105,14 @@ class Decoder:
         """Run one frame per row, (B, 1 + codebooks), at `positions` (B,); return the hidden states (B, dim)."""
         x = self.model.embed(frames[:, :, None])
         table = self.table[positions][:, None]
-        seen = None
+        mask = None
         if reach is None or len(positions) > 1:
-            seen = (self.places[:reach] <= positions[:, None])[:, None, None]
+            # Made once, where attention would turn True and False into numbers in each layer.
+            unseen = self.places[:reach] > positions[:, None]
+            mask = x.new_zeros(unseen.shape).masked_fill_(unseen, -torch.inf)[:, None, None]
         at = self.row_numbers[: len(x)], slice(None), positions
         for i, layer in enumerate(self.model.layers):
-            x = layer(x, table, self.cache.extend(i, at, reach or self.length, seen))
+            x = layer(x, table, self.cache.extend(i, at, reach or self.length, mask))
         return x[:, 0]
 
     def choose(self, hidden: Tensor, recent: Tensor, noise: Tensor) -> Tensor:

@@ -61,28 +61,32 @@ def losses(
     """Return the losses of a batch: `tokens` and `labels` int64 (B, 1 + num_codebooks, S).
 
     `segments` is as in `DualAR.slow`. A part without labels is 0. `weigh`, called after the parts are computed, is for
-    a batch that is part of a larger one: it changes `total`, not the means.
+    a batch that is part of a larger one: it changes `total`, not the means. With `labels` and `segments` on the CPU,
+    nothing waits for the device.
     """
     config = model.config
     hidden = model.slow(tokens, segments).flatten(0, 1)
     labels = labels.transpose(1, 2).flatten(0, 1)
     block = block_logits(hidden.device, model.gradient_checkpointing)
 
+    def upload(tensor: Tensor) -> Tensor:
+        return tensor.to(hidden.device, non_blocking=True)
+
     labelled = labels[:, 0].ne(IGNORED).nonzero().squeeze(1)
-    targets = labels[labelled, :1]
+    targets = upload(labels[labelled, :1])
     base, _ = summed_cross_entropy(
         lambda states, _: model.token_logits(states).unsqueeze(1),
         model.token_modules,
-        hidden[labelled],
+        hidden.index_select(0, upload(labelled)),
         targets,
         rows=block // config.vocab_size,
     )
     frames = model.is_semantic(labels[:, 0]).nonzero().squeeze(1)
-    codes = labels[frames, 1:]
+    codes = upload(labels[frames, 1:])
     semantic, hits = summed_cross_entropy(
         model.codebook_logits,
         model.codebook_modules,
-        hidden[frames],
+        hidden.index_select(0, upload(frames)),
         codes,
         rows=block // (config.num_codebooks * config.codebook_size),
         top=TOP,
@@ -99,8 +103,9 @@ def losses(
         total=total,
         base=base.detach(),
         semantic=semantic.detach(),
-        tokens=torch.tensor(targets.numel(), device=labels.device),
-        codes=torch.tensor(codes.numel(), device=labels.device),
+        # Filled in place: a number that is copied there waits for the device.
+        tokens=torch.full((), targets.numel(), device=hidden.device),
+        codes=torch.full((), codes.numel(), device=hidden.device),
         top5_hits=(hits & counted).sum(),
         top5_codes=counted.sum(),
     )

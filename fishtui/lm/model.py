@@ -75,9 +75,10 @@ class DualAR(nn.Module):
         if segments is not None and is_packed(segments):
             attend = packing = Packing(segments, x.device)
             table = table[packing.positions]
+        is_random = any(isinstance(each, nn.Dropout) for each in self.layers.modules())
         for layer in self.layers:
             if self.gradient_checkpointing and torch.is_grad_enabled():
-                x = checkpoint(layer, x, table, attend, use_reentrant=False)
+                x = checkpoint(layer, x, table, attend, use_reentrant=False, preserve_rng_state=is_random)
             else:
                 x = layer(x, table, attend)
         return x

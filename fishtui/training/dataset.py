@@ -169,9 +169,8 @@ class Batch:
     counts: bool = True
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Batch:
-        """Return the same batch on another device."""
-        names = ("tokens", "labels", "segments")
-        return replace(self, **{name: getattr(self, name).to(device, non_blocking=non_blocking) for name in names})
+        """Return the same batch with its tokens on another device; see `losses` for the rest."""
+        return replace(self, tokens=self.tokens.to(device, non_blocking=non_blocking))
 
 
 def collate(

@@ -39,7 +39,7 @@ def proof_logits(model: DualAR, widen: Widen = _stored) -> Tensor:
     in float32 can be compared. `widen` replaces them before. Memory-mapped weights must not have been changed in
     memory: their pages are freed after use.
     """
-    tokens, codes = _prompts(model)
+    tokens, codes = (each.to(model.norm.weight.device) for each in _prompts(model))
     with _in_float32(model, widen):
         hidden = model.slow(tokens)
         text = model.token_logits(hidden[:, -LENGTH // 2 :])
