@@ -80,6 +80,7 @@ class Gpu(TorchDispatchMode):
             return self._download(name, args, kwargs)
         if outside := [each for each, is_inside in zip(tensors, inside, strict=True) if not is_inside and each.ndim]:
             assert not self._captured, f"{name} reads {len(outside)} tensors of the CPU inside of a graph"
+            assert is_copy or name == "copy_", f"{name} on the GPU reads tensors of the CPU"
             self.uploads += 1
             if is_copy:
                 # Not as the fake mode does it, which keeps the values of small tensors.
