@@ -3,13 +3,14 @@
 The models have the published sizes.
 
 `--device cpu --small` runs the code of every row with tiny models on the CPU. A row that fails has its error as its
-figure, and rows that come after `BUDGET` seconds are left open.
+figure, so does one that takes longer than `ROW_SECONDS`, and rows that come after `BUDGET` seconds are left open.
 """
 
 from __future__ import annotations
 
 import argparse
 import platform
+import signal
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -33,7 +34,8 @@ from fishtui.training.lora import trainable
 from tests.codec.builders import TINY
 from tests.lm.tiny import PLAIN
 
-BUDGET = 500.0
+BUDGET = 440.0
+ROW_SECONDS = 90
 STEPS = 3
 Row = tuple[str, str, Callable[[], str]]
 
@@ -166,6 +168,10 @@ class Bench:
                 yield f"synthesis, {rows} at once{more}", frames, partial(self.synthesis, rows, compile)
 
 
+def _too_long(number: int, frame: object) -> None:
+    raise TimeoutError(f"longer than {ROW_SECONDS} s")
+
+
 def main(arguments: list[str]) -> int:
     """Print the table; return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench gpu")
@@ -175,6 +181,7 @@ def main(arguments: list[str]) -> int:
     if given.device.startswith("cuda") and not torch.cuda.is_available():
         print("error: no GPU that torch can use\nRun it on a machine with one, or with --device cpu --small.")
         return 2
+    signal.signal(signal.SIGALRM, _too_long)
     started = time.perf_counter()
     card = torch.cuda.get_device_name() if given.device.startswith("cuda") else platform.processor() or "CPU"
     cuda = torch.version.cuda if given.device.startswith("cuda") else "none"
@@ -184,10 +191,13 @@ def main(arguments: list[str]) -> int:
         if time.perf_counter() - started > BUDGET:
             figure = "open: no time left"
         else:
+            signal.alarm(ROW_SECONDS)
             try:
                 figure = measure()
             except Exception as error:
                 figure = f"{type(error).__name__}: {str(error).splitlines()[0][:80] if str(error) else ''}"
+            finally:
+                signal.alarm(0)
         if given.device.startswith("cuda"):
             torch.cuda.empty_cache()
         print(f"| {name} | {unit} | {figure} |", flush=True)
