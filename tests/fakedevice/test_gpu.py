@@ -11,7 +11,7 @@ from tests.fakedevice.gpu import CUDA, fake_gpu
 def test_devices_do_not_mix_and_values_stay_on_the_gpu() -> None:
     with fake_gpu() as gpu:
         there, here = torch.ones(2, 3, device="cuda"), torch.ones(2, 3)
-        with pytest.raises(RuntimeError, match="two different devices"):
+        with pytest.raises(AssertionError):
             _ = there + here
         with pytest.raises(RuntimeError):
             there.numpy()
