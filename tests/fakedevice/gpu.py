@@ -115,7 +115,7 @@ def _leaves(name: str, inside: Sequence[bool]) -> bool:
 
 
 class _Generators:
-    """Makes generators of the CPU, and knows which of them stand for generators of the GPU."""
+    """Makes generators of the CPU, and knows which of them replace generators of the GPU."""
 
     def __init__(self) -> None:
         self._make = torch.Generator

@@ -27,7 +27,7 @@ def model_of(config: ModelConfig, dtype: torch.dtype) -> DualAR:
 
 
 def speak(config: ModelConfig, dtype: torch.dtype, rows: int, compile: bool, gpu: Gpu) -> None:
-    """Generate some frames of one prompt, or of several that do not end together."""
+    """Generate frames of `rows` prompts, which do not end together."""
     model = model_of(config, dtype)
     for sampling in SAMPLINGS:
         batch = Batch(model, sampling, rows=rows, compile=compile)
