@@ -10,9 +10,8 @@ import tempfile
 import time
 from pathlib import Path
 
-import numpy as np
-import soundfile
-
+# Before NumPy is imported, which otherwise starts a thread for each processor.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 UNIT = "x real time"
 CASES = ["10 min flac", "10 min m4a", "10 hours flac"]
 FOLDER = Path(tempfile.gettempdir()) / "fishtui-bench-slice"
@@ -21,6 +20,8 @@ MINUTES = {"10 min flac": 10, "10 min m4a": 10, "10 hours flac": 600}
 
 def prepare() -> None:
     """Write the recordings, or reuse existing ones: ten minutes of sentences, as they are and repeated for 10 hours."""
+    import soundfile
+
     from fishtui.files import replacing
     from tests import spoken
     from tests.audio.test_source import write_sound
@@ -58,6 +59,8 @@ def measure(case: str, plain: bool) -> float:
 
 
 def _by_package(path: Path) -> None:
+    import numpy as np
+    import soundfile
     import soxr
     import torch
     from silero_vad import get_speech_timestamps, load_silero_vad
@@ -71,6 +74,3 @@ def _by_package(path: Path) -> None:
 
 def _path(case: str) -> Path:
     return FOLDER / f"{case.rpartition(' ')[0].replace(' ', '')}.{case.rpartition(' ')[2]}"
-
-
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
