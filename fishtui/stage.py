@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Literal
 
-Kind = Literal["text", "integer", "flag", "folder", "file", "path", "stage", "template"]
+Kind = Literal["text", "integer", "flag", "folder", "file", "path", "stage", "template", "filter"]
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,8 @@ class Argument:
     """An argument of a stage's command, or with `option` (`--output`) an option.
 
     `setting` names the setting that applies if it is not given, `default` a fixed value. A `stage` is the name of a
-    stage in the pipeline, a `template` the name of a prompt. With `is_in_form` false only the command line offers it.
+    stage in the pipeline, a `template` the name of a prompt, a `filter` a term that selects clips. With `is_in_form`
+    false only the command line offers it.
     """
 
     name: str
@@ -151,6 +152,27 @@ EXTRACT = Stage(
     also=("paths.data", "paths.checkpoint"),
     is_in_pipeline=True,
     step="fishtui.pipeline.steps:EXTRACT",
+)
+SCORE = Stage(
+    "score",
+    "Find wrong transcripts, in any language, with the model itself.",
+    "Stores the gain of each clip: how much likelier the model finds its codes with the clip's own transcript than with"
+    " that of another clip. A wrong transcript gains nothing: `fishtui clips list sort:gain` lists it first. With"
+    " --adapter, stores the loss of the tuned model instead: `fishtui clips list sort:-loss` lists the clips that it"
+    " has learned least. Clips that are up to date are kept. A FILTER is written as for `fishtui clips list`.",
+    function="fishtui.stages.score:score",
+    requires="fishtui.stages.requirements:score",
+    arguments=(
+        Argument("terms", "Clips to score (default: all)", kind="filter", many=True, metavar="[FILTER]..."),
+        Argument(
+            "adapter",
+            "Training NAME or NAME:STEP, or a path of an adapter, whose loss is stored",
+            "--adapter",
+            metavar="NAME[:STEP]",
+        ),
+    ),
+    options=_own("score", "batch_tokens", "device", "precision"),
+    also=("paths.data", "paths.checkpoint"),
 )
 PACK = Stage(
     "pack",
@@ -363,7 +385,7 @@ DOWNLOAD = Stage(
     waits_for_processor=False,
 )
 # In the order of the pipeline, then the others.
-ALL = [NORMALIZE, EXTRACT, PACK, TRAIN, EVALUATE, MERGE, SYNTHESIZE, RUN, SLICE, EXPORT, DOWNLOAD]
+ALL = [NORMALIZE, EXTRACT, PACK, TRAIN, EVALUATE, MERGE, SYNTHESIZE, RUN, SLICE, SCORE, EXPORT, DOWNLOAD]
 
 
 def find_stage(name: str) -> Stage:

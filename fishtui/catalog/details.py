@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fishtui.catalog.report import ClipFinding, of_clip
+from fishtui.catalog.scores import ScoredClip, scored_clip
 from fishtui.catalog.store import Catalog, path_in, stored
 
 
 @dataclass(frozen=True)
 class ClipDetails:
-    """A clip's row, its findings and those of its speaker, its measurements, and a line for each change of it.
+    """A clip's row, its findings and those of its speaker, its measurements, a line for each change of it, and what models
+    make of it.
 
     `audio` is the recording; None unless there is exactly one.
     """
@@ -22,6 +24,7 @@ class ClipDetails:
     findings: list[ClipFinding]
     measured: dict[str, float]
     history: list[str]
+    scored: ScoredClip = ScoredClip()
 
 
 def read_details(catalog: Catalog, clip: int) -> ClipDetails:
@@ -42,7 +45,7 @@ def read_details(catalog: Catalog, clip: int) -> ClipDetails:
         f"{entry['time'][:16].replace('T', ' ')}  {entry['who']}  {entry['summary']}"
         for entry in history_of(catalog, clip)
     ]
-    return ClipDetails(row, audio_path(catalog, row), found, measured, history)
+    return ClipDetails(row, audio_path(catalog, row), found, measured, history, scored_clip(catalog, clip))
 
 
 def audio_path(catalog: Catalog, row: sqlite3.Row) -> Path | None:

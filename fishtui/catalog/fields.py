@@ -134,6 +134,10 @@ FIELDS: dict[str, Field] = {
         _column("rate", Kind.NUMBER, "the speaking rate in characters per second of speech"),
         _column("loudness", Kind.NUMBER, "the loudness in LUFS"),
         _column("snr", Kind.NUMBER, "the signal-to-noise ratio in dB"),
+        _column(
+            "gain", Kind.NUMBER, "the gain by the clip's own transcript, from `fishtui score`; near 0 if unrelated"
+        ),
+        _column("loss", Kind.NUMBER, "the loss of the tuned model, from `fishtui score --adapter`"),
         _column("sample-rate", Kind.NUMBER, "the sample rate in Hz", "sample_rate"),
         _column("channels", Kind.NUMBER, "the number of channels"),
         _column("format", Kind.WORD, "the format of the recording: wav, flac, mp3, ogg, aiff, …"),

@@ -23,8 +23,20 @@ from fishtui.settings import CheckSettings, Settings
 
 # Clips that one transaction judges.
 BATCH = 2000
+# The columns that are computed from a clip's codes and transcript by the models chosen in `scores.use_model`. Codes of
+# another recording say nothing about the transcript.
+SCORED = """
+    gain = CASE WHEN codes_problem = '' AND coalesce(codes_source, audio_hash) IS audio_hash THEN (
+        SELECT losses.other_loss - losses.loss FROM losses
+        WHERE model = (SELECT value FROM meta WHERE key = 'gain model')
+        AND losses.codes_hash = clips.codes_hash AND losses.text = clips.text) END,
+    loss = CASE WHEN codes_problem = '' AND coalesce(codes_source, audio_hash) IS audio_hash THEN (
+        SELECT losses.loss FROM losses
+        WHERE model = (SELECT value FROM meta WHERE key = 'loss model')
+        AND losses.codes_hash = clips.codes_hash AND losses.text = clips.text) END
+"""
 # The columns that are computed from a clip's files and measurements.
-SETTLE = """
+SETTLE = f"""
 UPDATE clips SET
     codes = CASE
         WHEN codes_size IS NULL THEN 'missing'
@@ -35,7 +47,8 @@ UPDATE clips SET
     (speech, loudness, snr, rate) = (
         SELECT content ->> 'speech', content ->> 'loudness', content ->> 'snr',
             nullif(characters, 0) / coalesce(nullif(content ->> 'speech', 0), nullif(duration, 0))
-        FROM (SELECT 1) LEFT JOIN measurements ON measurements.audio_hash = clips.audio_hash AND version = ?)
+        FROM (SELECT 1) LEFT JOIN measurements ON measurements.audio_hash = clips.audio_hash AND version = ?),
+    {SCORED}
 WHERE id IN (SELECT value FROM json_each(?))
 """
 # The columns that `facts_of` reads.
@@ -158,7 +171,7 @@ def _judge_groups(connection: sqlite3.Connection, limits: CheckSettings) -> None
             # Before a clip is measured, its rate counts silence too, and cannot be compared.
             """
             SELECT id, name, speaker, duration, CASE WHEN speech AND characters THEN rate END, script,
-                coalesce(json_extract(content, '$.sound_hash'), clips.audio_hash), text
+                coalesce(json_extract(content, '$.sound_hash'), clips.audio_hash), text, gain
             FROM clips LEFT JOIN measurements ON measurements.audio_hash = clips.audio_hash AND version = ?
             WHERE gone IS NULL AND status != 'rejected' ORDER BY name
             """,

@@ -247,6 +247,40 @@ def _shorten_hashes(database: Database) -> None:
     database.execute("PRAGMA user_version = 9")
 
 
+@migrations(name="0010")
+def _score_transcripts(database: Database) -> None:
+    """Add losses of language models, and of each clip the gain by its own transcript and the loss of a tuned model.
+
+    A loss belongs to codes and a transcript, so a clip whose former content is restored has its former loss again.
+    """
+    run = database.execute
+    run(
+        """
+        CREATE TABLE losses(
+            model TEXT NOT NULL,
+            codes_hash TEXT NOT NULL,
+            text TEXT NOT NULL,
+            loss REAL NOT NULL,
+            other TEXT,
+            other_loss REAL,
+            PRIMARY KEY (model, codes_hash, text)
+        ) WITHOUT ROWID
+        """
+    )
+    for name in ("gain", "loss"):
+        run(f"ALTER TABLE clips ADD COLUMN {name} REAL")
+    run("DROP INDEX clips_by_facts")
+    run(
+        """
+        CREATE INDEX clips_by_facts ON clips(
+            gone, name, speaker, status, severity, found, duration, rate, loudness, snr, sample_rate, channels, format,
+            script, codes, characters, tags, speech, gain, loss, folded
+        )
+        """
+    )
+    run("PRAGMA user_version = 10")
+
+
 def migrate(connection: sqlite3.Connection) -> None:
     """Bring the tables up to date; if two processes do so at once, the second has nothing to do."""
     migrations.apply(Database(connection))

@@ -51,7 +51,7 @@ class GroupFacts(NamedTuple):
     """The facts about one clip that are compared with those of other clips.
 
     `rate` is in characters per second of speech, None until the clip is measured. `sound` identifies the samples
-    (`Measurements.sound_hash`), or the file until the clip is measured.
+    (`Measurements.sound_hash`), or the file until the clip is measured. `gain` is that of `fishtui score`, in nats.
     """
 
     id: int
@@ -62,6 +62,7 @@ class GroupFacts(NamedTuple):
     script: str = ""
     sound: str | None = None
     text: str | None = None
+    gain: float | None = None
 
 
 ClipCheck = Callable[[ClipFacts, "Settings"], str | None]

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 # Median absolute deviation to standard deviation, for a normal distribution.
 MAD_TO_SIGMA = 1.4826
+# The share of clips that gain nothing by their own transcripts up to which a model knows the language. If it does not,
+# about half of the gains are negative.
+MOST_USELESS = 0.3
 # Clips whose transcripts are compared at a time, except those of a speaker with more.
 BATCH = 10_000
 # Scripts without spaces between words: there each character counts as a word.
@@ -145,6 +148,29 @@ def _similar(clips: Sequence[GroupFacts], limits: CheckSettings) -> dict[int, st
         for clip in groups[index]:
             found.setdefault(clip.id, f"all words but one as in {shortened(groups[other][0].name)}")
     return found
+
+
+@check(
+    "unlikely-transcript",
+    WARNING,
+    "The model finds the recording hardly more likely with its own transcript than with another clip's, so the voice "
+    "may learn wrong words.",
+    "Listen to it, and correct the transcript.",
+    scope="group",
+)
+def unlikely_transcripts(clips: Sequence[GroupFacts], limits: CheckSettings) -> dict[int, str]:
+    """Find clips whose gain is at most a share of the median: a wrong transcript gains nothing on the average.
+
+    Finds none if too many clips gain nothing, because the model then does not know the language.
+    """
+    gains = [(clip.id, clip.gain) for clip in clips if clip.gain is not None]
+    useless = sum(gain <= 0 for _, gain in gains)
+    if len(gains) < limits.min_clips or useless > MOST_USELESS * len(gains):
+        return {}
+    middle = median(gain for _, gain in gains)
+    return {
+        clip: f"gain {gain:.2f}, the median is {middle:.2f}" for clip, gain in gains if gain <= limits.min_gain * middle
+    }
 
 
 @check(

@@ -12,6 +12,7 @@ from fishtui.cli import output
 
 if TYPE_CHECKING:
     from fishtui.catalog.report import ClipFinding
+    from fishtui.catalog.scores import ScoredClip
 
 # Units of the measurements.
 MEASURED = {
@@ -30,9 +31,13 @@ MEASURED = {
 
 
 def write_details(
-    row: Any, findings: Sequence[ClipFinding], measured: Mapping[str, Any] | None, history: Sequence[Mapping[str, Any]]
+    row: Any,
+    findings: Sequence[ClipFinding],
+    measured: Mapping[str, Any] | None,
+    scored: ScoredClip,
+    history: Sequence[Mapping[str, Any]],
 ) -> None:
-    """Write a clip's files, transcript, findings with remedies, measurements and history; `row` is its catalog row."""
+    """Write a clip's files, transcript, findings with remedies, measurements, scores and history; `row` is its catalog row."""
     output.line(
         f"{row['id']}  {row['name']}  {glyphs.SIGN[glyphs.clip_state(row['status'], row['severity'])]} {row['status']}"
     )
@@ -62,5 +67,7 @@ def write_details(
     for name, unit in MEASURED.items():
         if measured and measured.get(name) is not None:
             output.line(f"  {name.replace('_', ' '):<20} {measured[name]:.5g} {unit}".rstrip())
+    for line in scored.lines():
+        output.line(f"  {line}")
     for entry in history:
         output.line(f"  {entry['time']}  {entry['who']}  {entry['summary']}")

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 MOST_LISTED = 10
 FILE = click.Path(dir_okay=False, path_type=Path)
 LISTED = (
-    *("id", "name", "speaker", "status", "severity", "duration", "loudness", "rate", "snr", "format", "sample_rate"),
-    *("channels", "codes", "text", "tags", "note"),
+    *("id", "name", "speaker", "status", "severity", "duration", "loudness", "rate", "snr", "gain", "loss"),
+    *("format", "sample_rate", "channels", "codes", "text", "tags", "note"),
 )
 
 
@@ -93,6 +93,7 @@ def show(session: Session, id: str) -> int:
     from fishtui.catalog import lookup, report
     from fishtui.catalog.actions import clip_row, history_of
     from fishtui.catalog.measurements import measurements_of
+    from fishtui.catalog.scores import scored_clip
     from fishtui.checks.registry import Severity
     from fishtui.cli import output
     from fishtui.cli.clipdetails import write_details
@@ -103,6 +104,7 @@ def show(session: Session, id: str) -> int:
         found = report.of_clip(catalog, clip)
         history = history_of(catalog, clip)
         measured = measurements_of(catalog, row["audio_hash"])
+        scored = scored_clip(catalog, clip)
     if session.as_json:
         content = _as_dict(row) | {
             "files": row["files"].split("/") if row["files"] else [],
@@ -116,7 +118,7 @@ def show(session: Session, id: str) -> int:
         }
         output.document(content)
         return 0
-    write_details(row, found, measured, history)
+    write_details(row, found, measured, scored, history)
     return 0
 
 

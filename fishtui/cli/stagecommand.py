@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from fishtui.cli.completers import training_names
-from fishtui.cli.options import shared
+from fishtui.cli.completers import filter_terms, training_names
+from fishtui.cli.options import SignedCommand, shared
 from fishtui.cli.session import Session
 from fishtui.cli.settingoptions import setting
 from fishtui.families.registry import known_templates
@@ -33,7 +33,9 @@ def build_command(stage: Stage) -> click.Command:
         command = _parameter(argument)(command)
     arguments = _list_arguments(stage)
     help = f"{stage.help}\n\n\b\nArguments:{arguments}" if arguments else stage.help
-    return click.command(stage.name, help=help)(command)
+    # A term of a filter can be negated.
+    kind = SignedCommand if any(each.kind == "filter" for each in stage.arguments) else click.Command
+    return click.command(stage.name, cls=kind, help=help)(command)
 
 
 def _call(stage: Stage) -> Callable[..., int]:
@@ -74,10 +76,16 @@ def _parameter(argument: Argument) -> Callable[[Callable[..., Any]], Callable[..
         nargs=-1 if argument.many else 1,
         required=argument.required,
         metavar=argument.metavar,
-        # An earlier training can be merged, exported, and continued.
-        shell_complete=training_names if argument.name == "name" else None,
+        shell_complete=_completion(argument),
         **default,
     )
+
+
+def _completion(argument: Argument) -> Callable[..., list[str]] | None:
+    if argument.kind == "filter":
+        return filter_terms
+    # An earlier training can be merged, exported, and continued.
+    return training_names if argument.name == "name" else None
 
 
 def _help(argument: Argument) -> str:

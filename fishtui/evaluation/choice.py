@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from fishtui.errors import FishtuiError
+from fishtui.errors import FishtuiError, MisuseError
 from fishtui.evaluation.record import FILE, Evaluation, read_evaluation
 from fishtui.files import hash_file
-from fishtui.results.checkpoints import Checkpoint, best_checkpoint, choose_checkpoint, list_checkpoints
+from fishtui.results.adapters import check_adapter
+from fishtui.results.checkpoints import Checkpoint, best_checkpoint, check_name, choose_checkpoint, list_checkpoints
 from fishtui.wording import reason_of
 
 ChoiceRule = Literal["step", "evaluation", "validation-loss", "newest"]
@@ -43,6 +44,23 @@ def choose_to_merge(
         reason = f"step {saved.step}: the lowest validation loss, {saved.validation_loss:.3f}"
         return Choice(saved, "validation-loss", _with(reason, remark))
     return Choice(saved, "newest", _with(f"step {saved.step}: the newest checkpoint; none was validated", remark))
+
+
+def choose_adapter(results: Path, name: str) -> Path:
+    """Return the adapter that `name` means: a training NAME, NAME:STEP, or the path of an adapter.
+
+    Raises MisuseError, code `no-checkpoints`, `no-such-step` or `invalid-name`; CheckpointError if a path is not an
+    adapter.
+    """
+    path = Path(name)
+    if "/" in name or path.is_file():
+        check_adapter(path)
+        return path.absolute()
+    training, separator, step = name.partition(":")
+    check_name(training)
+    if separator and not (step.isascii() and step.isdigit()):
+        raise MisuseError(f"{name}: the step is not a number", "Write it as NAME:STEP.", code="no-such-step")
+    return choose_to_merge(results / training, int(step) if separator else None).checkpoint.path
 
 
 def _with(reason: str, remark: str) -> str:

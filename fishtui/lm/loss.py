@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
+from torch.nn import functional
 
 from fishtui.lm.config import IGNORED
 from fishtui.lm.model import DualAR
@@ -109,6 +110,48 @@ def losses(
         top5_hits=(hits & counted).sum(),
         top5_codes=counted.sum(),
     )
+
+
+@torch.inference_mode()
+def sequence_losses(model: DualAR, tokens: Tensor, labels: Tensor) -> Tensor:
+    """Return the loss of each sequence alone, float32 (B,): base + semantic, each a mean over its own labels, in nats.
+
+    `tokens` and `labels` are int64 (B, 1 + num_codebooks, S); each row is one sequence, padded on the right.
+    """
+    config = model.config
+    hidden = model.slow(tokens).flatten(0, 1)
+    rows = torch.arange(len(tokens), device=tokens.device).repeat_interleave(tokens.shape[2])
+    labels = labels.transpose(1, 2).flatten(0, 1)
+    block = block_logits(hidden.device)
+    found = torch.zeros(len(tokens), device=hidden.device)
+    labelled = labels[:, 0].ne(IGNORED).nonzero().squeeze(1)
+    frames = model.is_semantic(labels[:, 0]).nonzero().squeeze(1)
+    parts: list[tuple[Predict, Tensor, slice, int]] = [
+        (lambda states, _: model.token_logits(states).unsqueeze(1), labelled, slice(0, 1), config.vocab_size),
+        (model.codebook_logits, frames, slice(1, None), config.num_codebooks * config.codebook_size),
+    ]
+    for predict, places, classes, logits in parts:
+        targets = labels[places, classes]
+        values = cross_entropies(predict, hidden[places], targets, rows=block // logits).mean(1)
+        sums = torch.zeros_like(found).index_add_(0, rows[places], values)
+        found += sums / rows[places].bincount(minlength=len(tokens)).clamp(min=1)
+    return found
+
+
+def cross_entropies(predict: Predict, states: Tensor, targets: Tensor, *, rows: int) -> Tensor:
+    """Return the cross-entropies of `predict(states, targets)`, float32 (N, k), without gradients.
+
+    The arguments are those of `summed_cross_entropy`.
+    """
+    values = torch.empty(targets.shape, device=states.device)
+    step = max(rows, 1)
+    for start in range(0, len(states), step):
+        part = slice(start, start + step)
+        logits = predict(states[part], targets[part]).float()
+        values[part] = functional.cross_entropy(logits.flatten(0, 1), targets[part].flatten(), reduction="none").view(
+            targets[part].shape
+        )
+    return values
 
 
 def summed_cross_entropy(

@@ -125,6 +125,10 @@ class CheckSettings(Section, frozen=True):
     similar_words: Annotated[
         AtLeastOne, Meta(description="fewest words of transcripts that are compared for similarity")
     ] = 5
+    min_gain: Annotated[
+        Share,
+        Meta(description="smallest gain by the clip's own transcript, as a share of the median (fishtui score)"),
+    ] = 0.25
     min_speaker_minutes: Annotated[NotBelowZero, Meta(description="least audio per speaker in minutes")] = 1.0
 
 
@@ -147,6 +151,17 @@ class ExtractSettings(Section, frozen=True):
     ] = "best"
     devices: Annotated[AtLeastOne, Meta(description="processes per machine, one GPU each")] = 1
     nodes: Annotated[AtLeastOne, Meta(description="number of machines")] = 1
+
+
+class ScoreSettings(Section, frozen=True):
+    """Scoring of transcripts by the model."""
+
+    batch_tokens: Annotated[AtLeastOne, Meta(description="largest batch in tokens, including padding")] = 16_384
+    device: Device = "auto"
+    precision: Annotated[
+        Literal["auto", "float32", "bfloat16"],
+        Meta(description="precision; auto is bfloat16 on GPUs that support it, otherwise float32"),
+    ] = "auto"
 
 
 class PackSettings(Section, frozen=True):
@@ -368,6 +383,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     scan: ScanSettings = ScanSettings()
     checks: CheckSettings = CheckSettings()
     extract: ExtractSettings = ExtractSettings()
+    score: ScoreSettings = ScoreSettings()
     pack: PackSettings = PackSettings()
     train: TrainSettings = TrainSettings()
     synthesize: SynthesizeSettings = SynthesizeSettings()

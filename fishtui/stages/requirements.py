@@ -15,6 +15,7 @@ from fishtui.acceptance import check_accepted
 from fishtui.checkpoint import CheckpointFolder
 from fishtui.dataset import CODES_EXTENSION, EXTENSIONS, PACKED_FOLDER, walk
 from fishtui.errors import FishtuiError, MisuseError
+from fishtui.evaluation.choice import choose_adapter
 from fishtui.evaluation.lines import OWN_LINES
 from fishtui.extras import require_extra
 from fishtui.families.registry import published_family
@@ -77,6 +78,29 @@ def extract(
     if not checkpoint.is_file() and not dry_run:
         raise missing_checkpoint_file(checkpoint)
     require_space(data, space.for_codes(data))
+
+
+def score(
+    project: Project,
+    values: Settings,
+    *,
+    terms: Sequence[str],
+    adapter: str | None,
+    dry_run: bool = False,
+    **others: Any,
+) -> None:
+    """Require a valid filter, codes, the pretrained model, the adapter, and for a preview the catalog."""
+    # Imported here, because no other stage needs it.
+    from fishtui.catalog.filter import parse
+    from fishtui.catalog.store import catalog_exists
+
+    parse(" ".join(terms))
+    _require_files(project.path(values.paths.data), (CODES_EXTENSION,), "no clip with codes", "no-codes")
+    CheckpointFolder(project.path(values.paths.checkpoint)).check()
+    if adapter:
+        choose_adapter(project.results, adapter)
+    if dry_run and not catalog_exists(project):
+        raise MisuseError(f"{project.root}: no catalog yet", "Run `fishtui scan`.", code="no-catalog")
 
 
 def pack(project: Project, values: Settings, *, data: Path, output: Path, **others: Any) -> None:

@@ -38,6 +38,10 @@ def _format(row: sqlite3.Row) -> str:
     return f"{(row['format'] or '').lower()} {(row['sample_rate'] or 0) / 1000:g}k" if row["format"] else "·"
 
 
+def _decimals(value: float | None) -> str:
+    return "·" if value is None else f"{value:.2f}"
+
+
 COLUMNS = (
     Column("SPEAKER", 10, lambda row: row["speaker"], "speaker"),
     Column("CLIP", 20, _clip, "name"),
@@ -45,6 +49,8 @@ COLUMNS = (
     Column("LUFS", 6, lambda row: wording.number(row["loudness"]), "loudness", True),
     Column("RATE", 5, lambda row: wording.number(row["rate"]), "rate", True),
     Column("SNR", 5, lambda row: wording.number(row["snr"]), "snr", True, 96),
+    Column("GAIN", 6, lambda row: _decimals(row["gain"]), "gain", True, 140),
+    Column("LOSS", 6, lambda row: _decimals(row["loss"]), "loss", True, 150),
     Column("FORMAT", 10, _format, "format", False, 120),
     Column("CODES", 7, lambda row: row["codes"], "codes", False, 150),
     Column("STATUS", 8, lambda row: row["status"], "status", False, 132),
@@ -53,7 +59,7 @@ COLUMNS = (
     Column("TRANSCRIPT", 0, lambda row: (row["text"] or "").strip(), "text"),
 )
 # The fields that `s` sorts by in turn.
-ORDERS = ("name", "duration", "loudness", "rate", "snr", "finding", "status", "speaker", "text")
+ORDERS = ("name", "duration", "loudness", "rate", "snr", "gain", "loss", "finding", "status", "speaker", "text")
 
 
 # Columns that fit their content: the least width, the most on a narrow terminal, and the most on a wide one.

@@ -231,6 +231,7 @@ def _facts_of(details: ClipDetails) -> Content:
     if "lead" in details.measured:
         silence = ", ".join(f"{place} {details.measured[name]:.2f} s" for name, place in SILENCE.items())
         parts.append((f"silence: {silence}\n", MUTED))
+    parts += [(f"{harmless(line)}\n", MUTED) for line in details.scored.lines()]
     parts += [(f"{harmless(line)}\n", MUTED) for line in reversed(details.history)]
     return Content.assemble(*parts).rstrip()
 
