@@ -13,8 +13,7 @@ from fishtui.catalog.store import Catalog, path_in, stored
 
 @dataclass(frozen=True)
 class ClipDetails:
-    """A clip's row, its findings and those of its speaker, its measurements, a line for each change of it, and what models
-    make of it.
+    """A clip's row, its findings and those of its speaker, measurements, scores, and a line for each change of it.
 
     `audio` is the recording; None unless there is exactly one.
     """
@@ -23,8 +22,8 @@ class ClipDetails:
     audio: Path | None
     findings: list[ClipFinding]
     measured: dict[str, float]
+    scored: ScoredClip
     history: list[str]
-    scored: ScoredClip = ScoredClip()
 
 
 def read_details(catalog: Catalog, clip: int) -> ClipDetails:
@@ -45,7 +44,7 @@ def read_details(catalog: Catalog, clip: int) -> ClipDetails:
         f"{entry['time'][:16].replace('T', ' ')}  {entry['who']}  {entry['summary']}"
         for entry in history_of(catalog, clip)
     ]
-    return ClipDetails(row, audio_path(catalog, row), found, measured, history, scored_clip(catalog, clip))
+    return ClipDetails(row, audio_path(catalog, row), found, measured, scored_clip(catalog, clip), history)
 
 
 def audio_path(catalog: Catalog, row: sqlite3.Row) -> Path | None:

@@ -37,7 +37,7 @@ def write_details(
     scored: ScoredClip,
     history: Sequence[Mapping[str, Any]],
 ) -> None:
-    """Write a clip's files, transcript, findings with remedies, measurements, scores and history; `row` is its catalog row."""
+    """Write a clip's files, transcript, findings, measurements, scores and history; `row` is its catalog row."""
     output.line(
         f"{row['id']}  {row['name']}  {glyphs.SIGN[glyphs.clip_state(row['status'], row['severity'])]} {row['status']}"
     )

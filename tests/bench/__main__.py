@@ -14,7 +14,7 @@ from importlib import import_module
 
 NAMES = (
     *("following", "listing", "reading", "checks", "extraction", "packing", "training", "merging"),
-    *("s2files", "synthesis", "batching", "slice"),
+    *("s2files", "synthesis", "batching", "score", "slice"),
 )
 
 

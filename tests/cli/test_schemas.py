@@ -80,6 +80,8 @@ CALLS: list[list[str]] = [
     ["normalize", "raw", "louder", "--dry-run"],
     ["slice", "raw", "--dry-run"],
     ["extract"],
+    ["score"],
+    ["score", "--dry-run"],
     ["pack"],
     ["run", "pack"],
     ["run", "--dry-run"],
