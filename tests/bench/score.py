@@ -1,7 +1,7 @@
 """Rank clips with swapped transcripts by their gain, with the demo's model; the figure is the area under the ROC curve.
 
-An area of 1.0 means that every clip with a wrong transcript comes before all others, 0.5 a random order; at least 0.95 is
-wanted. The plain ranking takes the loss with the clip's own transcript alone.
+An area of 1.0 means that every clip with a wrong transcript comes before all others, 0.5 a random order; at least 0.95
+is wanted. The plain ranking takes the loss with the clip's own transcript alone.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ import soundfile
 
 from fishtui.demo.shipped import write_shipped_checkpoint
 from fishtui.devices import one_thread
-from fishtui.families.family import Utterance
 from fishtui.speech import Voice
 from fishtui.stages.contrast import choose_contrasts
 from fishtui.stages.scoring import Scorer
@@ -49,8 +48,7 @@ def measure(case: str, plain: bool) -> float:
 
         @cache
         def loss(clip: int, text: str) -> float:
-            pair: Utterance = (text, codes[clip])
-            return scorer.losses([pair])[0] or 0.0
+            return scorer.losses([(text, codes[clip])])[0] or 0.0
 
         speakers = [speaker for speaker, _, _ in recordings]
         right: list[float] = []
@@ -84,14 +82,11 @@ def _swap(speakers: Sequence[str], texts: Sequence[str], random: np.random.Gener
 def _demo() -> list[Recording]:
     source = files("fishtui.demo") / "recordings"
     texts = json.loads((source / "transcripts.json").read_text(encoding="utf-8"))
-    return [
-        (
-            name.partition("-")[0],
-            text,
-            soundfile.read(BytesIO((source / f"{name}.flac").read_bytes()), dtype="float32")[0],
-        )
-        for name, text in texts.items()
-    ]
+    found = []
+    for name, text in texts.items():
+        samples, _ = soundfile.read(BytesIO((source / f"{name}.flac").read_bytes()), dtype="float32")
+        found.append((name.partition("-")[0], text, samples))
+    return found
 
 
 def _unseen() -> list[Recording]:
