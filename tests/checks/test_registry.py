@@ -46,7 +46,13 @@ def test_a_check_has_a_meaning_and_a_remedy_of_one_sentence_each(code: str) -> N
 
 def test_checks_are_listed_by_their_scope() -> None:
     assert list(CHECKS) == codes_of("clip", "group", "speaker")
-    assert codes_of("group") == ["foreign-script", "rate-outlier", "duplicate-audio", "similar-transcript"]
+    assert codes_of("group") == [
+        "foreign-script",
+        "rate-outlier",
+        "duplicate-audio",
+        "similar-transcript",
+        "unlikely-transcript",
+    ]
     assert codes_of("speaker") == ["shared-speaker-name", "joined-folders", "little-audio"]
 
 

@@ -20,7 +20,6 @@ from fishtui.catalog.lookup import find_rows
 from fishtui.catalog.store import Catalog
 from fishtui.checkpoint import CheckpointFolder
 from fishtui.demo.shipped import write_shipped_checkpoint
-from fishtui.demo.tiny import write_checkpoint
 from fishtui.errors import CheckpointError, MisuseError
 from fishtui.families.registry import FAMILIES
 from fishtui.files import write_bytes
@@ -35,6 +34,7 @@ from fishtui.stages.scoring import Judge
 from tests.builders import packable, project, tone, write_clip, write_codes
 from tests.expecting import failing
 from tests.golden_data import GOLDEN
+from tests.tinymodels.checkpoint import write_checkpoint
 
 ADAPTER = str(next((GOLDEN / "lora").glob("step_*.ckpt")))
 
@@ -122,11 +122,12 @@ def test_clips_that_cannot_be_scored_are_counted_with_reasons(scoring: Scoring) 
     (data / "anna/03.npy").write_bytes(b"\x93NUMPY damaged")
     write_codes(data / "anna/04.npy", frames=2100)
     write_clip(data / "anna/05.wav", None, tone(0.1))
+    (data / "anna/05.npy").unlink()
     extract(
         scoring.project,
         scoring.settings("extract.device=cpu"),
         Reporter(),
-        data=data / "anna",
+        data=data,
         checkpoint=CheckpointFolder(scoring.checkpoint).codec_file,
     )
     write_clip(data / "anna/05.wav", None, tone(0.2))
