@@ -251,7 +251,8 @@ def test_swapped_transcripts_of_the_demo_come_first(tmp_path: Path) -> None:
     source = files("fishtui.demo") / "recordings"
     texts = json.loads((source / "transcripts.json").read_text(encoding="utf-8"))
     names = [f"jackson-{number:02d}" for number in range(8)]
-    swapped = {names[2]: texts[names[3]], names[3]: texts[names[2]]}
+    # These two have few words in common.
+    swapped = {names[0]: texts[names[7]], names[7]: texts[names[0]]}
     for name in names:
         path = scoring.data / "jackson" / f"{name}.flac"
         write_bytes(path, (source / f"{name}.flac").read_bytes())
