@@ -15,8 +15,8 @@ class Argument:
     """An argument of a stage's command, or with `option` (`--output`) an option.
 
     `setting` names the setting that applies if it is not given, `default` a fixed value. A `stage` is the name of a
-    stage in the pipeline, a `template` the name of a prompt, a `filter` a term that selects clips. With `is_in_form`
-    false only the command line offers it.
+    stage in the pipeline, a `template` the name of a prompt, a `filter` selects clips. Without `is_in_form` only the
+    command line offers it.
     """
 
     name: str
@@ -93,6 +93,7 @@ _STEP = Argument(
     "integer",
     metavar="N",
 )
+_TERMS = Argument("terms", "Clips (default: all)", kind="filter", many=True, metavar="[FILTER]...")
 _TEMPLATE = "Prompt template (default: the one used in training)"
 
 NORMALIZE = Stage(
@@ -156,21 +157,11 @@ EXTRACT = Stage(
 SCORE = Stage(
     "score",
     "Find wrong transcripts, in any language, with the model itself.",
-    "Stores the gain of each clip: how much likelier the model finds its codes with the clip's own transcript than with"
-    " that of another clip. A wrong transcript gains nothing: `fishtui clips list sort:gain` lists it first. With"
-    " --adapter, stores the loss of the tuned model instead: `fishtui clips list sort:-loss` lists the clips that it"
-    " has learned least. Clips that are up to date are kept. A FILTER is written as for `fishtui clips list`.",
+    "Stores how much each clip's transcript explains its codes, for `fishtui clips list sort:gain`; with --adapter, the"
+    " loss of the tuned model, for `sort:-loss`. Clips that are up to date are kept.",
     function="fishtui.stages.score:score",
     requires="fishtui.stages.requirements:score",
-    arguments=(
-        Argument("terms", "Clips to score (default: all)", kind="filter", many=True, metavar="[FILTER]..."),
-        Argument(
-            "adapter",
-            "Training NAME or NAME:STEP, or a path of an adapter, whose loss is stored",
-            "--adapter",
-            metavar="NAME[:STEP]",
-        ),
-    ),
+    arguments=(_TERMS, Argument("adapter", "Training NAME or NAME:STEP, or an adapter's path", "--adapter")),
     options=_own("score", "batch_tokens", "device", "precision"),
     also=("paths.data", "paths.checkpoint"),
 )
