@@ -24,7 +24,7 @@ from fishtui.settings import CheckSettings, Settings
 # Clips that one transaction judges.
 BATCH = 2000
 # The columns that are computed from a clip's codes and transcript by the models chosen in `scores.use_model`. Codes of
-# another recording say nothing about the transcript.
+# another recording do not show anything about the transcript.
 SCORED = """
     gain = CASE WHEN codes_problem = '' AND coalesce(codes_source, audio_hash) IS audio_hash THEN (
         SELECT losses.other_loss - losses.loss FROM losses
