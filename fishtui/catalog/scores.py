@@ -31,7 +31,7 @@ class Loss:
 
 @dataclass(frozen=True, slots=True)
 class ScoredClip:
-    """What the models make of a clip: `gain` with the other transcript, and the `loss` of the tuned model `tuned`."""
+    """The scores of a clip: `gain` with the other transcript, and the `loss` of the tuned model `tuned`."""
 
     gain: float | None = None
     other: str = ""

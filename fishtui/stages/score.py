@@ -92,7 +92,7 @@ class ScoreTask:
 
 @dataclass(frozen=True)
 class ScoringPlan:
-    """What to score, and the ledger of all other clips."""
+    """The tasks of a scoring, and the ledger of all other clips."""
 
     tasks: list[ScoreTask]
     ledger: Ledger
