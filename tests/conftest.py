@@ -33,14 +33,22 @@ for _name in ("XDG_CONFIG_HOME", "XDG_STATE_HOME"):
     os.environ[_name] = os.path.join(tempfile.gettempdir(), f"fishtui-tests-{os.getpid()}", _name)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--whole", action="store_true", help="also run the tests marked as whole, which take many minutes")
+
+
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line(
-        "markers", "long: takes half a minute or more; runs first, so that parallel workers finish together"
-    )
+    for line in (
+        "long: takes half a minute or more; runs first, so that parallel workers finish together",
+        "whole: runs only with --whole; tests without the mark cover each part of it",
+    ):
+        config.addinivalue_line("markers", line)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the long tests first."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Put the long tests first, and leave those out that run only with --whole."""
+    if not config.getoption("whole"):
+        items[:] = [item for item in items if item.get_closest_marker("whole") is None]
     items.sort(key=lambda item: item.get_closest_marker("long") is None)
 
 

@@ -78,7 +78,7 @@ FEW = [
 
 @pytest.mark.parametrize(
     ("name", "dtype", "rows", "compile"),
-    [pytest.param(*case, marks=[] if case in FEW else pytest.mark.long) for case in CASES],
+    [pytest.param(*case, marks=[] if case in FEW else pytest.mark.whole) for case in CASES],
     ids=str,
 )
 def test_frames_are_made_on_the_gpu(
@@ -89,7 +89,7 @@ def test_frames_are_made_on_the_gpu(
     assert bool(captured) == compile
 
 
-@pytest.mark.long
+@pytest.mark.whole
 @pytest.mark.parametrize("name", OFFICIAL)
 def test_frames_of_the_published_model_are_made_on_the_gpu(name: str, captured: list[str]) -> None:
     with fake_gpu() as gpu:

@@ -71,7 +71,7 @@ def step(config: ModelConfig, chosen: dict[str, Any], precision: torch.dtype, gp
 
 @pytest.mark.parametrize(
     ("name", "method", "precision"),
-    [pytest.param(*case, marks=[] if case in FEW else pytest.mark.long) for case in CASES],
+    [pytest.param(*case, marks=[] if case in FEW else pytest.mark.whole) for case in CASES],
     ids=str,
 )
 def test_a_step_stays_on_the_gpu(name: str, method: dict[str, Any], precision: torch.dtype) -> None:
@@ -79,7 +79,7 @@ def test_a_step_stays_on_the_gpu(name: str, method: dict[str, Any], precision: t
         step(CONFIGS[name](), method, precision, gpu)
 
 
-@pytest.mark.long
+@pytest.mark.whole
 @pytest.mark.parametrize("method", ["lora", "full"])
 @pytest.mark.parametrize("name", OFFICIAL)
 def test_a_step_of_the_published_model_stays_on_the_gpu(name: str, method: str) -> None:
