@@ -156,7 +156,7 @@ EXTRACT = Stage(
 )
 SCORE = Stage(
     "score",
-    "Find wrong transcripts, in any language, with the model itself.",
+    "Find wrong transcripts with the model itself.",
     "Stores how much each clip's transcript explains its codes, for `fishtui clips list sort:gain`; with --adapter, the"
     " loss of the tuned model, for `sort:-loss`. Clips that are up to date are kept.",
     function="fishtui.stages.score:score",

@@ -8,7 +8,6 @@ import math
 import multiprocessing
 import os
 import signal
-import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -62,10 +61,10 @@ def ordered_map(
         nonlocal pool
         with _interrupts_held():
             try:
-                return pool.submit(function, item)
+                return pool.submit(_work, function, item)
             except BrokenProcessPool:
                 pool = _pool(workers)
-                return pool.submit(function, item)
+                return pool.submit(_work, function, item)
 
     def finish() -> Result:
         item, future = waiting.popleft()
@@ -136,7 +135,7 @@ class _CarefulPool(Generic[Item, Result]):
         self._pool = self._pool or _pool(1)
         try:
             with _interrupts_held():
-                future = self._pool.submit(self._function, item)
+                future = self._pool.submit(_work, self._function, item)
             return future.result()
         except BrokenProcessPool:
             self._pool = None
@@ -170,9 +169,32 @@ def end_at_parents_end(number: signal.Signals) -> None:
         prctl(PR_SET_PDEATHSIG, number)
 
 
+class _Left(SystemExit):
+    """Ends the work on an item, which removes its temporary files."""
+
+
+_is_working = False
+
+
+def _work(function: Callable[[Item], Result], item: Item) -> Result:
+    """Compute an item in a worker."""
+    global _is_working
+    _is_working = True
+    try:
+        return function(item)
+    except _Left:
+        # Not through the executor: another worker may have ended while it held the lock of the results.
+        os._exit(1)
+    finally:
+        _is_working = False
+
+
 def _leave(number: int, frame: object) -> None:
-    """End the work on an item, which removes its temporary files, or this process if it has none."""
-    sys.exit(1)
+    """End the work on an item, and then this process."""
+    if _is_working:
+        raise _Left(1)
+    # An exception here could leave the lock of the results locked, for which all others would wait.
+    os._exit(1)
 
 
 def _end_with_parent() -> None:

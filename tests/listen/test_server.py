@@ -160,10 +160,12 @@ def test_a_closed_page_is_noticed_before_the_next_sign_of_life(server: Server, m
     connection = HTTPConnection("127.0.0.1", server.port, timeout=10)
     connection.request("GET", f"/{server.token}/news")
     response = connection.getresponse()
+    end = time.monotonic() + 60
+    while not server.has_listeners and time.monotonic() < end:
+        time.sleep(0.01)
     assert server.has_listeners
     response.close()
     connection.close()
-    end = time.monotonic() + 60
     while server.has_listeners and time.monotonic() < end:
         time.sleep(PAUSE)
     assert not server.has_listeners
