@@ -56,6 +56,14 @@ def write_slowly(path: Path) -> None:
         signal.pause()
 
 
+def command_of(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        # It has ended already.
+        return ""
+
+
 def test_work_that_nobody_waits_for_is_broken_off(tmp_path: Path) -> None:
     def items() -> Iterator[Path]:
         yield tmp_path / "a"
@@ -67,9 +75,7 @@ def test_work_that_nobody_waits_for_is_broken_off(tmp_path: Path) -> None:
     before = set(psutil.Process().children())
     with pytest.raises(KeyboardInterrupt):
         list(ordered_map(write_slowly, items(), 1, 1, fail))
-    workers = [
-        each for each in psutil.Process().children() if each not in before and "spawn_main" in str(each.cmdline())
-    ]
+    workers = [each for each in psutil.Process().children() if each not in before and "spawn_main" in command_of(each)]
     psutil.wait_procs(workers, timeout=60)
     assert [path.name for path in tmp_path.iterdir()] == ["begun"]
 
