@@ -79,7 +79,10 @@ def measure_activity(blocks: Iterable[np.ndarray], rate: int, channel: int | Non
         power = np.square(stretch - STRESS * before, dtype=np.float32).reshape(-1, WINDOW // PARTS).mean(axis=1)
         levels.append(_decibels(power))
     backward.append(_heard_backward(held, held[:0]))
-    return Activity(_joined(voice), _joined(backward), _joined(levels), length[0] / rate, sides.differ)
+    # As precise as a file of it, so that a stored activity gives the same cuts.
+    return Activity(
+        *_from_bytes(*_to_bytes(_joined(voice), _joined(backward), _joined(levels))), length[0] / rate, sides.differ
+    )
 
 
 def _heard_backward(stretch: np.ndarray, following: np.ndarray) -> np.ndarray:
@@ -90,16 +93,29 @@ def _heard_backward(stretch: np.ndarray, following: np.ndarray) -> np.ndarray:
 
 def save_activity(path: Path, activity: Activity) -> None:
     """Write an activity completely or not at all; probabilities to 1/255, levels to half a dB. Raises FishtuiError."""
+    voice, backward, levels = _to_bytes(activity.voice, activity.backward, activity.levels)
     with replacing(path) as temporary, temporary.open("wb") as file:
         np.savez_compressed(
             file,
             version=VERSION,
-            voice=np.rint(255 * activity.voice).astype(np.uint8),
-            backward=np.rint(255 * activity.backward).astype(np.uint8),
-            levels=np.rint(-2 * activity.levels).clip(0, 255).astype(np.uint8),
+            voice=voice,
+            backward=backward,
+            levels=levels,
             seconds=activity.seconds,
             has_sides=activity.has_sides,
         )
+
+
+def _to_bytes(voice: np.ndarray, backward: np.ndarray, levels: np.ndarray) -> tuple[np.ndarray, ...]:
+    return (
+        np.rint(255 * voice).astype(np.uint8),
+        np.rint(255 * backward).astype(np.uint8),
+        np.rint(-2 * levels).clip(0, 255).astype(np.uint8),
+    )
+
+
+def _from_bytes(voice: np.ndarray, backward: np.ndarray, levels: np.ndarray) -> tuple[np.ndarray, ...]:
+    return voice.astype(np.float32) / 255, backward.astype(np.float32) / 255, levels.astype(np.float32) / -2
 
 
 def load_activity(path: Path) -> Activity | None:
@@ -109,9 +125,7 @@ def load_activity(path: Path) -> Activity | None:
             if int(stored["version"]) != VERSION:
                 return None
             return Activity(
-                stored["voice"].astype(np.float32) / 255,
-                stored["backward"].astype(np.float32) / 255,
-                stored["levels"].astype(np.float32) / -2,
+                *_from_bytes(stored["voice"], stored["backward"], stored["levels"]),
                 float(stored["seconds"]),
                 bool(stored["has_sides"]),
             )
