@@ -105,7 +105,7 @@ def test_the_estimate_is_close_to_a_step_of_a_model_with_few_layers(name: str, m
     check_estimate(config, method, 1, 1024)
 
 
-@pytest.mark.long
+@pytest.mark.whole
 @pytest.mark.parametrize("method", METHODS, ids=str)
 @pytest.mark.parametrize("name", CONFIGS)
 def test_the_estimate_is_close_to_a_step_of_the_published_model(name: str, method: dict[str, Any]) -> None:
