@@ -16,6 +16,7 @@ import numpy as np
 
 from fishtui.audio.decode import mix
 from fishtui.audio.silero import RATE, WINDOW, VoiceDetector
+from fishtui.audio.source import open_source
 from fishtui.errors import loading
 from fishtui.files import replacing
 
@@ -35,6 +36,7 @@ TARGET_DB, MOST_GAIN_DB = -24.0, 45.0
 LOUD_SHARE = 95
 # Two channels carry different voices if each is this much louder than the other, in dB, in this share of the sound.
 SIDE_DB, SIDE_SHARE = 12.0, 0.05
+Arrays = tuple[np.ndarray, np.ndarray, np.ndarray]
 # Of a stored activity; a new number makes all recordings be analyzed again.
 VERSION = 1
 
@@ -91,6 +93,22 @@ def _heard_backward(stretch: np.ndarray, following: np.ndarray) -> np.ndarray:
     return VoiceDetector().probabilities(heard[::-1])[::-1][: len(stretch) // WINDOW]
 
 
+def activity_of(audio: Path, source_hash: str, folder: Path | None, channel: int | None = None) -> tuple[Activity, str]:
+    """Return the activity of a recording, and a remark on the recording, empty without one.
+
+    It is read from `folder`, or measured and stored there. Raises AudioError, and FishtuiError if the disk is full.
+    """
+    path = folder / (f"{source_hash}.npz" if channel is None else f"{source_hash}-{channel}.npz") if folder else None
+    if path is not None and (stored := load_activity(path)) is not None:
+        return stored, ""
+    with open_source(audio) as recording:
+        activity = measure_activity(recording.blocks(), recording.rate, channel)
+        note = recording.note
+    if path is not None:
+        save_activity(path, activity)
+    return activity, note
+
+
 def save_activity(path: Path, activity: Activity) -> None:
     """Write an activity completely or not at all; probabilities to 1/255, levels to half a dB. Raises FishtuiError."""
     voice, backward, levels = _to_bytes(activity.voice, activity.backward, activity.levels)
@@ -106,7 +124,7 @@ def save_activity(path: Path, activity: Activity) -> None:
         )
 
 
-def _to_bytes(voice: np.ndarray, backward: np.ndarray, levels: np.ndarray) -> tuple[np.ndarray, ...]:
+def _to_bytes(voice: np.ndarray, backward: np.ndarray, levels: np.ndarray) -> Arrays:
     return (
         np.rint(255 * voice).astype(np.uint8),
         np.rint(255 * backward).astype(np.uint8),
@@ -114,7 +132,7 @@ def _to_bytes(voice: np.ndarray, backward: np.ndarray, levels: np.ndarray) -> tu
     )
 
 
-def _from_bytes(voice: np.ndarray, backward: np.ndarray, levels: np.ndarray) -> tuple[np.ndarray, ...]:
+def _from_bytes(voice: np.ndarray, backward: np.ndarray, levels: np.ndarray) -> Arrays:
     return voice.astype(np.float32) / 255, backward.astype(np.float32) / 255, levels.astype(np.float32) / -2
 
 

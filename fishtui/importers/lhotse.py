@@ -98,9 +98,9 @@ def _of_supervisions(manifest: Path) -> Clips:
 def _recordings(manifest: Path) -> dict[str, dict[str, Any]]:
     """Return the recordings of the manifests next to one of supervisions, by their names."""
     own = manifest.name.replace("supervisions", "recordings")
-    beside = [manifest.with_name(own)] if own != manifest.name else []
+    named = [manifest.with_name(own)] if own != manifest.name else []
     found: dict[str, dict[str, Any]] = {}
-    for path in [each for each in beside if each.is_file()] or _in_folder(manifest):
+    for path in [each for each in named if each.is_file()] or _in_folder(manifest):
         for row in _rows(path):
             if not isinstance(row, Malformed) and isinstance(row[1].get("sources"), list):
                 found[str(row[1].get("id"))] = row[1]

@@ -34,6 +34,9 @@ def settle(
     Voice activity is stored in the folder `activities`. Clips that cannot be cut are entered in the ledger. Raises
     FishtuiError if the disk is full.
     """
+    from fishtui.audio.activity import activity_of
+    from fishtui.catalog.cuts import identify
+
     loose: dict[Path, list[FoundClip]] = defaultdict(list)
     for clip in clips:
         if clip.loose and clip.part:
@@ -42,7 +45,7 @@ def settle(
     for number, (audio, own) in enumerate(loose.items()):
         reporter.progress(number, len(loose), "recordings", audio.name)
         try:
-            activity = hear(audio, activities)
+            activity, _ = activity_of(audio, identify(audio, 0.0).hash, activities)
         except FishtuiError as error:
             refuse_full_disk(error, 0)
             for clip in own:
@@ -53,21 +56,6 @@ def settle(
         else:
             settled += _settle_one(own, activity, settings, ledger)
     return settled
-
-
-def hear(audio: Path, activities: Path) -> Activity:
-    """Return the voice activity of a recording: as it is stored in a folder, or measured and stored there."""
-    from fishtui.audio.activity import load_activity, measure_activity, save_activity
-    from fishtui.audio.source import open_source
-    from fishtui.catalog.cuts import identify
-
-    path = activities / f"{identify(audio, 0.0).hash}.npz"
-    if (stored := load_activity(path)) is not None:
-        return stored
-    with open_source(audio) as recording:
-        activity = measure_activity(recording.blocks(), recording.rate)
-    save_activity(path, activity)
-    return activity
 
 
 def _settle_one(

@@ -61,8 +61,8 @@ def read_elan(path: Path) -> Captions:
     captions = _of_tiers(tiers, people)
     # Only the name: the folders are those of another computer.
     names = [PureWindowsPath(unquote(url.removeprefix("file:"))).name for url in media]
-    beside = [name for name in names if (path.parent / name).is_file()] if all(names) else []
-    return replace(captions, audio=beside[0]) if beside else captions
+    found = [name for name in names if (path.parent / name).is_file()] if all(names) else []
+    return replace(captions, audio=found[0]) if found else captions
 
 
 def _of_tiers(tiers: Mapping[str, Sequence[Caption]], people: Mapping[str, str]) -> Captions:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fishtui.audio.activity import Activity, load_activity, measure_activity, save_activity
+from fishtui.audio.activity import activity_of
 from fishtui.audio.cuts import CutRules, choose_cuts
 from fishtui.audio.cutting import encode_parts
 from fishtui.audio.source import open_source
@@ -331,7 +331,8 @@ def _analyze(task: _Task) -> _Analyzed:
             with open_source(task.path) as recording:
                 channels = [0, 1] if recording.channels == 2 else [None]
         for channel in channels:
-            activity = _activity(task, source, channel, notes)
+            activity, note = activity_of(task.path, source.hash, task.activities, channel)
+            notes += [note] if note else []
             cuts = choose_cuts(activity, _rules(task.settings))
             wanted += [Cut(source.hash, start, end, channel) for start, end in cuts.clips]
             unbroken += cuts.unbroken
@@ -345,20 +346,6 @@ def _analyze(task: _Task) -> _Analyzed:
         return _Analyzed(problem=error.problem, error=error)
     except (MemoryError, RuntimeError, ValueError, OSError) as error:
         return _Analyzed(problem=f"cannot analyze: {reason_of(error)}")
-
-
-def _activity(task: _Task, source: Source, channel: int | None, notes: list[str]) -> Activity:
-    """Return the stored activity of a recording, or measure and store it."""
-    name = f"{source.hash}.npz" if channel is None else f"{source.hash}-{channel}.npz"
-    stored = load_activity(task.activities / name) if task.activities else None
-    if stored is not None:
-        return stored
-    with open_source(task.path) as recording:
-        notes += [recording.note] if recording.note else []
-        activity = measure_activity(recording.blocks(), recording.rate, channel)
-    if task.activities:
-        save_activity(task.activities / name, activity)
-    return activity
 
 
 def _rules(settings: SliceSettings) -> CutRules:

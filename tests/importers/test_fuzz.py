@@ -173,7 +173,7 @@ def test_no_format_writes_outside_of_the_dataset(
         found = understand(around / "in" / name, data=around / "project" / "data")
         assert summary_dict(found)["clips"] == len(found.clips)
         assert list(summary_lines(found))
-        with mock.patch("fishtui.importers.settling.hear", return_value=SPEECH):
+        with mock.patch("fishtui.audio.activity.activity_of", return_value=(SPEECH, "")):
             ledger = run(around / "project", around / "in" / name)
         assert ledger.total == len(found.clips) + len(found.failed) + len(found.omitted) + len(found.repeated) > 0
     assert files_of(around, "project") == before
