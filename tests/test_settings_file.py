@@ -62,6 +62,20 @@ def test_a_settings_file_in_another_encoding_is_reported(tmp_path: Path) -> None
             change(file, "train.max_steps", "3")
 
 
+# A valid value for each setting that takes the preset's or the model's own when it is unset.
+UNSET = {
+    "train.dropout": 0.5,
+    "synthesize.temperature": 0.5,
+    "synthesize.top_p": 0.5,
+    "synthesize.top_k": 5,
+    "synthesize.repetition_penalty": 1.5,
+}
+
+
+def test_each_setting_without_a_default_has_a_value_in_these_tests() -> None:
+    assert set(UNSET) == {name for name, setting in known().items() if setting.default is None}
+
+
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(sorted(known())), st.booleans()), max_size=12), st.booleans())
 def test_the_file_contains_exactly_the_values_that_are_set(
@@ -73,8 +87,7 @@ def test_the_file_contains_exactly_the_values_that_are_set(
     wanted: dict[str, bool] = {}
     for name, is_set in changes:
         default = known()[name].default
-        # Every number that can be unset accepts 1.
-        shown = "1" if default is None else " ".join(default) if isinstance(default, tuple) else str(default)
+        shown = " ".join(default) if isinstance(default, tuple) else str(UNSET.get(name, default))
         change(file, name, shown if is_set else None)
         wanted[name] = is_set
     assert set(load(file, {}).sources) == {name for name, is_set in wanted.items() if is_set}
