@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import msgspec
 import torch
@@ -103,14 +104,23 @@ def make_index(shards: Mapping[str, Mapping[str, tuple[str, tuple[int, ...]]]]) 
 
 
 def _write(path: Path, header: Header, tensor: Callable[[str], Tensor]) -> None:
-    with path.open("wb") as file:
-        file.write(header.content)
+    """Write a file; each tensor is on its way to the disk while `tensor` computes the next one."""
+    with path.open("wb") as file, ThreadPoolExecutor(1) as writer:
+        written = writer.submit(file.write, header.content)
         for name, entry in header.entries.items():
             value = tensor(name)
             if value.dtype != TYPES[entry.dtype] or tuple(value.shape) != entry.shape:
                 raise ValueError(f"{name}: {value.dtype} {tuple(value.shape)} for {entry.dtype} {entry.shape}")
-            file.write(value.contiguous().reshape(-1).view(torch.uint8).numpy().data)
-            release(value)
+            # At most two tensors are in memory.
+            written.result()
+            written = writer.submit(_append, file, value)
+        written.result()
+
+
+def _append(file: BinaryIO, value: Tensor) -> int:
+    written = file.write(value.contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    release(value)
+    return written
 
 
 def _read_tensors(path: Path, header: Header) -> dict[str, Tensor]:
