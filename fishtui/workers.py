@@ -67,11 +67,14 @@ def ordered_map(
                 return pool.submit(_work, function, item)
 
     def finish() -> Result:
-        item, future = waiting.popleft()
+        # Until its result is there, an item is one to break off.
+        item, future = waiting[0]
         try:
-            return future.result()
+            result = future.result()
         except BrokenProcessPool:
-            return careful.compute(item)
+            result = careful.compute(item)
+        waiting.popleft()
+        return result
 
     try:
         for item in items:
@@ -83,13 +86,8 @@ def ordered_map(
         while waiting:
             yield finish()
     finally:
-        # The executor has no public way to break off its work before Python 3.14.
-        processes = list((pool._processes or {}).values())
-        pool.shutdown(wait=False, cancel_futures=True)
-        careful.close()
-        if waiting:
-            for process in processes:
-                process.terminate()
+        _end(pool, bool(waiting))
+        careful.close(bool(waiting))
 
 
 def chunked_map(
@@ -141,10 +139,10 @@ class _CarefulPool(Generic[Item, Result]):
             self._pool = None
             return self._crashed(item)
 
-    def close(self) -> None:
-        """End the process, if there is one."""
+    def close(self, breaks_off: bool) -> None:
+        """End the process, if there is one, as `_end` does."""
         if self._pool is not None:
-            self._pool.shutdown(wait=False, cancel_futures=True)
+            _end(self._pool, breaks_off)
 
 
 @contextmanager
@@ -160,6 +158,16 @@ def _interrupts_held() -> Iterator[None]:
 def _pool(workers: int) -> ProcessPoolExecutor:
     context = multiprocessing.get_context(START_METHOD)
     return ProcessPoolExecutor(workers, mp_context=context, initializer=_end_with_parent)
+
+
+def _end(pool: ProcessPoolExecutor, breaks_off: bool) -> None:
+    """End the processes of a pool: after the items that they compute, or at once if it `breaks_off` their work."""
+    # The executor has no public way to do that before Python 3.14.
+    processes = list((pool._processes or {}).values())
+    pool.shutdown(wait=False, cancel_futures=True)
+    if breaks_off:
+        for process in processes:
+            process.terminate()
 
 
 def end_at_parents_end(number: signal.Signals) -> None:

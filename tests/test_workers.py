@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -56,6 +57,14 @@ def write_slowly(path: Path) -> None:
         signal.pause()
 
 
+def crash_once_then_write(path: Path) -> None:
+    crashed = path.with_name("crashed")
+    if not crashed.exists():
+        crashed.touch()
+        os._exit(1)
+    write_slowly(path)
+
+
 def command_of(process: psutil.Process) -> str:
     try:
         return " ".join(process.cmdline())
@@ -78,6 +87,25 @@ def test_work_that_nobody_waits_for_is_broken_off(tmp_path: Path) -> None:
     workers = [each for each in psutil.Process().children() if each not in before and "spawn_main" in command_of(each)]
     psutil.wait_procs(workers, timeout=60)
     assert [path.name for path in tmp_path.iterdir()] == ["begun"]
+
+
+@pytest.mark.parametrize("has_crashed", [False, True])
+def test_an_interrupt_breaks_off_the_last_item_too(tmp_path: Path, has_crashed: bool) -> None:
+    path = tmp_path / "a"
+
+    def interrupt() -> None:
+        while not (tmp_path / "begun").exists():
+            time.sleep(PAUSE)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    before = set(psutil.Process().children())
+    threading.Thread(target=interrupt, daemon=True).start()
+    function = crash_once_then_write if has_crashed else write_slowly
+    with pytest.raises(KeyboardInterrupt):
+        list(ordered_map(function, [path], 1, 1, fail))
+    workers = [each for each in psutil.Process().children() if each not in before and "spawn_main" in command_of(each)]
+    assert not psutil.wait_procs(workers, timeout=60)[1]
+    assert {each.name for each in tmp_path.iterdir()} == {"begun"} | ({"crashed"} if has_crashed else set())
 
 
 def test_results_are_in_order_and_few_are_computed_early() -> None:
