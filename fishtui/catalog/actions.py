@@ -15,6 +15,7 @@ from typing import Any
 from fishtui.catalog.fields import join_tags, split_tags
 from fishtui.catalog.filechanges import (
     FILE,
+    TOGETHER,
     change_files,
     changing,
     finish_change,
@@ -67,8 +68,8 @@ def review(catalog: Catalog, clips: Sequence[int], status: str, note: str | None
         for row in _rows(connection, clips):
             if row["status"] != status or note not in (None, row["note"]):
                 before = json.dumps([row[name] for name in REVIEW])
-                _record(connection, action, row["id"], STATUS, before, after, who, when)
-                _apply(connection, row["id"], STATUS, after)
+                record(connection, action, row["id"], STATUS, before, after, who, when)
+                apply(connection, row["id"], STATUS, after)
                 changed += 1
         mark_dirty(connection)
     return changed
@@ -91,8 +92,8 @@ def tag(catalog: Catalog, clips: Sequence[int], add: Iterable[str] = (), remove:
         for row in _rows(connection, clips):
             after = join_tags((tags_of(row) | add) - remove)
             if after != row["tags"]:
-                _record(connection, action, row["id"], TAGS, row["tags"], after, who, when)
-                _apply(connection, row["id"], TAGS, after)
+                record(connection, action, row["id"], TAGS, row["tags"], after, who, when)
+                apply(connection, row["id"], TAGS, after)
                 changed += 1
     return changed
 
@@ -104,7 +105,7 @@ def edit(catalog: Catalog, settings: Settings, clip: int, text: str, dry_run: bo
     """
     row = clip_row(catalog, clip)
     path = clip_of(catalog, settings, row["name"]).transcript
-    with _changing(catalog, settings) as settled:
+    with changing_clips(catalog, settings) as settled:
         before = read_if_present(path)
         newline = b"\n" if before is None or before.endswith(b"\n") else b""
         content = _transcript(text) + newline
@@ -122,7 +123,7 @@ def fix(
     """
     repair = repair_for(code)
     ledger = Ledger()
-    with _changing(catalog, settings):
+    with changing_clips(catalog, settings):
         action = new_action(catalog)
         among = "SELECT clip FROM findings WHERE code = ? AND clip IN (SELECT value FROM json_each(?))"
         found = {row[0] for row in catalog.query(among, (code, json.dumps(list(clips))))}
@@ -166,16 +167,23 @@ def change(
 
     Call it within `changing`. Raises FishtuiError as `change_files`.
     """
-    changed = change_files(catalog, clip, files, action, reviewer(), now(), note)
+    return change_together(catalog, settings, {clip: files}, action, note)
+
+
+def change_together(
+    catalog: Catalog, settings: Settings, files: Mapping[int, Mapping[Path, bytes | None]], action: int, note: str
+) -> bool:
+    """Write new content to files of several clips, as `change`: all of them, or none."""
+    changed = change_files(catalog, files, action, reviewer(), now(), note)
     if changed:
-        refresh(catalog, settings, [clip])
+        refresh(catalog, settings, files.keys())
         finish_change(catalog, action)
     return changed
 
 
 @contextmanager
-def _changing(catalog: Catalog, settings: Settings) -> Iterator[set[int]]:
-    """Hold the lock for changes; yield the clips whose changes a killed process left unfinished."""
+def changing_clips(catalog: Catalog, settings: Settings) -> Iterator[set[int]]:
+    """Hold the lock for changes; yield the ids of clips whose changes a killed process left unfinished."""
     with changing(catalog, lambda clips: refresh(catalog, settings, clips)) as settled:
         yield settled
 
@@ -186,14 +194,16 @@ def undo(catalog: Catalog, settings: Settings, clips: Sequence[int] | None = Non
     Raises DataError if another program has changed files since, or if files cannot be written; the other clips are
     still undone.
     """
-    with _changing(catalog, settings):
+    with changing_clips(catalog, settings):
         entries = undoable(catalog, clips)
-        by_clip: dict[int, list[sqlite3.Row]] = defaultdict(list)
+        together = {entry["action"] for entry in entries if entry["note"] in TOGETHER}
+        groups: dict[tuple[int, int], list[sqlite3.Row]] = defaultdict(list)
         for entry in entries:
-            by_clip[entry["clip"]].append(entry)
+            # A split or merge is undone as a whole, or not at all.
+            groups[entry["action"], 0 if entry["action"] in together else entry["clip"]].append(entry)
         failures: list[FishtuiError] = []
         restored: list[sqlite3.Row] = []
-        for each in by_clip.values():
+        for each in groups.values():
             try:
                 restored += _undo(catalog, each)
             except FishtuiError as error:
@@ -201,18 +211,27 @@ def undo(catalog: Catalog, settings: Settings, clips: Sequence[int] | None = Non
         refresh(catalog, settings, {entry["clip"] for entry in restored})
         finish_undo(catalog, restored)
     if failures:
-        counts = f"{len(failures):,} of {len(by_clip):,} clips not undone" if len(by_clip) > 1 else "not undone"
+        counts = f"{len(failures):,} of {len(groups):,} clips not undone" if len(groups) > 1 else "not undone"
         raise DataError(f"{counts}: {failures[0].problem}", failures[0].remedy, code="not-undone") from failures[0]
-    return len(by_clip)
+    return len({entry["clip"] for entry in entries})
 
 
 def undoable(catalog: Catalog, clips: Sequence[int] | None = None) -> list[sqlite3.Row]:
     """Return the entries of the history that `undo` would undo."""
     if clips is not None:
-        return [entry for clip in clips for entry in _last(catalog, clip)]
+        last = {entry["id"]: entry for clip in clips for entry in _last(catalog, clip)}
+        for action in {entry["action"] for entry in last.values() if entry["note"] in TOGETHER}:
+            last |= {entry["id"]: entry for entry in _done(catalog, action)}
+        return list(last.values())
     on_disk = "state = 'done' AND EXISTS (SELECT 1 FROM clips WHERE id = history.clip AND +gone IS NULL)"
     action = catalog.value(f"SELECT action FROM history WHERE {on_disk} ORDER BY action DESC LIMIT 1")
-    return catalog.query(f"SELECT * FROM history WHERE action = ? AND {on_disk} ORDER BY id", (action,))
+    entries = catalog.query(f"SELECT * FROM history WHERE action = ? AND {on_disk} ORDER BY id", (action,))
+    # A merge has removed the files of a clip.
+    return _done(catalog, action) if any(entry["note"] in TOGETHER for entry in entries) else entries
+
+
+def _done(catalog: Catalog, action: int) -> list[sqlite3.Row]:
+    return catalog.query("SELECT * FROM history WHERE action = ? AND +state = 'done' ORDER BY id", (action,))
 
 
 def history_of(catalog: Catalog, clip: int) -> list[dict[str, Any]]:
@@ -229,7 +248,8 @@ def history_of(catalog: Catalog, clip: int) -> list[dict[str, Any]]:
 def describe(catalog: Catalog, entry: sqlite3.Row) -> str:
     """Return a line with a clip's name and a summary of an entry of its history."""
     before, after = (_readable(catalog, entry["kind"], entry["path"], entry[name]) for name in ("before", "after"))
-    return f"{clip_row(catalog, entry['clip'])['name']}  {_summary(entry, before, after)}"
+    name = catalog.value("SELECT name FROM clips WHERE id = ?", (entry["clip"],))
+    return f"{name}  {_summary(entry, before, after)}"
 
 
 def _readable(catalog: Catalog, kind: str, path: str | None, value: str) -> str:
@@ -321,22 +341,34 @@ def _last(catalog: Catalog, clip: int) -> list[sqlite3.Row]:
 
 
 def _undo(catalog: Catalog, entries: list[sqlite3.Row]) -> list[sqlite3.Row]:
-    """Undo entries of one action and one clip; return those of files, which `finish_undo` completes."""
+    """Undo entries of one action and one clip; return those of files, which `finish_undo` completes.
+
+    A split or merge has entries of several clips.
+    """
+    for entry in entries if any(each["note"] in TOGETHER for each in entries) else ():
+        if _last(catalog, entry["clip"])[-1]["action"] != entry["action"]:
+            name = catalog.value("SELECT name FROM clips WHERE id = ?", (entry["clip"],))
+            raise DataError(
+                f"{name}: changed after this {entry['note'] or 'action'}",
+                "Undo that change of the clip first, then try again.",
+                code="changed-later",
+            )
     files = [entry for entry in entries if entry["kind"] == FILE]
     if files:
         undo_files(catalog, files)
     with catalog.transaction() as connection:
         for entry in reversed(entries):
             if entry["kind"] != FILE:
-                _apply(connection, entry["clip"], entry["kind"], entry["before"])
+                apply(connection, entry["clip"], entry["kind"], entry["before"])
                 connection.execute("UPDATE history SET state = 'undone' WHERE id = ?", (entry["id"],))
         mark_dirty(connection)
     return files
 
 
-def _record(
+def record(
     connection: sqlite3.Connection, action: int, clip: int, kind: str, before: str, after: str, who: str, when: str
 ) -> None:
+    """Enter a change of a clip's review or tags in its history."""
     connection.execute(
         """
         INSERT INTO history(action, clip, kind, before, after, state, who, time)
@@ -346,7 +378,8 @@ def _record(
     )
 
 
-def _apply(connection: sqlite3.Connection, clip: int, kind: str, value: str) -> None:
+def apply(connection: sqlite3.Connection, clip: int, kind: str, value: str) -> None:
+    """Give a clip the tags or the review that an entry of the history has."""
     if kind == TAGS:
         connection.execute("UPDATE clips SET tags = ? WHERE id = ?", (value, clip))
     else:

@@ -32,6 +32,9 @@ UNDOING = "undoing"
 # The hash of a missing file.
 ABSENT = ""
 FILE = "file"
+# Notes of actions that change several clips at once, so that they are undone together.
+SPLIT, MERGE = "split", "merge"
+TOGETHER = frozenset({SPLIT, MERGE})
 
 
 @contextmanager
@@ -82,15 +85,18 @@ def kept_or_current(catalog: Catalog, path: str, content_hash: str) -> bytes | N
 
 
 def change_files(
-    catalog: Catalog, clip: int, files: Mapping[Path, bytes | None], action: int, who: str, when: str, note: str
+    catalog: Catalog, files: Mapping[int, Mapping[Path, bytes | None]], action: int, who: str, when: str, note: str
 ) -> bool:
-    """Write new content to files of a clip (None removes one) as entries of `action`; return True if any changes.
+    """Write new content to files of clips (None removes one) as entries of `action`; return True if any changes.
 
     Call it within `changing`, and `finish_change` once the catalog shows the new content. Raises FishtuiError, and then
     nothing has changed.
     """
-    before = {path: read_if_present(path) for path in files}
-    moves = {path: content for path, content in files.items() if content != before[path]}
+    owners = {path: clip for clip, contents in files.items() for path in contents}
+    before = {path: read_if_present(path) for path in owners}
+    moves = {
+        path: content for contents in files.values() for path, content in contents.items() if content != before[path]
+    }
     for path in moves:
         _keep(catalog, before[path])
     with catalog.transaction() as connection:
@@ -102,7 +108,7 @@ def change_files(
             (
                 (
                     action,
-                    clip,
+                    owners[path],
                     stored(path.relative_to(catalog.data).as_posix()),
                     hash_of(before[path]),
                     hash_of(content),

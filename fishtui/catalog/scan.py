@@ -109,11 +109,14 @@ def scan(catalog: Catalog, settings: Settings, reporter: Reporter, within: Colle
 
 
 def refresh(catalog: Catalog, settings: Settings, clips: Collection[int]) -> None:
-    """Read these clips again, after fishtui itself has changed their files."""
+    """Read these clips again, after fishtui itself has changed their files; those without files are gone."""
     select = "SELECT {} FROM clips WHERE id IN (SELECT value FROM json_each(?))"
     known = _stored_clips(catalog, select, json.dumps(list(clips)))
-    found = [clip_of(catalog, settings, name, each.files.split("/")) for name, each in known.items()]
-    _Update(catalog, settings, follows=False).store([read_parts(task) for task in _changed(found, known)], known)
+    read = [clip_of(catalog, settings, name, each.files.split("/")) for name, each in known.items()]
+    found = [clip for clip in read if clip.files or clip.has_text]
+    update = _Update(catalog, settings, follows=False)
+    update.store([read_parts(task) for task in _changed(found, known)], known)
+    update.remove([known[name].id for name in known.keys() - {clip.name for clip in found} if not known[name].gone])
 
 
 @without_collecting()
@@ -217,10 +220,7 @@ class _Update:
         """End the scan: mark clips that it did not find as gone, and move decisions to where their audio is now."""
         ids = [known[name].id for name in missing if not known[name].gone]
         with self._catalog.transaction() as connection:
-            connection.execute(
-                "UPDATE clips SET gone = ? WHERE id IN (SELECT value FROM json_each(?))",
-                (self._number, json.dumps(ids)),
-            )
+            self._mark_gone(connection, ids)
             moved = move_decisions(connection)
             connection.execute("INSERT OR REPLACE INTO meta VALUES ('scans', ?)", (str(self._number),))
             if ids:
@@ -230,6 +230,19 @@ class _Update:
         # Clips that received decisions were counted as new, or as changed if their name was reused.
         self.result.new = max(self.result.new - len(moved), 0)
         self.result.gone = len(set(ids) - moved)
+
+    def remove(self, ids: Collection[int]) -> None:
+        """Mark clips as gone whose files fishtui itself has removed; their decisions stay with them."""
+        if ids:
+            with self._catalog.transaction() as connection:
+                self._mark_gone(connection, ids)
+                mark_dirty(connection)
+
+    def _mark_gone(self, connection: sqlite3.Connection, ids: Collection[int]) -> None:
+        connection.execute(
+            "UPDATE clips SET gone = ? WHERE id IN (SELECT value FROM json_each(?))",
+            (self._number, json.dumps(list(ids))),
+        )
 
     def _find_sources(self, connection: sqlite3.Connection) -> None:
         """Find the source of codes without one: `extract` may have written them during this scan."""

@@ -23,6 +23,7 @@ from fishtui.catalog.cuts import (
     identify,
     record_cuts,
     recorded_cuts,
+    times_of,
 )
 from fishtui.catalog.filechanges import changing
 from fishtui.catalog.scan import scan
@@ -221,16 +222,16 @@ class _Slicing:
         for channel in dict.fromkeys(cut.channel for cut in write):
             cuts = [cut for cut in write if cut.channel == channel]
             folder = self.data / (task.speaker if channel is None else f"{task.speaker}-{SIDES[channel]}")
-            yield _Job(shown, source, cuts, [folder / f"{stem}_{_times(cut)}.flac" for cut in cuts])
+            yield _Job(shown, source, cuts, [folder / f"{stem}_{times_of(cut)}.flac" for cut in cuts])
 
     def _skip(self, plan: Plan, stem: str, shown: str) -> None:
         """Enter the cuts that are not written in the ledger, and report what --recut would do."""
         for cut in plan.known:
-            self.ledger.skip(f"{stem}_{_times(cut)}", "already cut")
+            self.ledger.skip(f"{stem}_{times_of(cut)}", "already cut")
         for cut in () if self.recut else plan.removed:
-            self.ledger.skip(f"{stem}_{_times(cut)}", "cut before, and removed or changed since; --recut restores it")
+            self.ledger.skip(f"{stem}_{times_of(cut)}", "cut before, and removed or changed since; --recut restores it")
         for cut in plan.taken:
-            self.ledger.skip(f"{stem}_{_times(cut)}", "a clip that was worked on covers part of it")
+            self.ledger.skip(f"{stem}_{times_of(cut)}", "a clip that was worked on covers part of it")
         if not (plan.pending or plan.obsolete):
             return
         change = f"{counted(len(plan.obsolete), 'clip')} by {len(plan.pending):,}"
@@ -238,7 +239,7 @@ class _Slicing:
             self.reporter.note(f"{shown}: {'would replace' if self.dry_run else 'replaces'} {change}")
             return
         for cut in plan.pending:
-            self.ledger.skip(f"{stem}_{_times(cut)}", "would be cut differently now; --recut replaces the clips")
+            self.ledger.skip(f"{stem}_{times_of(cut)}", "would be cut differently now; --recut replaces the clips")
         self.reporter.warning(f"with these settings, --recut would replace {change}", shown)
 
     def _record(self, written: _Written, catalog: Catalog) -> None:
@@ -303,10 +304,6 @@ class _Names:
 
 def _stem(path: Path) -> str:
     return safe_name(path.stem, "clip").encode()[:LONGEST_STEM].decode(errors="ignore")
-
-
-def _times(cut: Cut) -> str:
-    return f"{round(1000 * cut.start):08d}_{round(1000 * cut.end):08d}"
 
 
 def _make(data: Path) -> None:

@@ -1,0 +1,332 @@
+"""Correct the cuts of clips: move their ends in their recording, split a clip, merge it with the next one.
+
+New clips have exactly the samples of the recording. Each change is in the history, and undo restores all files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from fishtui.audio.cutting import encode_parts
+from fishtui.audio.faults import AudioError
+from fishtui.catalog.actions import (
+    STATUS,
+    TAGS,
+    apply,
+    change_together,
+    changing_clips,
+    clip_row,
+    new_action,
+    now,
+    record,
+    reviewer,
+    tags_of,
+)
+from fishtui.catalog.cuts import Cut, Source, clips_of_source, cut_of, locate_source, record_cuts, times_of
+from fishtui.catalog.details import audio_path
+from fishtui.catalog.fields import join_tags
+from fishtui.catalog.filechanges import MERGE, SPLIT
+from fishtui.catalog.files import clip_of
+from fishtui.catalog.index import index
+from fishtui.catalog.splittext import join_texts, split_text
+from fishtui.catalog.store import Catalog, path_in, stored
+from fishtui.dataset import Clip
+from fishtui.errors import DataError, MisuseError
+from fishtui.files import decode_text, read_if_present, regular, state_of
+from fishtui.settings import Settings
+from fishtui.wording import clock, reason_of
+
+# The shortest clip, in seconds.
+SHORTEST_S = 0.1
+TIMES = re.compile(r"_\d{8,}_\d{8,}(-\d+)?$")
+OPEN = '["open", "", "", ""]'
+
+
+@dataclass(frozen=True)
+class CutChange:
+    """The cuts that a change makes, the first one of the clip itself, and the names of other clips it concerns.
+
+    `overlaps` are the names of clips whose sound the new cut has too.
+    """
+
+    cuts: tuple[Cut, ...]
+    others: tuple[str, ...] = ()
+    overlaps: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A clip in the dataset with its cut."""
+
+    row: sqlite3.Row
+    files: Clip
+    audio: Path
+    cut: Cut
+
+
+def move_ends(
+    catalog: Catalog, settings: Settings, clip: int, start: float = 0.0, end: float = 0.0, dry_run: bool = False
+) -> CutChange:
+    """Move the start and the end of a clip by seconds; a negative number is earlier. The transcript stays.
+
+    Ends stop at those of the recording. Raises MisuseError, code `clip-too-short`, or `recording-ends` if no end can
+    move; DataError, code `not-cut` if the clip was not cut from a recording or was changed since, and as
+    `locate_source`.
+    """
+    with changing_clips(catalog, settings):
+        place = _place(catalog, settings, clip)
+        source = locate_source(catalog, place.cut.source)
+        wanted = _within(place.cut, source, start, end)
+        change = CutChange((wanted,), overlaps=_overlaps(catalog, wanted, [clip]))
+        if not dry_run and wanted != place.cut:
+            contents = _encode(source, place, [wanted])
+            record_cuts(catalog, source, zip(map(_hash, contents), [wanted], strict=True))
+            files = {place.audio: contents[0]} | _without_codes(place)
+            change_together(catalog, settings, {clip: files}, new_action(catalog), "move")
+        return change
+
+
+def split(catalog: Catalog, settings: Settings, clip: int, at: float, dry_run: bool = False) -> CutChange:
+    """Split a clip at a time in seconds from its start; the second part becomes a clip of its own.
+
+    The transcript is divided near the same share of its length, and the review of the clip is opened again. Raises as
+    `move_ends`.
+    """
+    with changing_clips(catalog, settings):
+        place = _place(catalog, settings, clip)
+        cut = place.cut
+        if not SHORTEST_S <= at <= cut.end - cut.start - SHORTEST_S:
+            raise _too_short(f"{place.row['name']}: {at:g} s is not within the clip, or too close to one of its ends")
+        moment = cut.start + at
+        first, second = replace(cut, end=moment), replace(cut, start=moment)
+        source = locate_source(catalog, cut.source)
+        name = _free_name(catalog, settings, place, second)
+        change = CutChange((first, second), (name,))
+        if dry_run:
+            return change
+        contents = _encode(source, place, [first, second])
+        record_cuts(catalog, source, zip(map(_hash, contents), [first, second], strict=True))
+        new = _add_row(catalog, place, name)
+        audio = path_in(catalog, name).with_name(f"{name.rpartition('/')[2]}{place.audio.suffix}")
+        files = {place.audio: contents[0]} | _without_codes(place)
+        added: dict[Path, bytes | None] = {audio: contents[1]}
+        text, newline = _text(place)
+        if text:
+            texts = split_text(text, at / (cut.end - cut.start))
+            transcripts = (place.files.transcript, audio.with_suffix(settings.pack.text_extension))
+            for target, path, part in zip((files, added), transcripts, texts, strict=True):
+                target[path] = f"{part}{newline}".encode() if part else None
+        action = new_action(catalog)
+        if change_together(catalog, settings, {clip: files, new: added}, action, SPLIT):
+            _decide(catalog, action, place, status="open", tags=place.row["tags"])
+        return change
+
+
+def merge(catalog: Catalog, settings: Settings, clip: int, dry_run: bool = False) -> CutChange:
+    """Merge a clip with the next one of the same recording, with what is between them; the next one's files go.
+
+    Transcripts and tags are joined. The review is opened again unless both clips have the same. Raises as `move_ends`;
+    MisuseError, code `no-next-clip` or `other-speaker`.
+    """
+    with changing_clips(catalog, settings):
+        place = _place(catalog, settings, clip)
+        other = _next(catalog, settings, place)
+        wanted = replace(place.cut, end=max(place.cut.end, other.cut.end))
+        source = locate_source(catalog, wanted.source)
+        name = other.row["name"]
+        change = CutChange((wanted,), (name,), _overlaps(catalog, wanted, [clip, other.row["id"]]))
+        if dry_run:
+            return change
+        contents = _encode(source, place, [wanted])
+        record_cuts(catalog, source, zip(map(_hash, contents), [wanted], strict=True))
+        files = {place.audio: contents[0]} | _without_codes(place)
+        (text, newline), (more, _) = _text(place), _text(other)
+        if more:
+            files[place.files.transcript] = f"{join_texts(text, more)}{newline}".encode()
+        removed: dict[Path, bytes | None] = {other.audio: None}
+        if other.files.has_text:
+            removed[other.files.transcript] = None
+        if other.files.has_codes:
+            removed[other.files.codes] = None
+        action = new_action(catalog)
+        if change_together(catalog, settings, {clip: files, other.row["id"]: removed}, action, MERGE):
+            tags = join_tags(tags_of(place.row) | tags_of(other.row))
+            status = place.row["status"] if place.row["status"] == other.row["status"] else "open"
+            _decide(catalog, action, place, status, tags)
+        return change
+
+
+def surroundings(catalog: Catalog, cut: Cut, margin: float) -> tuple[Source, float, float]:
+    """Return the recording of a cut, and the start and end of its surroundings, up to `margin` seconds on each side."""
+    source = locate_source(catalog, cut.source)
+    return source, max(cut.start - margin, 0.0), min(cut.end + margin, max(source.seconds, cut.end))
+
+
+def _place(catalog: Catalog, settings: Settings, clip: int) -> _Place:
+    row = clip_row(catalog, clip)
+    audio = audio_path(catalog, row)
+    cut = cut_of(catalog, row["audio_hash"])
+    content = read_if_present(audio) if audio is not None else None
+    if audio is None or cut is None or content is None or _hash(content) != row["audio_hash"]:
+        raise DataError(
+            f"{row['name']}: not cut from a recording, or its audio was changed since",
+            "Undo the changes of its audio with `fishtui clips undo`; only clips of slice and import can be moved.",
+            code="not-cut",
+        )
+    return _Place(row, clip_of(catalog, settings, row["name"], row["files"].split("/")), audio, cut)
+
+
+def _within(cut: Cut, source: Source, start: float, end: float) -> Cut:
+    """Return a cut with moved ends, which stay within the recording."""
+    last = max(source.seconds, cut.end)
+    wanted = replace(cut, start=_rounded(max(cut.start + start, 0.0)), end=_rounded(min(cut.end + end, last)))
+    if not start:
+        wanted = replace(wanted, start=cut.start)
+    if not end:
+        wanted = replace(wanted, end=cut.end)
+    if wanted.end - wanted.start < SHORTEST_S:
+        raise _too_short(f"{wanted.end - wanted.start:.2f} s would be left of the clip")
+    if (start or end) and wanted == cut:
+        raise MisuseError(
+            f"{source.path}: the recording has nothing beyond {clock(cut.start)}-{clock(cut.end)}",
+            "Move the other end.",
+            code="recording-ends",
+        )
+    return wanted
+
+
+def _rounded(seconds: float) -> float:
+    """Return a time without the traces of additions, so that a move and its reverse give the same cut."""
+    return round(seconds, 9)
+
+
+def _too_short(problem: str) -> MisuseError:
+    return MisuseError(problem, f"Keep at least {SHORTEST_S:g} s.", code="clip-too-short")
+
+
+def _overlaps(catalog: Catalog, wanted: Cut, own: Sequence[int]) -> tuple[str, ...]:
+    """Return the names of other clips that have sound of a cut."""
+    return tuple(
+        each.name
+        for each in clips_of_source(catalog, wanted.source)
+        if each.id not in own
+        and each.cut.channel == wanted.channel
+        and min(each.cut.end, wanted.end) - max(each.cut.start, wanted.start) > 1e-3
+    )
+
+
+def _next(catalog: Catalog, settings: Settings, place: _Place) -> _Place:
+    """Return the clip that follows in the recording."""
+    following = [
+        each
+        for each in clips_of_source(catalog, place.cut.source)
+        if each.id != place.row["id"]
+        and each.cut.channel == place.cut.channel
+        and (each.cut.start, each.cut.end) > (place.cut.start, place.cut.end)
+    ]
+    if not following:
+        raise MisuseError(
+            f"{place.row['name']}: the last clip of its recording", "Choose an earlier one.", code="no-next-clip"
+        )
+    other = _place(catalog, settings, min(following, key=lambda each: each.cut.start).id)
+    if other.row["speaker"] != place.row["speaker"]:
+        raise MisuseError(
+            f"{place.row['name']}: the next clip, {other.row['name']}, is of another speaker",
+            "Move it to the folder of the same speaker first, if it is the same voice.",
+            code="other-speaker",
+        )
+    return other
+
+
+def _encode(source: Source, place: _Place, cuts: Sequence[Cut]) -> list[bytes]:
+    """Return the content of each cut as a flac file."""
+    contents: dict[int, bytes] = {}
+    try:
+        contents.update(encode_parts(source.path, [(cut.start, cut.end) for cut in cuts], place.cut.channel))
+        changed = state_of(regular(source.path)) != source.state
+    except AudioError as error:
+        raise DataError(f"{source.path}: {error.problem}", error.remedy, code=error.code) from error
+    except OSError as error:
+        raise DataError(
+            f"{source.path}: cannot read: {reason_of(error)}", "Put the original back.", code="source-missing"
+        ) from error
+    if changed:
+        raise DataError(
+            f"{source.path}: changed while it was read",
+            "Wait until it is complete, then try again.",
+            code="source-changed",
+        )
+    return [contents[number] for number in range(len(cuts))]
+
+
+def _hash(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _without_codes(place: _Place) -> dict[Path, bytes | None]:
+    """Return the codes to remove. Those of `extract` stay: they are stale now, and current again after an undo."""
+    return {place.files.codes: None} if place.files.has_codes and place.row["codes"] == "given" else {}
+
+
+def _text(place: _Place) -> tuple[str, str]:
+    """Return a clip's transcript as one line, "" without one, and its line end."""
+    content = read_if_present(place.files.transcript) or b""
+    try:
+        text = decode_text(content)
+    except UnicodeDecodeError as error:
+        raise DataError(f"{place.files.transcript}: not UTF-8", "Save it as UTF-8.", code="not-utf8") from error
+    return " ".join(text.split("\n")).strip(), "\n" if content.endswith(b"\n") else ""
+
+
+def _free_name(catalog: Catalog, settings: Settings, place: _Place, cut: Cut) -> str:
+    """Return a name for the clip of a cut, next to the clip that it was part of."""
+    base = f"{TIMES.sub('', place.row['name'])}_{times_of(cut)}"
+    number = 1
+    while True:
+        name = base if number == 1 else f"{base}-{number}"
+        files = clip_of(catalog, settings, name)
+        rows = catalog.query("SELECT gone, status, tags FROM clips WHERE name = CAST(? AS TEXT)", (stored(name),))
+        # The clip of a split that was undone has left its name.
+        is_free = all(row["gone"] is not None and (row["status"], row["tags"]) == ("open", "") for row in rows)
+        if is_free and not (files.files or files.has_text or files.has_codes):
+            return name
+        number += 1
+
+
+def _add_row(catalog: Catalog, place: _Place, name: str) -> int:
+    """Return the id of a clip that is not on disk yet, so that its files can be entered in its history."""
+    file = f"{name.rpartition('/')[2]}{place.audio.suffix}"
+    number = int(catalog.meta("scans") or 0) + 1
+    with catalog.transaction() as connection:
+        row = connection.execute("SELECT id FROM clips WHERE name = CAST(? AS TEXT)", (stored(name),)).fetchone()
+        if row is not None:
+            connection.execute("UPDATE clips SET files = CAST(? AS TEXT) WHERE id = ?", (stored(file), row["id"]))
+            return int(row["id"])
+        added = connection.execute(
+            "INSERT INTO clips(name, speaker, files, born, gone) "
+            "VALUES (CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS TEXT), ?, ?)",
+            (stored(name), stored(place.row["speaker"]), stored(file), number, number),
+        ).lastrowid
+        assert added is not None
+        index(connection, [added])
+        return added
+
+
+def _decide(catalog: Catalog, action: int, place: _Place, status: str, tags: str) -> None:
+    """Give the clip its review and tags after the change, as part of the action."""
+    changes = []
+    if status != place.row["status"]:
+        before = [place.row[name] for name in ("status", "reviewer", "reviewed", "note")]
+        changes.append((STATUS, json.dumps(before), OPEN))
+    if tags != place.row["tags"]:
+        changes.append((TAGS, place.row["tags"], tags))
+    with catalog.transaction() as connection:
+        for kind, before_value, after in changes:
+            record(connection, action, place.row["id"], kind, before_value, after, reviewer(), now())
+            apply(connection, place.row["id"], kind, after)
