@@ -52,12 +52,14 @@ OPEN = '["open", "", "", ""]'
 class CutChange:
     """The cuts that a change makes, the first one of the clip itself, and the names of other clips it concerns.
 
-    `overlaps` are the names of clips whose sound the new cut has too.
+    `overlaps` are the names of clips whose sound the new cut has too. `clips` are the ids of the clips that have
+    changed, the clip itself first.
     """
 
     cuts: tuple[Cut, ...]
     others: tuple[str, ...] = ()
     overlaps: tuple[str, ...] = ()
+    clips: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -83,12 +85,12 @@ def move_ends(
         place = _place(catalog, settings, clip)
         source = locate_source(catalog, place.cut.source)
         wanted = _within(place.cut, source, start, end)
-        change = CutChange((wanted,), overlaps=_overlaps(catalog, wanted, [clip]))
+        change = CutChange((wanted,), overlaps=_overlaps(catalog, wanted, [clip]), clips=(clip,))
         if not dry_run and wanted != place.cut:
             contents = _encode(source, place, [wanted])
             record_cuts(catalog, source, zip(map(_hash, contents), [wanted], strict=True))
             files = {place.audio: contents[0]} | _without_codes(place)
-            change_together(catalog, settings, {clip: files}, new_action(catalog), "move")
+            change_together(catalog, settings, {clip: files}, new_action(catalog), _note(start, end))
         return change
 
 
@@ -125,7 +127,7 @@ def split(catalog: Catalog, settings: Settings, clip: int, at: float, dry_run: b
         action = new_action(catalog)
         if change_together(catalog, settings, {clip: files, new: added}, action, SPLIT):
             _decide(catalog, action, place, status="open", tags=place.row["tags"])
-        return change
+        return replace(change, clips=(clip, new))
 
 
 def merge(catalog: Catalog, settings: Settings, clip: int, dry_run: bool = False) -> CutChange:
@@ -140,7 +142,8 @@ def merge(catalog: Catalog, settings: Settings, clip: int, dry_run: bool = False
         wanted = replace(place.cut, end=max(place.cut.end, other.cut.end))
         source = locate_source(catalog, wanted.source)
         name = other.row["name"]
-        change = CutChange((wanted,), (name,), _overlaps(catalog, wanted, [clip, other.row["id"]]))
+        both = (clip, other.row["id"])
+        change = CutChange((wanted,), (name,), _overlaps(catalog, wanted, both), both)
         if dry_run:
             return change
         contents = _encode(source, place, [wanted])
@@ -199,6 +202,11 @@ def _within(cut: Cut, source: Source, start: float, end: float) -> Cut:
             code="recording-ends",
         )
     return wanted
+
+
+def _note(start: float, end: float) -> str:
+    moves = [f"{name} {seconds:+.3g} s" for name, seconds in (("start", start), ("end", end)) if seconds]
+    return f"move {', '.join(moves)}"
 
 
 def _rounded(seconds: float) -> float:

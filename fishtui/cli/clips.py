@@ -11,6 +11,7 @@ import click
 from fishtui import glyphs, wording
 from fishtui.catalog.fields import FIELDS, split_tags
 from fishtui.checks.registry import fixable
+from fishtui.cli import clipcuts
 from fishtui.cli.completers import clip_names, filter_terms
 from fishtui.cli.options import Command, SignedCommand, limited, shared
 from fishtui.cli.session import Session
@@ -48,6 +49,10 @@ def clips(context: click.Context) -> int | None:
     if context.invoked_subcommand is None:
         click.echo(context.get_help())
     return None
+
+
+for _command in (clipcuts.move, clipcuts.split, clipcuts.merge):
+    clips.add_command(_command)
 
 
 def chosen(command: Command) -> Command:
