@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 
 from fishtui.audio.decode import mix
 from fishtui.audio.picture import Picture
-from fishtui.audio.recording import Recording, open_recording
+from fishtui.audio.recording import open_recording
 
 COLUMNS = 128
 BANDS = 16
@@ -28,27 +28,37 @@ def draw(path: Path, is_wanted: Callable[[], bool] = lambda: True) -> Picture | 
     Raises AudioError if the file is not audio or cannot be read.
     """
     with open_recording(path) as recording:
-        frames, rate = recording.header.frames, recording.header.rate
-        spectrum = _Spectrum(rate)
-        columns = max(min(COLUMNS, frames), 1)
-        low, high, power = np.zeros(columns), np.zeros(columns), np.zeros((columns, BANDS))
-        for column, mono in _pieces(recording, columns):
-            if not is_wanted():
-                return None
-            low[column] = min(low[column], mono.min())
-            high[column] = max(high[column], mono.max())
-            power[column] += spectrum.power(mono)
+        header = recording.header
+        return _draw((mix(block) for block in recording.blocks()), header.frames, header.rate, is_wanted)
+
+
+def draw_samples(samples: np.ndarray, rate: int) -> Picture:
+    """Return the picture of samples of shape (frames, channels), at least one frame."""
+    picture = _draw([mix(samples)], len(samples), rate, lambda: True)
+    assert picture is not None
+    return picture
+
+
+def _draw(monos: Iterable[np.ndarray], frames: int, rate: int, is_wanted: Callable[[], bool]) -> Picture | None:
+    spectrum = _Spectrum(rate)
+    columns = max(min(COLUMNS, frames), 1)
+    low, high, power = np.zeros(columns), np.zeros(columns), np.zeros((columns, BANDS))
+    for column, mono in _pieces(monos, frames, columns):
+        if not is_wanted():
+            return None
+        low[column] = min(low[column], mono.min())
+        high[column] = max(high[column], mono.max())
+        power[column] += spectrum.power(mono)
     level = 10 * np.log10(np.maximum(power, 1e-12))
     strength = np.clip(1 + (level - max(level.max(), -60.0)) / RANGE_DB, 0, 1)
     bands = tuple(tuple(map(float, column)) for column in strength)
     return Picture(frames / rate, _within(low), _within(high), bands)
 
 
-def _pieces(recording: Recording, columns: int) -> Iterator[tuple[int, np.ndarray]]:
+def _pieces(monos: Iterable[np.ndarray], frames: int, columns: int) -> Iterator[tuple[int, np.ndarray]]:
     """Yield the mean of the channels in pieces that lie in one column, and the column."""
-    frames, first = recording.header.frames, 0
-    for block in recording.blocks():
-        mono = mix(block)
+    first = 0
+    for mono in monos:
         while len(mono):
             column = min(((first + 1) * columns - 1) // frames, columns - 1)
             # Padding that no header counts belongs to the last column.

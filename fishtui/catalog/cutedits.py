@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from fishtui.audio.cutting import encode_parts
+from fishtui.audio.excerpt import read_excerpt
 from fishtui.audio.faults import AudioError
 from fishtui.catalog.actions import (
     STATUS,
@@ -87,7 +87,7 @@ def move_ends(
         wanted = _within(place.cut, source, start, end)
         change = CutChange((wanted,), overlaps=_overlaps(catalog, wanted, [clip]), clips=(clip,))
         if not dry_run and wanted != place.cut:
-            contents = _encode(source, place, [wanted])
+            contents = _encode(source, [wanted])
             record_cuts(catalog, source, zip(map(_hash, contents), [wanted], strict=True))
             files = {place.audio: contents[0]} | _without_codes(place)
             change_together(catalog, settings, {clip: files}, new_action(catalog), _note(start, end))
@@ -112,7 +112,7 @@ def split(catalog: Catalog, settings: Settings, clip: int, at: float, dry_run: b
         change = CutChange((first, second), (name,))
         if dry_run:
             return change
-        contents = _encode(source, place, [first, second])
+        contents = _encode(source, [first, second])
         record_cuts(catalog, source, zip(map(_hash, contents), [first, second], strict=True))
         new = _add_row(catalog, place, name)
         audio = path_in(catalog, name).with_name(f"{name.rpartition('/')[2]}{place.audio.suffix}")
@@ -146,7 +146,7 @@ def merge(catalog: Catalog, settings: Settings, clip: int, dry_run: bool = False
         change = CutChange((wanted,), (name,), _overlaps(catalog, wanted, both), both)
         if dry_run:
             return change
-        contents = _encode(source, place, [wanted])
+        contents = _encode(source, [wanted])
         record_cuts(catalog, source, zip(map(_hash, contents), [wanted], strict=True))
         files = {place.audio: contents[0]} | _without_codes(place)
         (text, newline), (more, _) = _text(place), _text(other)
@@ -252,11 +252,13 @@ def _next(catalog: Catalog, settings: Settings, place: _Place) -> _Place:
     return other
 
 
-def _encode(source: Source, place: _Place, cuts: Sequence[Cut]) -> list[bytes]:
+def _encode(source: Source, cuts: Sequence[Cut]) -> list[bytes]:
     """Return the content of each cut as a flac file."""
-    contents: dict[int, bytes] = {}
     try:
-        contents.update(encode_parts(source.path, [(cut.start, cut.end) for cut in cuts], place.cut.channel))
+        start, end = min(cut.start for cut in cuts), max(cut.end for cut in cuts)
+        excerpt = read_excerpt(source.path, source.hash, start, end)
+        assert excerpt is not None
+        contents = [excerpt.encode(cut.start, cut.end, cut.channel) for cut in cuts]
         changed = state_of(regular(source.path)) != source.state
     except AudioError as error:
         raise DataError(f"{source.path}: {error.problem}", error.remedy, code=error.code) from error
@@ -270,7 +272,7 @@ def _encode(source: Source, place: _Place, cuts: Sequence[Cut]) -> list[bytes]:
             "Wait until it is complete, then try again.",
             code="source-changed",
         )
-    return [contents[number] for number in range(len(cuts))]
+    return contents
 
 
 def _hash(content: bytes) -> str:

@@ -1,0 +1,60 @@
+"""Parts of recordings in memory give the same clips as cutting does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from fishtui.audio import excerpt
+from fishtui.audio.cutting import encode_parts
+from fishtui.audio.excerpt import is_quick, kept_excerpt, read_excerpt
+from fishtui.errors import DataError
+from tests.expecting import failing
+
+RATE = 8_000
+FORMATS = [
+    ("a.wav", "WAV", "PCM_16", 1),
+    ("a.wav", "WAV", "FLOAT", 2),
+    ("a.flac", "FLAC", "PCM_24", 3),
+    ("a.mp3", "MP3", "MPEG_LAYER_III", 2),
+    ("a.ogg", "OGG", "VORBIS", 1),
+]
+
+
+@pytest.mark.parametrize(("name", "kind", "subtype", "channels"), FORMATS)
+def test_an_excerpt_gives_the_same_clips_as_cutting(
+    tmp_path: Path, name: str, kind: str, subtype: str, channels: int
+) -> None:
+    path = tmp_path / name
+    samples = np.random.default_rng(0).uniform(-0.5, 0.5, (9 * RATE, channels)).astype(np.float32)
+    soundfile.write(path, samples, RATE, subtype, format=kind)
+    parts = [(5.0, 5.5), (4.9, 6.01), (0.0, 0.2)]
+    expected = dict(encode_parts(path, parts))
+    for number, part in enumerate(parts):
+        found = read_excerpt(path, f"{tmp_path}{number}", *part)
+        assert found is not None
+        assert found.encode(*part) == expected[number]
+    assert is_quick(path) == (kind in ("WAV", "FLAC"))
+    assert read_excerpt(path, "unwanted", 5.0, 5.5, lambda: kind in ("WAV", "FLAC")) is not None or kind in (
+        "MP3",
+        "OGG",
+    )
+
+
+def test_excerpts_are_kept_with_their_surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.wav"
+    soundfile.write(path, np.zeros(9 * RATE), RATE)
+    content = str(tmp_path)
+    found = read_excerpt(path, content, 4.0, 5.0)
+    monkeypatch.setattr(excerpt, "_read", lambda *arguments: 1 / 0)
+    assert read_excerpt(path, content, 2.0, 7.0) is found
+    assert kept_excerpt(content, 0.5, 5.0) is None
+    monkeypatch.undo()
+    with failing("bad-part", DataError):
+        read_excerpt(path, content, 9.5, 10.0)
+    for number in range(excerpt.MOST_KEPT):
+        read_excerpt(path, f"{content}{number}", 0.0, 1.0)
+    assert kept_excerpt(content, 4.0, 5.0) is None
