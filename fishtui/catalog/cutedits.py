@@ -165,12 +165,6 @@ def merge(catalog: Catalog, settings: Settings, clip: int, dry_run: bool = False
         return change
 
 
-def surroundings(catalog: Catalog, cut: Cut, margin: float) -> tuple[Source, float, float]:
-    """Return the recording of a cut, and the start and end of its surroundings, up to `margin` seconds on each side."""
-    source = locate_source(catalog, cut.source)
-    return source, max(cut.start - margin, 0.0), min(cut.end + margin, max(source.seconds, cut.end))
-
-
 def _place(catalog: Catalog, settings: Settings, clip: int) -> _Place:
     row = clip_row(catalog, clip)
     audio = audio_path(catalog, row)

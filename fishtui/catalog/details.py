@@ -6,6 +6,7 @@ import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 
+from fishtui.catalog.cuts import Cut, cut_of
 from fishtui.catalog.report import ClipFinding, of_clip
 from fishtui.catalog.scores import ScoredClip, scored_clip
 from fishtui.catalog.store import Catalog, path_in, stored
@@ -15,7 +16,7 @@ from fishtui.catalog.store import Catalog, path_in, stored
 class ClipDetails:
     """A clip's row, its findings and those of its speaker, measurements, scores, and a line for each change of it.
 
-    `audio` is the recording; None unless there is exactly one.
+    `audio` is the recording; None unless there is exactly one. `cut` is its place in a longer one, if it is part of it.
     """
 
     row: sqlite3.Row
@@ -24,6 +25,7 @@ class ClipDetails:
     measured: dict[str, float]
     scored: ScoredClip
     history: list[str]
+    cut: Cut | None = None
 
 
 def read_details(catalog: Catalog, clip: int) -> ClipDetails:
@@ -44,7 +46,8 @@ def read_details(catalog: Catalog, clip: int) -> ClipDetails:
         f"{entry['time'][:16].replace('T', ' ')}  {entry['who']}  {entry['summary']}"
         for entry in history_of(catalog, clip)
     ]
-    return ClipDetails(row, audio_path(catalog, row), found, measured, scored_clip(catalog, clip), history)
+    scored, cut = scored_clip(catalog, clip), cut_of(catalog, row["audio_hash"])
+    return ClipDetails(row, audio_path(catalog, row), found, measured, scored, history, cut)
 
 
 def audio_path(catalog: Catalog, row: sqlite3.Row) -> Path | None:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fishtui import wording
+from fishtui.catalog.filechanges import TOGETHER
 from fishtui.catalog.store import Catalog
 from fishtui.errors import FishtuiError
 from fishtui.settings import Settings
@@ -20,11 +21,16 @@ VERBS = {"accepted": "accepted", "rejected": "rejected", "open": "reopened"}
 
 @dataclass(frozen=True)
 class ActionResult:
-    """A line about an action, and the ids of the clips that it was applied to."""
+    """A line about an action, and the ids of the clips that it was applied to.
+
+    `is_reshaped` if it makes or removes clips, the others than the first; `gone` are those that it removed.
+    """
 
     message: str
     clips: tuple[int, ...] = ()
     undone: bool = False
+    is_reshaped: bool = False
+    gone: tuple[int, ...] = ()
 
 
 def review(catalog: Catalog, clips: Sequence[int], status: str, note: str | None = None) -> ActionResult:
@@ -85,9 +91,56 @@ def undo(catalog: Catalog, settings: Settings) -> ActionResult:
     message = actions.describe(catalog, entries[0])
     actions.undo(catalog, settings)
     _judge(catalog, settings)
-    if len(clips) > 1:
+    is_reshaped = any(entry["note"] in TOGETHER for entry in entries)
+    if len(clips) > 1 and not is_reshaped:
         message = f"{wording.counted(len(clips), 'clip')}, the first: {message}"
-    return ActionResult(f"undone: {message}", clips, undone=True)
+    gone = _gone(catalog, clips) if is_reshaped else ()
+    return ActionResult(f"undone: {message}", clips, undone=True, is_reshaped=is_reshaped, gone=gone)
+
+
+def move(catalog: Catalog, settings: Settings, clip: int, start: float, end: float) -> ActionResult:
+    """Move the ends of a clip in its recording, by seconds. Raises FishtuiError."""
+    from fishtui.catalog import cutedits
+
+    done = cutedits.move_ends(catalog, settings, clip, start, end)
+    measure(catalog, settings, done.clips)
+    (cut,) = done.cuts
+    message = f"now {cut.end - cut.start:.2f} s"
+    return ActionResult(f"{message}; has sound of {done.overlaps[0]} too" if done.overlaps else message, done.clips)
+
+
+def split(catalog: Catalog, settings: Settings, clip: int, at: float) -> ActionResult:
+    """Split a clip, at a time in seconds from its start. Raises FishtuiError."""
+    from fishtui.catalog import cutedits
+
+    done = cutedits.split(catalog, settings, clip, at)
+    measure(catalog, settings, done.clips)
+    first, second = (f"{cut.end - cut.start:.2f} s" for cut in done.cuts)
+    return ActionResult(f"split into {first} and {second}: check both transcripts", done.clips, is_reshaped=True)
+
+
+def merge(catalog: Catalog, settings: Settings, clip: int) -> ActionResult:
+    """Merge a clip with the next one of its recording. Raises FishtuiError."""
+    from fishtui.catalog import cutedits
+
+    done = cutedits.merge(catalog, settings, clip)
+    measure(catalog, settings, done.clips)
+    (cut,) = done.cuts
+    message = f"merged with {done.others[0]}: {cut.end - cut.start:.2f} s"
+    return ActionResult(message, done.clips, is_reshaped=True, gone=_gone(catalog, done.clips))
+
+
+def measure(catalog: Catalog, settings: Settings, clips: Sequence[int]) -> None:
+    """Measure a few clips, and renew the findings. Raises FishtuiError."""
+    from fishtui.catalog.measurements import measure_few
+
+    measure_few(catalog, settings, clips)
+    _judge(catalog, settings)
+
+
+def _gone(catalog: Catalog, clips: Sequence[int]) -> tuple[int, ...]:
+    statement = "SELECT 1 FROM clips WHERE id = ? AND gone IS NULL"
+    return tuple(clip for clip in clips if not catalog.value(statement, (clip,)))
 
 
 def _judge(catalog: Catalog, settings: Settings) -> None:

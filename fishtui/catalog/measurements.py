@@ -35,16 +35,7 @@ def measure_clips(
     Returns the number of recordings, and renews all findings. Measurements belong to the content: copies and renamed
     clips share them, and a changed limit needs no decoding. An interruption keeps what has been measured.
     """
-    rows = catalog.query(
-        f"""
-        SELECT name, files, audio_hash FROM clips
-        WHERE ({where}) AND gone IS NULL AND format IS NOT NULL
-        AND audio_hash NOT IN (SELECT audio_hash FROM measurements WHERE version = ?)
-        GROUP BY audio_hash ORDER BY name
-        """,
-        (*parameters, version()),
-    )
-    tasks = [(row["audio_hash"], row["name"], path_in(catalog, row["name"]).with_name(row["files"])) for row in rows]
+    tasks = _unmeasured(catalog, where, parameters)
     workers = worker_count(settings.scan.workers)
     measured = chunked_map(_measure, tasks, CHUNK, workers, 4 * workers, _died)
     done = 0
@@ -57,6 +48,25 @@ def measure_clips(
         reporter.progress(done, len(tasks), note="measuring")
     judge_all(catalog, settings)
     return done
+
+
+def measure_few(catalog: Catalog, settings: Settings, clips: Sequence[int]) -> None:
+    """Measure the recordings of a few clips in this process, and renew their own findings. Raises FishtuiError."""
+    tasks = _unmeasured(catalog, "id IN (SELECT value FROM json_each(?))", [json.dumps(list(clips))])
+    _store(catalog, settings, [each for each in map(_measure_here, tasks) if each[0]])
+
+
+def _unmeasured(catalog: Catalog, where: str, parameters: Sequence) -> list[MeasureTask]:
+    rows = catalog.query(
+        f"""
+        SELECT name, files, audio_hash FROM clips
+        WHERE ({where}) AND gone IS NULL AND format IS NOT NULL
+        AND audio_hash NOT IN (SELECT audio_hash FROM measurements WHERE version = ?)
+        GROUP BY audio_hash ORDER BY name
+        """,
+        (*parameters, version()),
+    )
+    return [(row["audio_hash"], row["name"], path_in(catalog, row["name"]).with_name(row["files"])) for row in rows]
 
 
 def measurements_of(catalog: Catalog, audio_hash: str | None) -> dict[str, Any] | None:
@@ -82,6 +92,10 @@ def _store(catalog: Catalog, settings: Settings, batch: Sequence[Measured]) -> N
 def _measure(task: MeasureTask) -> Measured:
     """Measure a file; its hash is computed again, because the file may have changed since the scan."""
     quiet_stderr()
+    return _measure_here(task)
+
+
+def _measure_here(task: MeasureTask) -> Measured:
     _, name, path = task
     sha256, found = measure_file(path)
     return sha256, name, found

@@ -72,7 +72,7 @@ def merge(session: Session, id: str) -> int:
 def _change(session: Session, id: str, verb: str, change: Callable[[Catalog, Settings, int], CutChange]) -> int:
     from fishtui.catalog import lookup
     from fishtui.catalog.actions import clip_row
-    from fishtui.catalog.findings import judge_all
+    from fishtui.catalog.interactive import measure
     from fishtui.cli import output
 
     settings = session.settings.values
@@ -81,7 +81,7 @@ def _change(session: Session, id: str, verb: str, change: Callable[[Catalog, Set
         name = clip_row(catalog, clip)["name"]
         done = change(catalog, settings, clip)
         if not session.dry_run:
-            judge_all(catalog, settings)
+            measure(catalog, settings, done.clips)
     if session.as_json:
         output.document(
             {

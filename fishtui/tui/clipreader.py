@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fishtui import settings
 from fishtui.catalog import lookup
@@ -19,6 +20,9 @@ from fishtui.catalog.summary import Totals, read_totals
 from fishtui.errors import FishtuiError, MisuseError
 from fishtui.project import Project
 from fishtui.settings import Settings
+
+if TYPE_CHECKING:
+    from fishtui.catalog.surroundings import Surroundings
 
 # Clips that are shown before the whole list is known.
 FIRST = 64
@@ -79,6 +83,15 @@ class ClipReader:
         """Return all details of a clip. Raises FishtuiError."""
         with self.reading() as (catalog, _):
             return read_details(catalog, clip)
+
+    def surroundings(
+        self, audio_hash: str | None, only_quick: bool, is_wanted: Callable[[], bool]
+    ) -> Surroundings | None:
+        """Return the surroundings of a clip in its recording, as `draw_surroundings`. Raises FishtuiError."""
+        from fishtui.catalog.surroundings import draw_surroundings
+
+        with self.reading() as (catalog, _):
+            return draw_surroundings(catalog, audio_hash, only_quick, is_wanted)
 
     def recordings(self, clips: Sequence[int]) -> dict[str, Path]:
         """Return the recordings of clips by clip name, without clips that have none or several. Raises FishtuiError."""

@@ -18,8 +18,9 @@ from fishtui.catalog.interactive import ActionResult
 from fishtui.checks.registry import Severity
 from fishtui.errors import FishtuiError
 from fishtui.tui.catalogwriter import CatalogWriter, Change
+from fishtui.tui.cutting import Cutting
 from fishtui.tui.dialogs import Ask, Confirm
-from fishtui.tui.screens.clipview import ClipView
+from fishtui.tui.screens.cutview import CutView
 from fishtui.tui.widgets.clipdetail import ClipDetail
 from fishtui.tui.widgets.editline import EditLine
 from fishtui.tui.widgets.reviewbar import Review, ReviewBar
@@ -31,7 +32,7 @@ MOST_PLAYED = 100
 VERBS = {"accepted": "Accept", "rejected": "Reject", "open": "Reopen"}
 
 
-class Clips(ClipView):
+class Clips(CutView):
     """Browse and review the dataset."""
 
     NAME = "Clips"
@@ -163,6 +164,7 @@ class Clips(ClipView):
             self.table.action_by(1)
 
     def action_undo(self) -> None:
+        self._save()
         self.writer.submit(interactive.undo)
 
     def action_tag(self) -> None:
@@ -196,9 +198,13 @@ class Clips(ClipView):
                 # Put the typed text back, so that it is not lost.
                 before = None if message.fault.code == "changed-meanwhile" else message.context.before
                 line.begin(message.context.clip, message.context.text, before)
+            if isinstance(message.context, Cutting):
+                message.context.forget()
         elif message.fault is not None:
             raise message.fault
         elif message.done is not None:
+            if message.done.is_reshaped:
+                self._reshape(message.done)
             if message.done.undone:
                 self._count(message.done.clips, False)
                 if len(message.done.clips) == 1:
@@ -209,6 +215,14 @@ class Clips(ClipView):
         self.query_one(ClipDetail).reload()
         self.show_totals()
         self.reload()
+
+    def _reshape(self, done: ActionResult) -> None:
+        """Show the clips that a split or merge makes, also in a list that a review keeps."""
+        if self.is_frozen:
+            self.table.replace(done.clips, done.gone)
+            if self.review is not None:
+                self.review.count = len(self.table.ids)
+                self.query_one(ReviewBar).show(self.review)
 
     # The transcript.
 
@@ -324,6 +338,8 @@ class Clips(ClipView):
         return text
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action == "split" and self.review is not None:
+            return self.has_catalog
         if self.review is not None and action in ("filter", "sort", "reverse", "start_review", "mark", "mark_all"):
             return False
         return super().check_action(action, parameters)

@@ -33,7 +33,7 @@ from fishtui.tui.widgets.totals import describe_totals
 FLAGGED = "finding:any"
 
 # Actions that need a clip.
-OF_CLIPS = {"review", "edit", "undo", "listen", "flagged", "filter"}
+OF_CLIPS = {"review", "edit", "undo", "listen", "flagged", "filter", "move_edge", "split", "merge"}
 
 
 class ClipView(MainScreen[ClipList | None]):
@@ -69,7 +69,6 @@ class ClipView(MainScreen[ClipList | None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("s", "scan", "scan", tooltip="find the clips on disk"),
         Binding("s", "sort", "sort", show=False, tooltip="sort by the next field"),
-        Binding("S", "reverse", "reverse", show=False, tooltip="reverse the order"),
         Binding("enter", "enlarge", "enlarge", show=False, tooltip="enlarge the clip, or shrink it again"),
         Binding(
             "tab,shift+tab", "other_pane", "other pane", show=False, tooltip="switch between the table and the clip"
@@ -108,7 +107,7 @@ class ClipView(MainScreen[ClipList | None]):
             with Vertical(id="detail"):
                 yield PaneTitle("", id="clip")
                 yield EditLine()
-                yield ClipDetail(self.reader.details)
+                yield ClipDetail(self.reader.details, self.reader.surroundings)
 
     @property
     def table(self) -> ClipTable:

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
 from textual import work
@@ -29,6 +29,14 @@ from fishtui.sanitize import harmless
 from fishtui.tui.failures import FailureReporter
 from fishtui.tui.widgets import signs
 from fishtui.tui.widgets.line import Line
+
+if TYPE_CHECKING:
+    from fishtui.catalog.surroundings import Surroundings
+    from fishtui.tui.cutting import Cutting
+    from fishtui.tui.widgets.waveform import WaveView
+
+# Returns the surroundings of a clip, given the hash of its audio; if `True`, only those that are quick to read.
+ReadAround = Callable[[str | None, bool, Callable[[], bool]], "Surroundings | None"]
 
 # Seconds that the cursor must rest on a clip before its details are read.
 DELAY = 0.05
@@ -77,12 +85,23 @@ class ClipDetail(FailureReporter, VerticalScroll, can_focus=True):
         picture: Picture | None
         problem: str
 
-    def __init__(self, read: Callable[[int], ClipDetails]) -> None:
-        """`read` is called in a thread, and may raise FishtuiError."""
+    @dataclass
+    class AroundRead(Message):
+        """The surroundings of a clip in its recording, None if they are not shown."""
+
+        clip: int
+        around: Surroundings | None
+
+    def __init__(self, read: Callable[[int], ClipDetails], read_around: ReadAround) -> None:
+        """`read` and `read_around` are called in a thread, and may raise FishtuiError."""
         super().__init__()
         self.clip: int | None = None
         self.details: ClipDetails | None = None
         self._read_details = read
+        self._read_around = read_around
+        self._around: tuple[int, Surroundings] | None = None
+        self._cutting: Cutting | None = None
+        self._drawn: tuple[Picture | None, str] = (None, "")
         self._path: Path | None = None
         self._pictures: OrderedDict[tuple, tuple[Picture | None, str]] = OrderedDict()
         self._waiting: Timer | None = None
@@ -142,9 +161,12 @@ class ClipDetail(FailureReporter, VerticalScroll, can_focus=True):
             self._show_picture(None, "no picture: the clip does not have exactly one recording")
         else:
             self._draw(self._path)
+        if message.details.cut is not None:
+            self._look_around(message.clip, message.details.row["audio_hash"], self._cutting is None)
 
     def _clear(self, reason: str) -> None:
         self.details, self._path = None, None
+        self._around = None
         self._show_picture(None, "")
         self.query_one("#measured", Line).show("")
         self.query_one("#text", Line).show("")
@@ -153,9 +175,55 @@ class ClipDetail(FailureReporter, VerticalScroll, can_focus=True):
     # The picture.
 
     def _show_picture(self, picture: Picture | None, problem: str) -> None:
+        """Show the picture of the clip; that of its surroundings, if it is known."""
         from fishtui.tui.widgets.waveform import Waveform
 
-        self.query_one(Waveform).show(picture, problem)
+        self._drawn = picture, problem
+        view = self._view()
+        if view is not None and self._around is not None:
+            picture, problem = self._around[1].picture, ""
+        self.query_one(Waveform).show(picture, problem, view)
+
+    def _view(self) -> WaveView | None:
+        """The place of the clip in the picture of its surroundings; None if that picture is of another part."""
+        details, cut = self.details, self.details.cut if self.details is not None else None
+        if details is None or cut is None or self._around is None or self._around[0] != details.row["id"]:
+            return None
+        from fishtui.tui.cutting import view_of
+
+        around = self._around[1]
+        if around.cut.source != cut.source or not around.start <= cut.start < cut.end <= around.end:
+            return None
+        cutting = self._cutting if self._cutting is not None and self._cutting.clip == self.clip else None
+        return view_of(around, cut, cutting)
+
+    def mark(self, cutting: Cutting | None) -> None:
+        """Show the unsaved changes of the clip's cut, or none."""
+        self._cutting = cutting
+        self._show_picture(*self._drawn)
+
+    def show_around(self, cutting: Cutting) -> None:
+        """Read and show the surroundings of the clip, also if that takes long."""
+        self._cutting = cutting
+        if self._view() is None and self.details is not None and self.clip is not None:
+            self._look_around(self.clip, self.details.row["audio_hash"], False)
+
+    @work(thread=True, exclusive=True, group="around", exit_on_error=False)
+    def _look_around(self, clip: int, audio_hash: str | None, only_quick: bool) -> None:
+        worker = get_current_worker()
+        try:
+            around = self._read_around(audio_hash, only_quick, lambda: not worker.is_cancelled)
+        except FishtuiError:
+            # A change of the cut reports what is wrong with the recording.
+            around = None
+        if not worker.is_cancelled:
+            self.post_message(self.AroundRead(clip, around))
+
+    def on_clip_detail_around_read(self, message: AroundRead) -> None:
+        message.stop()
+        if message.clip == self.clip and message.around is not None:
+            self._around = message.clip, message.around
+            self._show_picture(*self._drawn)
 
     @work(thread=True, exclusive=True, group="picture", exit_on_error=False)
     def _draw(self, path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from array import array
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -183,6 +183,16 @@ class ClipTable(FailureReporter, Late, ScrollView, can_focus=True, inherit_bindi
         self.reload()
         if self.clip != clip:
             self.post_message(self.Moved(self.clip))
+
+    def replace(self, clips: Sequence[int], gone: Collection[int]) -> None:
+        """Put clips behind the first of them, unless they are in the list, and remove those that are gone."""
+        ids = array("q", (clip for clip in self.ids if clip not in gone))
+        for place, clip in enumerate(self.ids):
+            if clip == clips[0]:
+                new = array("q", (each for each in clips[1:] if each not in gone and each not in ids))
+                ids[place + 1 : place + 1] = new
+                break
+        self.show(ids, keep=True)
 
     def reload(self) -> None:
         """Read the visible rows again; the old ones show until then."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import ClassVar
 
 from rich.segment import Segment
@@ -21,8 +22,24 @@ LEAST_PEAK = 0.02
 FULL_SCALE = 0.9997
 
 
+CURSOR, EDGE = "│", "┃"
+
+
+@dataclass(frozen=True)
+class WaveView:
+    """The place of a clip in a picture of its surroundings, all as shares of the picture's width.
+
+    `edge` is that of the end that keys move; `cursor` is None until it is placed.
+    """
+
+    start: float
+    end: float
+    edge: float | None = None
+    cursor: float | None = None
+
+
 class Waveform(Widget):
-    """The picture of one recording, or the problem that prevented it."""
+    """The picture of one recording, or of a clip in its surroundings, which are dimmed; or a problem instead."""
 
     DEFAULT_CSS = """
     Waveform {
@@ -32,20 +49,28 @@ class Waveform(Widget):
         & > .waveform--low { color: $background; }
         & > .waveform--middle { color: $primary; }
         & > .waveform--high { color: $warning; }
+        & > .waveform--around { color: $text-muted; text-style: dim; }
+        & > .waveform--mark { color: $text-accent; text-style: bold; }
     }
     """
     COMPONENT_CLASSES: ClassVar[set[str]] = {
-        f"waveform--{name}" for name in ("full", "problem", "low", "middle", "high")
+        f"waveform--{name}" for name in ("full", "problem", "low", "middle", "high", "around", "mark")
     }
 
     def __init__(self) -> None:
         super().__init__()
         self.picture: Picture | None = None
         self.problem = ""
+        self.view: WaveView | None = None
 
-    def show(self, picture: Picture | None, problem: str = "") -> None:
+    def show(self, picture: Picture | None, problem: str = "", view: WaveView | None = None) -> None:
         """Draw another picture, or show the problem that prevented it."""
-        self.picture, self.problem = picture, problem
+        self.picture, self.problem, self.view = picture, problem, view
+        self.refresh()
+
+    def mark(self, view: WaveView | None) -> None:
+        """Show another place of the clip in the same picture."""
+        self.view = view
         self.refresh()
 
     def render_line(self, y: int) -> Strip:
@@ -58,6 +83,8 @@ class Waveform(Widget):
             segments = self._wave(self.picture, width, above, y)
         else:
             segments = self._spectrum(self.picture, width, height - above, y - above)
+        if self.view is not None:
+            segments = self._marked(segments, self.view, y < above)
         return Strip(segments).adjust_cell_length(width, self.rich_style)
 
     def _wave(self, picture: Picture, width: int, height: int, y: int) -> list[Segment]:
@@ -77,6 +104,29 @@ class Waveform(Widget):
             Segment(text, (full if max(pair) >= FULL_SCALE else normal) + Style(reverse=turned))
             for (text, turned), pair in zip(texts, zip(low, high, strict=True), strict=True)
         ]
+
+    def _marked(self, segments: list[Segment], view: WaveView, is_wave: bool) -> list[Segment]:
+        """Dim the columns outside of the clip, and mark the cursor and the end that keys move."""
+        last = len(segments) - 1
+        first, end, edge, cursor = (
+            None if share is None else min(max(int(share * len(segments)), 0), last)
+            for share in (view.start, view.end, view.edge, view.cursor)
+        )
+        around = self.get_component_rich_style("waveform--around")
+        mark = self.get_component_rich_style("waveform--mark")
+        marked = []
+        for column, segment in enumerate(segments):
+            if column == cursor:
+                marked.append(Segment(CURSOR, mark))
+            elif column == edge:
+                marked.append(Segment(EDGE, mark))
+            elif first <= column <= end:  # type: ignore[operator]
+                marked.append(segment)
+            elif is_wave:
+                marked.append(Segment(segment.text, around + Style(reverse=segment.style and segment.style.reverse)))
+            else:
+                marked.append(Segment(" ", self.rich_style))
+        return marked
 
     def _spectrum(self, picture: Picture, width: int, height: int, y: int) -> list[Segment]:
         colors = [self.get_component_styles(f"waveform--{name}").color for name in ("low", "middle", "high")]
