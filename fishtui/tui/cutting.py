@@ -1,4 +1,4 @@
-"""The cut of the clip under the cursor while keys change it: moves that are not saved yet, and the place to split at."""
+"""The cut of the clip under the cursor while keys change it: moves that are not saved yet, and the place of a split."""
 
 from __future__ import annotations
 

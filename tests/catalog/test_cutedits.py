@@ -11,40 +11,25 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fishtui.audio.cutting import encode_parts
 from fishtui.catalog import filechanges
 from fishtui.catalog.actions import review, tag, undo
 from fishtui.catalog.cutedits import merge, move_ends, split
-from fishtui.catalog.cuts import Cut, cut_of, identify, record_cuts
+from fishtui.catalog.cuts import cut_of
 from fishtui.catalog.filechanges import settle
 from fishtui.catalog.splittext import join_texts, split_text
 from fishtui.errors import DataError, MisuseError
 from tests.builders import snapshot, write_codes
 from tests.catalog.conftest import Dataset
+from tests.cutclips import FIRST, PLACES, RATE, SECOND, cut_talk
 from tests.expecting import failing
 
-RATE = 8_000
-PLACES = {"ANNA/talk_00001000_00003000": (1.0, 3.0), "ANNA/talk_00003200_00005000": (3.2, 5.0)}
-FIRST, SECOND = PLACES
 NEW = "ANNA/talk_00002000_00003000"
 
 
 @pytest.fixture
 def talk(dataset: Dataset) -> Dataset:
     """Two clips of a recording of 6 s, with transcripts."""
-    path = dataset.catalog.project.root / "recordings" / "talk.wav"
-    path.parent.mkdir()
-    samples = np.random.default_rng(1).integers(-9_000, 9_000, 6 * RATE).astype(np.int16)
-    soundfile.write(path, samples, RATE)
-    source = identify(path, 6.0)
-    (dataset.data / "ANNA").mkdir()
-    for number, content in encode_parts(path, list(PLACES.values())):
-        (dataset.data / f"{list(PLACES)[number]}.flac").write_bytes(content)
-    (dataset.data / f"{FIRST}.lab").write_text("One two three. Four five six.\n")
-    (dataset.data / f"{SECOND}.lab").write_text("Seven.")
-    dataset.scan()
-    cuts = [(dataset.row(name)["audio_hash"], Cut(source.hash, *place)) for name, place in PLACES.items()]
-    record_cuts(dataset.catalog, source, cuts)
+    cut_talk(dataset.catalog, dataset.settings)
     return dataset
 
 
