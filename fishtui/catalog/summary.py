@@ -52,13 +52,28 @@ def read_totals(catalog: Catalog) -> Totals:
 class Summary:
     """The totals; the speakers; and the codes of findings with their severity and number of clips or speakers.
 
-    `unmeasured` is the number of clips that are not rejected and whose recording has not been decoded yet.
+    `unmeasured` is the number of clips that are not rejected and whose recording has not been decoded yet. `way` is
+    that from long recordings to reviewed clips; None in a project without long recordings.
     """
 
     totals: Totals
     unmeasured: int
     speakers: list[dict[str, Any]]
     codes: list[tuple[str, int, int]]
+    way: Way | None = None
+
+
+@dataclass(frozen=True)
+class Way:
+    """The number of long recordings that clips were cut from, of those clips, and of those among them with a review.
+
+    `drafts` is the number of clips whose transcript a recognizer wrote and nobody has accepted or edited.
+    """
+
+    recordings: int
+    clips: int
+    drafts: int
+    reviewed: int
 
 
 def summarize(catalog: Catalog) -> Summary:
@@ -69,7 +84,24 @@ def summarize(catalog: Catalog) -> Summary:
         WHERE gone IS NULL AND status != 'rejected' AND format IS NOT NULL AND speech IS NULL
         """
     )[0][0]
-    return Summary(read_totals(catalog), unmeasured, speakers(catalog), count_findings(catalog))
+    return Summary(read_totals(catalog), unmeasured, speakers(catalog), count_findings(catalog), read_way(catalog))
+
+
+def read_way(catalog: Catalog) -> Way | None:
+    """Return the way from long recordings to reviewed clips; None without long recordings. Raises FishtuiError."""
+    recordings = catalog.value("SELECT count(*) FROM sources")
+    if not recordings:
+        return None
+    # Without transcripts by recognizers, the catalog has no column for them.
+    has_drafts = catalog.value("SELECT 1 FROM pragma_table_info('clips') WHERE name = 'draft'")
+    drafts = "sum(draft = 1 AND status != 'accepted')" if has_drafts else "0"
+    row = catalog.query(
+        f"""
+        SELECT count(*), coalesce({drafts}, 0), coalesce(sum(status != 'open'), 0) FROM clips
+        WHERE gone IS NULL AND audio_hash IN (SELECT audio_hash FROM cuts)
+        """
+    )[0]
+    return Way(recordings, *row)
 
 
 def count_findings(catalog: Catalog) -> list[tuple[str, int, int]]:

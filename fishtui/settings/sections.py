@@ -372,6 +372,9 @@ class UiSettings(Section, frozen=True):
         bool,
         Meta(description="react to the mouse, except in GNU screen; if false, the mouse selects text in the terminal"),
     ] = True
+    autoplay: Annotated[
+        bool, Meta(description="play each clip when the cursor moves to it; p on the screen Clips switches it")
+    ] = False
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

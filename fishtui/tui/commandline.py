@@ -38,6 +38,8 @@ PLACEHOLDER = "a command, for example: stats   or: clips list finding:any"
 # Options with which an import writes nothing, and those that need no question or answer it.
 READS = {"--dry-run", "--help", "-h"}
 ANSWERED = {"--yes", "--detach", "--json", *READS}
+# Commands that make a project in a folder without one.
+MAKES_PROJECT = {"import", "slice"}
 KEYS = "enter run   tab complete   ↑ history   esc back; stages continue"
 
 
@@ -177,7 +179,7 @@ class CommandLine(ModalScreen[None]):
         self._hint("")
         is_project = host_of(self).project.settings_file.exists()
         # Other commands refuse a folder that is not a project.
-        self.makes_project = words[0] == "import" and not is_project and not READS.intersection(words)
+        self.makes_project = words[0] in MAKES_PROJECT and not is_project and not READS.intersection(words)
         if words[0] == "import" and not ANSWERED.intersection(words):
             self.run_command([*words, "--dry-run"], previews=words)
         else:

@@ -25,9 +25,11 @@ DEMO = "fishtui-demo"
 CHOICES = {
     "init": ("create a project here", "settings, and data/ for recordings: SPEAKER/clip.wav with clip.lab"),
     "import": ("import recordings", "a project here, with recordings from a folder, a table or a list"),
+    "slice": ("I have long recordings", "a project here, with clips cut from podcasts, films, audio books"),
     "demo": ("try a demo", "teach a small model a voice, in about two minutes"),
     "close": ("look around", "nothing is written"),
 }
+SLICE_HINT = "Type the path of a recording, or of a folder of them; then --speaker NAME for one speaker."
 IMPORT_HINT = "Type the path of the recordings: a folder, or a table or list that names them."
 
 
@@ -41,6 +43,7 @@ class Guide(ModalScreen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "choose('close')", "look around"),
         Binding("i", "choose('import')", "import"),
+        Binding("l", "choose('slice')", "long recordings"),
         Binding("d", "choose('demo')", "demo"),
         Binding("j", "move(1)", "down", show=False),
         Binding("k", "move(-1)", "up", show=False),
@@ -54,7 +57,9 @@ class Guide(ModalScreen[None]):
                 *(Option(Content(f"{title}\n  {help}"), id=name) for name, (title, help) in CHOICES.items()),
                 compact=True,
             )
-            yield Line("enter choose   i import   d demo   esc look around   q quit", classes="keys")
+            yield Line(
+                "enter choose   i import   l long recordings   d demo   esc look around   q quit", classes="keys"
+            )
 
     @on(OptionList.OptionSelected)
     def option_selected(self, event: OptionList.OptionSelected) -> None:
@@ -77,6 +82,8 @@ class Guide(ModalScreen[None]):
                 host.run_command("init", str(root))
             case "import":
                 host.push_screen(CommandLine("import ", hint=IMPORT_HINT))
+            case "slice":
+                host.push_screen(CommandLine("slice ", hint=SLICE_HINT))
             case "demo":
                 host.push_screen(
                     CommandLine(shlex.join(["demo", str(root / DEMO)]), at_once=True),

@@ -17,22 +17,21 @@ from fishtui.catalog.filter import only_open
 from fishtui.catalog.interactive import ActionResult
 from fishtui.checks.registry import Severity
 from fishtui.errors import FishtuiError
+from fishtui.styletags import FILE, find_style_tags
 from fishtui.tui.catalogwriter import CatalogWriter, Change
 from fishtui.tui.cutting import Cutting
 from fishtui.tui.dialogs import Ask, Confirm
-from fishtui.tui.screens.cutview import CutView
+from fishtui.tui.screens.playview import PlayView
 from fishtui.tui.widgets.clipdetail import ClipDetail
-from fishtui.tui.widgets.editline import EditLine
+from fishtui.tui.widgets.editline import EditInput, EditLine
 from fishtui.tui.widgets.reviewbar import Review, ReviewBar
 
 # From this number of marked clips on, an action needs a confirmation.
 MANY = 20
-# The most marked clips that are played.
-MOST_PLAYED = 100
 VERBS = {"accepted": "Accept", "rejected": "Reject", "open": "Reopen"}
 
 
-class Clips(CutView):
+class Clips(PlayView):
     """Browse and review the dataset."""
 
     NAME = "Clips"
@@ -72,13 +71,6 @@ class Clips(CutView):
         Binding("C", "copy('text')", "copy the transcript", show=False, tooltip="copy the clip's transcript"),
         Binding("X", "mark_none", "unmark all", show=False, tooltip="unmark all clips"),
         Binding(
-            "L",
-            "serve",
-            "serve",
-            show=False,
-            tooltip="play the clip, or the marked ones, in a browser on your own computer",
-        ),
-        Binding(
             "escape", "back", "back", show=False, tooltip="leave the enlarged clip, the review, the marks or the filter"
         ),
     ]
@@ -105,16 +97,6 @@ class Clips(CutView):
             self.bar.show_found(f"◌ {changes} not saved yet: the catalog is busy")
 
     # Changes.
-
-    def _chosen(self) -> tuple[int, Callable[[], list[int]]]:
-        """Return the number of clips that an action applies to, and a function that lists them.
-
-        They are the marked clips, or the one under the cursor.
-        """
-        if self.table.marks:
-            return self.table.marks, self.table.marked()
-        clip = self.table.clip
-        return (0, list) if clip is None else (1, lambda: [clip])
 
     def _change_marked(self, question: str, change: Change) -> None:
         """Change the marked clips, after a confirmation if they are many."""
@@ -252,6 +234,23 @@ class Clips(CutView):
         clip, text, before = message.clip, message.text, message.before
         self.writer.submit(lambda catalog, settings: interactive.edit(catalog, settings, clip, text, before), message)
 
+    @on(EditInput.TagWanted)
+    def tag_wanted(self) -> None:
+        """Choose a tag of the style, and insert it where the cursor is."""
+        from fishtui.tui.candidates import Candidate
+        from fishtui.tui.widgets.chooser import Chooser
+
+        project = self.fishtui.project
+
+        def find(words: str) -> list[Candidate]:
+            return [Candidate(tag) for tag in find_style_tags(project, words)]
+
+        def chosen(tag: str | None) -> None:
+            if tag is not None and self.query_one(EditLine).clip is not None:
+                self.query_one(EditInput).insert_tag(tag)
+
+        self.app.push_screen(Chooser(f"Style tags; {FILE} in the project has its own, one a line", find), chosen)
+
     @on(EditLine.Closed)
     def edit_closed(self) -> None:
         self.set_focus(self.table)
@@ -275,27 +274,6 @@ class Clips(CutView):
         row = self.table.row
         if row is not None and row[field]:
             self.fishtui.copy(row[field])
-
-    # Playback.
-
-    def action_listen(self) -> None:
-        self._listen(self._chosen()[1], False)
-
-    def action_serve(self) -> None:
-        self._listen(self._chosen()[1], True)
-
-    @work(thread=True, exclusive=True, group="listen", exit_on_error=False)
-    def _listen(self, chosen: Callable[[], list[int]], serve: bool) -> None:
-        try:
-            found = self.reader.recordings(chosen()[:MOST_PLAYED])
-        except FishtuiError as error:
-            self.app.call_from_thread(self.fishtui.report_error, error)
-            return
-        if not found:
-            self.app.call_from_thread(self.fishtui.report, "no recording to play")
-        else:
-            names = list(found)
-            self.app.call_from_thread(self.fishtui.listen, list(found.values()), serve, names)
 
     # The review.
 

@@ -57,8 +57,8 @@ class CutView(ClipView):
             tooltip="move the end of the clip, or its start after b, 100 ms later",
         ),
         Binding("b", "other_edge", "other end", show=False, tooltip="switch between the end and the start for [ ] { }"),
-        Binding("left", f"step({-CURSOR_STEP})", "cursor left", show=False, tooltip="move the cursor in the waveform"),
-        Binding("right", f"step({CURSOR_STEP})", "cursor right", show=False, tooltip="move the cursor in the waveform"),
+        Binding("left", "step(-1)", "cursor left", show=False, tooltip="move the cursor in the waveform"),
+        Binding("right", "step(1)", "cursor right", show=False, tooltip="move the cursor in the waveform"),
         Binding("S", "split", "split", show=False, tooltip="split the clip at the cursor in its waveform"),
         Binding("S", "reverse", "reverse", show=False, tooltip="reverse the order"),
         Binding("M", "merge", "merge", show=False, tooltip="merge the clip with the next one of its recording"),
@@ -105,9 +105,9 @@ class CutView(ClipView):
                 cutting.edge = START if cutting.edge == END else END
             self._show()
 
-    def action_step(self, seconds: float) -> None:
+    def action_step(self, steps: int) -> None:
         if (cutting := self._begin()) is not None:
-            cutting.step(seconds)
+            cutting.step(steps * CURSOR_STEP)
             self._show()
 
     def action_split(self) -> None:

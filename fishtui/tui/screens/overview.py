@@ -30,7 +30,7 @@ from fishtui.tui.widgets.totals import describe_totals
 
 # Imported later, to keep the first paint fast.
 if TYPE_CHECKING:
-    from fishtui.catalog.summary import Summary
+    from fishtui.catalog.summary import Summary, Way
     from fishtui.runs.gpus import Gpu
     from fishtui.runs.table import RunSummary, RunTable
 
@@ -81,6 +81,7 @@ class Overview(MainScreen[OverviewSnapshot]):
     Overview #steps { margin: 0 1; }
     Overview Static { padding: 0 1; }
     Overview #machine { padding: 0; text-wrap: nowrap; text-overflow: ellipsis; }
+    Overview #way { display: none; padding: 0; text-wrap: nowrap; text-overflow: ellipsis; color: $text-muted; }
     Overview #advice { height: 1; text-style: bold; text-wrap: nowrap; text-overflow: ellipsis; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -88,6 +89,7 @@ class Overview(MainScreen[OverviewSnapshot]):
         Binding("s", "scan", "scan", tooltip="update the catalog from the files in data/"),
         Binding("c", "check", "check", tooltip="scan, decode new recordings, and run all checks"),
         Binding("i", "import", "import", show=False, tooltip="import recordings in another layout"),
+        Binding("l", "cut", "cut", show=False, tooltip="cut long recordings into clips"),
         Binding("n", "launch", "launch", show=False, tooltip="open the form that launches a stage"),
     ]
 
@@ -105,6 +107,7 @@ class Overview(MainScreen[OverviewSnapshot]):
         with Horizontal(id="panes"):
             with Vertical(id="left"):
                 yield PaneTitle("Data", id="data-title")
+                yield Line(id="way")
                 yield Links(id="speakers")
                 yield PaneTitle("Findings", id="findings-title")
                 yield Links(id="findings")
@@ -212,6 +215,9 @@ class Overview(MainScreen[OverviewSnapshot]):
             self.query_one("#findings", Links).show([])
             return
         title.show(describe_totals(data.totals, flagged=False))
+        way = self.query_one("#way", Line)
+        way.display = data.way is not None
+        way.show(_describe_way(data.way) if data.way else "")
         width = min(max([cell_len(each["speaker"]) for each in data.speakers] or [0]), 14)
         digits = max([len(f"{each['clips']:,}") for each in data.speakers] or [0])
         times = max([len(wording.seconds(each["seconds"])) for each in data.speakers] or [0])
@@ -317,6 +323,12 @@ class Overview(MainScreen[OverviewSnapshot]):
 
         self.app.push_screen(CommandLine("import ", hint=IMPORT_HINT))
 
+    def action_cut(self) -> None:
+        from fishtui.tui.commandline import CommandLine
+        from fishtui.tui.guide import SLICE_HINT
+
+        self.app.push_screen(CommandLine("slice ", hint=SLICE_HINT))
+
 
 def _step(name: str, run: RunSummary | None, state: str, reason: str, effect: str) -> PipelineStep:
     if run is not None and not run.ended:
@@ -342,6 +354,13 @@ def _machine(snapshot: OverviewSnapshot) -> list[str]:
     return [*lines, f"Disk   {wording.size(snapshot.free)} free"]
 
 
+def _describe_way(way: Way) -> str:
+    """The way from long recordings to reviewed clips, in a line."""
+    drafts = f"{wording.counted(way.drafts, 'draft')} → " if way.drafts else ""
+    recordings, clips = wording.counted(way.recordings, "recording"), wording.counted(way.clips, "clip")
+    return f"{recordings} → {clips} → {drafts}{way.reviewed:,} reviewed"
+
+
 def _due(steps: Sequence[PipelineStep]) -> list[str]:
     return [step.name for step in steps if step.state in DUE]
 
@@ -358,9 +377,9 @@ def _advice(steps: Sequence[PipelineStep], data: Summary | None, has_model: bool
     if is_running or _is_running(steps):
         return "Runs continue after you quit; press 3 to see them."
     if data is None:
-        return "Next: press s to scan the recordings in data/, or i to import others."
+        return "Next: s scans the clips in data/, i imports others, l cuts long recordings."
     if not data.totals.clips:
-        return "Next: add recordings as data/SPEAKER/clip.wav with clip.lab, or press i to import; then s."
+        return "Next: add data/SPEAKER/clip.wav with clip.lab and press s; or i to import, l to cut."
     due = _due(steps)
     stages = " → ".join(due if len(due) < 4 else [due[0], "…", due[-1]])
     todo = [

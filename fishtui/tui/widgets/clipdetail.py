@@ -66,6 +66,9 @@ class ClipDetail(FailureReporter, VerticalScroll, can_focus=True):
         Binding("up,k", "scroll_up", "up", show=False, tooltip="scroll up"),
         Binding("home,g", "scroll_home", "top", show=False, tooltip="scroll to the top"),
         Binding("end,G", "scroll_end", "end", show=False, tooltip="scroll to the end"),
+        # In place of the keys that scroll to the side.
+        Binding("left", "screen.step(-1)", "cursor left", show=False, tooltip="move the cursor in the waveform"),
+        Binding("right", "screen.step(1)", "cursor right", show=False, tooltip="move the cursor in the waveform"),
     ]
 
     @dataclass

@@ -12,6 +12,7 @@ from textual.containers import Horizontal
 from textual.message import Message
 from textual.widgets import Input
 
+from fishtui.styletags import insert_tag
 from fishtui.tui.typeahead import Late
 from fishtui.tui.widgets.exactinput import ExactInput
 from fishtui.tui.widgets.line import Line
@@ -23,10 +24,14 @@ class EditInput(Late, ExactInput):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "submit", "save", tooltip="save the transcript"),
         Binding("escape,tab", "cancel", "cancel", tooltip="cancel: keep the transcript unchanged"),
+        Binding("ctrl+t", "tag", "style tag", tooltip="insert a tag of the style, such as [laugh], at the cursor"),
     ]
 
     class Cancelled(Message):
         """The transcript stays unchanged."""
+
+    class TagWanted(Message):
+        """A tag of the style is to be chosen."""
 
     def __init__(self, placeholder: str) -> None:
         super().__init__(compact=True, select_on_focus=False, placeholder=placeholder)
@@ -47,6 +52,14 @@ class EditInput(Late, ExactInput):
 
     def action_cancel(self) -> None:
         self.post_message(self.Cancelled())
+
+    def action_tag(self) -> None:
+        if self.has_text:
+            self.post_message(self.TagWanted())
+
+    def insert_tag(self, tag: str) -> None:
+        """Put a tag at the cursor."""
+        self.value, self.cursor_position = insert_tag(self.value, self.cursor_position, tag)
 
 
 class EditLine(Horizontal):
@@ -79,7 +92,7 @@ class EditLine(Horizontal):
 
     def compose(self) -> ComposeResult:
         yield Line(" e ", classes="sign")
-        yield EditInput(placeholder="the spoken words   enter save   esc cancel")
+        yield EditInput(placeholder="the spoken words   enter save   ctrl+t style tag   esc cancel")
 
     def wait(self, clip: int) -> None:
         """Take the focus while the transcript of a clip is read."""
