@@ -231,7 +231,7 @@ def undoable(catalog: Catalog, clips: Sequence[int] | None = None) -> list[sqlit
 
 
 def _done(catalog: Catalog, action: int) -> list[sqlite3.Row]:
-    return catalog.query("SELECT * FROM history WHERE action = ? AND +state = 'done' ORDER BY id", (action,))
+    return catalog.query("SELECT * FROM history WHERE state = 'done' AND action = ? ORDER BY id", (action,))
 
 
 def history_of(catalog: Catalog, clip: int) -> list[dict[str, Any]]:

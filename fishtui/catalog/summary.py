@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
+from fishtui.catalog.hashes import has_audio
 from fishtui.catalog.report import speakers
 from fishtui.catalog.store import Catalog
 from fishtui.checks.registry import Severity
@@ -98,7 +99,8 @@ def read_way(catalog: Catalog) -> Way | None:
     row = catalog.query(
         f"""
         SELECT count(*), coalesce({drafts}, 0), coalesce(sum(status != 'open'), 0) FROM clips
-        WHERE gone IS NULL AND audio_hash IN (SELECT audio_hash FROM cuts)
+        WHERE +gone IS NULL
+        AND id IN (SELECT clips.id FROM cuts CROSS JOIN clips ON {has_audio("cuts.audio_hash", "clips.")})
         """
     )[0]
     return Way(recordings, *row)

@@ -57,9 +57,7 @@ class Guide(ModalScreen[None]):
                 *(Option(Content(f"{title}\n  {help}"), id=name) for name, (title, help) in CHOICES.items()),
                 compact=True,
             )
-            yield Line(
-                "enter choose   i import   l long recordings   d demo   esc look around   q quit", classes="keys"
-            )
+            yield Line("enter choose   i import   l cut   d demo   esc look around   q quit", classes="keys")
 
     @on(OptionList.OptionSelected)
     def option_selected(self, event: OptionList.OptionSelected) -> None:

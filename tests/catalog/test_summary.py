@@ -10,9 +10,10 @@ from fishtui.catalog import actions
 from fishtui.catalog.filter import parse, sql
 from fishtui.catalog.measurements import measure_clips
 from fishtui.catalog.report import findings
-from fishtui.catalog.summary import summarize
+from fishtui.catalog.summary import Way, summarize
 from fishtui.runs.reporter import Reporter
 from tests.catalog.conftest import Dataset
+from tests.cutclips import FIRST, cut_talk
 
 
 def test_the_summary_agrees_with_rows_and_findings(dataset: Dataset) -> None:
@@ -50,6 +51,17 @@ def test_the_summary_agrees_with_rows_and_findings(dataset: Dataset) -> None:
     assert totals.doubtful == sum(row["status"] == "open" for row in flagged)
     assert seen.unmeasured == 1
     assert [each["speaker"] for each in seen.speakers] == ["anna", "bert"]
+
+
+def test_the_way_from_recordings_to_reviewed_clips(dataset: Dataset) -> None:
+    assert summarize(dataset.catalog).way is None
+    dataset.clip("anna/other")
+    cut_talk(dataset.catalog, dataset.settings)
+    actions.review(dataset.catalog, [dataset.id(FIRST), dataset.id("anna/other")], "rejected")
+    assert summarize(dataset.catalog).way == Way(recordings=1, clips=2, drafts=0, reviewed=1)
+    dataset.catalog.connection.execute("ALTER TABLE clips ADD COLUMN draft INTEGER NOT NULL DEFAULT 0")
+    dataset.catalog.connection.execute("UPDATE clips SET draft = 1")
+    assert summarize(dataset.catalog).way == Way(recordings=1, clips=2, drafts=2, reviewed=1)
 
 
 def test_the_summary_of_an_empty_catalog(dataset: Dataset) -> None:

@@ -392,6 +392,23 @@ def test_an_import_into_an_empty_folder_makes_the_project(tmp_path: Path) -> Non
     assert (root / "fishtui.toml").exists()
 
 
+def test_long_recordings_in_an_empty_folder_make_the_project(tmp_path: Path) -> None:
+    root = tmp_path / "voice"
+    root.mkdir()
+
+    async def story(app: Fishtui, pilot: Pilot[None]) -> None:
+        await until(pilot, lambda: isinstance(app.screen, Guide))
+        await pilot.press("l")
+        await until(pilot, lambda: isinstance(app.screen, CommandLine))
+        app.screen.query_one(CommandInput).insert_text_at_cursor(str(tmp_path / "nothing"))
+        assert list(root.iterdir()) == []
+        await pilot.press("enter")
+        await until(pilot, lambda: "exit status" in text_of(app))
+
+    drive(Project(root), story)
+    assert (root / "fishtui.toml").exists()
+
+
 def test_settings_are_changed_in_the_file_and_wrong_values_refused(project: Project) -> None:
     before = project.settings_file.read_text(encoding="utf-8")
     project.settings_file.write_text(f"# mine\n{before}", encoding="utf-8")

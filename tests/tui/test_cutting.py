@@ -1,4 +1,4 @@
-"""The keys that correct the cuts of clips."""
+"""The keys that correct the cuts of clips, play them by themselves, and insert tags of the style."""
 
 from __future__ import annotations
 
@@ -12,9 +12,12 @@ from fishtui.catalog.cuts import Cut, cut_of
 from fishtui.catalog.store import Catalog
 from fishtui.project import Project
 from fishtui.settings import load
-from fishtui.tui.screens import cutview
+from fishtui.tui.app import Fishtui
+from fishtui.tui.screens import cutview, playview
 from fishtui.tui.screens.clips import Clips
+from fishtui.tui.widgets.chooser import Choices, Chooser
 from fishtui.tui.widgets.clipdetail import ClipDetail
+from fishtui.tui.widgets.editline import EditInput
 from fishtui.tui.widgets.waveform import Waveform
 from tests.builders import project, snapshot
 from tests.cutclips import FIRST, SECOND, cut_talk
@@ -127,5 +130,42 @@ def test_without_a_cut_s_reverses_the_order(root: Path) -> None:
     async def driven(pilot: Pilot[Any], screen: Clips) -> None:
         await pilot.press("S")
         await until(pilot, lambda: at(screen) == SECOND)
+
+    drive(root, driven)
+
+
+def test_a_style_tag_is_inserted_at_the_cursor_of_the_edit_line(root: Path) -> None:
+    (root / "tags.txt").write_text("[whisper]\n[laugh]\n")
+
+    async def driven(pilot: Pilot[Any], screen: Clips) -> None:
+        await pilot.press("e")
+        field = screen.query_one(EditInput)
+        await until(pilot, lambda: field.has_text)
+        await pilot.press("home", "ctrl+t")
+        await until(pilot, lambda: isinstance(pilot.app.screen, Chooser) and pilot.app.screen.query_one(Choices).key)
+        await pilot.press("down", "enter")
+        await until(pilot, lambda: field.value == "[laugh] One two three. Four five six.")
+        await pilot.press("enter")
+        path = root / "data" / f"{FIRST}.lab"
+        await until(pilot, lambda: path.read_text() == "[laugh] One two three. Four five six.\n")
+
+    drive(root, driven)
+
+
+def test_clips_play_when_the_cursor_moves(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    played: list[str] = []
+    monkeypatch.setattr(playview, "REST", 0.01)
+    monkeypatch.setattr(Fishtui, "listen", lambda self, paths, serve, names: played.extend(names))
+
+    async def driven(pilot: Pilot[Any], screen: Clips) -> None:
+        await pilot.press("down", "up")
+        assert not played
+        await pilot.press("p")
+        await until(pilot, lambda: played == [FIRST])
+        await pilot.press("down")
+        await until(pilot, lambda: played == [FIRST, SECOND])
+        await pilot.press("p", "up")
+        await until(pilot, lambda: at(screen) == FIRST)
+        assert played == [FIRST, SECOND]
 
     drive(root, driven)
