@@ -72,7 +72,7 @@ ORDER = [
         "devices",
     ),
     "stage",
-    *("weights", "tensorfiles", "speakers", "dataset", "names", "shards", "audio", "codec", "codes", "lm"),
+    *("weights", "tensorfiles", "speakers", "styletags", "dataset", "names", "shards", "audio", "codec", "codes", "lm"),
     *("families", "acceptance", "checkpoint", "load", "sentences", "speech"),
     "runs",
     *("checks", "catalog"),

@@ -39,7 +39,7 @@ class Excerpt:
         return self.first <= round(start * self.rate) and round(end * self.rate) <= last
 
     def part(self, start: float, end: float) -> np.ndarray:
-        """Return the samples between two times in seconds. Raises DataError, code `bad-part`, if there are none."""
+        """Return the samples between two times in seconds. Raises DataError, code `bad-part`, without any."""
         part = self.samples[max(round(start * self.rate) - self.first, 0) : round(end * self.rate) - self.first]
         if not len(part):
             raise DataError("the recording ends before a part", "Correct the times.", code="bad-part")

@@ -173,7 +173,7 @@ def change(
 def change_together(
     catalog: Catalog, settings: Settings, files: Mapping[int, Mapping[Path, bytes | None]], action: int, note: str
 ) -> bool:
-    """Write new content to files of several clips, as `change`: all of them, or none."""
+    """Write new content to files of clips, as `change`: to all of them, or to none of them."""
     changed = change_files(catalog, files, action, reviewer(), now(), note)
     if changed:
         refresh(catalog, settings, files.keys())
@@ -343,7 +343,7 @@ def _last(catalog: Catalog, clip: int) -> list[sqlite3.Row]:
 def _undo(catalog: Catalog, entries: list[sqlite3.Row]) -> list[sqlite3.Row]:
     """Undo entries of one action and one clip; return those of files, which `finish_undo` completes.
 
-    A split or merge has entries of several clips.
+    A split or merge has entries of two clips.
     """
     for entry in entries if any(each["note"] in TOGETHER for each in entries) else ():
         if _last(catalog, entry["clip"])[-1]["action"] != entry["action"]:

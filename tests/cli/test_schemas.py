@@ -17,10 +17,13 @@ import pytest
 from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
+from fishtui.catalog.store import Catalog
 from fishtui.cli.main import fishtui as commands
 from fishtui.runs.state import find_run
+from fishtui.settings import ScanSettings, Settings
 from tests import builders
 from tests.builders import packable, project, time_limit, tone, write_clip
+from tests.cutclips import FIRST, cut_talk
 from tests.following import ended
 from tests.forking import fishtui
 from tests.golden_data import GOLDEN
@@ -75,6 +78,10 @@ CALLS: list[list[str]] = [
     ["clips", "export-reviews", "reviews.jsonl"],
     ["clips", "import-reviews", "reviews.jsonl"],
     ["clips", "undo"],
+    ["clips", "move", FIRST, "--end", "0.1"],
+    ["clips", "split", FIRST, "1"],
+    ["clips", "merge", FIRST],
+    ["clips", "merge", FIRST, "--dry-run"],
     ["download", "nobody/nothing"],
     ["normalize", "raw", "louder"],
     ["normalize", "raw", "louder", "--dry-run"],
@@ -164,6 +171,8 @@ def test_the_output_of_every_command_matches_its_schema(tmp_path: Path, checkpoi
         write_clip(tmp_path / "source" / f"{name}.wav", samples=tone(0.4, pitch=300))
     (root / "data" / "anna" / "broken.wav").write_bytes(b"not audio")
     packable(root / "data", ["bert"], clips=12)
+    with Catalog(builders.Project(root), root / "data") as catalog:
+        cut_talk(catalog, Settings(scan=ScanSettings(workers=1)))
     seen: Counter[str] = Counter()
     faults = []
     for call in CALLS:

@@ -165,7 +165,7 @@ class ClipDetail(FailureReporter, VerticalScroll, can_focus=True):
         else:
             self._draw(self._path)
         if message.details.cut is not None:
-            self._look_around(message.clip, message.details.row["audio_hash"], self._cutting is None)
+            self._load_around(message.clip, message.details.row["audio_hash"], self._cutting is None)
 
     def _clear(self, reason: str) -> None:
         self.details, self._path = None, None
@@ -209,10 +209,10 @@ class ClipDetail(FailureReporter, VerticalScroll, can_focus=True):
         """Read and show the surroundings of the clip, also if that takes long."""
         self._cutting = cutting
         if self._view() is None and self.details is not None and self.clip is not None:
-            self._look_around(self.clip, self.details.row["audio_hash"], False)
+            self._load_around(self.clip, self.details.row["audio_hash"], False)
 
     @work(thread=True, exclusive=True, group="around", exit_on_error=False)
-    def _look_around(self, clip: int, audio_hash: str | None, only_quick: bool) -> None:
+    def _load_around(self, clip: int, audio_hash: str | None, only_quick: bool) -> None:
         worker = get_current_worker()
         try:
             around = self._read_around(audio_hash, only_quick, lambda: not worker.is_cancelled)
