@@ -213,6 +213,9 @@ class _Slicing:
                 return
             self.obsolete += [(old, [each for each in there if not each.is_decided]) for old, there in earlier]
         stem = names.stem(source)
+        if catalog is not None and recorded and not self.dry_run:
+            # The recording may have another place now.
+            record_cuts(catalog, source, [])
         self._skip(plan, stem, shown)
         write = plan.new + (plan.removed + plan.pending if self.recut else [])
         self.obsolete.append((source.hash, plan.obsolete))

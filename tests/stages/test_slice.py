@@ -11,7 +11,7 @@ import pytest
 import soundfile
 
 from fishtui.audio.encode import write_audio
-from fishtui.catalog import actions
+from fishtui.catalog import actions, cutedits
 from fishtui.catalog.cuts import clips_of_source, identify, locate_source, recorded_cuts
 from fishtui.catalog.scan import scan
 from fishtui.catalog.store import Catalog
@@ -89,6 +89,34 @@ def test_a_second_run_changes_nothing(made: Project) -> None:
     ledger = cut(made)
     assert (ledger.done, {each.reason for each in ledger.skipped}) == (0, {"already cut"})
     assert snapshot(made.root / "data") == before
+
+
+def test_a_recording_is_found_in_its_new_place(made: Project) -> None:
+    cut(made)
+    before = snapshot(made.root / "data")
+    source = identify(made.root / "recordings/ANNA/talk.wav", 0.0)
+    (made.root / "recordings").rename(made.root / "moved")
+    with open_catalog(made) as catalog, failing("source-missing", DataError):
+        locate_source(catalog, source.hash)
+    cut(made, name="moved")
+    with open_catalog(made) as catalog:
+        assert locate_source(catalog, source.hash).path == made.root / "moved/ANNA/talk.wav"
+    assert snapshot(made.root / "data") == before
+
+
+def test_clips_whose_cut_was_corrected_stay(made: Project) -> None:
+    cut(made)
+    with open_catalog(made) as catalog:
+        first, second, _ = (row["id"] for row in catalog.query("SELECT id FROM clips ORDER BY name"))
+        cutedits.move_ends(catalog, SETTINGS, first, end=0.05)
+        cutedits.split(catalog, SETTINGS, second, 1.0)
+    before = snapshot(made.root / "data")
+    cut(made)
+    assert snapshot(made.root / "data") == before
+    cut(made, OTHER, recut=True)
+    after = snapshot(made.root / "data")
+    # Only the clip that nobody has worked on is replaced.
+    assert len(before.items() - after.items()) == 1
 
 
 def test_a_dry_run_writes_nothing(made: Project) -> None:
