@@ -45,10 +45,13 @@ class Excerpt:
             raise DataError("the recording ends before a part", "Correct the times.", code="bad-part")
         return part
 
-    def encode(self, start: float, end: float, channel: int | None = None) -> bytes:
-        """Return the samples between two times as a flac file, exactly as `encode_parts` does."""
+    def clip(self, start: float, end: float, channel: int | None = None) -> np.ndarray:
+        """Return the samples between two times as a clip has them: all of up to two channels, or one of them."""
         samples = self.part(start, end)
-        samples = few_channels(samples) if channel is None else samples[:, channel : channel + 1]
+        return few_channels(samples) if channel is None else samples[:, channel : channel + 1]
+
+    def encode(self, samples: np.ndarray) -> bytes:
+        """Return samples of this recording as a flac file, exactly as `encode_parts` does."""
         return encode_audio(exact(samples, self.subtype), self.rate, "FLAC", self.subtype)
 
 

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from fishtui.catalog.cuts import carry_cuts
 from fishtui.catalog.fields import join_tags, split_tags
 from fishtui.catalog.filechanges import (
     FILE,
@@ -140,6 +141,7 @@ def fix(
                     continue
                 if not dry_run:
                     change(catalog, settings, clip, contents, action, f"fix {code}")
+                    _carry_cut(catalog, row, clip_row(catalog, clip))
             except FishtuiError as error:
                 ledger.fail(row["name"], error.problem)
             except (ValueError, RuntimeError, MemoryError) as error:
@@ -148,6 +150,13 @@ def fix(
                 ledger.done += 1
             reporter.progress(number + 1, len(clips))
     return ledger
+
+
+def _carry_cut(catalog: Catalog, before: sqlite3.Row, after: sqlite3.Row) -> None:
+    """Keep the place of a clip in its recording if a repair of its audio left its length as it was."""
+    same = all(before[name] == after[name] for name in ("duration", "sample_rate"))
+    if same and before["audio_hash"] != after["audio_hash"] and before["audio_hash"] and after["audio_hash"]:
+        carry_cuts(catalog, before["audio_hash"], after["audio_hash"])
 
 
 def current_transcript(catalog: Catalog, settings: Settings, clip: int) -> str:

@@ -9,11 +9,14 @@ import hashlib
 import json
 import re
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from fishtui.audio.excerpt import read_excerpt
+import numpy as np
+
+from fishtui.audio.decode import mix, read_audio
+from fishtui.audio.excerpt import Excerpt, read_excerpt
 from fishtui.audio.faults import AudioError
 from fishtui.catalog.actions import (
     STATUS,
@@ -44,6 +47,8 @@ from fishtui.wording import clock, reason_of
 
 # The shortest clip, in seconds.
 SHORTEST_S = 0.1
+# The largest difference that storing samples in 16 bits at another loudness makes.
+TOLERANCE = 2 / 32_768
 TIMES = re.compile(r"_\d{8,}_\d{8,}(-\d+)?$")
 OPEN = '["open", "", "", ""]'
 
@@ -87,7 +92,7 @@ def move_ends(
         wanted = _within(place.cut, source, start, end)
         change = CutChange((wanted,), overlaps=_overlaps(catalog, wanted, [clip]), clips=(clip,))
         if not dry_run and wanted != place.cut:
-            contents = _encode(source, [wanted])
+            contents = _encode(settings, source, place, [wanted])
             record_cuts(catalog, source, zip(map(_hash, contents), [wanted], strict=True))
             files = {place.audio: contents[0]} | _without_codes(place)
             change_together(catalog, settings, {clip: files}, new_action(catalog), _note(start, end))
@@ -112,7 +117,7 @@ def split(catalog: Catalog, settings: Settings, clip: int, at: float, dry_run: b
         change = CutChange((first, second), (name,))
         if dry_run:
             return change
-        contents = _encode(source, [first, second])
+        contents = _encode(settings, source, place, [first, second])
         record_cuts(catalog, source, zip(map(_hash, contents), [first, second], strict=True))
         new = _add_row(catalog, place, name)
         audio = path_in(catalog, name).with_name(f"{name.rpartition('/')[2]}{place.audio.suffix}")
@@ -146,7 +151,7 @@ def merge(catalog: Catalog, settings: Settings, clip: int, dry_run: bool = False
         change = CutChange((wanted,), (name,), _overlaps(catalog, wanted, both), both)
         if dry_run:
             return change
-        contents = _encode(source, [wanted])
+        contents = _encode(settings, source, place, [wanted])
         record_cuts(catalog, source, zip(map(_hash, contents), [wanted], strict=True))
         files = {place.audio: contents[0]} | _without_codes(place)
         (text, newline), (more, _) = _text(place), _text(other)
@@ -171,12 +176,16 @@ def _place(catalog: Catalog, settings: Settings, clip: int) -> _Place:
     cut = cut_of(catalog, row["audio_hash"])
     content = read_if_present(audio) if audio is not None else None
     if audio is None or cut is None or content is None or _hash(content) != row["audio_hash"]:
-        raise DataError(
-            f"{row['name']}: not cut from a recording, or its audio was changed since",
-            "Undo the changes of its audio with `fishtui clips undo`; only clips of slice and import can be moved.",
-            code="not-cut",
-        )
+        raise _not_cut(row)
     return _Place(row, clip_of(catalog, settings, row["name"], row["files"].split("/")), audio, cut)
+
+
+def _not_cut(row: sqlite3.Row) -> DataError:
+    return DataError(
+        f"{row['name']}: not cut from a recording, or its audio was changed since",
+        "Undo the changes of its audio with `fishtui clips undo`; only clips of slice and import can be moved.",
+        code="not-cut",
+    )
 
 
 def _within(cut: Cut, source: Source, start: float, end: float) -> Cut:
@@ -246,13 +255,14 @@ def _next(catalog: Catalog, settings: Settings, place: _Place) -> _Place:
     return other
 
 
-def _encode(source: Source, cuts: Sequence[Cut]) -> list[bytes]:
-    """Return the content of each cut as a flac file."""
+def _encode(settings: Settings, source: Source, place: _Place, cuts: Sequence[Cut]) -> list[bytes]:
+    """Return the content of each cut as a flac file, at the loudness of the clip."""
     try:
-        start, end = min(cut.start for cut in cuts), max(cut.end for cut in cuts)
-        excerpt = read_excerpt(source.path, source.hash, start, end)
+        every = [place.cut, *cuts]
+        excerpt = read_excerpt(source.path, source.hash, min(cut.start for cut in every), max(cut.end for cut in every))
         assert excerpt is not None
-        contents = [excerpt.encode(cut.start, cut.end, cut.channel) for cut in cuts]
+        treat = _treatment(excerpt, place, settings)
+        contents = [excerpt.encode(treat(excerpt.clip(cut.start, cut.end, cut.channel))) for cut in cuts]
         changed = state_of(regular(source.path)) != source.state
     except AudioError as error:
         raise DataError(f"{source.path}: {error.problem}", error.remedy, code=error.code) from error
@@ -267,6 +277,34 @@ def _encode(source: Source, cuts: Sequence[Cut]) -> list[bytes]:
             code="source-changed",
         )
     return contents
+
+
+def _treatment(excerpt: Excerpt, place: _Place, settings: Settings) -> Callable[[np.ndarray], np.ndarray]:
+    """Return what a repair has done to the samples of a clip since it was cut: a gain, and channels made one.
+
+    Raises DataError, code `not-cut`, if it was something else.
+    """
+    original = excerpt.clip(place.cut.start, place.cut.end, place.cut.channel)
+    if _hash(excerpt.encode(original)) == place.row["audio_hash"]:
+        return lambda samples: samples
+    current = read_audio(place.audio)
+    is_mixed = current.samples.shape[1] == 1
+    expected = mix(original)[:, None] if is_mixed else original
+    power = float(np.square(expected, dtype=np.float64).sum())
+    if current.samples.shape != expected.shape or current.rate != excerpt.rate or not power:
+        raise _not_cut(place.row)
+    gain = float((current.samples.astype(np.float64) * expected).sum()) / power
+    if np.abs(current.samples - gain * expected).max() > TOLERANCE * max(gain, 1.0):
+        raise _not_cut(place.row)
+
+    def treat(samples: np.ndarray) -> np.ndarray:
+        samples = mix(samples)[:, None] if is_mixed else samples
+        # New samples may be louder than those of the clip were.
+        highest = float(np.abs(samples).max())
+        limit = max(10 ** (settings.normalize.peak / 20), float(np.abs(current.samples).max()))
+        return (samples * min(gain, limit / highest if highest else gain)).astype(np.float32)
+
+    return treat
 
 
 def _hash(content: bytes) -> str:

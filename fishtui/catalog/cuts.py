@@ -91,6 +91,18 @@ def record_cuts(catalog: Catalog, source: Source, cuts: Iterable[tuple[str, Cut]
         )
 
 
+def carry_cuts(catalog: Catalog, before: str, after: str) -> None:
+    """Record that audio has the place of other audio: another content of the same sound. Raises FishtuiError."""
+    with catalog.transaction() as connection:
+        connection.execute(
+            """
+            INSERT OR IGNORE INTO cuts(audio_hash, source, start, "end", channel)
+            SELECT ?, source, start, "end", channel FROM cuts WHERE audio_hash = ?
+            """,
+            (after, before),
+        )
+
+
 def cut_of(catalog: Catalog, audio_hash: str | None) -> Cut | None:
     """Return the place of a clip's audio in its recording; None if it was not cut from one, or was changed since.
 

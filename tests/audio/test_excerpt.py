@@ -36,7 +36,7 @@ def test_an_excerpt_gives_the_same_clips_as_cutting(
     for number, part in enumerate(parts):
         found = read_excerpt(path, f"{tmp_path}{number}", *part)
         assert found is not None
-        assert found.encode(*part) == expected[number]
+        assert found.encode(found.clip(*part)) == expected[number]
     assert is_quick(path) == (kind in ("WAV", "FLAC"))
     assert read_excerpt(path, "unwanted", 5.0, 5.5, lambda: kind in ("WAV", "FLAC")) is not None or kind in (
         "MP3",

@@ -10,14 +10,16 @@ import pytest
 import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from fishtui.catalog import filechanges
-from fishtui.catalog.actions import review, tag, undo
+from fishtui.catalog.actions import fix, review, tag, undo
 from fishtui.catalog.cutedits import merge, move_ends, split
-from fishtui.catalog.cuts import cut_of
+from fishtui.catalog.cuts import carry_cuts, cut_of
 from fishtui.catalog.filechanges import settle
 from fishtui.catalog.splittext import join_texts, split_text
 from fishtui.errors import DataError, MisuseError
+from fishtui.runs.reporter import Reporter
 from tests.builders import snapshot, write_codes
 from tests.catalog.conftest import Dataset
 from tests.cutclips import FIRST, PLACES, RATE, SECOND, cut_talk
@@ -169,6 +171,36 @@ def test_codes_of_extract_become_stale_and_others_are_removed(talk: Dataset) -> 
     assert talk.row(FIRST)["codes"] == "stale"
     undo(talk.catalog, talk.settings)
     assert talk.row(FIRST)["codes"] == "current"
+
+
+def test_a_clip_keeps_its_loudness(talk: Dataset) -> None:
+    clip = talk.id(FIRST)
+    quiet = replace(talk.settings, normalize=replace(talk.settings.normalize, loudness=-30.0))
+    talk.catalog.connection.execute("INSERT INTO findings VALUES (?, 'loudness', 1, '')", (clip,))
+    assert fix(talk.catalog, quiet, Reporter(), "loudness", [clip]).done == 1
+    before = snapshot(talk.data)
+    gain = np.abs(samples_of(talk, FIRST)).max() / np.abs(original(talk, 1.0, 3.0)).max()
+    assert gain < 0.7
+    for _ in range(2):
+        move_ends(talk.catalog, quiet, clip, end=0.5)
+        assert np.abs(samples_of(talk, FIRST) - gain * original(talk, 1.0, cut_end(talk))).max() < 2
+    undo(talk.catalog, quiet)
+    undo(talk.catalog, quiet)
+    assert snapshot(talk.data) == before
+    # Another change than one of the loudness.
+    path = talk.data / f"{FIRST}.flac"
+    soundfile.write(path, samples_of(talk, FIRST)[::-1], RATE)
+    earlier = talk.row(FIRST)["audio_hash"]
+    talk.scan()
+    carry_cuts(talk.catalog, earlier, talk.row(FIRST)["audio_hash"])
+    with failing("not-cut", DataError):
+        move_ends(talk.catalog, quiet, clip, end=0.5)
+
+
+def cut_end(dataset: Dataset) -> float:
+    found = cut_of(dataset.catalog, dataset.row(FIRST)["audio_hash"])
+    assert found is not None
+    return found.end
 
 
 @pytest.mark.parametrize("change", [move_ends, split, merge])
