@@ -153,7 +153,7 @@ def fix(
 
 
 def _carry_cut(catalog: Catalog, before: sqlite3.Row, after: sqlite3.Row) -> None:
-    """Keep the place of a clip in its recording if a repair of its audio left its length as it was."""
+    """Keep the place of a clip in its recording if a repair of its audio left its length unchanged."""
     same = all(before[name] == after[name] for name in ("duration", "sample_rate"))
     if same and before["audio_hash"] != after["audio_hash"] and before["audio_hash"] and after["audio_hash"]:
         carry_cuts(catalog, before["audio_hash"], after["audio_hash"])

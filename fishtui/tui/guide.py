@@ -43,7 +43,7 @@ class Guide(ModalScreen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "choose('close')", "look around"),
         Binding("i", "choose('import')", "import"),
-        Binding("l", "choose('slice')", "long recordings"),
+        Binding("x", "choose('slice')", "long recordings"),
         Binding("d", "choose('demo')", "demo"),
         Binding("j", "move(1)", "down", show=False),
         Binding("k", "move(-1)", "up", show=False),
@@ -57,7 +57,7 @@ class Guide(ModalScreen[None]):
                 *(Option(Content(f"{title}\n  {help}"), id=name) for name, (title, help) in CHOICES.items()),
                 compact=True,
             )
-            yield Line("enter choose   i import   l cut   d demo   esc look around   q quit", classes="keys")
+            yield Line("enter choose   i import   x cut   d demo   esc look around   q quit", classes="keys")
 
     @on(OptionList.OptionSelected)
     def option_selected(self, event: OptionList.OptionSelected) -> None:

@@ -246,7 +246,8 @@ def test_r_names_its_effect_before_it_runs(project: Project, is_due: bool, monke
     monkeypatch.setattr(requirements, "pipeline", lambda project, values, stages: None)
 
     async def story(app: Fishtui, pilot: Pilot[None]) -> None:
-        await until(pilot, lambda: app.screen.query_one(Steps).steps)
+        # Before its first reading, the screen shows steps of an unknown state.
+        await until(pilot, lambda: app.screen.query_one(Steps).steps == steps)
         await pilot.press("r")
         if is_due:
             await until(pilot, lambda: "results/voice becomes voice.1" in text_of(app))
@@ -398,7 +399,7 @@ def test_long_recordings_in_an_empty_folder_make_the_project(tmp_path: Path) -> 
 
     async def story(app: Fishtui, pilot: Pilot[None]) -> None:
         await until(pilot, lambda: isinstance(app.screen, Guide))
-        await pilot.press("l")
+        await pilot.press("x")
         await until(pilot, lambda: isinstance(app.screen, CommandLine))
         app.screen.query_one(CommandInput).insert_text_at_cursor(str(tmp_path / "nothing"))
         assert list(root.iterdir()) == []

@@ -89,7 +89,7 @@ class Overview(MainScreen[OverviewSnapshot]):
         Binding("s", "scan", "scan", tooltip="update the catalog from the files in data/"),
         Binding("c", "check", "check", tooltip="scan, decode new recordings, and run all checks"),
         Binding("i", "import", "import", show=False, tooltip="import recordings in another layout"),
-        Binding("l", "cut", "cut", show=False, tooltip="cut long recordings into clips"),
+        Binding("x", "cut", "cut", show=False, tooltip="cut long recordings into clips"),
         Binding("n", "launch", "launch", show=False, tooltip="open the form that launches a stage"),
     ]
 
@@ -377,9 +377,9 @@ def _advice(steps: Sequence[PipelineStep], data: Summary | None, has_model: bool
     if is_running or _is_running(steps):
         return "Runs continue after you quit; press 3 to see them."
     if data is None:
-        return "Next: s scans the clips in data/, i imports others, l cuts long recordings."
+        return "Next: s scans the clips in data/, i imports others, x cuts long recordings."
     if not data.totals.clips:
-        return "Next: add data/SPEAKER/clip.wav with clip.lab and press s; or i to import, l to cut."
+        return "Next: add data/SPEAKER/clip.wav with clip.lab and press s; or i to import, x to cut."
     due = _due(steps)
     stages = " → ".join(due if len(due) < 4 else [due[0], "…", due[-1]])
     todo = [
