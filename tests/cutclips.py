@@ -32,6 +32,6 @@ def cut_talk(catalog: Catalog, settings: Settings) -> Path:
         clip.with_suffix(".flac").write_bytes(content)
         clip.with_suffix(".lab").write_text(TEXTS[number])
     scan(catalog, settings, Reporter())
-    hashes = dict(catalog.query("SELECT name, audio_hash FROM clips"))  # type: ignore[arg-type]
+    hashes = {row["name"]: row["audio_hash"] for row in catalog.query("SELECT name, audio_hash FROM clips")}
     record_cuts(catalog, source, [(hashes[name], Cut(source.hash, *place)) for name, place in PLACES.items()])
     return path

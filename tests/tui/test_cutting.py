@@ -45,6 +45,11 @@ def names(root: Path) -> list[str]:
     return sorted(path.stem for path in (root / "data" / "ANNA").glob("*.flac"))
 
 
+def shown_end(screen: Clips) -> float | None:
+    details = screen.query_one(ClipDetail).details
+    return details.cut.end if details is not None and details.cut is not None else None
+
+
 async def ready(pilot: Pilot[Any], screen: Clips) -> None:
     """Wait until the clip at the cursor shows in its surroundings."""
     wave, detail = screen.query_one(Waveform), screen.query_one(ClipDetail)
@@ -102,7 +107,7 @@ def test_a_clip_is_split_at_the_cursor_and_merged_again(root: Path, in_review: b
         await until(pilot, lambda: len(names(root)) == 3)
         await until(pilot, lambda: len(screen.table.ids) == 3)
         assert cut(root, "ANNA/talk_00002100_00003000").start == 2.1
-        await until(pilot, lambda: (each := screen.query_one(ClipDetail).details) is not None and each.cut.end == 2.1)
+        await until(pilot, lambda: cut(root, FIRST).end == 2.1 and shown_end(screen) == 2.1)
         await pilot.press("M")
         await until(pilot, lambda: len(names(root)) == 2)
         await until(pilot, lambda: len(screen.table.ids) == 2)

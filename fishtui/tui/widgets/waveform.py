@@ -123,7 +123,8 @@ class Waveform(Widget):
             elif first <= column <= end:  # type: ignore[operator]
                 marked.append(segment)
             elif is_wave:
-                marked.append(Segment(segment.text, around + Style(reverse=segment.style and segment.style.reverse)))
+                turned = segment.style.reverse if segment.style is not None else None
+                marked.append(Segment(segment.text, around + Style(reverse=turned)))
             else:
                 marked.append(Segment(" ", self.rich_style))
         return marked
