@@ -13,6 +13,7 @@ from fishtui.catalog.store import Catalog
 from fishtui.project import Project
 from fishtui.settings import load
 from fishtui.tui.app import Fishtui
+from fishtui.tui.catalogwriter import CatalogWriter
 from fishtui.tui.screens import cutview, playview
 from fishtui.tui.screens.clips import Clips
 from fishtui.tui.widgets.chooser import Choices, Chooser
@@ -92,6 +93,24 @@ def test_moves_are_saved_when_the_cursor_leaves_the_clip(root: Path, monkeypatch
         assert at(screen) == SECOND
 
     drive(root, driven)
+
+
+@pytest.mark.parametrize("key", ["1", "q"])
+def test_moves_are_saved_when_the_screen_is_left(root: Path, monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+    monkeypatch.setattr(cutview, "PAUSE", 60)
+    writers: list[CatalogWriter] = []
+
+    async def driven(pilot: Pilot[Any], screen: Clips) -> None:
+        await ready(pilot, screen)
+        writers.append(screen.writer)
+        await pilot.press("right_curly_bracket", key)
+        if key == "1":
+            await until(pilot, lambda: cut(root, FIRST).end == 3.1)
+
+    drive(root, driven)
+    # As the interpreter does when it exits.
+    writers[0]._thread.shutdown()
+    assert cut(root, FIRST).end == 3.1
 
 
 @pytest.mark.parametrize("in_review", [True, False])

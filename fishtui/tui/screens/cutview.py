@@ -141,6 +141,12 @@ class CutView(ClipView):
         if start or end:
             self.writer.submit(lambda catalog, settings: interactive.move(catalog, settings, clip, start, end), cutting)
 
+    def on_screen_suspend(self) -> None:
+        self._save()
+
+    def on_unmount(self) -> None:
+        self._save()
+
     @on(ClipTable.Moved)
     def _leave_clip(self, message: ClipTable.Moved) -> None:
         if self.cutting is not None and message.clip != self.cutting.clip:
