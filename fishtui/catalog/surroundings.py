@@ -11,6 +11,8 @@ from fishtui.catalog.store import Catalog
 
 # Seconds before and after the clip.
 AROUND_S = 1.0
+# Seconds of a recording that are decoded in a moment, in any format.
+QUICK_S = 600.0
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ def draw_surroundings(
 ) -> Surroundings | None:
     """Return the surroundings of the clip with this audio; None if it is not part of a recording, or no longer wanted.
 
-    With `only_quick`, also None if most of the recording would have to be decoded. Raises FishtuiError as
+    With `only_quick`, also None if much of the recording would have to be decoded. Raises FishtuiError as
     `locate_source` and `read_excerpt`.
     """
     from fishtui.audio.draw import draw_samples
@@ -39,7 +41,8 @@ def draw_surroundings(
         return None
     source = locate_source(catalog, cut.source)
     start, end = max(cut.start - AROUND_S, 0.0), min(cut.end + AROUND_S, max(source.seconds, cut.end))
-    if only_quick and kept_excerpt(source.hash, cut.start, cut.end) is None and not is_quick(source.path):
+    is_slow = cut.end > QUICK_S and kept_excerpt(source.hash, cut.start, cut.end) is None and not is_quick(source.path)
+    if only_quick and is_slow:
         return None
     excerpt = read_excerpt(source.path, source.hash, cut.start, cut.end, is_wanted)
     if excerpt is None:
