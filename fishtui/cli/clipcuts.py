@@ -37,7 +37,10 @@ def move(session: Session, id: str, start: float, end: float) -> int:
     if not start and not end:
         raise MisuseError("no end to move", "Give --start or --end.", code="missing-option")
     return _change(
-        session, id, "moved", lambda *given: move_ends(*given, start=start, end=end, dry_run=session.dry_run)
+        session,
+        id,
+        "moved",
+        lambda catalog, settings, clip: move_ends(catalog, settings, clip, start, end, dry_run=session.dry_run),
     )
 
 
@@ -53,7 +56,12 @@ def split(session: Session, id: str, at: float) -> int:
     """
     from fishtui.catalog.cutedits import split
 
-    return _change(session, id, "split", lambda *given: split(*given, at, dry_run=session.dry_run))
+    return _change(
+        session,
+        id,
+        "split",
+        lambda catalog, settings, clip: split(catalog, settings, clip, at, dry_run=session.dry_run),
+    )
 
 
 @click.command()
@@ -66,7 +74,9 @@ def merge(session: Session, id: str) -> int:
     """
     from fishtui.catalog.cutedits import merge
 
-    return _change(session, id, "merged", lambda *given: merge(*given, dry_run=session.dry_run))
+    return _change(
+        session, id, "merged", lambda catalog, settings, clip: merge(catalog, settings, clip, dry_run=session.dry_run)
+    )
 
 
 def _change(session: Session, id: str, verb: str, change: Callable[[Catalog, Settings, int], CutChange]) -> int:
