@@ -1,4 +1,4 @@
-"""Actions on clips: review, tag, edit, fix. Each is recorded in the history and can be undone."""
+"""Actions on clips: review, tag, edit, undo. Each is recorded in the history and can be undone."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import getpass
 import json
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from fishtui.catalog.cuts import carry_cuts
 from fishtui.catalog.fields import join_tags, split_tags
 from fishtui.catalog.filechanges import (
     FILE,
@@ -28,19 +28,18 @@ from fishtui.catalog.files import clip_of
 from fishtui.catalog.findings import mark_dirty
 from fishtui.catalog.scan import refresh
 from fishtui.catalog.store import Catalog, decoded
-from fishtui.checks.registry import repair_for
+from fishtui.codes import Journal
 from fishtui.dataset import AUDIO_EXTENSIONS, CODES_EXTENSION, FOREIGN_EXTENSIONS
 from fishtui.errors import DataError, FishtuiError, MisuseError
 from fishtui.files import decode_text, read_if_present
 from fishtui.reading import parse_json
-from fishtui.runs.ledger import Ledger
-from fishtui.runs.reporter import Reporter
 from fishtui.settings import Settings
-from fishtui.wording import reason_of
 
 STATUSES = ("open", "accepted", "rejected")
 STATUS = "status"
 TAGS = "tags"
+# Of codes that `extract` made.
+EXTRACTED = frozenset({"current", "stale"})
 NOT_TEXT = AUDIO_EXTENSIONS | FOREIGN_EXTENSIONS | {CODES_EXTENSION}
 REVIEW = ("status", "reviewer", "reviewed", "note")
 # The values of these columns, as the history has them.
@@ -115,50 +114,6 @@ def edit(catalog: Catalog, settings: Settings, clip: int, text: str, dry_run: bo
         return change(catalog, settings, clip, {path: content}, new_action(catalog), "edit") or clip in settled
 
 
-def fix(
-    catalog: Catalog, settings: Settings, reporter: Reporter, code: str, clips: Sequence[int], dry_run: bool = False
-) -> Ledger:
-    """Repair the finding `code` in those of `clips` that have it, as one action; skip the others.
-
-    Codes of a recording that changes are removed with it. Raises MisuseError as `repair_for`.
-    """
-    repair = repair_for(code)
-    ledger = Ledger()
-    with changing_clips(catalog, settings):
-        action = new_action(catalog)
-        among = "SELECT clip FROM findings WHERE code = ? AND clip IN (SELECT value FROM json_each(?))"
-        found = {row[0] for row in catalog.query(among, (code, json.dumps(list(clips))))}
-        for number, clip in enumerate(clips):
-            row = clip_row(catalog, clip)
-            if clip not in found:
-                ledger.skip(row["name"], f"no finding {code}")
-                continue
-            files = clip_of(catalog, settings, row["name"], row["files"].split("/"))
-            try:
-                contents = repair(files, settings)
-                if not any(read_if_present(path) != content for path, content in contents.items()):
-                    ledger.skip(row["name"], "nothing to change")
-                    continue
-                if not dry_run:
-                    change(catalog, settings, clip, contents, action, f"fix {code}")
-                    _carry_cut(catalog, row, clip_row(catalog, clip))
-            except FishtuiError as error:
-                ledger.fail(row["name"], error.problem)
-            except (ValueError, RuntimeError, MemoryError) as error:
-                ledger.fail(row["name"], f"cannot be repaired: {reason_of(error)}")
-            else:
-                ledger.done += 1
-            reporter.progress(number + 1, len(clips))
-    return ledger
-
-
-def _carry_cut(catalog: Catalog, before: sqlite3.Row, after: sqlite3.Row) -> None:
-    """Keep the place of a clip in its recording if a repair of its audio left its length unchanged."""
-    same = all(before[name] == after[name] for name in ("duration", "sample_rate"))
-    if same and before["audio_hash"] != after["audio_hash"] and before["audio_hash"] and after["audio_hash"]:
-        carry_cuts(catalog, before["audio_hash"], after["audio_hash"])
-
-
 def current_transcript(catalog: Catalog, settings: Settings, clip: int) -> str:
     """Return the content of a clip's transcript on disk, even if newer than the last scan; "" if it is missing."""
     name = clip_row(catalog, clip)["name"]
@@ -210,11 +165,12 @@ def undo(catalog: Catalog, settings: Settings, clips: Sequence[int] | None = Non
         for entry in entries:
             # A split or merge is undone as a whole, or not at all.
             groups[entry["action"], 0 if entry["action"] in together else entry["clip"]].append(entry)
+        journal = cache(lambda: Journal(catalog.project.codes_journal))
         failures: list[FishtuiError] = []
         restored: list[sqlite3.Row] = []
         for each in groups.values():
             try:
-                restored += _undo(catalog, each)
+                restored += _undo(catalog, each, journal)
             except FishtuiError as error:
                 failures.append(error)
         refresh(catalog, settings, {entry["clip"] for entry in restored})
@@ -349,7 +305,7 @@ def _last(catalog: Catalog, clip: int) -> list[sqlite3.Row]:
     )
 
 
-def _undo(catalog: Catalog, entries: list[sqlite3.Row]) -> list[sqlite3.Row]:
+def _undo(catalog: Catalog, entries: list[sqlite3.Row], journal: Callable[[], Journal]) -> list[sqlite3.Row]:
     """Undo entries of one action and one clip; return those of files, which `finish_undo` completes.
 
     A split or merge has entries of two clips.
@@ -364,7 +320,7 @@ def _undo(catalog: Catalog, entries: list[sqlite3.Row]) -> list[sqlite3.Row]:
             )
     files = [entry for entry in entries if entry["kind"] == FILE]
     if files:
-        undo_files(catalog, files)
+        undo_files(catalog, files, journal)
     with catalog.transaction() as connection:
         for entry in reversed(entries):
             if entry["kind"] != FILE:

@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from fishtui.catalog.store import Catalog, no_permission, path_in, stored
+from fishtui.codes import Journal
+from fishtui.dataset import AUDIO_EXTENSIONS, CODES_EXTENSION
 from fishtui.errors import DataError, FishtuiError
 from fishtui.files import exclusive, read_if_present, write_bytes
 from fishtui.trust import check_trusted
@@ -132,18 +134,26 @@ def finish_change(catalog: Catalog, action: int) -> None:
     _set_state(catalog, action, PENDING, DONE)
 
 
-def undo_files(catalog: Catalog, entries: list[sqlite3.Row]) -> None:
+def undo_files(catalog: Catalog, entries: list[sqlite3.Row], journal: Callable[[], Journal]) -> None:
     """Restore the files that these entries of one action, all `done`, changed.
 
+    Codes that `extract` has made since, according to the `journal`, make way: they belong to the changed recording.
     Call it within `changing`, and `finish_undo` once the catalog shows the restored content. Raises DataError, and then
     nothing has changed, if a file has been changed since.
     """
     present: dict[Path, bytes | None] = {}
     restored: dict[Path, bytes | None] = {}
+
+    def is_extracted(path: Path, content: bytes | None) -> bool:
+        if path.suffix != CODES_EXTENSION or content is None:
+            return False
+        name = path.with_suffix("").relative_to(catalog.data).as_posix()
+        return journal().find(name, hash_of(content)) is not None
+
     for entry in entries:
         path = _file_of(catalog, entry)
         present[path] = read_if_present(path)
-        if hash_of(present[path]) != entry["after"]:
+        if hash_of(present[path]) != entry["after"] and not is_extracted(path, present[path]):
             _mark(catalog, entries, OVERTAKEN)
             raise DataError(
                 f"{path}: changed since by another program",
@@ -151,6 +161,11 @@ def undo_files(catalog: Catalog, entries: list[sqlite3.Row]) -> None:
                 code="changed-since",
             )
         restored[path] = kept(catalog, entry["before"])
+    for stem in _unvoiced(restored):
+        # The recording of a new clip goes, and its codes with it.
+        codes = stem.with_name(stem.name + CODES_EXTENSION)
+        if codes not in present and is_extracted(codes, content := read_if_present(codes)):
+            present[codes], restored[codes] = content, None
     for content in present.values():
         _keep(catalog, content)
     _mark(catalog, entries, UNDOING)
@@ -160,6 +175,13 @@ def undo_files(catalog: Catalog, entries: list[sqlite3.Row]) -> None:
         _put({path: content for path, content in present.items() if read_if_present(path) != content})
         _mark(catalog, entries, DONE)
         raise
+
+
+def _unvoiced(restored: Mapping[Path, bytes | None]) -> set[Path]:
+    """Return the paths, without extension, of clips that have no recording after an undo."""
+    audio = {path: content for path, content in restored.items() if path.suffix.lower() in AUDIO_EXTENSIONS}
+    voiced = {path.with_suffix("") for path, content in audio.items() if content is not None}
+    return {path.with_suffix("") for path in audio} - voiced
 
 
 def finish_undo(catalog: Catalog, entries: list[sqlite3.Row]) -> None:

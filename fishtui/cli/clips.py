@@ -252,8 +252,8 @@ def fix(session: Session, code: str, ids: tuple[str, ...], where: str | None) ->
 
     Repairs all of them, or those with IDs or --where. `fishtui clips undo` restores the earlier content of each file.
     """
-    from fishtui.catalog.actions import fix
     from fishtui.catalog.findings import judge_all
+    from fishtui.catalog.fixing import fix
     from fishtui.catalog.measurements import measure_clips
     from fishtui.checks.registry import repair_for
     from fishtui.cli import output

@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from fishtui.catalog.scan import ScanResult, scan
 from fishtui.catalog.store import Catalog
+from fishtui.codes import Journal, Source, store
+from fishtui.dataset import AUDIO_EXTENSIONS
+from fishtui.files import hash_file, state_of
 from fishtui.runs.reporter import Reporter
 from fishtui.settings import ScanSettings, Settings
-from tests.builders import project, tone, write_clip
+from tests.builders import project, tone, write_clip, write_codes
 
 
 class Dataset:
@@ -26,6 +30,15 @@ class Dataset:
     def clip(self, name: str, text: str | None = "Hello there.", seconds: float = 0.3, **options) -> Path:
         options.setdefault("samples", tone(seconds, 16_000, pitch=100 + sum(name.encode("utf-8", "surrogateescape"))))
         return write_clip(self.data / f"{name}.wav", text, rate=16_000, **options)
+
+    def extract(self, name: str, frames: int = 12) -> Path:
+        """Write codes with their provenance, as `extract` does."""
+        [audio] = [path for path in self.data.glob(f"{name}.*") if path.suffix in AUDIO_EXTENSIONS]
+        state = state_of(audio.stat())._asdict()
+        made_from = Source(clip=name, audio=hash_file(audio), codec="codec", recipe="recipe", **state)
+        path = write_codes(self.data / f"{name}.npy", frames)
+        store(Journal(self.catalog.project.codes_journal), made_from, path, np.load(path))
+        return path
 
     def scan(self) -> ScanResult:
         return scan(self.catalog, self.settings, Reporter())

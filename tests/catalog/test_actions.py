@@ -18,7 +18,6 @@ from fishtui.catalog.actions import (
     clip_row,
     current_transcript,
     edit,
-    fix,
     history_of,
     new_action,
     review,
@@ -27,10 +26,11 @@ from fishtui.catalog.actions import (
 )
 from fishtui.catalog.details import audio_path
 from fishtui.catalog.filechanges import changing, settle
+from fishtui.catalog.fixing import fix
 from fishtui.errors import DataError, FishtuiError, MisuseError
 from fishtui.listen.recordings import recordings
 from fishtui.runs.reporter import Reporter
-from tests.builders import file_size_limit, snapshot
+from tests.builders import file_size_limit, snapshot, write_codes
 from tests.expecting import failing
 from tests.forking import fishtui
 
@@ -393,6 +393,44 @@ def test_a_fix_is_one_action_that_can_be_undone(dataset) -> None:
     assert "stereo" not in dataset.codes_found("anna/a")
     assert not path.with_suffix(".npy").exists()
     assert undo(dataset.catalog, dataset.settings) == 1
+    assert snapshot(dataset.data) == before
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_a_fix_is_undone_after_extract_has_made_codes_again(dataset, given: bool) -> None:
+    path = dataset.clip("anna/a")
+    if given:
+        write_codes(path.with_suffix(".npy"), frames=9)
+    else:
+        dataset.extract("anna/a", frames=9)
+    dataset.scan()
+    clip = dataset.id("anna/a")
+    before = snapshot(dataset.data)
+    state = dataset.row("anna/a")["codes"]
+    assert state == ("given" if given else "current")
+    dataset.catalog.connection.execute("INSERT INTO findings VALUES (?, 'loudness', 1, '')", (clip,))
+    assert fix(dataset.catalog, dataset.settings, Reporter(), "loudness", [clip]).done == 1
+    assert dataset.row("anna/a")["codes"] == ("missing" if given else "stale")
+    dataset.extract("anna/a", frames=8)
+    assert undo(dataset.catalog, dataset.settings) == 1
+    after = snapshot(dataset.data)
+    assert after["anna/a.wav"] == before["anna/a.wav"]
+    if given:
+        assert (after, dataset.row("anna/a")["codes"]) == (before, "given")
+    else:
+        assert dataset.row("anna/a")["codes"] == "stale"
+
+
+def test_codes_that_another_program_made_since_prevent_an_undo(dataset) -> None:
+    path = dataset.clip("anna/a")
+    write_codes(path.with_suffix(".npy"), frames=9)
+    dataset.scan()
+    dataset.catalog.connection.execute("INSERT INTO findings VALUES (?, 'loudness', 1, '')", (dataset.id("anna/a"),))
+    fix(dataset.catalog, dataset.settings, Reporter(), "loudness", [dataset.id("anna/a")])
+    write_codes(path.with_suffix(".npy"), frames=8)
+    before = snapshot(dataset.data)
+    with failing("not-undone", DataError):
+        undo(dataset.catalog, dataset.settings)
     assert snapshot(dataset.data) == before
 
 

@@ -16,10 +16,11 @@ from typing import Any
 import pytest
 
 from fishtui.catalog import backup, findings, lookup, measurements, report, scan, stats
-from fishtui.catalog.actions import STATUSES, edit, fix, review, tag, undo
+from fishtui.catalog.actions import STATUSES, edit, review, tag, undo
 from fishtui.catalog.completion import read_vocabulary
 from fishtui.catalog.details import read_details
 from fishtui.catalog.filter import parse, sql
+from fishtui.catalog.fixing import fix
 from fishtui.catalog.scan import refresh
 from fishtui.catalog.summary import read_totals, summarize
 from fishtui.listen.recordings import recordings
