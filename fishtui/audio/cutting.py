@@ -9,6 +9,7 @@ import numpy as np
 
 from fishtui.audio.decode import mix
 from fishtui.audio.encode import encode_audio
+from fishtui.audio.recording import Header
 from fishtui.audio.source import open_source
 from fishtui.errors import DataError
 
@@ -33,6 +34,11 @@ def encode_parts(
             samples = few_channels(samples) if channel is None else samples[:, channel : channel + 1]
             content = encode_audio(exact(samples, recording.subtype), recording.rate, "FLAC", recording.subtype)
             yield index, content
+
+
+def encode_like(header: Header, samples: np.ndarray, rate: int) -> bytes:
+    """Return samples (frames, channels) as a file of the format of `header`. Raises DataError as `encode_audio`."""
+    return encode_audio(exact(samples, header.subtype), rate, header.format, header.subtype)
 
 
 def few_channels(samples: np.ndarray) -> np.ndarray:

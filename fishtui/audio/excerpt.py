@@ -11,8 +11,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from fishtui.audio.cutting import exact, few_channels
-from fishtui.audio.encode import encode_audio
+from fishtui.audio.cutting import few_channels
 from fishtui.audio.source import LongRecording, open_source
 from fishtui.errors import DataError
 
@@ -26,12 +25,11 @@ EXACT = frozenset({"PCM_S8", "PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "D
 
 @dataclass(frozen=True)
 class Excerpt:
-    """Samples of a recording from frame `first` on, float32 of shape (frames, channels); `subtype` is that of clips."""
+    """Samples of a recording from frame `first` on, float32 of shape (frames, channels)."""
 
     first: int
     samples: np.ndarray
     rate: int
-    subtype: str
 
     def holds(self, start: float, end: float) -> bool:
         """Return True if it has all samples between two times in seconds."""
@@ -49,10 +47,6 @@ class Excerpt:
         """Return the samples between two times as a clip has them: all of up to two channels, or one of them."""
         samples = self.part(start, end)
         return few_channels(samples) if channel is None else samples[:, channel : channel + 1]
-
-    def encode(self, samples: np.ndarray) -> bytes:
-        """Return samples of this recording as a flac file, exactly as `encode_parts` does."""
-        return encode_audio(exact(samples, self.subtype), self.rate, "FLAC", self.subtype)
 
 
 _kept: OrderedDict[str, Excerpt] = OrderedDict()
@@ -100,7 +94,7 @@ def _read(path: Path, start: float, end: float, is_wanted: Callable[[], bool]) -
         samples = _read_at(path, recording, first, last)
         if samples is None:
             samples = _decode(recording, first, last, is_wanted)
-        return None if samples is None else Excerpt(first, samples, recording.rate, recording.subtype)
+        return None if samples is None else Excerpt(first, samples, recording.rate)
 
 
 def _read_at(path: Path, recording: LongRecording, first: int, last: int) -> np.ndarray | None:

@@ -15,10 +15,14 @@ from pathlib import Path
 
 import numpy as np
 
+from fishtui.audio.cutting import encode_like
 from fishtui.audio.decode import mix, read_audio
 from fishtui.audio.excerpt import Excerpt, read_excerpt
 from fishtui.audio.faults import AudioError
+from fishtui.audio.probe import probe
+from fishtui.audio.recording import Header
 from fishtui.catalog.actions import (
+    EXTRACTED,
     STATUS,
     TAGS,
     apply,
@@ -49,7 +53,7 @@ from fishtui.wording import clock, reason_of
 SHORTEST_S = 0.1
 # The largest difference that storing samples in 16 bits at another loudness makes.
 TOLERANCE = 2 / 32_768
-TIMES = re.compile(r"_\d{8,}_\d{8,}(-\d+)?$")
+TIMES = re.compile(r"_\d{7,}_\d{7,}(-\d+)?$")
 OPEN = '["open", "", "", ""]'
 
 
@@ -256,13 +260,14 @@ def _next(catalog: Catalog, settings: Settings, place: _Place) -> _Place:
 
 
 def _encode(settings: Settings, source: Source, place: _Place, cuts: Sequence[Cut]) -> list[bytes]:
-    """Return the content of each cut as a flac file, at the loudness of the clip."""
+    """Return the content of each cut, in the format of the clip's file and at its loudness."""
     try:
         every = [place.cut, *cuts]
         excerpt = read_excerpt(source.path, source.hash, min(cut.start for cut in every), max(cut.end for cut in every))
         assert excerpt is not None
-        treat = _treatment(excerpt, place, settings)
-        contents = [excerpt.encode(treat(excerpt.clip(cut.start, cut.end, cut.channel))) for cut in cuts]
+        header = probe(place.audio)
+        treat = _treatment(excerpt, place, header, settings)
+        contents = [encode_like(header, treat(_samples(excerpt, cut, header)), excerpt.rate) for cut in cuts]
         changed = state_of(regular(source.path)) != source.state
     except AudioError as error:
         raise DataError(f"{source.path}: {error.problem}", error.remedy, code=error.code) from error
@@ -279,13 +284,22 @@ def _encode(settings: Settings, source: Source, place: _Place, cuts: Sequence[Cu
     return contents
 
 
-def _treatment(excerpt: Excerpt, place: _Place, settings: Settings) -> Callable[[np.ndarray], np.ndarray]:
+def _samples(excerpt: Excerpt, cut: Cut, header: Header) -> np.ndarray:
+    """Return the samples of a cut; all channels of the recording, if the clip has them all."""
+    if cut.channel is None and header.channels == excerpt.samples.shape[1]:
+        return excerpt.part(cut.start, cut.end)
+    return excerpt.clip(cut.start, cut.end, cut.channel)
+
+
+def _treatment(
+    excerpt: Excerpt, place: _Place, header: Header, settings: Settings
+) -> Callable[[np.ndarray], np.ndarray]:
     """Return what a repair has done to the samples of a clip since it was cut: a gain, and channels made one.
 
     Raises DataError, code `not-cut`, if it was something else.
     """
-    original = excerpt.clip(place.cut.start, place.cut.end, place.cut.channel)
-    if _hash(excerpt.encode(original)) == place.row["audio_hash"]:
+    original = _samples(excerpt, place.cut, header)
+    if _hash(encode_like(header, original, excerpt.rate)) == place.row["audio_hash"]:
         return lambda samples: samples
     current = read_audio(place.audio)
     is_mixed = current.samples.shape[1] == 1
@@ -313,7 +327,7 @@ def _hash(content: bytes) -> str:
 
 def _without_codes(place: _Place) -> dict[Path, bytes | None]:
     """Return the codes to remove. Those of `extract` stay: they are stale now, and current again after an undo."""
-    return {place.files.codes: None} if place.files.has_codes and place.row["codes"] == "given" else {}
+    return {place.files.codes: None} if place.files.has_codes and place.row["codes"] not in EXTRACTED else {}
 
 
 def _text(place: _Place) -> tuple[str, str]:

@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from fishtui.catalog import filechanges
-from fishtui.catalog.actions import fix, review, tag, undo
+from fishtui.catalog.actions import review, tag, undo
 from fishtui.catalog.cutedits import merge, move_ends, split
 from fishtui.catalog.cuts import carry_cuts, cut_of
 from fishtui.catalog.filechanges import settle
+from fishtui.catalog.fixing import fix
 from fishtui.catalog.splittext import join_texts, split_text
 from fishtui.errors import DataError, MisuseError
 from fishtui.runs.reporter import Reporter
@@ -171,6 +172,25 @@ def test_codes_of_extract_become_stale_and_others_are_removed(talk: Dataset) -> 
     assert talk.row(FIRST)["codes"] == "stale"
     undo(talk.catalog, talk.settings)
     assert talk.row(FIRST)["codes"] == "current"
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_undo_restores_all_after_extract(talk: Dataset, given: bool) -> None:
+    if given:
+        write_codes(talk.data / f"{FIRST}.npy")
+    else:
+        talk.extract(FIRST)
+    talk.scan()
+    before = snapshot(talk.data)
+    split(talk.catalog, talk.settings, talk.id(FIRST), 1.0)
+    talk.extract(NEW, 5)
+    if given:
+        # Codes of extract are left, and it replaces them.
+        talk.extract(FIRST, 6)
+    assert undo(talk.catalog, talk.settings) == 2
+    assert snapshot(talk.data) == before
+    assert talk.row(FIRST)["codes"] == ("given" if given else "current")
+    check_unchanged_by_scan(talk)
 
 
 def test_a_clip_keeps_its_loudness(talk: Dataset) -> None:

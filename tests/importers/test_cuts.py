@@ -1,0 +1,81 @@
+"""Clips that an import cuts from recordings can be moved, split and merged, whatever the format of their source."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from fishtui.audio.activity import LEVEL_STEP_S, STEP_S, Activity
+from fishtui.catalog.actions import undo
+from fishtui.catalog.cutedits import merge, move_ends, split
+from fishtui.catalog.cuts import cut_of
+from fishtui.catalog.store import Catalog
+from fishtui.project import Project
+from fishtui.settings import ScanSettings, Settings
+from tests.builders import snapshot
+from tests.importers.builders import run
+from tests.importers.sources import CUTTING
+
+RATE, SECONDS = 8_000, 6.0
+PIECES = [(1.0, 2.0, "One two. Three four."), (3.0, 4.5, "Five six.")]
+PLAIN = Settings(scan=ScanSettings(workers=1))
+
+
+def spoken(*arguments: object) -> tuple[Activity, str]:
+    """Return the activity of speech in the pieces."""
+
+    def heard(step: float) -> np.ndarray:
+        times = (np.arange(round(SECONDS / step)) + 0.5) * step
+        return np.any([(start < times) & (times < end) for start, end, _ in PIECES], axis=0)
+
+    voice = heard(STEP_S).astype(np.float32)
+    return Activity(voice, voice, np.where(heard(LEVEL_STEP_S), -20, -90).astype(np.float32), SECONDS), ""
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("name", CUTTING)
+def test_cuts_of_an_import_are_corrected(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, channels: int
+) -> None:
+    if channels == 3 and name not in ("table", "srt"):
+        pytest.skip("the same for all formats")
+    monkeypatch.setattr("fishtui.audio.activity.activity_of", spoken)
+    source, root = tmp_path / "in", tmp_path / "project"
+    source.mkdir()
+    whole = np.random.default_rng(1).integers(-9_000, 9_000, (round(SECONDS * RATE), channels)).astype(np.int16)
+    soundfile.write(source / "talk.wav", whole, RATE)
+    written = CUTTING[name].write(source, "talk.wav", PIECES)
+    assert run(root, CUTTING[name].source(written), settings=PLAIN).done == len(PIECES)
+    data = root / "data"
+    before = snapshot(data)
+
+    def samples(row) -> np.ndarray:
+        return soundfile.read(data / f"{row['name']}.wav", dtype="int16", always_2d=True)[0]
+
+    def check(clip: int) -> None:
+        """Compare a clip with its place in the recording."""
+        [row] = catalog.query("SELECT * FROM clips WHERE id = ?", (clip,))
+        cut = cut_of(catalog, row["audio_hash"])
+        assert cut is not None
+        np.testing.assert_array_equal(samples(row), whole[round(cut.start * RATE) : round(cut.end * RATE)])
+
+    with Catalog(Project(root), data) as catalog:
+        clips = [row["id"] for row in catalog.query("SELECT id FROM clips ORDER BY name")]
+        for clip in clips:
+            check(clip)
+        move_ends(catalog, PLAIN, clips[0], start=-0.2, end=0.1)
+        check(clips[0])
+        [_, new] = split(catalog, PLAIN, clips[0], 0.6).clips
+        check(clips[0])
+        check(new)
+        merge(catalog, PLAIN, new)
+        check(new)
+        assert len(list(data.rglob("*.lab"))) == 2
+        for _ in range(3):
+            undo(catalog, PLAIN)
+        assert snapshot(data) == before
+    # The clips are known by their samples.
+    assert run(root, CUTTING[name].source(written), settings=PLAIN).done == 0
