@@ -57,6 +57,7 @@ from fishtui.weights import read_tensors
 from tests import builders
 from tests.evaluation.builders import evaluated
 from tests.golden_data import GOLDEN
+from tests.importers.sources import FORMATS, Format
 
 SPEC = LoraSpec(4, 8, ("attention",))
 QUIET = Reporter()
@@ -288,6 +289,16 @@ def _understand(path: Path) -> object:
     return list(summary_lines(found)), summary_dict(found)
 
 
+def _source(format_: Format) -> Reader:
+    """Return the reader of a format that is imported; the file to damage has the texts or the times."""
+
+    def write(folder: Path) -> Path:
+        builders.write_clip(folder / "talk.wav", None, builders.tone(0.3, 8_000), 8_000)
+        return format_.write(folder, "talk.wav", [(0.05, 0.1, "One."), (0.15, 0.25, "Two.")])
+
+    return Reader(write, lambda path: _understand(format_.source(path)))
+
+
 def _recording(name: str, **options: str) -> Callable[[Path], Path]:
     def write(folder: Path) -> Path:
         sound = np.stack([builders.tone(0.3, 16_000), builders.tone(0.3, 16_000, 0.1)], axis=1)
@@ -352,6 +363,7 @@ READERS: dict[str, Reader] = {
     "jsonl": Reader(
         _table("x.jsonl", '{"audio": "wavs/a.wav", "text": "Hi.", "start": 0.05, "end": 0.1}\n' * 2), _understand
     ),
+    **{f"import-{name}": _source(each) for name, each in FORMATS.items()},
     "wav": Reader(_recording("1.wav"), measure_file),
     "wav-float": Reader(_recording("1.wav", subtype="FLOAT"), measure_file),
     "flac": Reader(_recording("1.flac"), measure_file),

@@ -1,20 +1,15 @@
-"""No table makes an import write outside the project, or raise an error that is not one of fishtui's."""
+"""No source makes an import write outside the project, start a process, or raise an error that is not fishtui's."""
 
 from __future__ import annotations
 
-import io
-import json
 import os
-import tarfile
-from collections.abc import Callable
+import sys
 from contextlib import suppress
 from pathlib import Path
 from random import Random
 from unittest import mock
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -29,6 +24,7 @@ from fishtui.importers.summary import summary_dict, summary_lines
 from tests.builders import tone, write_clip
 from tests.fuzz.damage import damaged
 from tests.importers.builders import run
+from tests.importers.sources import FORMATS
 
 names = st.sampled_from(
     ["audio", "path", "text", "sentence", "speaker", "start", "end_ms", "duration", "offset", "length", "start_sample",
@@ -97,85 +93,38 @@ def test_no_table_surprises_an_import(
     assert not any(name.startswith(".") for _, folders, own in os.walk(data) for name in (*folders, *own))
 
 
-NASTY = ["../../outside/b.wav", "/etc/passwd", "C:\\\\x\\\\a.wav", "a.wav", "..", "touch run |"]
-SRT = "1\n00:00:00,050 --> 00:00:00,100\n<i>One</i>\n\n2\n00:00:00,100 --> 00:00:00,250\n[Music] two.\n"
-TIERS = """File type = "ooTextFile"
-Object class = "TextGrid"
-
-0
-0.3
-<exists>
-1
-"IntervalTier"
-"anna"
-0
-0.3
-1
-"""
-SEGMENTS = {"segments": [{"start": 0.05, "end": 0.2, "text": "One", "words": [{"word": "One", "start": 0.06}]}]}
-ANNOTATIONS = """<?xml version="1.0"?><ANNOTATION_DOCUMENT VERSION="3.0"
- xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:noNamespaceSchemaLocation="x">
-<HEADER><MEDIA_DESCRIPTOR MEDIA_URL="file:///../../outside/b.wav"/></HEADER><TIME_ORDER>
-<TIME_SLOT TIME_SLOT_ID="ts1" TIME_VALUE="50"/><TIME_SLOT TIME_SLOT_ID="ts2" TIME_VALUE="200"/></TIME_ORDER>
-<TIER TIER_ID="a"><ANNOTATION><ALIGNABLE_ANNOTATION ANNOTATION_ID="a1" TIME_SLOT_REF1="ts1" TIME_SLOT_REF2="ts2">
-<ANNOTATION_VALUE>One</ANNOTATION_VALUE></ALIGNABLE_ANNOTATION></ANNOTATION></TIER></ANNOTATION_DOCUMENT>"""
+NASTY = ["../../outside/b.wav", "/etc/passwd", "C:\\\\x\\\\a.wav", "talk.wav", "..", "touch run |"]
+PIECES = [(0.05, 0.1, "One"), (0.15, 0.25, "[Music] two.")]
+# Events of Python when a process is started.
+STARTS = frozenset({"subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.fork", "pty.spawn"})
+started: list[str] = []
+sys.addaudithook(lambda event, arguments: started.append(event) if event in STARTS else None)
 
 
-def lhotse(path: str) -> bytes:
-    source = {"type": "command" if path.endswith("|") else "file", "channels": [0], "source": path}
-    spoken = {"start": 0.05, "duration": 0.1, "text": "One", "speaker": "../anna"}
-    return json.dumps({"start": 0, "supervisions": [spoken], "recording": {"sources": [source]}}).encode() + b"\n"
-
-
-def tar(path: str) -> bytes:
-    content = io.BytesIO()
-    with tarfile.open(fileobj=content, mode="w") as archive:
-        for name, data in ((path, b"sound"), (f"{path}.json".replace(".wav", ""), b'{"text": "One", "speaker": ".."}')):
-            member = tarfile.TarInfo(name)
-            member.size = len(data)
-            archive.addfile(member, io.BytesIO(data))
-    return content.getvalue()
-
-
-def parquet(path: str) -> bytes:
-    content = io.BytesIO()
-    pq.write_table(pa.table({"audio": [{"bytes": b"sound", "path": path}] * 2, "text": ["One", "Two"]}), content)
-    return content.getvalue()
-
-
-SOURCES: dict[str, Callable[[str], bytes]] = {
-    "wavs/a.srt": lambda path: SRT.encode(),
-    "wavs/a.vtt": lambda path: f"WEBVTT\n\n{SRT.replace(',', '.')}".encode(),
-    "wavs/a.json": lambda path: json.dumps(SEGMENTS).encode(),
-    "wavs/a.txt": lambda path: b"0,05\t0,1\tOne\n\\\t100\t200\n0.15\t0.2\tTwo\n",
-    "wavs/a.TextGrid": lambda path: f'{TIERS}0.05\n0.2\n"One"\n'.encode(),
-    "wavs/a.eaf": lambda path: ANNOTATIONS.encode(),
-    "cuts.jsonl": lhotse,
-    "x.tar": tar,
-    "x.parquet": parquet,
-}
-
-
-@pytest.mark.parametrize("name", SOURCES)
+@pytest.mark.parametrize("name", FORMATS)
 @settings(max_examples=12, deadline=None)
 @given(path=st.sampled_from(NASTY), seed=st.none() | st.integers(0, 1 << 32))
-def test_no_format_writes_outside_of_the_dataset(
+def test_no_format_writes_outside_of_the_dataset_or_starts_a_process(
     tmp_path_factory: pytest.TempPathFactory, name: str, path: str, seed: int | None
 ) -> None:
     around = tmp_path_factory.mktemp("around")
-    for recording in ("in/wavs/a.wav", "outside/b.wav"):
+    for recording in ("in/wavs/talk.wav", "outside/b.wav"):
         write_clip(around / recording, None, tone(0.3, 8_000), 8_000)
-    content = SOURCES[name](path)
-    (around / "in" / name).write_bytes(content if seed is None else damaged(content, Random(seed)))
+    written = FORMATS[name].write(around / "in" / "wavs", path, PIECES)
+    if seed is not None:
+        written.write_bytes(damaged(written.read_bytes(), Random(seed)))
+    source = FORMATS[name].source(written)
     (around / "project").mkdir()
     before = files_of(around, "project")
+    started.clear()
     with suppress(FishtuiError):
-        found = understand(around / "in" / name, data=around / "project" / "data")
+        found = understand(source, data=around / "project" / "data")
         assert summary_dict(found)["clips"] == len(found.clips)
         assert list(summary_lines(found))
         with mock.patch("fishtui.audio.activity.activity_of", return_value=(SPEECH, "")):
-            ledger = run(around / "project", around / "in" / name)
+            ledger = run(around / "project", source)
         assert ledger.total == len(found.clips) + len(found.failed) + len(found.omitted) + len(found.repeated) > 0
+    assert started == []
     assert files_of(around, "project") == before
     data = around / "project" / "data"
     assert {each.suffix for each in data.rglob("*") if each.is_file()} <= {*AUDIO_EXTENSIONS, ".lab"}
