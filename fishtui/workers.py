@@ -11,7 +11,7 @@ import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from typing import Generic, TypeVar
@@ -20,6 +20,8 @@ from typing import Generic, TypeVar
 PR_SET_PDEATHSIG = 1
 # How workers start: a spawned one shares no lock, thread or CUDA state with this process.
 START_METHOD = "spawn"
+# Seconds between two calls of `waits`.
+INTERVAL = 0.2
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -45,12 +47,14 @@ def ordered_map(
     crashed: Callable[[Item], Result],
     size: Callable[[Item], float] = lambda item: 0.0,
     budget: float = math.inf,
+    waits: Callable[[], object] | None = None,
 ) -> Iterator[Result]:
     """Yield `function(item)` for each item, in order, computed by `workers` processes at most `ahead` items early.
 
     The items that are computed early have a `size` of at most `budget` in total, apart from the last of them.
     `function` must be importable by name. If an item crashes its worker, the result is `crashed(item)`. The workers
     end with this process, even if it is killed. If the consumer stops early, SystemExit ends the items in work.
+    `waits` is called at intervals while a result is awaited.
     """
     pool = _pool(workers)
     careful = _CarefulPool(function, crashed)
@@ -69,6 +73,8 @@ def ordered_map(
     def finish() -> Result:
         # Until its result is there, an item is one to break off.
         item, future = waiting[0]
+        while waits is not None and not wait([future], INTERVAL).done:
+            waits()
         try:
             result = future.result()
         except BrokenProcessPool:

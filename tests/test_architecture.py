@@ -63,6 +63,7 @@ ORDER = [
         "extras",
         "memory",
         "workers",
+        "gauges",
         "files",
         "charsets",
         "reading",

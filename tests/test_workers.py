@@ -122,6 +122,13 @@ def test_results_are_in_order_and_few_are_computed_early() -> None:
     assert list(results) == list(range(2, 40, 2))
 
 
+def test_a_consumer_is_called_while_it_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "INTERVAL", 0.001)
+    calls: list[None] = []
+    assert list(ordered_map(double, [1, 2], 1, 2, double, waits=lambda: calls.append(None))) == [2, 4]
+    assert calls
+
+
 def test_few_large_items_are_computed_early() -> None:
     started = []
 

@@ -8,7 +8,7 @@ Everything is computed while the recording is read, so memory does not depend on
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,6 +36,7 @@ TARGET_DB, MOST_GAIN_DB = -24.0, 45.0
 LOUD_SHARE = 95
 # Two channels carry different voices if each is this much louder than the other, in dB, in this share of the sound.
 SIDE_DB, SIDE_SHARE = 12.0, 0.05
+Heard = Callable[[float], None]
 Arrays = tuple[np.ndarray, np.ndarray, np.ndarray]
 # Of a stored activity; a new number makes all recordings be analyzed again.
 VERSION = 1
@@ -57,11 +58,13 @@ class Activity:
     has_sides: bool = False
 
 
-def measure_activity(blocks: Iterable[np.ndarray], rate: int, channel: int | None = None) -> Activity:
+def measure_activity(
+    blocks: Iterable[np.ndarray], rate: int, channel: int | None = None, hears: Heard = lambda seconds: None
+) -> Activity:
     """Return the activity of a recording, given in blocks (frames, channels) at `rate` Hz.
 
-    The mean of all channels counts, or only `channel`. Raises what reading the blocks raises, and FishtuiError if the
-    detector cannot be loaded.
+    The mean of all channels counts, or only `channel`. `hears` is called with the seconds that were read. Raises what
+    reading the blocks raises, and FishtuiError if the detector cannot be loaded.
     """
     sides = _Sides(rate)
     length = [0]
@@ -72,6 +75,7 @@ def measure_activity(blocks: Iterable[np.ndarray], rate: int, channel: int | Non
     stressed = 0.0
     held = np.zeros(0, np.float32)
     for stretch, gains in _amplified(_stretches(_converted(_mono(blocks, channel, sides, length), rate))):
+        hears(length[0] / rate)
         judged = stretch * gains
         voice.append(detector.probabilities(judged))
         backward.append(_heard_backward(held, judged))
@@ -93,16 +97,23 @@ def _heard_backward(stretch: np.ndarray, following: np.ndarray) -> np.ndarray:
     return VoiceDetector().probabilities(heard[::-1])[::-1][: len(stretch) // WINDOW]
 
 
-def activity_of(audio: Path, source_hash: str, folder: Path | None, channel: int | None = None) -> tuple[Activity, str]:
+def activity_of(
+    audio: Path,
+    source_hash: str,
+    folder: Path | None,
+    channel: int | None = None,
+    hears: Heard = lambda seconds: None,
+) -> tuple[Activity, str]:
     """Return the activity of a recording, and a remark on the recording, empty without one.
 
-    It is read from `folder`, or measured and stored there. Raises AudioError, and FishtuiError if the disk is full.
+    It is read from `folder`, or measured and stored there; `hears` is called with the seconds that were read. Raises
+    AudioError, and FishtuiError if the disk is full.
     """
     path = folder / (f"{source_hash}.npz" if channel is None else f"{source_hash}-{channel}.npz") if folder else None
     if path is not None and (stored := load_activity(path)) is not None:
         return stored, ""
     with open_source(audio) as recording:
-        activity = measure_activity(recording.blocks(), recording.rate, channel)
+        activity = measure_activity(recording.blocks(), recording.rate, channel, hears)
         note = recording.note
     if path is not None:
         save_activity(path, activity)

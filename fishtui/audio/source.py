@@ -13,6 +13,7 @@ import numpy as np
 from fishtui.audio.container import ContainerStream
 from fishtui.audio.faults import AudioError, unreadable
 from fishtui.audio.recording import BLOCK_VALUES, LEAST_RATE, MOST_CHANNELS, MOST_RATE, Recording
+from fishtui.errors import FishtuiError
 from fishtui.files import regular
 
 # Of errors of our own readers, for content that libav may read.
@@ -69,6 +70,16 @@ def open_source(path: Path) -> Iterator[LongRecording]:
             yield LongRecording(header.rate, header.channels, header.seconds, subtype, is_exact, "", recording)
     except OSError as error:
         raise unreadable(error) from error
+
+
+def length_of(path: Path) -> float:
+    """Return the length of a recording in seconds by its header, 0.0 if that does not name it or cannot be read."""
+    try:
+        with open_source(path) as recording:
+            return recording.seconds
+    except (FishtuiError, MemoryError, RuntimeError, ValueError, OSError):
+        # Decoding reports the error.
+        return 0.0
 
 
 # Of compressed sound too: its noise is far above the steps of 16 bits.

@@ -35,6 +35,7 @@ def settle(
     FishtuiError if the disk is full.
     """
     from fishtui.audio.activity import activity_of
+    from fishtui.audio.source import length_of
     from fishtui.catalog.cuts import identify
 
     loose: dict[Path, list[FoundClip]] = defaultdict(list)
@@ -42,10 +43,14 @@ def settle(
         if clip.loose and clip.part:
             loose[clip.audio].append(clip)
     settled = [clip for clip in clips if not (clip.loose and clip.part)]
-    for number, (audio, own) in enumerate(loose.items()):
-        reporter.progress(number, len(loose), "recordings", audio.name)
+    lengths = {audio: max(length_of(audio), 1.0) for audio in loose}
+    total, known = int(sum(lengths.values())), 0.0
+    for audio, own in loose.items():
+        hears = partial(_show, reporter, known, lengths[audio], total, audio.name)
+        known += lengths[audio]
+        hears(0.0)
         try:
-            activity, _ = activity_of(audio, identify(audio, 0.0).hash, activities)
+            activity, _ = activity_of(audio, identify(audio, 0.0).hash, activities, hears=hears)
         except FishtuiError as error:
             refuse_full_disk(error, 0)
             for clip in own:
@@ -56,6 +61,11 @@ def settle(
         else:
             settled += _settle_one(own, activity, settings, ledger)
     return settled
+
+
+def _show(reporter: Reporter, before: float, length: float, total: int, name: str, seconds: float) -> None:
+    """Report how much of all recordings was heard."""
+    reporter.progress(int(before + min(seconds, length)), total, "seconds", name)
 
 
 def _settle_one(

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from fishtui.audio.activity import activity_of
-from fishtui.audio.cuts import CutRules, choose_cuts
-from fishtui.audio.cutting import encode_parts
-from fishtui.audio.source import open_source
+from fishtui.audio.source import length_of
 from fishtui.catalog.cuts import (
     Cut,
     CutClip,
@@ -20,7 +16,6 @@ from fishtui.catalog.cuts import (
     clips_of_source,
     earlier_contents,
     forget_cuts,
-    identify,
     record_cuts,
     recorded_cuts,
     times_of,
@@ -30,64 +25,24 @@ from fishtui.catalog.scan import scan
 from fishtui.catalog.store import Catalog, catalog_exists, path_in
 from fishtui.dataset import EXTENSIONS, clip_named, walk
 from fishtui.errors import DataError, FishtuiError
-from fishtui.files import read_if_present, refuse_full_disk, state_of, write_bytes
+from fishtui.files import refuse_full_disk
+from fishtui.gauges import Gauges, gauges_of
 from fishtui.names import safe_name
 from fishtui.project import Project
 from fishtui.runs.ledger import Ledger
 from fishtui.runs.reporter import Reporter
-from fishtui.settings import Settings, SliceSettings
+from fishtui.settings import Settings
 from fishtui.speakers import branch_of, speaker_of
 from fishtui.stages.recut import Plan, plan_cuts
+from fishtui.stages.slicework import Job, Task, Written, analyze, crashed, crashed_writing, write_clips
 from fishtui.wording import cannot_remove, clock, counted, reason_of
-from fishtui.workers import ordered_map, quiet_stderr, worker_count
+from fishtui.workers import ordered_map, worker_count
 
 # The number of threads of NumPy's library of matrices: the workers have one processor each.
 THREADS = "OPENBLAS_NUM_THREADS"
 SIDES = ("left", "right")
 # In bytes: the times of a clip follow.
 LONGEST_STEM = 150
-
-
-@dataclass(frozen=True)
-class _Task:
-    """A recording to analyze; `activities` is the folder of stored activities, None if nothing may be written."""
-
-    path: Path
-    speaker: str
-    settings: SliceSettings
-    activities: Path | None
-
-
-@dataclass(frozen=True)
-class _Analyzed:
-    """A recording with the cuts that the settings give, and the speech that cannot be cut."""
-
-    source: Source | None = None
-    wanted: list[Cut] = field(default_factory=list)
-    unbroken: list[tuple[float, float]] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    problem: str = ""
-    error: FishtuiError | None = None
-
-
-@dataclass(frozen=True)
-class _Job:
-    """Clips of one channel of a recording to write; `shown` names the recording to the user."""
-
-    shown: str
-    source: Source
-    cuts: list[Cut]
-    targets: list[Path]
-
-
-@dataclass(frozen=True)
-class _Written:
-    """The hash of each clip of a job that was written, or is there already; those taken by other files; an error."""
-
-    job: _Job
-    hashes: list[tuple[int, str]] = field(default_factory=list)
-    taken: list[int] = field(default_factory=list)
-    error: FishtuiError | None = None
 
 
 def slice_recordings(
@@ -108,7 +63,7 @@ def slice_recordings(
     """
     data = project.path(values.paths.data)
     found = [
-        _Task(path, safe_name(speaker or own, "speaker"), values.slice, None if dry_run else project.activities)
+        Task(path, safe_name(speaker or own, "speaker"), values.slice, None if dry_run else project.activities)
         for path, own in find_sources(sources)
     ]
     ledger = Ledger()
@@ -164,23 +119,29 @@ class _Slicing:
     has_changed: bool = False
     obsolete: list[tuple[str, list[CutClip]]] = field(default_factory=list)
 
-    def run(self, tasks: list[_Task], catalog: Catalog | None) -> None:
+    def run(self, tasks: list[Task], catalog: Catalog | None) -> None:
         """Analyze and cut each recording; without a catalog, nothing was cut before."""
         workers = worker_count(self.values.slice.workers)
-        jobs = self._jobs(tasks, workers, catalog)
-        for written in ordered_map(_write_clips, jobs, workers, workers, _crashed_writing):
-            if catalog is not None:
-                self._record(written, catalog)
+        with gauges_of(len(tasks)) as gauges:
+            tasks = [replace(task, gauge=gauges.gauge(number)) for number, task in enumerate(tasks)]
+            progress = _Progress(self.reporter, gauges, tasks)
+            jobs = self._jobs(tasks, workers, catalog, progress)
+            for written in ordered_map(write_clips, jobs, workers, workers, crashed_writing, waits=progress.show):
+                if catalog is not None:
+                    self._record(written, catalog)
+            progress.end()
         if catalog is not None and self.recut and not self.dry_run:
             self._remove(catalog)
 
-    def _jobs(self, tasks: list[_Task], workers: int, catalog: Catalog | None) -> Iterator[_Job]:
+    def _jobs(self, tasks: list[Task], workers: int, catalog: Catalog | None, progress: _Progress) -> Iterator[Job]:
         """Analyze each recording, and yield the clips to write."""
         names = _Names(catalog)
         seconds = 0.0
-        analyzed = ordered_map(_analyze, tasks, min(workers, max(len(tasks), 1)), 2 * workers, _crashed)
+        few = min(workers, max(len(tasks), 1))
+        analyzed = ordered_map(analyze, tasks, few, 2 * workers, crashed, waits=progress.show)
+        progress.show()
         for number, (task, found) in enumerate(zip(tasks, analyzed, strict=True)):
-            self.reporter.progress(number, len(tasks), "recordings", task.path.name)
+            progress.finish(number)
             shown = self.project.shown(task.path)
             for note in found.notes:
                 self.reporter.warning(note, shown)
@@ -196,12 +157,11 @@ class _Slicing:
             if not found.wanted and not found.unbroken:
                 self.ledger.skip(shown, "no speech found")
             yield from self._plan(task, found.source, found.wanted, names, catalog)
-        self.reporter.progress(len(tasks), len(tasks), "recordings")
         self.ledger.counts = {"recordings": len(tasks), "seconds_read": round(seconds, 1), **self.ledger.counts}
 
     def _plan(
-        self, task: _Task, source: Source, wanted: list[Cut], names: _Names, catalog: Catalog | None
-    ) -> Iterator[_Job]:
+        self, task: Task, source: Source, wanted: list[Cut], names: _Names, catalog: Catalog | None
+    ) -> Iterator[Job]:
         shown = self.project.shown(task.path)
         recorded = recorded_cuts(catalog, source.hash) if catalog else []
         plan = plan_cuts(wanted, recorded, clips_of_source(catalog, source.hash) if catalog else [])
@@ -225,7 +185,7 @@ class _Slicing:
         for channel in dict.fromkeys(cut.channel for cut in write):
             cuts = [cut for cut in write if cut.channel == channel]
             folder = self.data / (task.speaker if channel is None else f"{task.speaker}-{SIDES[channel]}")
-            yield _Job(shown, source, cuts, [folder / f"{stem}_{times_of(cut)}.flac" for cut in cuts])
+            yield Job(shown, source, cuts, [folder / f"{stem}_{times_of(cut)}.flac" for cut in cuts])
 
     def _skip(self, plan: Plan, stem: str, shown: str) -> None:
         """Enter the cuts that are not written in the ledger, and report what --recut would do."""
@@ -245,7 +205,7 @@ class _Slicing:
             self.ledger.skip(f"{stem}_{times_of(cut)}", "would be cut differently now; --recut replaces the clips")
         self.reporter.warning(f"with these settings, --recut would replace {change}", shown)
 
-    def _record(self, written: _Written, catalog: Catalog) -> None:
+    def _record(self, written: Written, catalog: Catalog) -> None:
         """Put clips that were written on record, and enter them in the ledger."""
         job = written.job
         done = [(content, job.cuts[index]) for index, content in written.hashes]
@@ -290,6 +250,43 @@ class _Slicing:
         self.ledger.fail(shown, problem)
 
 
+class _Progress:
+    """The seconds of all recordings that were analyzed, also of those that are being read."""
+
+    def __init__(self, reporter: Reporter, gauges: Gauges, tasks: Sequence[Task]) -> None:
+        self._reporter = reporter
+        self._gauges = gauges
+        self._tasks = tasks
+        self._lengths = [max(length_of(task.path), 1.0) for task in tasks]
+        self._finished = 0
+
+    def show(self) -> None:
+        """Report what was analyzed, and the recording that is read."""
+        read = self._gauges.read()[self._finished :]
+        known = sum(self._lengths[: self._finished])
+        known += sum(min(done, length) for done, length in zip(read, self._lengths[self._finished :], strict=True))
+        note = self._tasks[self._finished].path.name if self._finished < len(self._tasks) else "writing clips"
+        if 0 < self._finished < len(self._tasks):
+            note = f"{self._finished + 1} of {len(self._tasks)}: {note}"
+        self._report(int(known), note)
+
+    def finish(self, number: int) -> None:
+        """Report that a recording was analyzed, and all before it."""
+        self._finished = number + 1
+        self.show()
+
+    def end(self) -> None:
+        """Report that all is done."""
+        self._report(self._total)
+
+    @property
+    def _total(self) -> int:
+        return int(sum(self._lengths))
+
+    def _report(self, done: int, note: str = "") -> None:
+        self._reporter.progress(min(done, self._total), self._total, "seconds", note)
+
+
 class _Names:
     """The beginnings of the names of clips: those of two recordings with one name differ."""
 
@@ -316,70 +313,3 @@ def _make(data: Path) -> None:
         raise DataError(
             f"{data}: cannot create: {reason_of(error)}", "Choose another folder with paths.data.", code="cannot-write"
         ) from error
-
-
-def _analyze(task: _Task) -> _Analyzed:
-    quiet_stderr()
-    try:
-        source = identify(task.path, 0.0)
-        channels: list[int | None] = [None]
-        notes: list[str] = []
-        wanted: list[Cut] = []
-        unbroken: list[tuple[float, float]] = []
-        seconds = 0.0
-        if task.settings.channels == "separate":
-            with open_source(task.path) as recording:
-                channels = [0, 1] if recording.channels == 2 else [None]
-        for channel in channels:
-            activity, note = activity_of(task.path, source.hash, task.activities, channel)
-            notes += [note] if note else []
-            cuts = choose_cuts(activity, _rules(task.settings))
-            wanted += [Cut(source.hash, start, end, channel) for start, end in cuts.clips]
-            unbroken += cuts.unbroken
-            seconds = activity.seconds
-            if channel is None and activity.has_sides:
-                notes.append("its channels have different voices: --channels separate makes a speaker of each")
-        if state_of(os.stat(task.path)) != source.state:
-            return _Analyzed(problem="changed while it was read")
-        return _Analyzed(Source(source.hash, source.path, source.state, seconds), wanted, unbroken, notes)
-    except FishtuiError as error:
-        return _Analyzed(problem=error.problem, error=error)
-    except (MemoryError, RuntimeError, ValueError, OSError) as error:
-        return _Analyzed(problem=f"cannot analyze: {reason_of(error)}")
-
-
-def _rules(settings: SliceSettings) -> CutRules:
-    names = ("min_seconds", "max_seconds", "min_pause", "max_pause", "padding", "threshold")
-    return CutRules(**{name: getattr(settings, name) for name in names})
-
-
-def _crashed(task: _Task) -> _Analyzed:
-    return _Analyzed(problem="the worker process crashed: the file is damaged, or memory ran out")
-
-
-def _write_clips(job: _Job) -> _Written:
-    quiet_stderr()
-    hashes: list[tuple[int, str]] = []
-    taken: list[int] = []
-    try:
-        if state_of(os.stat(job.source.path)) != job.source.state:
-            raise DataError("changed while it was cut", "Run slice again.", code="source-changed")
-        parts = [(cut.start, cut.end) for cut in job.cuts]
-        for index, content in encode_parts(job.source.path, parts, job.cuts[0].channel):
-            target = job.targets[index]
-            present = read_if_present(target)
-            if present is None:
-                write_bytes(target, content)
-            if present in (None, content):
-                hashes.append((index, hashlib.sha256(content).hexdigest()))
-            else:
-                taken.append(index)
-    except FishtuiError as error:
-        return _Written(job, hashes, taken, error)
-    except (MemoryError, RuntimeError, ValueError, OSError) as error:
-        return _Written(job, hashes, taken, DataError(f"cannot cut: {reason_of(error)}", code="cannot-cut"))
-    return _Written(job, hashes, taken)
-
-
-def _crashed_writing(job: _Job) -> _Written:
-    return _Written(job, error=DataError("the worker process crashed while it cut", code="cannot-cut"))

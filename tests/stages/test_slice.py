@@ -10,17 +10,21 @@ import numpy as np
 import pytest
 import soundfile
 
+from fishtui.audio import recording as recording_module
 from fishtui.audio.encode import write_audio
+from fishtui.audio.source import length_of
 from fishtui.catalog import actions, cutedits
 from fishtui.catalog.cuts import clips_of_source, identify, locate_source, recorded_cuts
 from fishtui.catalog.scan import scan
 from fishtui.catalog.store import Catalog
 from fishtui.errors import DataError, FishtuiError
+from fishtui.gauges import Gauge
 from fishtui.project import Project
+from fishtui.runs import reporter as reporter_module
 from fishtui.runs.ledger import Ledger
 from fishtui.runs.reporter import Reporter
 from fishtui.settings import ScanSettings, Settings, SliceSettings
-from fishtui.stages import slicing
+from fishtui.stages import slicework, slicing
 from fishtui.stages.slicing import slice_recordings
 from tests import spoken
 from tests.builders import mounted, project, snapshot
@@ -34,8 +38,8 @@ OTHER = Settings(slice=SliceSettings(workers=1, padding=0.05), scan=ScanSettings
 @pytest.fixture(autouse=True)
 def _in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Starting worker processes takes longer than these tests."""
-    monkeypatch.setattr(slicing, "ordered_map", lambda function, items, *others: map(function, items))
-    monkeypatch.setattr(slicing, "quiet_stderr", lambda: None)
+    monkeypatch.setattr(slicing, "ordered_map", lambda function, items, *others, **options: map(function, items))
+    monkeypatch.setattr(slicework, "quiet_stderr", lambda: None)
 
 
 @pytest.fixture(scope="session")
@@ -127,7 +131,7 @@ def test_a_dry_run_writes_nothing(made: Project) -> None:
 
 def test_an_interrupted_run_continues(made: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[Path] = []
-    real = slicing.write_bytes
+    real = slicework.write_bytes
 
     def stopping(path: Path, content: bytes) -> None:
         if len(calls) == 2:
@@ -136,7 +140,7 @@ def test_an_interrupted_run_continues(made: Project, monkeypatch: pytest.MonkeyP
         real(path, content)
 
     with monkeypatch.context() as patched:
-        patched.setattr(slicing, "write_bytes", stopping)
+        patched.setattr(slicework, "write_bytes", stopping)
         with pytest.raises(KeyboardInterrupt):
             cut(made)
     assert len(clips(made)) == 2
@@ -203,6 +207,32 @@ def test_bad_recordings_are_counted_and_the_others_are_cut(made: Project) -> Non
     assert ledger.done == 3
     assert sorted(each.item for each in ledger.failed) == ["recordings/empty.mp3", "recordings/text.m4a"]
     assert [each.item for each in ledger.skipped] == ["recordings/silence.wav"]
+
+
+def test_progress_moves_within_a_recording(made: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[Any] = []
+    shown: list[tuple[int, str]] = []
+    real = Gauge.set
+
+    def heard(gauge: Gauge, seconds: float) -> None:
+        real(gauge, seconds)
+        waits[0]()
+
+    def here(function: Any, items: Any, *others: Any, **options: Any) -> Any:
+        waits.append(options["waits"])
+        return map(function, items)
+
+    monkeypatch.setattr(slicing, "ordered_map", here)
+    monkeypatch.setattr(Gauge, "set", heard)
+    monkeypatch.setattr(recording_module, "BLOCK_VALUES", RATE)
+    monkeypatch.setattr(reporter_module, "PROGRESS_INTERVAL", 0)
+    reporter = Reporter(listeners=(lambda event: shown.append((event.get("done", 0), event.get("note", ""))),))
+    slice_recordings(made, SETTINGS, reporter, sources=[made.root / "recordings"])
+    done = [seconds for seconds, note in shown if note == "talk.wav"]
+    assert done == sorted(done)
+    assert len(set(done)) > 1
+    total = int(length_of(made.root / "recordings/ANNA/talk.wav"))
+    assert (total, "writing clips") in shown
 
 
 def test_recordings_of_one_name_do_not_mix_their_clips(made: Project) -> None:
