@@ -125,7 +125,7 @@ SLICE = Stage(
     arguments=(
         Argument(
             "sources",
-            "Long recording, or folder with some; never changed",
+            "Long recordings, or folders of them; a path with spaces in quotes. They are never changed",
             kind="path",
             required=True,
             many=True,

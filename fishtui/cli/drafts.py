@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -48,6 +49,9 @@ def draft_of(project: Project, record: RunRecord, current: Loaded) -> Draft:
         if typed in (None, (), []):
             # An option of its own wins over --set, and both over the settings.
             typed = overrides.get(each.setting) or _changed(each.setting, record, current)
+        if each.is_many:
+            values[each.name] = shlex.join(_moved(str(one), each, record, project) for one in typed or ())
+            continue
         value, rest = _value(each, typed)
         values[each.name] = _moved(value, each, record, project)
         others += (word for one in rest for word in each.words(_moved(one, each, record, project)))

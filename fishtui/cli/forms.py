@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -19,6 +21,7 @@ from fishtui.stage import Argument, Stage, find_stage
 
 # Options that every stage has, which the form does not offer.
 _SHARED = {"project", "overrides", "as_json", "debug", "dry_run", "detach", "now"}
+REQUIRED = "required"
 DEFAULT = re.compile(r"\(default: ([^)]*)\)")
 
 
@@ -44,6 +47,8 @@ class Field:
     negative: str = ""
     is_list: bool = False
     is_path: bool = False
+    # Several paths, typed as in a shell.
+    is_many: bool = False
 
     def words(self, value: str) -> list[str]:
         """Return the words of the command line for this value; none for an empty value."""
@@ -56,7 +61,18 @@ class Field:
         if self.is_list or self.option.startswith("--set "):
             # An option of a list takes one item, but all of them are typed here.
             return ["--set", f"{self.setting}={value}"]
-        return [self.option, value] if self.option else [value]
+        values = split_paths(value) if self.is_many else [value]
+        return [word for each in values for word in ([self.option, each] if self.option else [each])]
+
+
+def split_paths(value: str) -> list[str]:
+    """Return the paths in a text, as a shell does; a path with spaces that exists needs no quotes."""
+    if os.path.exists(whole := os.path.expanduser(value)):
+        return [whole]
+    try:
+        return [os.path.expanduser(each) for each in shlex.split(value)]
+    except ValueError:
+        return [value]
 
 
 @cache
@@ -93,7 +109,7 @@ def problems(stage: str, values: Mapping[str, str], file: Path) -> Iterator[tupl
     for field in fields(stage):
         value = values.get(field.name, "")
         if field.required and not value:
-            yield field.name, "required"
+            yield field.name, REQUIRED
         elif field.choices and value and value not in field.choices:
             yield field.name, f"choose one of {', '.join(field.choices)}"
         elif field.setting and value:
@@ -109,6 +125,7 @@ def _field(stage: Stage, parameter: click.Parameter) -> Field:
     name = parameter.name or ""
     setting = setting_name(name)
     declared = next((each for each in stage.arguments if each.name == name), None)
+    is_path = isinstance(parameter.type, click.Path)
     help = settings.known()[setting].help if setting else declared.help if declared else name
     return Field(
         name=setting or name,
@@ -121,7 +138,8 @@ def _field(stage: Stage, parameter: click.Parameter) -> Field:
         flag=bool(getattr(parameter, "is_flag", False)) and not parameter.secondary_opts,
         negative=next(iter(parameter.secondary_opts), ""),
         is_list=bool(setting) and isinstance(settings.known()[setting].default, tuple),
-        is_path=isinstance(parameter.type, click.Path),
+        is_path=is_path,
+        is_many=is_path and (parameter.nargs == -1 or bool(getattr(parameter, "multiple", False))),
         choices=tuple(parameter.type.choices) if isinstance(parameter.type, click.Choice) else choices(setting),
     )
 

@@ -10,12 +10,14 @@ from typing import NamedTuple
 from fishtui import wording
 from fishtui.checkpoint import CODEC, RECORD
 from fishtui.cli.forms import Field
+from fishtui.dataset import EXTENSIONS
 from fishtui.families.family import CONFIG
 from fishtui.project import Project
 from fishtui.results.adapters import PEFT_CONFIG
 from fishtui.results.trainings import ListedCheckpoint, describe_checkpoints
 from fishtui.settings import Settings
 from fishtui.stage import EXTRACT
+from fishtui.tui.shellwords import escaped
 
 # The most candidates of one list, and the depth of folders below the project.
 MOST = 200
@@ -147,6 +149,27 @@ def _folders(place: Place) -> Iterator[Candidate]:
     yield from (Candidate(place.project.shown(each), "folder") for each in _walk(place.project.root))
 
 
+def _recordings(place: Place) -> Iterator[Candidate]:
+    """Yield long recordings and folders: in the folder whose path is typed, otherwise in and next to the project."""
+    root = place.project.root
+    typed = place.words.strip()
+    own = {place.project.path(place.settings.paths.data), place.project.results, place.project.checkpoints, root}
+    for base in [f"{typed.rpartition('/')[0]}/"] if "/" in typed else ["", "../"]:
+        for each in _listed(root / os.path.expanduser(base)):
+            if each.is_dir() and each.resolve() not in own:
+                yield Candidate(escaped(base + each.name), "folder")
+            elif each.suffix.lower() in EXTENSIONS and each.is_file():
+                yield Candidate(escaped(base + each.name), wording.size(each.stat().st_size))
+
+
+def _listed(folder: Path) -> list[Path]:
+    """Return what is in a folder and not hidden."""
+    try:
+        return sorted(each for each in folder.iterdir() if not each.name.startswith("."))
+    except OSError:
+        return []
+
+
 def _texts(place: Place) -> Iterator[Candidate]:
     for folder in (place.project.root, *_walk(place.project.root, depth=1)):
         for path in sorted(folder.glob("*.txt"))[:MOST]:
@@ -179,6 +202,7 @@ FINDINGS: Mapping[str, Finding] = {
     "references": _references,
     "run.reference": _references,
     "source": _folders,
+    "sources": _recordings,
     "target": _folders,
     "output": _folders,
     "paths.data": _folders,

@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import shlex
-from pathlib import Path
 from typing import ClassVar
 
 from rich.cells import cell_len
@@ -23,9 +22,10 @@ from fishtui.errors import FishtuiError
 from fishtui.project import Project
 from fishtui.runs.command import EVENTS
 from fishtui.sanitize import harmless
-from fishtui.tui.commands import command_line, environment, run_fishtui
+from fishtui.tui.commands import command_line, environment
 from fishtui.tui.dialogs import Confirm
 from fishtui.tui.host import host_of
+from fishtui.tui.shellwords import candidates, last_word, words_of
 from fishtui.tui.widgets.exactinput import ExactInput
 from fishtui.tui.widgets.line import Line
 from fishtui.wording import reason_of
@@ -109,7 +109,7 @@ class CommandLine(ModalScreen[None]):
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         try:
-            words = shlex.split(event.value)
+            words = words_of(event.value, host_of(self).project.root)
         except ValueError as error:
             self._write(f"error: {error}")
             return
@@ -149,7 +149,7 @@ class CommandLine(ModalScreen[None]):
         found = await asyncio.to_thread(candidates, typed, host_of(self).project)
         if not self._is_open or self._input.value != typed + rest:
             return
-        last = typed.rpartition(" ")[2]
+        last = last_word(typed)[0]
         common = os.path.commonprefix(found)  # noqa: RUF071 - characters, not folders
         if len(found) == 1 and not common.endswith("/"):
             common += " "
@@ -158,7 +158,7 @@ class CommandLine(ModalScreen[None]):
             self._input.value = begin + rest
             self._input.cursor_position = len(begin)
         # As a shell lists them, without the folder that was typed.
-        names = [each[common.rfind("/") + 1 :] for each in found]
+        names = [each[common.rfind("/") + 1 :].replace("\\", "") for each in found]
         self._hint("  ".join(names) if len(found) > 1 else "" if found else "nothing to complete")
 
     def _hint(self, text: str) -> None:
@@ -279,13 +279,14 @@ class CommandLine(ModalScreen[None]):
             event = json.loads(line)
             if event["kind"] != "progress":
                 return False
-            done, total, note = int(event["done"]), int(event["total"]), str(event["note"])
+            done, total = int(event["done"]), int(event["total"])
+            unit, note = str(event["unit"]), harmless(str(event["note"]))
         except (ValueError, TypeError, LookupError):
             return False
         bar = self.query_one("#bar", Line)
         full = round(BAR * min(done / total, 1)) if total > 0 else 0
         bar.display = True
-        bar.show(f"{'━' * full}{'─' * (BAR - full)} {done:,} of {total:,}  {note}")
+        bar.show(f"{'━' * full}{'─' * (BAR - full)} {done:,} of {total:,} {unit}  {note}")
         return True
 
     def action_close(self) -> None:
@@ -294,35 +295,3 @@ class CommandLine(ModalScreen[None]):
             self.process.kill()
             host_of(self).report(f"left `{shlex.join(self.running)}`; a run that it started continues: press 3")
         self.dismiss()
-
-
-def candidates(typed: str, project: Project) -> list[str]:
-    """Return the completions of the last word of `typed`, as the shells' completion finds them. Blocks."""
-    words = ["fishtui", *typed.split(" ")]
-    variables = {"_FISHTUI_COMPLETE": "bash_complete", "COMP_WORDS": " ".join(words), "COMP_CWORD": str(len(words) - 1)}
-    found: list[str] = []
-    _, answer, _ = run_fishtui([], project, variables=variables)
-    for line in answer.splitlines():
-        kind, _, value = line.partition(",")
-        if kind in ("dir", "file"):
-            found += _paths(words[-1], project.root, only_folders=kind == "dir")
-        elif value:
-            found.append(value)
-    return sorted(found)
-
-
-def _paths(typed: str, root: Path, only_folders: bool) -> list[str]:
-    """Return the paths that begin with `typed`, relative to the project as it is; a folder ends with a slash."""
-    folder, _, start = typed.rpartition("/")
-    base = f"{folder}/" if "/" in typed else ""
-    found = []
-    try:
-        for each in os.scandir(root / Path(base).expanduser()):
-            if each.name.startswith(start) and (start or not each.name.startswith(".")):
-                if each.is_dir():
-                    found.append(f"{base}{each.name}/")
-                elif not only_folders:
-                    found.append(base + each.name)
-    except OSError:
-        return []
-    return found

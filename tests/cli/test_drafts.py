@@ -82,6 +82,21 @@ def test_repeated_options_keep_their_number_and_order(project: Project) -> None:
     assert texts == ["One.", "Two.", "-Three."]
 
 
+def test_several_paths_are_typed_as_in_a_shell(project: Project) -> None:
+    command = ["slice", "a.mp3", "My podcasts", "--speaker", "Anna"]
+    assert words(project, recorded(project, *command)) == command
+    moved = recorded(project, *command, directory=project.root / "data")
+    assert words(project, moved)[1:3] == [os.path.join("data", "a.mp3"), os.path.join("data", "My podcasts")]
+
+
+def test_a_path_with_spaces_that_exists_needs_no_quotes(project: Project, tmp_path: Path) -> None:
+    (tmp_path / "My podcasts").mkdir()
+    both = f"{tmp_path}/My podcasts"
+    assert forms.command("slice", {"sources": both}) == ["slice", both]
+    assert forms.command("slice", {"sources": "one.mp3 'two three.mp3'"}) == ["slice", "one.mp3", "two three.mp3"]
+    assert forms.command("slice", {"sources": "don't.mp3"}) == ["slice", "don't.mp3"]
+
+
 def test_a_path_of_another_folder_means_the_same_in_the_project(project: Project, tmp_path: Path) -> None:
     record = recorded(project, "synthesize", "--text", "a", "--output", "x.wav", directory=project.root / "data")
     assert words(project, record)[-2:] == ["--output", os.path.join("data", "x.wav")]

@@ -73,6 +73,18 @@ def test_adapters_are_the_checkpoints_of_trainings_and_peft_folders(project: Pro
     assert found(project, "merge", "step", name="nobody") == []
 
 
+def test_recordings_are_found_by_the_path_that_is_typed(project: Project) -> None:
+    outside = project.root.parent / "My podcasts"
+    outside.mkdir()
+    (outside / "one.mp3").write_bytes(bytes(2_000))
+    (project.root / "talk.m4a").touch()
+    listed = [each.value for each in found(project, "slice", "sources")]
+    assert {"talk.m4a", r"../My\ podcasts"} <= set(listed)
+    assert not {"data", "checkpoints", "results"} & set(listed)
+    [one] = found(project, "slice", "sources", f"{outside}/")
+    assert forms.command("slice", {"sources": one.value}) == ["slice", f"{outside}/one.mp3"]
+
+
 def test_references_are_clips_with_a_text_found_by_words(project: Project) -> None:
     assert [each.value for each in found(project, "synthesize", "references", "SIMPLE answer")] == ["data/bert/00.wav"]
     assert [each.value for each in found(project, "synthesize", "references", "BERT twice")] == ["data/bert/02.wav"]

@@ -20,6 +20,7 @@ from textual.worker import get_current_worker
 from fishtui import settings
 from fishtui.cli import forms
 from fishtui.cli.drafts import Draft, draft_of
+from fishtui.cli.forms import REQUIRED
 from fishtui.errors import FishtuiError
 from fishtui.runs import record as records
 from fishtui.runs.ledger import describe_ledger
@@ -207,6 +208,8 @@ class Launch(MainScreen[SettingValues]):
         if field is not None and field.choices:
             help += f" One of {', '.join(field.choices)}."
         problem = self.wrong.get(field.name) if field is not None else None
+        if problem == REQUIRED:
+            problem = f"{problem}: {help}"
         self.query_one("#help", Line).show(Content.assemble(sign("error"), f" {problem}") if problem else help)
 
     def values(self) -> dict[str, str]:
