@@ -75,6 +75,19 @@ def cut(text: str, columns: int) -> str:
     return set_cell_size(text, columns - 1) + "…" if columns > 0 else ""
 
 
+def cut_middle(text: str, columns: int) -> str:
+    """`text`, cut to `columns` columns with an ellipsis in its middle: names of clips differ at their ends."""
+    from rich.cells import cell_len, set_cell_size
+
+    if cell_len(text) <= columns:
+        return text
+    end = text[len(text) - columns // 2 :]
+    while cell_len(end) > columns // 2:
+        end = end[1:]
+    room = columns - 1 - cell_len(end)
+    return set_cell_size(text, room) + "…" + end if room >= 0 else ""
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """`Did you mean rate?` if a known word is close to `word`, otherwise an empty string."""
     nearest = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)

@@ -16,7 +16,8 @@ from fishtui.catalog.store import Catalog, path_in, stored
 class ClipDetails:
     """A clip's row, its findings and those of its speaker, measurements, scores, and a line for each change of it.
 
-    `audio` is the recording; None unless there is exactly one. `cut` is its place in a longer one, if it is part of it.
+    `audio` is the recording; None unless there is exactly one. `cut` is its place in a longer one, if it is part of it,
+    and `source` the name of that file.
     """
 
     row: sqlite3.Row
@@ -26,6 +27,7 @@ class ClipDetails:
     scored: ScoredClip
     history: list[str]
     cut: Cut | None = None
+    source: str = ""
 
 
 def read_details(catalog: Catalog, clip: int) -> ClipDetails:
@@ -47,7 +49,8 @@ def read_details(catalog: Catalog, clip: int) -> ClipDetails:
         for entry in history_of(catalog, clip)
     ]
     scored, cut = scored_clip(catalog, clip), cut_of(catalog, row["audio_hash"])
-    return ClipDetails(row, audio_path(catalog, row), found, measured, scored, history, cut)
+    source = catalog.value("SELECT path FROM sources WHERE hash = ?", (cut.source,)) if cut is not None else ""
+    return ClipDetails(row, audio_path(catalog, row), found, measured, scored, history, cut, Path(source or "").name)
 
 
 def audio_path(catalog: Catalog, row: sqlite3.Row) -> Path | None:

@@ -20,7 +20,10 @@ LEAST_TEXT = 12
 
 @dataclass(frozen=True)
 class Column:
-    """A column, shown on terminals of at least `from_width` columns; its heading sorts by `field`."""
+    """A column, shown on terminals of at least `from_width` columns; its heading sorts by `field`.
+
+    A value that is too wide is cut at its end, or in its middle if the column `keeps_end`.
+    """
 
     title: str
     width: int
@@ -28,6 +31,7 @@ class Column:
     field: str = ""
     right: bool = False
     from_width: int = 0
+    keeps_end: bool = False
 
 
 def _clip(row: sqlite3.Row) -> str:
@@ -44,7 +48,7 @@ def _decimals(value: float | None) -> str:
 
 COLUMNS = (
     Column("SPEAKER", 10, lambda row: row["speaker"], "speaker"),
-    Column("CLIP", 20, _clip, "name"),
+    Column("CLIP", 20, _clip, "name", keeps_end=True),
     Column("DUR", 7, lambda row: wording.seconds(row["duration"]), "duration", True),
     Column("LUFS", 6, lambda row: wording.number(row["loudness"]), "loudness", True),
     Column("RATE", 5, lambda row: wording.number(row["rate"]), "rate", True),

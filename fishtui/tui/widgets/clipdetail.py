@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 # Returns the surroundings of a clip, given the hash of its audio; if `True`, only those that are quick to read.
 ReadAround = Callable[[str | None, bool, Callable[[], bool]], "Surroundings | None"]
 
+CUT_KEYS = "[ ] { } move an end (b: the other), S splits, M merges"
 # Seconds that the cursor must rest on a clip before its details are read.
 DELAY = 0.05
 MOST_PICTURES = 32
@@ -290,6 +291,9 @@ def _facts_of(details: ClipDetails) -> Content:
             parts.append((f"{check.remedy}{repair}\n", MUTED))
     if not details.findings:
         parts.append(("no findings\n" if details.measured else "not measured yet; press ctrl+r\n", MUTED))
+    if details.cut is not None:
+        place = f"{wording.clock(details.cut.start)}-{wording.clock(details.cut.end)}"
+        parts.append((f"{place} of {harmless(details.source)}\n{CUT_KEYS}\n", MUTED))
     if row["status"] != "open":
         parts.append((f"{glyphs.SIGN[row['status']]} {row['status']}", "bold"))
         parts.append((f" by {harmless(row['reviewer'])}, {row['reviewed'][:16].replace('T', ' ')}\n", ""))

@@ -378,5 +378,5 @@ class ClipTable(FailureReporter, Late, ScrollView, can_focus=True, inherit_bindi
         segments = [Segment(glyphs.SIGN[state], style), Segment(" ", base)]
         row_style = base + Style(dim=row["status"] == "rejected")
         for column, width in self.columns:
-            segments.append(Segment(fitted(column.show(row), width, column.right) + " ", row_style))
+            segments.append(Segment(fitted(column.show(row), width, column.right, column.keeps_end) + " ", row_style))
         return segments

@@ -11,7 +11,7 @@ from textual.content import Content, Span
 from textual.widgets import Static
 
 from fishtui.sanitize import HARMFUL, harmless
-from fishtui.wording import cut
+from fishtui.wording import cut, cut_middle
 
 AnyText: TypeAlias = str | Text | Content
 
@@ -52,9 +52,12 @@ def safe(text: AnyText) -> AnyText:
     return changed
 
 
-def fitted(text: str, width: int, right: bool = False) -> str:
-    """Return `text`, sanitized, in exactly `width` columns of the terminal."""
-    # Cut first, because long texts take time to sanitize; the factor leaves room for characters without width.
-    text = cut(harmless(text[: 8 * width + 8]), width)
+def fitted(text: str, width: int, right: bool = False, keeps_end: bool = False) -> str:
+    """Return `text`, sanitized, in exactly `width` columns of the terminal; cut in its middle if it `keeps_end`."""
+    if keeps_end:
+        text = cut_middle(harmless(text), width)
+    else:
+        # Cut first, because long texts take time to sanitize; the factor leaves room for characters without width.
+        text = cut(harmless(text[: 8 * width + 8]), width)
     blank = " " * (width - cell_len(text))
     return blank + text if right else text + blank

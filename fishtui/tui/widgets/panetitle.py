@@ -7,6 +7,7 @@ from rich.text import Text
 from textual.widget import Widget
 
 from fishtui.sanitize import harmless
+from fishtui.wording import cut
 
 
 class PaneTitle(Widget):
@@ -27,6 +28,8 @@ class PaneTitle(Widget):
 
     def render(self) -> Text:
         title, summary = harmless(self.title), harmless(self.summary)
+        summary = cut(summary, max(self.size.width - cell_len(title) - 3, self.size.width // 3))
+        title = cut(title, max(self.size.width - cell_len(summary) - 3, 0))
         line = "─" * max(self.size.width - cell_len(title) - cell_len(summary) - 2 * bool(title) - bool(summary), 0)
         text = Text(no_wrap=True, overflow="ellipsis")
         if title:
