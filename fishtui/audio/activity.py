@@ -100,22 +100,23 @@ def _heard_backward(stretch: np.ndarray, following: np.ndarray) -> np.ndarray:
 def activity_of(
     audio: Path,
     source_hash: str,
-    folder: Path | None,
+    folder: Path,
     channel: int | None = None,
     hears: Heard = lambda seconds: None,
+    stores: bool = True,
 ) -> tuple[Activity, str]:
     """Return the activity of a recording, and a remark on the recording, empty without one.
 
-    It is read from `folder`, or measured and stored there; `hears` is called with the seconds that were read. Raises
-    AudioError, and FishtuiError if the disk is full.
+    It is read from `folder`, or measured, and stored there if it `stores`; `hears` is called with the seconds that were
+    read. Raises AudioError, and FishtuiError if the disk is full.
     """
-    path = folder / (f"{source_hash}.npz" if channel is None else f"{source_hash}-{channel}.npz") if folder else None
-    if path is not None and (stored := load_activity(path)) is not None:
+    path = folder / (f"{source_hash}.npz" if channel is None else f"{source_hash}-{channel}.npz")
+    if (stored := load_activity(path)) is not None:
         return stored, ""
     with open_source(audio) as recording:
         activity = measure_activity(recording.blocks(), recording.rate, channel, hears)
         note = recording.note
-    if path is not None:
+    if stores:
         save_activity(path, activity)
     return activity, note
 

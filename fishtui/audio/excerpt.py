@@ -25,16 +25,20 @@ EXACT = frozenset({"PCM_S8", "PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "D
 
 @dataclass(frozen=True)
 class Excerpt:
-    """Samples of a recording from frame `first` on, float32 of shape (frames, channels)."""
+    """Samples of a recording from frame `first` on, float32 of shape (frames, channels).
+
+    It `ends` with the recording if that has no more samples.
+    """
 
     first: int
     samples: np.ndarray
     rate: int
+    ends: bool
 
     def holds(self, start: float, end: float) -> bool:
-        """Return True if it has all samples between two times in seconds."""
+        """Return True if it has all samples that the recording has between two times in seconds."""
         last = self.first + len(self.samples)
-        return self.first <= round(start * self.rate) and round(end * self.rate) <= last
+        return self.first <= round(start * self.rate) < last and (round(end * self.rate) <= last or self.ends)
 
     def part(self, start: float, end: float) -> np.ndarray:
         """Return the samples between two times in seconds. Raises DataError, code `bad-part`, without any."""
@@ -94,7 +98,7 @@ def _read(path: Path, start: float, end: float, is_wanted: Callable[[], bool]) -
         samples = _read_at(path, recording, first, last)
         if samples is None:
             samples = _decode(recording, first, last, is_wanted)
-        return None if samples is None else Excerpt(first, samples, recording.rate)
+        return None if samples is None else Excerpt(first, samples, recording.rate, len(samples) < last - first)
 
 
 def _read_at(path: Path, recording: LongRecording, first: int, last: int) -> np.ndarray | None:

@@ -116,7 +116,9 @@ def split(catalog: Catalog, settings: Settings, clip: int, at: float) -> ActionR
     done = cutedits.split(catalog, settings, clip, at)
     measure(catalog, settings, done.clips)
     first, second = (f"{cut.end - cut.start:.2f} s" for cut in done.cuts)
-    return ActionResult(f"split into {first} and {second}: check both transcripts", done.clips, is_reshaped=True)
+    has_text = catalog.value("SELECT 1 FROM clips WHERE id = ? AND text != ''", (clip,))
+    message = f"split into {first} and {second}{': check both transcripts' * bool(has_text)}"
+    return ActionResult(message, done.clips, is_reshaped=True)
 
 
 def merge(catalog: Catalog, settings: Settings, clip: int) -> ActionResult:

@@ -41,10 +41,10 @@ def draw_surroundings(
         return None
     source = locate_source(catalog, cut.source)
     start, end = max(cut.start - AROUND_S, 0.0), min(cut.end + AROUND_S, max(source.seconds, cut.end))
-    is_slow = cut.end > QUICK_S and kept_excerpt(source.hash, cut.start, cut.end) is None and not is_quick(source.path)
+    is_slow = cut.end > QUICK_S and kept_excerpt(source.hash, start, end) is None and not is_quick(source.path)
     if only_quick and is_slow:
         return None
-    excerpt = read_excerpt(source.path, source.hash, cut.start, cut.end, is_wanted)
+    excerpt = read_excerpt(source.path, source.hash, start, end, is_wanted)
     if excerpt is None:
         return None
     samples = excerpt.part(start, end)

@@ -23,15 +23,16 @@ from fishtui.workers import quiet_stderr
 
 @dataclass(frozen=True)
 class Task:
-    """A recording to analyze; `activities` is the folder of stored activities, None if nothing may be written.
+    """A recording to analyze; `activities` is the folder of stored activities.
 
-    The `gauge` shows the seconds that were analyzed.
+    Nothing is written there if the task `is_dry`. The `gauge` shows the seconds that were analyzed.
     """
 
     path: Path
     speaker: str
     settings: SliceSettings
-    activities: Path | None
+    activities: Path
+    is_dry: bool = False
     gauge: Gauge | None = None
 
 
@@ -82,7 +83,7 @@ def analyze(task: Task) -> Analyzed:
                 channels = [0, 1] if recording.channels == 2 else [None]
         for number, channel in enumerate(channels):
             hears = partial(_show, task, number * seconds, len(channels))
-            activity, note = activity_of(task.path, source.hash, task.activities, channel, hears)
+            activity, note = activity_of(task.path, source.hash, task.activities, channel, hears, not task.is_dry)
             notes += [note] if note else []
             cuts = choose_cuts(activity, _rules(task.settings))
             wanted += [Cut(source.hash, start, end, channel) for start, end in cuts.clips]

@@ -63,7 +63,7 @@ def slice_recordings(
     """
     data = project.path(values.paths.data)
     found = [
-        Task(path, safe_name(speaker or own, "speaker"), values.slice, None if dry_run else project.activities)
+        Task(path, safe_name(speaker or own, "speaker"), values.slice, project.activities, dry_run)
         for path, own in find_sources(sources)
     ]
     ledger = Ledger()

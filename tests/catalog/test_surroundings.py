@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import soundfile
 
+from fishtui.audio.excerpt import read_excerpt
 from fishtui.catalog import surroundings
 from fishtui.catalog.cuts import Cut, identify, record_cuts
 from fishtui.catalog.surroundings import draw_surroundings
@@ -13,7 +14,9 @@ from tests.cutclips import FIRST, cut_talk
 
 
 def test_the_surroundings_end_with_the_recording(dataset: Dataset) -> None:
-    cut_talk(dataset.catalog, dataset.settings)
+    path = cut_talk(dataset.catalog, dataset.settings)
+    # Parts in memory are too short for the surroundings of other clips.
+    read_excerpt(path, identify(path, 6.0).hash, 3.2, 5.0)
     found = draw_surroundings(dataset.catalog, dataset.row(FIRST)["audio_hash"], True, lambda: True)
     assert found is not None
     assert (found.start, found.end, found.picture.seconds) == pytest.approx((0.0, 4.0, 4.0))

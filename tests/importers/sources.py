@@ -59,9 +59,10 @@ def vtt(recording: str, pieces: Pieces) -> bytes:
 
 def ass(recording: str, pieces: Pieces) -> bytes:
     """Return SubStation subtitles."""
-    head = "[Script Info]\nScriptType: v4.00+\n\n[Events]\nFormat: Layer, Start, End, Style, Name, Text\n"
+    columns = "Layer, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Text"
+    head = f"[Script Info]\nScriptType: v4.00+\n\n[Events]\nFormat: {columns}\n"
     lines = [
-        f"Dialogue: 0,{clock(start, '.')[1:-1]},{clock(end, '.')[1:-1]},Default,anna,{{\\i1}}{text}"
+        f"Dialogue: 0,{clock(start, '.')[1:-1]},{clock(end, '.')[1:-1]},Default,anna,0,0,0,,{{\\i1}}{text}"
         for start, end, text in pieces
     ]
     return (head + "\n".join(lines) + "\n").encode()

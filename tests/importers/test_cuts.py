@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from fishtui.audio.activity import LEVEL_STEP_S, STEP_S, Activity
+from fishtui.audio.activity import LEVEL_STEP_S, PARTS, STEP_S, Activity
 from fishtui.catalog.actions import undo
 from fishtui.catalog.cutedits import merge, move_ends, split
 from fishtui.catalog.cuts import cut_of
@@ -24,15 +24,18 @@ PIECES = [(1.0, 2.0, "One two. Three four."), (3.0, 4.5, "Five six.")]
 PLAIN = Settings(scan=ScanSettings(workers=1))
 
 
-def spoken(*arguments: object) -> tuple[Activity, str]:
+def spoken(*arguments: object, **options: object) -> tuple[Activity, str]:
     """Return the activity of speech in the pieces."""
 
-    def heard(step: float) -> np.ndarray:
-        times = (np.arange(round(SECONDS / step)) + 0.5) * step
+    windows = round(SECONDS / STEP_S)
+
+    def heard(count: int, step: float) -> np.ndarray:
+        times = (np.arange(count) + 0.5) * step
         return np.any([(start < times) & (times < end) for start, end, _ in PIECES], axis=0)
 
-    voice = heard(STEP_S).astype(np.float32)
-    return Activity(voice, voice, np.where(heard(LEVEL_STEP_S), -20, -90).astype(np.float32), SECONDS), ""
+    voice = heard(windows, STEP_S).astype(np.float32)
+    levels = np.where(heard(PARTS * windows, LEVEL_STEP_S), -20, -90).astype(np.float32)
+    return Activity(voice, voice, levels, SECONDS), ""
 
 
 @pytest.mark.parametrize("channels", [1, 3])

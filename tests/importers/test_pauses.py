@@ -96,7 +96,7 @@ def test_subtitles_are_cut_at_pauses_and_kept_in_the_catalog(tmp_path: Path, mon
         "1\n00:00:01,200 --> 00:00:02,000\nOne\n\n2\n00:00:02,000 --> 00:00:02,900\ntwo.\n\n"
         "3\n00:00:03,200 --> 00:00:03,500\nNobody.\n\n4\n00:00:06,300 --> 00:00:12,000\nThree.\n"
     )
-    monkeypatch.setattr(activity, "activity_of", lambda *arguments: (heard(speech, 10.0), ""))
+    monkeypatch.setattr(activity, "activity_of", lambda *arguments, **options: (heard(speech, 10.0), ""))
     ledger = run(tmp_path, tmp_path / "in", settings=PLAIN, speaker="anna")
     files = snapshot(tmp_path / "data")
     texts = sorted(content.decode() for name, content in files.items() if name.endswith(".lab"))

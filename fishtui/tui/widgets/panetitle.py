@@ -7,7 +7,7 @@ from rich.text import Text
 from textual.widget import Widget
 
 from fishtui.sanitize import harmless
-from fishtui.wording import cut
+from fishtui.wording import cut, cut_middle
 
 
 class PaneTitle(Widget):
@@ -29,7 +29,7 @@ class PaneTitle(Widget):
     def render(self) -> Text:
         title, summary = harmless(self.title), harmless(self.summary)
         summary = cut(summary, max(self.size.width - cell_len(title) - 3, self.size.width // 3))
-        title = cut(title, max(self.size.width - cell_len(summary) - 3, 0))
+        title = cut_middle(title, max(self.size.width - cell_len(summary) - 3, 0))
         line = "─" * max(self.size.width - cell_len(title) - cell_len(summary) - 2 * bool(title) - bool(summary), 0)
         text = Text(no_wrap=True, overflow="ellipsis")
         if title:
