@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -26,7 +27,10 @@ def read_subtitles(path: Path) -> Captions:
     content = read_whole(path).replace("\0", "")
     # pysubs2 takes a line with two of these for the times of a caption.
     rolling = len(INNER_TIME.findall(content))
-    events = pysubs2.SSAFile.from_string(INNER_TIME.sub("", content), format_=format_, **options)
+    with warnings.catch_warnings():
+        # Of numbers that nothing here uses.
+        warnings.simplefilter("ignore")
+        events = pysubs2.SSAFile.from_string(INNER_TIME.sub("", content), format_=format_, **options)
     captions = [_caption(event) for event in events if not event.is_comment and not event.is_drawing]
     return Captions(list(_unrolled(captions)) if rolling > len(captions) / 4 else captions)
 
