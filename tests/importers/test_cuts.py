@@ -1,4 +1,4 @@
-"""Clips that an import cuts from recordings can be moved, split and merged, whatever the format of their source."""
+"""Clips of every format of an import that cuts recordings can be moved, split and merged."""
 
 from __future__ import annotations
 
