@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fishtui.catalog.cuts import Cut, cut_of
+from fishtui.catalog.recognitions import RecognizedClip, recognized_clip
 from fishtui.catalog.report import ClipFinding, of_clip
 from fishtui.catalog.scores import ScoredClip, scored_clip
 from fishtui.catalog.store import Catalog, path_in, stored
@@ -14,10 +15,10 @@ from fishtui.catalog.store import Catalog, path_in, stored
 
 @dataclass(frozen=True)
 class ClipDetails:
-    """A clip's row, its findings and those of its speaker, measurements, scores, and a line for each change of it.
+    """A clip's row, its findings and those of its speaker, measurements, scores and recognition.
 
-    `audio` is the recording; None unless there is exactly one. `cut` is its place in a longer one, if it is part of it,
-    and `source` the name of that file.
+    `history` has a line for each change of it. `audio` is the recording; None unless there is exactly one. `cut` is its
+    place in a longer one, if it is part of it, and `source` the name of that file.
     """
 
     row: sqlite3.Row
@@ -25,6 +26,7 @@ class ClipDetails:
     findings: list[ClipFinding]
     measured: dict[str, float]
     scored: ScoredClip
+    recognized: RecognizedClip
     history: list[str]
     cut: Cut | None = None
     source: str = ""
@@ -48,9 +50,11 @@ def read_details(catalog: Catalog, clip: int) -> ClipDetails:
         f"{entry['time'][:16].replace('T', ' ')}  {entry['who']}  {entry['summary']}"
         for entry in history_of(catalog, clip)
     ]
-    scored, cut = scored_clip(catalog, clip), cut_of(catalog, row["audio_hash"])
-    source = catalog.value("SELECT path FROM sources WHERE hash = ?", (cut.source,)) if cut is not None else ""
-    return ClipDetails(row, audio_path(catalog, row), found, measured, scored, history, cut, Path(source or "").name)
+    scored, recognized = scored_clip(catalog, clip), recognized_clip(catalog, row)
+    cut = cut_of(catalog, row["audio_hash"])
+    path = catalog.value("SELECT path FROM sources WHERE hash = ?", (cut.source,)) if cut is not None else ""
+    source = Path(path or "").name
+    return ClipDetails(row, audio_path(catalog, row), found, measured, scored, recognized, history, cut, source)
 
 
 def audio_path(catalog: Catalog, row: sqlite3.Row) -> Path | None:

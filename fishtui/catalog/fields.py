@@ -24,6 +24,7 @@ UNINDEXED = re.compile("[\0\ud800-\udfff\ufffe\uffff]")
 INDEXED_LENGTH = 3
 CUT = "cuts.audio_hash = clips.audio_hash"
 START = f"(SELECT start FROM cuts WHERE {CUT})"
+DRAFT = "(clips.draft = 1 AND clips.status != 'accepted')"
 EDITED = "clips.id IN (SELECT clip FROM history WHERE kind = 'file' AND state = 'done')"
 
 
@@ -138,6 +139,13 @@ FIELDS: dict[str, Field] = {
             "gain", Kind.NUMBER, "the gain by the clip's own transcript, from `fishtui score`; near 0 if unrelated"
         ),
         _column("loss", Kind.NUMBER, "the loss of the tuned model, from `fishtui score --adapter`"),
+        _column("disagreement", Kind.NUMBER, "the share of characters that a recognizer heard otherwise, from 0 to 1"),
+        Field(
+            "draft",
+            Kind.CHOICE,
+            "yes or no: the transcript was recognized, and nobody has accepted or edited it",
+            choices={"yes": DRAFT, "no": f"NOT {DRAFT}"},
+        ),
         _column("sample-rate", Kind.NUMBER, "the sample rate in Hz", "sample_rate"),
         _column("channels", Kind.NUMBER, "the number of channels"),
         _column("format", Kind.WORD, "the format of the recording: wav, flac, mp3, ogg, aiff, …"),

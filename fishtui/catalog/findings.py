@@ -35,6 +35,14 @@ SCORED = """
         WHERE model = (SELECT value FROM meta WHERE key = 'loss model')
         AND losses.codes_hash = clips.codes_hash AND losses.text = clips.text) END
 """
+# The columns that are computed from a clip's recording and transcript, and from what recognizers heard.
+RECOGNIZED = """
+    draft = EXISTS (
+        SELECT 1 FROM drafts WHERE drafts.audio_hash = clips.audio_hash AND drafts.text = clips.text),
+    disagreement = (
+        SELECT disagreement FROM disagreements AS found
+        WHERE found.audio_hash = clips.audio_hash AND found.text = clips.text)
+"""
 # The columns that are computed from a clip's files and measurements.
 SETTLE = f"""
 UPDATE clips SET
@@ -48,13 +56,14 @@ UPDATE clips SET
         SELECT content ->> 'speech', content ->> 'loudness', content ->> 'snr',
             nullif(characters, 0) / coalesce(nullif(content ->> 'speech', 0), nullif(duration, 0))
         FROM (SELECT 1) LEFT JOIN measurements ON measurements.audio_hash = clips.audio_hash AND version = ?),
-    {SCORED}
+    {SCORED},
+    {RECOGNIZED}
 WHERE id IN (SELECT value FROM json_each(?))
 """
 # The columns that `facts_of` reads.
 JUDGED = """
 id, name, speaker, files, format, subtype, sample_rate, channels, duration, audio_fault, audio_problem,
-text, text_fault, text_problem, text_mark, other_text, codes, codes_problem
+text, text_fault, text_problem, text_mark, other_text, codes, codes_problem, disagreement
 """
 # The severity of a clip's worst finding, and all of its findings, so that a filter reads no other table:
 # `|error:silent|info:digits|`.
@@ -158,6 +167,7 @@ def facts_of(row: sqlite3.Row, measured: str | None, family: Family) -> ClipFact
         codes=row["codes"],
         codes_problem=row["codes_problem"],
         measured=parse_json(measured, Measurements) if measured else None,
+        disagreement=row["disagreement"],
         family=family,
     )
 

@@ -281,6 +281,62 @@ def _score_transcripts(database: Database) -> None:
     run("PRAGMA user_version = 10")
 
 
+@migrations(name="0011")
+def _mark_drafts(database: Database) -> None:
+    """Add what recognizers heard, which transcripts are drafts of theirs, and how far others differ from it.
+
+    All belong to the content of a recording and a transcript: a clip is a draft again when its edit is undone.
+    """
+    run = database.execute
+    run(
+        """
+        CREATE TABLE recognitions(
+            audio_hash TEXT PRIMARY KEY,
+            identity TEXT NOT NULL,
+            recognizer TEXT NOT NULL,
+            model TEXT NOT NULL,
+            language TEXT NOT NULL,
+            heard TEXT NOT NULL,
+            confidence REAL
+        ) WITHOUT ROWID
+        """
+    )
+    run(
+        """
+        CREATE TABLE disagreements(
+            audio_hash TEXT NOT NULL,
+            text TEXT NOT NULL,
+            disagreement REAL,
+            PRIMARY KEY (audio_hash, text)
+        ) WITHOUT ROWID
+        """
+    )
+    run(
+        """
+        CREATE TABLE drafts(
+            audio_hash TEXT NOT NULL,
+            text TEXT NOT NULL,
+            recognizer TEXT NOT NULL,
+            model TEXT NOT NULL,
+            confidence REAL,
+            PRIMARY KEY (audio_hash, text)
+        ) WITHOUT ROWID
+        """
+    )
+    run("ALTER TABLE clips ADD COLUMN draft INTEGER NOT NULL DEFAULT 0")
+    run("ALTER TABLE clips ADD COLUMN disagreement REAL")
+    run("DROP INDEX clips_by_facts")
+    run(
+        """
+        CREATE INDEX clips_by_facts ON clips(
+            gone, name, speaker, status, severity, found, duration, rate, loudness, snr, sample_rate, channels, format,
+            script, codes, characters, tags, speech, gain, loss, draft, disagreement, folded
+        )
+        """
+    )
+    run("PRAGMA user_version = 11")
+
+
 def migrate(connection: sqlite3.Connection) -> None:
     """Bring the tables up to date; if two processes do so at once, the second has nothing to do."""
     migrations.apply(Database(connection))

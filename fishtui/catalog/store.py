@@ -22,7 +22,7 @@ from fishtui.wording import cannot_read, cannot_write, shortened
 T = TypeVar("T")
 
 # PRAGMA user_version once all of `schema.migrations` are applied.
-VERSION = 10
+VERSION = 11
 # Seconds that a statement waits for another process that writes.
 PATIENCE_S = 30.0
 # Page size of a new catalog, in bytes. Reading a whole index takes two thirds of the time with the default size.

@@ -27,7 +27,8 @@ class ClipFacts:
     it is missing or cannot be read (`text_fault`, with the detail `text_problem`). `other_text` is the name of a second
     transcript, or without a transcript of a text with another extension. `codes` are "given" if they are valid and
     fishtui did not make them, "stale" if the audio has changed since. `measured` is None until the audio has been
-    decoded. `family` is that of the model that the project trains.
+    decoded. `disagreement` is the share of wrong characters between transcript and recognition, None if they were not
+    compared. `family` is that of the model that the project trains.
     """
 
     name: str
@@ -44,6 +45,7 @@ class ClipFacts:
     codes: Literal["missing", "given", "current", "stale", "invalid"] = "missing"
     codes_problem: str = ""
     measured: Measurements | None = None
+    disagreement: float | None = None
     family: Family = DEFAULT
 
 

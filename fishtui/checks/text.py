@@ -129,6 +129,19 @@ def symbols(facts: ClipFacts, settings: Settings) -> str | None:
     return listed(mark for mark in marks if mark in SPOKEN or unicodedata.category(mark)[0] == "S")
 
 
+@check(
+    "disagreement",
+    WARNING,
+    "A recognizer hears other words than the transcript, so the voice may learn wrong words.",
+    "Listen to it, and correct the transcript where it is wrong.",
+)
+def disagreement(facts: ClipFacts, settings: Settings) -> str | None:
+    share = facts.disagreement
+    if share is None or share <= settings.checks.max_disagreement:
+        return None
+    return f"{share:.0%} of the characters differ from what was recognized"
+
+
 def characters(text: str) -> int:
     """Return the number of letters and digits of any script that are spoken, without accents and vowel signs."""
     return sum(map(str.isalnum, unicodedata.normalize("NFC", _without_marks(text))))

@@ -21,6 +21,7 @@ from torch.nn import functional
 from torchaudio.functional import melscale_fbanks
 
 from fishtui.audio.resample import resample
+from fishtui.judges.hearing import Heard
 from fishtui.judges.needs import damaged
 
 METADATA = "fishtui-ctc"
@@ -118,8 +119,7 @@ class CtcRecognizer:
         self._network = load_network(path)
         self.version = self._network.config.version
 
-    def transcribe(self, samples: np.ndarray, rate: int) -> str:
+    def hear(self, samples: np.ndarray, rate: int) -> Heard:
         config = self._network.config
-        return " ".join(
-            config.words[word] for word in self._network.recognize(resample(samples, rate, config.sample_rate))
-        )
+        words = self._network.recognize(resample(samples, rate, config.sample_rate))
+        return Heard(" ".join(config.words[word] for word in words))

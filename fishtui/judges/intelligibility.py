@@ -39,7 +39,7 @@ def _needs(setup: Setup) -> Needs:
     failures=FAILURES,
     needs=_needs,
     options=("recognizer",),
-    code=("judges/normalization.py", "judges/recognizers.py", "judges/ctc.py"),
+    code=("judges/normalization.py", "judges/hearing.py", "judges/recognizers.py", "judges/ctc.py"),
 )
 def intelligibility(spoken: Spoken, voice: Voice, setup: Setup) -> Judgement:
     """Compare the recognized words with the text; nothing if the recognizer does not know the language.
@@ -49,7 +49,7 @@ def intelligibility(spoken: Spoken, voice: Voice, setup: Setup) -> Judgement:
     recognizer = recognizers.load(setup, spoken.language)
     if recognizer is None:
         return Judgement()
-    heard = recognizer.transcribe(spoken.samples[: round(MOST_S * spoken.rate)], spoken.rate)
+    heard = recognizer.hear(spoken.samples[: round(MOST_S * spoken.rate)], spoken.rate).text
     return compared(spoken.text, heard, spoken.language)
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Protocol
+from statistics import fmean
+from typing import Any
 
 import numpy as np
 
 from fishtui.audio.resample import resample
 from fishtui.errors import FishtuiError, loading
+from fishtui.judges.hearing import Heard, Recognizer
 from fishtui.judges.needs import Needs, Package, Setup, Weights, damaged, model_weights
 from fishtui.judges.normalization import language_of
 
@@ -21,16 +24,6 @@ WHISPER_REPOSITORY = "Systran/faster-whisper-{}"
 WHISPER_SIZES = ("tiny", "base", "small", "medium", "large-v1", "large-v2", "large-v3")
 WHISPER_FILES = (("config.json",), ("model.bin",), ("tokenizer.json",), ("vocabulary.json", "vocabulary.txt"))
 SPHINX = Package("pocketsphinx", "pocketsphinx")
-
-
-class Recognizer(Protocol):
-    """Writes down the words of speech."""
-
-    name: str
-    version: str
-
-    def transcribe(self, samples: np.ndarray, rate: int) -> str:
-        """Return the words in mono samples, float32 of shape (samples,), at `rate` Hz."""
 
 
 @dataclass(frozen=True)
@@ -82,13 +75,17 @@ class Sphinx:
         except (RuntimeError, ValueError) as error:
             raise damaged(Path(get_model_path()), error) from error
 
-    def transcribe(self, samples: np.ndarray, rate: int) -> str:
+    def hear(self, samples: np.ndarray, rate: int) -> Heard:
         sound = np.clip(resample(samples, rate, RATE) * 32_768, -32_768, 32_767).astype("<i2")
         self._decoder.start_utt()
         self._decoder.process_raw(sound.tobytes(), full_utt=True)
         self._decoder.end_utt()
         found = self._decoder.hyp()
-        return found.hypstr if found else ""
+        if not found or not found.hypstr:
+            return Heard("", language="en")
+        # Marks of silence and noise are not words.
+        sure = [min(1.0, word.prob) for word in self._decoder.seg() if word.word[0] not in "<[+"]
+        return Heard(found.hypstr, fmean(sure) if sure else None, "en")
 
 
 class Whisper:
@@ -103,15 +100,26 @@ class Whisper:
         # An unknown language is detected from the sound.
         self._language = language if language in self._model.supported_languages else None
 
-    def transcribe(self, samples: np.ndarray, rate: int) -> str:
-        segments, _ = self._model.transcribe(
+    def hear(self, samples: np.ndarray, rate: int) -> Heard:
+        found, about = self._model.transcribe(
             resample(samples, rate, RATE),
             language=self._language,
             temperature=0.0,
             condition_on_previous_text=False,
             without_timestamps=True,
         )
-        return " ".join(segment.text.strip() for segment in segments)
+        segments = list(found)
+        text = " ".join(segment.text.strip() for segment in segments)
+        parts = [(segment.avg_logprob, len(segment.tokens)) for segment in segments]
+        return Heard(text, mean_probability(parts), about.language)
+
+
+def mean_probability(parts: Sequence[tuple[float, float]]) -> float | None:
+    """Return the geometric mean of probabilities from logarithms with their weights; None without any weight."""
+    total = sum(weight for _, weight in parts)
+    if total <= 0:
+        return None
+    return min(1.0, math.exp(sum(logarithm * weight for logarithm, weight in parts) / total))
 
 
 @lru_cache(maxsize=1)

@@ -28,6 +28,7 @@ from fishtui.settings.sections import (
     SliceSettings,
     SynthesizeSettings,
     TrainSettings,
+    TranscribeSettings,
 )
 
 __all__ = [
@@ -50,6 +51,7 @@ __all__ = [
     "SliceSettings",
     "SynthesizeSettings",
     "TrainSettings",
+    "TranscribeSettings",
     "known",
     "load",
     "missing_path",

@@ -129,6 +129,10 @@ class CheckSettings(Section, frozen=True):
         Share,
         Meta(description="smallest gain by the clip's own transcript, as a share of the median (fishtui score)"),
     ] = 0.25
+    max_disagreement: Annotated[
+        Share,
+        Meta(description="largest share of wrong characters between transcript and recognition (fishtui transcribe)"),
+    ] = 0.3
     min_speaker_minutes: Annotated[NotBelowZero, Meta(description="least audio per speaker in minutes")] = 1.0
 
 
@@ -162,6 +166,43 @@ class ScoreSettings(Section, frozen=True):
         Literal["auto", "float32", "bfloat16"],
         Meta(description="precision; auto is bfloat16 on GPUs that support it, otherwise float32"),
     ] = "auto"
+
+
+class TranscribeSettings(Section, frozen=True):
+    """Recognition of speech, for drafts of transcripts and for comparison with transcripts."""
+
+    recognizer: Annotated[
+        Literal["faster-whisper", "pocketsphinx", "server"],
+        Meta(description="recognizer: faster-whisper, pocketsphinx (English), or the server of transcribe.url"),
+    ] = "faster-whisper"
+    model: Annotated[
+        str,
+        Meta(
+            description="size of Whisper, folder, or repository of the hub (empty: small); for a server its name of the"
+            " model (empty: whisper-1)",
+            extra={"metavar": "MODEL"},
+        ),
+    ] = ""
+    url: Annotated[
+        str,
+        Meta(
+            # Without a place for a password: the key comes from the environment.
+            pattern=r"^(https?://[^\s/?#@]+(/[^\s?#@]*)?)?$",
+            description="address of an OpenAI-compatible server, such as http://127.0.0.1:8000/v1; its key comes from"
+            " the environment variable TRANSCRIBE_API_KEY",
+            extra={"metavar": "URL"},
+        ),
+    ] = ""
+    language: Annotated[
+        str,
+        Meta(
+            pattern=r"^([a-z]{2,3})?$",
+            description="language of the speech, such as en; empty lets the recognizer find it for each clip",
+            extra={"metavar": "CODE"},
+        ),
+    ] = ""
+    timeout: Annotated[Positive, Meta(description="longest wait for an answer of the server in seconds")] = 120.0
+    device: Device = "auto"
 
 
 class PackSettings(Section, frozen=True):
@@ -231,6 +272,10 @@ class TrainSettings(Section, frozen=True):
     samples: Annotated[
         int, Meta(ge=-1, description="held-out lines spoken at each validation; -1 for 2 on a GPU and none on a CPU")
     ] = -1
+    drafts: Annotated[
+        Literal["allow", "exclude"],
+        Meta(description="clips whose transcript is a draft that nobody accepted or edited: allow, or exclude them"),
+    ] = "allow"
     gate: Annotated[
         bool,
         Meta(description="refuse a model whose first loss shows that its weights are wrong; off for random ones"),
@@ -387,6 +432,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     checks: CheckSettings = CheckSettings()
     extract: ExtractSettings = ExtractSettings()
     score: ScoreSettings = ScoreSettings()
+    transcribe: TranscribeSettings = TranscribeSettings()
     pack: PackSettings = PackSettings()
     train: TrainSettings = TrainSettings()
     synthesize: SynthesizeSettings = SynthesizeSettings()
