@@ -165,6 +165,20 @@ SCORE = Stage(
     options=_own("score", "batch_tokens", "device", "precision"),
     also=("paths.data", "paths.checkpoint"),
 )
+TRANSCRIBE = Stage(
+    "transcribe",
+    "Draft missing transcripts, and compare the others with a recognizer.",
+    "Existing transcripts are never changed. A draft counts as one until you accept or edit it: `fishtui clips list"
+    " draft:yes`; train.drafts decides if it is trained on. Clips that differ: `fishtui clips list"
+    " finding:disagreement`. Clips that are up to date are kept. Weights of Whisper come from `fishtui download --judge"
+    " transcribe`. With --recognizer server, recordings are sent to the address of --url; its key comes from the"
+    " environment variable TRANSCRIBE_API_KEY.",
+    function="fishtui.stages.transcribe:transcribe",
+    requires="fishtui.stages.requirements:transcribe",
+    arguments=(_TERMS,),
+    options=_own("transcribe", "recognizer", "model", "url", "language", "device"),
+    also=("transcribe.timeout", "checks.max_disagreement", "paths.data", "paths.checkpoint", "pack.text_extension"),
+)
 PACK = Stage(
     "pack",
     "Pack transcripts and codes into shards for training.",
@@ -176,7 +190,7 @@ PACK = Stage(
         Argument("output", "Folder to write the shards to", "--output", "folder", setting="paths.protos"),
     ),
     options=_own("pack", "workers", "text_extension", "shard_size", "validation"),
-    also=("paths.data", "paths.protos"),
+    also=("paths.data", "paths.protos", "train.drafts"),
     is_in_pipeline=True,
     step="fishtui.pipeline.steps:PACK",
 )
@@ -358,7 +372,7 @@ DOWNLOAD = Stage(
     "Without REPO, writes the model that the project trains to the folder of paths.checkpoint; with REPO, to"
     " checkpoints/NAME, unless paths.checkpoint has that name. Complete files are not downloaded again, interrupted"
     " downloads continue, and the size and hash of each file are checked. With --judge, writes the weights that the"
-    " settings of [evaluate] name to checkpoints/judges. Gated and private models need a token of the"
+    " settings of [evaluate] or [transcribe] name to checkpoints/judges. Gated and private models need a token of the"
     " hub, from HF_TOKEN or `hf auth login`. The licence of some models has to be accepted, once.",
     function="fishtui.stages.download:download",
     requires="fishtui.stages.requirements:download",
@@ -367,16 +381,21 @@ DOWNLOAD = Stage(
         Argument("repository", "Repository on the Hugging Face hub, as OWNER/NAME", metavar="[REPO]"),
         Argument("revision", "Branch, tag or commit (default: the published one, or main)", "--revision"),
         Argument(
-            "judge", "Judge of speech whose weights to download instead of a model, such as intelligibility", "--judge"
+            "judge",
+            "Judge of speech whose weights to download instead of a model, such as intelligibility, or transcribe",
+            "--judge",
         ),
         Argument("force", "Replace files that are not from a download", "--force", "flag"),
         Argument("accept_licence", "Accept the terms of the model's licence, once", "--accept-licence", "flag"),
     ),
-    also=("paths.checkpoint", "evaluate.recognizer", "evaluate.similarity"),
+    also=(
+        *("paths.checkpoint", "evaluate.recognizer", "evaluate.similarity"),
+        *("transcribe.recognizer", "transcribe.model"),
+    ),
     waits_for_processor=False,
 )
 # In the order of the pipeline, then the others.
-ALL = [NORMALIZE, EXTRACT, PACK, TRAIN, EVALUATE, MERGE, SYNTHESIZE, RUN, SLICE, SCORE, EXPORT, DOWNLOAD]
+ALL = [NORMALIZE, EXTRACT, PACK, TRAIN, EVALUATE, MERGE, SYNTHESIZE, RUN, SLICE, TRANSCRIBE, SCORE, EXPORT, DOWNLOAD]
 
 
 def find_stage(name: str) -> Stage:

@@ -51,9 +51,9 @@ class RecognizedClip:
     disagreement: float | None = None
 
     @property
-    def differs(self) -> bool:
-        """True if the transcript and the recognized words have other characters."""
-        return bool(self.disagreement)
+    def heard(self) -> str | None:
+        """The recognized words if they were compared with the transcript and differ from it."""
+        return self.recognition.heard if self.recognition is not None and self.disagreement else None
 
     def lines(self) -> list[str]:
         """Return a line of text on the draft, and one on the comparison, of those that are known."""
@@ -69,7 +69,7 @@ class RecognizedClip:
     def as_dict(self) -> dict[str, object]:
         """Return the draft and the recognition as JSON-ready data."""
         return {
-            "draft": self.draft
+            "drafted_by": self.draft
             and {
                 "recognizer": self.draft.recognizer,
                 "model": self.draft.model,

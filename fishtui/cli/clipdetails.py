@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from fishtui import glyphs, wording
+from fishtui.catalog.differences import ADDED, MISSING, compare, signed
 from fishtui.catalog.fields import split_tags
 from fishtui.checks.registry import check_of
 from fishtui.cli import output
 
 if TYPE_CHECKING:
+    from fishtui.catalog.recognitions import RecognizedClip
     from fishtui.catalog.report import ClipFinding
     from fishtui.catalog.scores import ScoredClip
 
@@ -35,9 +37,10 @@ def write_details(
     findings: Sequence[ClipFinding],
     measured: Mapping[str, Any] | None,
     scored: ScoredClip,
+    recognized: RecognizedClip,
     history: Sequence[Mapping[str, Any]],
 ) -> None:
-    """Write a clip's files, transcript, findings, measurements, scores and history; `row` is its catalog row."""
+    """Write all that is known of a clip; `row` is its catalog row."""
     output.line(
         f"{row['id']}  {row['name']}  {glyphs.SIGN[glyphs.clip_state(row['status'], row['severity'])]} {row['status']}"
     )
@@ -54,7 +57,13 @@ def write_details(
         )
     else:
         output.line(f"  audio     {row['files'] or 'none'}")
-    output.line(f"  text      {row['text'].strip() if row['text'] is not None else 'none'}")
+    text = row["text"].strip() if row["text"] is not None else None
+    if text is not None and recognized.heard is not None:
+        own, heard = compare(text, recognized.heard)
+        output.line(f"  text      {signed(own, MISSING)}")
+        output.line(f"  heard     {signed(heard, ADDED)}")
+    else:
+        output.line(f"  text      {'none' if text is None else text}")
     frames = f", {row['frames']:,} frames" if row["frames"] else ""
     output.line(f"  codes     {row['codes']}{frames}")
     for each in findings:
@@ -67,7 +76,7 @@ def write_details(
     for name, unit in MEASURED.items():
         if measured and measured.get(name) is not None:
             output.line(f"  {name.replace('_', ' '):<20} {measured[name]:.5g} {unit}".rstrip())
-    for line in scored.lines():
+    for line in (*scored.lines(), *recognized.lines()):
         output.line(f"  {line}")
     for entry in history:
         output.line(f"  {entry['time']}  {entry['who']}  {entry['summary']}")

@@ -25,6 +25,7 @@ MOST_LISTED = 10
 FILE = click.Path(dir_okay=False, path_type=Path)
 LISTED = (
     *("id", "name", "speaker", "status", "severity", "duration", "loudness", "rate", "snr", "gain", "loss"),
+    "disagreement",
     *("format", "sample_rate", "channels", "codes", "text", "tags", "note"),
 )
 
@@ -98,6 +99,7 @@ def show(session: Session, id: str) -> int:
     from fishtui.catalog import lookup, report
     from fishtui.catalog.actions import clip_row, history_of
     from fishtui.catalog.measurements import measurements_of
+    from fishtui.catalog.recognitions import recognized_clip
     from fishtui.catalog.scores import scored_clip
     from fishtui.checks.registry import Severity
     from fishtui.cli import output
@@ -109,7 +111,7 @@ def show(session: Session, id: str) -> int:
         found = report.of_clip(catalog, clip)
         history = history_of(catalog, clip)
         measured = measurements_of(catalog, row["audio_hash"])
-        scored = scored_clip(catalog, clip)
+        scored, recognized = scored_clip(catalog, clip), recognized_clip(catalog, row)
     if session.as_json:
         content = _as_dict(row) | {
             "files": row["files"].split("/") if row["files"] else [],
@@ -119,11 +121,12 @@ def show(session: Session, id: str) -> int:
                 {"code": each.code, "severity": Severity(each.severity).name.lower(), "detail": each.detail}
                 for each in found
             ],
+            **recognized.as_dict(),
             "history": history,
         }
         output.document(content)
         return 0
-    write_details(row, found, measured, scored, history)
+    write_details(row, found, measured, scored, recognized, history)
     return 0
 
 
@@ -382,4 +385,5 @@ def _as_dict(row: sqlite3.Row) -> dict[str, Any]:
 
     content = {name: row[name] for name in LISTED}
     severity = Severity(row["severity"]).name.lower() if row["severity"] else None
-    return content | {"severity": severity, "tags": split_tags(row["tags"])}
+    draft = bool(row["draft"]) and row["status"] != "accepted"
+    return content | {"severity": severity, "tags": split_tags(row["tags"]), "draft": draft}

@@ -276,8 +276,13 @@ def _weights_of(judge: str, session: Session) -> Weights:
     from fishtui.errors import MisuseError
     from fishtui.judges.needs import Setup
     from fishtui.judges.registry import find_judge
+    from fishtui.stages.recognition import DOWNLOAD, Choice
 
-    needs = find_judge(judge).needs(Setup(session.project.root, session.settings.values.evaluate))
+    root, values = session.project.root, session.settings.values
+    if judge == DOWNLOAD:
+        needs = Choice(root, values.transcribe).needs()
+    else:
+        needs = find_judge(judge).needs(Setup(root, values.evaluate))
     if needs.weights and needs.weights.repository:
         return needs.weights
     missing = needs.missing()

@@ -32,6 +32,8 @@ from fishtui.settings import Settings
 from fishtui.speakers import is_content
 from fishtui.wording import counted, shortened
 
+# Layouts whose texts a recognizer wrote.
+RECOGNIZED_LAYOUTS = ("whisper",)
 # Recordings that a warning names.
 MOST_SHOWN = 3
 
@@ -100,6 +102,8 @@ def import_clips(
         _transfer_all(_plan(clips, dataset, ledger), mode, dry_run, ledger, reporter)
     else:
         with cut_clips(wanted, speakers, project.state / "cuts", ledger) as clips:
+            if found.layout in RECOGNIZED_LAYOUTS:
+                _mark_drafts(project, data, settings, [clip for _, clip in clips], found.layout)
             _transfer_all(_plan(clips, dataset, ledger), mode, dry_run, ledger, reporter)
             _record_cuts(project, reporter, data, settings, [clip for _, clip in clips])
     if found.unnamed:
@@ -153,6 +157,24 @@ def _record_cuts(
                 reporter.warning(f"the places of clips in it are not kept: {error.problem}", str(origin))
                 continue
             record_cuts(catalog, source, ((audio, Cut(source.hash, start, end)) for audio, start, end in own))
+
+
+def _mark_drafts(
+    project: Project, data: Path, settings: Settings | None, clips: Sequence[LocatedClip], recognizer: str
+) -> None:
+    """Record the texts of clips as drafts, before they are written: a recognizer wrote them, and nobody read them."""
+    if not clips or settings is None or not _is_dataset(project, data, settings):
+        return
+    from fishtui.catalog.recognitions import Draft, store_drafts
+    from fishtui.catalog.store import Catalog
+
+    drafts = []
+    for clip in clips:
+        # The transfer reports a recording that cannot be read.
+        with suppress(OSError):
+            drafts.append(Draft(hash_file(clip.source), clip.text, recognizer))
+    with Catalog(project, project.path(settings.paths.data)) as catalog:
+        store_drafts(catalog, drafts)
 
 
 def _is_dataset(project: Project, data: Path, settings: Settings | None) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import time
 from collections.abc import Mapping
+from contextlib import suppress
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import httpx
@@ -13,7 +15,7 @@ import numpy as np
 import soundfile
 
 from fishtui.audio.resample import resample
-from fishtui.errors import DataError, FishtuiError
+from fishtui.errors import DataError, FishtuiError, MisuseError
 from fishtui.judges.hearing import Heard
 from fishtui.judges.recognizers import RATE, mean_probability
 from fishtui.reading import Damaged, parse_json
@@ -58,6 +60,19 @@ class Problem(msgspec.Struct):
     message: str | None = None
 
 
+class Reply(NamedTuple):
+    """The answer to a request: status, the server's word for it, and at most `LONGEST` bytes of content."""
+
+    status: int
+    phrase: str
+    content: bytes
+
+    @property
+    def is_passing(self) -> bool:
+        """True for a failure that may not happen again."""
+        return self.status == 429 or self.status >= 500
+
+
 class Server:
     """A recognizer on a server. The key is sent only to the address of the settings; redirects are not followed."""
 
@@ -65,8 +80,17 @@ class Server:
     version = ""
 
     def __init__(self, url: str, model: str, language: str, timeout: float, environment: Mapping[str, str]) -> None:
-        """`timeout` is the longest wait for an answer in seconds; a key is taken from the environment, if it has one."""
+        """`timeout` is the longest wait for an answer in seconds; a key is taken from the environment, if it has one.
+
+        Raises MisuseError, code `bad-url`.
+        """
         self.address = address_of(url)
+        try:
+            httpx.URL(self.address)
+        except httpx.InvalidURL as error:
+            raise MisuseError(
+                f"{url}: not an address: {reason_of(error)}", "Set transcribe.url.", code="bad-url"
+            ) from error
         self._language = language
         self._fields = {"model": model or USUAL_MODEL, "temperature": "0"}
         if language:
@@ -74,7 +98,8 @@ class Server:
         # Some models refuse it; then without confidence.
         self._form = "verbose_json"
         self._key = environment.get(KEY, "").strip()
-        self._timeout = httpx.Timeout(timeout, connect=min(timeout, 10.0))
+        self._timeout = timeout
+        self._client = httpx.Client(timeout=httpx.Timeout(timeout, connect=min(timeout, 10.0)))
         self._failures = 0
 
     def hear(self, samples: np.ndarray, rate: int) -> Heard:
@@ -84,18 +109,18 @@ class Server:
         cannot be reached, does not accept the key or the model, or fails at several clips in a row.
         """
         sound = _encode(resample(samples, rate, RATE))
-        response = self._ask(sound)
-        if response.status_code in (400, 422) and self._form != "json":
+        reply = self._ask(sound)
+        if reply.status in (400, 422) and self._form != "json":
             self._form = "json"
-            response = self._ask(sound)
-        self._check(response)
+            reply = self._ask(sound)
+        self._check(reply)
         self._failures = 0
         try:
-            answer = parse_json(response.content[:LONGEST], Answer)
+            answer = parse_json(reply.content, Answer)
             answer.text.encode()
         except (Damaged, UnicodeEncodeError) as error:
             raise DataError(
-                f"the answer of {self.address} is not a transcription: {self._harmless(reason_of(error))}",
+                f"not an answer with a transcription: {self._harmless(reason_of(error))}",
                 "Check transcribe.url.",
                 code="server-refused",
             ) from error
@@ -106,48 +131,54 @@ class Server:
         ]
         return Heard(" ".join(answer.text.split()), mean_probability(parts), self._language)
 
-    def _ask(self, sound: bytes) -> httpx.Response:
-        """Send a request, several times if it fails for a passing reason; return the last answer. Raises FishtuiError."""
-        problem: Exception | None = None
-        for delay in (*DELAYS_S, None):
-            try:
-                response = self._send(sound)
-            except httpx.TransportError as error:
-                problem = error
-            else:
-                if delay is None or not (response.status_code == 429 or response.status_code >= 500):
-                    return response
-                problem = None
-            if delay is not None:
-                time.sleep(delay)
-        assert problem is not None
-        if isinstance(problem, httpx.ConnectError | httpx.ConnectTimeout | httpx.UnsupportedProtocol):
-            raise self._gone(self._harmless(reason_of(problem))) from problem
-        slow = isinstance(problem, httpx.TimeoutException)
-        raise self._failed("no answer in time" if slow else self._harmless(reason_of(problem))) from problem
+    def _ask(self, sound: bytes) -> Reply:
+        """Send a request, again if it fails for a passing reason. Raises FishtuiError if no attempt has an answer."""
+        for delay in DELAYS_S:
+            with suppress(httpx.TransportError):
+                reply = self._send(sound)
+                if not reply.is_passing:
+                    return reply
+            time.sleep(delay)
+        try:
+            return self._send(sound)
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol, httpx.ProxyError) as error:
+            raise self._gone(self._harmless(reason_of(error))) from error
+        except httpx.TimeoutException as error:
+            raise self._failed(f"no answer in {self._timeout:g} s") from error
+        except httpx.TransportError as error:
+            raise self._failed(self._harmless(reason_of(error))) from error
 
-    def _send(self, sound: bytes) -> httpx.Response:
-        headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}
-        return httpx.post(
+    def _send(self, sound: bytes) -> Reply:
+        """Raises httpx.TransportError, also if the answer as a whole takes too long."""
+        end = time.monotonic() + self._timeout
+        with self._client.stream(
+            "POST",
             self.address,
-            headers=headers,
+            headers={"Authorization": f"Bearer {self._key}"} if self._key else {},
             data=self._fields | {"response_format": self._form},
             files={"file": ("clip.wav", sound, "audio/wav")},
-            timeout=self._timeout,
-        )
+        ) as response:
+            content = bytearray()
+            for part in response.iter_bytes():
+                content += part
+                if time.monotonic() > end:
+                    raise httpx.ReadTimeout("the answer does not end")
+                if len(content) > LONGEST:
+                    break
+            return Reply(response.status_code, response.reason_phrase, bytes(content[:LONGEST]))
 
-    def _check(self, response: httpx.Response) -> None:
+    def _check(self, reply: Reply) -> None:
         """Raise the error that an answer reports."""
-        status = response.status_code
+        status = reply.status
         if status == 200:
             return
-        reason = f"{status} {self._harmless(_reason(response))}".strip()
+        reason = f"{status} {self._harmless(_reason(reply))}".strip()
         if status in (401, 403):
             remedy = f"Set the environment variable {KEY} to a valid key."
             raise FishtuiError(f"{self.address}: the key is not accepted: {reason}", remedy, code="server-key")
         if status in REFUSALS:
             raise DataError(f"the server refused it: {reason}", "", code="server-refused")
-        if status == 429 or status >= 500:
+        if reply.is_passing:
             raise self._failed(reason)
         raise FishtuiError(
             f"{self.address}: not an address of transcriptions: {reason}",
@@ -187,11 +218,11 @@ def _encode(samples: np.ndarray) -> bytes:
     return file.getvalue()
 
 
-def _reason(response: httpx.Response) -> str:
+def _reason(reply: Reply) -> str:
     """Return the message in an answer about an error."""
     try:
-        found = parse_json(response.content[:LONGEST], Problem)
+        found = parse_json(reply.content, Problem)
     except Damaged:
-        return response.reason_phrase
+        return reply.phrase
     error = found.error.get("message") if isinstance(found.error, dict) else found.error
-    return str(error or found.message or found.detail or response.reason_phrase)
+    return str(error or found.message or found.detail or reply.phrase)

@@ -72,11 +72,19 @@ class ProjectState:
         if not self._dry:
             self._hashes.save()
 
-    def unwanted(self, tolerated: Collection[str] = (), stale_codes: bool = True) -> set[str]:
+    def unwanted(self, tolerated: Collection[str] = (), stale_codes: bool = True, drafts: bool = True) -> set[str]:
         """Return the names of clips that take no part in a step; see `stages.excluded.excluded`."""
         self._refresh()
-        found = excluded(self._cataloged, self.settings, self.data, tolerated=tolerated, stale_codes=stale_codes)
-        return set(found)
+        return set(
+            excluded(
+                self._cataloged,
+                self.settings,
+                self.data,
+                tolerated=tolerated,
+                stale_codes=stale_codes,
+                drafts=drafts,
+            )
+        )
 
     def _refresh(self) -> None:
         """Refresh the catalog, once."""

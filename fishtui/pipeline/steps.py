@@ -95,7 +95,7 @@ def _extract_inputs(state: ProjectState) -> Sums:
 
 def _pack_inputs(state: ProjectState) -> Sums:
     return {
-        "excluded clips": _names(state.unwanted(stale_codes=False)),
+        "excluded clips": _names(state.unwanted(stale_codes=False, drafts=False)),
         "transcripts": state.transcripts(),
         "codes": state.codes(),
         # Each model family cleans texts in its own way.
@@ -107,7 +107,7 @@ def _train_inputs(state: ProjectState) -> Sums:
     packed = {entry["clip"] for entry in state.manifest}
     return {
         "shards": state.shards(),
-        "excluded clips": _names(state.unwanted(tolerated=["missing-audio"]) & packed),
+        "excluded clips": _names(state.unwanted(tolerated=["missing-audio"], drafts=False) & packed),
         "pretrained model": state.files(state.base.model_files),
     }
 

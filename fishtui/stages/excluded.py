@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from fishtui.catalog.fields import DRAFT as IS_DRAFT
 from fishtui.catalog.store import Catalog, placeholders
 from fishtui.checks.registry import Severity
 from fishtui.dataset import Clip, find_clips
@@ -14,12 +15,13 @@ from fishtui.project import Project
 from fishtui.runs.ledger import Ledger
 from fishtui.settings import Settings
 
+DRAFT = "its transcript is a draft that nobody accepted or edited (train.drafts = exclude)"
 STALE = "its codes were made from another recording; run `fishtui extract`"
 
 
 @dataclass(frozen=True)
 class Exclusion:
-    """The reason why a stage leaves a clip out: `rejected` by a person, or an error."""
+    """The reason why a stage leaves a clip out: `rejected` by a person or a setting, or an error."""
 
     reason: str
     rejected: bool
@@ -35,27 +37,36 @@ def prefix_in_dataset(project: Project, settings: Settings, data: Path) -> str |
 
 
 def excluded(
-    project: Project, settings: Settings, data: Path, *, tolerated: Collection[str] = (), stale_codes: bool = True
+    project: Project,
+    settings: Settings,
+    data: Path,
+    *,
+    tolerated: Collection[str] = (),
+    stale_codes: bool = True,
+    drafts: bool = True,
 ) -> dict[str, Exclusion]:
     """Return the clips of `data` that a stage leaves out, by name, according to the catalog.
 
     Only reads: call `refresh_catalog` first to include recent changes of the files. The result is empty if there is
     no catalog, or if `data` is not in the project's dataset. Errors with a code in `tolerated` exclude no clip. With
-    `stale_codes=False`, clips whose codes were made from another recording are excluded too.
+    `stale_codes=False`, clips whose codes were made from another recording are excluded too. With `drafts=False`, clips
+    whose transcript is a draft are excluded if train.drafts says so.
     """
     prefix = prefix_in_dataset(project, settings, data)
     if prefix is None or not project.catalog.exists():
         return {}
+    without_drafts = not drafts and settings.train.drafts == "exclude"
     with Catalog(project, project.path(settings.paths.data)) as catalog:
         rows = catalog.query(
             f"""
-            SELECT name, status, reviewer, note, codes, (
+            SELECT name, status, reviewer, note, codes, draft AND status != 'accepted' AS draft, (
                 SELECT code || ': ' || detail FROM findings
                 WHERE clip = id AND severity = ? AND code NOT IN ({placeholders(tolerated)}) ORDER BY code LIMIT 1
             ) AS error
-            FROM clips WHERE gone IS NULL AND (status = 'rejected' OR severity = ? OR codes = 'stale')
+            FROM clips
+            WHERE gone IS NULL AND (status = 'rejected' OR severity = ? OR codes = 'stale' OR (? AND draft))
             """,
-            (int(Severity.ERROR), *tolerated, int(Severity.ERROR)),
+            (int(Severity.ERROR), *tolerated, int(Severity.ERROR), without_drafts),
         )
     found = {}
     for row in rows:
@@ -69,7 +80,19 @@ def excluded(
             found[name] = Exclusion(row["error"], rejected=False)
         elif row["codes"] == "stale" and not stale_codes:
             found[name] = Exclusion(STALE, rejected=False)
+        elif row["draft"] and without_drafts:
+            found[name] = Exclusion(DRAFT, rejected=True)
     return found
+
+
+def drafts_in(project: Project, settings: Settings, data: Path) -> set[str]:
+    """Return the names of the clips of `data` whose transcript is a draft, according to the catalog."""
+    prefix = prefix_in_dataset(project, settings, data)
+    if prefix is None or not project.catalog.exists():
+        return set()
+    with Catalog(project, project.path(settings.paths.data)) as catalog:
+        rows = catalog.query(f"SELECT name FROM clips WHERE gone IS NULL AND {IS_DRAFT}")
+    return {row["name"].removeprefix(prefix) for row in rows if row["name"].startswith(prefix)}
 
 
 def admit(clips: Collection[Clip], without: Mapping[str, Exclusion], ledger: Ledger) -> list[Clip]:

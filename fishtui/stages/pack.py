@@ -35,7 +35,7 @@ from fishtui.shards.packed import (
 from fishtui.shards.split import TRAIN, VALIDATION, choose_validation
 from fishtui.shards.stream import Position, ShardWriter, encode_sentence
 from fishtui.speakers import branch_of_clip, distinct_speakers
-from fishtui.stages.excluded import Exclusion, admit, excluded
+from fishtui.stages.excluded import Exclusion, admit, drafts_in, excluded
 from fishtui.stages.refresh import refresh_catalog
 from fishtui.wording import cannot_write
 from fishtui.workers import ordered_map, worker_count
@@ -84,7 +84,7 @@ def pack(
     if not dry_run:
         refresh_catalog(project, values, reporter, data)
     ledger = Ledger()
-    without = excluded(project, values, data, stale_codes=False)
+    without = excluded(project, values, data, stale_codes=False, drafts=False)
     found = find_clips(data, values.pack.text_extension)
     clips = _with_speakers(_complete_clips(found, without, ledger), data)
     if not clips:
@@ -117,8 +117,10 @@ def pack(
     finally:
         # Of a packing that failed, perhaps on a full disk.
         shutil.rmtree(output / STAGING, ignore_errors=True)
+    drafts = drafts_in(project, values, data)
     ledger.counts = {
         "shards": len(shards),
+        "drafts": sum(sentence.clip in drafts for sentence, _ in packed),
         "frames": sum(sentence.frames for sentence, _ in packed),
         "validation": len(validation),
     }

@@ -103,6 +103,22 @@ def score(
         raise MisuseError(f"{project.root}: no catalog yet", "Run `fishtui scan`.", code="no-catalog")
 
 
+def transcribe(
+    project: Project, values: Settings, *, terms: Sequence[str], dry_run: bool = False, **others: Any
+) -> None:
+    """Require a valid filter, recordings, the recognizer, and for a preview the catalog."""
+    # Imported here, because no other stage needs them.
+    from fishtui.catalog.filter import parse
+    from fishtui.catalog.store import catalog_exists
+    from fishtui.stages.recognition import Choice
+
+    parse(" ".join(terms))
+    Choice(project.root, values.transcribe).check()
+    _require_files(project.path(values.paths.data), EXTENSIONS, "no audio files", "no-audio")
+    if dry_run and not catalog_exists(project):
+        raise MisuseError(f"{project.root}: no catalog yet", "Run `fishtui scan`.", code="no-catalog")
+
+
 def pack(project: Project, values: Settings, *, data: Path, output: Path, **others: Any) -> None:
     """Require codes, and a folder without shards of another tool."""
     _require_place(output)

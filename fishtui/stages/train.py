@@ -187,7 +187,7 @@ def _dry_run(project: Project, settings: Settings) -> Ledger:
     base, wanted, without = _base(project, settings), settings.train, _excluded(project, settings)
     config, prompts = base.config(), base.prompts(wanted.template)
     examples = _load_examples(project, settings, prompts, config, without)
-    ledger = full_ledger(examples, settings.train, without)
+    ledger = full_ledger(project, settings, examples, without)
     device = choose_device(settings.train.device)
     plan = _plan(wanted, base, wanted.batch_size * wanted.devices * wanted.nodes)
     ledger.counts |= forecast(wanted, plan, config, examples, device, last_pace(project))
@@ -222,7 +222,7 @@ def _train(job: TrainingJob, newest: Path | None) -> Ledger:
             if not validation and job.settings.pack.validation:
                 job.reporter.warning(NO_VALIDATION)
         finished = trainer.fit(newest)
-    ledger = full_ledger(inputs.examples, job.wanted, inputs.excluded)
+    ledger = full_ledger(job.project, job.settings, inputs.examples, inputs.excluded)
     if finished:
         _account(job, trainer, inputs, ledger)
     return ledger
@@ -272,7 +272,7 @@ def _load(job: TrainingJob) -> TrainingInputs:
 def _excluded(project: Project, settings: Settings) -> dict[str, Exclusion]:
     """Return the clips that are rejected or have an error according to the catalog, even if packed before that."""
     # Training only needs the shards: the recordings may have been moved away to save space.
-    return excluded(project, settings, project.path(settings.paths.data), tolerated=["missing-audio"])
+    return excluded(project, settings, project.path(settings.paths.data), tolerated=["missing-audio"], drafts=False)
 
 
 def _load_examples(

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from fishtui.project import Project
 from fishtui.runs.ledger import Ledger
-from fishtui.settings import TrainSettings
-from fishtui.stages.excluded import Exclusion
+from fishtui.settings import Settings
+from fishtui.stages.excluded import Exclusion, drafts_in
 from fishtui.training.batches import Plan
 from fishtui.training.dataset import Example, Examples
 from fishtui.training.origin import DataPosition
 
 
-def full_ledger(examples: Examples, settings: TrainSettings, without: Mapping[str, Exclusion]) -> Ledger:
-    """Return the ledger of a training that reaches every clip."""
+def full_ledger(project: Project, settings: Settings, examples: Examples, without: Mapping[str, Exclusion]) -> Ledger:
+    """Return the ledger of a training that reaches every clip, with the number of transcripts that are drafts."""
     ledger = Ledger(done=len(examples.train))
+    drafts = drafts_in(project, settings, project.path(settings.paths.data))
+    ledger.counts["drafts"] = sum(example.name in drafts for example in examples.train)
     for name in examples.excluded:
         ledger.skip(name, without[name].reason)
     for example in examples.validation:
@@ -22,7 +25,7 @@ def full_ledger(examples: Examples, settings: TrainSettings, without: Mapping[st
     for name in examples.empty:
         ledger.skip(name, "no text or no codes in its shard")
     for name in examples.too_long:
-        ledger.skip(name, f"longer than train.max_length of {settings.max_length} tokens")
+        ledger.skip(name, f"longer than train.max_length of {settings.train.max_length} tokens")
     return ledger
 
 

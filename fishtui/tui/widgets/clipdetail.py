@@ -21,6 +21,7 @@ from textual.worker import get_current_worker
 from fishtui import glyphs, wording
 from fishtui.audio.picture import Picture
 from fishtui.catalog.details import ClipDetails
+from fishtui.catalog.differences import ADDED, MISSING, compare, marked
 from fishtui.catalog.fields import split_tags
 from fishtui.checks.registry import CHECKS
 from fishtui.errors import FishtuiError
@@ -270,10 +271,23 @@ class ClipDetail(FailureReporter, VerticalScroll, can_focus=True):
             if details.measured.get(name) is not None
         ]
         self.query_one("#measured", Line).show(Text("  ".join(levels), no_wrap=True, overflow="ellipsis"))
-        text = (details.row["text"] or "").strip()
-        missing = Text("no transcript; press e to write it", style="italic")
-        self.query_one("#text", Line).show(Text(harmless(text), overflow="fold") if text else missing)
+        self.query_one("#text", Line).show(_text_of(details))
         self.query_one("#facts", Line).show(_facts_of(details))
+
+
+def _text_of(details: ClipDetails) -> Text | Content:
+    """The transcript; with the recognized words below it if they differ, and the differences in signs and color."""
+    text = (details.row["text"] or "").strip()
+    if not text:
+        return Text("no transcript; press e to write it", style="italic")
+    heard = details.recognized.heard
+    if heard is None:
+        return Text(harmless(text), overflow="fold")
+    own, other = compare(text, heard)
+    parts = [(harmless(marked(each, MISSING)), signs.style("failed") if each.differs else "") for each in own]
+    parts.append(("\nheard: ", MUTED))
+    parts += [(harmless(marked(each, ADDED)), signs.style("ok") if each.differs else "") for each in other]
+    return Content.assemble(*parts)
 
 
 def _facts_of(details: ClipDetails) -> Content:
@@ -306,7 +320,7 @@ def _facts_of(details: ClipDetails) -> Content:
     if "lead" in details.measured:
         silence = ", ".join(f"{place} {details.measured[name]:.2f} s" for name, place in SILENCE.items())
         parts.append((f"silence: {silence}\n", MUTED))
-    parts += [(f"{harmless(line)}\n", MUTED) for line in details.scored.lines()]
+    parts += [(f"{harmless(line)}\n", MUTED) for line in (*details.scored.lines(), *details.recognized.lines())]
     parts += [(f"{harmless(line)}\n", MUTED) for line in reversed(details.history)]
     return Content.assemble(*parts).rstrip()
 
