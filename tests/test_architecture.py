@@ -72,7 +72,7 @@ ORDER = [
         "settings",
         "devices",
     ),
-    "stage",
+    *("stagekind", "stage"),
     *("weights", "tensorfiles", "speakers", "styletags", "dataset", "names", "shards", "audio", "codec", "codes", "lm"),
     *("families", "acceptance", "checkpoint", "load", "sentences", "speech"),
     "runs",

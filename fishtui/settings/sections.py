@@ -7,26 +7,19 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-Device = Annotated[
-    str,
-    Meta(
-        pattern=r"^(auto|cpu|cuda(:\d+)?)$",
-        description="device to compute on; auto takes a GPU if there is one",
-        extra={"metavar": "auto|cpu|cuda|cuda:N"},
-    ),
-]
-AtLeastOne = Annotated[int, Meta(ge=1)]
-NotNegative = Annotated[int, Meta(ge=0)]
-Share = Annotated[float, Meta(ge=0, le=1)]
-# A path that must exist before a stage uses it.
-Folder = Annotated[str, Meta(min_length=1, extra={"metavar": "DIRECTORY", "is_path": True})]
-OptionalPath = Annotated[str, Meta(extra={"metavar": "PATH", "is_path": True})]
-Positive = Annotated[float, Meta(gt=0)]
-NotBelowZero = Annotated[float, Meta(ge=0)]
-
-
-class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A table of the settings file."""
+from fishtui.settings.judging import EvaluateSettings as EvaluateSettings
+from fishtui.settings.judging import TranscribeSettings as TranscribeSettings
+from fishtui.settings.values import (
+    AtLeastOne,
+    Device,
+    Folder,
+    NotBelowZero,
+    NotNegative,
+    OptionalPath,
+    Positive,
+    Section,
+    Share,
+)
 
 
 class PathSettings(Section, frozen=True):
@@ -168,43 +161,6 @@ class ScoreSettings(Section, frozen=True):
     ] = "auto"
 
 
-class TranscribeSettings(Section, frozen=True):
-    """Recognition of speech, for drafts of transcripts and for comparison with transcripts."""
-
-    recognizer: Annotated[
-        Literal["faster-whisper", "pocketsphinx", "server"],
-        Meta(description="recognizer: faster-whisper, pocketsphinx (English), or the server of transcribe.url"),
-    ] = "faster-whisper"
-    model: Annotated[
-        str,
-        Meta(
-            description="size of Whisper, folder, or repository of the hub (empty: small); for a server its name of the"
-            " model (empty: whisper-1)",
-            extra={"metavar": "MODEL"},
-        ),
-    ] = ""
-    url: Annotated[
-        str,
-        Meta(
-            # Without a place for a password: the key comes from the environment.
-            pattern=r"^(https?://[^\s/?#@]+(/[^\s?#@]*)?)?$",
-            description="address of an OpenAI-compatible server, such as http://127.0.0.1:8000/v1; its key comes from"
-            " the environment variable TRANSCRIBE_API_KEY",
-            extra={"metavar": "URL"},
-        ),
-    ] = ""
-    language: Annotated[
-        str,
-        Meta(
-            pattern=r"^([a-z]{2,3})?$",
-            description="language of the speech, such as en; empty lets the recognizer find it for each clip",
-            extra={"metavar": "CODE"},
-        ),
-    ] = ""
-    timeout: Annotated[Positive, Meta(description="longest wait for an answer of the server in seconds")] = 120.0
-    device: Device = "auto"
-
-
 class PackSettings(Section, frozen=True):
     """Packing into shards."""
 
@@ -331,47 +287,6 @@ class SynthesizeSettings(Section, frozen=True):
         Meta(description="precision; auto is bfloat16 on GPUs that support it, otherwise float32"),
     ] = "auto"
     compile: Annotated[bool, Meta(description="compile the model (GPU only): slower start, faster generation")] = False
-
-
-class EvaluateSettings(Section, frozen=True):
-    """Evaluation of the checkpoints of a training."""
-
-    lines: Annotated[
-        NotNegative, Meta(description="most transcripts of held-out clips that each checkpoint speaks")
-    ] = 12
-    hard_lines: Annotated[
-        bool, Meta(description="also speak lines that are hard in the dataset's language: numbers, names, a paragraph")
-    ] = True
-    language: Annotated[
-        str,
-        Meta(
-            pattern=r"^([a-z]{2,3})?$",
-            description="language of the dataset, such as en; empty guesses each speaker's from the transcripts",
-            extra={"metavar": "CODE"},
-        ),
-    ] = ""
-    judges: Annotated[
-        tuple[Literal["failures", "intelligibility", "similarity", "voice", "quality"], ...],
-        Meta(description="judges of the speech: failures, intelligibility, similarity, voice, quality"),
-    ] = ("failures", "intelligibility", "similarity", "voice", "quality")
-    recognizer: Annotated[
-        str,
-        Meta(
-            pattern=r"^(faster-whisper(:.+)?|pocketsphinx|ctc:.+)$",
-            description="recognizer of words: faster-whisper:MODEL with a size, folder or repository of the hub,"
-            " pocketsphinx (English), or ctc:FILE",
-            extra={"metavar": "RECOGNIZER[:MODEL]"},
-        ),
-    ] = "faster-whisper:small"
-    similarity: Annotated[
-        str,
-        Meta(
-            pattern=r"^(resemblyzer|wavlm(:.+)?)$",
-            description="speaker embeddings: resemblyzer, or wavlm:MODEL with a folder or repository of the hub",
-            extra={"metavar": "ENCODER[:MODEL]"},
-        ),
-    ] = "resemblyzer"
-    device: Device = "auto"
 
 
 class RunSettings(Section, frozen=True):

@@ -43,6 +43,7 @@ WALKS = {
     "SELECT clip FROM findings WHERE code IN": "the same",
     "SELECT id FROM clips": "the same, and a changed limit judges all clips again",
     "SELECT name, status, reviewer, note, codes,": "a stage lists the clips to leave out",
+    "SELECT name FROM clips WHERE gone IS NULL AND (clips.draft": "a ledger counts the drafts",
     "SELECT name, audio_hash, text, codes_hash FROM clips": "a step of the pipeline depends on all clips",
     "SELECT * FROM clips WHERE (status != 'open'": "an export contains all decisions",
     "SELECT coalesce(max(action), 0) FROM history": "an import continues the numbers of actions",

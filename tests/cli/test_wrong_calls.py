@@ -67,6 +67,15 @@ CALLS: dict[str, list[tuple[list[str], str]]] = {
         (["--device", "cuda:99"], "no-such-device"),
         (["--batch-tokens", "0"], "bad-setting"),
     ],
+    "transcribe": [
+        (["nofield:x"], "unknown-field"),
+        (["--recognizer", "other"], "bad-setting"),
+        (["--recognizer", "server"], "no-server"),
+        (["--recognizer", "server", "--url", "http://user:word@host"], "bad-setting"),
+        (["--recognizer", "pocketsphinx", "--language", "de"], "unknown-language"),
+        (["--model", "./nowhere"], "missing-recognizer"),
+        (["--recognizer", "server", "--url", "http://host", "--dry-run"], "no-catalog"),
+    ],
     "pack": [
         (["nowhere"], "not-a-folder"),
         (["audio"], "no-complete-clips"),
@@ -207,6 +216,7 @@ def test_outside_a_project_nothing_is_created(stage: str, tmp_path: Path, checkp
         "extract": ["audio"],
         "pack": ["audio"],
         "score": [],
+        "transcribe": [],
         "train": ["x"],
         "merge": [*ADAPTER],
         "evaluate": ["x"],

@@ -7,9 +7,16 @@ from pathlib import Path
 
 import pytest
 
+from fishtui.catalog.recognitions import read_recognitions
+from fishtui.catalog.store import Catalog
 from fishtui.judges import recognizers
 from fishtui.judges.registry import Judgement, assess, cache_key
 from fishtui.judges.spoken import Spoken, Voice
+from fishtui.runs.reporter import Reporter
+from fishtui.settings import Settings, TranscribeSettings
+from fishtui.stages.recognition import Choice
+from fishtui.stages.transcribe import transcribe
+from tests.builders import project, write_clip
 from tests.expecting import failing
 from tests.judges.material import clip, needing, setup
 
@@ -79,6 +86,19 @@ def test_whisper_is_read_from_a_folder_and_repeatable(language: str, root: Path)
     assert recognizer is not None
     assert recognizer.name == "faster-whisper"
     assert recognizer.version[0].isdigit()
+
+
+def test_whisper_drafts_a_transcript_with_its_confidence(root: Path, tmp_path: Path) -> None:
+    made = project(tmp_path)
+    write_clip(made.root / "data/lj/0.wav", None, clip("lj-0").samples, clip("lj-0").rate)
+    own = TranscribeSettings(model=str(root / "whisper"), device="cpu", language="en")
+    transcribe(made, Settings(transcribe=own), Reporter())
+    with Catalog(made, made.root / "data") as catalog:
+        (heard,) = read_recognitions(catalog, Choice(made.root, own).identity()).values()
+    assert (heard.recognizer, heard.language) == ("faster-whisper", "en")
+    assert 0 < (heard.confidence or 0) < 1
+    path = made.root / "data/lj/0.lab"
+    assert (path.read_text() if path.exists() else "\n") == f"{heard.heard}\n"
 
 
 def test_a_damaged_whisper_is_named_and_has_another_key(root: Path, tmp_path: Path) -> None:
