@@ -1,4 +1,4 @@
-"""A server of transcriptions on 127.0.0.1 that answers as a test says."""
+"""A server of transcriptions on 127.0.0.1 that gives the answers of a test."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Transcriptions:
     url: str = ""
 
 
-def said(text: str, *logarithms: float) -> tuple[int, Any]:
+def spoken_answer(text: str, *logarithms: float) -> tuple[int, Any]:
     """Return the answer with these words."""
     return 200, {"text": text, "segments": [{"avg_logprob": each, "start": 0.0, "end": 1.0} for each in logarithms]}
 
@@ -77,7 +77,7 @@ def serving(answers: Callable[[Request], tuple[int, Any]]) -> Iterator[Transcrip
 
 
 def _read(handler: BaseHTTPRequestHandler) -> Request:
-    """Return a request whose body is a form of several parts."""
+    """Return a request whose body is a form with parts."""
     body = handler.rfile.read(int(handler.headers["Content-Length"]))
     boundary = handler.headers["Content-Type"].partition("boundary=")[2].encode()
     fields: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""What recognizers heard in recordings: drafts of transcripts, and differences from transcripts that exist.
+"""The words that recognizers heard in recordings: drafts of transcripts, and differences from transcripts that exist.
 
 Everything belongs to the content of a recording and of a transcript, as the place of a cut does: it follows a renamed
 clip, and an undone edit makes a transcript a draft again. A draft is one until a person accepts the clip or edits it.
@@ -44,7 +44,7 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class RecognizedClip:
-    """What is known of a clip: the `draft` that its transcript is, the words `heard`, and the share that differs."""
+    """The `draft` that the transcript of a clip is, the recognition of its recording, and the share that differs."""
 
     draft: Draft | None = None
     recognition: Recognition | None = None

@@ -50,7 +50,7 @@ def excluded(
     Only reads: call `refresh_catalog` first to include recent changes of the files. The result is empty if there is
     no catalog, or if `data` is not in the project's dataset. Errors with a code in `tolerated` exclude no clip. With
     `stale_codes=False`, clips whose codes were made from another recording are excluded too. With `drafts=False`, clips
-    whose transcript is a draft are excluded if train.drafts says so.
+    whose transcript is a draft are excluded if train.drafts is `exclude`.
     """
     prefix = prefix_in_dataset(project, settings, data)
     if prefix is None or not project.catalog.exists():

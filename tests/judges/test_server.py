@@ -11,7 +11,7 @@ from fishtui.errors import DataError, FishtuiError, MisuseError
 from fishtui.judges import server
 from fishtui.judges.server import KEY, MOST_FAILURES, Server, address_of
 from tests.expecting import failing
-from tests.transcriptions import Request, Transcriptions, said, serving
+from tests.transcriptions import Request, Transcriptions, serving, spoken_answer
 
 SECRET = "sk-very-secret-7"
 SOUND = np.sin(np.arange(22_050) / 9).astype(np.float32)
@@ -19,7 +19,7 @@ SOUND = np.sin(np.arange(22_050) / 9).astype(np.float32)
 
 @pytest.fixture
 def served() -> Iterator[Transcriptions]:
-    with serving(lambda request: said("Hello there.", -0.1)) as found:
+    with serving(lambda request: spoken_answer("Hello there.", -0.1)) as found:
         yield found
 
 
@@ -51,7 +51,11 @@ def test_without_a_key_none_is_sent(served: Transcriptions) -> None:
 
 def test_a_server_without_the_long_form_is_asked_for_the_short_one(served: Transcriptions) -> None:
     def answer(request: Request) -> tuple[int, Any]:
-        return (400, {"error": {"message": "no"}}) if request.fields["response_format"] != "json" else said("Hello.")
+        return (
+            (400, {"error": {"message": "no"}})
+            if request.fields["response_format"] != "json"
+            else spoken_answer("Hello.")
+        )
 
     served.answers = answer
     asked = connected(served)
@@ -62,7 +66,7 @@ def test_a_server_without_the_long_form_is_asked_for_the_short_one(served: Trans
 
 def test_a_passing_failure_is_tried_again(served: Transcriptions) -> None:
     statuses = iter([503, 429, 200])
-    served.answers = lambda request: (next(statuses), said("Hello.")[1])
+    served.answers = lambda request: (next(statuses), spoken_answer("Hello.")[1])
     assert connected(served).hear(SOUND, 22_050).text == "Hello."
 
 
@@ -102,7 +106,7 @@ def test_a_server_that_does_not_answer_in_time_fails_clips_and_then_counts_as_go
 
     def answer(request: Request) -> tuple[int, Any]:
         held.wait()
-        return said("Too late.")
+        return spoken_answer("Too late.")
 
     served.answers = answer
     asked = connected(served, timeout=0.05)

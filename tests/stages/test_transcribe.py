@@ -28,7 +28,7 @@ from fishtui.stages.transcribe import NOTHING_HEARD, UP_TO_DATE, transcribe
 from tests.builders import project, snapshot, tone, write_clip
 from tests.expecting import failing
 from tests.judges.material import SPEECH, needing
-from tests.transcriptions import Request, Transcriptions, said, serving
+from tests.transcriptions import Request, Transcriptions, serving, spoken_answer
 
 
 class Transcribing:
@@ -39,7 +39,7 @@ class Transcribing:
         self.data = root / "data"
         self.served = served
         self.words = {1.0: "One fine day.", 2.0: "Two ships came in.", 3.0: "Three cats sat down."}
-        self.answer(lambda request: said(self.words[round(request.seconds, 1)], -0.2))
+        self.answer(lambda request: spoken_answer(self.words[round(request.seconds, 1)], -0.2))
         for number, text in enumerate([None, "Two ships came in!", "Four dogs ran away."], start=1):
             write_clip(self.data / f"anna/{number}.wav", text, tone(float(number), rate=8_000), rate=8_000)
 
@@ -66,7 +66,7 @@ class Transcribing:
 def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Transcribing]:
     monkeypatch.setattr(server, "DELAYS_S", ())
     monkeypatch.delenv(KEY, raising=False)
-    with serving(lambda request: said("")) as served:
+    with serving(lambda request: spoken_answer("")) as served:
         yield Transcribing(tmp_path, served)
 
 
@@ -165,7 +165,7 @@ def test_existing_files_are_never_overwritten(made: Transcribing) -> None:
 def test_a_transcript_that_appears_meanwhile_is_kept(made: Transcribing) -> None:
     def answer(request: Request) -> tuple[int, Any]:
         (made.data / "anna/1.lab").write_text("My own words.")
-        return said("Others.")
+        return spoken_answer("Others.")
 
     made.answer(answer)
     assert "anna/1" in reasons(made.run("name:anna/1"))
@@ -182,7 +182,7 @@ def test_a_bad_clip_is_a_line_of_the_ledger(made: Transcribing) -> None:
     def answer(request: Request) -> tuple[int, Any]:
         if round(request.seconds) == 2:
             return 413, {"error": "too long"}
-        return said(real.get(round(request.seconds, 1), ""))
+        return spoken_answer(real.get(round(request.seconds, 1), ""))
 
     made.answer(answer)
     ledger = made.run()
@@ -193,7 +193,7 @@ def test_a_bad_clip_is_a_line_of_the_ledger(made: Transcribing) -> None:
 
 
 def test_a_clip_without_words_gets_no_transcript(made: Transcribing) -> None:
-    made.answer(lambda request: said("  \n "))
+    made.answer(lambda request: spoken_answer("  \n "))
     assert reasons(made.run("name:anna/1")) == {"anna/1": NOTHING_HEARD}
     assert not (made.data / "anna/1.lab").exists()
     count = len(made.served.requests)
