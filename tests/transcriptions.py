@@ -1,4 +1,4 @@
-"""A server of transcriptions on 127.0.0.1 that gives the answers of a test."""
+"""A server of transcriptions on 127.0.0.1 that gives the answers of a test, and words heard in a clip."""
 
 from __future__ import annotations
 
@@ -12,6 +12,17 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import soundfile
+
+from fishtui.catalog.recognitions import Recognition, store_disagreement, store_recognition
+from fishtui.catalog.store import Catalog
+from fishtui.settings import Settings
+
+
+def store_heard(catalog: Catalog, settings: Settings, name: str, words: str, disagreement: float) -> None:
+    """Store that a recognizer heard these words in a clip, and the share of characters that differ."""
+    row = catalog.query("SELECT id, audio_hash, text FROM clips WHERE name = ?", (name,))[0]
+    store_recognition(catalog, Recognition(row["audio_hash"], "", "pocketsphinx", "", "en", words, 0.81))
+    store_disagreement(catalog, settings, row["audio_hash"], row["text"], disagreement, [row["id"]])
 
 
 @dataclass

@@ -6,9 +6,15 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+from sqlite_utils import Database
 
-from fishtui.catalog.store import Catalog, stored
-from tests.builders import file_size_limit, project
+from fishtui.catalog.lookup import find_rows
+from fishtui.catalog.scan import scan
+from fishtui.catalog.schema import migrations
+from fishtui.catalog.store import VERSION, Catalog, stored
+from fishtui.runs.reporter import Reporter
+from fishtui.settings import ScanSettings, Settings
+from tests.builders import file_size_limit, project, write_clip
 from tests.expecting import error_in, failing
 from tests.forking import fishtui
 
@@ -89,3 +95,26 @@ def test_a_catalog_can_be_created_twice_at_once(tmp_path: Path) -> None:
     first, second = open_catalog(tmp_path), open_catalog(tmp_path)
     with first, second:
         assert first.value("PRAGMA user_version") == second.value("PRAGMA user_version")
+
+
+def test_a_catalog_of_an_earlier_version_is_brought_up_to_date(tmp_path: Path) -> None:
+    settings = Settings(scan=ScanSettings(workers=1))
+    write_clip(tmp_path / "data" / "anna" / "a.wav", "Hello there.")
+    with open_catalog(tmp_path) as catalog:
+        scan(catalog, settings, Reporter())
+        row = dict(catalog.query("SELECT * FROM clips")[0])
+    path = tmp_path / ".fishtui" / "catalog.db"
+    path.unlink()
+    with sqlite3.connect(path) as connection:
+        migrations.apply(Database(connection), stop_before="0008")
+        old = [name for (name,) in connection.execute("SELECT name FROM pragma_table_info('clips')")]
+        kept = {name: row[name] for name in old} | {"status": "accepted"}
+        connection.execute(f"INSERT INTO clips VALUES ({', '.join('?' * len(kept))})", list(kept.values()))
+    connection.close()
+    with open_catalog(tmp_path) as catalog:
+        assert catalog.value("PRAGMA user_version") == VERSION
+        assert scan(catalog, settings, Reporter()).changed == 0
+        assert dict(catalog.query("SELECT * FROM clips")[0]) == row | {"status": "accepted"}
+        for filter in ("status:accepted", "draft:no", "-disagreement:>0", "sort:gain"):
+            assert len(find_rows(catalog, filter)) == 1
+        assert find_rows(catalog, "draft:yes") == []

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
+from fishtui.catalog import actions
+from fishtui.catalog.lookup import find_rows
+from fishtui.catalog.store import Catalog
 from fishtui.errors import MisuseError
 from fishtui.importers.captions import joined, spoken_text
 from fishtui.importers.layouts import choose
 from fishtui.importers.source import Understood, understand
+from fishtui.project import Project
+from fishtui.settings import ScanSettings, Settings
 from tests.builders import tone, write_clip
 from tests.expecting import failing
+from tests.importers.builders import run
+from tests.judges.material import SPEECH
 
 SRT = """1
 00:00:00,500 --> 00:00:01,000
@@ -129,6 +137,22 @@ def test_other_results_of_recognition_are_read(tmp_path: Path, content: object) 
     talk(tmp_path)
     (tmp_path / "talk.json").write_text(json.dumps(content, indent=1))
     assert parts(understood(tmp_path / "talk.json")) == [("One.", 0.5, 1.5)]
+
+
+def test_words_of_a_recognizer_are_drafts(tmp_path: Path) -> None:
+    settings = Settings(scan=ScanSettings(workers=1))
+    (tmp_path / "in").mkdir()
+    shutil.copy(SPEECH / "lj-0.flac", tmp_path / "in" / "talk.flac")
+    segments = [{"start": 0.0, "end": 5.0, "text": "One."}]
+    (tmp_path / "in" / "talk.json").write_text(json.dumps({"segments": segments}))
+    assert run(tmp_path, tmp_path / "in", speaker="lj", settings=settings).done == 1
+    with Catalog(Project(tmp_path), tmp_path / "data") as catalog:
+        assert len(find_rows(catalog, "draft:yes")) == 1
+        actions.edit(catalog, settings, 1, "One word.")
+        assert find_rows(catalog, "draft:yes") == []
+    assert len(run(tmp_path, tmp_path / "in", speaker="lj", settings=settings).skipped) == 1
+    with Catalog(Project(tmp_path), tmp_path / "data") as catalog:
+        assert find_rows(catalog, "draft:yes") == []
 
 
 def test_json_lines_are_not_a_result_of_recognition(tmp_path: Path) -> None:

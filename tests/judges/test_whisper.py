@@ -17,7 +17,9 @@ from fishtui.settings import Settings, TranscribeSettings
 from fishtui.stages.recognition import Choice
 from fishtui.stages.transcribe import transcribe
 from tests.builders import project, write_clip
-from tests.expecting import failing
+from tests.expecting import error_in, failing
+from tests.forking import fishtui
+from tests.hub import download, running_hub
 from tests.judges.material import clip, needing, setup
 
 
@@ -104,6 +106,22 @@ def test_whisper_drafts_a_transcript_with_its_confidence(root: Path, tmp_path: P
     assert 0 < (heard.confidence or 0) <= 1
     assert "h" in heard.heard
     assert (made.root / "data/lj/0.lab").read_text() == f"{heard.heard}\n"
+
+
+def test_whisper_of_a_download_transcribes(root: Path, tmp_path: Path) -> None:
+    own = TranscribeSettings(device="cpu", language="en")
+    with failing("missing-recognizer"):
+        Choice(tmp_path, own).load()
+    with running_hub() as hub:
+        hub.files = {path.name: path.read_bytes() for path in (root / "whisper").iterdir()}
+        result = download(tmp_path, hub.url, "--judge", "transcribe")
+    assert result.returncode == 0, result.stderr
+    assert "h" in Choice(tmp_path, own).load().hear(clip("lj-0").samples, clip("lj-0").rate).text
+
+
+def test_a_recognizer_without_weights_on_the_hub_is_not_downloaded(tmp_path: Path) -> None:
+    result = fishtui("download", "--judge", "transcribe", "--set", "transcribe.recognizer=server", "--json", cwd=tmp_path)
+    assert error_in(result.stdout)["code"] == "nothing-to-download"
 
 
 def test_a_damaged_whisper_is_named_and_has_another_key(root: Path, tmp_path: Path) -> None:

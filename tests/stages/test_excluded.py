@@ -9,13 +9,15 @@ import numpy as np
 import pytest
 
 from fishtui.catalog.actions import review
+from fishtui.catalog.recognitions import Draft, store_drafts
 from fishtui.catalog.scan import scan
 from fishtui.catalog.store import Catalog
+from fishtui.files import hash_file
 from fishtui.project import Project
 from fishtui.runs.ledger import Ledger
 from fishtui.runs.reporter import Reporter
-from fishtui.settings import ExtractSettings, PackSettings, ScanSettings, Settings
-from fishtui.stages.excluded import excluded
+from fishtui.settings import ExtractSettings, PackSettings, ScanSettings, Settings, load
+from fishtui.stages.excluded import DRAFT, excluded
 from fishtui.stages.extract import extract
 from fishtui.stages.pack import pack
 from fishtui.stages.refresh import refresh_catalog
@@ -157,7 +159,6 @@ def test_an_accepted_clip_with_an_error_still_stays_out(tmp_path: Path) -> None:
 
 
 def test_training_leaves_out_clips_rejected_after_packing(tmp_path: Path, checkpoint: Path) -> None:
-    from fishtui.settings import load
     from fishtui.stages.train import train
 
     found = project(tmp_path)
@@ -173,10 +174,37 @@ def test_training_leaves_out_clips_rejected_after_packing(tmp_path: Path, checkp
     assert {item: reason.split(":")[1] for item, reason in reasons(ledger).items()} == {"anna/03": " noise"}
 
 
+def test_drafts_are_counted_and_left_out_as_the_settings_say(tmp_path: Path, checkpoint: Path) -> None:
+    from fishtui.stages.train import train
+
+    found = project(tmp_path)
+    data = tmp_path / "data"
+    packable(data, speakers=["anna"], clips=4)
+    with Catalog(found, data) as catalog:
+        for name in ("01", "02"):
+            audio = write_clip(data / "anna" / f"{name}.wav", f"Draft {name}.")
+            store_drafts(catalog, [Draft(hash_file(audio), f"Draft {name}.", "pocketsphinx")])
+        scan(catalog, SETTINGS, Reporter())
+        review(catalog, [catalog.value("SELECT id FROM clips WHERE name = 'anna/02'")], "accepted")
+
+    def ledgers(drafts: str) -> tuple[Ledger, Ledger]:
+        overrides = [f"train.drafts={drafts}", f"paths.checkpoint={checkpoint}", "train.device=cpu"]
+        settings = load(found.settings_file, {}, [*overrides, "pack.workers=1", "pack.validation=0"]).values
+        trained = train(found, settings, Reporter(), name="voice", resume=False, restart=False, dry_run=True)
+        return pack(found, settings, Reporter(), data=data, output=data / "protos"), trained
+
+    run_pack(found)
+    for ledger in ledgers("allow"):
+        assert (ledger.done, ledger.total, ledger.counts["drafts"]) == (4, 4, 1)
+    for ledger in ledgers("exclude"):
+        assert (ledger.done, ledger.total, ledger.counts["drafts"]) == (3, 4, 0)
+        assert reasons(ledger) == {"anna/01": DRAFT}
+    assert packed(found) == {"anna/00", "anna/02", "anna/03"}
+
+
 @pytest.mark.parametrize("name", ["checks.ignore=missing-transcript", 'checks.ignore=["nonsense"]'])
 def test_disabled_checks_exclude_no_clips(tmp_path: Path, name: str) -> None:
     from fishtui.errors import MisuseError
-    from fishtui.settings import load
 
     found = project(tmp_path)
     write_clip(tmp_path / "data" / "anna" / "a.wav", None)

@@ -32,6 +32,7 @@ from fishtui.tui.widgets.editline import EditInput, EditLine
 from fishtui.tui.widgets.filterbar import FilterInput
 from fishtui.tui.widgets.waveform import Waveform
 from tests.builders import project, tone, write_clip
+from tests.transcriptions import store_heard
 from tests.tui.driving import PACES, Press, text_of, until
 
 SPOKEN = {
@@ -114,6 +115,23 @@ async def filtered(pilot: Pilot[Any], screen: Clips, text: str) -> None:
     await type_into(pilot, text)
     await pilot.press("enter")
     await until(pilot, lambda: screen.filter == text and screen.is_whole and screen._shown[0] == text)
+
+
+def test_what_a_recognizer_heard_is_shown_with_the_differences(root: Path) -> None:
+    with Catalog(Project(root), root / "data") as catalog:
+        settings = load(Project(root).settings_file).values
+        for name, words in {"anna/00": "hello hare", "anna/04": "[b]that", "bert/00": "the sixth one"}.items():
+            store_heard(catalog, settings, name, words, 0.0 if name == "bert/00" else 0.4)
+
+    async def driven(pilot: Pilot[Any], screen: Clips) -> None:
+        await until(pilot, lambda: shown(screen, "#text") == "Hello [-there.-]\nheard: hello {+hare+}")
+        assert "40% of the characters differ from pocketsphinx" in shown(screen, "#facts")
+        await filtered(pilot, screen, "finding:disagreement sort:-name")
+        await until(pilot, lambda: at(screen) == "anna/04" and shown(screen, "#text").endswith("heard: {+[b]that+}"))
+        await filtered(pilot, screen, "name:bert/00")
+        await until(pilot, lambda: shown(screen, "#text") == "The sixth one.")
+
+    drive(root, driven, size=(120, 40))
 
 
 def test_every_row_fills_the_table_for_any_text(root: Path) -> None:

@@ -10,19 +10,22 @@ from typing import Any
 import pytest
 from textual.pilot import Pilot
 
+from fishtui.catalog.store import Catalog
 from fishtui.evaluation.record import Step
 from fishtui.project import Project
+from fishtui.settings import load
 from fishtui.tui.app import SCREENS, Fishtui
 from fishtui.tui.screens.evaluation import EvaluationView
 from fishtui.tui.widgets.waveform import Waveform
 from tests.evaluation.builders import evaluated
+from tests.transcriptions import store_heard
 from tests.tui import showcase
 from tests.tui.driving import text_of, until
 
 # Texts that a screen shows after it has read everything.
 LAST = {
     "overview": ["412 GB", "the disk is full", "noisy", "r to run pack"],
-    "clips": ["Bread and salt", "44.1 kHz", "kHz"],
+    "clips": ["Bread and", "44.1 kHz", "kHz"],
     "runs": ["step 400 loss", "val 4.52"],
     "launch": ["$ fishtui", "would be done"],
     "models": ["★ lowest loss", "before training", "Press y"],
@@ -85,6 +88,18 @@ def test_a_screen_looks_as_it_should_without_colours(
     monkeypatch.setenv("COLORTERM", "truecolor")
     assert Fishtui(project).theme == "ansi-dark"
     assert snap_compare(Fishtui(project), run_before=settled(name))
+
+
+@pytest.mark.parametrize("colors", [True, False], ids=["colors", "signs"])
+def test_words_that_a_recognizer_did_not_hear_are_marked(
+    project: Project, colors: bool, monkeypatch: pytest.MonkeyPatch, snap_compare: Any
+) -> None:
+    monkeypatch.setenv("COLORTERM", "truecolor")
+    if not colors:
+        monkeypatch.setenv("NO_COLOR", "1")
+    with Catalog(project, project.root / "data") as catalog:
+        store_heard(catalog, load(project.settings_file).values, "anna/00", "bread and malt on the old table", 0.37)
+    assert snap_compare(Fishtui(project), terminal_size=(120, 40), run_before=settled("clips"))
 
 
 def test_an_evaluation_looks_as_it_should(project: Project, monkeypatch: pytest.MonkeyPatch, snap_compare: Any) -> None:
