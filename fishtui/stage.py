@@ -107,7 +107,10 @@ TRANSCRIBE = Stage(
     requires="fishtui.stages.requirements:transcribe",
     arguments=(_TERMS,),
     options=_own("transcribe", "recognizer", "model", "url", "language", "device"),
-    also=("transcribe.timeout", "checks.max_disagreement", "paths.data", "paths.checkpoint", "pack.text_extension"),
+    also=(
+        *("transcribe.timeout", "transcribe.requests", "checks.max_disagreement"),
+        *("paths.data", "paths.checkpoint", "pack.text_extension"),
+    ),
 )
 PACK = Stage(
     "pack",

@@ -1,4 +1,4 @@
-"""Worker processes that compute items ahead of their consumer, in order, and end with it."""
+"""Worker processes that compute items ahead of their consumer, in order, and end with it; and calls in threads."""
 
 from __future__ import annotations
 
@@ -37,6 +37,23 @@ def worker_count(setting: int) -> int:
 def quiet_stderr() -> None:
     """Discard the output of libraries to file descriptor 2 in this worker process."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+
+
+def in_thread(function: Callable[[], Result]) -> Callable[[], Result]:
+    """Begin a call in a thread of its own; return the function that waits for its result, or raises its error.
+
+    The thread ends with this process, even in the middle of the call.
+    """
+    result: Future[Result] = Future()
+
+    def work() -> None:
+        try:
+            result.set_result(function())
+        except BaseException as error:
+            result.set_exception(error)
+
+    threading.Thread(target=work, daemon=True).start()
+    return result.result
 
 
 def ordered_map(

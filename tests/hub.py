@@ -94,6 +94,7 @@ class Hub:
 def blob_id(content: bytes) -> str:
     return hashlib.sha1(b"blob %d\x00" % len(content) + content).hexdigest()
 
+
 @contextmanager
 def running_hub() -> Iterator[Hub]:
     """Run a hub until the body ends."""

@@ -37,10 +37,14 @@ class Request:
 
 @dataclass
 class Transcriptions:
-    """The server: `answers` returns status and content, and may wait; `requests` are those that came."""
+    """The server: `answers` returns status and content, and may wait; `requests` are those that came.
+
+    `headers` are added to all answers.
+    """
 
     answers: Callable[[Request], tuple[int, Any]]
     requests: list[Request] = field(default_factory=list)
+    headers: dict[str, str] = field(default_factory=dict)
     url: str = ""
 
 
@@ -61,6 +65,8 @@ def serving(answers: Callable[[Request], tuple[int, Any]]) -> Iterator[Transcrip
             status, content = found.answers(request)
             body = content if isinstance(content, bytes) else json.dumps(content).encode()
             self.send_response(status)
+            for name, value in found.headers.items():
+                self.send_header(name, value)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)

@@ -1,4 +1,7 @@
-"""Export and import of decisions as JSON Lines: the part of the catalog that a scan cannot rebuild."""
+"""Export and import of decisions as JSON Lines: the part of the catalog that a scan cannot rebuild.
+
+With them go the marks of drafts and the places in long recordings, which belong to the content of a clip's audio.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,10 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from fishtui.catalog.actions import REVIEW, STATUSES, Review, next_action, tags_of
+from fishtui.catalog.cuts import ALL_CHANNELS
 from fishtui.catalog.fields import join_tags
 from fishtui.catalog.filechanges import DONE, UNDONE, changing
-from fishtui.catalog.findings import mark_dirty
+from fishtui.catalog.findings import mark_dirty, mark_drafts
 from fishtui.catalog.hashes import has_audio
 from fishtui.catalog.moved import DECIDED
 from fishtui.catalog.store import Catalog, stored
@@ -25,6 +29,11 @@ from fishtui.wording import exists, reason_of
 
 COLUMNS = ("action", "kind", "path", "before", "after", "state", "who", "time", "note")
 
+# The marks of a recording, given its hash.
+DRAFTS = "SELECT text, recognizer, model, confidence FROM drafts WHERE audio_hash = ?"
+CUTS = """
+SELECT source, path, seconds, start, "end", channel FROM cuts JOIN sources ON hash = source WHERE audio_hash = ?
+"""
 REMEDY = "Choose a file written by `fishtui clips export-reviews`."
 
 Hash = Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{64})?$")]
@@ -44,6 +53,26 @@ class HistoryEntry(msgspec.Struct, forbid_unknown_fields=True):
     note: str
 
 
+class DraftMark(msgspec.Struct, forbid_unknown_fields=True):
+    """A transcript of a clip's audio that a recognizer wrote."""
+
+    text: str
+    recognizer: str
+    model: str
+    confidence: float | None
+
+
+class CutMark(msgspec.Struct, forbid_unknown_fields=True):
+    """The place of a clip's audio in a long recording, which has a SHA-256, path and length; times are in seconds."""
+
+    source: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+    path: str
+    seconds: Annotated[float, msgspec.Meta(ge=0)]
+    start: Annotated[float, msgspec.Meta(ge=0)]
+    end: Annotated[float, msgspec.Meta(ge=0)]
+    channel: Annotated[int, msgspec.Meta(ge=ALL_CHANNELS, le=2**16)]
+
+
 class Decisions(msgspec.Struct, forbid_unknown_fields=True):
     """All decisions about a clip, which is identified by its name and by the SHA-256 of its audio."""
 
@@ -55,10 +84,12 @@ class Decisions(msgspec.Struct, forbid_unknown_fields=True):
     note: str
     tags: list[str]
     history: list[HistoryEntry]
+    drafts: list[DraftMark] = []
+    cuts: list[CutMark] = []
 
 
 def export_reviews(catalog: Catalog, path: Path, dry_run: bool = False, force: bool = False) -> int:
-    """Write a line for each clip with decisions; return the number of lines.
+    """Write a line for each clip with decisions, a mark of a draft or a long recording; return the number of lines.
 
     Raises MisuseError if `path` is in the dataset, is an earlier export and not replaced by `force`, or is any other
     file, FishtuiError if it cannot be written.
@@ -112,7 +143,11 @@ def import_reviews(catalog: Catalog, path: Path, dry_run: bool = False) -> Ledge
 
 
 def _decided(catalog: Catalog) -> Iterator[dict[str, Any]]:
-    for row in catalog.query(f"SELECT * FROM clips WHERE {DECIDED} ORDER BY name"):
+    marked = " UNION ALL ".join(
+        f"SELECT clips.id FROM {table} CROSS JOIN clips ON {has_audio(f'{table}.audio_hash', 'clips.')}"
+        for table in ("drafts", "cuts")
+    )
+    for row in catalog.query(f"SELECT * FROM clips WHERE {DECIDED} OR id IN ({marked}) ORDER BY name"):
         history = catalog.query("SELECT * FROM history WHERE clip = ? AND +state IN (?, ?)", (row["id"], DONE, UNDONE))
         yield {
             "name": row["name"],
@@ -120,6 +155,8 @@ def _decided(catalog: Catalog) -> Iterator[dict[str, Any]]:
             **{name: row[name] for name in REVIEW},
             "tags": sorted(tags_of(row)),
             "history": [{name: entry[name] for name in COLUMNS} for entry in history],
+            "drafts": [dict(mark) for mark in catalog.query(DRAFTS, (row["audio_hash"],))],
+            "cuts": [dict(mark) for mark in catalog.query(CUTS, (row["audio_hash"],))],
         }
 
 
@@ -161,8 +198,9 @@ def _import(connection: sqlite3.Connection, clip: sqlite3.Row, decided: Decision
     present = tuple(clip[name] for name in REVIEW)
     review = present if clip["reviewed"] > decided.reviewed else tuple(getattr(decided, name) for name in REVIEW)
     history = [] if own else decided.history
+    has_new_marks = _import_marks(connection, clip, decided, dry_run)
     if (present, clip["tags"]) == (review, tags) and not history:
-        return False
+        return has_new_marks
     if dry_run:
         return True
     connection.execute(
@@ -179,6 +217,33 @@ def _import(connection: sqlite3.Connection, clip: sqlite3.Row, decided: Decision
             ),
         )  # fmt: skip
     return True
+
+
+def _import_marks(connection: sqlite3.Connection, clip: sqlite3.Row, decided: Decisions, dry_run: bool) -> bool:
+    """Store the marks of drafts and the places in recordings that are unknown; return True if any is."""
+    audio = decided.audio_hash
+    if audio is None:
+        return False
+    known = {row["text"] for row in connection.execute(DRAFTS, (audio,))}
+    drafts = [mark for mark in decided.drafts if mark.text not in known]
+    places = {(row["source"], row["start"], row["channel"]) for row in connection.execute(CUTS, (audio,))}
+    cuts = [mark for mark in decided.cuts if (mark.source, mark.start, mark.channel) not in places]
+    if not dry_run:
+        connection.executemany(
+            "INSERT OR IGNORE INTO drafts VALUES (?, ?, ?, CAST(? AS TEXT), ?)",
+            [(audio, mark.text, mark.recognizer, stored(mark.model), mark.confidence) for mark in drafts],
+        )
+        # Without the state of the file: the next use of the recording checks its content.
+        connection.executemany(
+            "INSERT OR IGNORE INTO sources VALUES (?, CAST(? AS TEXT), 0, 0, 0, 0, ?)",
+            [(mark.source, stored(mark.path), mark.seconds) for mark in cuts],
+        )
+        connection.executemany(
+            "INSERT OR IGNORE INTO cuts VALUES (?, ?, ?, ?, ?)",
+            [(audio, mark.source, mark.start, mark.end, mark.channel) for mark in cuts],
+        )
+        mark_drafts(connection, [clip["id"]])
+    return bool(drafts or cuts)
 
 
 def _check(entry: HistoryEntry, name: str) -> None:

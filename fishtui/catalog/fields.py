@@ -144,6 +144,7 @@ FIELDS: dict[str, Field] = {
             "draft",
             Kind.CHOICE,
             "yes or no: the transcript was recognized, and nobody has accepted or edited it",
+            order=DRAFT,
             choices={"yes": DRAFT, "no": f"NOT {DRAFT}"},
         ),
         _column("sample-rate", Kind.NUMBER, "the sample rate in Hz", "sample_rate"),

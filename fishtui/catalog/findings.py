@@ -146,6 +146,13 @@ def mark_dirty(connection: sqlite3.Connection) -> None:
     _store(connection, "dirty", "1")
 
 
+def mark_drafts(connection: sqlite3.Connection, clips: Sequence[int]) -> None:
+    """Update which clips have a draft, after the table of drafts has changed. Call it within a transaction."""
+    connection.execute(
+        f"UPDATE clips SET {RECOGNIZED} WHERE id IN (SELECT value FROM json_each(?))", (json.dumps(list(clips)),)
+    )
+
+
 def facts_of(row: sqlite3.Row, measured: str | None, family: Family) -> ClipFacts:
     """Return the facts for the checks, from a row of `clips` and its measurements as JSON."""
     header = None

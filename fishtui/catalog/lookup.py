@@ -16,8 +16,8 @@ from fishtui.errors import MisuseError
 
 # The columns that a table shows, with no more of a transcript than fits a line.
 COLUMNS = """
-id, name, speaker, files, status, severity, duration, loudness, rate, snr, gain, loss, sample_rate, channels, format,
-codes, tags, note, substr(text, 1, 400) AS text
+id, name, speaker, files, status, severity, duration, loudness, rate, snr, gain, loss, draft, disagreement, sample_rate,
+channels, format, codes, tags, note, substr(text, 1, 400) AS text
 """
 # Characters that are converted to numbers at once.
 PIECE = 65_536

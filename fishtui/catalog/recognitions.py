@@ -134,14 +134,14 @@ def store_disagreement(
         judge_clips(connection, clips, settings)
 
 
-def keep_draft(connection: sqlite3.Connection, before: str, after: str, text: str) -> None:
-    """Keep the mark of a draft when its recording gets another content, given by hash: nobody has read the words."""
+def carry_drafts(connection: sqlite3.Connection, before: str, after: str) -> None:
+    """Keep the marks of drafts when a recording gets another content, given by hash: nobody has read the words."""
     connection.execute(
         """
         INSERT OR IGNORE INTO drafts
-        SELECT ?, text, recognizer, model, confidence FROM drafts WHERE audio_hash = ? AND text = ?
+        SELECT ?, text, recognizer, model, confidence FROM drafts WHERE audio_hash = ?
         """,
-        (after, before, text),
+        (after, before),
     )
 
 

@@ -16,7 +16,7 @@ from fishtui.catalog.files import AudioPart, ClipParts, CodesPart, ReadTask, Tex
 from fishtui.catalog.findings import judge_all, judge_clips, mark_dirty, store_limits
 from fishtui.catalog.index import index, unindex
 from fishtui.catalog.moved import move_decisions
-from fishtui.catalog.recognitions import keep_draft
+from fishtui.catalog.recognitions import carry_drafts
 from fishtui.catalog.store import Catalog, stored
 from fishtui.codes import Journal
 from fishtui.dataset import Clip, find_clips
@@ -268,9 +268,8 @@ class _Update:
         if seen.audio is not None and before is not None and seen.audio.audio_hash != before.audio_hash:
             # Decisions belong to the former recording, except after a repair by fishtui, which keeps them.
             values |= {"born": self._number}
-            text = before.text if seen.text is None else seen.text.text
-            if before.audio_hash and seen.audio.audio_hash and text is not None:
-                keep_draft(connection, before.audio_hash, seen.audio.audio_hash, text)
+            if before.audio_hash and seen.audio.audio_hash:
+                carry_drafts(connection, before.audio_hash, seen.audio.audio_hash)
             if self._follows and before.audio_hash is not None:
                 values |= {"lost": self._number, "lost_hash": before.audio_hash}
         if before is None:

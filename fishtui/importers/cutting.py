@@ -64,8 +64,15 @@ def cut_clips(
                     ledger.fail(clips[index].where, f"cannot cut: {reason_of(error)}")
             else:
                 for (index, _), path in zip(own, targets, strict=True):
+                    clip = clips[index]
                     located[index] = LocatedClip(
-                        path, speakers[index], clips[index].text, is_cut=True, origin=audio, part=clips[index].part
+                        path,
+                        speakers[index],
+                        clip.text,
+                        is_cut=True,
+                        origin=audio,
+                        part=clip.part,
+                        confidence=clip.confidence,
                     )
         yield [(clips[index].where, located[index]) for index in sorted(located)]
     finally:

@@ -35,7 +35,7 @@ class LocatedClip:
     """A listed clip whose recording was found at `source`; `speaker` is the name of its folder in the dataset.
 
     A recording that `is_cut` was made for this clip, so the clip never links to it by its path. It is a `part` of the
-    recording `origin`.
+    recording `origin`. `confidence` is that of the recognizer that wrote the text.
     """
 
     source: Path
@@ -44,6 +44,7 @@ class LocatedClip:
     is_cut: bool = False
     origin: Path | None = None
     part: tuple[float, float] | None = None
+    confidence: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ class ListedClip:
     folders above the recording do. `start` and `end`, in seconds, are the part of the recording that is the clip. A
     clip with an end and no start is a whole recording of that length. Times that are `loose`, such as those of
     subtitles, are only near the speech: the cut is at the pauses next to them. With a `member`, the recording is
-    in an archive.
+    in an archive. `confidence` is that of the recognizer that wrote the text, from 0 to 1.
     """
 
     where: str
@@ -43,6 +43,7 @@ class ListedClip:
     end: float | None = None
     loose: bool = False
     member: Member | None = None
+    confidence: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,6 +71,7 @@ def _caption(segment: dict[str, Any]) -> Caption:
         text if isinstance(text, str) else "",
         speaker if isinstance(speaker, str) else "",
         "several people speak in it" if len(speakers) > 1 else _doubted(segment),
+        _confidence(segment),
     )
 
 
@@ -86,6 +87,12 @@ def _times(segment: dict[str, Any]) -> tuple[float, float]:
         times, scale = [_number(each) for each in both], 1.0
     start, end = (math.nan if time is None else scale * time for time in times)
     return start, end
+
+
+def _confidence(segment: dict[str, Any]) -> float | None:
+    """Return the geometric mean of the probabilities of a segment's tokens."""
+    certainty = _number(segment.get("avg_logprob"))
+    return None if certainty is None else math.exp(min(certainty, 0.0))
 
 
 def _doubted(segment: dict[str, Any]) -> str:

@@ -172,7 +172,7 @@ def _mark_drafts(
     for clip in clips:
         # The transfer reports a recording that cannot be read.
         with suppress(OSError):
-            drafts.append(Draft(hash_file(clip.source), clip.text, recognizer))
+            drafts.append(Draft(hash_file(clip.source), clip.text, recognizer, confidence=clip.confidence))
     with Catalog(project, project.path(settings.paths.data)) as catalog:
         store_drafts(catalog, drafts)
 

@@ -99,4 +99,6 @@ def _join(clips: Sequence[FoundClip], group: Group, part: Part | None, ledger: L
         return None
     for clip in clips[1:]:
         ledger.skip(clip.where, f"joined with {clips[0].where}: no pause between them")
-    return replace(clips[0], text=joined([clip.text for clip in clips]), part=part)
+    known = [clip.confidence for clip in clips if clip.confidence is not None]
+    least = min(known) if len(known) == len(clips) else None
+    return replace(clips[0], text=joined([clip.text for clip in clips]), part=part, confidence=least)

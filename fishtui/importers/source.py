@@ -25,7 +25,8 @@ from fishtui.wording import counted, shortened, suggest
 class FoundClip:
     """A listed clip whose recording was found: its place in the source, recording, text, speaker and part.
 
-    A `loose` part is cut at the pauses near its times. A `member` of an archive has no file of its own.
+    A `loose` part is cut at the pauses near its times. A `member` of an archive has no file of its own. `confidence` is
+    that of the recognizer that wrote the text.
     """
 
     where: str
@@ -35,6 +36,7 @@ class FoundClip:
     part: Part | None = None
     loose: bool = False
     member: Member | None = None
+    confidence: float | None = None
 
 
 @dataclass
@@ -142,7 +144,7 @@ def _locate(
             found.failed.append(Entry(clip.where, error.problem))
             found.missing += error.code == "recording-not-found"
         else:
-            yield FoundClip(clip.where, audio, text, clip.speaker, part, clip.loose)
+            yield FoundClip(clip.where, audio, text, clip.speaker, part, clip.loose, confidence=clip.confidence)
 
 
 def _checked_text(clip: ListedClip) -> str:

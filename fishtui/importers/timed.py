@@ -38,7 +38,7 @@ MOST_SHOWN = 3
 class Caption:
     """A text with start and end in seconds; `speaker` is empty if it is not named.
 
-    A caption with an `omitted` reason is not speech.
+    A caption with an `omitted` reason is not speech. `confidence` is that of a recognizer, from 0 to 1.
     """
 
     start: float
@@ -46,6 +46,7 @@ class Caption:
     text: str
     speaker: str = ""
     omitted: str = ""
+    confidence: float | None = None
 
 
 @dataclass(frozen=True)
@@ -175,7 +176,16 @@ def _clips(where: str, audio: str, found: Captions) -> Clips:
         if reason:
             yield Malformed(place, reason, is_expected=True)
         else:
-            yield ListedClip(place, audio, caption.text, caption.speaker, caption.start, caption.end, loose=found.loose)
+            yield ListedClip(
+                place,
+                audio,
+                caption.text,
+                caption.speaker,
+                caption.start,
+                caption.end,
+                loose=found.loose,
+                confidence=caption.confidence,
+            )
 
 
 def _apart(captions: Sequence[Caption], loose: bool) -> Iterator[tuple[Caption, str]]:

@@ -6,6 +6,8 @@ import io
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -28,6 +30,8 @@ ENDPOINT = "/audio/transcriptions"
 USUAL_MODEL = "whisper-1"
 # Seconds before each further attempt at a request that failed for a passing reason.
 DELAYS_S = (1.0, 4.0, 16.0)
+# The longest wait that a server may ask for, in seconds.
+LONGEST_WAIT_S = 60.0
 # Clips in a row that a server may fail at before it counts as gone.
 MOST_FAILURES = 3
 # Bytes of an answer, which is a few sentences.
@@ -61,11 +65,15 @@ class Problem(msgspec.Struct):
 
 
 class Reply(NamedTuple):
-    """The answer to a request: status, the server's word for it, and at most `LONGEST` bytes of content."""
+    """The answer to a request: status, the server's word for it, and at most `LONGEST` bytes of content.
+
+    `wait` is the time in seconds that the server asks to wait before the next attempt.
+    """
 
     status: int
     phrase: str
     content: bytes
+    wait: float = 0.0
 
     @property
     def is_passing(self) -> bool:
@@ -74,7 +82,10 @@ class Reply(NamedTuple):
 
 
 class Server:
-    """A recognizer on a server. The key is sent only to the address of the settings; redirects are not followed."""
+    """A recognizer on a server; several threads may use it at once.
+
+    The key is sent only to the address of the settings; redirects are not followed.
+    """
 
     name = "server"
     version = ""
@@ -109,10 +120,11 @@ class Server:
         cannot be reached, does not accept the key or the model, or fails at several clips in a row.
         """
         sound = _encode(resample(samples, rate, RATE))
-        reply = self._ask(sound)
-        if reply.status in (400, 422) and self._form != "json":
+        form = self._form
+        reply = self._ask(sound, form)
+        if reply.status in (400, 422) and form != "json":
             self._form = "json"
-            reply = self._ask(sound)
+            reply = self._ask(sound, "json")
         self._check(reply)
         self._failures = 0
         try:
@@ -131,16 +143,18 @@ class Server:
         ]
         return Heard(" ".join(answer.text.split()), mean_probability(parts), self._language)
 
-    def _ask(self, sound: bytes) -> Reply:
+    def _ask(self, sound: bytes, form: str) -> Reply:
         """Send a request, again if it fails for a passing reason. Raises FishtuiError if no attempt has an answer."""
         for delay in DELAYS_S:
+            wait = delay
             with suppress(httpx.TransportError):
-                reply = self._send(sound)
+                reply = self._send(sound, form)
                 if not reply.is_passing:
                     return reply
-            time.sleep(delay)
+                wait = max(delay, reply.wait)
+            time.sleep(wait)
         try:
-            return self._send(sound)
+            return self._send(sound, form)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol, httpx.ProxyError) as error:
             raise self._gone(self._harmless(reason_of(error))) from error
         except httpx.TimeoutException as error:
@@ -148,14 +162,14 @@ class Server:
         except httpx.TransportError as error:
             raise self._failed(self._harmless(reason_of(error))) from error
 
-    def _send(self, sound: bytes) -> Reply:
+    def _send(self, sound: bytes, form: str) -> Reply:
         """Raises httpx.TransportError, also if the answer as a whole takes too long."""
         end = time.monotonic() + self._timeout
         with self._client.stream(
             "POST",
             self.address,
             headers={"Authorization": f"Bearer {self._key}"} if self._key else {},
-            data=self._fields | {"response_format": self._form},
+            data=self._fields | {"response_format": form},
             files={"file": ("clip.wav", sound, "audio/wav")},
         ) as response:
             content = bytearray()
@@ -165,7 +179,8 @@ class Server:
                     raise httpx.ReadTimeout("the answer does not end")
                 if len(content) > LONGEST:
                     break
-            return Reply(response.status_code, response.reason_phrase, bytes(content[:LONGEST]))
+            wait = wait_of(response.headers.get("Retry-After", ""))
+            return Reply(response.status_code, response.reason_phrase, bytes(content[:LONGEST]), wait)
 
     def _check(self, reply: Reply) -> None:
         """Raise the error that an answer reports."""
@@ -209,6 +224,18 @@ def address_of(url: str) -> str:
     """Return the address to send recordings to, from that of a server's interface."""
     url = url.rstrip("/")
     return url if urlsplit(url).path.endswith(ENDPOINT) else url + ENDPOINT
+
+
+def wait_of(header: str) -> float:
+    """Return the seconds that a header `Retry-After` asks to wait, as a number or a date; 0 if it is neither."""
+    try:
+        seconds = float(header)
+    except ValueError:
+        try:
+            seconds = (parsedate_to_datetime(header) - datetime.now(UTC)).total_seconds()
+        except (ValueError, TypeError):
+            return 0.0
+    return min(max(0.0, seconds), LONGEST_WAIT_S)
 
 
 def _encode(samples: np.ndarray) -> bytes:

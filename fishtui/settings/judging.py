@@ -43,6 +43,7 @@ class TranscribeSettings(Section, frozen=True):
         ),
     ] = ""
     timeout: Annotated[Positive, Meta(description="longest wait for an answer of the server in seconds")] = 120.0
+    requests: Annotated[int, Meta(ge=1, le=32, description="most clips that the server gets at once")] = 4
     device: Device = "auto"
 
 

@@ -16,6 +16,7 @@ from fishtui.audio.decode import mix
 from fishtui.audio.encode import write_blocks
 from fishtui.audio.loudness import LoudnessMeter, exceeds, gain_to, scaled
 from fishtui.audio.recording import Recording, open_recording
+from fishtui.catalog.copies import keeping_marks
 from fishtui.dataset import AUDIO_EXTENSIONS, CODES_EXTENSION, PACKED_FOLDER, TEXT_EXTENSIONS, Clip
 from fishtui.errors import DataError, FishtuiError, MisuseError
 from fishtui.files import (
@@ -73,8 +74,8 @@ def normalize(
     The loudness is that of the mean of the channels, which the model hears. Format, channels and sample rate stay the
     same; if one channel would exceed the peak limit, all get the mean. `source` is only read. A different transcript in
     `target` is kept, since it may be a correction. A copy is kept of a recording that normalize did not write, or that
-    was changed since. `clean` empties `target` first. Raises MisuseError if the two folders overlap, or `target` has
-    more in it than a dataset, FishtuiError if the disk takes no more files.
+    was changed since. Copies keep the marks of drafts. `clean` empties `target` first. Raises MisuseError if the two
+    folders overlap, or `target` has more in it than a dataset, FishtuiError if the disk takes no more files.
     """
     check_no_overlap(source, target)
     ledger = Ledger()
@@ -94,34 +95,33 @@ def normalize(
         _empty(target)
     workers = worker_count(settings.workers)
     limited, seconds = 0, 0.0
-    for number, (task, outcome) in enumerate(
-        zip(tasks, ordered_map(_normalize_clip, tasks, workers, 4 * workers, _crashed), strict=True)
-    ):
-        if outcome.problem:
-            if outcome.error is not None:
-                refuse_full_disk(outcome.error, ledger.done)
-            ledger.fail(task.clip.name, outcome.problem)
-        else:
-            ledger.done += 1
-            seconds += outcome.seconds
-        if outcome.limited:
-            limited += 1
-            reporter.warning(
-                f"limited to {settings.peak:g} dBFS: quieter than {settings.loudness:g} LUFS", task.clip.name
-            )
-        if outcome.kept_text:
-            reporter.warning(
-                f"kept the transcript in {target}, which differs from {source} (--clean replaces it)", task.clip.name
-            )
-        if outcome.kept_audio is not None:
-            reporter.warning(
-                f"{task.target.name} was not made by normalize; kept as {project.shown(outcome.kept_audio)}",
-                task.clip.name,
-            )
-        reporter.progress(number + 1, len(tasks))
+    outcomes = ordered_map(_normalize_clip, tasks, workers, 4 * workers, _crashed)
+    with keeping_marks(project, values) as keep:
+        for number, (task, outcome) in enumerate(zip(tasks, outcomes, strict=True)):
+            if outcome.problem:
+                if outcome.error is not None:
+                    refuse_full_disk(outcome.error, ledger.done)
+                ledger.fail(task.clip.name, outcome.problem)
+            else:
+                keep(task.source, task.target)
+                ledger.done += 1
+                seconds += outcome.seconds
+            limited += outcome.limited
+            for warning in _warnings(project, task, outcome):
+                reporter.warning(warning, task.clip.name)
+            reporter.progress(number + 1, len(tasks))
     ledger.counts = {"limited": limited, "seconds": round(seconds, 3)}
     reporter.artifact("dataset", target)
     return ledger
+
+
+def _warnings(project: Project, task: _Task, outcome: _Outcome) -> Iterator[str]:
+    if outcome.limited:
+        yield f"limited to {task.settings.peak:g} dBFS: quieter than {task.settings.loudness:g} LUFS"
+    if outcome.kept_text:
+        yield f"kept the transcript in {task.target.parent}, which differs from the source (--clean replaces it)"
+    if outcome.kept_audio is not None:
+        yield f"{task.target.name} was not made by normalize; kept as {project.shown(outcome.kept_audio)}"
 
 
 def _normalize_clip(task: _Task) -> _Outcome:

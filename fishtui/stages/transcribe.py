@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 from fishtui.audio.decode import read_audio
@@ -38,7 +39,9 @@ from fishtui.runs.reporter import Reporter
 from fishtui.settings import Settings
 from fishtui.stages.recognition import SERVER, Choice
 from fishtui.wording import reason_of
+from fishtui.workers import in_thread
 
+Hear = Callable[[], Heard]
 # Whole recordings are in memory, and recognizers are for clips.
 LONGEST_S = 600.0
 UP_TO_DATE = "up to date"
@@ -92,7 +95,6 @@ class TranscribingJob:
     identity: str
     ledger: Ledger = field(default_factory=Ledger)
     heard: dict[str, Recognition] = field(default_factory=dict)
-    recognizer: Recognizer | None = None
 
     @cached_property
     def family(self) -> Family:
@@ -142,10 +144,10 @@ class TranscribingJob:
     def run(self, tasks: Sequence[TranscribeTask]) -> None:
         """Recognize, and write drafts or compare. Raises FishtuiError."""
         counts = {"drafts": 0, "compared": 0, "disagreements": 0}
-        for number, task in enumerate(tasks):
+        for number, (task, hear) in enumerate(self._begun(tasks)):
             self.reporter.progress(number, len(tasks), note=task.name)
             try:
-                recognition = self._recognize(task)
+                recognition = self._recognize(task, hear)
                 if task.text is None:
                     self._draft(task, recognition)
                     counts["drafts"] += 1
@@ -161,20 +163,39 @@ class TranscribingJob:
         self.reporter.progress(len(tasks), len(tasks))
         self.ledger.counts |= counts
 
-    def _recognize(self, task: TranscribeTask) -> Recognition:
+    def _begun(self, tasks: Iterable[TranscribeTask]) -> Iterator[tuple[TranscribeTask, Hear]]:
+        """Yield each task with the function that hears it; a server hears several at once."""
+        is_server = self.choice.settings.recognizer == SERVER
+        begun: deque[tuple[TranscribeTask, Hear]] = deque()
+        for task in tasks:
+            hear: Hear = partial(self._hear, task)
+            if is_server and task.audio_hash not in self.heard:
+                hear = in_thread(partial(hear_clip, self._loaded, task))
+            begun.append((task, hear))
+            if len(begun) >= (self.choice.settings.requests if is_server else 1):
+                yield begun.popleft()
+        yield from begun
+
+    def _hear(self, task: TranscribeTask) -> Heard:
+        return hear_clip(self._loaded, task)
+
+    @cached_property
+    def _loaded(self) -> Recognizer:
+        recognizer = self.choice.load()
+        if self.choice.settings.recognizer == SERVER:
+            self.reporter.note(f"recordings are sent to {self.choice.settings.url}")
+        return recognizer
+
+    def _recognize(self, task: TranscribeTask, hear: Hear) -> Recognition:
         """Return what is heard in a clip, recognized at most once. Raises DataError if only this clip fails."""
         known = self.heard.get(task.audio_hash)
         if known is not None:
             return known
-        if self.recognizer is None:
-            self.recognizer = self.choice.load()
-            if self.choice.settings.recognizer == SERVER:
-                self.reporter.note(f"recordings are sent to {self.choice.settings.url}")
-        heard = _hear(self.recognizer, task)
+        heard = hear()
         found = Recognition(
             task.audio_hash,
             self.identity,
-            self.recognizer.name,
+            self._loaded.name,
             self.choice.model,
             heard.language,
             " ".join(heard.text.split()),
@@ -216,7 +237,7 @@ class Nothing(Exception):
     """A recognizer heard no words."""
 
 
-def _hear(recognizer: Recognizer, task: TranscribeTask) -> Heard:
+def hear_clip(recognizer: Recognizer, task: TranscribeTask) -> Heard:
     """Return the words of a recording. Raises DataError if only this one fails, FishtuiError if all would."""
     try:
         audio = read_audio(task.audio, mixed=True)

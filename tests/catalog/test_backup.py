@@ -8,10 +8,41 @@ import pytest
 
 from fishtui.catalog.actions import edit, history_of, review, tag, undo
 from fishtui.catalog.backup import export_reviews, import_reviews
+from fishtui.catalog.cuts import Cut, cut_of, identify, locate_source, record_cuts
 from fishtui.catalog.findings import judge_all
+from fishtui.catalog.recognitions import Draft, recognized_clip, store_drafts
 from fishtui.catalog.store import Catalog
 from fishtui.errors import MisuseError
+from fishtui.files import hash_file
+from tests.builders import write_clip
 from tests.expecting import failing
+
+
+def test_drafts_and_places_in_recordings_are_restored_after_losing_the_catalog(dataset, tmp_path) -> None:
+    path, long = tmp_path / "reviews.jsonl", tmp_path / "talk.wav"
+    write_clip(long, None)
+    for name in "abc":
+        dataset.clip(f"anna/{name}", "One.")
+    hashes = {name: hash_file(dataset.data / "anna" / f"{name}.wav") for name in "abc"}
+    drafts = [Draft(hashes["a"], "One.", "faster-whisper", "small", 0.5), Draft(hashes["a"], "Two.", "pocketsphinx")]
+    store_drafts(dataset.catalog, drafts)
+    source = identify(long, 9.0)
+    cut = Cut(source.hash, 0.5, 0.8)
+    record_cuts(dataset.catalog, source, [(hashes["b"], cut)])
+    dataset.scan()
+    assert export_reviews(dataset.catalog, path) == 2
+    without_catalog(dataset)
+    assert dataset.row("anna/a")["draft"] == 0
+    assert import_reviews(dataset.catalog, path, dry_run=True).done == 2
+    assert dataset.row("anna/a")["draft"] == 0
+    assert import_reviews(dataset.catalog, path).done == 2
+    assert [dataset.row(f"anna/{name}")["draft"] for name in "abc"] == [1, 0, 0]
+    assert recognized_clip(dataset.catalog, dataset.row("anna/a")).draft == drafts[0]
+    assert cut_of(dataset.catalog, hashes["b"]) == cut
+    assert locate_source(dataset.catalog, source.hash) == source
+    assert (import_reviews(dataset.catalog, path).done, export_reviews(dataset.catalog, path, force=True)) == (0, 2)
+    edit(dataset.catalog, dataset.settings, dataset.id("anna/a"), "Three.")
+    assert dataset.row("anna/a")["draft"] == 0
 
 
 @pytest.fixture
@@ -128,8 +159,10 @@ ESCAPE = {
         decision(history=[ESCAPE | {"path": None, "kind": "status", "before": "nonsense"}]),
         decision(history=[ESCAPE | {"path": "anna/c.wav", "action": 10**20}]),
         decision(history=[ESCAPE | {"path": "anna/c.wav", "before": "no hash"}]),
+        decision(drafts=[{"text": "One."}]),
+        decision(cuts=[{"source": "0" * 64, "path": "x", "seconds": 1, "start": -1, "end": 1, "channel": 0}]),
     ],
-    ids=["text", "list", "types", "deep", "status", "escape", "undoing", "review", "action", "hash"],
+    ids=["text", "list", "types", "deep", "status", "escape", "undoing", "review", "action", "hash", "draft", "cut"],
 )
 def test_a_file_that_is_not_an_export_changes_nothing(decided, tmp_path, line: str) -> None:
     path = tmp_path / "reviews.jsonl"

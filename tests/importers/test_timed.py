@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from pathlib import Path
 
 import pytest
 
 from fishtui.catalog import actions
+from fishtui.catalog.details import read_details
 from fishtui.catalog.lookup import find_rows
 from fishtui.catalog.store import Catalog
 from fishtui.errors import MisuseError
@@ -143,11 +145,14 @@ def test_words_of_a_recognizer_are_drafts(tmp_path: Path) -> None:
     settings = Settings(scan=ScanSettings(workers=1))
     (tmp_path / "in").mkdir()
     shutil.copy(SPEECH / "lj-0.flac", tmp_path / "in" / "talk.flac")
-    segments = [{"start": 0.0, "end": 5.0, "text": "One."}]
+    segments = [{"start": 0.0, "end": 5.0, "text": "One.", "avg_logprob": -0.5}]
     (tmp_path / "in" / "talk.json").write_text(json.dumps({"segments": segments}))
     assert run(tmp_path, tmp_path / "in", speaker="lj", settings=settings).done == 1
     with Catalog(Project(tmp_path), tmp_path / "data") as catalog:
         assert len(find_rows(catalog, "draft:yes")) == 1
+        draft = read_details(catalog, 1).recognized.draft
+        assert draft is not None
+        assert (draft.recognizer, draft.confidence) == ("whisper", pytest.approx(math.exp(-0.5)))
         actions.edit(catalog, settings, 1, "One word.")
         assert find_rows(catalog, "draft:yes") == []
     assert len(run(tmp_path, tmp_path / "in", speaker="lj", settings=settings).skipped) == 1

@@ -9,7 +9,7 @@ import pytest
 
 from fishtui.errors import DataError, FishtuiError, MisuseError
 from fishtui.judges import server
-from fishtui.judges.server import KEY, MOST_FAILURES, Server, address_of
+from fishtui.judges.server import KEY, LONGEST_WAIT_S, MOST_FAILURES, Server, address_of, wait_of
 from tests.expecting import failing
 from tests.transcriptions import Request, Transcriptions, serving, spoken_answer
 
@@ -68,6 +68,27 @@ def test_a_passing_failure_is_tried_again(served: Transcriptions) -> None:
     statuses = iter([503, 429, 200])
     served.answers = lambda request: (next(statuses), spoken_answer("Hello.")[1])
     assert connected(served).hear(SOUND, 22_050).text == "Hello."
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [("7", 7.0), ("0.5", 0.5), ("", 0.0), ("soon", 0.0), ("nan", 0.0), ("-3", 0.0), ("inf", LONGEST_WAIT_S),
+     ("Wed, 21 Oct 2015 07:28:00 GMT", 0.0), ("Wed, 21 Oct 2065 07:28:00 GMT", LONGEST_WAIT_S)],
+)  # fmt: skip
+def test_the_wait_that_a_server_asks_for_is_read(header: str, seconds: float) -> None:
+    assert wait_of(header) == seconds
+
+
+def test_a_server_is_asked_again_after_the_wait_that_it_names(
+    served: Transcriptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[float] = []
+    monkeypatch.setattr(server.time, "sleep", waited.append)
+    served.headers = {"Retry-After": "11"}
+    statuses = iter([429, 200])
+    served.answers = lambda request: (next(statuses), spoken_answer("Hello.")[1])
+    assert connected(served).hear(SOUND, 22_050).text == "Hello."
+    assert waited == [11.0]
 
 
 @pytest.mark.parametrize(

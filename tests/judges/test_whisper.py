@@ -120,7 +120,9 @@ def test_whisper_of_a_download_transcribes(root: Path, tmp_path: Path) -> None:
 
 
 def test_a_recognizer_without_weights_on_the_hub_is_not_downloaded(tmp_path: Path) -> None:
-    result = fishtui("download", "--judge", "transcribe", "--set", "transcribe.recognizer=server", "--json", cwd=tmp_path)
+    result = fishtui(
+        "download", "--judge", "transcribe", "--set", "transcribe.recognizer=server", "--json", cwd=tmp_path
+    )
     assert error_in(result.stdout)["code"] == "nothing-to-download"
 
 

@@ -10,7 +10,12 @@ import soundfile
 
 from fishtui.audio.decode import read_audio
 from fishtui.audio.loudness import integrated_loudness
+from fishtui.catalog.lookup import find_rows
+from fishtui.catalog.recognitions import Draft, store_drafts
+from fishtui.catalog.scan import scan
+from fishtui.catalog.store import Catalog
 from fishtui.errors import MisuseError
+from fishtui.files import hash_file
 from fishtui.runs.reporter import Reporter
 from fishtui.settings import NormalizeSettings, Settings
 from fishtui.stages.normalize import normalize
@@ -235,3 +240,15 @@ def test_a_corrected_transcript_in_the_target_is_kept(tmp_path: Path) -> None:
     assert transcript.read_text(encoding="utf-8") == "Bread."
     run(root, clean=True)
     assert transcript.read_text(encoding="utf-8") == "Brad."
+
+
+def test_copies_of_drafts_are_drafts(tmp_path: Path) -> None:
+    made = project(tmp_path)
+    for name in ("draft", "own"):
+        write_clip(tmp_path / "data" / "anna" / f"{name}.wav", f"By {name}.", tone(1, pitch=100 + len(name)))
+    with Catalog(made, tmp_path / "data") as catalog:
+        store_drafts(catalog, [Draft(hash_file(tmp_path / "data/anna/draft.wav"), "By draft.", "pocketsphinx")])
+    run(tmp_path, "data", "louder")
+    with Catalog(made, tmp_path / "louder") as catalog:
+        scan(catalog, SETTINGS, Reporter())
+        assert [row["name"] for row in find_rows(catalog, "draft:yes")] == ["anna/draft"]

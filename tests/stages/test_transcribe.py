@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -173,6 +174,18 @@ def test_a_transcript_that_appears_meanwhile_is_kept(made: Transcribing) -> None
     assert made.found("draft:yes") == []
 
 
+def test_a_server_gets_several_clips_at_once(made: Transcribing) -> None:
+    together = threading.Barrier(3, timeout=30)
+
+    def answer(request: Request) -> tuple[int, Any]:
+        together.wait()
+        return spoken_answer(made.words[round(request.seconds, 1)])
+
+    made.answer(answer)
+    assert made.run().done == 3
+    assert made.found("draft:yes") == ["anna/1"]
+
+
 def test_a_bad_clip_is_a_line_of_the_ledger(made: Transcribing) -> None:
     (made.data / "anna/0.wav").write_bytes(b"not a recording")
     write_audio(made.data / "anna/4.wav", np.zeros(8_000, np.float32), 8_000)
@@ -246,7 +259,7 @@ def test_a_full_disk_stops_the_run_and_nothing_is_lost(made: Transcribing, monke
     with monkeypatch.context() as patched:
         patched.setattr(stage, "write_text", full)
         with failing("no-space"):
-            made.run()
+            made.run(overrides=["transcribe.requests=1"])
     count = len(made.served.requests)
     assert made.run("name:anna/1").counts["drafts"] == 1
     assert len(made.served.requests) == count

@@ -42,6 +42,14 @@ def _format(row: sqlite3.Row) -> str:
     return f"{(row['format'] or '').lower()} {(row['sample_rate'] or 0) / 1000:g}k" if row["format"] else "·"
 
 
+def _draft(row: sqlite3.Row) -> str:
+    return "draft" if row["draft"] and row["status"] != "accepted" else ""
+
+
+def _share(value: float | None) -> str:
+    return "·" if value is None else f"{value:.0%}"
+
+
 def _decimals(value: float | None) -> str:
     return "·" if value is None else f"{value:.2f}"
 
@@ -55,6 +63,8 @@ COLUMNS = (
     Column("SNR", 5, lambda row: wording.number(row["snr"]), "snr", True, 96),
     Column("GAIN", 6, lambda row: _decimals(row["gain"]), "gain", True, 140),
     Column("LOSS", 6, lambda row: _decimals(row["loss"]), "loss", True, 150),
+    Column("DIFF", 5, lambda row: _share(row["disagreement"]), "disagreement", True, 140),
+    Column("DRAFT", 5, _draft, "draft", False, 100),
     Column("FORMAT", 10, _format, "format", False, 120),
     Column("CODES", 7, lambda row: row["codes"], "codes", False, 150),
     Column("STATUS", 8, lambda row: row["status"], "status", False, 132),
@@ -63,7 +73,10 @@ COLUMNS = (
     Column("TRANSCRIPT", 0, lambda row: (row["text"] or "").strip(), "text"),
 )
 # The fields that `s` sorts by in turn.
-ORDERS = ("name", "duration", "loudness", "rate", "snr", "gain", "loss", "finding", "status", "speaker", "text")
+ORDERS = (
+    *("name", "duration", "loudness", "rate", "snr", "gain", "loss", "disagreement", "draft", "finding", "status"),
+    *("speaker", "text"),
+)
 
 
 # Columns that fit their content: the least width, the most on a narrow terminal, and the most on a wide one.
