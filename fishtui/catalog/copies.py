@@ -1,4 +1,4 @@
-"""What the catalog knows of a recording by its content, kept for a changed copy of it."""
+"""Keep for a changed copy of a recording what the catalog knows of the recording by its content."""
 
 from __future__ import annotations
 

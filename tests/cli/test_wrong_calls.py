@@ -69,12 +69,13 @@ CALLS: dict[str, list[tuple[list[str], str]]] = {
     ],
     "transcribe": [
         (["nofield:x"], "unknown-field"),
-        (["--recognizer", "other"], "bad-setting"),
+        (["--recognizer", "other"], "usage"),
         (["--recognizer", "server"], "no-server"),
         (["--recognizer", "server", "--url", "http://user:word@host"], "bad-setting"),
         (["--recognizer", "pocketsphinx", "--language", "de"], "unknown-language"),
         (["--model", "./nowhere"], "missing-recognizer"),
-        (["--recognizer", "server", "--url", "http://host", "--dry-run"], "no-catalog"),
+        (["--recognizer", "server", "--url", "http://host"], "no-audio"),
+        (["--recognizer", "server", "--url", "http://host", "--set", "paths.data=audio", "--dry-run"], "no-catalog"),
     ],
     "pack": [
         (["nowhere"], "not-a-folder"),

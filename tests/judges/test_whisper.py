@@ -53,7 +53,7 @@ def write_whisper(folder: Path) -> None:
     )  # fmt: skip
     model = WhisperForConditionalGeneration(config)
     with torch.no_grad():
-        # Without this letter as the likeliest token, a random model ends every text at its beginning.
+        # Without this letter as the most probable token, a random model ends every text at its beginning.
         direction = torch.full((16,), 0.5)
         model.model.decoder.embed_tokens.weight[tokens.index("h")] = direction
         model.model.decoder.layer_norm.bias.copy_(2 * direction)

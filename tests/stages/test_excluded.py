@@ -174,7 +174,7 @@ def test_training_leaves_out_clips_rejected_after_packing(tmp_path: Path, checkp
     assert {item: reason.split(":")[1] for item, reason in reasons(ledger).items()} == {"anna/03": " noise"}
 
 
-def test_drafts_are_counted_and_left_out_as_the_settings_say(tmp_path: Path, checkpoint: Path) -> None:
+def test_drafts_are_counted_and_may_be_left_out(tmp_path: Path, checkpoint: Path) -> None:
     from fishtui.stages.train import train
 
     found = project(tmp_path)
