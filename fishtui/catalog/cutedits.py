@@ -41,6 +41,7 @@ from fishtui.catalog.fields import join_tags
 from fishtui.catalog.filechanges import MERGE, SPLIT
 from fishtui.catalog.files import clip_of
 from fishtui.catalog.index import index
+from fishtui.catalog.recognitions import draft_of, store_drafts
 from fishtui.catalog.splittext import join_texts, split_text
 from fishtui.catalog.store import Catalog, path_in, stored
 from fishtui.dataset import Clip
@@ -129,10 +130,12 @@ def split(catalog: Catalog, settings: Settings, clip: int, at: float, dry_run: b
         added: dict[Path, bytes | None] = {audio: contents[1]}
         text, newline = _text(place)
         if text:
-            texts = split_text(text, at / (cut.end - cut.start))
+            parts = split_text(text, at / (cut.end - cut.start))
+            texts = [f"{part}{newline}" if part else "" for part in parts]
+            _keep_drafts(catalog, [place], contents, texts)
             transcripts = (place.files.transcript, audio.with_suffix(settings.pack.text_extension))
-            for target, path, part in zip((files, added), transcripts, texts, strict=True):
-                target[path] = f"{part}{newline}".encode() if part else None
+            for target, path, each in zip((files, added), transcripts, texts, strict=True):
+                target[path] = each.encode() or None
         action = new_action(catalog)
         if change_together(catalog, settings, {clip: files, new: added}, action, SPLIT):
             _decide(catalog, action, place, status="open", tags=place.row["tags"])
@@ -160,7 +163,9 @@ def merge(catalog: Catalog, settings: Settings, clip: int, dry_run: bool = False
         files = {place.audio: contents[0]} | _without_codes(place)
         (text, newline), (more, _) = _text(place), _text(other)
         if more:
-            files[place.files.transcript] = f"{join_texts(text, more)}{newline}".encode()
+            joined = f"{join_texts(text, more)}{newline}"
+            _keep_drafts(catalog, [place, other], contents, [joined])
+            files[place.files.transcript] = joined.encode()
         removed: dict[Path, bytes | None] = {other.audio: None}
         if other.files.has_text:
             removed[other.files.transcript] = None
@@ -172,6 +177,15 @@ def merge(catalog: Catalog, settings: Settings, clip: int, dry_run: bool = False
             status = place.row["status"] if place.row["status"] == other.row["status"] else "open"
             _decide(catalog, action, place, status, tags)
         return change
+
+
+def _keep_drafts(catalog: Catalog, places: Sequence[_Place], contents: Sequence[bytes], texts: Sequence[str]) -> None:
+    """Mark the transcripts of new clips as drafts if any of those that they come from is one."""
+    drafts = [draft for place in places if (draft := draft_of(catalog, place.row)) is not None]
+    if drafts:
+        least = min(drafts, key=lambda draft: draft.confidence or 0.0)
+        new = zip(map(_hash, contents), texts, strict=True)
+        store_drafts(catalog, [replace(least, audio_hash=audio, text=text) for audio, text in new])
 
 
 def _place(catalog: Catalog, settings: Settings, clip: int) -> _Place:

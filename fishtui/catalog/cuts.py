@@ -91,16 +91,15 @@ def record_cuts(catalog: Catalog, source: Source, cuts: Iterable[tuple[str, Cut]
         )
 
 
-def carry_cuts(catalog: Catalog, before: str, after: str) -> None:
-    """Record that audio has the place of other audio: another content of the same sound. Raises FishtuiError."""
-    with catalog.transaction() as connection:
-        connection.execute(
-            """
-            INSERT OR IGNORE INTO cuts(audio_hash, source, start, "end", channel)
-            SELECT ?, source, start, "end", channel FROM cuts WHERE audio_hash = ?
-            """,
-            (after, before),
-        )
+def carry_cuts(connection: sqlite3.Connection, before: str, after: str) -> None:
+    """Record that audio has the place of other audio: another content of the same sound."""
+    connection.execute(
+        """
+        INSERT OR IGNORE INTO cuts(audio_hash, source, start, "end", channel)
+        SELECT ?, source, start, "end", channel FROM cuts WHERE audio_hash = ?
+        """,
+        (after, before),
+    )
 
 
 def cut_of(catalog: Catalog, audio_hash: str | None) -> Cut | None:

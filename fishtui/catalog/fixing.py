@@ -64,4 +64,5 @@ def _carry_cut(catalog: Catalog, before: sqlite3.Row, after: sqlite3.Row) -> Non
     """Keep the place of a clip in its recording if a repair of its audio left its length unchanged."""
     same = all(before[name] == after[name] for name in ("duration", "sample_rate"))
     if same and before["audio_hash"] != after["audio_hash"] and before["audio_hash"] and after["audio_hash"]:
-        carry_cuts(catalog, before["audio_hash"], after["audio_hash"])
+        with catalog.transaction() as connection:
+            carry_cuts(connection, before["audio_hash"], after["audio_hash"])

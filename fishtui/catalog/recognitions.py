@@ -145,16 +145,19 @@ def carry_drafts(connection: sqlite3.Connection, before: str, after: str) -> Non
     )
 
 
+def draft_of(catalog: Catalog, row: sqlite3.Row) -> Draft | None:
+    """Return the draft that the transcript of a clip is, given the clip's row; None if it is not one."""
+    if not row["draft"] or row["status"] == "accepted":
+        return None
+    found = catalog.query("SELECT * FROM drafts WHERE audio_hash = ? AND text = ?", (row["audio_hash"], row["text"]))
+    return Draft(*found[0]) if found else None
+
+
 def recognized_clip(catalog: Catalog, row: sqlite3.Row) -> RecognizedClip:
     """Return what is known of a clip, given its row."""
-    drafts = (
-        catalog.query("SELECT * FROM drafts WHERE audio_hash = ? AND text = ?", (row["audio_hash"], row["text"]))
-        if row["draft"] and row["status"] != "accepted"
-        else []
-    )
     heard = catalog.query("SELECT * FROM recognitions WHERE audio_hash = ?", (row["audio_hash"],))
     return RecognizedClip(
-        Draft(*drafts[0]) if drafts else None,
+        draft_of(catalog, row),
         Recognition(*heard[0]) if heard else None,
         row["disagreement"] if heard else None,
     )

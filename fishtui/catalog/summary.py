@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
+from fishtui.catalog.fields import DRAFT
 from fishtui.catalog.hashes import has_audio
 from fishtui.catalog.report import speakers
 from fishtui.catalog.store import Catalog
@@ -54,7 +55,7 @@ class Summary:
     """The totals; the speakers; and the codes of findings with their severity and number of clips or speakers.
 
     `unmeasured` is the number of clips that are not rejected and whose recording has not been decoded yet. `way` is
-    that from long recordings to reviewed clips; None in a project without long recordings.
+    that from long recordings to reviewed clips; None in a project without long recordings and drafts.
     """
 
     totals: Totals
@@ -89,17 +90,19 @@ def summarize(catalog: Catalog) -> Summary:
 
 
 def read_way(catalog: Catalog) -> Way | None:
-    """Return the way from long recordings to reviewed clips; None without long recordings. Raises FishtuiError."""
+    """Return the way from long recordings to reviewed clips; None without long recordings and drafts.
+
+    Without long recordings, it is that of all clips. Raises FishtuiError.
+    """
     recordings = catalog.value("SELECT count(*) FROM sources")
-    if not recordings:
+    if not recordings and catalog.value("SELECT 1 FROM drafts LIMIT 1") is None:
         return None
-    # Without transcripts by recognizers, the catalog has no column for them.
-    has_drafts = catalog.value("SELECT 1 FROM pragma_table_info('clips') WHERE name = 'draft'")
-    drafts = "sum(draft = 1 AND status != 'accepted')" if has_drafts else "0"
+    counts = f"SELECT count(*), coalesce(sum({DRAFT}), 0), coalesce(sum(status != 'open'), 0) FROM clips WHERE"
+    if not recordings:
+        return Way(0, *catalog.query(f"{counts} gone IS NULL")[0])
     row = catalog.query(
         f"""
-        SELECT count(*), coalesce({drafts}, 0), coalesce(sum(status != 'open'), 0) FROM clips
-        WHERE +gone IS NULL
+        {counts} +gone IS NULL
         AND id IN (SELECT clips.id FROM cuts CROSS JOIN clips ON {has_audio("cuts.audio_hash", "clips.")})
         """
     )[0]

@@ -74,8 +74,8 @@ def normalize(
     The loudness is that of the mean of the channels, which the model hears. Format, channels and sample rate stay the
     same; if one channel would exceed the peak limit, all get the mean. `source` is only read. A different transcript in
     `target` is kept, since it may be a correction. A copy is kept of a recording that normalize did not write, or that
-    was changed since. Copies keep the marks of drafts. `clean` empties `target` first. Raises MisuseError if the two
-    folders overlap, or `target` has more in it than a dataset, FishtuiError if the disk takes no more files.
+    was changed since. Copies keep the marks of drafts and cuts. `clean` empties `target` first. Raises MisuseError if
+    the two folders overlap, or `target` has more in it than a dataset, FishtuiError if the disk takes no more files.
     """
     check_no_overlap(source, target)
     ledger = Ledger()

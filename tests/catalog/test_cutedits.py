@@ -17,7 +17,10 @@ from fishtui.catalog.actions import review, tag, undo
 from fishtui.catalog.cutedits import merge, move_ends, split
 from fishtui.catalog.cuts import carry_cuts, cut_of
 from fishtui.catalog.filechanges import settle
+from fishtui.catalog.findings import mark_drafts
 from fishtui.catalog.fixing import fix
+from fishtui.catalog.lookup import find_rows
+from fishtui.catalog.recognitions import Draft, recognized_clip, store_drafts
 from fishtui.catalog.splittext import join_texts, split_text
 from fishtui.errors import DataError, MisuseError
 from fishtui.runs.reporter import Reporter
@@ -212,9 +215,51 @@ def test_a_clip_keeps_its_loudness(talk: Dataset) -> None:
     soundfile.write(path, samples_of(talk, FIRST)[::-1], RATE)
     earlier = talk.row(FIRST)["audio_hash"]
     talk.scan()
-    carry_cuts(talk.catalog, earlier, talk.row(FIRST)["audio_hash"])
+    with talk.catalog.transaction() as connection:
+        carry_cuts(connection, earlier, talk.row(FIRST)["audio_hash"])
     with failing("not-cut", DataError):
         move_ends(talk.catalog, quiet, clip, end=0.5)
+
+
+def drafts(dataset: Dataset) -> list[str]:
+    return [row["name"] for row in find_rows(dataset.catalog, "draft:yes")]
+
+
+def draft(dataset: Dataset, name: str, confidence: float) -> None:
+    """Mark the transcript of a clip as a draft."""
+    row = dataset.row(name)
+    store_drafts(dataset.catalog, [Draft(row["audio_hash"], row["text"], "pocketsphinx", "", confidence)])
+    with dataset.catalog.transaction() as connection:
+        mark_drafts(connection, [row["id"]])
+
+
+def test_drafts_stay_drafts_when_their_clips_change(talk: Dataset) -> None:
+    draft(talk, FIRST, 0.8)
+    clip = talk.id(FIRST)
+    move_ends(talk.catalog, talk.settings, clip, end=0.1)
+    assert drafts(talk) == [FIRST]
+    undo(talk.catalog, talk.settings)
+    split(talk.catalog, talk.settings, clip, 1.0)
+    assert drafts(talk) == [FIRST, NEW]
+    undo(talk.catalog, talk.settings)
+    assert drafts(talk) == [FIRST]
+    merge(talk.catalog, talk.settings, clip)
+    assert drafts(talk) == [FIRST]
+    undo(talk.catalog, talk.settings)
+    draft(talk, SECOND, 0.4)
+    merge(talk.catalog, talk.settings, clip)
+    found = recognized_clip(talk.catalog, talk.row(FIRST)).draft
+    assert found is not None
+    assert found.confidence == 0.4
+    undo(talk.catalog, talk.settings)
+    assert drafts(talk) == [FIRST, SECOND]
+
+
+def test_parts_of_an_accepted_draft_are_not_drafts(talk: Dataset) -> None:
+    draft(talk, FIRST, 0.8)
+    review(talk.catalog, [talk.id(FIRST)], "accepted")
+    split(talk.catalog, talk.settings, talk.id(FIRST), 1.0)
+    assert drafts(talk) == []
 
 
 def cut_end(dataset: Dataset) -> float:

@@ -59,7 +59,6 @@ def test_the_way_from_recordings_to_reviewed_clips(dataset: Dataset) -> None:
     cut_talk(dataset.catalog, dataset.settings)
     actions.review(dataset.catalog, [dataset.id(FIRST), dataset.id("anna/other")], "rejected")
     assert summarize(dataset.catalog).way == Way(recordings=1, clips=2, drafts=0, reviewed=1)
-    dataset.catalog.connection.execute("ALTER TABLE clips ADD COLUMN draft INTEGER NOT NULL DEFAULT 0")
     dataset.catalog.connection.execute("UPDATE clips SET draft = 1")
     assert summarize(dataset.catalog).way == Way(recordings=1, clips=2, drafts=2, reviewed=1)
 

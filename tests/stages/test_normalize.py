@@ -10,6 +10,7 @@ import soundfile
 
 from fishtui.audio.decode import read_audio
 from fishtui.audio.loudness import integrated_loudness
+from fishtui.catalog.cuts import Cut, cut_of, identify, record_cuts
 from fishtui.catalog.lookup import find_rows
 from fishtui.catalog.recognitions import Draft, store_drafts
 from fishtui.catalog.scan import scan
@@ -242,13 +243,18 @@ def test_a_corrected_transcript_in_the_target_is_kept(tmp_path: Path) -> None:
     assert transcript.read_text(encoding="utf-8") == "Brad."
 
 
-def test_copies_of_drafts_are_drafts(tmp_path: Path) -> None:
+def test_copies_keep_the_marks_of_drafts_and_their_places(tmp_path: Path) -> None:
     made = project(tmp_path)
     for name in ("draft", "own"):
         write_clip(tmp_path / "data" / "anna" / f"{name}.wav", f"By {name}.", tone(1, pitch=100 + len(name)))
     with Catalog(made, tmp_path / "data") as catalog:
-        store_drafts(catalog, [Draft(hash_file(tmp_path / "data/anna/draft.wav"), "By draft.", "pocketsphinx")])
+        audio = hash_file(tmp_path / "data/anna/draft.wav")
+        store_drafts(catalog, [Draft(audio, "By draft.", "pocketsphinx")])
+        source = identify(write_clip(tmp_path / "talk.wav", None), 9.0)
+        record_cuts(catalog, source, [(audio, Cut(source.hash, 0.5, 1.5))])
     run(tmp_path, "data", "louder")
     with Catalog(made, tmp_path / "louder") as catalog:
         scan(catalog, SETTINGS, Reporter())
-        assert [row["name"] for row in find_rows(catalog, "draft:yes")] == ["anna/draft"]
+        (row,) = find_rows(catalog, "draft:yes")
+        assert row["name"] == "anna/draft"
+        assert cut_of(catalog, row["audio_hash"]) == Cut(source.hash, 0.5, 1.5)

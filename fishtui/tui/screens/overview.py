@@ -357,8 +357,8 @@ def _machine(snapshot: OverviewSnapshot) -> list[str]:
 def _describe_way(way: Way) -> str:
     """The way from long recordings to reviewed clips, in a line."""
     drafts = f"{wording.counted(way.drafts, 'draft')} → " if way.drafts else ""
-    recordings, clips = wording.counted(way.recordings, "recording"), wording.counted(way.clips, "clip")
-    return f"{recordings} → {clips} → {drafts}{way.reviewed:,} reviewed"
+    recordings = f"{wording.counted(way.recordings, 'recording')} → " if way.recordings else ""
+    return f"{recordings}{wording.counted(way.clips, 'clip')} → {drafts}{way.reviewed:,} reviewed"
 
 
 def _due(steps: Sequence[PipelineStep]) -> list[str]:
