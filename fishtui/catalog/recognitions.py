@@ -55,16 +55,19 @@ class RecognizedClip:
         """The recognized words if they were compared with the transcript and differ from it."""
         return self.recognition.heard if self.recognition is not None and self.disagreement else None
 
-    def lines(self) -> list[str]:
-        """Return a line of text on the draft, and one on the comparison, of those that are known."""
-        found = []
-        if self.draft is not None:
-            by = _named(self.draft.recognizer, self.draft.model, self.draft.confidence)
-            found.append(f"draft by {by}: accept it, or edit it")
-        if self.disagreement is not None and self.recognition is not None:
-            by = _named(self.recognition.recognizer, self.recognition.model, self.recognition.confidence)
-            found.append(f"{self.disagreement:.0%} of the characters differ from {by}")
-        return found
+    def describe_draft(self) -> str:
+        """Return a line of text on the draft, empty if it is not one."""
+        if self.draft is None:
+            return ""
+        by = _named(self.draft.recognizer, self.draft.model, self.draft.confidence)
+        return f"draft by {by}: accept it, or edit it"
+
+    def describe_difference(self) -> str:
+        """Return a line of text on the comparison, empty without one."""
+        if self.disagreement is None or self.recognition is None:
+            return ""
+        by = _named(self.recognition.recognizer, self.recognition.model, self.recognition.confidence)
+        return f"{self.disagreement:.0%} of the characters differ from {by}"
 
     def as_dict(self) -> dict[str, object]:
         """Return the draft and the recognition as JSON-ready data."""

@@ -69,7 +69,7 @@ class Summary:
 class Way:
     """The number of long recordings that clips were cut from, of those clips, and of those among them with a review.
 
-    `drafts` is the number of clips whose transcript a recognizer wrote and nobody has accepted or edited.
+    `drafts` is the number of clips without a review whose transcript a recognizer wrote and nobody has edited.
     """
 
     recordings: int
@@ -97,7 +97,8 @@ def read_way(catalog: Catalog) -> Way | None:
     recordings = catalog.value("SELECT count(*) FROM sources")
     if not recordings and catalog.value("SELECT 1 FROM drafts LIMIT 1") is None:
         return None
-    counts = f"SELECT count(*), coalesce(sum({DRAFT}), 0), coalesce(sum(status != 'open'), 0) FROM clips WHERE"
+    drafts, reviewed = f"sum({DRAFT} AND status = 'open')", "sum(status != 'open')"
+    counts = f"SELECT count(*), coalesce({drafts}, 0), coalesce({reviewed}, 0) FROM clips WHERE"
     if not recordings:
         return Way(0, *catalog.query(f"{counts} gone IS NULL")[0])
     row = catalog.query(

@@ -76,7 +76,8 @@ def write_details(
     for name, unit in MEASURED.items():
         if measured and measured.get(name) is not None:
             output.line(f"  {name.replace('_', ' '):<20} {measured[name]:.5g} {unit}".rstrip())
-    for line in (*scored.lines(), *recognized.lines()):
-        output.line(f"  {line}")
+    for line in (*scored.lines(), recognized.describe_draft(), recognized.describe_difference()):
+        if line:
+            output.line(f"  {line}")
     for entry in history:
         output.line(f"  {entry['time']}  {entry['who']}  {entry['summary']}")

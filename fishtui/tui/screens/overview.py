@@ -81,7 +81,7 @@ class Overview(MainScreen[OverviewSnapshot]):
     Overview #steps { margin: 0 1; }
     Overview Static { padding: 0 1; }
     Overview #machine { padding: 0; text-wrap: nowrap; text-overflow: ellipsis; }
-    Overview #way { display: none; padding: 0; text-wrap: nowrap; text-overflow: ellipsis; color: $text-muted; }
+    Overview #way { display: none; padding: 0; color: $text-muted; }
     Overview #advice { height: 1; text-style: bold; text-wrap: nowrap; text-overflow: ellipsis; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [

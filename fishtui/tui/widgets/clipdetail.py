@@ -291,9 +291,11 @@ def _text_of(details: ClipDetails) -> Text | Content:
 
 
 def _facts_of(details: ClipDetails) -> Content:
-    """The findings, review, tags, codes, silences and history of a clip, one a line."""
+    """The draft, findings, review, tags, codes, silences and history of a clip, one a line."""
     row = details.row
     parts: list[tuple[str, str]] = []
+    if draft := details.recognized.describe_draft():
+        parts.append((f"{harmless(draft)}\n", "bold"))
     for each in sorted(details.findings, key=lambda found: -found.severity):
         # Another release of fishtui may have other checks.
         check = CHECKS.get(each.code)
@@ -320,9 +322,14 @@ def _facts_of(details: ClipDetails) -> Content:
     if "lead" in details.measured:
         silence = ", ".join(f"{place} {details.measured[name]:.2f} s" for name, place in SILENCE.items())
         parts.append((f"silence: {silence}\n", MUTED))
-    parts += [(f"{harmless(line)}\n", MUTED) for line in (*details.scored.lines(), *details.recognized.lines())]
+    parts += [(f"{harmless(line)}\n", MUTED) for line in _compared(details)]
     parts += [(f"{harmless(line)}\n", MUTED) for line in reversed(details.history)]
     return Content.assemble(*parts).rstrip()
+
+
+def _compared(details: ClipDetails) -> list[str]:
+    """The results of models on the transcript."""
+    return [line for line in (*details.scored.lines(), details.recognized.describe_difference()) if line]
 
 
 def title_of(details: ClipDetails) -> tuple[str, str]:
