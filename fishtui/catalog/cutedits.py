@@ -41,7 +41,7 @@ from fishtui.catalog.fields import join_tags
 from fishtui.catalog.filechanges import MERGE, SPLIT
 from fishtui.catalog.files import clip_of
 from fishtui.catalog.index import index
-from fishtui.catalog.recognitions import draft_of, store_drafts
+from fishtui.catalog.recognitions import derive_drafts
 from fishtui.catalog.splittext import join_texts, split_text
 from fishtui.catalog.store import Catalog, path_in, stored
 from fishtui.dataset import Clip
@@ -132,7 +132,7 @@ def split(catalog: Catalog, settings: Settings, clip: int, at: float, dry_run: b
         if text:
             parts = split_text(text, at / (cut.end - cut.start))
             texts = [f"{part}{newline}" if part else "" for part in parts]
-            _keep_drafts(catalog, [place], contents, texts)
+            derive_drafts(catalog, [place.row], zip(map(_hash, contents), texts, strict=True))
             transcripts = (place.files.transcript, audio.with_suffix(settings.pack.text_extension))
             for target, path, each in zip((files, added), transcripts, texts, strict=True):
                 target[path] = each.encode() or None
@@ -164,7 +164,7 @@ def merge(catalog: Catalog, settings: Settings, clip: int, dry_run: bool = False
         (text, newline), (more, _) = _text(place), _text(other)
         if more:
             joined = f"{join_texts(text, more)}{newline}"
-            _keep_drafts(catalog, [place, other], contents, [joined])
+            derive_drafts(catalog, [place.row, other.row], [(_hash(contents[0]), joined)])
             files[place.files.transcript] = joined.encode()
         removed: dict[Path, bytes | None] = {other.audio: None}
         if other.files.has_text:
@@ -177,15 +177,6 @@ def merge(catalog: Catalog, settings: Settings, clip: int, dry_run: bool = False
             status = place.row["status"] if place.row["status"] == other.row["status"] else "open"
             _decide(catalog, action, place, status, tags)
         return change
-
-
-def _keep_drafts(catalog: Catalog, places: Sequence[_Place], contents: Sequence[bytes], texts: Sequence[str]) -> None:
-    """Mark the transcripts of new clips as drafts if any of those that they come from is one."""
-    drafts = [draft for place in places if (draft := draft_of(catalog, place.row)) is not None]
-    if drafts:
-        least = min(drafts, key=lambda draft: draft.confidence or 0.0)
-        new = zip(map(_hash, contents), texts, strict=True)
-        store_drafts(catalog, [replace(least, audio_hash=audio, text=text) for audio, text in new])
 
 
 def _place(catalog: Catalog, settings: Settings, clip: int) -> _Place:

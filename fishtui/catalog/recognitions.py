@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fishtui.catalog.findings import judge_clips
 from fishtui.catalog.store import Catalog, stored
@@ -154,6 +154,17 @@ def draft_of(catalog: Catalog, row: sqlite3.Row) -> Draft | None:
         return None
     found = catalog.query("SELECT * FROM drafts WHERE audio_hash = ? AND text = ?", (row["audio_hash"], row["text"]))
     return Draft(*found[0]) if found else None
+
+
+def derive_drafts(catalog: Catalog, rows: Iterable[sqlite3.Row], made: Iterable[tuple[str, str]]) -> None:
+    """Mark transcripts that are made from those of clips as drafts if one of those is a draft.
+
+    The clips are given by their rows, each new transcript with the hash of its recording.
+    """
+    drafts = [draft for row in rows if (draft := draft_of(catalog, row)) is not None]
+    if drafts:
+        least = min(drafts, key=lambda draft: draft.confidence or 0.0)
+        store_drafts(catalog, [replace(least, audio_hash=audio, text=text) for audio, text in made])
 
 
 def recognized_clip(catalog: Catalog, row: sqlite3.Row) -> RecognizedClip:
