@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -196,9 +196,12 @@ class CheckpointFolder:
         """Write the record of a merge. Raises FishtuiError."""
         write_text(self.record_file, json.dumps(record, indent=1) + "\n")
 
-    def sha256(self) -> str:
-        """Return the SHA-256 of the weights; for several files, that of their hashes in order. Raises OSError."""
-        hashes = [hash_file(path) for path in self.weight_files]
+    def sha256(self, hash_of: Callable[[Path], str] = hash_file) -> str:
+        """Return the SHA-256 of the weights; for several files, that of their hashes in order. Raises OSError.
+
+        `hash_of` returns the SHA-256 of a file.
+        """
+        hashes = [hash_of(path) for path in self.weight_files]
         return hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
 
     def copy_companions(self, to: Path, changes: str = "", codec: bool = True) -> None:

@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import math
+import threading
 from collections import defaultdict
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -23,6 +24,8 @@ from fishtui.wording import cannot_read, cannot_write, reason_of, shortened
 # Bytes of a file of codes, and of a line in their journal: far more than for any recording that can be trained on.
 LARGEST = 64 << 20
 LONGEST_ENTRY = 1 << 16
+# Bytes of the header of a `.npy` file.
+LONGEST_HEADER = 1 << 14
 AGAIN = "Create them again with `fishtui extract`."
 
 
@@ -87,14 +90,7 @@ def damaged_codes(reason: Exception) -> DataError:
 
 def _array(content: bytes, codebooks: int | None) -> np.ndarray:
     """Return the array of codes in a `.npy` file; its type and size are checked before memory is taken for it."""
-    file = io.BytesIO(content)
-    try:
-        version = np.lib.format.read_magic(file)
-        read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, fortran_order, dtype = read_header(file)
-    except Exception as error:
-        # numpy evaluates the header as Python's literals, whose faults are of any kind.
-        raise Damaged("no header of an array") from error
+    shape, fortran_order, dtype, start = _header(content[: _header_size(content)])
     if dtype.hasobject:
         raise Damaged("Python objects instead of numbers")
     if len(shape) != 2 or min(shape) <= 0 or shape[0] != (codebooks or shape[0]):
@@ -106,10 +102,30 @@ def _array(content: bytes, codebooks: int | None) -> np.ndarray:
     if dtype.kind not in "iu":
         raise DataError(f"the codes are {shortened(str(dtype))}, not integers", AGAIN, code="bad-codes-type")
     count = math.prod(shape)
-    if count * dtype.itemsize > len(content) - file.tell():
+    if count * dtype.itemsize > len(content) - start:
         raise Damaged("the file is cut short")
-    values = np.frombuffer(content, dtype, count, file.tell())
+    values = np.frombuffer(content, dtype, count, start)
     return values.reshape(shape, order="F" if fortran_order else "C").copy()
+
+
+def _header_size(content: bytes) -> int:
+    """Return the size of the header of a `.npy` file, at most the largest that numpy reads (NEP 1)."""
+    width = 2 if content[6:7] == b"\x01" else 4
+    return min(8 + width + int.from_bytes(content[8 : 8 + width], "little"), LONGEST_HEADER)
+
+
+# numpy parses a header as Python, which takes longer than all else. Recordings of one length have the same header.
+@functools.lru_cache(maxsize=4096)
+def _header(header: bytes) -> tuple[tuple[int, ...], bool, np.dtype, int]:
+    """Return shape, order and type of the array, and the size of the header. Raises `Damaged`."""
+    file = io.BytesIO(header)
+    try:
+        version = np.lib.format.read_magic(file)
+        read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        return *read_header(file), file.tell()
+    except Exception as error:
+        # numpy evaluates the header as Python's literals, whose faults are of any kind.
+        raise Damaged("no header of an array") from error
 
 
 def encode_codes(codes: np.ndarray) -> bytes:
@@ -166,6 +182,8 @@ class Journal:
         `tidy` rewrites it if lines are torn or outdated, and merges the parts; only for the sole writer.
         """
         self._path = path
+        # Codes are stored by several threads.
+        self._lock = threading.Lock()
         self._entries: dict[str, dict[str, Provenance]] = defaultdict(dict)
         parts = sorted(path.parent.glob(f"{path.stem}.rank*{path.suffix}"))
         # Parts are read before the journal, which another process may merge them into; their lines are newer.
@@ -188,16 +206,17 @@ class Journal:
         return {entry.codes: entry for made in self._entries.values() for entry in made.values()}
 
     def record(self, entry: Provenance) -> None:
-        """Append one entry. Raises FishtuiError if it cannot be written."""
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            with self._path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(asdict(entry)) + "\n")
-        except OSError as error:
-            raise cannot_write(self._path, error) from error
-        self._entries[entry.clip][entry.codes] = entry
-        # Changed in place if it has been computed, because a moved dataset renews the entry of each clip.
-        self.__dict__.get("_renamed", {})[entry.codes] = entry
+        """Append one entry, from any thread. Raises FishtuiError if it cannot be written."""
+        with self._lock:
+            try:
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+                with self._path.open("a", encoding="utf-8") as file:
+                    file.write(json.dumps(asdict(entry)) + "\n")
+            except OSError as error:
+                raise cannot_write(self._path, error) from error
+            self._entries[entry.clip][entry.codes] = entry
+            # Changed in place if it has been computed, because a moved dataset renews the entry of each clip.
+            self.__dict__.get("_renamed", {})[entry.codes] = entry
 
     def _rewrite(self) -> None:
         entries = (entry for made in self._entries.values() for entry in made.values())

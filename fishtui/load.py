@@ -11,7 +11,7 @@ from fishtui.errors import CheckpointError
 from fishtui.families.family import Vocabulary
 from fishtui.lm.config import ModelConfig
 from fishtui.lm.model import DualAR
-from fishtui.weights import assign_tensors
+from fishtui.weights import assign_tensors, without_values
 
 
 def load_model(
@@ -28,7 +28,7 @@ def load_model(
     vocabulary = checkpoint.vocabulary()
     _check_vocabulary(checkpoint.path, config, vocabulary)
     tensors = checkpoint.tensors()
-    with torch.device("meta"):
+    with without_values():
         model = DualAR(config, semantic_begin=vocabulary.semantic_begin, im_end=vocabulary.im_end)
     files = checkpoint.weight_files
     assign_tensors(model, tensors, files[0] if len(files) == 1 else checkpoint.path)

@@ -86,6 +86,11 @@ class Project:
         return self.state / "speech"
 
     @property
+    def file_hashes(self) -> Path:
+        """The hashes of large files, each with the state of the file when it was read."""
+        return self.state / "cache" / "hashes.json"
+
+    @property
     def kept(self) -> Path:
         """Earlier contents of files that fishtui replaced, each under its SHA-256."""
         return self.state / "kept"

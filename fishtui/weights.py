@@ -5,12 +5,14 @@ from __future__ import annotations
 import pickle
 import re
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from fishtui.errors import CheckpointError
 from fishtui.files import writing_by_library
@@ -100,8 +102,32 @@ def _torch_load(path: Path):
         return torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
 
 
+class _Unfilled(TorchFunctionMode):
+    """Skips the functions that fill parameters with random numbers."""
+
+    def __torch_function__(
+        self,
+        function: Callable[..., Any],
+        types: Any,
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        options = kwargs or {}
+        if getattr(function, "__module__", None) == nn.init.__name__:
+            return options["tensor"] if "tensor" in options else args[0]
+        return function(*args, **options)
+
+
+@contextmanager
+def without_values() -> Iterator[None]:
+    """Build the modules of the body on the meta device: shapes and types without values."""
+    # To draw random numbers on this device, torch imports its compiler, which takes longer than loading a model.
+    with torch.device("meta"), _Unfilled():
+        yield
+
+
 def assign_tensors(module: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
-    """Make `tensors`, read from `path`, the parameters of `module` (built on the meta device), without a copy.
+    """Make `tensors`, read from `path`, the parameters of `module` (built `without_values`), without a copy.
 
     Raises CheckpointError that names each tensor that is missing, unexpected or of another shape.
     """

@@ -125,6 +125,9 @@ def chunked_map(
 
     If a chunk crashes its worker, its items are tried one by one.
     """
+    if not items:
+        # A pool starts a process of its own even if it computes nothing.
+        return
     chunks = [items[start : start + size] for start in range(0, len(items), size)]
     workers = max(min(workers, len(chunks)), 1)
     each, one_by_one = functools.partial(_each, function), functools.partial(_one_by_one, function, crashed)

@@ -9,27 +9,36 @@ import click
 
 from fishtui.stage import find_stage, stage_names
 
-# The module of each command that is not a stage. It imports the core only when it runs, so that --help is instant.
+# The module of each command that is not a stage, and its line in the list of commands, which is shown without importing
+# them. Each imports the core only when it runs.
 _BEFORE = {
-    "init": "setup",
-    "demo": "setup",
-    "settings": "settings",
-    "trust": "trust",
-    "doctor": "setup",
-    "import": "importing",
-    "scan": "catalog",
-    "validate": "catalog",
-    "clips": "clips",
-    "listen": "listen",
-    "speakers": "catalog",
-    "stats": "catalog",
+    "init": ("setup", "Create a project: a fishtui.toml with comments, and folders."),
+    "demo": ("setup", "Teach a small model a voice, with every stage."),
+    "settings": ("settings", "Show the settings in force, or change one."),
+    "trust": ("trust", "Trust the project in DIR, or list the trusted projects."),
+    "doctor": ("setup", "Check for problems, and show how to fix them."),
+    "import": ("importing", "Import clips from another dataset layout."),
+    "scan": ("catalog", "Scan the dataset and update the catalog."),
+    "validate": ("catalog", "Check recordings and transcripts, and list findings."),
+    "clips": ("clips", "List, search, review, edit and repair clips."),
+    "listen": ("listen", "Listen to clips in a browser, also over SSH."),
+    "speakers": ("catalog", "List the speakers with their hours and findings."),
+    "stats": ("catalog", "Show hours, and distributions of durations and rates."),
 }
-_AFTER = {"compare": "compare", "runs": "runs"}
+_AFTER = {
+    "compare": ("compare", "Compare two checkpoints blindly in a browser."),
+    "runs": ("runs", "List, follow, stop and repeat runs."),
+}
 
 
 def command_names() -> tuple[str, ...]:
     """Return the names of all commands in the order in which the help lists them."""
     return (*_BEFORE, *stage_names(), *_AFTER)
+
+
+def summary_of(name: str) -> str:
+    """Return what the command of this name does, in one line."""
+    return find_stage(name).summary if name in stage_names() else (_BEFORE | _AFTER)[name][1]
 
 
 def load_command(name: str) -> click.Command | None:
@@ -38,8 +47,8 @@ def load_command(name: str) -> click.Command | None:
         from fishtui.cli.stagecommand import build_command
 
         return build_command(find_stage(name))
-    module = (_BEFORE | _AFTER).get(name)
-    if module is None:
+    if name not in _BEFORE | _AFTER:
         return None
+    module, _ = (_BEFORE | _AFTER)[name]
     # A command named like a Python keyword has an underscore after its name.
     return getattr(import_module(f"fishtui.cli.{module}"), f"{name}_" if iskeyword(name) else name)

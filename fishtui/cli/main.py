@@ -13,7 +13,7 @@ import click
 
 from fishtui import __version__, errors
 from fishtui.cli import diagnostics
-from fishtui.cli.commands import command_names, load_command
+from fishtui.cli.commands import command_names, load_command, summary_of
 from fishtui.cli.signals import endable, interruptible
 from fishtui.errors import MisuseError
 from fishtui.wording import did_you_mean
@@ -28,6 +28,9 @@ class Commands(click.Group):
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
         return load_command(name)
 
+    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        _Summaries().format_commands(context, formatter)
+
     def resolve_command(
         self, context: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
@@ -38,6 +41,15 @@ class Commands(click.Group):
         problem = f"{name}: no such command" if len(args) > 1 else f"{name}: no such command or folder"
         remedy = did_you_mean(name, command_names()) or "`fishtui --help` lists the commands; `fishtui DIR` opens DIR."
         raise MisuseError(problem, remedy, code="no-such-command")
+
+
+class _Summaries(Commands):
+    """Stands for the commands in a list of them: none is imported."""
+
+    def get_command(self, context: click.Context, name: str) -> click.Command:
+        return click.Command(name, help=summary_of(name))
+
+    format_commands = click.Group.format_commands
 
 
 @click.group(

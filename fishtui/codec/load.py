@@ -10,20 +10,28 @@ from torch import Tensor
 
 from fishtui.codec.config import read_config, sizes_file
 from fishtui.codec.model import Codec
-from fishtui.weights import assign_tensors, check_tensors, read_tensors
+from fishtui.weights import assign_tensors, check_tensors, read_tensors, without_values
 
 
-def load_codec(path: Path | str, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32) -> Codec:
+def load_codec(
+    path: Path | str,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype = torch.float32,
+    decodes: bool = True,
+) -> Codec:
     """Load the codec in the file at `path`, of the sizes in the file next to it, or else of the published sizes.
 
-    `dtype` is the type of the large layers, float32 or bfloat16; the search in the codebooks is always in float32.
+    `dtype` is the type of the large layers, float32 or bfloat16; the search in the codebooks is always in float32. With
+    `decodes=False` the codec only encodes, and takes less memory.
     Raises CheckpointError that names each tensor that is missing, unexpected or of another shape.
     """
     path = Path(path)
-    with torch.device("meta"):
+    with without_values():
         codec = Codec(read_config(sizes_file(path)))
     tensors = read_tensors(path, prefix="generator.")
     check_tensors(stored_shapes(codec), tensors, path, ignored=is_table)
+    if not decodes:
+        codec.drop_decoder()
     assign_tensors(codec, {name: folded(name, tensors).float() for name in codec.state_dict()}, path)
     return codec.prepare(dtype).to(device)
 

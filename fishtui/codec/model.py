@@ -115,6 +115,10 @@ class Codec(nn.Module):
                 module.arrange()
         return self.requires_grad_(False).eval()
 
+    def drop_decoder(self) -> None:
+        """Remove the layers that only `decode` needs, which are nearly half of the weights."""
+        del self.decoder, self.quantizer.post_module, self.quantizer.upsample
+
     @property
     def dtype(self) -> torch.dtype:
         """The type of the large layers."""

@@ -12,7 +12,8 @@ from fishtui.checkpoint import CheckpointFolder
 from fishtui.dataset import Clip, clip_named, find_clips, is_inside, transcript_of
 from fishtui.errors import DataError
 from fishtui.evaluation.choice import choose_to_merge
-from fishtui.pipeline.hashes import FileHashes, Sum, sum_of
+from fishtui.filehashes import FileHashes
+from fishtui.pipeline.hashes import Sum, sum_of
 from fishtui.project import Project
 from fishtui.results.checkpoints import Checkpoint, best_checkpoint, list_checkpoints
 from fishtui.runs.reporter import Reporter
@@ -61,11 +62,11 @@ class ProjectState:
         self._reporter = reporter
         self._dry = dry
         self._fresh = dry
-        self._hashes = FileHashes(project.state / "cache" / "hashes.json")
+        self._hashes = FileHashes(project.file_hashes)
 
     def files(self, paths: Iterable[Path]) -> Sum:
-        """Return the sum of those `paths` that exist."""
-        return self._hashes.sum(paths)
+        """Return the sum of those `paths` that are files, by their names."""
+        return sum_of((path.name, found) for path in paths if (found := self._hashes.find(path)) is not None)
 
     def save(self) -> None:
         """Save the hashes of files, unless this is a dry run. Raises FishtuiError."""
@@ -118,7 +119,7 @@ class ProjectState:
         folder = self.project.path(self.settings.run.source)
         clips = find_clips(folder, self.settings.pack.text_extension) if folder.is_dir() else []
         paths = (path for clip in clips for path in (*clip.audio, *([clip.transcript] if clip.has_text else [])))
-        found = ((path.relative_to(folder).as_posix(), self._hashes.hash(path)) for path in paths)
+        found = ((path.relative_to(folder).as_posix(), self._hashes.find(path)) for path in paths)
         return sum_of((name, content) for name, content in found if content is not None)
 
     def has_dataset(self) -> bool:
@@ -145,18 +146,18 @@ class ProjectState:
     def trained(self) -> Sum:
         """Return the sum of the checkpoint with the lowest validation loss, which an evaluation does not change."""
         saved = self.checkpoints()
-        return self._hashes.sum([(best_checkpoint(saved) or saved[-1]).path] if saved else [])
+        return self.files([(best_checkpoint(saved) or saved[-1]).path] if saved else [])
 
     @cached_property
     def to_merge(self) -> Checkpoint | None:
         """The checkpoint that merge takes; None without any."""
         if not self.checkpoints():
             return None
-        return choose_to_merge(self.results, hash_adapter=self._hashes.hash).checkpoint
+        return choose_to_merge(self.results, hash_adapter=self._hashes.find).checkpoint
 
     def chosen(self) -> Sum:
         """Return the sum of the checkpoint that merge takes."""
-        return self._hashes.sum([self.to_merge.path] if self.to_merge else [])
+        return self.files([self.to_merge.path] if self.to_merge else [])
 
     def results_identity(self) -> str:
         """Return an identity of the training's folder that a later folder of the same name does not share."""
@@ -184,7 +185,7 @@ class ProjectState:
 
     def voice(self) -> Sum:
         """Return the sum of the reference and its transcript."""
-        return self._hashes.sum(self.reference or ())
+        return self.files(self.reference or ())
 
 
 def _is_readable(clip: Clip) -> bool:

@@ -287,7 +287,10 @@ MERGE = Step(
     code=(
         *NETWORK,
         "stages/merge.py",
-        *(f"training/{name}.py" for name in ("adapter", "blocks", "lora", "merging", "origin", "preset", "proof")),
+        *(
+            f"training/{name}.py"
+            for name in ("adapter", "blocks", "lora", "lowrank", "merging", "origin", "preset", "proof")
+        ),
     ),
     command=lambda state, stamp, now: [state.settings.run.name],
     is_done_by=_is_merged_by,

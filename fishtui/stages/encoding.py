@@ -213,5 +213,5 @@ def load_encoder(checkpoint: Path, settings: ExtractSettings, place: Place) -> E
     device = distributed.choose_own_device(settings.device, place)
     if device.type == "cpu":
         keep_freed_memory()
-    codec = load_codec(checkpoint, device, dtype)
+    codec = load_codec(checkpoint, device, dtype, decodes=False)
     return Encoder(codec)

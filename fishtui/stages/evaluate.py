@@ -38,6 +38,7 @@ from fishtui.evaluation.record import (
 from fishtui.evaluation.references import choose_references
 from fishtui.evaluation.report import real_recordings, write_report
 from fishtui.evaluation.table import table_lines
+from fishtui.filehashes import FileHashes
 from fishtui.files import exclusive, hash_file, read_if_present, write_bytes
 from fishtui.judges.needs import Setup
 from fishtui.judges.spoken import Spoken
@@ -57,7 +58,7 @@ from fishtui.training.voice import sampling_of
 # The code that decides a sound.
 CODE = (
     *("speech.py", "sentences.py", "stages/speaking.py", "training/voice.py", "training/adapter.py"),
-    *("training/lora.py", "training/preset.py", "training/proof.py", "checkpoint.py", "codes.py"),
+    *("training/lora.py", "training/preset.py", "training/lowrank.py", "checkpoint.py", "codes.py"),
     *("audio/decode.py", "audio/resample.py", "lm", "codec", "families", "load.py", "nn.py", "weights.py"),
     *("tensorfiles", "devices.py"),
 )
@@ -181,14 +182,23 @@ class EvaluationJob:
         return Panel(Setup(self.project.root, self.settings.evaluate, str(device)), self.reporter)
 
     @cached_property
+    def base_sha256(self) -> str:
+        """The hash of the base model."""
+        return self.base.sha256(self._hashes.hash)
+
+    @cached_property
+    def _hashes(self) -> FileHashes:
+        """The hashes of files that the pipeline knows."""
+        return FileHashes(self.project.file_hashes)
+
+    @cached_property
     def recipe(self) -> str:
         """A hash of everything that decides the sounds, except lines and adapters."""
         use = self.settings.synthesize
         sampling = [repr(sampling_of(self.base.family.sampling(), use)), use.seed, use.precision]
-        codec = [hash_file(path) for path in self.base.codec_files if path.exists()]
         return hash_parts(
-            base=self.base.sha256(),
-            codec=codec,
+            base=self.base_sha256,
+            codec=[self._hashes.hash(path) for path in self.base.codec_files if path.exists()],
             sampling=sampling,
             limits=[use.max_seconds, use.seconds_per_character],
             resampler=self.settings.extract.resampler,
@@ -206,7 +216,7 @@ class EvaluationJob:
             # A damaged checkpoint is reported when it should speak.
             with suppress(CheckpointError):
                 origin, _ = read_checkpoint(each.path)
-                if origin.base_sha256 == self.base.sha256():
+                if origin.base_sha256 == self.base_sha256:
                     return
                 raise MisuseError(
                     f"{each.path}: trained on another base than {self.base.path}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -18,8 +19,9 @@ from fishtui.codehash import code_hash
 from fishtui.codes import Journal, Source, is_current, keep_foreign, part_of, store
 from fishtui.dataset import Clip
 from fishtui.distributed import Group, Place
-from fishtui.errors import FishtuiError
-from fishtui.files import hash_file, refuse_full_disk
+from fishtui.errors import CheckpointError, FishtuiError
+from fishtui.filehashes import FileHashes
+from fishtui.files import refuse_full_disk
 from fishtui.memory import without_collecting
 from fishtui.project import Project
 from fishtui.runs.ledger import Ledger
@@ -28,7 +30,7 @@ from fishtui.settings import ExtractSettings, Settings
 from fishtui.stages.encoding import CODE, DecodedClip, EncodeTask, decode_batches, load_encoder
 from fishtui.stages.excluded import excluded, find_recordings
 from fishtui.stages.refresh import refresh_catalog
-from fishtui.wording import missing_checkpoint_file
+from fishtui.wording import cannot_read, missing_checkpoint_file
 
 # The names that journals have for versions of the code: versions with one name compute the same codes. A version that
 # is not listed has its hash as its name, so that codes of any other version are out of date.
@@ -38,8 +40,11 @@ VERSIONS = {
     "68e0172b1ae206d9442f6276c69b96e7c6910c3ec810272e6539cbbb7e67027a": "1",
     "8420405f405fb2418ef0226e070c140d9b74f134367c99ad1da271422b5f05b8": "1",
     "afa81e99a2b52eb3aed05730cc1ed15799d6c4ebfadac7083497f8d6982d37e9": "1",
+    "05a09fa5683f6c695a10760b851f9bb7b1c942c930ebed0ceeb90d7f52ce6644": "1",
 }
 
+# Threads that write codes: a disk confirms several files in about the time of one.
+WRITERS = 4
 Item = TypeVar("Item")
 
 
@@ -100,6 +105,10 @@ class ExtractionJob:
         return self.values.extract
 
 
+_Written = tuple[DecodedClip, Future[int] | str]
+"""A recording, and the number of frames once its codes are written, or the problem with it."""
+
+
 @dataclass(frozen=True)
 class ExtractionPlan:
     """The clips to encode, the longest first, and the ledger of all other clips."""
@@ -131,7 +140,7 @@ def _plan(job: ExtractionJob, dry_run: bool = False) -> ExtractionPlan:
     if not checkpoint.is_file() and not dry_run:
         raise missing_checkpoint_file(checkpoint)
     sizes = read_config(sizes_file(checkpoint))
-    codec_hash = "".join(hash_file(path) for path in codec_files(checkpoint) if path.is_file())
+    codec_hash = _hash_codec(job)
     made_by = codec_hash, recipe(settings), sizes.codebook_sizes
 
     tasks: list[EncodeTask] = []
@@ -146,6 +155,15 @@ def _plan(job: ExtractionJob, dry_run: bool = False) -> ExtractionPlan:
             tasks.append(EncodeTask(clip.name, audio, clip.codes, seconds, sizes.sample_rate, settings.resampler))
         job.reporter.progress(number + 1, len(clips), note="finding new clips")
     return ExtractionPlan(sorted(tasks, key=lambda each: -each.seconds), ledger, codec_hash, recipe(settings))
+
+
+def _hash_codec(job: ExtractionJob) -> str:
+    """Return the SHA-256 of the codec's files, which are read only if the pipeline does not know them."""
+    hashes = FileHashes(job.project.file_hashes)
+    try:
+        return "".join(hashes.hash(path) for path in codec_files(job.checkpoint) if path.is_file())
+    except OSError as error:
+        raise cannot_read(job.checkpoint, error, CheckpointError) from error
 
 
 def _keep_foreign(job: ExtractionJob, clip: Clip, ledger: Ledger) -> bool:
@@ -169,45 +187,57 @@ def _encode(job: ExtractionJob, plan: ExtractionPlan, tasks: Sequence[EncodeTask
     total = len(plan.tasks)
     job.reporter.progress(0, total, note="loading the codec")
     encoder = load_encoder(job.checkpoint, job.settings, job.group.place)
-    for batch in decode_batches(tasks, job.settings):
-        intact = [item for item in batch if not item.problem]
-        for item in batch:
-            if item.problem:
-                ledger.fail(item.task.clip, item.problem)
-        milliseconds = 0
-        for item, codes in zip(intact, encoder.encode(intact), strict=True):
-            milliseconds += _save(job, plan, item, codes, ledger)
-        finished = job.group.count("finished", len(batch))
-        seconds = job.group.count("milliseconds", milliseconds) / 1000
-        job.reporter.progress(finished, total, note=f"{seconds:,.0f} s of audio")
+    # The codes of a batch are written while the model computes those of the next.
+    with ThreadPoolExecutor(WRITERS) as writers:
+        before: list[_Written] = []
+        for batch in decode_batches(tasks, job.settings):
+            intact = [item for item in batch if not item.problem]
+            encoded = encoder.encode(intact)
+            _account(job, before, ledger, total)
+            before = [(item, item.problem) for item in batch if item.problem]
+            for item, codes in zip(intact, encoded, strict=True):
+                written = codes if isinstance(codes, str) else writers.submit(_write, job, plan, item, codes)
+                before.append((item, written))
+        _account(job, before, ledger, total)
     ledger.counts["batches_halved"] = encoder.halved
     return ledger
 
 
-def _save(job: ExtractionJob, plan: ExtractionPlan, item: DecodedClip, codes: np.ndarray | str, ledger: Ledger) -> int:
-    """Write the codes of one recording, or its problem, in the ledger too; return the milliseconds of audio written."""
-    task = item.task
-    if isinstance(codes, str):
-        ledger.fail(task.clip, codes)
-        return 0
+def _write(job: ExtractionJob, plan: ExtractionPlan, item: DecodedClip, codes: np.ndarray) -> int:
+    """Write the codes of one recording; return the number of frames. Raises FishtuiError."""
     source = Source(
-        clip=task.clip,
+        clip=item.task.clip,
         audio=item.sha256,
         codec=plan.codec_hash,
         recipe=plan.recipe,
         **item.state._asdict(),
     )
-    try:
-        store(job.journal, source, task.codes, codes)
-    except FishtuiError as error:
-        refuse_full_disk(error, ledger.done)
-        ledger.fail(task.clip, error.problem)
-        return 0
-    seconds = item.length / task.rate
-    ledger.done += 1
-    ledger.counts["seconds"] += seconds
-    ledger.counts["frames"] += codes.shape[1]
-    return round(1000 * seconds)
+    store(job.journal, source, item.task.codes, codes)
+    return codes.shape[1]
+
+
+def _account(job: ExtractionJob, batch: Sequence[_Written], ledger: Ledger, total: int) -> None:
+    """Enter a batch in the ledger once its codes are written, and report the progress. Raises FishtuiError."""
+    if not batch:
+        return
+    milliseconds = 0
+    for item, written in batch:
+        if isinstance(written, str):
+            ledger.fail(item.task.clip, written)
+            continue
+        try:
+            ledger.counts["frames"] += written.result()
+        except FishtuiError as error:
+            refuse_full_disk(error, ledger.done)
+            ledger.fail(item.task.clip, error.problem)
+            continue
+        seconds = item.length / item.task.rate
+        ledger.done += 1
+        ledger.counts["seconds"] += seconds
+        milliseconds += round(1000 * seconds)
+    finished = job.group.count("finished", len(batch))
+    written_seconds = job.group.count("milliseconds", milliseconds) / 1000
+    job.reporter.progress(finished, total, note=f"{written_seconds:,.0f} s of audio")
 
 
 def _merge_ledgers(plan: ExtractionPlan, ledgers: Sequence[Ledger], reporter: Reporter) -> Ledger:

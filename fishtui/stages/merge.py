@@ -17,6 +17,7 @@ from fishtui.checkpoint import CheckpointFolder
 from fishtui.errors import CheckpointError, FishtuiError, MisuseError
 from fishtui.families.family import Family
 from fishtui.families.registry import DEFAULT
+from fishtui.filehashes import FileHashes
 from fishtui.files import hash_file
 from fishtui.load import load_model
 from fishtui.project import Project
@@ -25,9 +26,10 @@ from fishtui.results.merged import check_replaceable, check_separate
 from fishtui.runs.ledger import Ledger
 from fishtui.runs.reporter import Reporter
 from fishtui.training.adapter import Adapter, adapter_weights, read_adapter, write_peft
+from fishtui.training.lowrank import apply_adapter
 from fishtui.training.merging import MergedTensors, merge_tensor
 from fishtui.training.preset import LoraSpec
-from fishtui.training.proof import apply_adapter, proof_logits
+from fishtui.training.proof import proof_logits
 from fishtui.weights import release
 from fishtui.wording import cannot_write
 
@@ -64,7 +66,7 @@ def merge(
     check_separate(base, output)
     check_replaceable(project, output, adapter, force)
     change = read_adapter(adapter, preset, source.family_or_default)
-    _check_base(source, change)
+    _check_base(project, source, change)
     if dry_run:
         return Ledger(unit="tensors", done=change.changes)
     staging = CheckpointFolder(place.with_name(f".{place.name}.partial"))
@@ -231,10 +233,10 @@ def _is_rounding(
     return _difference(exact, wanted) <= TOLERANCE * float(wanted.abs().max())
 
 
-def _check_base(base: CheckpointFolder, change: Adapter) -> None:
+def _check_base(project: Project, base: CheckpointFolder, change: Adapter) -> None:
     if not change.base_sha256 or not all(path.is_file() for path in base.weight_files):
         return
-    if base.sha256() != change.base_sha256:
+    if base.sha256(FileHashes(project.file_hashes).hash) != change.base_sha256:
         raise MisuseError(
             f"{change.source}: trained on another base than {base.path}",
             f"Give its base with --base; it was {change.base}.",

@@ -44,7 +44,7 @@ MEGABYTE = 1_000_000
 # Clips that a worker process receives at once.
 CHUNK = 256
 # With fewer clips, starting processes takes longer than it saves.
-FEW_CLIPS = 4 * CHUNK
+FEW_CLIPS = 10_000
 
 _SpokenClip = tuple[str, Clip]
 """The speaker's name in the shards, and the clip."""

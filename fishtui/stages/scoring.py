@@ -29,7 +29,7 @@ from fishtui.training.voice import load_voice
 # The code that losses depend on.
 CODE = (
     *("stages/scoring.py", "lm/attention.py", "lm/config.py", "lm/loss.py", "lm/model.py", "nn.py", "families"),
-    *("training/adapter.py", "training/proof.py", "training/voice.py"),
+    *("training/adapter.py", "training/lowrank.py", "training/lora.py", "training/voice.py"),
 )
 
 

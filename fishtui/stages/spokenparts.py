@@ -19,7 +19,7 @@ from fishtui.reading import CONFIG, Damaged, guarded, read_bounded
 from fishtui.sentences import Line, Spoken
 
 # Speech depends on this code.
-CODE = ("lm", "families", "sentences.py", "speech.py", "training/voice.py", "training/lora.py", "training/preset.py")
+CODE = ("lm", "families", "sentences.py", "speech.py", "training/voice.py", "training/lora.py", "training/lowrank.py")
 # Parts of a command that is not repeated within this time, in seconds, are removed.
 OLDEST = 30 * 24 * 3600
 

@@ -13,6 +13,7 @@ from fishtui.training.batches import Plan
 from fishtui.training.dataset import Examples
 from fishtui.training.lora import attach
 from fishtui.training.preset import parse_preset
+from fishtui.weights import without_values
 
 
 def forecast(
@@ -45,7 +46,7 @@ def forecast(
 
 def meta_model(settings: TrainSettings, config: ModelConfig, precision: torch.dtype) -> DualAR:
     """Return the model as it would be trained, on the meta device: shapes and types without values."""
-    with torch.device("meta"):
+    with without_values():
         # The token ids do not affect the sizes.
         model = DualAR(config, semantic_begin=0, im_end=0)
         if settings.method == "lora":

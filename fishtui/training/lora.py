@@ -34,8 +34,8 @@ def target_modules(model: DualAR, targets: Iterable[str]) -> list[str]:
     ]
 
 
-def attach(model: DualAR, spec: LoraSpec, modules: Iterable[str] | None = None) -> None:
-    """Freeze `model` and add adapters, in float32, to the modules of the spec's targets, or to `modules`.
+def attach(model: DualAR, spec: LoraSpec) -> None:
+    """Freeze `model` and add adapters, in float32, to the modules of the spec's targets.
 
     Raises MisuseError if no module matches.
     """
@@ -43,7 +43,7 @@ def attach(model: DualAR, spec: LoraSpec, modules: Iterable[str] | None = None) 
     with loading("peft"):
         from peft import LoraConfig, inject_adapter_in_model
 
-    names = list(modules) if modules is not None else target_modules(model, spec.targets)
+    names = target_modules(model, spec.targets)
     if not names:
         raise MisuseError(
             "train.targets: no module of this model matches", f"Use some of {' '.join(GROUPS)}.", code="no-lora-targets"
@@ -83,7 +83,7 @@ def lean_forward(module: Any, x: Tensor) -> Tensor:
     base, dtype = module.base_layer, _type_of_products(x)
     down = module.lora_A[ADAPTER].weight.to(dtype)
     reduced = functional.linear(module.lora_dropout[ADAPTER](x).to(dtype), down) * module.scaling[ADAPTER]
-    result = _low_rank_sum(x.to(dtype), reduced, base.weight, module.lora_B[ADAPTER].weight)
+    result = low_rank_sum(x.to(dtype), reduced, base.weight, module.lora_B[ADAPTER].weight)
     return result if base.bias is None else result + base.bias.to(dtype)
 
 
@@ -93,7 +93,7 @@ def _tied_head(embeddings: Any, normed: Tensor) -> Tensor:
     normed = normed.to(dtype)
     down, up = embeddings.lora_embedding_B[ADAPTER].T, embeddings.lora_embedding_A[ADAPTER].T
     reduced = functional.linear(normed, down.to(dtype)) * embeddings.scaling[ADAPTER]
-    return _low_rank_sum(normed, reduced, embeddings.base_layer.weight, up)
+    return low_rank_sum(normed, reduced, embeddings.base_layer.weight, up)
 
 
 def _type_of_products(x: Tensor) -> torch.dtype:
@@ -102,7 +102,7 @@ def _type_of_products(x: Tensor) -> torch.dtype:
     return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else x.dtype
 
 
-def _low_rank_sum(x: Tensor, reduced: Tensor, weight: Tensor, up: Tensor) -> Tensor:
+def low_rank_sum(x: Tensor, reduced: Tensor, weight: Tensor, up: Tensor) -> Tensor:
     """Return x Wᵀ + reduced Bᵀ (…, out), in the type of `x`, for x (…, in) and reduced (…, r)."""
     dtype = x.dtype
     flat = _LowRankSum.apply(x.flatten(0, -2), reduced.to(dtype).flatten(0, -2), weight.to(dtype), up.to(dtype))

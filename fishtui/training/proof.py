@@ -12,10 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from fishtui.lm.model import DualAR
-from fishtui.training.adapter import Adapter
 from fishtui.training.blocks import linear
-from fishtui.training.lora import ADAPTER, attach
-from fishtui.training.preset import LoraSpec
 from fishtui.weights import release
 
 PROMPTS = 2
@@ -97,7 +94,7 @@ def _linear(module: Any, widened: Callable[[Tensor], Tensor], x: Tensor) -> Tens
     if base.bias is not None:
         result += base.bias
     if base is not module:
-        result += module.lora_B[ADAPTER](module.lora_A[ADAPTER](x)) * module.scaling[ADAPTER]
+        result += linear(linear(x, module.a), module.b) * module.scaling
     return result
 
 
@@ -112,27 +109,5 @@ def _tied_head(embeddings: Any, widened: Callable[[Tensor], Tensor], normed: Ten
     logits = linear(normed, widened(base.weight))
     release(base.weight)
     if base is not embeddings:
-        down, up = embeddings.lora_embedding_B[ADAPTER], embeddings.lora_embedding_A[ADAPTER]
-        logits += normed @ down @ up * embeddings.scaling[ADAPTER]
+        logits += normed @ embeddings.b @ embeddings.a * embeddings.scaling
     return logits
-
-
-@torch.no_grad()
-def apply_adapter(model: DualAR, adapter: Adapter) -> None:
-    """Turn the base `model` into base + adapter: add low-rank layers to frozen weights, or replace weights."""
-    if adapter.low_rank:
-        change = next(iter(adapter.low_rank.values()))
-        rank = len(change.a)
-        # Only the scaling matters here, so the alpha may be a fraction.
-        attach(model, LoraSpec(rank, change.scaling * rank, ()), adapter.low_rank)
-    for name, change in adapter.low_rank.items():
-        module: Any = model.get_submodule(name)
-        if change.embedding:
-            module.lora_embedding_A[ADAPTER].copy_(change.a)
-            module.lora_embedding_B[ADAPTER].copy_(change.b)
-        else:
-            module.lora_A[ADAPTER].weight.copy_(change.a)
-            module.lora_B[ADAPTER].weight.copy_(change.b)
-    parameters = dict(model.named_parameters())
-    for name, value in adapter.weights.items():
-        parameters[name].data = value

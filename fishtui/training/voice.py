@@ -10,8 +10,8 @@ from fishtui.lm.sampling import Sampling
 from fishtui.settings import SynthesizeSettings
 from fishtui.speech import Voice
 from fishtui.training.adapter import read_adapter
+from fishtui.training.lowrank import apply_adapter
 from fishtui.training.preset import LoraSpec
-from fishtui.training.proof import apply_adapter
 
 
 def load_voice(

@@ -11,12 +11,13 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import jsonschema
 import psutil
 import pytest
 
 from fishtui.cli.clips import clips
-from fishtui.cli.commands import command_names
+from fishtui.cli.commands import command_names, load_command, summary_of
 from fishtui.cli.main import run
 from fishtui.cli.runs import runs
 from fishtui.project import Project
@@ -71,6 +72,13 @@ def test_every_command_has_a_summary_that_fits(name: str, capsys: pytest.Capture
     assert run([*group, "--help"]) == 0
     summary = next(line for line in capsys.readouterr().out.splitlines() if line.startswith(f"  {name} "))
     assert not summary.endswith("...")
+
+
+@pytest.mark.parametrize("name", command_names())
+def test_the_list_of_commands_has_the_summary_of_each(name: str) -> None:
+    command = load_command(name)
+    assert command is not None
+    assert command.get_short_help_str(200) == click.Command(name, help=summary_of(name)).get_short_help_str(200)
 
 
 WRONG = [

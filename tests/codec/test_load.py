@@ -54,6 +54,16 @@ def test_no_parameter_is_trainable(tmp_path):
     assert not any(parameter.requires_grad for parameter in codec.parameters())
 
 
+def test_a_codec_that_only_encodes_has_the_same_codes_and_fewer_weights(tmp_path):
+    audio = noise(1, 1, 10 * TINY.frame_length)
+    path = write_codec(tmp_path, stored_tensors())
+    whole, encoder = load_codec(path), load_codec(path, decodes=False)
+    assert torch.equal(encoder.encode(audio), whole.encode(audio))
+    dropped = {name.split(".")[0] for name in whole.state_dict().keys() - encoder.state_dict().keys()}
+    assert dropped == {"decoder", "quantizer"}
+    assert not any("post_module" in name or "upsample" in name for name in encoder.state_dict())
+
+
 @pytest.mark.parametrize("wrap", [lambda t: {"state_dict": t}, lambda t: {f"generator.{n}": v for n, v in t.items()}])
 def test_wrapped_and_prefixed_files_hold_the_same_codec(tmp_path, wrap):
     audio = noise(1, 1, 10 * TINY.frame_length)

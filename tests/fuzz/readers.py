@@ -30,9 +30,10 @@ from fishtui.evaluation import record as evaluation_record
 from fishtui.evaluation.blind import read_comparisons
 from fishtui.evaluation.lines import read_own_lines
 from fishtui.evaluation.record import read_evaluation
+from fishtui.filehashes import FileHashes
 from fishtui.importers.source import understand
 from fishtui.importers.summary import summary_dict, summary_lines
-from fishtui.pipeline.hashes import FileHashes, sum_of
+from fishtui.pipeline.hashes import sum_of
 from fishtui.pipeline.stamps import Evidence, Stamp, read_stamp, stamp_path, write_stamp
 from fishtui.project import Project
 from fishtui.results.adapters import PEFT_CONFIG
@@ -331,7 +332,7 @@ READERS: dict[str, Reader] = {
     "own lines": Reader(_own_lines, read_own_lines),
     "journal": Reader(_journal, lambda path: Journal(path, tidy=True)),
     "stamp": Reader(_stamp, lambda path: read_stamp(Project(path.parents[2]), "pack")),
-    "hashes": Reader(_hashes, lambda path: FileHashes(path).hash(path.parent / "file")),
+    "hashes": Reader(_hashes, lambda path: FileHashes(path).find(path.parent / "file")),
     "manifest": Reader(_manifest, lambda path: read_manifest(path.parent)),
     "shard": Reader(_copy("protos", "00000000.protos"), lambda path: list(read_sentences([path]))),
     "settings": Reader(_settings, lambda path: load(path, {})),

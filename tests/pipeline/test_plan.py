@@ -206,16 +206,16 @@ def test_edits_of_the_dataset_after_normalizing_do_not_normalize_it_again(done: 
 
 def test_changed_content_with_a_forged_time_is_detected(done: Pipeline) -> None:
     path = done.base / "model.pth"
-    with mock.patch("fishtui.pipeline.hashes.AT_REST_NS", 0):
+    with mock.patch("fishtui.filehashes.AT_REST_NS", 0):
         assert done.reasons() == {}
         forge(path, path.read_bytes()[::-1])
         assert done.reasons() == after("train", "pretrained model changed")
 
 
 def test_unchanged_files_are_not_read_again(done: Pipeline) -> None:
-    with mock.patch("fishtui.pipeline.hashes.AT_REST_NS", 0):
+    with mock.patch("fishtui.filehashes.AT_REST_NS", 0):
         done.plan()
-        with mock.patch("fishtui.pipeline.hashes.hash_file", side_effect=AssertionError("read again")):
+        with mock.patch("fishtui.filehashes.hash_file", side_effect=AssertionError("read again")):
             assert done.reasons() == {}
 
 

@@ -22,8 +22,8 @@ from fishtui.stages.merge import merge
 from fishtui.tensorfiles.content import read_folder, read_headers
 from fishtui.tensorfiles.names import INDEX
 from fishtui.training.adapter import read_adapter
+from fishtui.training.lowrank import apply_adapter
 from fishtui.training.preset import LoraSpec
-from fishtui.training.proof import apply_adapter
 from tests.builders import project
 from tests.golden_data import GOLDEN_S2
 

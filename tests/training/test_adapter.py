@@ -12,8 +12,8 @@ from safetensors.torch import load_file
 from fishtui.errors import CheckpointError
 from fishtui.load import load_model
 from fishtui.training.adapter import Adapter, read_adapter, write_peft
+from fishtui.training.lowrank import apply_adapter
 from fishtui.training.preset import LoraSpec, parse_preset
-from fishtui.training.proof import apply_adapter
 from fishtui.weights import read_tensors
 from tests.expecting import failing
 from tests.golden_data import GOLDEN

@@ -7,7 +7,9 @@ import torch
 
 from fishtui.errors import MisuseError
 from fishtui.load import load_model
+from fishtui.training.adapter import Adapter, LowRank
 from fishtui.training.lora import attach, target_modules, trainable
+from fishtui.training.lowrank import apply_adapter
 from fishtui.training.preset import adapter_parameters, parse_preset
 from tests.expecting import failing
 from tests.lm.tiny import KINDS, tiny_model
@@ -72,7 +74,7 @@ def test_a_new_adapter_changes_nothing_and_a_trained_one_adds_its_delta(kind: st
     assert torch.equal(model.token_logits(model.slow(tokens)), before)
     assert all("lora_" in name and parameter.dtype == torch.float32 for name, parameter in trainable(model).items())
 
-    deltas = {}
+    deltas, low_rank = {}, {}
     for name in names:
         module = model.get_submodule(name)
         embedding = hasattr(module.base_layer, "num_embeddings")
@@ -81,12 +83,17 @@ def test_a_new_adapter_changes_nothing_and_a_trained_one_adds_its_delta(kind: st
         a.normal_(std=0.1)
         b.normal_(std=0.1)
         deltas[name] = 3.0 * ((b @ a).T if embedding else b @ a)
+        low_rank[name] = LowRank(a, b, 3.0, embedding)
     merged = tiny_model(kind)
     merged.load_state_dict({name: weights[name] + deltas.get(name.removesuffix(".weight"), 0) for name in weights})
     wanted = merged.token_logits(merged.slow(tokens))
     got = model.token_logits(model.slow(tokens))
     assert (wanted - before).abs().max() > 0.01 * before.abs().max()
     assert (wanted - got).abs().max() < 1e-4 * wanted.abs().max()
+    # Without peft, the same to the last bit.
+    adapted = tiny_model(kind)
+    apply_adapter(adapted, Adapter(Path("step.ckpt"), "", low_rank=low_rank))
+    assert torch.equal(adapted.token_logits(adapted.slow(tokens)), got)
 
 
 def test_targets_without_a_module_are_an_error() -> None:

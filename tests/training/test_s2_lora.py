@@ -13,8 +13,8 @@ from fishtui.lm.model import DualAR
 from fishtui.load import load_model
 from fishtui.training.adapter import read_adapter
 from fishtui.training.lora import attach, target_modules, trainable
+from fishtui.training.lowrank import apply_adapter
 from fishtui.training.preset import LoraSpec, parse_preset
-from fishtui.training.proof import apply_adapter
 from tests.golden_data import GOLDEN_S2, OFFICIAL_S2
 
 LORA = GOLDEN_S2 / "lora"

@@ -5,20 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from fishtui.families.s2_pro.layout import flat_name, stored_name
 from fishtui.lm.config import ModelConfig
 from fishtui.lm.model import DualAR
 from fishtui.tensorfiles.content import read_folder, write_like
-from fishtui.weights import check_tensors
+from fishtui.weights import check_tensors, without_values
 
 
 def read_weights(folder: Path, config: ModelConfig) -> dict[str, Tensor]:
     """Read the weights, memory-mapped, under the parameter names of `DualAR`. Raises CheckpointError."""
     found = read_folder(folder)
-    with torch.device("meta"):
+    with without_values():
         # The token ids do not affect the shapes.
         model = DualAR(config, semantic_begin=0, im_end=0)
     shapes = {stored_name(name): value.shape for name, value in model.state_dict().items()}

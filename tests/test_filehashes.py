@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fishtui import filehashes
+from fishtui.filehashes import FileHashes
 from fishtui.files import hash_file
-from fishtui.pipeline import hashes as hashing
-from fishtui.pipeline.hashes import FileHashes, sum_of
+from fishtui.pipeline.hashes import sum_of
 
 PAIRS = st.lists(st.tuples(st.text(max_size=3), st.text(max_size=3)), max_size=4)
 
@@ -27,7 +28,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def _at_rest(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hashing, "AT_REST_NS", -1)
+    monkeypatch.setattr(filehashes, "AT_REST_NS", -1)
 
 
 @given(PAIRS, PAIRS)
@@ -42,7 +43,7 @@ def test_an_unchanged_file_is_read_once(path: Path, tmp_path: Path) -> None:
     found = hashes.hash(path)
     assert found == hash_file(path)
     hashes.save()
-    with mock.patch.object(hashing, "hash_file", side_effect=AssertionError("read again")):
+    with mock.patch.object(filehashes, "hash_file", side_effect=AssertionError("read again")):
         assert FileHashes(notes).hash(path) == found
 
 
@@ -64,7 +65,7 @@ def test_touching_a_file_keeps_its_hash_and_a_change_with_a_forged_time_does_not
 def test_the_hash_of_a_file_that_just_changed_is_not_cached(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hashing, "AT_REST_NS", 3600 * 10**9)
+    monkeypatch.setattr(filehashes, "AT_REST_NS", 3600 * 10**9)
     hashes = FileHashes(tmp_path / "notes.json")
     hashes.hash(path)
     hashes.save()
@@ -74,8 +75,11 @@ def test_the_hash_of_a_file_that_just_changed_is_not_cached(
 def test_folders_pipes_and_missing_files_have_no_hash(path: Path, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     hashes = FileHashes(tmp_path / "notes.json")
-    assert hashes.hash(tmp_path) is hashes.hash(tmp_path / "pipe") is hashes.hash(tmp_path / "none") is None
-    assert hashes.sum([path, tmp_path, tmp_path / "none"]).count == 1
+    for wrong in (tmp_path, tmp_path / "pipe", tmp_path / "none"):
+        assert hashes.find(wrong) is None
+        with pytest.raises(OSError, match=wrong.name):
+            hashes.hash(wrong)
+    assert hashes.find(path) == hash_file(path)
 
 
 def test_removed_files_leave_the_cache(path: Path, tmp_path: Path) -> None:
@@ -83,7 +87,7 @@ def test_removed_files_leave_the_cache(path: Path, tmp_path: Path) -> None:
     other = tmp_path / os.fsdecode(b"caf\xe9")
     other.write_text(str(time.time()))
     hashes = FileHashes(notes)
-    assert hashes.sum([path, other]).count == 2
+    assert hashes.hash(path) != hashes.hash(other)
     path.unlink()
     hashes.save()
     assert "model.pth" not in notes.read_text()
