@@ -49,7 +49,8 @@ class _Summaries(Commands):
     def get_command(self, context: click.Context, name: str) -> click.Command:
         return click.Command(name, help=summary_of(name))
 
-    format_commands = click.Group.format_commands
+    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        click.Group.format_commands(self, context, formatter)
 
 
 @click.group(

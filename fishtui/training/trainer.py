@@ -19,10 +19,11 @@ from fishtui.devices import out_of_memory
 from fishtui.distributed import Group
 from fishtui.errors import FishtuiError
 from fishtui.settings import TrainSettings
-from fishtui.training.callbacks import AtomicCheckpointIO, CheckpointSaver, MetricsReporter, Stopped
+from fishtui.training.callbacks import AtomicCheckpointIO, CheckpointSaver, MetricsReporter
 from fishtui.training.dataset import Batches
 from fishtui.training.module import FineTuning
 from fishtui.training.parallel import JoinedProcesses, parallel_options
+from fishtui.training.stopping import Stopped
 
 
 @dataclass(frozen=True)
