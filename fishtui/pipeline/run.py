@@ -17,6 +17,7 @@ from fishtui.runs.ledger import Ledger
 from fishtui.runs.record import PARTIAL, SUCCEEDED
 from fishtui.runs.reporter import Reporter
 from fishtui.settings import Settings
+from fishtui.stages.refresh import shared_refresh
 
 RESTART = "--restart"
 Work = Callable[[Reporter], Ledger]
@@ -95,16 +96,18 @@ def known_to_pipeline(
 
     def stamped(reporter: Reporter) -> Ledger:
         decision = None
-        # The stage itself reports an error that prevents the decision.
-        with suppress(FishtuiError):
-            if pipeline_steps()[name].is_done_by(ProjectState(project, settings, reporter), arguments):
-                decision = decide(project, settings, name, reporter)
-                if RESTART in decision.planned.command and not restarts:
-                    # It continues a training on other data or settings, which the pipeline would restart.
-                    decision = None
-                else:
-                    record_begun(project, settings, decision, restarts=restarts)
-        ledger = work(reporter)
+        # The stage uses the scan of the decision, which it follows at once.
+        with shared_refresh():
+            # The stage itself reports an error that prevents the decision.
+            with suppress(FishtuiError):
+                if pipeline_steps()[name].is_done_by(ProjectState(project, settings, reporter), arguments):
+                    decision = decide(project, settings, name, reporter)
+                    if RESTART in decision.planned.command and not restarts:
+                        # It continues a training on other data or settings, which the pipeline would restart.
+                        decision = None
+                    else:
+                        record_begun(project, settings, decision, restarts=restarts)
+            ledger = work(reporter)
         # The stage is done even if its stamp cannot be written.
         with suppress(FishtuiError):
             if decision is not None:

@@ -11,7 +11,6 @@ from fishtui.catalog.store import Catalog
 from fishtui.checkpoint import CheckpointFolder
 from fishtui.dataset import Clip, clip_named, find_clips, is_inside, transcript_of
 from fishtui.errors import DataError
-from fishtui.evaluation.choice import choose_to_merge
 from fishtui.filehashes import FileHashes
 from fishtui.pipeline.hashes import Sum, sum_of
 from fishtui.project import Project
@@ -153,6 +152,9 @@ class ProjectState:
         """The checkpoint that merge takes; None without any."""
         if not self.checkpoints():
             return None
+        # Imported here: most steps need nothing of evaluations.
+        from fishtui.evaluation.choice import choose_to_merge
+
         return choose_to_merge(self.results, hash_adapter=self._hashes.find).checkpoint
 
     def chosen(self) -> Sum:

@@ -27,7 +27,7 @@ SAMPLING = (
     *("seed", "precision"),
 )
 # A training resumes after a change of these settings.
-FREE = ("train.max_steps", "train.validate_every", "train.keep", "train.patience")
+FREE = ("train.max_steps", "train.validate_every", "train.validation_clips", "train.keep", "train.patience")
 
 Sums = dict[str, Sum]
 

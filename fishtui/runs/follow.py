@@ -17,6 +17,8 @@ from fishtui.runs.tail import EventTail
 EVENT_INTERVAL = 0.1
 STATE_INTERVAL = 0.5
 JOB_INTERVAL = 5.0
+# Seconds between two reads of the state after the last event, when only the final record is missing.
+LAST_INTERVAL = 0.01
 
 
 def follow(
@@ -32,19 +34,19 @@ def follow(
     changes. Call `between` ten times a second. Raises FishtuiError if a run cannot be started.
     """
     tail = EventTail(folder / "events.jsonl")
-    blocker, next_read = "", float("-inf")
+    blocker, next_read, ends = "", float("-inf"), False
     while True:
         between()
         # The state is read before the events: once a run has ended, all its events are written.
         run = None
         if time.monotonic() >= next_read:
             run = read_run(folder)
-            next_read = time.monotonic() + (JOB_INTERVAL if run.is_elsewhere else STATE_INTERVAL)
+            next_read = time.monotonic() + (JOB_INTERVAL if run.is_elsewhere else 0 if ends else STATE_INTERVAL)
         while (events := tail.read()) or tail.more:
             for event in events:
                 listen(event)
                 if event["kind"] == "end":
-                    next_read = float("-inf")
+                    ends, next_read = True, float("-inf")
         if run is not None and run.ended:
             # A run that was killed has not started the next ones.
             scheduler.advance(project)
@@ -55,4 +57,4 @@ def follow(
             if now not in ("", blocker):
                 blocker = now
                 waits(now)
-        time.sleep(EVENT_INTERVAL)
+        time.sleep(LAST_INTERVAL if ends else EVENT_INTERVAL)

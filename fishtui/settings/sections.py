@@ -221,6 +221,9 @@ class TrainSettings(Section, frozen=True):
     ] = 4
     max_steps: Annotated[AtLeastOne, Meta(description="optimizer steps")] = 10_000
     validate_every: Annotated[AtLeastOne, Meta(description="steps between validations and checkpoints")] = 100
+    validation_clips: Annotated[
+        NotNegative, Meta(description="most held-out clips in a validation, always the same ones; 0 for all")
+    ] = 1000
     keep: Annotated[AtLeastOne, Meta(description="newest checkpoints to keep, besides the best")] = 5
     patience: Annotated[
         NotNegative, Meta(description="validations without a gain after which the training ends; 0 for no such end")

@@ -39,6 +39,11 @@ def choose_validation(clips: Iterable[tuple[str, str]], share: float, before: fr
     return chosen
 
 
+def first_held_out(names: Iterable[str], count: int) -> list[str]:
+    """Return the `count` of these clips that are held out first as the share grows."""
+    return sorted(names, key=lambda name: (_unit_hash(name), name))[:count]
+
+
 def last_held_out(names: Iterable[str]) -> str:
     """Return the one of these clips that is held out last as the share grows."""
     return max(names, key=lambda name: (_unit_hash(name), name))

@@ -68,6 +68,7 @@ def _build_trainer(
 ) -> Trainer:
     """Prepare the model for training and build the trainer, whose data begins at `start`."""
     wanted, group, examples = job.wanted, job.group, inputs.examples
+    validation = examples.to_validate(wanted.validation_clips)
     torch.manual_seed(wanted.seed)
     if job.lora:
         attach(model, job.lora)
@@ -79,7 +80,7 @@ def _build_trainer(
     metrics = MetricsReporter(job.reporter, job.stop)
     patience = Patience(wanted.patience)
     saver = CheckpointSaver(
-        *(job.checkpoints, job.reporter, metrics, job.stop, group, start, bool(examples.validation), patience),
+        *(job.checkpoints, job.reporter, metrics, job.stop, group, start, bool(validation), patience),
         speak=_sampler(job),
         gate=_gate(job, model.config),
     )
@@ -90,13 +91,13 @@ def _build_trainer(
         return Origin(base, inputs.base_sha256, wanted.method, wanted.template, job.lora, step, saver.position)
 
     endless = partial(inputs.plan.batches_from, examples.train, start.epoch, start.index)
-    fixed = partial(plan_validation, examples.validation, wanted.max_length, job.batch_size)
-    train, validation = (
+    fixed = partial(plan_validation, validation, wanted.max_length, job.batch_size)
+    train, held_out = (
         Batches(clips, inputs.prompts, plan, group.place)
-        for clips, plan in ((examples.train, endless), (examples.validation, fixed))
+        for clips, plan in ((examples.train, endless), (validation, fixed))
     )
     module = FineTuning(model, wanted, origin, group)
-    return Trainer(trainer, module, metrics, saver, train, validation if examples.validation else None)
+    return Trainer(trainer, module, metrics, saver, train, held_out if validation else None)
 
 
 def _gate(job: TrainingJob, config: ModelConfig) -> Callable[[float], None]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from fishtui.catalog.measurements import measure_clips
@@ -12,6 +14,20 @@ from fishtui.runs.reporter import Reporter
 from fishtui.settings import Settings
 from fishtui.stages.excluded import prefix_in_dataset
 
+# The catalogs whose next refresh has just been done, while a command shares it.
+_served: set[Path] | None = None
+
+
+@contextmanager
+def shared_refresh() -> Iterator[None]:
+    """Let a refresh of a catalog in the body serve the next one in it too, which follows at once."""
+    global _served
+    _served = set()
+    try:
+        yield
+    finally:
+        _served = None
+
 
 def refresh_catalog(project: Project, settings: Settings, reporter: Reporter, data: Path) -> None:
     """Scan the project's dataset, and decode and measure every recording that has not been measured.
@@ -21,6 +37,11 @@ def refresh_catalog(project: Project, settings: Settings, reporter: Reporter, da
     """
     if prefix_in_dataset(project, settings, data) is None:
         return
+    if _served is not None and project.catalog in _served:
+        _served.remove(project.catalog)
+        return
     with Catalog(project, project.path(settings.paths.data)) as catalog:
         scan(catalog, settings, reporter)
         measure_clips(catalog, settings, reporter)
+    if _served is not None:
+        _served.add(project.catalog)

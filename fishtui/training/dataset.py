@@ -19,7 +19,7 @@ from fishtui.errors import DataError, FishtuiError
 from fishtui.families.family import Family, Prompts
 from fishtui.lm.config import IGNORED, ModelConfig
 from fishtui.shards.packed import read_manifest, shard_paths
-from fishtui.shards.split import VALIDATION, choose_validation, last_held_out
+from fishtui.shards.split import VALIDATION, choose_validation, first_held_out, last_held_out
 from fishtui.shards.stream import Position, StoredSentence, read_sentences
 from fishtui.training.batches import PlannedBatch, PlannedSequence, Row, deal_rows
 
@@ -50,6 +50,13 @@ class Examples:
     too_long: list[str]
     excluded: list[str]
     empty: list[str]
+
+    def to_validate(self, limit: int) -> list[Example]:
+        """Return the held-out clips that validations use: at most `limit`, which stay the same as clips are added."""
+        if not 0 < limit < len(self.validation):
+            return self.validation
+        chosen = set(first_held_out((example.name for example in self.validation), limit))
+        return [example for example in self.validation if example.name in chosen]
 
     def fingerprint(self) -> str:
         """SHA-256 of the training examples' names, texts and codes, in their order."""

@@ -9,6 +9,7 @@ import signal
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from unittest import mock
 
 import msgspec
 import numpy as np
@@ -33,7 +34,7 @@ from fishtui.stages.pack import pack
 from fishtui.stages.train import NO_VALIDATION, train
 from fishtui.training import callbacks
 from fishtui.training.adapter import read_adapter
-from fishtui.training.dataset import Examples, load_examples
+from fishtui.training.dataset import Example, Examples, load_examples
 from fishtui.training.origin import read_checkpoint
 from fishtui.training.preset import parse_preset
 from tests.builders import file_size_limit, packable, project, snapshot, write_codes
@@ -108,6 +109,19 @@ def test_a_training_reports_validates_and_saves(training: Training) -> None:
     assert all("lora_" in name for name in content["state_dict"])
     origin, _ = read_checkpoint(saved[-1].path)
     assert (origin.step, origin.template, origin.method, origin.lora.r) == (7, "interleave", "lora", 8)
+
+
+def test_a_validation_takes_a_limited_number_of_clips_always_the_same(training: Training) -> None:
+    names = [f"SA/{number}" for number in range(40)]
+    examples = Examples([], [Example(name, "SA", "", np.zeros((10, 1)), 1) for name in names], [], [], [])
+    chosen = {each.name for each in examples.to_validate(10)}
+    assert len(chosen) == 10
+    fewer = Examples([], examples.validation[:30], [], [], [])
+    assert {name for name in chosen if name in names[:30]} <= {each.name for each in fewer.to_validate(10)}
+    assert examples.to_validate(0) == examples.to_validate(40) == examples.validation
+    ledger = training.run(max_steps=1, validation_clips=1)
+    assert skipped_by_reason(ledger)["held out for validation"] > 1
+    assert list(training.metrics("validation_loss")) == [0, 1]
 
 
 def test_a_training_without_validation_warns(training: Training) -> None:
@@ -251,10 +265,17 @@ def test_a_resumed_training_reaches_max_steps_with_another_accumulation(training
 
 
 def test_resuming_a_finished_training_changes_nothing(training: Training) -> None:
-    training.run(max_steps=5)
+    done = training.run(max_steps=5)
     before = snapshot(training.checkpoints())
-    training.run(resume=True, max_steps=5)
+    # The model is not even loaded.
+    with mock.patch("fishtui.stages.fitting.fit", side_effect=AssertionError("trained again")):
+        again = training.run(resume=True, max_steps=5)
     assert snapshot(training.checkpoints()) == before
+    assert (again.done, again.skipped) == (done.done, done.skipped)
+    # A checkpoint whose validation was interrupted is validated.
+    training.checkpoints().joinpath("step_000000005.json").unlink()
+    training.run(resume=True, max_steps=5)
+    assert list(training.metrics("validation_loss")) == [5]
 
 
 def test_a_training_without_gain_ends_at_its_patience(training: Training) -> None:
