@@ -67,6 +67,7 @@ ORDER = [
         "files",
         "charsets",
         "reading",
+        "filehashes",
         "project",
         "trust",
         "settings",

@@ -44,7 +44,7 @@ class Commands(click.Group):
 
 
 class _Summaries(Commands):
-    """Stands for the commands in a list of them: none is imported."""
+    """The commands with their summaries only, without importing them."""
 
     def get_command(self, context: click.Context, name: str) -> click.Command:
         return click.Command(name, help=summary_of(name))

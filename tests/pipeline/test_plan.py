@@ -398,6 +398,7 @@ NEUTRAL = (
         "__init__.py",
         "errors.py",
         "files.py",
+        "filehashes.py",
         "reading.py",
         "memory.py",
         "project.py",
