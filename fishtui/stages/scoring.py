@@ -142,5 +142,5 @@ class Scorer:
         for row, (inputs, targets) in enumerate(sequences):
             tokens[row, :, : inputs.shape[1]] = torch.from_numpy(inputs)
             labels[row, :, : targets.shape[1]] = torch.from_numpy(targets)
-        device = self._model.embeddings.weight.device
+        device = self._model.norm.weight.device
         return list(sequence_losses(self._model, tokens.to(device), labels.to(device)).tolist())
