@@ -1,9 +1,10 @@
 """`python -m tests.bench commands`: time whole commands, as a user waits for them, on a dataset of 5,000 clips.
 
-A command is timed from its start to its exit. The fastest of three runs counts. CPU seconds include its run's own process and all workers. Start-up is
-the time until the process that works has started and has imported its modules; the dataset is all that finds out which
-clips there are and what has changed; work is the rest. Recordings are short, codes and a trained tiny model are ready,
-and the codec's file has the published size, but no content: none of these commands may load it.
+A command is timed from its start to its exit, and the fastest of three runs counts. CPU seconds include its run's own
+process and all workers. Start-up is the time until the process that works has started and has imported its modules; the
+dataset is all that finds out which clips there are and what has changed; work is the rest. Recordings are short, codes
+and a trained tiny model are ready, and the codec's file has the published size, but no content: none of these commands
+may load it.
 """
 
 from __future__ import annotations
