@@ -81,6 +81,9 @@ def slice_recordings(
         if work.has_changed:
             scan(catalog, values, reporter)
             reporter.artifact("dataset", data)
+    if ledger.done and not dry_run:
+        clips = f"{counted(ledger.done, 'clip')} in {project.shown(data)}"
+        reporter.note(f"{clips}: draft their transcripts with `fishtui transcribe`, then review them")
     return ledger
 
 

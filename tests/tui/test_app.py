@@ -19,6 +19,7 @@ from textual.widgets import Input, Log, OptionList, Static
 
 from fishtui.catalog.scan import scan
 from fishtui.catalog.store import Catalog
+from fishtui.catalog.summary import Summary, Totals
 from fishtui.project import Project
 from fishtui.runs.events import new_event
 from fishtui.runs.reporter import Reporter
@@ -31,7 +32,7 @@ from fishtui.tui.dialogs import Ask, Confirm, Keys
 from fishtui.tui.guide import Guide
 from fishtui.tui.screen import MainScreen
 from fishtui.tui.screens.clips import Clips
-from fishtui.tui.screens.overview import Overview
+from fishtui.tui.screens.overview import Overview, _advice
 from fishtui.tui.widgets.keyline import KeyLine
 from fishtui.tui.widgets.steps import PipelineStep, Steps
 from tests import builders
@@ -677,3 +678,13 @@ def test_settings_are_searched_by_words(project: Project) -> None:
         await until(pilot, lambda: "[paths]" in text_of(app))
 
     drive(project, story)
+
+
+def test_the_next_step_after_cutting_recordings_is_to_transcribe_them() -> None:
+    totals = Totals(clips=59, seconds=322.0, flagged=59, rejected=0, open=59, doubtful=59)
+    data = Summary(totals, 0, [], [("missing-transcript", 2, 58)])
+    assert _advice([], data, has_model=True, is_running=False) == (
+        "Next: press :transcribe to draft 58 transcripts; 2 to review 59 flagged clips."
+    )
+    few = Summary(totals, 0, [], [("missing-transcript", 2, 3)])
+    assert ":transcribe" not in _advice([], few, has_model=True, is_running=False)
