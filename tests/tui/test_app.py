@@ -19,7 +19,7 @@ from textual.widgets import Input, Log, OptionList, Static
 
 from fishtui.catalog.scan import scan
 from fishtui.catalog.store import Catalog
-from fishtui.catalog.summary import Summary, Totals
+from fishtui.catalog.summary import Summary, Totals, Way
 from fishtui.project import Project
 from fishtui.runs.events import new_event
 from fishtui.runs.reporter import Reporter
@@ -686,5 +686,7 @@ def test_the_next_step_after_cutting_recordings_is_to_transcribe_them() -> None:
     assert _advice([], data, has_model=True, is_running=False) == (
         "Next: press :transcribe to draft 58 transcripts; 2 to review 59 flagged clips."
     )
+    drafted = Summary(totals, 0, [], [], Way(recordings=3, clips=59, drafts=58, reviewed=1))
+    assert _advice([], drafted, has_model=True, is_running=False) == "Next: press 2 to review 58 drafts."
     few = Summary(totals, 0, [], [("missing-transcript", 2, 3)])
     assert ":transcribe" not in _advice([], few, has_model=True, is_running=False)

@@ -383,11 +383,13 @@ def _advice(steps: Sequence[PipelineStep], data: Summary | None, has_model: bool
     due = _due(steps)
     stages = " → ".join(due if len(due) < 4 else [due[0], "…", due[-1]])
     without = next((number for code, _, number in data.codes if code == "missing-transcript"), 0)
+    drafts = data.way.drafts if data.way is not None else 0
+    reviewed = (drafts, "draft") if drafts else (data.totals.doubtful, "flagged clip")
     todo = [
         f"c to check {wording.counted(data.unmeasured, 'clip')}" if data.unmeasured else "",
         # A few are reviewed with the other findings.
         f":transcribe to draft {wording.counted(without, 'transcript')}" if 2 * without > data.totals.clips else "",
-        f"2 to review {wording.counted(data.totals.doubtful, 'flagged clip')}" if data.totals.doubtful else "",
+        f"2 to review {wording.counted(*reviewed)}" if reviewed[0] else "",
         "" if has_model else ":download to get the model",
         f"r to run {stages}" if due else "",
     ]
