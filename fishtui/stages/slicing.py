@@ -271,7 +271,8 @@ class _Progress:
         note = self._tasks[self._finished].path.name if self._finished < len(self._tasks) else "writing clips"
         if 0 < self._finished < len(self._tasks):
             note = f"{self._finished + 1} of {len(self._tasks)}: {note}"
-        self._report(int(known), note)
+        # The last second is reported when all clips are written.
+        self._report(min(int(known), max(self._total - 1, 0)), note)
 
     def finish(self, number: int) -> None:
         """Report that a recording was analyzed, and all before it."""
@@ -287,7 +288,7 @@ class _Progress:
         return int(sum(self._lengths))
 
     def _report(self, done: int, note: str = "") -> None:
-        self._reporter.progress(min(done, self._total), self._total, "seconds", note)
+        self._reporter.progress(done, self._total, "seconds", note)
 
 
 class _Names:
