@@ -67,6 +67,7 @@ SLICE = Stage(
     options=_own("slice", "min_seconds", "max_seconds", "max_pause", "padding", "threshold", "channels", "workers"),
     also=("paths.data",),
     product="dataset",
+    has_progress_lines=True,
 )
 EXTRACT = Stage(
     "extract",

@@ -12,6 +12,7 @@ import hashlib
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from glob import escape
 from pathlib import Path
 
 from fishtui.catalog.store import Catalog, no_permission, path_in, stored
@@ -162,10 +163,12 @@ def undo_files(catalog: Catalog, entries: list[sqlite3.Row], journal: Callable[[
             )
         restored[path] = kept(catalog, entry["before"])
     for stem in _unvoiced(restored):
-        # The recording of a new clip goes, and its codes with it.
-        codes = stem.with_name(stem.name + CODES_EXTENSION)
-        if codes not in present and is_extracted(codes, content := read_if_present(codes)):
-            present[codes], restored[codes] = content, None
+        # The recording of a new clip goes, and what other stages have made of it.
+        siblings = {each for each in stem.parent.glob(f"{escape(stem.name)}.*") if each.with_suffix("") == stem}
+        for path in siblings - present.keys():
+            content = read_if_present(path)
+            if is_extracted(path, content) or _is_draft(catalog, content):
+                present[path], restored[path] = content, None
     for content in present.values():
         _keep(catalog, content)
     _mark(catalog, entries, UNDOING)
@@ -182,6 +185,12 @@ def _unvoiced(restored: Mapping[Path, bytes | None]) -> set[Path]:
     audio = {path: content for path, content in restored.items() if path.suffix.lower() in AUDIO_EXTENSIONS}
     voiced = {path.with_suffix("") for path, content in audio.items() if content is not None}
     return {path.with_suffix("") for path in audio} - voiced
+
+
+def _is_draft(catalog: Catalog, content: bytes | None) -> bool:
+    """Return True if a transcript has the words of a recognizer."""
+    text = (content or b"").decode(errors="replace")
+    return bool(text and catalog.value("SELECT 1 FROM drafts WHERE text = ? LIMIT 1", (text,)))
 
 
 def finish_undo(catalog: Catalog, entries: list[sqlite3.Row]) -> None:

@@ -196,6 +196,21 @@ def test_undo_restores_all_after_extract(talk: Dataset, given: bool) -> None:
     check_unchanged_by_scan(talk)
 
 
+def test_undo_of_a_split_removes_the_draft_of_the_new_clip(talk: Dataset) -> None:
+    (talk.data / f"{FIRST}.lab").unlink()
+    talk.scan()
+    before = snapshot(talk.data)
+    split(talk.catalog, talk.settings, talk.id(FIRST), 1.0)
+    # As `transcribe` does.
+    store_drafts(talk.catalog, [Draft(talk.row(NEW)["audio_hash"], "Four five six.\n", "pocketsphinx", "", 0.5)])
+    (talk.data / f"{NEW}.lab").write_text("Four five six.\n")
+    talk.scan()
+    assert talk.row(NEW)["draft"]
+    undo(talk.catalog, talk.settings)
+    assert snapshot(talk.data) == before
+    assert NEW not in names(talk)
+
+
 def test_a_clip_keeps_its_loudness(talk: Dataset) -> None:
     clip = talk.id(FIRST)
     quiet = replace(talk.settings, normalize=replace(talk.settings.normalize, loudness=-30.0))
