@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -10,12 +11,14 @@ import numpy as np
 from fishtui.audio.decode import mix
 from fishtui.audio.encode import encode_audio
 from fishtui.audio.recording import Header
-from fishtui.audio.source import open_source
+from fishtui.audio.source import LongRecording, open_source
 from fishtui.errors import DataError
 
 # Samples of these subtypes are whole numbers of so many bits.
 BITS = {"PCM_16": 16, "PCM_24": 24}
 Ranges = Sequence[tuple[int, int]]
+# A container may name a length that is a little longer than its sound, in seconds.
+LACKING_S = 0.1
 
 
 def encode_parts(
@@ -25,12 +28,10 @@ def encode_parts(
 
     The samples are exactly those of the recording, in 16 or 24 bits, and up to two channels stay; more become their
     mean, and with `channel`, only that one is kept. Parts are yielded in the order of their ends; the rest of the
-    recording is not read. Raises AudioError as `open_source`, DataError, code `bad-part`, if the recording ends before
-    a part.
+    recording is not read. Raises AudioError as `open_source`, DataError as `cut_ranges`.
     """
     with open_source(path) as recording:
-        ranges = [(round(start * recording.rate), round(end * recording.rate)) for start, end in parts]
-        for index, samples in cut_ranges(recording.blocks(), ranges):
+        for index, samples in cut_ranges(recording, parts):
             samples = few_channels(samples) if channel is None else samples[:, channel : channel + 1]
             content = encode_audio(exact(samples, recording.subtype), recording.rate, "FLAC", recording.subtype)
             yield index, content
@@ -55,28 +56,41 @@ def exact(samples: np.ndarray, subtype: str) -> np.ndarray:
     return whole.astype(np.int32) << (32 - bits)
 
 
-def cut_ranges(blocks: Iterable[np.ndarray], ranges: Ranges) -> Iterator[tuple[int, np.ndarray]]:
-    """Yield the index of each range of frames, and its samples of shape (frames, channels), when its end is read.
+def cut_ranges(recording: LongRecording, parts: Sequence[tuple[float, float]]) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield the index of each part, given as start and end in seconds, and its samples (frames, channels).
 
-    Raises DataError, code `bad-part`, if the blocks end before a range begins.
+    Each is yielded when its end is read. Raises DataError, code `bad-part`, after the others if the recording ends
+    before one of them does, or one has no length.
     """
-    waiting = sorted(range(len(ranges)), key=lambda index: ranges[index])
+    ranges = [(round(start * recording.rate), round(end * recording.rate)) for start, end in parts]
+    return _cut(recording.blocks(), ranges, round(LACKING_S * recording.rate))
+
+
+def _cut(blocks: Iterable[np.ndarray], ranges: Ranges, lacking: int) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield the ranges of frames in blocks (frames, channels); at the end of all, `lacking` frames may be missing."""
+    waiting = deque(
+        sorted((index for index in range(len(ranges)) if _has_length(ranges[index])), key=ranges.__getitem__)
+    )
     active: dict[int, list[np.ndarray]] = {}
     position = 0
     for block in blocks:
         following = position + len(block)
         while waiting and ranges[waiting[0]][0] < following:
-            active[waiting.pop(0)] = []
+            active[waiting.popleft()] = []
         for index in list(active):
             start, end = ranges[index]
             active[index].append(block[max(0, start - position) : end - position].copy())
             if end <= following:
                 yield index, np.concatenate(active.pop(index))
-        if not waiting and not active:
-            return
         position = following
-    for index, pieces in active.items():
-        # Rounding may place the end one frame behind the last.
-        yield index, np.concatenate(pieces)
-    if waiting:
-        raise DataError("the recording ends before a part", "Correct the times.", code="bad-part")
+        if not waiting and not active:
+            break
+    for index in list(active):
+        if ranges[index][1] - position <= lacking:
+            yield index, np.concatenate(active.pop(index))
+    if waiting or active or not all(map(_has_length, ranges)):
+        raise DataError("the recording ends before the part does", "Correct the times.", code="bad-part")
+
+
+def _has_length(frames: tuple[int, int]) -> bool:
+    return frames[0] < frames[1]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 
+from fishtui.importers.cues import LINE_END
 from fishtui.importers.timed import Caption, Captions, read_whole, sample, timed_layout
 
 NUMBER = r"\d+(?:[.,]\d+)?"
-ROW = re.compile(rf"(?P<start>{NUMBER})\t(?P<end>{NUMBER})(?:\t(?P<label>.*))?")
+ROW = re.compile(rf"(?P<start>{NUMBER})\t(?P<end>{NUMBER})(?:\t(?P<label>[^\t]*))?")
 # The frequencies of the label before.
 FREQUENCIES = "\\"
 
@@ -20,14 +22,15 @@ def shows_labels(path: Path) -> bool:
 
 
 def read_labels(path: Path) -> Captions:
-    """Return the labels of a track. Raises DataError, OSError, and ValueError for a line that is not a label."""
+    """Return the labels of a track; a line that is not one has no times. Raises DataError, OSError."""
     captions = []
-    for number, line in enumerate(read_whole(path).splitlines(), 1):
+    for line in LINE_END.split(read_whole(path)):
         if not line.strip() or line.startswith(FREQUENCIES):
             continue
         row = ROW.fullmatch(line)
         if row is None:
-            raise ValueError(f"line {number} is not start, end and label between tabs")
+            captions.append(Caption(math.nan, math.nan, line))
+            continue
         start, end = (float(row[each].replace(",", ".")) for each in ("start", "end"))
         label = (row["label"] or "").strip()
         omitted = "a label of a point" if start == end else "" if label else "a label without text"

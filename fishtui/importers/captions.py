@@ -8,19 +8,30 @@ import unicodedata
 
 # Tags of SubRip and WebVTT, times within WebVTT's captions, and overrides of SubStation.
 TAG = re.compile(r"</?[A-Za-z][^<>\n]{0,200}>|</?>|<\d[\d:.,]{0,20}>|\{\\[^{}\n]{0,200}\}")
-NOTES = re.compile(r"\[[^\[\]]{0,200}\]|【[^【】]{0,200}】|［[^［］]{0,200}］|（[^（）]{0,200}）|\*[^*\n]{1,60}\*")
-# Parentheses enclose spoken words too, unless they are a line of their own, in capitals, or name a sound.
+# The pronunciation above a word, which would be spoken twice.
+RUBY = re.compile(r"<r[tp](?:\.[^<>]{0,80})?>[^<>\n]{0,200}(?:</r[tp]>)?")
+# Marks of direction and of line breaks. The joiners of Persian and Indian letters stay.
+INVISIBLE = re.compile("[\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
+NOTES = re.compile(r"\[[^\[\]]{0,200}\]|【[^【】]{0,200}】|［[^［］]{0,200}］|（[^（）]{0,200}）")
+# Parentheses and asterisks enclose spoken words too, unless they are a line of their own, in capitals, or name a sound.
 PARENTHESES = re.compile(r"\(([^()]{1,200})\)")
+ASTERISKS = re.compile(r"\*+(?=[^\s*])([^*\n]{1,60})(?<=\S)\*+")
+_SUFFIX = "(?:e|y|es|s|ed|d|ies|ing|ding|ling|ming|bing|ping|ter|ters|se|ds)?"
 SOUNDS = re.compile(
-    r"\b(?:laugh|chuckl|giggl|sigh|cough|gasp|groan|scream|shout|sob|cry|cries|whisper|sniff|yawn|hum|grunt|clear|inhal"
-    r"|exhal|breath|pant|applau|cheer|clap|music|sing|song|noise|silence|pause|inaudible|unintelligible|crosstalk"
-    r"|indistinct|speak|door|phone|bell|bark|beep|static|lacht|lachen|musik|applaus|rire|musique|risa|música|musica)",
+    r"\b(?:(?:laugh|chuckl|giggl|sigh|cough|gasp|groan|scream|shout|sob|cr|whisper|sniff|yawn|hum|grunt|inhal|exhal"
+    rf"|breath|pant|applau|cheer|clap|bark|beep|sing|song|noise|pause){_SUFFIX}"
+    r"|clear(?:s|ed|ing) [\w ]*throat|(?:doors?|phones?|bells?) (?!was\b|is\b|has\b)\w+(?:s|ing)"
+    r"|speak(?:s|ing) (?:in )?\w+|music|silence|inaudible|unintelligible|crosstalk|indistinct(?:ly)?|static"
+    r"|lacht|lachen|musik|applaus|rires?|musique|risas?|música|musica)\b",
     re.IGNORECASE,
 )
+# Words in a note about a sound, at most; a longer text that mentions a sound is spoken.
+MOST_WORDS = 5
 MUSIC = "♪♫♬♩🎵🎶"
-# A turn of another person within a caption.
-TURN = re.compile(r"^\s*(?:[-–—‐]\s*(?=\S)|>>+\s*)")
-LABEL = re.compile(r"^\s*(?=[^:]*[^\W\d_])([^\W\d_a-z][^a-z:\n]{0,30}):\s+(?=\S)")
+# A turn of another person within a caption; a dash before a digit is a sign.
+TURN = re.compile(r"^\s*(?:[-–—‐]\s*(?=\S)(?<!-(?=\d))|>>+\s*)")
+# The name of a person; it counts only in capitals, because a sentence may have a colon too.
+LABEL = re.compile(r"^\s*([^\W\d_][^:\n]{0,30}):\s+(?=\S)")
 
 
 def spoken_text(text: str) -> tuple[str, str]:
@@ -28,16 +39,20 @@ def spoken_text(text: str) -> tuple[str, str]:
 
     Lines are joined by blanks.
     """
-    plain = html.unescape(TAG.sub("", text)).replace("\u00a0", " ").replace("\\h", " ")
-    plain = re.sub("[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]", "", plain)
+    # Some programs write the tags themselves as entities.
+    plain = TAG.sub("", html.unescape(TAG.sub("", RUBY.sub("", text)))).replace("\u00a0", " ").replace("\\h", " ")
+    plain = INVISIBLE.sub("", plain)
     if any(mark in plain for mark in MUSIC):
         return "", "music"
     lines = [line.strip() for line in NOTES.sub(" ", plain).splitlines()]
-    lines = [line for line in (PARENTHESES.sub(_spoken, line).strip() for line in lines) if line]
-    turns = [line for line in lines if TURN.match(line)]
-    if len(turns) > 1:
+    lines = [line for line in (_without_sounds(line).strip() for line in lines) if line]
+    turns = [TURN.match(line) is not None for line in lines]
+    bare = [TURN.sub("", line) for line in lines]
+    labels = {label for line in bare if (label := _label(line))}
+    # Often only the second person has a mark.
+    if any(turns[1:]) or len(labels) > 1:
         return "", "several people speak in it"
-    words = " ".join(LABEL.sub("", TURN.sub("", line)) for line in lines)
+    words = " ".join(LABEL.sub("", line) if _label(line) else line for line in bare)
     words = re.sub(r"\s+([,.!?;:])(?=\s|$)", r"\1", " ".join(words.split()))
     if any(character.isalnum() for character in words):
         return words, ""
@@ -53,10 +68,22 @@ def joined(texts: list[str]) -> str:
     return whole
 
 
-def _spoken(found: re.Match[str]) -> str:
-    inner, line = found[1], found.string.strip()
-    is_note = line == found[0] or inner.isupper() or SOUNDS.search(inner)
-    return " " if is_note else found[0]
+def _without_sounds(line: str) -> str:
+    """Return a line without notes about sounds in parentheses or asterisks; other asterisks stress words."""
+    line = PARENTHESES.sub(lambda found: " " if _is_note(found) else found[0], line)
+    return ASTERISKS.sub(lambda found: " " if _is_note(found) else found[1], line)
+
+
+def _is_note(found: re.Match[str]) -> bool:
+    inner = found[1]
+    names_sound = SOUNDS.search(inner) is not None and len(inner.split()) <= MOST_WORDS
+    return found.string.strip() == found[0] or inner.isupper() or names_sound
+
+
+def _label(line: str) -> str:
+    """Return the name of a person in capitals at the beginning of a line, empty without one."""
+    found = LABEL.match(line)
+    return found[1] if found and found[1].isupper() else ""
 
 
 def _is_unspaced(character: str) -> bool:

@@ -53,27 +53,21 @@ def cut_clips(
                 target / str(index) / (f"{part_name(stem, part)}.wav" if part else f"{stem}.flac")
                 for index, part in own
             ]
-            try:
-                _write(audio, [part for _, part in own], targets)
-            except FishtuiError as error:
-                refuse_full_disk(error, 0)
-                for index, _ in own:
-                    ledger.fail(clips[index].where, error.problem)
-            except (MemoryError, RuntimeError, ValueError) as error:
-                for index, _ in own:
-                    ledger.fail(clips[index].where, f"cannot cut: {reason_of(error)}")
-            else:
-                for (index, _), path in zip(own, targets, strict=True):
-                    clip = clips[index]
+            problem = _write(audio, [part for _, part in own], targets)
+            for (index, part), path in zip(own, targets, strict=True):
+                clip = clips[index]
+                if path.exists():
                     located[index] = LocatedClip(
                         path,
                         speakers[index],
                         clip.text,
                         is_cut=True,
                         origin=audio,
-                        part=clip.part,
+                        part=part,
                         confidence=clip.confidence,
                     )
+                else:
+                    ledger.fail(clip.where, problem)
         yield [(clips[index].where, located[index]) for index in sorted(located)]
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -84,14 +78,24 @@ def is_written(clip: FoundClip) -> bool:
     return clip.part is not None or clip.member is not None or clip.audio.suffix.lower() in FOREIGN_EXTENSIONS
 
 
-def _write(audio: Path, parts: Sequence[Part | None], targets: Sequence[Path]) -> None:
-    """Write parts of a recording, None for the whole, into their targets. Raises FishtuiError."""
+def _write(audio: Path, parts: Sequence[Part | None], targets: Sequence[Path]) -> str:
+    """Write parts of a recording, None for the whole, into their targets; return why some of these do not exist.
+
+    Raises FishtuiError if the disk is full.
+    """
     cut = [(part, target) for part, target in zip(parts, targets, strict=True) if part is not None]
-    if cut:
-        cut_parts(audio, [part for part, _ in cut], [target for _, target in cut])
-    for part, target in zip(parts, targets, strict=True):
-        if part is None:
-            convert(audio, target)
+    try:
+        if cut:
+            cut_parts(audio, [part for part, _ in cut], [target for _, target in cut])
+        for part, target in zip(parts, targets, strict=True):
+            if part is None:
+                convert(audio, target)
+    except FishtuiError as error:
+        refuse_full_disk(error, 0)
+        return error.problem
+    except (MemoryError, RuntimeError, ValueError) as error:
+        return f"cannot cut: {reason_of(error)}"
+    return ""
 
 
 def _emptied(folder: Path, number: int) -> Path:

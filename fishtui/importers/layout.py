@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
     from fishtui.importers.locate import Locator
@@ -100,7 +100,9 @@ class TableLayout:
     resolves: Callable[[Path, Columns, Locator], Resolved] = _as_given
     only_by_name: bool = False
 
-    def clips(self, path: Path, columns: Columns) -> Clips:
+    counts_unnamed: ClassVar[bool] = True
+
+    def clips(self, path: Path, columns: Columns, locator: Locator) -> Clips:
         """Yield the clips of the table at `path`, with its resolved columns. Raises DataError."""
         return self.reads(path, columns)
 
@@ -110,7 +112,8 @@ class FolderLayout:
     """A folder that holds clips without a table. `detects` returns True if a folder has this layout.
 
     With `takes_files`, the source may be a single file of this layout too; `reads` also gets the columns if the layout
-    is `named`.
+    is `named`, and the locator of recordings if it `locates`. With `counts_unnamed`, recordings that no entry names are
+    reported, as they are for a table.
     """
 
     name: str
@@ -120,10 +123,12 @@ class FolderLayout:
     named: bool = False
     resolves: Callable[[Path, Columns, Locator], Resolved] = _as_given
     takes_files: bool = False
+    locates: bool = False
+    counts_unnamed: bool = False
 
-    def clips(self, path: Path, columns: Columns) -> Clips:
+    def clips(self, path: Path, columns: Columns, locator: Locator) -> Clips:
         """Yield the clips of the folder at `path`. Raises FishtuiError."""
-        return self.reads(path, columns) if self.named else self.reads(path)
+        return self.reads(path, *([columns] if self.named else []), *([locator] if self.locates else []))
 
 
 Layout = TableLayout | FolderLayout

@@ -130,7 +130,7 @@ def _names_recordings(path: Path, layout: TableLayout, columns: Columns, locator
     """Return True if one of the first rows of a table names a recording that exists."""
     try:
         resolved = layout.resolves(path, columns, locator).columns
-        clips = islice(layout.clips(path, resolved), MOST_TRIED)
+        clips = islice(layout.clips(path, resolved, locator), MOST_TRIED)
         return any(isinstance(clip, ListedClip) and locator.finds(clip.audio) for clip in clips)
     except FishtuiError:
         return False

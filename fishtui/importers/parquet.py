@@ -38,7 +38,9 @@ def read_parquet(path: Path, columns: Columns) -> Clips:
 
 def resolve_parquet(path: Path, columns: Columns, locator: Locator) -> Resolved:
     """Return the columns of the first file. Raises DataError if it cannot be read or has none for audio and text."""
-    first = next(_files(path))
+    first = next(_files(path), None)
+    if first is None:
+        raise DataError(f"{path}: no Parquet file", "Name a file, or a folder with some.", code="no-clips")
     try:
         with guarded():
             names = _open(first).schema_arrow.names

@@ -92,15 +92,17 @@ def _is_length(length: float, written: float) -> bool:
 
 
 def cut_parts(audio: Path, parts: Sequence[Part], targets: Sequence[Path]) -> None:
-    """Write each part of a recording into its target, a wav file with exactly these samples. Raises FishtuiError."""
+    """Write each part of a recording into its target, a wav file with exactly these samples.
+
+    Raises FishtuiError; parts before the fault are written.
+    """
     from fishtui.audio.cutting import cut_ranges, exact
     from fishtui.audio.encode import write_audio
     from fishtui.audio.source import open_source
 
     with open_source(audio) as recording:
         subtype = recording.subtype if recording.is_exact else "FLOAT"
-        ranges = [(round(start * recording.rate), round(end * recording.rate)) for start, end in parts]
-        for index, samples in cut_ranges(recording.blocks(), ranges):
+        for index, samples in cut_ranges(recording, parts):
             write_audio(targets[index], exact(samples, subtype), recording.rate, "WAV", subtype)
 
 

@@ -63,7 +63,7 @@ def _caption(segment: dict[str, Any]) -> Caption:
     if timed and (last := _number(timed[-1].get("end"))) is not None and last <= end + 1:
         end = last
     speakers = {word["speaker"] for word in timed if isinstance(word.get("speaker"), str)}
-    speaker = segment.get("speaker")
+    speaker = segment.get("speaker") or next(iter(speakers), "")
     text = segment.get("text")
     return Caption(
         start,

@@ -109,7 +109,7 @@ def import_clips(
     if found.unnamed:
         ledger.counts["recordings_in_no_row"] = len(found.unnamed)
         shown = ", ".join(shortened(name) for name in found.unnamed[:MOST_SHOWN])
-        reporter.warning(f"{counted(len(found.unnamed), 'recording')} in no row of {found.path.name}: {shown}")
+        reporter.warning(f"{counted(len(found.unnamed), 'recording')} without text in {found.path.name}: {shown}")
     if found.shared:
         shown = ", ".join(found.shared[:MOST_SHOWN])
         reporter.warning(f"folders of one name with different parents stay apart: {shown}; --speaker joins them")

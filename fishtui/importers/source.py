@@ -44,10 +44,9 @@ class Understood:
     """The plan of an import: the layout and columns, the clips, and the guesses that are not certain.
 
     `failed` are entries that are not clips, `omitted` those that never are, such as notes about music. `repeated` are
-    rows that equal an earlier one, `unnamed` the recordings next
-    to those of the table that no row names. `missing` is the number of recordings that were not found, `shared` are
-    speakers whose folders have the name of others with different parents, `joined` speakers with several folders that
-    are named as parts, such as `session1`.
+    rows that equal an earlier one, `unnamed` the recordings next to the others that no row or transcript names.
+    `missing` is the number of recordings that were not found, `shared` are speakers whose folders have the name of
+    others with different parents, `joined` speakers with several folders that are named as parts, such as `session1`.
     """
 
     path: Path
@@ -94,12 +93,12 @@ def understand(
     resolved: Resolved = chosen.resolves(path, columns, locator)
     found = Understood(path, chosen.name, chosen.help, resolved.shown)
     named: list[Path] = []
-    located = list(_locate(chosen.clips(path, resolved.columns), locator, data, found, named))
+    located = list(_locate(chosen.clips(path, resolved.columns, locator), locator, data, found, named))
     if not located and not found.failed:
         raise DataError(f"{path}: no clips", "Name a table with rows, or a folder with recordings.", code="no-clips")
     found.clips = list(_without_repeats(_with_speakers(located, locator.root, speaker, found), found))
     found.doubts = [*resolved.doubts, *_doubts(found.clips)]
-    if not is_folder:
+    if chosen.counts_unnamed:
         found.unnamed = _unnamed(locator, named)
     return found
 
@@ -174,14 +173,17 @@ def _with_speakers(clips: Sequence[FoundClip], root: Path, speaker: str | None, 
     if len(set(named)) == 1 and is_content(named[0]):
         # Some programs write the name of the folder of recordings as that of the speaker.
         named = [""] * len(named)
-    branches = [() if name else _branch(clip.audio, root) for name, clip in zip(named, clips, strict=True)]
+    # An archive is not a folder of a speaker.
+    branches = [
+        () if name or clip.member else _branch(clip.audio, root) for name, clip in zip(named, clips, strict=True)
+    ]
     names = distinct_speakers(
         (branch for name, branch in zip(named, branches, strict=True) if not name), os.path.realpath(root)
     )
     found.shared = sorted({names[branch] for branch in branches if "/" in names.get(branch, "")})
     parts: dict[str, set[str]] = defaultdict(set)
     for clip, name, branch in zip(clips, named, branches, strict=True):
-        if not name and (part := part_of_clip("/".join(_relative(clip.audio, root)))):
+        if not (name or clip.member) and (part := part_of_clip("/".join(_relative(clip.audio, root)))):
             parts[names[branch]].add(part)
     found.joined = [f"{name} ({', '.join(sorted(own))})" for name, own in sorted(parts.items()) if len(own) > 1]
     return [
@@ -230,7 +232,7 @@ def _doubts(clips: Sequence[FoundClip]) -> Iterator[str]:
 
 
 def _unnamed(locator: Locator, named: Sequence[Path]) -> list[str]:
-    """Return the recordings in the folders of the table that no row names, by their paths."""
+    """Return the recordings next to those of a table or of transcripts that none of them names, by their paths."""
     tops: dict[Path, bool] = {}
     for audio in named:
         inside = audio.relative_to(locator.root).parts if audio.is_relative_to(locator.root) else ()

@@ -8,9 +8,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from fishtui.importers.cues import LINE_END, read_cues
 from fishtui.importers.timed import Caption, Captions, read_whole, timed_layout
 
-FORMATS = {".vtt": "vtt", ".srt": "srt", ".ass": "ass", ".ssa": "ssa"}
+ENDINGS = (".vtt", ".srt", ".ass", ".ssa")
 VOICE = re.compile(r"<v(?:\.[^\s<>]*)?\s+([^<>\n]{1,80})>")
 # Captions of players that roll the text upwards repeat the lines above; the last of them lasts for a moment.
 MOMENT_S = 0.05
@@ -20,27 +21,36 @@ INNER_TIME = re.compile(r"<\d[\d:.]+>")
 
 def read_subtitles(path: Path) -> Captions:
     """Return the captions of a file of subtitles. Raises DataError, OSError, and any error of pysubs2."""
+    content = read_whole(path).replace("\0", "")
+    extension = path.suffix.lower()
+    if extension not in (".vtt", ".srt"):
+        return Captions(_of_substation(content, extension[1:]))
+    captions = [_caption(*cue) for cue in read_cues(content, ends_at_blank=extension == ".vtt")]
+    is_rolling = len(INNER_TIME.findall(content)) > len(captions) / 4
+    return Captions(list(_unrolled(captions)) if is_rolling else captions)
+
+
+def _of_substation(content: str, version: str) -> list[Caption]:
     import pysubs2
 
-    format_ = FORMATS[path.suffix.lower()]
-    options = {"keep_html_tags": True} if format_ in ("srt", "vtt") else {}
-    content = read_whole(path).replace("\0", "")
-    # pysubs2 takes a line with two of these for the times of a caption.
-    rolling = len(INNER_TIME.findall(content))
+    # Line ends of old Macs.
+    lines = "\n".join(LINE_END.split(content))
     with warnings.catch_warnings():
         # Of numbers that nothing here uses.
         warnings.simplefilter("ignore")
-        events = pysubs2.SSAFile.from_string(INNER_TIME.sub("", content), format_=format_, **options)
-    captions = [_caption(event) for event in events if not event.is_comment and not event.is_drawing]
-    return Captions(list(_unrolled(captions)) if rolling > len(captions) / 4 else captions)
+        events = pysubs2.SSAFile.from_string(lines, format_=version)
+    # Without overrides and comments in braces.
+    return [
+        Caption(event.start / 1000, event.end / 1000, event.plaintext, event.name)
+        for event in events
+        if not event.is_comment and not event.is_drawing
+    ]
 
 
-def _caption(event: object) -> Caption:
-    text = getattr(event, "text", "").replace("\\N", "\n").replace("\\n", "\n")
+def _caption(start: float, end: float, text: str) -> Caption:
     voices = dict.fromkeys(name.strip() for name in VOICE.findall(text))
     several = "several people speak in it" if len(voices) > 1 else ""
-    speaker = next(iter(voices), getattr(event, "name", "") or "")
-    return Caption(event.start / 1000, event.end / 1000, text, speaker, several)  # type: ignore[attr-defined]
+    return Caption(start, end, text, next(iter(voices), ""), several)
 
 
 def _unrolled(captions: Sequence[Caption]) -> Iterator[Caption]:
@@ -63,6 +73,6 @@ def _plain(line: str) -> str:
 SUBTITLES = timed_layout(
     "subtitles",
     "SubRip, WebVTT or SubStation subtitles (.srt .vtt .ass) next to long recordings",
-    tuple(FORMATS),
+    ENDINGS,
     read_subtitles,
 )

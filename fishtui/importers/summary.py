@@ -45,7 +45,7 @@ def summary_lines(found: Understood) -> Iterator[str]:
         first = found.repeated[0]
         yield f"  - {counted(len(found.repeated), 'row')} repeated, such as {first.item}: {first.reason}"
     if found.unnamed:
-        yield f"  ▲ {counted(len(found.unnamed), 'recording')} in no row, such as {shortened(found.unnamed[0])}"
+        yield f"  ▲ {counted(len(found.unnamed), 'recording')} without text, such as {shortened(found.unnamed[0])}"
     for doubt in found.doubts:
         yield f"  ? {doubt}"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import warnings
 from collections.abc import Mapping, Sequence
@@ -10,33 +11,29 @@ from pathlib import Path, PureWindowsPath
 from urllib.parse import unquote
 
 from fishtui.extras import require_extra
-from fishtui.importers.timed import Caption, Captions, by_pauses, timed_layout
+from fishtui.importers.textgrid import read_tiers
+from fishtui.importers.timed import Caption, Captions, by_pauses, read_whole, timed_layout
 from fishtui.reading import RECORD, read_bounded
 
 EXTRA = "importers"
-# Tiers of parts of words, and those with one word in each interval.
-SOUNDS = re.compile(r"phon|phn|segment|syll|tone|pitch|\bipa\b|breakind|\bpoints?\b|mora", re.IGNORECASE)
-WORDS = re.compile(r"words?|tokens?|wrd|mots?|wörter", re.IGNORECASE)
+# Names of tiers of parts of words, of those with one word in each interval, of sentences, and of remarks on them. Only
+# whole words of a name count: people are called Stone, Alphonse or Timothy.
+SOUNDS = re.compile(
+    r"phon(?:e|es|eme|emes|emic|etic|etics|o)?|phn|segments?|syll(?:able|ables|s)?|tones?|pitch|ipa|breakinde?x|points?"
+    r"|moras?|morae"
+)
+WORDS = re.compile(r"words?|tokens?|wrd|mots?|wörter")
 SENTENCES = re.compile(r"sentences?|utterances?|utt|text|transcripts?|transcriptions?|ortho\w*|phrases?|ipus?", re.I)
-GLOSSES = re.compile(r"gloss|translat|transl\b|\bft\b|\bpos\b|morph|comment|notes?\b|gesture|gaze", re.IGNORECASE)
+GLOSSES = re.compile(r"gloss(?:es)?|transl(?:at\w*)?|ft|pos|morph\w*|comments?|notes?|gestures?|gaze")
+NAME_PART = re.compile(r"[^\W\d_]+")
 # Marks of the aligner for silence and unknown words.
 SILENCE = re.compile(r"|<?(?:sil|sp|spn|eps|unk|noise|p:|pau|xxx?|_|\#)>?|\(\.+\)|<p>", re.IGNORECASE)
 LONGEST_PHRASE_S, PHRASE_PAUSE_S = 12.0, 0.3
 
 
 def read_textgrid(path: Path) -> Captions:
-    """Return the intervals of the tiers of speech. Raises MisuseError without praatio, OSError, errors of praatio."""
-    require_extra(EXTRA, "praatio", path.name)
-    from praatio import textgrid
-
-    read_bounded(path, RECORD)
-    grid = textgrid.openTextgrid(str(path.absolute()), False, "silence", "rename")
-    tiers = {
-        tier.name: [Caption(each.start, each.end, each.label) for each in tier.entries]
-        for tier in grid.tiers
-        if isinstance(tier, textgrid.IntervalTier)
-    }
-    return _of_tiers(tiers, {})
+    """Return the intervals of the tiers of speech. Raises DataError, OSError, ValueError for a damaged file."""
+    return _of_tiers(read_tiers(read_whole(path)), {})
 
 
 def read_elan(path: Path) -> Captions:
@@ -50,27 +47,36 @@ def read_elan(path: Path) -> Captions:
         found = pympi.Elan.Eaf(str(path.absolute()), suppress_version_warning=True)
     tiers: dict[str, list[Caption]] = {}
     people: dict[str, str] = {}
-    for name, (aligned, _, attributes, _) in found.tiers.items():
+    divided = []
+    for name, (aligned, references, attributes, _) in found.tiers.items():
         times = [(found.timeslots[first], found.timeslots[last], text) for first, last, text, _ in aligned.values()]
-        # Annotations without times of their own divide one that has them.
-        tiers[name] = [
-            Caption(first / 1000, last / 1000, text) for first, last, text in times if None not in (first, last)
-        ]
+        tiers[name] = [Caption(_in_seconds(first), _in_seconds(last), text) for first, last, text in times]
         people[name] = attributes.get("PARTICIPANT") or ""
-    media = [each.get("RELATIVE_MEDIA_URL") or each.get("MEDIA_URL") or "" for each in found.media_descriptors]
+        if references and not any(_is_called(name, kind) for kind in (SOUNDS, WORDS, GLOSSES)):
+            divided.append(name)
     captions = _of_tiers(tiers, people)
+    if divided:
+        names = ", ".join(divided[:5])
+        doubt = f"the text of the tiers {names} is not read, because they have no times of their own"
+        captions = replace(captions, doubts=(*captions.doubts, doubt))
     # Only the name: the folders are those of another computer.
-    names = [PureWindowsPath(unquote(url.removeprefix("file:"))).name for url in media]
-    found = [name for name in names if (path.parent / name).is_file()] if all(names) else []
-    return replace(captions, audio=found[0]) if found else captions
+    media = [each.get("RELATIVE_MEDIA_URL") or each.get("MEDIA_URL") or "" for each in found.media_descriptors]
+    names_of_media = [PureWindowsPath(unquote(url.removeprefix("file:"))).name for url in media]
+    audio = next((name for name in names_of_media if name and (path.parent / name).is_file()), "")
+    return replace(captions, audio=audio)
+
+
+def _in_seconds(milliseconds: int | None) -> float:
+    """Return a time of ELAN, NaN for an annotation that only divides another one."""
+    return math.nan if milliseconds is None else milliseconds / 1000
 
 
 def _of_tiers(tiers: Mapping[str, Sequence[Caption]], people: Mapping[str, str]) -> Captions:
     """Return the captions of the tiers of speech."""
     filled = {name: [each for each in own if not SILENCE.fullmatch(each.text.strip())] for name, own in tiers.items()}
-    filled = {name: own for name, own in filled.items() if own and not SOUNDS.search(name)}
-    words = {name: own for name, own in filled.items() if WORDS.search(name)}
-    wholes = {name: own for name, own in filled.items() if name not in words and not GLOSSES.search(name)}
+    filled = {name: own for name, own in filled.items() if own and not _is_called(name, SOUNDS)}
+    words = {name: own for name, own in filled.items() if _is_called(name, WORDS)}
+    wholes = {name: own for name, own in filled.items() if name not in words and not _is_called(name, GLOSSES)}
     named = {name: own for name, own in wholes.items() if SENTENCES.fullmatch(name.strip())}
     if len(named) == 1:
         wholes = named
@@ -78,6 +84,12 @@ def _of_tiers(tiers: Mapping[str, Sequence[Caption]], people: Mapping[str, str])
         return _captions(wholes, people, loose=False)
     phrases = {name: by_pauses(own, LONGEST_PHRASE_S, PHRASE_PAUSE_S) for name, own in words.items()}
     return _captions(phrases, people, loose=True)
+
+
+def _is_called(tier: str, kind: re.Pattern[str]) -> bool:
+    """Return True if a word of a tier's name is one of a kind; `ToneTier` has two words."""
+    words = NAME_PART.findall(re.sub(r"(?<=[a-z])(?=[A-Z])", " ", tier))
+    return any(kind.fullmatch(word.lower()) for word in words)
 
 
 def _captions(tiers: Mapping[str, Sequence[Caption]], people: Mapping[str, str], loose: bool) -> Captions:

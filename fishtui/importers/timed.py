@@ -17,12 +17,12 @@ from pathlib import Path
 from fishtui.charsets import describe, guess
 from fishtui.dataset import EXTENSIONS, walk
 from fishtui.errors import DataError
-from fishtui.files import decode_text
-from fishtui.importers.captions import spoken_text
+from fishtui.files import decode_text, marked_encoding
+from fishtui.importers.captions import joined, spoken_text
 from fishtui.importers.layout import Clips, Columns, FolderLayout, ListedClip, Malformed, Resolved
 from fishtui.importers.locate import Locator
 from fishtui.reading import RECORD, Damaged, guarded, read_bounded
-from fishtui.wording import cannot_read, counted
+from fishtui.wording import cannot_read, counted, shortened
 
 # A language or another mark between the name of a recording and the extension of its transcript.
 LANGUAGE = re.compile(r"(?P<name>.+)[._](?:[a-z]{2,3}|[a-z]{2}[-_][A-Za-z]{2,4}|[a-z]{2}-orig|forced|sdh|cc)")
@@ -32,6 +32,8 @@ MOST_OVERLAP = 0.5
 ROUNDING_S = 0.05
 # Places that a doubt names.
 MOST_SHOWN = 3
+# In characters: of a text without times.
+LONGEST_SHOWN = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,31 +85,41 @@ def timed_layout(
     def detects(path: Path) -> bool:
         return any(map(is_one, find(path)))
 
-    def read(path: Path) -> Clips:
+    def read(path: Path, locator: Locator) -> Clips:
         top = path if path.is_dir() else path.parent
-        for transcript in _first_of_each(find(path), endings)[0]:
+        for transcript, audio in _first_of_each(find(path), top, endings, locator)[0].items():
             where = transcript.relative_to(top).as_posix()
             try:
                 found = read_guarded(transcript, reads)
             except DataError as error:
                 yield Malformed(where, error.problem)
                 continue
-            audio = found.audio or _recording_of(transcript, endings)
-            yield from _clips(where, (transcript.parent.relative_to(top) / audio).as_posix(), found)
+            if not found.captions:
+                yield Malformed(where, "it has no text with times")
+            if found.audio:
+                audio = (transcript.parent.relative_to(top) / found.audio).as_posix()
+            yield from _clips(where, audio, found)
 
     def resolves(path: Path, columns: Columns, locator: Locator) -> Resolved:
-        first, others = _first_of_each(find(path), endings)
+        top = path if path.is_dir() else path.parent
+        first, others = _first_of_each(find(path), top, endings, locator)
         doubts = [_doubt(others)] if others else []
         seen: dict[str, None] = {}
+        is_loose = False
         for transcript in first:
             try:
-                seen.update(dict.fromkeys(read_guarded(transcript, reads).doubts))
+                found = read_guarded(transcript, reads)
             except DataError:
                 # Reading the clips reports it.
                 continue
-        return Resolved(columns, (("times", _shown_times(name)),), (*doubts, *list(seen)[:MOST_SHOWN]))
+            seen.update(dict.fromkeys(found.doubts))
+            is_loose = is_loose or (found.loose and bool(found.captions))
+        times = "near the speech; cut at the pauses next to them" if is_loose else "of labels, cut exactly there"
+        return Resolved(columns, (("times", times),), (*doubts, *list(seen)[:MOST_SHOWN]))
 
-    return FolderLayout(name, detects, read, help, resolves=resolves, takes_files=True)
+    return FolderLayout(
+        name, detects, read, help, resolves=resolves, takes_files=True, locates=True, counts_unnamed=True
+    )
 
 
 def read_guarded(path: Path, reads: Read) -> Captions:
@@ -139,32 +151,22 @@ def sample(path: Path, size: int = 4_096) -> str:
             content = file.read(size)
     except OSError:
         return ""
-    for encoding in ("utf-16",) if content[:2] in (b"\xff\xfe", b"\xfe\xff") else ("utf-8-sig",):
-        return content.decode(encoding, "replace")
-    return ""
-
-
-def _shown_times(name: str) -> str:
-    return "of labels, cut exactly there" if name in EXACT else "near the speech; cut at the pauses next to them"
-
-
-# Layouts whose times people set by hand.
-EXACT = frozenset({"audacity", "textgrid", "elan"})
+    return content.decode(marked_encoding(content) or "utf-8", "replace")
 
 
 def _clips(where: str, audio: str, found: Captions) -> Clips:
     """Yield the clips of a transcript, in the order of their times."""
     spoken: list[Caption] = []
-    for caption in sorted(found.captions, key=lambda each: (each.start, each.end)):
+    timed = [each for each in found.captions if _has_times(each)]
+    for caption in found.captions:
+        if not _has_times(caption):
+            yield Malformed(f"{where} {shortened(caption.text, LONGEST_SHOWN)!r}", "its times are not valid")
+    for caption in sorted(timed, key=lambda each: (each.start, each.end)):
         place = f"{where} {caption.start:g} s"
-        if not (math.isfinite(caption.start) and math.isfinite(caption.end)) or caption.start < 0:
-            yield Malformed(place, "its times are not valid")
-        elif caption.omitted:
+        if caption.omitted:
             yield Malformed(place, caption.omitted, is_expected=True)
         elif caption.end <= caption.start:
             yield Malformed(place, "it ends before it starts" if caption.end < caption.start else "it has no length")
-        elif "-->" in caption.text:
-            yield Malformed(place, "it holds a line of times that cannot be read")
         else:
             text, reason = spoken_text(caption.text)
             if reason:
@@ -209,32 +211,41 @@ def _apart(captions: Sequence[Caption], loose: bool) -> Iterator[tuple[Caption, 
         yield replace(caption, end=ends[index]), "it overlaps with another one" if index in crossing else ""
 
 
-def _recording_of(transcript: Path, endings: Iterable[str]) -> str:
-    """Return the name of the recording that a transcript belongs to: its own, without a mark of a language."""
+def _has_times(caption: Caption) -> bool:
+    return math.isfinite(caption.start) and math.isfinite(caption.end) and caption.start >= 0
+
+
+def _recording_of(transcript: Path, top: Path, endings: Iterable[str], locator: Locator) -> str:
+    """Return the path of the recording that a transcript belongs to, below `top`, perhaps without its extension.
+
+    It has the name of the transcript; if no recording has, that without a mark of a language.
+    """
     ending = next((each for each in endings if transcript.name.lower().endswith(each)), transcript.suffix)
-    stem = transcript.name[: len(transcript.name) - len(ending)]
-    if os.path.splitext(stem)[1].lower() in EXTENSIONS or _has_recording(transcript.parent / stem):
-        return stem
-    found = LANGUAGE.fullmatch(stem)
-    return found["name"] if found else stem
+    whole = transcript.relative_to(top).as_posix()
+    whole = whole[: len(whole) - len(ending)]
+    found = LANGUAGE.fullmatch(os.path.basename(whole))
+    if found is None or locator.finds(whole):
+        return whole
+    unmarked = os.path.join(os.path.dirname(whole), found["name"])
+    return unmarked if "." in whole[len(unmarked) :] or locator.finds(unmarked) else whole
 
 
-def _has_recording(path: Path) -> bool:
-    return any(os.path.isfile(f"{path}{extension}") for extension in EXTENSIONS)
-
-
-def _first_of_each(paths: Sequence[Path], endings: Sequence[str]) -> tuple[list[Path], list[list[Path]]]:
-    """Return one transcript of each recording, and the transcripts of recordings with several."""
-    of: dict[Path, list[Path]] = defaultdict(list)
+def _first_of_each(
+    paths: Sequence[Path], top: Path, endings: Sequence[str], locator: Locator
+) -> tuple[dict[Path, str], list[list[Path]]]:
+    """Return one transcript of each recording, with the recording, and the transcripts of recordings with several."""
+    of: dict[str, list[Path]] = defaultdict(list)
+    recordings: dict[Path, str] = {}
     for path in paths:
-        name = _recording_of(path, endings)
-        stem, extension = os.path.splitext(name)
-        of[path.parent / (stem if extension.lower() in EXTENSIONS else name)].append(path)
+        recordings[path] = audio = _recording_of(path, top, endings, locator)
+        stem, extension = os.path.splitext(audio)
+        of[stem if extension.lower() in EXTENSIONS else audio].append(path)
     # By the order of the endings, then the shortest name.
     order = {ending: number for number, ending in enumerate(endings)}
     for each in of.values():
         each.sort(key=lambda path: (order.get(path.suffix.lower(), 0), len(path.name), path.name))
-    return [each[0] for each in of.values()], [each for each in of.values() if len(each) > 1]
+    first = {each[0]: recordings[each[0]] for each in of.values()}
+    return first, [each for each in of.values() if len(each) > 1]
 
 
 def _doubt(others: Sequence[Sequence[Path]]) -> str:
@@ -244,19 +255,22 @@ def _doubt(others: Sequence[Sequence[Path]]) -> str:
 
 
 def by_pauses(words: Iterable[Caption], longest: float, pause: float) -> list[Caption]:
-    """Join words into phrases up to `longest` seconds, which end where a pause is longer than `pause` seconds."""
+    """Join words into phrases up to `longest` seconds, which end where a pause is longer than `pause` seconds.
+
+    A word without valid times is a phrase of its own.
+    """
     phrases: list[list[Caption]] = []
     for word in words:
         last = phrases[-1] if phrases else None
         if (
             last is None
-            or word.start - last[-1].end > pause
-            or word.end - last[0].start > longest
+            or not word.start - last[-1].end <= pause
+            or not word.end - last[0].start <= longest
             or word.speaker != last[-1].speaker
         ):
             phrases.append([word])
         else:
             last.append(word)
     return [
-        Caption(each[0].start, each[-1].end, " ".join(word.text for word in each), each[0].speaker) for each in phrases
+        Caption(each[0].start, each[-1].end, joined([word.text for word in each]), each[0].speaker) for each in phrases
     ]

@@ -31,6 +31,11 @@ def unused_times(names: Sequence[str], rows: Sequence[Sequence[Any]], positions:
 
     `rows` are the values of some rows, in the order of `names`.
     """
+    if "start" in positions.of and not positions.of.keys() & {"end", "duration"}:
+        yield (
+            f"the {word} {names[positions.of['start']]!r} has starts of parts, and each part lasts to the end of its"
+            " recording; choose that of the ends with --column NAME=end"
+        )
     if positions.of.keys() & {"start", "end"}:
         return
     used = set(positions.of.values())

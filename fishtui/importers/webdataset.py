@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from shutil import copyfileobj
+from typing import Self
 
 from fishtui.dataset import EXTENSIONS, TEXT_EXTENSIONS
 from fishtui.errors import DataError
@@ -15,6 +16,7 @@ from fishtui.files import decode_text
 from fishtui.importers.columns import find_positions
 from fishtui.importers.layout import Clips, FolderLayout, ListedClip, Malformed, Member
 from fishtui.reading import NOTE, Damaged, guarded, parse_json
+from fishtui.wording import shortened
 
 ENDINGS = (".tar", ".tar.gz", ".tgz")
 FAULTS = (OSError, EOFError, tarfile.TarError, zlib.error, lzma.LZMAError)
@@ -41,7 +43,7 @@ def extract_members(path: Path, wanted: Mapping[str, Path]) -> Iterator[tuple[st
     """Write the members of these names to files; yield those that cannot be read, with the reason. Raises DataError."""
     missing = dict(wanted)
     try:
-        with guarded(), tarfile.open(path, "r|*") as archive:
+        with guarded(), _open(path) as archive:
             for member in archive:
                 target = missing.pop(member.name, None) if member.isreg() else None
                 content = archive.extractfile(member) if target else None
@@ -66,11 +68,29 @@ def _archives(path: Path) -> Iterator[Path]:
     yield from sorted(each for each in path.iterdir() if each.name.lower().endswith(ENDINGS) and each.is_file())
 
 
+class _Header(tarfile.TarInfo):
+    """The header of a member; a damaged one is an error, where tarfile takes it for the end of the archive."""
+
+    @classmethod
+    def fromtarfile(cls, archive: tarfile.TarFile) -> Self:
+        try:
+            return super().fromtarfile(archive)
+        except tarfile.HeaderError as error:
+            # The mark of the end.
+            if type(error).__name__ == "EOFHeaderError":
+                raise
+            raise tarfile.ReadError(f"no valid header at byte {archive.offset:,}") from error
+
+
+def _open(path: Path) -> tarfile.TarFile:
+    return tarfile.open(path, "r|*", tarinfo=_Header)
+
+
 def _samples(path: Path, where: str, source: str) -> Clips:
     """Yield a clip for each group of members with one name before the first dot."""
     key: str | None = None
     sample: dict[str, str] = {}
-    with tarfile.open(path, "r|*") as archive:
+    with _open(path) as archive:
         for member in archive:
             name = PurePosixPath(member.name)
             if not member.isreg() or name.name.startswith("."):
@@ -82,8 +102,11 @@ def _samples(path: Path, where: str, source: str) -> Clips:
                     yield _clip(path, where, source, key, sample)
                 key, sample = own, {}
             extension = f".{ending.lower()}"
-            if extension in EXTENSIONS:
-                sample.setdefault("audio", member.name)
+            if PurePosixPath(ending).suffix.lower() in EXTENSIONS or ("audio" in sample and extension in EXTENSIONS):
+                # The name of a sample ends at the first dot.
+                yield Malformed(f"{where}/{member.name}", f"not the only recording that can belong to {shortened(own)}")
+            elif extension in EXTENSIONS:
+                sample["audio"] = member.name
             elif ending.lower() == METADATA or extension in TEXT_EXTENSIONS:
                 content = archive.extractfile(member)
                 if content is None or member.size > NOTE:

@@ -138,3 +138,36 @@ def test_an_archive_that_was_cut_gives_what_it_has(tmp_path: Path, sound: bytes)
     ledger = run(tmp_path, source)
     assert ledger.done == 0 or list(texts(tmp_path).values()) == ["Hi."]
     assert ledger.failed
+
+
+def test_archives_are_not_folders_of_speakers_and_every_recording_counts(tmp_path: Path, sound: bytes) -> None:
+    source = tmp_path / "anna" / "clips"
+    members = [
+        *(("a.wav", sound), ("a.txt", b"One."), ("3.1.wav", sound), ("3.1.txt", b"Two."), ("3.2.wav", sound)),
+        *(("b.wav", sound), ("b.flac", sound), ("b.txt", b"Three.")),
+    ]
+    archive(source / "000.tar", members)
+    archive(source / "001.tar", [("c.wav", sound), ("c.txt", b"Four.")])
+    ledger = run(tmp_path, source)
+    assert texts(tmp_path) == {"anna/a.lab": "One.", "anna/b.lab": "Three.", "anna/c.lab": "Four."}
+    lost = {"000.tar/3.1.wav", "000.tar/3.2.wav", "000.tar/b.flac"}
+    assert lost <= failures(ledger).keys()
+
+
+@pytest.mark.parametrize("layout", ["parquet", "lhotse", "webdataset", "subtitles", "whisper", "kaldi", "mls"])
+def test_a_folder_without_files_of_the_layout_is_an_error(tmp_path: Path, layout: str) -> None:
+    (tmp_path / "in").mkdir()
+    with failing("no-clips", DataError):
+        run(tmp_path, tmp_path / "in", layout=layout)
+
+
+def test_a_damaged_header_is_not_the_end_of_an_archive(tmp_path: Path, sound: bytes) -> None:
+    members = [(f"{number}.{kind}", data) for number in range(3) for kind, data in (("wav", sound), ("txt", b"Hi."))]
+    source = archive(tmp_path / "in" / "x.tar", members)
+    content = source.read_bytes()
+    at = content.index(b"1.wav")
+    for damaged in (content[: at + 150] + b"?" + content[at + 151 :], content[:at], content[: at + 100]):
+        source.write_bytes(damaged)
+        ledger = run(tmp_path, source)
+        assert list(texts(tmp_path).values()) == ["Hi."]
+        assert failures(ledger).keys() == {"x.tar"}

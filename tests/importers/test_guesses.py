@@ -208,3 +208,16 @@ def test_a_column_of_channels_is_a_question(tmp_path: Path) -> None:
 def test_other_columns_lead_to_no_question(tmp_path: Path, names: str, values: str) -> None:
     found = understood(tmp_path, f"path,text,{names}", f"1.wav,Good morning.,{values}", f"2.wav,It rains.,{values}")
     assert not found.doubts
+
+
+@pytest.mark.parametrize(
+    ("name", "line", "has_doubt"),
+    [
+        ("x.csv", "path,start,finish,text\n1.wav,1,2,Good morning.", True),
+        ("x.csv", "path,start,end,text\n1.wav,1,2,Good morning.", False),
+        ("x.jsonl", '{"path": "1.wav", "offset": 1, "text": "Good morning."}', True),
+        ("x.jsonl", '{"path": "1.wav", "offset": 1, "duration": 1, "text": "Good morning."}', False),
+    ],
+)
+def test_starts_without_ends_are_doubtful(tmp_path: Path, name: str, line: str, has_doubt: bool) -> None:
+    assert bool(understood(tmp_path, line, name=name).doubts) == has_doubt

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +12,8 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fishtui.audio.cutting import LACKING_S, cut_ranges
+from fishtui.errors import DataError
 from fishtui.importers.columns import find_positions
 from fishtui.importers.parts import cut_parts
 from fishtui.importers.times import seconds_of
@@ -125,3 +129,35 @@ def test_recordings_in_foreign_formats_become_flac_and_stay_as_they_are(tmp_path
         assert soundfile.info(path).duration == pytest.approx(1.5, abs=0.05)
     assert phone.read_bytes() == content
     assert run(tmp_path, source).done == 0
+
+
+def test_a_part_that_is_cut_off_is_not_a_clip(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    # Such a file does not name its length.
+    write_sound(tmp_path / "in" / "long.aac", tone(2.0, 48_000))
+    rows = ("long.aac,0.5,1,First.", "long.aac,1.5,3,Second.", "long.aac,5,6,Third.", "long.aac,1,1.000001,Fourth.")
+    ledger = run(tmp_path, source_of(tmp_path / "in", *rows))
+    assert set(failures(ledger)) == {"x.csv:3", "x.csv:4", "x.csv:5"}
+    assert [path.name for path in (tmp_path / "data").rglob("*.lab")] == ["long_0000500_0001000.lab"]
+
+
+@given(
+    sizes=st.lists(st.integers(1, 40), max_size=6),
+    parts=st.lists(st.tuples(st.integers(0, 150), st.integers(0, 60)), max_size=6),
+)
+def test_ranges_hold_the_samples_between_their_times(sizes: list[int], parts: list[tuple[int, int]]) -> None:
+    whole = np.arange(sum(sizes), dtype=np.float32)[:, None]
+    blocks = np.split(whole, np.cumsum(sizes)[:-1]) if sizes else []
+    recording: Any = SimpleNamespace(rate=100, blocks=lambda: iter(blocks))
+    found: dict[int, np.ndarray] = {}
+    code = ""
+    try:
+        found.update(cut_ranges(recording, [(start / 100, (start + length) / 100) for start, length in parts]))
+    except DataError as error:
+        code = error.code
+    lacking = round(100 * LACKING_S)
+    fits = {n for n, (start, length) in enumerate(parts) if length and start < len(whole) >= start + length - lacking}
+    assert (found.keys(), code) == (fits, "" if len(fits) == len(parts) else "bad-part")
+    for index, samples in found.items():
+        start, length = parts[index]
+        np.testing.assert_array_equal(samples, whole[start : start + length])

@@ -17,6 +17,7 @@ from fishtui.errors import MisuseError
 from fishtui.importers.captions import joined, spoken_text
 from fishtui.importers.layouts import choose
 from fishtui.importers.source import Understood, understand
+from fishtui.importers.subtitles import read_subtitles
 from fishtui.project import Project
 from fishtui.settings import ScanSettings, Settings
 from tests.builders import tone, write_clip
@@ -218,6 +219,80 @@ def test_tiers_of_a_textgrid(tmp_path: Path, encoding: str) -> None:
     assert found.doubts
 
 
+@pytest.mark.parametrize("name", ["Emma Stone", "Alphonse", "Timothy", "Morales", "Keynotes"])
+def test_people_are_not_taken_for_kinds_of_tiers(tmp_path: Path, name: str) -> None:
+    talk(tmp_path)
+    source = tmp_path / "talk.TextGrid"
+    anna = ("Anna", [(0.5, 1.2, "Hi.")])
+    other = (name, [(2.0, 3.0, "Yes."), (3.0, 3.5, "No.")])
+    phones = [(kind, [(0.0, 4.0, "a")]) for kind in ("Emma phones", "ToneTier", "IPA", "syllables")]
+    source.write_text(grid(anna, other, *phones))
+    found = understood(source)
+    assert [(clip.speaker, clip.text) for clip in found.clips] == [("Anna", "Hi."), (name, "Yes."), (name, "No.")]
+
+
+LONG_FORM = """File type = "ooTextFile"
+Object class = "TextGrid"
+
+xmin = 0
+xmax = 4
+tiers? <exists>
+size = 2
+item []:
+    item [1]:
+        class = "TextTier"
+        name = "clicks"
+        xmin = 0
+        xmax = 4
+        points: size = 1
+        points [1]:
+            number = 1.5
+            mark = "x"
+    item [2]:
+        class = "IntervalTier"
+        name = "anna"
+        xmin = 0
+        xmax = 4
+        intervals: size = 2
+        intervals [1]:
+            xmin = 0.5
+            xmax = 1.25e0
+            text = "She said ""no"", 3
+times."
+        intervals [2]:
+            xmin = 2
+            xmax = 3
+            text = "Yes."
+"""
+
+
+def test_the_long_form_of_a_textgrid_and_its_damages(tmp_path: Path) -> None:
+    talk(tmp_path)
+    source = tmp_path / "talk.TextGrid"
+    source.write_text(LONG_FORM)
+    assert parts(understood(source)) == [('She said "no", 3 times.', 0.5, 1.25), ("Yes.", 2.0, 3.0)]
+    # A line that is missing or added, as an editor or an interrupted copy leaves it, is not a shifted text.
+    lines = LONG_FORM.splitlines(keepends=True)
+    for number in (5, 6, *range(9, 14), *range(18, len(lines))):
+        if "[" in lines[number]:
+            continue
+        for changed in (
+            lines[:number] + lines[number + 1 :],
+            [*lines[:number], "7\n", *lines[number:]],
+            lines[:number],
+        ):
+            source.write_text("".join(changed))
+            found = understood(source)
+            assert (found.clips, len(found.failed)) == ([], 1), (number, changed[number - 1 :])
+
+
+def test_words_without_spaces_between_them_are_joined(tmp_path: Path) -> None:
+    talk(tmp_path)
+    source = tmp_path / "talk.TextGrid"
+    source.write_text(grid(("words", [(0.5, 0.8, "你"), (0.8, 1.2, "好"), (2.0, 2.4, "OK"), (2.4, 2.6, "la")])))
+    assert [clip.text for clip in understood(source).clips] == ["你好", "OK la"]
+
+
 EAF = """<?xml version="1.0" encoding="UTF-8"?>
 <ANNOTATION_DOCUMENT AUTHOR="" DATE="2026-01-01T00:00:00+00:00" FORMAT="3.0" VERSION="3.0"
  xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:noNamespaceSchemaLocation="EAFv3.0.xsd">
@@ -244,6 +319,11 @@ def test_tiers_of_elan(tmp_path: Path) -> None:
     found = understood(tmp_path / "x.eaf")
     assert [(clip.text, clip.speaker, clip.part) for clip in found.clips] == [("Good day.", "Anna", (0.5, 1.25))]
     assert found.clips[0].audio == tmp_path / "take 1.wav"
+    # An annotation without an end is counted; a translation is not missed, but another text would be.
+    assert len(found.failed) == 1
+    assert not found.doubts
+    (tmp_path / "x.eaf").write_text(EAF.replace("translation", "tx@A"))
+    assert understood(tmp_path / "x.eaf").doubts
 
 
 def test_a_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -273,10 +353,111 @@ def test_a_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         ("a < b and 5 > 3", "a < b and 5 > 3"),
         ("Tom &amp; Bo", "Tom & Bo"),
         ("...", ""),
+        ("Он сказал: привет", "Он сказал: привет"),
+        ("他说: 你好", "他说: 你好"),
+        ("ИВАН: Привет.", "Привет."),
+        ("JOHN: Hi.\nMARY: Ho.", ""),
+        ("How are you?\n- Fine.", ""),
+        ("-5 degrees", "-5 degrees"),
+        ("I *really* do", "I really do"),
+        ("*sighs* Well.", "Well."),
+        ("the (human race) and (clearly) more", "the (human race) and (clearly) more"),
+        ("(door slams) Hi", "Hi"),
+        ("&lt;i&gt;Hi&lt;/i&gt;", "Hi"),
+        ("<ruby>漢<rp>(</rp><rt>かん</rt><rp>)</rp></ruby>字", "漢字"),
+        ("می\u200cخواهم", "می\u200cخواهم"),
     ],
 )
 def test_captions_keep_only_spoken_words(caption: str, words: str) -> None:
     assert spoken_text(caption)[0] == words
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "expected", "lost"),
+    [
+        # Identifiers, comments and styles of WebVTT are not spoken; a number may be.
+        (
+            "x.vtt",
+            "WEBVTT\n\nfirst\n00:01.000 --> 00:02.5\nHow many?\n42\n\nNOTE\nhidden\n\nSTYLE\n::cue {}\n\nthe end\n"
+            "100:00:03.000 --> 100:00:04.000 line:0\nB\n7\n\nNOTE end",
+            [(1, 2.5, "How many? 42"), (360_003, 360_004, "B 7")],
+            0,
+        ),
+        # Lines may lack between captions, and be within them; all ends of lines.
+        (
+            "x.srt",
+            "1\r00:00:01,000 --> 00:00:02,000\rA\r\rand more\r"
+            "2\r00:00:03,5 -> 00:00:04,25 X1:4\rB\r9:30 - 10:00\r12\r13\r",
+            [(1, 2, "A and more"), (3.5, 4.25, "B 9:30 - 10:00 12 13")],
+            0,
+        ),
+        # Of torn times, and of an arrow within a text, only the neighbours suffer.
+        (
+            "x.srt",
+            "1\n00:00:01,000 --> 00:00:02,000\nA\n\n2\n00:00:0x,000 --> 00:00:04,000\nB\n\n3\n"
+            "00:00:05,000 --> 00:00:06,000\nfrom a\n--> b\n\n4\n00:00:07,000 --> 00:00:08,000\nC\n\n"
+            "5\nD\n\n6\n00:00:09,00",
+            [(1, 2, "A"), (7, 8, "C")],
+            4,
+        ),
+        (
+            "x.ass",
+            "[Events]\nFormat: Layer, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Text\n"
+            "Dialogue: 0,0:00:01.00,0:00:02.00,Default,Bo,0,0,0,,{\\i1}Hi{a comment}, you\\Nthere\n",
+            [(1, 2, "Hi, you there")],
+            0,
+        ),
+    ],
+)
+def test_captions_are_read_exactly(tmp_path: Path, name: str, content: str, expected: list[object], lost: int) -> None:
+    (tmp_path / name).write_bytes(content.encode())
+    found = read_subtitles(tmp_path / name).captions
+    valid = [each for each in found if each.start == each.start]
+    assert [(each.start, each.end, spoken_text(each.text)[0]) for each in valid] == expected
+    assert len(found) - len(valid) == lost
+
+
+def test_every_caption_and_recording_is_counted(tmp_path: Path) -> None:
+    source = tmp_path / "in"
+    for name in ("talk.wav", "empty.wav", "unnamed.wav"):
+        talk(source, name)
+    (source / "talk.srt").write_text("1\n00:00:0x,5 --> 00:00:01,000\nOne\n\n2\n00:00:02,000 --> 00:00:03,000\nTwo\n")
+    (source / "empty.srt").write_text("nothing\n")
+    found = understood(source)
+    assert parts(found) == [("Two", 2.0, 3.0)]
+    assert len(found.failed) == 2
+    assert found.unnamed == ["empty.wav", "unnamed.wav"]
+    assert (tmp_path / "x.json").write_text('{"text": "One."}')
+    assert [entry.item for entry in understood(tmp_path / "x.json").failed] == ["x.json"]
+
+
+def test_the_end_of_a_name_is_a_language_only_if_no_recording_has_it(tmp_path: Path) -> None:
+    source = tmp_path / "in"
+    for name in ("ep_one", "ep_two", "talk"):
+        talk(source / "wavs", f"{name}.wav")
+    for name in ("ep_one", "ep_two", "talk_en", "other_one"):
+        (source / f"{name}.srt").write_text(f"1\n00:00:01,000 --> 00:00:02,000\n{name}\n")
+    found = understood(source)
+    assert {(clip.audio.stem, clip.text) for clip in found.clips} == {
+        ("ep_one", "ep_one"), ("ep_two", "ep_two"), ("talk", "talk_en"),
+    }  # fmt: skip
+    assert len(found.failed) == 1
+    assert not found.doubts
+
+
+def test_a_segment_without_times_does_not_disturb_the_others(tmp_path: Path) -> None:
+    talk(tmp_path)
+    segments = [
+        {"start": 3, "end": 3.5, "text": "Three.", "words": [{"word": "Three.", "speaker": "S"}]},
+        {"start": None, "end": 2, "text": "lost"},
+        {"start": 1, "end": 1.5, "text": "One."},
+        {"start": 1.2, "end": 1.6, "text": "Two."},
+    ]
+    (tmp_path / "talk.json").write_text(json.dumps({"segments": segments}))
+    found = understood(tmp_path / "talk.json")
+    assert [(clip.text, clip.speaker) for clip in found.clips] == [("Three.", "S")]
+    assert omitted(found) == ["it overlaps with another one"] * 2
+    assert len(found.failed) == 1
 
 
 def test_texts_of_neighbours_are_joined() -> None:
