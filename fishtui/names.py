@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
+from itertools import count
 
 from fishtui.dataset import PACKED_FOLDER
 from fishtui.sanitize import HARMFUL
+from fishtui.speakers import is_content
 
 # In bytes: with a number and an extension, a name has at most 200.
 LONGEST = 180
@@ -29,3 +32,16 @@ def safe_name(text: str, otherwise: str) -> str:
 def numbered(name: str, number: int) -> str:
     """`name` for number 1, `name-2` for number 2."""
     return name if number == 1 else f"{name}-{number}"
+
+
+def speaker_folders(names: Iterable[str]) -> dict[str, str]:
+    """Return the name of a folder for each speaker, different for different speakers, whom a scan names after it."""
+    folders: dict[str, str] = {}
+    taken: set[str] = set()
+    for name in dict.fromkeys(names):
+        base = safe_name(name, "speaker")
+        # A scan never takes such a folder for a speaker's.
+        base = f"speaker_{base}" if is_content(base) else base
+        folders[name] = next(each for number in count(1) if (each := numbered(base, number)) not in taken)
+        taken.add(folders[name])
+    return folders

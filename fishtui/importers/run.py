@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
 
 from fishtui.errors import DataError, FishtuiError, MisuseError
@@ -24,12 +23,11 @@ from fishtui.importers.destination import (
 )
 from fishtui.importers.layout import Columns
 from fishtui.importers.source import Understood, understand
-from fishtui.names import numbered, safe_name
+from fishtui.names import speaker_folders
 from fishtui.project import Project
 from fishtui.runs.ledger import Ledger
 from fishtui.runs.reporter import Reporter
 from fishtui.settings import Settings
-from fishtui.speakers import is_content
 from fishtui.wording import counted, shortened
 
 # Layouts whose texts a recognizer wrote.
@@ -94,7 +92,8 @@ def import_clips(
         from fishtui.importers.settling import settle
 
         wanted = settle(wanted, project.activities, (settings or Settings()).slice, ledger, reporter)
-    speakers = list(_speakers(clip.speaker for clip in wanted))
+    folders = speaker_folders(clip.speaker for clip in wanted)
+    speakers = [folders[clip.speaker] for clip in wanted]
     if dry_run:
         whole = [(each, name) for each, name in zip(wanted, speakers, strict=True) if not is_written(each)]
         ledger.done += len(wanted) - len(whole)
@@ -196,20 +195,6 @@ def _conclude(project: Project, reporter: Reporter, data: Path, settings: Settin
             scan(catalog, settings, reporter)
     clips = counted(ledger.done, "clip")
     reporter.note(f"{clips} imported into {project.shown(data)}; check them with `fishtui validate`")
-
-
-def _speakers(names: Iterable[str]) -> Iterator[str]:
-    """Yield the folder of each speaker, different for different names."""
-    folders: dict[str, str] = {}
-    taken: set[str] = set()
-    for name in names:
-        if name not in folders:
-            base = safe_name(name, "speaker")
-            # A scan never takes such a folder for a speaker's.
-            base = f"speaker_{base}" if is_content(base) else base
-            folders[name] = next(each for number in count(1) if (each := numbered(base, number)) not in taken)
-            taken.add(folders[name])
-        yield folders[name]
 
 
 def _replaced(project: Project, data: Path) -> dict[str, set[str]]:

@@ -35,7 +35,9 @@ def plan_cuts(wanted: Sequence[Cut], recorded: Sequence[Cut], present: Sequence[
     keys = {key_of(cut) for cut in wanted}
     before = {key_of(cut) for cut in recorded}
     there = {key_of(clip.cut) for clip in present}
-    plan.obsolete.extend(clip for clip in present if not clip.is_decided and key_of(clip.cut) not in keys)
+    # Where a recording repeats itself exactly, a clip has several places, and stays for any of them.
+    wanted_clips = {clip.id for clip in present if key_of(clip.cut) in keys}
+    plan.obsolete.extend(clip for clip in present if not clip.is_decided and clip.id not in wanted_clips)
     decided = [clip.cut for clip in present if clip.is_decided]
     replaced = [clip.cut for clip in plan.obsolete]
     for cut in wanted:

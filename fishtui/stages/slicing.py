@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -23,16 +23,16 @@ from fishtui.catalog.cuts import (
 from fishtui.catalog.filechanges import changing
 from fishtui.catalog.scan import scan
 from fishtui.catalog.store import Catalog, catalog_exists, path_in
-from fishtui.dataset import EXTENSIONS, clip_named, walk
+from fishtui.dataset import Clip, clip_named
 from fishtui.errors import DataError, FishtuiError
 from fishtui.files import refuse_full_disk
 from fishtui.gauges import Gauges, gauges_of
-from fishtui.names import safe_name
+from fishtui.names import safe_name, speaker_folders
 from fishtui.project import Project
 from fishtui.runs.ledger import Ledger
 from fishtui.runs.reporter import Reporter
 from fishtui.settings import Settings
-from fishtui.speakers import branch_of, speaker_of
+from fishtui.stages.recordings import find_recordings
 from fishtui.stages.recut import Plan, plan_cuts
 from fishtui.stages.slicework import Job, Task, Written, analyze, crashed, crashed_writing, write_clips
 from fishtui.wording import cannot_remove, clock, counted, reason_of
@@ -43,6 +43,8 @@ THREADS = "OPENBLAS_NUM_THREADS"
 SIDES = ("left", "right")
 # In bytes: the times of a clip follow.
 LONGEST_STEM = 150
+# Speakers that a warning names.
+MOST_SHOWN = 3
 
 
 def slice_recordings(
@@ -62,10 +64,14 @@ def slice_recordings(
     nobody has worked on. Raises FishtuiError if the disk is full or the catalog cannot be written.
     """
     data = project.path(values.paths.data)
+    listed = dict(find_recordings(sources))
+    folders = speaker_folders([speaker] if speaker else listed.values())
     found = [
-        Task(path, safe_name(speaker or own, "speaker"), values.slice, project.activities, dry_run)
-        for path, own in find_sources(sources)
+        Task(path, folders[speaker or own], values.slice, project.activities, dry_run) for path, own in listed.items()
     ]
+    if not speaker and (shared := sorted({own for own in listed.values() if "/" in own})):
+        names = ", ".join(shared[:MOST_SHOWN])
+        reporter.warning(f"folders of one name with different parents stay apart: {names}; --speaker joins them")
     ledger = Ledger()
     os.environ.setdefault(THREADS, "1")
     work = _Slicing(project, values, reporter, ledger, data, recut, dry_run)
@@ -87,27 +93,6 @@ def slice_recordings(
     return ledger
 
 
-def find_sources(paths: Iterable[Path]) -> Iterator[tuple[Path, str]]:
-    """Yield each recording once, with the speaker that its folders name. Raises FishtuiError for unreadable folders."""
-    seen: set[str] = set()
-    for start in paths:
-        start = Path(os.path.abspath(start))
-        if start.is_dir():
-            listed = [
-                (folder / name, speaker_of(branch_of(folder.relative_to(start).parts, Path(name).stem), str(start)))
-                for folder, names in walk([start])
-                for name in names
-                if os.path.splitext(name)[1].lower() in EXTENSIONS
-            ]
-        else:
-            listed = [(start, speaker_of((), str(start.parent)))]
-        for path, speaker in listed:
-            real = os.path.realpath(path)
-            if real not in seen:
-                seen.add(real)
-                yield path, speaker
-
-
 @dataclass
 class _Slicing:
     """One run of the stage."""
@@ -120,7 +105,10 @@ class _Slicing:
     recut: bool
     dry_run: bool
     has_changed: bool = False
-    obsolete: list[tuple[str, list[CutClip]]] = field(default_factory=list)
+    obsolete: list[tuple[str, str, list[CutClip]]] = field(default_factory=list)
+    """Clips to replace: the hash of the recording that replaces them, that of theirs, and the clips."""
+    incomplete: set[str] = field(default_factory=set)
+    """Hashes of recordings of which not all clips could be written."""
 
     def run(self, tasks: list[Task], catalog: Catalog | None) -> None:
         """Analyze and cut each recording; without a catalog, nothing was cut before."""
@@ -174,14 +162,16 @@ class _Slicing:
                 reason = f"changed since it was cut into {counted(clips, 'clip')}; --recut replaces them"
                 self.ledger.skip(shown, reason)
                 return
-            self.obsolete += [(old, [each for each in there if not each.is_decided]) for old, there in earlier]
+            self.obsolete += [
+                (source.hash, old, [each for each in there if not each.is_decided]) for old, there in earlier
+            ]
         stem = names.stem(source)
         if catalog is not None and recorded and not self.dry_run:
             # The recording may have another place now.
             record_cuts(catalog, source, [])
         self._skip(plan, stem, shown)
         write = plan.new + (plan.removed + plan.pending if self.recut else [])
-        self.obsolete.append((source.hash, plan.obsolete))
+        self.obsolete.append((source.hash, source.hash, plan.obsolete))
         if self.dry_run or catalog is None:
             self.ledger.done += len(write)
             return
@@ -220,32 +210,37 @@ class _Slicing:
         for index in written.taken:
             self.ledger.skip(job.targets[index].stem, "another file of this name is there")
         if written.error is not None:
+            self.incomplete.add(job.source.hash)
             refuse_full_disk(written.error, self.ledger.done)
             known = {index for index, _ in written.hashes} | set(written.taken)
             for index in set(range(len(job.cuts))) - known:
                 self.ledger.fail(f"{job.shown} {clock(job.cuts[index].start)}", written.error.problem)
 
     def _remove(self, catalog: Catalog) -> None:
-        """Remove obsolete clips that nobody has worked on, with their codes."""
+        """Remove obsolete clips that nobody has worked on, with their codes, where the new ones are written."""
         removed = 0
         with changing(catalog):
-            for source, clips in self.obsolete:
-                # Someone may have worked on one of them while the recording was read.
+            for replacing, source, clips in self.obsolete:
+                if replacing in self.incomplete:
+                    continue
+                # Someone may have worked on one of them while the recording was read; a scan may not have seen that.
                 still = {clip.id for clip in clips_of_source(catalog, source) if not clip.is_decided}
-                gone = [clip for clip in clips if clip.id in still]
+                gone = [clip for clip in clips if clip.id in still and not self._files(clip).has_text]
                 for clip in gone:
                     path = path_in(catalog, clip.name).with_name(clip.files)
-                    files = clip_named(catalog.data, clip.name, self.values.pack.text_extension)
                     try:
                         path.unlink(missing_ok=True)
-                        files.codes.unlink(missing_ok=True)
+                        self._files(clip).codes.unlink(missing_ok=True)
                     except OSError as error:
                         raise cannot_remove(path, error) from error
                 forget_cuts(catalog, source, [clip.audio_hash for clip in gone])
-                removed += len(gone)
+                removed += len({clip.id for clip in gone})
         if removed:
             self.has_changed = True
             self.ledger.counts["replaced"] = removed
+
+    def _files(self, clip: CutClip) -> Clip:
+        return clip_named(self.data, clip.name, self.values.pack.text_extension)
 
     def _fail(self, shown: str, problem: str, error: FishtuiError | None) -> None:
         if error is not None:

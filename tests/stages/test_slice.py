@@ -14,7 +14,7 @@ from fishtui.audio import recording as recording_module
 from fishtui.audio.encode import write_audio
 from fishtui.audio.source import length_of
 from fishtui.catalog import actions, cutedits
-from fishtui.catalog.cuts import clips_of_source, identify, locate_source, recorded_cuts
+from fishtui.catalog.cuts import Cut, CutClip, clips_of_source, identify, locate_source, recorded_cuts
 from fishtui.catalog.scan import scan
 from fishtui.catalog.store import Catalog
 from fishtui.errors import DataError, FishtuiError
@@ -25,6 +25,8 @@ from fishtui.runs.ledger import Ledger
 from fishtui.runs.reporter import Reporter
 from fishtui.settings import ScanSettings, Settings, SliceSettings
 from fishtui.stages import slicework, slicing
+from fishtui.stages.recordings import find_recordings
+from fishtui.stages.recut import plan_cuts
 from fishtui.stages.slicing import slice_recordings
 from tests import spoken
 from tests.builders import mounted, project, snapshot
@@ -176,6 +178,59 @@ def test_a_clip_with_a_transcript_is_not_replaced(made: Project) -> None:
     before = snapshot(made.root / "data")
     assert cut(made, OTHER, recut=True).done == 0
     assert snapshot(made.root / "data") == before
+
+
+def test_a_transcript_that_no_scan_has_seen_keeps_its_clip(made: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    cut(made)
+    first, *others = clips(made)
+    kept = [first, first.with_suffix(".lab")]
+    analyze = slicing.analyze
+
+    def write_first(task: Any) -> Any:
+        kept[1].write_text("Written while the recording is read.")
+        return analyze(task)
+
+    monkeypatch.setattr(slicing, "analyze", write_first)
+    cut(made, OTHER, recut=True)
+    assert all(path.exists() for path in kept)
+    assert not any(path.exists() for path in others)
+
+
+def test_clips_stay_if_those_that_replace_them_cannot_be_written(
+    made: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cut(made)
+    before = clips(made)
+
+    def fail(*arguments: Any) -> Any:
+        raise DataError("gone", code="cannot-read")
+
+    monkeypatch.setattr(slicework, "encode_parts", fail)
+    ledger = cut(made, OTHER, recut=True)
+    assert len(ledger.failed) == 3
+    assert clips(made) == before
+
+
+def test_people_of_one_name_stay_apart(made: Project) -> None:
+    for folder in ("a/bert", "b/bert", "b/Bert!"):
+        shutil.copytree(made.root / "recordings" / "ANNA", made.root / "recordings" / folder)
+        (made.root / "recordings" / folder / "talk.wav").rename(made.root / "recordings" / folder / f"{folder[0]}.wav")
+    listed = {path.relative_to(made.root).as_posix(): own for path, own in find_recordings([made.root / "recordings"])}
+    assert listed == {
+        "recordings/ANNA/talk.wav": "ANNA",
+        "recordings/a/bert/a.wav": "a/bert",
+        "recordings/b/bert/b.wav": "b/bert",
+        "recordings/b/Bert!/b.wav": "Bert!",
+    }
+    cut(made, speaker="clips")
+    assert {path.parent.name for path in clips(made)} == {"speaker_clips"}
+
+
+def test_a_clip_that_occurs_twice_stays_for_any_of_its_places() -> None:
+    first, second = Cut("s", 1.0, 2.0), Cut("s", 5.0, 6.0)
+    there = [CutClip(1, "a", "a.flac", "h", False, cut) for cut in (first, second)]
+    plan = plan_cuts([first, Cut("s", 5.0, 7.0)], [first, second], there)
+    assert (plan.known, plan.obsolete) == ([first], [])
 
 
 def test_a_removed_clip_stays_away_until_it_is_asked_for(made: Project) -> None:
