@@ -16,7 +16,8 @@ def show_selftest(session: Session, folder: Path, report: Path | None, clip: Pat
     from fishtui.checkpoint import CheckpointFolder
 
     # Before torch is loaded, which takes seconds.
-    CheckpointFolder(folder).check()
+    checkpoint = CheckpointFolder(folder)
+    checkpoint.check()
     from fishtui.selftest.clips import own_clip, shipped_clips
     from fishtui.selftest.line import SHOWN, Line
     from fishtui.selftest.report import markdown
@@ -28,7 +29,7 @@ def show_selftest(session: Session, folder: Path, report: Path | None, clip: Pat
             output.finding(SIGN[SHOWN[line.state]], line.name, f"{line.state}: {line.found}{earlier}", line.remedy)
 
     values = session.settings.values
-    clips = [own_clip(clip, values.pack.text_extension)] if clip else shipped_clips()
+    clips = [own_clip(clip, values.pack.text_extension, checkpoint.family.clean)] if clip else shipped_clips()
     found = run_selftest(folder, clips, values, again=again, show=show)
     if report is not None:
         write_text(report, markdown(found))

@@ -9,6 +9,7 @@ import logging
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -51,11 +52,13 @@ def send_end(record: RunRecord, folder: Path) -> list[str]:
     addresses = _take_addresses(folder)
     results: dict[int, bool] = {}
 
+    subject, text, kind = title(record), body(record, folder), TYPES.get(record.state, "info")
+
     def send(number: int, address: str) -> None:
-        service = _service(address)
-        results[number] = service is not None and bool(
-            service.notify(title=title(record), body=body(record, folder), notify_type=TYPES.get(record.state, "info"))
-        )
+        # A traceback in the log of the run could show the address.
+        with suppress(Exception):
+            service = _service(address)
+            results[number] = service is not None and bool(service.notify(title=subject, body=text, notify_type=kind))
 
     threads = [threading.Thread(target=send, args=pair, daemon=True, name="notify") for pair in enumerate(addresses)]
     for thread in threads:

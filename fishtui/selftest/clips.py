@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.resources import files
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from fishtui.audio.decode import read_audio
 from fishtui.dataset import read_transcript, transcript_of
+from fishtui.errors import DataError
 
 # Clips of the demo, spoken by a person. Everybody has the same, so reports of different machines can be compared.
 SHIPPED = ("lucas-00", "lucas-04", "lucas-07")
@@ -26,6 +28,9 @@ WRONG = (
     "six six one eight zero five",
     "one two zero nine seven",
 )
+# Of the user's own clip: its length in seconds, and the least root mean square of its samples, -60 dBFS.
+SHORTEST_S, LONGEST_S = 1.0, 30.0
+QUIETEST = 0.001
 SPOKEN = "three one four one five nine"
 
 
@@ -59,7 +64,23 @@ def shipped_clips() -> list[Clip]:
     return found
 
 
-def own_clip(path: Path, text_extension: str) -> Clip:
-    """Return a recording of the user with the transcript next to it. Raises DataError."""
+def own_clip(path: Path, text_extension: str, clean: Callable[[str], str] = str) -> Clip:
+    """Return a recording of the user with the transcript next to it; `clean` returns a text as the model reads it.
+
+    Raises DataError; code `bad-test-clip` if it shows nothing about a model.
+    """
     audio = read_audio(path, mixed=True)
-    return Clip(path.name, read_transcript(transcript_of(path, text_extension)), audio.mono(), audio.rate)
+    clip = Clip(path.name, read_transcript(transcript_of(path, text_extension)), audio.mono(), audio.rate)
+    if problem := _unsuitable(clip, clean):
+        remedy = f"Choose a clip with {SHORTEST_S:g} to {LONGEST_S:g} seconds of speech and its transcript."
+        raise DataError(f"{path}: {problem}", remedy, code="bad-test-clip")
+    return clip
+
+
+def _unsuitable(clip: Clip, clean: Callable[[str], str]) -> str:
+    """Return why a clip cannot test a model, empty if it can."""
+    if not SHORTEST_S <= clip.seconds <= LONGEST_S:
+        return f"{clip.seconds:.2f} s long"
+    if float(np.sqrt(np.mean(np.square(clip.samples)))) < QUIETEST:
+        return "silent"
+    return "" if any(map(str.isalnum, clean(clip.text))) else "the transcript has no words"

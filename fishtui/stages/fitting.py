@@ -9,7 +9,6 @@ from pathlib import Path
 
 import msgspec
 import torch
-from lightning.pytorch.loggers import Logger
 
 from fishtui.devices import keep_freed_memory
 from fishtui.lm.config import ModelConfig
@@ -36,13 +35,13 @@ def fit(job: TrainingJob, inputs: TrainingInputs, start: DataPosition, newest: P
 
     Raises FishtuiError if the loss is not finite or memory runs out.
     """
-    with _logger(job, newest) as logger:
-        trainer = _build_trainer(job, inputs, _load_model(job), start, logger)
+    with _logger(job, newest):
+        trainer = _build_trainer(job, inputs, _load_model(job), start)
         finished = trainer.fit(newest)
     return Outcome(finished, trainer.saver.position, trainer.metrics.pace)
 
 
-def _logger(job: TrainingJob, newest: Path | None) -> AbstractContextManager[Logger | None]:
+def _logger(job: TrainingJob, newest: Path | None) -> AbstractContextManager[object]:
     if not job.group.first:
         return nullcontext()
     step = read_checkpoint(newest)[0].step if newest is not None else None
@@ -63,9 +62,7 @@ def _load_model(job: TrainingJob) -> DualAR:
     return model
 
 
-def _build_trainer(
-    job: TrainingJob, inputs: TrainingInputs, model: DualAR, start: DataPosition, logger: Logger | None
-) -> Trainer:
+def _build_trainer(job: TrainingJob, inputs: TrainingInputs, model: DualAR, start: DataPosition) -> Trainer:
     """Prepare the model for training and build the trainer, whose data begins at `start`."""
     wanted, group, examples = job.wanted, job.group, inputs.examples
     validation = examples.to_validate(wanted.validation_clips)
@@ -84,7 +81,7 @@ def _build_trainer(
         speak=_sampler(job),
         gate=_gate(job, model.config),
     )
-    trainer = lightning_trainer(wanted, job.device, job.precision, [metrics, saver], group, logger)
+    trainer = lightning_trainer(wanted, job.device, job.precision, [metrics, saver], group)
 
     def origin() -> Origin:
         base, step = str(job.base.path), trainer.global_step

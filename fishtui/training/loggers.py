@@ -27,10 +27,10 @@ WANDB_PROJECT = "fishtui"
 def metrics_logger(
     settings: TrainSettings, results: Path, step: int | None, reporter: Reporter
 ) -> Iterator[Logger | None]:
-    """Give the body the logger of `settings.logger`, in the folder `results`; it takes the metrics of `reporter`.
+    """Log the metrics of `reporter` while the body runs, with the logger of `settings.logger` in the folder `results`.
 
     A training that continues from the checkpoint of `step` continues its log there. Raises FishtuiError, code
-    `cannot-log`, if the logger cannot start.
+    `cannot-log`, if the logger cannot start; a logger that fails later is only reported.
     """
     if settings.logger == "none":
         yield None
@@ -47,14 +47,18 @@ def metrics_logger(
             else "Set train.logger=none, or check the folder of the results.",
             code="cannot-log",
         ) from error
-    reporter.listen(_Forwarding(logger, reporter))
+    forwarding = _Forwarding(logger, reporter)
+    reporter.listen(forwarding)
     try:
         yield logger
-    finally:
-        if isinstance(logger, WandbLogger):
-            logger.experiment.finish()
-        else:
-            logger.finalize("success")
+    except Exception:
+        forwarding.finish(has_failed=True)
+        raise
+    except BaseException:
+        # A request to stop.
+        forwarding.finish()
+        raise
+    forwarding.finish()
 
 
 class _Forwarding:
@@ -65,10 +69,26 @@ class _Forwarding:
         self._reporter = reporter
 
     def __call__(self, event: Mapping[str, Any]) -> None:
-        if event["kind"] != "metric" or self._logger is None:
+        if event["kind"] == "metric":
+            self._try(lambda logger: logger.log_metrics(event["values"], event["step"]))
+
+    def finish(self, has_failed: bool = False) -> None:
+        """Complete the log of a training, which has ended or `has_failed`."""
+
+        def complete(logger: Logger) -> None:
+            if isinstance(logger, WandbLogger):
+                logger.experiment.finish(exit_code=int(has_failed))
+            else:
+                logger.finalize("failed" if has_failed else "success")
+
+        self._try(complete)
+        self._logger = None
+
+    def _try(self, use: Callable[[Logger], None]) -> None:
+        if self._logger is None:
             return
         try:
-            self._logger.log_metrics(event["values"], event["step"])
+            use(self._logger)
         except Exception as error:
             self._logger = None
             self._reporter.warning(f"no further metrics are logged: {reason_of(error)}", "train.logger")

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import lightning
 import torch
-from lightning.pytorch.loggers import Logger
 from lightning.pytorch.plugins.environments import LightningEnvironment
 from torch.utils.data import DataLoader
 
@@ -66,7 +65,6 @@ def lightning_trainer(
     precision: torch.dtype,
     callbacks: list[lightning.Callback],
     group: Group,
-    logger: Logger | None,
 ) -> lightning.Trainer:
     """Return Lightning's trainer with these settings, for one process or the processes of `group`."""
     # Lightning's advice addresses authors of training loops, and fills the log at each validation.
@@ -85,7 +83,8 @@ def lightning_trainer(
         callbacks=callbacks,
         # By default, Lightning takes over the signals in a SLURM allocation and requeues the job.
         plugins=[JoinedProcesses(group.place) if together else LightningEnvironment(), AtomicCheckpointIO()],
-        logger=logger or False,
+        # The reporter passes the metrics on: a logger that fails must not end a training.
+        logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,

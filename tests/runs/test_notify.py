@@ -151,6 +151,20 @@ def test_a_run_that_cannot_send_succeeds_with_a_warning(project: Project, server
     assert_secret(project, result.stdout, result.stderr)
 
 
+def test_a_defect_of_a_service_shows_no_address(
+    project: Project, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def fail(address: str) -> Any:
+        raise RuntimeError(f"cannot use {address}")
+
+    loaded = settings.load(None, {}, [f"run.notify=json://user:{TOKEN}@localhost"])
+    record, folder = records.create(project, "pack", ["pack"], loaded, {})
+    monkeypatch.setattr(notify, "_service", fail)
+    (problem,) = notify.send_end(record, folder)
+    assert TOKEN not in problem
+    assert TOKEN not in "".join(capfd.readouterr())
+
+
 def test_a_run_again_sends_to_the_addresses_of_now(project: Project, server: Server) -> None:
     assert fishtui("pack", "--set", f"run.notify={server.address}", cwd=project.root).returncode == 0
     (first,) = read_runs(project)

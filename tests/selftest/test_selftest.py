@@ -307,6 +307,21 @@ def test_a_clip_of_the_user_needs_its_transcript(tmp_path: Path) -> None:
         own_clip(path, ".lab")
 
 
+@pytest.mark.parametrize(
+    ("samples", "text"),
+    [
+        (tone(0.02), "Hello."),
+        (tone(31.0, 8_000), "Hello."),
+        (np.zeros(44_100, np.float32), "Hello."),
+        (tone(1.0), "{laughs}"),
+    ],
+)
+def test_a_clip_that_shows_nothing_about_a_model_is_refused(tmp_path: Path, samples: np.ndarray, text: str) -> None:
+    path = write_clip(tmp_path / "a.wav", text, samples, 8_000 if len(samples) > 200_000 else 44_100)
+    with failing("bad-test-clip"):
+        own_clip(path, ".lab", DEFAULT.clean)
+
+
 def test_a_clip_is_known_by_its_content() -> None:
     clip = shipped_clips()[0]
     assert clip.sha256 != Clip(clip.name, "another text", clip.samples, clip.rate).sha256

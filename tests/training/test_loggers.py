@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lightning.pytorch.loggers import WandbLogger
+from lightning.pytorch.loggers import CSVLogger, WandbLogger
 
 from fishtui import extras
 from fishtui.project import Project
@@ -109,6 +109,30 @@ def test_a_training_survives_its_logger(tmp_path: Path, monkeypatch: pytest.Monk
         reporter.metric(2, {"loss": 1.0})
     kinds = [event["kind"] for event in read_events(tmp_path / "events.jsonl")]
     assert sorted(kinds) == ["metric", "metric", "warning"]
+
+
+@pytest.mark.parametrize("ends", [None, ValueError("defect"), KeyboardInterrupt()])
+def test_a_logger_learns_how_a_training_ends_and_cannot_change_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ends: BaseException | None
+) -> None:
+    reporter = Reporter(EventWriter(tmp_path / "events.jsonl"))
+    seen = []
+
+    def fail(self: object, status: str) -> None:
+        seen.append(status)
+        raise RuntimeError("no network")
+
+    monkeypatch.setattr(CSVLogger, "finalize", fail)
+    found = None
+    try:
+        with metrics_logger(TrainSettings(logger="csv"), tmp_path, None, reporter):
+            if ends is not None:
+                raise ends
+    except BaseException as error:
+        found = error
+    assert found is ends
+    assert seen == ["failed" if isinstance(ends, ValueError) else "success"]
+    assert [event["kind"] for event in read_events(tmp_path / "events.jsonl")] == ["warning"]
 
 
 @pytest.mark.parametrize("kind", ["tensorboard", "wandb"])
