@@ -89,8 +89,8 @@ def store_losses(
 
 
 def scored_clip(catalog: Catalog, clip: int) -> ScoredClip:
-    """Return what is known of a clip by the models in use."""
-    row = catalog.query(
+    """Return what is known of a clip by the models in use; nothing of one that no longer exists."""
+    rows = catalog.query(
         """
         SELECT gain, clips.loss, other FROM clips LEFT JOIN losses
         ON losses.codes_hash = clips.codes_hash AND losses.text = clips.text
@@ -98,7 +98,10 @@ def scored_clip(catalog: Catalog, clip: int) -> ScoredClip:
         WHERE id = ?
         """,
         (clip,),
-    )[0]
+    )
+    if not rows:
+        return ScoredClip()
+    row = rows[0]
     return ScoredClip(row["gain"], row["other"] or "", row["loss"], catalog.meta("loss name") or "")
 
 

@@ -27,6 +27,7 @@ SOUNDS = re.compile(
 )
 # Words in a note about a sound, at most; a longer text that mentions a sound is spoken.
 MOST_WORDS = 5
+SEVERAL = "several people speak in it"
 MUSIC = "♪♫♬♩🎵🎶"
 # A turn of another person within a caption; a dash before a digit is a sign.
 TURN = re.compile(r"^\s*(?:[-–—‐]\s*(?=\S)(?<!-(?=\d))|>>+\s*)")
@@ -51,7 +52,7 @@ def spoken_text(text: str) -> tuple[str, str]:
     labels = {label for line in bare if (label := _label(line))}
     # Often only the second person has a mark.
     if any(turns[1:]) or len(labels) > 1:
-        return "", "several people speak in it"
+        return "", SEVERAL
     words = " ".join(LABEL.sub("", line) if _label(line) else line for line in bare)
     words = re.sub(r"\s+([,.!?;:])(?=\s|$)", r"\1", " ".join(words.split()))
     if any(character.isalnum() for character in words):

@@ -48,7 +48,7 @@ def cut_clips(
                 for index, path in found.items():
                     located[index] = LocatedClip(path, speakers[index], clips[index].text, is_cut=True)
                 continue
-            stem = safe_name(audio.stem, "clip").encode()[:LONGEST_STEM].decode(errors="ignore")
+            stem = safe_name(audio.stem, "clip", LONGEST_STEM)
             targets = [
                 target / str(index) / (f"{part_name(stem, part)}.wav" if part else f"{stem}.flac")
                 for index, part in own

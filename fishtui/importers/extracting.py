@@ -59,7 +59,7 @@ def _named(raw: Path, name: str, folder: Path) -> Path:
     stem, extension = Path(name).stem, Path(name).suffix.lower()
     if extension not in EXTENSIONS:
         stem, extension = name, _sniffed(raw)
-    stem = safe_name(stem, "clip").encode()[:LONGEST_STEM].decode(errors="ignore")
+    stem = safe_name(stem, "clip", LONGEST_STEM)
     folder.mkdir()
     if extension in AUDIO_EXTENSIONS:
         return raw.rename(folder / f"{stem}{extension}")

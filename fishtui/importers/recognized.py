@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from fishtui.importers.captions import SEVERAL
 from fishtui.importers.timed import Caption, Captions, read_whole, sample, timed_layout
 from fishtui.reading import check_depth
 
@@ -70,7 +71,7 @@ def _caption(segment: dict[str, Any]) -> Caption:
         end,
         text if isinstance(text, str) else "",
         speaker if isinstance(speaker, str) else "",
-        "several people speak in it" if len(speakers) > 1 else _doubted(segment),
+        SEVERAL if len(speakers) > 1 else _doubted(segment),
         _confidence(segment),
     )
 

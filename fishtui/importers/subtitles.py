@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from fishtui.importers.captions import SEVERAL
 from fishtui.importers.cues import LINE_END, read_cues
 from fishtui.importers.timed import Caption, Captions, read_whole, timed_layout
 
@@ -49,8 +50,7 @@ def _of_substation(content: str, version: str) -> list[Caption]:
 
 def _caption(start: float, end: float, text: str) -> Caption:
     voices = dict.fromkeys(name.strip() for name in VOICE.findall(text))
-    several = "several people speak in it" if len(voices) > 1 else ""
-    return Caption(start, end, text, next(iter(voices), ""), several)
+    return Caption(start, end, text, next(iter(voices), ""), SEVERAL if len(voices) > 1 else "")
 
 
 def _unrolled(captions: Sequence[Caption]) -> Iterator[Caption]:

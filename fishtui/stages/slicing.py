@@ -302,7 +302,7 @@ class _Names:
 
 
 def _stem(path: Path) -> str:
-    return safe_name(path.stem, "clip").encode()[:LONGEST_STEM].decode(errors="ignore")
+    return safe_name(path.stem, "clip", LONGEST_STEM)
 
 
 def _make(data: Path) -> None:
