@@ -19,8 +19,8 @@ SEPARATORS = re.compile(r"[/\\]")
 def safe_name(text: str, otherwise: str, longest: int = LONGEST) -> str:
     """`text` as the name of a file or folder, `otherwise` if no character of it can be used.
 
-    The name is composed (NFC), has at most `longest` bytes, no separators, controls, characters that turn or hide text, or
-    bytes that are not UTF-8; it is not hidden, and not `protos`, which `find_clips` skips.
+    The name is composed (NFC), has at most `longest` bytes, no separators, controls, characters that turn or hide text,
+    or bytes that are not UTF-8; it is not hidden, and not `protos`, which `find_clips` skips.
     """
     name = SEPARATORS.sub("_", HARMFUL.sub("_", unicodedata.normalize("NFC", text)))
     name = name.strip().lstrip(". ").encode()[:longest].decode(errors="ignore").rstrip()

@@ -175,4 +175,5 @@ LHOTSE = FolderLayout(
     read_lhotse,
     "Lhotse: cuts.jsonl.gz, or recordings and supervisions",
     takes_files=True,
+    counts_unnamed=True,
 )

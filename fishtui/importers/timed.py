@@ -224,7 +224,8 @@ def _recording_of(transcript: Path, top: Path, endings: Iterable[str], locator: 
     whole = transcript.relative_to(top).as_posix()
     whole = whole[: len(whole) - len(ending)]
     found = LANGUAGE.fullmatch(os.path.basename(whole))
-    if found is None or locator.finds(whole):
+    is_named = os.path.splitext(whole)[1].lower() in EXTENSIONS
+    if found is None or is_named or locator.finds(whole):
         return whole
     unmarked = os.path.join(os.path.dirname(whole), found["name"])
     return unmarked if "." in whole[len(unmarked) :] or locator.finds(unmarked) else whole

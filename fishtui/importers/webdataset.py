@@ -90,31 +90,47 @@ def _samples(path: Path, where: str, source: str) -> Clips:
     """Yield a clip for each group of members with one name before the first dot."""
     key: str | None = None
     sample: dict[str, str] = {}
-    with _open(path) as archive:
-        for member in archive:
-            name = PurePosixPath(member.name)
-            if not member.isreg() or name.name.startswith("."):
-                continue
-            stem, _, ending = name.name.partition(".")
-            own = str(name.parent / stem)
-            if own != key:
-                if key is not None:
-                    yield _clip(path, where, source, key, sample)
-                key, sample = own, {}
-            extension = f".{ending.lower()}"
-            if PurePosixPath(ending).suffix.lower() in EXTENSIONS or ("audio" in sample and extension in EXTENSIONS):
-                # The name of a sample ends at the first dot.
-                yield Malformed(f"{where}/{member.name}", f"not the only recording that can belong to {shortened(own)}")
-            elif extension in EXTENSIONS:
-                sample["audio"] = member.name
-            elif ending.lower() == METADATA or extension in TEXT_EXTENSIONS:
-                content = archive.extractfile(member)
-                if content is None or member.size > NOTE:
-                    sample["fault"] = f"its text is larger than {NOTE:,} bytes"
+    try:
+        with _open(path) as archive:
+            for member in archive:
+                name = PurePosixPath(member.name)
+                if not member.isreg() or name.name.startswith("."):
+                    continue
+                stem, _, ending = name.name.partition(".")
+                own = str(name.parent / stem)
+                if own != key:
+                    if key is not None:
+                        yield _clip(path, where, source, key, sample)
+                    key, sample = own, {}
+                if PurePosixPath(ending).suffix.lower() in EXTENSIONS or ("audio" in sample and _is_recording(ending)):
+                    # The name of a sample ends at the first dot.
+                    reason = f"not the only recording that can belong to {shortened(own)}"
+                    yield Malformed(f"{where}/{member.name}", reason)
                 else:
-                    _add_text(sample, ending.lower(), content.read())
+                    _add(sample, archive, member, ending.lower())
+    except FAULTS:
+        # Of the last sample, the rest may be missing.
+        if key is not None and {"audio", TRANSCRIPT} <= sample.keys():
+            yield _clip(path, where, source, key, sample)
+        raise
     if key is not None:
         yield _clip(path, where, source, key, sample)
+
+
+def _is_recording(ending: str) -> bool:
+    return f".{ending.lower()}" in EXTENSIONS
+
+
+def _add(sample: dict[str, str], archive: tarfile.TarFile, member: tarfile.TarInfo, ending: str) -> None:
+    """Put the name of a recording, or the content of a text, into its sample."""
+    if _is_recording(ending):
+        sample["audio"] = member.name
+    elif ending == METADATA or f".{ending}" in TEXT_EXTENSIONS:
+        content = archive.extractfile(member)
+        if content is None or member.size > NOTE:
+            sample["fault"] = f"its text is larger than {NOTE:,} bytes"
+        else:
+            _add_text(sample, ending, content.read())
 
 
 def _add_text(sample: dict[str, str], ending: str, content: bytes) -> None:

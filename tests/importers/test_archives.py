@@ -136,7 +136,7 @@ def test_an_archive_that_was_cut_gives_what_it_has(tmp_path: Path, sound: bytes)
     source = archive(tmp_path / "in" / "x.tar", members)
     source.write_bytes(source.read_bytes()[: len(sound) + 4_000])
     ledger = run(tmp_path, source)
-    assert ledger.done == 0 or list(texts(tmp_path).values()) == ["Hi."]
+    assert list(texts(tmp_path).values()) == ["Hi."]
     assert ledger.failed
 
 

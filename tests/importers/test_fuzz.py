@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from random import Random
 from unittest import mock
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from fishtui.audio.activity import Activity
@@ -104,6 +104,7 @@ sys.addaudithook(lambda event, arguments: started.append(event) if event in STAR
 @pytest.mark.parametrize("name", FORMATS)
 @settings(max_examples=12, deadline=None)
 @given(path=st.sampled_from(NASTY), seed=st.none() | st.integers(0, 1 << 32))
+@example(path="talk.wav", seed=None)
 def test_no_format_writes_outside_of_the_dataset_or_starts_a_process(
     tmp_path_factory: pytest.TempPathFactory, name: str, path: str, seed: int | None
 ) -> None:
@@ -117,7 +118,8 @@ def test_no_format_writes_outside_of_the_dataset_or_starts_a_process(
     (around / "project").mkdir()
     before = files_of(around, "project")
     started.clear()
-    with suppress(FishtuiError):
+    # The undamaged source of a recording that exists is understood.
+    with suppress(FishtuiError) if (path, seed) != ("talk.wav", None) else nullcontext():
         found = understand(source, data=around / "project" / "data")
         assert summary_dict(found)["clips"] == len(found.clips)
         assert list(summary_lines(found))
