@@ -125,7 +125,8 @@ def _decode(recording: LongRecording, first: int, last: int, is_wanted: Callable
     for block in recording.blocks():
         if not is_wanted():
             return None
-        pieces.append(block[max(first - position, 0) : max(last - position, 0)])
+        # A copy: a slice, even an empty one, keeps its block in memory.
+        pieces.append(block[max(first - position, 0) : max(last - position, 0)].copy())
         position += len(block)
         if position >= last:
             break

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import weakref
+from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -61,3 +65,19 @@ def test_excerpts_are_kept_with_their_surroundings(tmp_path: Path, monkeypatch: 
     for number in range(excerpt.MOST_KEPT):
         read_excerpt(path, f"{content}{number}", 0.0, 1.0)
     assert kept_excerpt(content, 4.0, 5.0) is None
+
+
+def test_what_is_before_a_part_does_not_stay_in_memory() -> None:
+    alive: list[weakref.ref[np.ndarray]] = []
+
+    def blocks() -> Iterator[np.ndarray]:
+        for number in range(20):
+            block = np.full((100, 1), number, np.float32)
+            alive.append(weakref.ref(block))
+            yield block
+            assert sum(each() is not None for each in alive) <= 3
+
+    recording: Any = SimpleNamespace(channels=1, blocks=blocks)
+    found = excerpt._decode(recording, 1_750, 1_850, lambda: True)
+    assert found is not None
+    assert found[:, 0].tolist() == [17.0] * 50 + [18.0] * 50
