@@ -34,14 +34,16 @@ def read_kaldi(folder: Path) -> Clips:
     """
     data = _only(folder)
     recordings = _pairs(data / RECORDINGS)
-    speakers = _pairs(data / SPEAKERS) if (data / SPEAKERS).exists() else {}
+    speakers = _pairs(data / SPEAKERS) if (data / SPEAKERS).exists() else None
     segments = _pairs(data / SEGMENTS) if (data / SEGMENTS).exists() else None
     texts = _pairs(data / TEXTS)
     utterances = recordings if segments is None else segments
     for name, (where, text) in texts.items():
-        speaker = speakers.get(name, ("", ""))[1].strip()
+        speaker = speakers[name][1].strip() if speakers and name in speakers else ""
         if name not in utterances:
             yield Malformed(where, f"no line of {RECORDINGS if segments is None else SEGMENTS} for {shortened(name)}")
+        elif speakers is not None and not speaker:
+            yield Malformed(where, f"no line of {SPEAKERS} for {shortened(name)}")
         elif segments is None:
             yield _clip(where, data, recordings[name][1], text, speaker)
         else:

@@ -31,12 +31,21 @@ def test_kaldi_pairs_texts_recordings_and_speakers(tmp_path: Path) -> None:
     for name in ("a-1", "a-2", "b-1", "b-9"):
         recording(recipe / "downloads" / f"{name}.flac")
     proof = tmp_path / "proof"
-    table(data / "text", "a-1 Good morning, you.", "a-2\tWell then.", "b-1 Yes.", "b-2 No.", "b-3 Piped.", "b-4")
+    table(
+        data / "text",
+        "a-1 Good morning, you.",
+        "a-2\tWell then.",
+        "b-1 Yes.",
+        "b-2 No.",
+        "b-3 Piped.",
+        "b-4",
+        "c-1 Who?",
+    )
     table(
         data / "wav.scp",
         *(f"{name} downloads/{name}.flac" for name in ("a-1", "a-2", "b-1", "b-9")),
         f"b-3 touch {proof}; sox downloads/b-1.flac -t wav - |",
-        "b-4 downloads/b-1.flac",
+        *("b-4 downloads/b-1.flac", "c-1 downloads/b-1.flac"),
     )
     table(data / "utt2spk", "a-1 anna", "a-2 anna", "b-1 bert", "b-3 bert")
     assert layout_of(data) == layout_of(recipe) == "kaldi"
@@ -47,7 +56,7 @@ def test_kaldi_pairs_texts_recordings_and_speakers(tmp_path: Path) -> None:
         "anna/a-2.flac": "Well then. <a-2.flac>",
         "bert/b-1.flac": "Yes. <b-1.flac>",
     }
-    assert list(failures(ledger)) == ["text:4", "text:5", "text:6", "wav.scp:4"]
+    assert list(failures(ledger)) == ["text:4", "text:5", "text:6", "text:7", "wav.scp:4"]
     assert "command" in failures(ledger)["text:5"]
 
 
