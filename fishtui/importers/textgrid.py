@@ -1,7 +1,7 @@
 """TextGrid, the annotations of Praat: https://www.fon.hum.uva.nl/praat/manual/TextGrid_file_formats.html.
 
-Praat reads only the numbers, the texts between quotes and the flags between <> that stand alone, and ignores all other
-words; so the long and the short form are one.
+Praat reads numbers, texts between quotes and flags between <>, with blanks around each, and ignores all other words; so
+the long and the short form are one.
 """
 
 from __future__ import annotations
