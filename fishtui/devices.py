@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import psutil
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from fishtui.wording import missing_device
 
@@ -72,6 +72,16 @@ def keep_freed_memory() -> None:
     if mallopt is not None:
         mallopt(M_MMAP_MAX, 0)
         mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+
+
+def upload(tensor: Tensor, device: torch.device) -> Tensor:
+    """Return the tensor on the device, without waiting for what a GPU does now.
+
+    Copies from memory that is not pinned begin when the GPU has done all earlier work, and the CPU waits for that.
+    """
+    if device.type == "cuda" and tensor.device.type == "cpu":
+        tensor = tensor.pin_memory()
+    return tensor.to(device, non_blocking=True)
 
 
 def free_memory(device: torch.device) -> int:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 
@@ -16,9 +19,8 @@ class RMSNorm(nn.Module):
         self.weight = nn.Parameter(torch.ones(dim))
 
     def forward(self, x: Tensor) -> Tensor:
-        wide = x.float()
-        wide = wide * torch.rsqrt(wide.square().mean(-1, keepdim=True) + self.eps)
-        return wide.type_as(x) * self.weight
+        # One kernel on a GPU, which computes in float32; weighting there too would round once instead of twice.
+        return functional.rms_norm(x, (x.shape[-1],), eps=self.eps) * self.weight
 
 
 class FeedForward(nn.Module):
@@ -37,25 +39,46 @@ class FeedForward(nn.Module):
 def rotary_table(
     length: int, head_dim: int, base: float, device: torch.device | str | None = None, start: int = 0
 ) -> Tensor:
-    """Return cosines and sines of the rotary embedding (Su et al. 2021), float32 of shape (length, head_dim / 2, 2).
+    """Return the factors of the rotary embedding (Su et al. 2021), float32 of shape (length, 2, head_dim).
 
-    `start` is the first position. The published weights were trained with a table that is rounded to bfloat16, its
-    angles computed in float32; a more exact table makes a different network.
+    They are the cosines, each twice, and the sines, each with both signs: those with which `rotate` adds a pair to
+    itself in the reverse order. `start` is the first position. The published weights were trained with a table that is
+    rounded to bfloat16, its angles computed in float32; a more exact table makes a different network.
     """
     exponents = torch.arange(0, head_dim, 2, dtype=torch.float32, device=device) / head_dim
     frequencies = 1.0 / (base**exponents)
     angles = torch.outer(torch.arange(start, start + length, dtype=torch.float32, device=device), frequencies)
-    return torch.stack([angles.cos(), angles.sin()], dim=-1).bfloat16().float()
+    cos, sin = angles.cos(), angles.sin()
+    return torch.stack([cos, cos, -sin, sin], dim=1).unflatten(1, (2, 2)).mT.flatten(-2).bfloat16().float()
 
 
 def rotate(x: Tensor, table: Tensor) -> Tensor:
     """Rotate the pairs (2m, 2m+1) of the last axis by their position's angles, in float32.
 
-    `x` is (B, S, heads, head_dim); `table` is (S, head_dim / 2, 2), or (B, S, head_dim / 2, 2) if rows have different
+    `x` is (B, S, heads, head_dim); `table` is (S, 2, head_dim), or (B, S, 2, head_dim) if rows have different
     positions. Returns x's shape and dtype.
     """
-    pairs = x.float().unflatten(-1, (-1, 2))
-    cos, sin = table.unsqueeze(-3).unbind(-1)
-    even, odd = pairs.unbind(-1)
-    turned = torch.stack([even * cos - odd * sin, odd * cos + even * sin], dim=-1)
-    return turned.flatten(-2).type_as(x)
+    # A compiler derives the backward pass itself, and loses gradients of functions such as this one (torch 2.11).
+    return _turned(x, table, 1.0) if torch.compiler.is_compiling() else _Rotation.apply(x, table)
+
+
+class _Rotation(torch.autograd.Function):
+    """Its own backward pass is a rotation too, where autograd's would take each step apart."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, table: Tensor) -> Tensor:
+        ctx.save_for_backward(table)
+        return _turned(x, table, 1.0)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        (table,) = ctx.saved_tensors
+        return _turned(gradient, table, -1.0), None
+
+
+def _turned(x: Tensor, table: Tensor, direction: float) -> Tensor:
+    cos, sin = table.unsqueeze(-3).unbind(-2)
+    swapped = x.unflatten(-1, (-1, 2)).flip(-1).flatten(-2)
+    # The table's type, float32, is that of the products; `addcmul` would round once instead of twice.
+    return torch.add(x * cos, swapped * sin, alpha=direction).type_as(x)

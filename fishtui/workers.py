@@ -11,7 +11,7 @@ import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, wait
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from typing import Generic, TypeVar
@@ -111,6 +111,16 @@ def ordered_map(
     finally:
         _end(pool, bool(waiting))
         careful.close(bool(waiting))
+
+
+def one_ahead(items: Iterable[Item]) -> Iterator[Item]:
+    """Yield the items, of which none is None, while a thread computes the next one."""
+    source = iter(items)
+    with ThreadPoolExecutor(1) as thread:
+        following = thread.submit(next, source, None)
+        while (item := following.result()) is not None:
+            following = thread.submit(next, source, None)
+            yield item
 
 
 def chunked_map(

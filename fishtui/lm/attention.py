@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from fishtui.devices import upload
 from fishtui.lm.config import BlockConfig
 from fishtui.nn import FeedForward, RMSNorm, rotate
 
@@ -51,7 +52,7 @@ class Packing:
         self._lengths = self._starts.diff(append=torch.tensor([index.numel()]))
         self._present = (segments != 0).flatten()[self._starts]
         self._device = device
-        self.positions = self._upload(index - first.view_as(index))
+        self.positions = upload(index - first.view_as(index), device)
 
     def __call__(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         flat = [x.flatten(0, 1) for x in (q, k, v)]
@@ -82,7 +83,7 @@ class Packing:
         A run of padding is a sequence too.
         """
         ends = functional.pad(self._lengths.cumsum(0), (1, 0)).int()
-        return self._upload(ends), int(self._lengths.max())
+        return upload(ends, self._device), int(self._lengths.max())
 
     @cached_property
     def batches(self) -> tuple[list[Tensor], Tensor]:
@@ -97,13 +98,10 @@ class Packing:
             slots = starts[members, None] + steps
             real = steps < lengths[members, None]
             # A slot past its sequence's end repeats the start; it comes after every real slot, so none attends to it.
-            batches.append(self._upload(torch.where(real, slots, starts[members, None])))
+            batches.append(upload(torch.where(real, slots, starts[members, None]), self._device))
             back[slots[real]] = taken + torch.arange(slots.numel()).view_as(slots)[real]
             taken += slots.numel()
-        return batches, self._upload(back)
-
-    def _upload(self, tensor: Tensor) -> Tensor:
-        return tensor.to(self._device, non_blocking=True)
+        return batches, upload(back, self._device)
 
 
 def is_packed(segments: Tensor) -> bool:
@@ -119,19 +117,27 @@ class Attention(nn.Module):
     def __init__(self, config: BlockConfig) -> None:
         super().__init__()
         heads = config.n_head + 2 * config.n_local_heads
-        self.split = [config.n_head, config.n_local_heads, config.n_local_heads]
+        self.heads = [config.n_head, config.n_local_heads]
         self.head_dim = config.head_dim
         self.wqkv = nn.Linear(config.dim, heads * config.head_dim, bias=config.qkv_bias)
         self.wo = nn.Linear(config.n_head * config.head_dim, config.dim, bias=config.o_bias)
-        self.q_norm = RMSNorm(config.head_dim, config.norm_eps) if config.qk_norm else nn.Identity()
-        self.k_norm = RMSNorm(config.head_dim, config.norm_eps) if config.qk_norm else nn.Identity()
+        self.is_normed = config.qk_norm
+        if config.qk_norm:
+            self.q_norm = RMSNorm(config.head_dim, config.norm_eps)
+            self.k_norm = RMSNorm(config.head_dim, config.norm_eps)
 
     def forward(self, x: Tensor, table: Tensor, attend: Attend) -> Tensor:
-        q, k, v = self.wqkv(x).unflatten(-1, (-1, self.head_dim)).split(self.split, dim=-2)
+        qk, v = self.wqkv(x).unflatten(-1, (-1, self.head_dim)).split([sum(self.heads), self.heads[1]], dim=-2)
+        if self.is_normed:
+            q, k = qk.split(self.heads, dim=-2)
+            qk = torch.cat([self.q_norm(q), self.k_norm(k)], dim=-2)
         # Under autocast the norms' float32 weights widen their product; attention keeps the narrow type.
-        q = rotate(self.q_norm(q), table).type_as(v)
-        k = rotate(self.k_norm(k), table).type_as(v)
-        return self.wo(attend(q, k, v).flatten(-2))
+        q, k = rotate(qk, table).type_as(v).split(self.heads, dim=-2)
+        return self.wo(self.attended(attend, q, k, v).flatten(-2))
+
+    def attended(self, attend: Attend, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """Return attend(q, k, v); a method of its own, so that it can be left out when a block is compiled."""
+        return attend(q, k, v)
 
 
 class Block(nn.Module):

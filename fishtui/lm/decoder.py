@@ -49,7 +49,7 @@ class Cache:
             grouped = q.view(len(q), keys.shape[1], -1, q.shape[-1])
             each = None if mask is None else mask.expand(-1, 1, grouped.shape[2], -1)
             near = keys[:, :, :reach], values[:, :, :reach]
-            return functional.scaled_dot_product_attention(grouped, *near, each).view_as(q)
+            return functional.scaled_dot_product_attention(grouped, *near, each).reshape(q.shape)
 
         return attend
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -9,6 +10,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from fishtui.devices import out_of_memory
 from fishtui.errors import MisuseError
 from fishtui.lm.decoder import Decoder, cache_bytes
 from fishtui.lm.model import DualAR
@@ -146,8 +148,16 @@ class Batch:
         if self._compile:
             with torch.cuda.device(self._frames.device):
                 # All rows of the decoder, those not in use too: a graph has fixed shapes.
-                self._advance = self._advance or _captured(partial(self._run, self._decoder.rows, None))
-                return self._advance()[:count].clone()
+                work = partial(self._run, self._decoder.rows, None)
+                try:
+                    self._advance = self._advance or _captured(work)
+                except RuntimeError as error:
+                    if out_of_memory(error):
+                        raise
+                    warnings.warn(f"no CUDA graph, so that speech is slower: {error}", stacklevel=2)
+                    self._compile = False
+                else:
+                    return self._advance()[:count].clone()
         return self._run(count, max(continuation.reach for continuation in self.live))
 
     def _run(self, rows: int, reach: int | None) -> Tensor:
@@ -237,7 +247,8 @@ def _captured(work: Callable[[], Tensor]) -> Callable[[], Tensor]:
             work()
     torch.cuda.current_stream().wait_stream(side)
     graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
+    # Other threads, such as NCCL's, may use the GPU in the meantime.
+    with torch.cuda.graph(graph, capture_error_mode="thread_local"):
         result = work()
 
     def replay() -> Tensor:

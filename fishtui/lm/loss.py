@@ -16,13 +16,14 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
+from fishtui.devices import upload
 from fishtui.lm.config import IGNORED
 from fishtui.lm.model import DualAR
 
 TOP = 5
 # Logits that exist at once: 64 MiB in float32. On a CPU twice as many are a tenth faster; a GPU needs more to be busy.
 BLOCK = 1 << 24
-GPU_BLOCK = 1 << 26
+GPU_BLOCK = 1 << 27
 
 Predict = Callable[[Tensor, Tensor], Tensor]
 """Logits (n, k, classes) from states (n, dim) and targets (n, k), each row on its own."""
@@ -68,26 +69,24 @@ def losses(
     config = model.config
     hidden = model.slow(tokens, segments).flatten(0, 1)
     labels = labels.transpose(1, 2).flatten(0, 1)
-    block = block_logits(hidden.device, model.gradient_checkpointing)
-
-    def upload(tensor: Tensor) -> Tensor:
-        return tensor.to(hidden.device, non_blocking=True)
+    device = hidden.device
+    block = block_logits(device, model.gradient_checkpointing)
 
     labelled = labels[:, 0].ne(IGNORED).nonzero().squeeze(1)
-    targets = upload(labels[labelled, :1])
+    targets = upload(labels[labelled, :1], device)
     base, _ = summed_cross_entropy(
         lambda states, _: model.token_logits(states).unsqueeze(1),
         model.token_modules,
-        hidden.index_select(0, upload(labelled)),
+        hidden.index_select(0, upload(labelled, device)),
         targets,
         rows=block // config.vocab_size,
     )
     frames = model.is_semantic(labels[:, 0]).nonzero().squeeze(1)
-    codes = upload(labels[frames, 1:])
+    codes = upload(labels[frames, 1:], device)
     semantic, hits = summed_cross_entropy(
         model.codebook_logits,
         model.codebook_modules,
-        hidden.index_select(0, upload(frames)),
+        hidden.index_select(0, upload(frames, device)),
         codes,
         rows=block // (config.num_codebooks * config.codebook_size),
         top=TOP,
@@ -105,8 +104,8 @@ def losses(
         base=base.detach(),
         semantic=semantic.detach(),
         # Filled in place: a number that is copied there waits for the device.
-        tokens=torch.full((), targets.numel(), device=hidden.device),
-        codes=torch.full((), codes.numel(), device=hidden.device),
+        tokens=torch.full((), targets.numel(), device=device),
+        codes=torch.full((), codes.numel(), device=device),
         top5_hits=(hits & counted).sum(),
         top5_codes=counted.sum(),
     )
@@ -187,19 +186,20 @@ class _SummedCrossEntropy(torch.autograd.Function):
             with torch.set_grad_enabled(bool(inputs)):
                 logits = predict(some, targets[part])
 
-            scores = logits.detach().float()
+            scores = logits.detach()
             target = targets[part].unsqueeze(-1)
             score = scores.gather(-1, target)
             if top:
                 hits[part] = (scores > score).sum(-1) < top
             highest, place = scores.max(-1, keepdim=True)
-            probabilities = scores.softmax(-1)
+            # Widened inside of the softmax, so that no copy of the logits in float32 is written.
+            probabilities = scores.softmax(-1, dtype=torch.float32)
             # log Σ exp from the most likely class, whose probability is never 0: saves passes over all classes.
-            log_mass = highest - probabilities.gather(-1, place).log()
-            values[part] = (log_mass - score).squeeze(-1)
+            log_mass = highest.float() - probabilities.gather(-1, place).log()
+            values[part] = (log_mass - score.float()).squeeze(-1)
             if not inputs:
                 continue
-            gradient = probabilities.scatter_add_(-1, target, -torch.ones_like(score)).type_as(logits)
+            gradient = probabilities.scatter_add_(-1, target, -torch.ones_like(log_mass)).type_as(logits)
             # Copies in float32 are as large as the activations of the backward pass.
             del scores, probabilities
             found = list(torch.autograd.grad(logits, inputs, gradient, allow_unused=True))

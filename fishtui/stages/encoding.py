@@ -27,6 +27,8 @@ from fishtui.wording import reason_of
 from fishtui.workers import ordered_map
 
 if TYPE_CHECKING:
+    import torch
+
     from fishtui.codec.model import Codec
 
 CODE = (
@@ -68,8 +70,8 @@ class DecodedClip:
     state: FileState = UNREAD
 
 
-def decode_batches(tasks: Sequence[EncodeTask], settings: ExtractSettings) -> Iterator[list[DecodedClip]]:
-    """Yield decoded recordings in batches of similar length.
+def decode_batches(tasks: Sequence[EncodeTask], settings: ExtractSettings, workers: int) -> Iterator[list[DecodedClip]]:
+    """Yield decoded recordings in batches of similar length, decoded by `workers` processes.
 
     The longest come first, so that memory either runs out in the first batches or not at all.
     """
@@ -78,7 +80,7 @@ def decode_batches(tasks: Sequence[EncodeTask], settings: ExtractSettings) -> It
     ahead = BATCHES_AHEAD * max((len(batch) for batch in plan), default=1)
     # Long recordings are batches of their own, and fewer of them fit into memory.
     budget = BATCHES_AHEAD * settings.batch_seconds
-    decoded = ordered_map(_decode, in_order, settings.workers, ahead, _crashed, attrgetter("seconds"), budget)
+    decoded = ordered_map(_decode, in_order, workers, ahead, _crashed, attrgetter("seconds"), budget)
     for batch in plan:
         yield [next(decoded) for _ in batch]
 
@@ -148,6 +150,11 @@ class Encoder:
         """The number of batches that were halved."""
         self._codec = codec
 
+    @property
+    def device(self) -> torch.device:
+        """The device of the codec."""
+        return next(self._codec.parameters()).device
+
     def encode(self, batch: Sequence[DecodedClip]) -> list[np.ndarray | str]:
         """Return the codes (codebooks, T) of each recording, or the problem with it."""
         short = iter(self._encode_together([item for item in batch if item.samples is not None]))
@@ -192,12 +199,13 @@ class Encoder:
     def _encode(self, batch: Sequence[DecodedClip]) -> list[np.ndarray | str]:
         import torch
 
+        from fishtui.devices import upload
+
         lengths = [item.length for item in batch]
         audio = torch.zeros(len(batch), 1, max(lengths))
         for row, item in enumerate(batch):
             audio[row, 0, : item.length] = torch.from_numpy(item.samples)
-        device = next(self._codec.parameters()).device
-        codes = self._codec.encode(audio.to(device), torch.tensor(lengths)).cpu().numpy()
+        codes = self._codec.encode(upload(audio, self.device), torch.tensor(lengths)).cpu().numpy()
         return [codes[row, :, : self._codec.frames(length)] for row, length in enumerate(lengths)]
 
 

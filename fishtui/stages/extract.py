@@ -31,6 +31,7 @@ from fishtui.stages.encoding import CODE, DecodedClip, EncodeTask, decode_batche
 from fishtui.stages.excluded import excluded, find_recordings
 from fishtui.stages.refresh import refresh_catalog
 from fishtui.wording import cannot_read, missing_checkpoint_file
+from fishtui.workers import worker_count
 
 # The names that journals have for versions of the code: versions with one name compute the same codes. A version that
 # is not listed has its hash as its name, so that codes of any other version are out of date.
@@ -39,12 +40,16 @@ VERSIONS = {
     "27a3ad5ffcd7725121dde84bcb07653b6251983d9198eabde2826e3bc126c4c2": "1",
     "68e0172b1ae206d9442f6276c69b96e7c6910c3ec810272e6539cbbb7e67027a": "1",
     "8420405f405fb2418ef0226e070c140d9b74f134367c99ad1da271422b5f05b8": "1",
+    "e2a39d13416ce35e675f6aff441fdfbec834bd4dcfb6e9cbc778dae6d57e6f1d": "1",
     "afa81e99a2b52eb3aed05730cc1ed15799d6c4ebfadac7083497f8d6982d37e9": "1",
     "05a09fa5683f6c695a10760b851f9bb7b1c942c930ebed0ceeb90d7f52ce6644": "1",
 }
 
 # Threads that write codes: a disk confirms several files in about the time of one.
 WRITERS = 4
+# Processes that decode for one GPU: it encodes several hundred times as fast as the audio is long.
+GPU_DECODERS = 8
+
 Item = TypeVar("Item")
 
 
@@ -190,7 +195,7 @@ def _encode(job: ExtractionJob, plan: ExtractionPlan, tasks: Sequence[EncodeTask
     # The codes of a batch are written while the model computes those of the next.
     with ThreadPoolExecutor(WRITERS) as writers:
         before: list[_Written] = []
-        for batch in decode_batches(tasks, job.settings):
+        for batch in decode_batches(tasks, job.settings, _decoders(job.settings, encoder.device.type == "cuda")):
             intact = [item for item in batch if not item.problem]
             encoded = encoder.encode(intact)
             _account(job, before, ledger, total)
@@ -201,6 +206,13 @@ def _encode(job: ExtractionJob, plan: ExtractionPlan, tasks: Sequence[EncodeTask
         _account(job, before, ledger, total)
     ledger.counts["batches_halved"] = encoder.halved
     return ledger
+
+
+def _decoders(settings: ExtractSettings, is_gpu: bool) -> int:
+    """Return the number of processes that decode for this one."""
+    if settings.workers:
+        return settings.workers
+    return max(1, min(GPU_DECODERS, worker_count(0) // settings.devices)) if is_gpu else 1
 
 
 def _write(job: ExtractionJob, plan: ExtractionPlan, item: DecodedClip, codes: np.ndarray) -> int:

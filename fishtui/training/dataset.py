@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import IterableDataset
 
+from fishtui.devices import upload
 from fishtui.distributed import Place
 from fishtui.errors import DataError, FishtuiError
 from fishtui.families.family import Family, Prompts
@@ -22,6 +23,7 @@ from fishtui.shards.packed import read_manifest, shard_paths
 from fishtui.shards.split import VALIDATION, choose_validation, first_held_out, last_held_out
 from fishtui.shards.stream import Position, StoredSentence, read_sentences
 from fishtui.training.batches import PlannedBatch, PlannedSequence, Row, deal_rows
+from fishtui.workers import one_ahead
 
 if TYPE_CHECKING:
     from fishtui.families.family import Tokens, Utterance
@@ -175,9 +177,9 @@ class Batch:
     index: int = 0
     counts: bool = True
 
-    def to(self, device: torch.device | str, non_blocking: bool = False) -> Batch:
+    def to(self, device: torch.device) -> Batch:
         """Return the same batch with its tokens on another device; see `losses` for the rest."""
-        return replace(self, tokens=self.tokens.to(device, non_blocking=non_blocking))
+        return replace(self, tokens=upload(self.tokens, device))
 
 
 def collate(
@@ -235,6 +237,9 @@ class Batches(IterableDataset):
         self._place = place
 
     def __iter__(self) -> Iterator[Batch]:
+        return one_ahead(self._collated())
+
+    def _collated(self) -> Iterator[Batch]:
         for epoch, index, rows in self._plan():
             mine, counts = deal_rows(rows, self._place.rank, self._place.world)
             yield collate(mine, self._examples, self._prompts, epoch, index, counts)

@@ -31,8 +31,8 @@ class AdaptedLinear(_Adapted):
     base_layer: nn.Linear
 
     def forward(self, x: Tensor) -> Tensor:
-        reduced = functional.linear(x, self.a.to(x.dtype)) * self.scaling
-        result = low_rank_sum(x, reduced, self.base_layer.weight, self.b)
+        reduced = functional.linear(x, self.a.to(x.dtype))
+        result = low_rank_sum(x, reduced, self.base_layer.weight, self.b, self.scaling)
         return result if self.base_layer.bias is None else result + self.base_layer.bias
 
 
@@ -47,8 +47,8 @@ class AdaptedEmbedding(_Adapted):
 
     def head(self, normed: Tensor) -> Tensor:
         """Return logits (…, rows) of hidden states (…, dim), for a model whose head is tied to this embedding."""
-        reduced = functional.linear(normed, self.b.T.to(normed.dtype)) * self.scaling
-        return low_rank_sum(normed, reduced, self.base_layer.weight, self.a.T)
+        reduced = functional.linear(normed, self.b.T.to(normed.dtype))
+        return low_rank_sum(normed, reduced, self.base_layer.weight, self.a.T, self.scaling)
 
 
 @torch.no_grad()

@@ -20,8 +20,8 @@ PER_MOMENTS = 2 * 4
 PER_GRADIENT = 4
 # Share of the free memory that a training may plan with; fragmentation and libraries' workspaces need the rest.
 USABLE = 0.9
-# Bytes per logit: bfloat16 logits and gradients, and in float32 scores and probabilities.
-PER_LOGIT = 2 * 2 + 2 * 4
+# Bytes per logit: bfloat16 logits and gradients, probabilities in float32, and what exists for a moment only.
+PER_LOGIT = 2 * 2 + 4 + 2
 
 
 @dataclass(frozen=True)
@@ -95,8 +95,8 @@ def kept_per_position(block: BlockConfig, element: int, lora: bool) -> int:
     narrow = 2 * block.dim + 3 * heads + 2 * heads + 4 * block.intermediate_size
     # Norms of q and k keep these in float32, and if they are trained the normalised form too.
     normed = (4 if lora else 4 + element) * both if block.qk_norm else 0
-    # An adapted layer's dropout keeps its mask; two layers that share an input keep its two different outputs.
-    dropped = 3 * block.dim + heads + block.intermediate_size + element * block.dim if lora else 0
+    # Dropout of the inputs of adapted layers keeps its mask; two layers that share an input share it.
+    dropped = 2 * block.dim + heads + block.intermediate_size if lora else 0
     return 4 * wide + element * narrow + normed + dropped
 
 

@@ -17,6 +17,7 @@ from fishtui.distributed import Group
 from fishtui.lm.loss import Losses, losses
 from fishtui.lm.model import DualAR
 from fishtui.settings import TrainSettings
+from fishtui.training.compiled import compile_blocks
 from fishtui.training.dataset import Batch
 from fishtui.training.lora import trainable
 from fishtui.training.origin import KEY, Origin
@@ -105,7 +106,7 @@ class FineTuning(lightning.LightningModule):
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
         """Move the batch, which Lightning cannot: it is not a tensor."""
-        return batch.to(device, non_blocking=True)
+        return batch.to(device)
 
     def configure_gradient_clipping(self, optimizer: Any, *args: Any, **options: Any) -> None:
         """Clip the gradients; keep their norm before clipping, and the learning rate, for the metrics."""
@@ -153,6 +154,8 @@ class FineTuning(lightning.LightningModule):
 
     def on_train_start(self) -> None:
         """Restore the checkpoint's random state, but set learning rate and decay from the settings."""
+        if self.settings.compile and self.device.type == "cuda" and not self._sharded:
+            compile_blocks(self.model)
         schedule = self.lr_schedulers()
         if isinstance(schedule, LambdaLR):
             schedule.base_lrs = [self.settings.learning_rate] * len(schedule.base_lrs)

@@ -30,7 +30,7 @@ def run_in_process(name: str, case: str, plain: bool | None) -> bytes:
 
 
 def main() -> None:
-    if sys.argv[1:2] in (["gpu"], ["commands"]):
+    if sys.argv[1:2] in (["gpu"], ["kernels"], ["commands"]):
         raise SystemExit(import_module(f"tests.bench.{sys.argv[1]}").main(sys.argv[2:]))
     if len(sys.argv) == 2 and sys.argv[1].startswith("["):
         name, case, plain = json.loads(sys.argv[1])

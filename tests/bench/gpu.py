@@ -10,29 +10,34 @@ from __future__ import annotations
 
 import argparse
 import platform
+import shutil
 import signal
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
-from pathlib import Path
 
 import lightning
 import torch
 
 from fishtui.codec.config import OFFICIAL
 from fishtui.codec.model import Codec
-from fishtui.devices import allow_tf32
+from fishtui.devices import allow_tf32, free_memory
 from fishtui.families.registry import DEFAULT
-from fishtui.families.s1_mini.config import read_config
-from fishtui.lm.config import IGNORED, ModelConfig
+from fishtui.lm.config import IGNORED
 from fishtui.lm.generate import Batch, Continuation
 from fishtui.lm.loss import losses
 from fishtui.lm.model import DualAR
 from fishtui.settings import TrainSettings
+from fishtui.training import memory
+from fishtui.training.compiled import compile_blocks
 from fishtui.training.forecast import meta_model
 from fishtui.training.lora import trainable
+from fishtui.wording import size
+from tests.bench import merging
 from tests.codec.builders import TINY
-from tests.lm.tiny import PLAIN
+from tests.fakedevice import models
+from tests.golden_data import GOLDEN
 
 BUDGET = 440.0
 ROW_SECONDS = 90
@@ -46,8 +51,8 @@ class Bench:
     def __init__(self, device: str, small: bool) -> None:
         self.device = torch.device(device)
         self.small = small
-        config = Path(__file__).parents[1] / "lm" / "config-s1-mini.json"
-        self.config = ModelConfig(**PLAIN) if small else read_config(config)
+        known = models.TINY if small else models.OFFICIAL
+        self.configs = {name.removeprefix("tiny "): read for name, read in known.items()}
         self.rows, self.length = (1, 64) if small else (4, 4096)
         self.exact: torch.Tensor | None = None
 
@@ -93,17 +98,20 @@ class Bench:
         allow_tf32(False)
         return f"{pace:,.0f}, {(codes == self.exact).float().mean():.1%} of codes equal"
 
-    def step(self, method: str, checkpointing: bool, compiled: bool = False) -> str:
+    def step(self, name: str, method: str, checkpointing: bool, compiled: bool = False) -> str:
         """Return tokens per second, the share of the product's pace, and the peak memory of a step."""
-        settings = TrainSettings(method=method)  # type: ignore[arg-type]
+        settings, config = TrainSettings(method=method), self.configs[name]()  # type: ignore[arg-type]
         precision = torch.bfloat16
-        model = self._filled(meta_model(settings, self.config, precision)).train()
+        sizes = meta_model(settings, config, precision)
+        needed = memory.estimate(sizes, self.rows * self.length, 2, checkpointing, self.device).total
+        if needed > (free := free_memory(self.device)):
+            return f"not measured: about {size(needed)} needed, {size(free)} free"
+        model = self._filled(sizes).train()
         model.gradient_checkpointing = checkpointing
         if compiled:
-            for layer in model.layers:
-                layer.compile(dynamic=True)
+            compile_blocks(model)
         optimizer = torch.optim.AdamW(trainable(model).values(), lr=1e-4, fused=self.device.type == "cuda")
-        codes = torch.randint(self.config.codebook_size, (self.rows, self.config.num_codebooks, self.length))
+        codes = torch.randint(config.codebook_size, (self.rows, config.num_codebooks, self.length))
         tokens = torch.cat([codes[:, :1], codes], dim=1)
         labels = tokens.roll(-1, 2)
         labels[:, :, -1] = IGNORED
@@ -123,24 +131,36 @@ class Bench:
         pace = self.rows * self.length / self.seconds(work)
         peak = torch.cuda.max_memory_allocated() / 1e9 if self.device.type == "cuda" else 0.0
         # Two operations a weight forward, two for the gradient of the input, two for that of the weight if trained.
-        slow = sum(each.numel() for each in model.layers.parameters()) + self.config.vocab_size * self.config.dim
-        fast = self.config.num_codebooks * sum(each.numel() for each in model.fast_layers.parameters())
+        slow = sum(each.numel() for each in model.layers.parameters()) + config.vocab_size * config.dim
+        fast = config.num_codebooks * sum(each.numel() for each in model.fast_layers.parameters())
         share = pace * (slow + fast) * (6 if method == "full" else 4) / self.product()
         return f"{pace:,.0f}, {share:.0%} of the product, {peak:.0f} GB"
 
-    def synthesis(self, rows: int, compile: bool) -> str:
+    def synthesis(self, name: str, rows: int, compile: bool) -> str:
         """Return the frames per second of all rows."""
+        config = self.configs[name]()
         with torch.device("meta"):
-            model = DualAR(self.config, semantic_begin=0, im_end=self.config.vocab_size - 1).to(torch.bfloat16)
+            model = DualAR(config, semantic_begin=0, im_end=config.vocab_size - 1).to(torch.bfloat16)
+        needed = sum(each.nbytes for each in model.parameters())
+        if needed > (free := free_memory(self.device)):
+            return f"not measured: about {size(needed)} needed, {size(free)} free"
         model = self._filled(model).eval()
         frames = 8 if self.small else 100
         batch = Batch(model, DEFAULT.sampling(), rows=rows, compile=compile)
         for seed in range(rows):
-            prompt = torch.zeros(1 + self.config.num_codebooks, 20, dtype=torch.long)
+            prompt = torch.zeros(1 + config.num_codebooks, 20, dtype=torch.long)
             batch.add(Continuation(prompt, frames + 5, torch.Generator(self.device).manual_seed(seed)))
         batch.step()
         live = len(batch.live)
         return f"{live / self.seconds(batch.step, frames - 2):,.0f}"
+
+    def merge(self) -> str:
+        """Return the merges per minute, which the processor and the disk do."""
+        try:
+            merging.prepare(GOLDEN / "checkpoint" / "config.json" if self.small else merging.PUBLISHED)
+            return f"{merging.measure('', plain=False):,.1f}"
+        finally:
+            shutil.rmtree(merging.FOLDER, ignore_errors=True)
 
     def _filled(self, model: DualAR) -> DualAR:
         model.to_empty(device=self.device)
@@ -159,13 +179,32 @@ class Bench:
             ("bfloat16", torch.bfloat16, False, False),
         ):
             yield f"extraction, {name}", audio, partial(self.extraction, dtype, convolutions, products)
+        model, large = self.configs
         for method, title in (("lora", "LoRA step"), ("full", "full fine-tuning step")):
             for checkpointing, more in ((False, ""), (True, ", gradient checkpointing")):
-                yield f"{title}, 4 × 4,096{more}", tokens, partial(self.step, method, checkpointing)
-        yield "LoRA step, 4 × 4,096, compiled blocks", tokens, partial(self.step, "lora", False, True)
+                yield f"{title}, 4 × 4,096{more}", tokens, partial(self.step, model, method, checkpointing)
+        yield "LoRA step, 4 × 4,096, compiled blocks", tokens, partial(self.step, model, "lora", False, True)
         for rows in (1, 8, 32):
             for compile, more in ((False, ""), (True, ", captured graph")):
-                yield f"synthesis, {rows} at once{more}", frames, partial(self.synthesis, rows, compile)
+                yield f"synthesis, {rows} at once{more}", frames, partial(self.synthesis, model, rows, compile)
+        yield f"{large}, LoRA step, 4 × 4,096", tokens, partial(self.step, large, "lora", False)
+        yield f"{large}, the same, gradient checkpointing", tokens, partial(self.step, large, "lora", True)
+        for rows in (1, 8):
+            yield (
+                f"{large}, synthesis, {rows} at once, captured graph",
+                frames,
+                partial(self.synthesis, large, rows, True),
+            )
+        yield "merge, including the proof", "merges/min", self.merge
+
+
+def _driver() -> str:
+    """Return the version of the NVIDIA driver."""
+    command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=20, check=True).stdout.splitlines()[0]
+    except (OSError, subprocess.SubprocessError, IndexError):
+        return "unknown"
 
 
 def _too_long(number: int, frame: object) -> None:
@@ -183,8 +222,9 @@ def main(arguments: list[str]) -> int:
         return 2
     signal.signal(signal.SIGALRM, _too_long)
     started = time.perf_counter()
-    card = torch.cuda.get_device_name() if given.device.startswith("cuda") else platform.processor() or "CPU"
-    cuda = torch.version.cuda if given.device.startswith("cuda") else "none"
+    is_gpu = given.device.startswith("cuda")
+    card = f"{torch.cuda.get_device_name()}, driver {_driver()}" if is_gpu else platform.processor() or "CPU"
+    cuda = torch.version.cuda if is_gpu else "none"
     print(f"{card}; torch {torch.__version__}, CUDA {cuda}, Lightning {lightning.__version__}\n")
     print("| what | unit | measured |\n|---|---|---:|")
     for name, unit, measure in Bench(given.device, given.small).table():
@@ -198,7 +238,7 @@ def main(arguments: list[str]) -> int:
                 figure = f"{type(error).__name__}: {str(error).splitlines()[0][:80] if str(error) else ''}"
             finally:
                 signal.alarm(0)
-        if given.device.startswith("cuda"):
+        if is_gpu:
             torch.cuda.empty_cache()
         print(f"| {name} | {unit} | {figure} |", flush=True)
     return 0

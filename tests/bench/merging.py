@@ -26,6 +26,7 @@ UNIT = "merges/min"
 CASES = ["published size"]
 FOLDER = Path(tempfile.gettempdir()) / "fishtui-bench-merging"
 PRESET = parse_preset("r_8_alpha_16")
+PUBLISHED = Path(__file__).parents[1] / "lm" / "config-s1-mini.json"
 
 
 def measure(case: str, plain: bool) -> float:
@@ -44,11 +45,11 @@ def measure(case: str, plain: bool) -> float:
     return 60 / elapsed
 
 
-def prepare() -> None:
-    """Write a base and an adapter in the format of the older tool."""
+def prepare(sizes: Path = PUBLISHED) -> None:
+    """Write a base of the sizes in a file, and an adapter in the format of the older tool."""
     base = FOLDER / "base"
     base.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(Path(__file__).parents[1] / "lm" / "config-s1-mini.json", base / "config.json")
+    shutil.copyfile(sizes, base / "config.json")
     config = read_config(base / "config.json")
     write_tokenizer(base, config.codebook_size)
     with torch.device("meta"):

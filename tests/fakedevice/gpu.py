@@ -7,7 +7,7 @@ between the devices are counted; what arrives on the CPU is zeros.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 from unittest import mock
@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode, unset_fake_temporarily
 from torch.autograd.function import BackwardCFunction
+from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter
 
@@ -39,6 +40,9 @@ VIEWS = {
     *("split_with_sizes", "unbind", "detach", "alias", "as_strided", "unfold", "empty", "empty_like", "new_empty"),
     *("empty_strided", "lift_fresh", "view_as_real", "_reshape_alias", "new_empty_strided", "diagonal"),
 }
+# Operations that read as much of their first tensor as they return, and those that change as much as they are given.
+SELECTIONS = {"embedding", "index", "index_select", "gather"}
+ADDITIONS = {"scatter_add_", "scatter_", "index_put_", "index_add_"}
 
 
 class Gpu(TorchDispatchMode):
@@ -52,8 +56,19 @@ class Gpu(TorchDispatchMode):
         """Operations for which the CPU waits for the GPU, by name."""
         self.uploads = 0
         """Copies from the CPU."""
+        self.bytes: Counter[str] = Counter()
+        """Bytes that the kernels read and write, by name, if each operation is one kernel."""
         self.generators = _Generators()
         self._captured = False
+        self._pinned: dict[int, torch.UntypedStorage] = {}
+
+    def pin(self, tensor: Tensor) -> Tensor:
+        """Return a copy of a tensor of the CPU from which a GPU copies by itself."""
+        with unset_fake_temporarily():
+            pinned = tensor.clone()
+        storage = pinned.untyped_storage()
+        self._pinned[storage.data_ptr()] = storage
+        return pinned
 
     @contextmanager
     def capturing(self) -> Iterator[None]:
@@ -82,16 +97,30 @@ class Gpu(TorchDispatchMode):
             assert not self._captured, f"{name} reads {len(outside)} tensors of the CPU inside of a graph"
             assert is_copy or name == "copy_", f"{name} on the GPU reads tensors of the CPU"
             self.uploads += 1
+            if any(each.untyped_storage().data_ptr() not in self._pinned for each in outside):
+                self.waits["copy from memory that is not pinned"] += 1
             if is_copy:
                 # Not as the fake mode does it, which keeps the values of small tensors.
                 return torch.empty(args[0].shape, dtype=_first(torch.dtype, args, kwargs) or args[0].dtype, device=CUDA)
         generator = kwargs.get("generator")
         assert generator is None or self.generators.is_there(generator), f"{name} with a generator of the CPU"
-        if name not in VIEWS:
-            self.kernels[name] += 1
         if generator is not None:
+            self._count(name, tensors, args[0])
             return args[0]
-        return function(*args, **kwargs)
+        result = function(*args, **kwargs)
+        self._count(name, tensors, result)
+        return result
+
+    def _count(self, name: str, tensors: Sequence[Tensor], result: Any) -> None:
+        """Count a kernel, and what it reads and writes; operations that launch nothing are left out."""
+        if name in VIEWS or name.startswith("prim::"):
+            return
+        self.kernels[name] += 1
+        made = [each for each in tree_iter(result) if isinstance(each, Tensor)]
+        if name in ADDITIONS:
+            made = tensors[-1:]
+        read = [*made, *tensors[1:]] if name in SELECTIONS | ADDITIONS else tensors
+        self.bytes[name] += sum(min(each.nbytes, each.untyped_storage().nbytes()) for each in (*read, *made))
 
     def _download(self, name: str, args: Any, kwargs: Any) -> Any:
         assert not self._captured, f"{name} waits for the GPU inside of a graph"
@@ -152,7 +181,10 @@ def fake_gpu() -> Iterator[Gpu]:
         "torch.cuda.empty_cache": lambda: None,
         "torch.cuda.device": lambda device: ExitStack(),
         "torch.Generator": gpu.generators,
+        "torch.nn.functional.scaled_dot_product_attention": _attention(functional.scaled_dot_product_attention),
+        "torch.Tensor.pin_memory": lambda tensor: gpu.pin(tensor),
         "torch.cuda.amp.common.amp_definitely_not_available": lambda: False,
+        "torch.nn.utils.clip_grad._has_foreach_support": lambda tensors, device: True,
         "torch.autograd.backward": _backward,
         "torch.autograd.grad": _grad,
     }
@@ -161,6 +193,31 @@ def fake_gpu() -> Iterator[Gpu]:
             stack.enter_context(mock.patch(name, stand_in))
         stack.enter_context(FakeTensorMode(allow_non_fake_inputs=True))
         yield stack.enter_context(gpu)
+
+
+def _attention(plain: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """Return torch's function for attention, which on the fake GPU does the operation of a real one.
+
+    There is none for a CPU that has no GPU, where it would be taken apart.
+    """
+    aten = torch.ops.aten
+
+    def attend(
+        q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None, attn_mask: Tensor | None = None, **options: Any
+    ) -> Tensor:
+        if q.device.type != "cuda":
+            return plain(q, k, v, mask if mask is not None else attn_mask, **options)
+        assert q.dtype == k.dtype == v.dtype, f"attention of {q.dtype}, {k.dtype} and {v.dtype}"
+        bias, is_causal = mask if mask is not None else attn_mask, options.get("is_causal", False)
+        if bias is None and q.dtype != torch.float32:
+            return aten._scaled_dot_product_flash_attention(q, k, v, 0.0, is_causal)[0]
+        if bias is not None and bias.dtype == torch.bool:
+            bias = torch.zeros_like(bias, dtype=q.dtype).masked_fill_(bias.logical_not(), -torch.inf)
+        if bias is not None:
+            bias = bias.expand(*q.shape[:2], q.shape[2], k.shape[2])
+        return aten._scaled_dot_product_efficient_attention(q, k, v, bias, q.requires_grad, 0.0, is_causal)[0]
+
+    return attend
 
 
 # torch's own engine asks the driver for the streams of the GPU, so the nodes of a graph are called here one by one.

@@ -44,7 +44,7 @@ class Memory(TorchDispatchMode):
         return result
 
 
-def peak_of_step(model: DualAR, rows: int, length: int) -> int:
+def peak_of_step(model: DualAR, rows: int, length: int, precision: torch.dtype) -> int:
     """Return the most bytes that a step of a model on the meta device has at once, all positions being frames.
 
     The blocks of the loss are as large as on a GPU.
@@ -69,7 +69,7 @@ def peak_of_step(model: DualAR, rows: int, length: int) -> int:
             mock.patch.object(Tensor, "nonzero", lambda mask: torch.arange(mask.numel()).unsqueeze(1)),
             mock.patch.object(loss, "block_logits", lambda device, short: blocks(cuda, short)),
         ):
-            with torch.autocast("cpu", torch.bfloat16):
+            with torch.autocast("cpu", torch.bfloat16, enabled=precision == torch.bfloat16):
                 total = loss.losses(model, tokens, torch.zeros_like(tokens)).total
             total.backward()
     return memory.peak

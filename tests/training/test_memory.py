@@ -90,12 +90,15 @@ METHODS: list[dict[str, Any]] = [
 ]
 
 
-def check_estimate(config: ModelConfig, chosen: dict[str, Any], rows: int, length: int) -> None:
+def check_estimate(
+    config: ModelConfig, chosen: dict[str, Any], rows: int, length: int, precision: torch.dtype = torch.bfloat16
+) -> None:
     settings = TrainSettings(**chosen)
-    model = meta_model(settings, config, torch.bfloat16).train()
+    model = meta_model(settings, config, precision).train()
     model.gradient_checkpointing = settings.gradient_checkpointing == "on"
-    wanted = memory.estimate(model, rows * length, 2, model.gradient_checkpointing, torch.device("cuda")).total
-    assert wanted == pytest.approx(peak_of_step(model, rows, length), rel=0.15)
+    element, cuda = precision.itemsize, torch.device("cuda")
+    wanted = memory.estimate(model, rows * length, element, model.gradient_checkpointing, cuda).total
+    assert wanted == pytest.approx(peak_of_step(model, rows, length, precision), rel=0.15)
 
 
 @pytest.mark.parametrize("method", METHODS, ids=str)
@@ -103,6 +106,12 @@ def check_estimate(config: ModelConfig, chosen: dict[str, Any], rows: int, lengt
 def test_the_estimate_is_close_to_a_step_of_a_model_with_few_layers(name: str, method: dict[str, Any]) -> None:
     config = msgspec.structs.replace(CONFIGS[name](), n_layer=3, n_fast_layer=1)
     check_estimate(config, method, 1, 1024)
+
+
+@pytest.mark.parametrize("method", [METHODS[0], METHODS[4]], ids=str)
+def test_the_estimate_is_close_in_float32(method: dict[str, Any]) -> None:
+    config = msgspec.structs.replace(CONFIGS["s1-mini"](), n_layer=3, n_fast_layer=1)
+    check_estimate(config, method, 1, 1024, torch.float32)
 
 
 @pytest.mark.whole

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Any, ClassVar
 
 from rich.cells import cell_len
@@ -12,10 +13,12 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Input
+from textual.worker import get_current_worker
 
 from fishtui import settings
 from fishtui.errors import FishtuiError
 from fishtui.glyphs import CURSOR, SIGN
+from fishtui.selftest.line import SHOWN
 from fishtui.settings import DEFAULT, SettingError, SettingRow
 from fishtui.settings.masking import is_secret, masked
 from fishtui.tui.commands import document_of, run_fishtui
@@ -28,7 +31,7 @@ from fishtui.tui.widgets.panetitle import PaneTitle
 from fishtui.tui.widgets.signs import sign
 
 # States of the doctor's findings, the worst first.
-STATES = ("error", "warning", "ok")
+STATES = ("error", "warning", "ok", "due", "excluded")
 
 
 class SettingList(Lines):
@@ -64,6 +67,7 @@ class Settings(MainScreen[list[SettingRow]]):
         Binding("slash,ctrl+f", "search", "search", key_display="/", tooltip="show the settings that have words"),
         Binding("d", "unset", "reset", tooltip="reset the setting to its default: remove it from fishtui.toml"),
         Binding("D", "doctor", "doctor", tooltip="check this machine and project for problems"),
+        Binding("M", "check_model", "check the model", show=False, tooltip="test the model on this machine"),
         Binding("t", "app.change_theme", "theme", tooltip="change the colors"),
         Binding("escape", "back", "back", show=False, tooltip="show all settings again"),
     ]
@@ -80,7 +84,7 @@ class Settings(MainScreen[list[SettingRow]]):
         yield Line(id="help")
         yield PaneTitle("Doctor", id="doctor-title")
         with VerticalScroll(id="doctor", can_focus=True):
-            yield Line("Press D to check for problems.", id="findings")
+            yield Line("Press D to check for problems, M to test the model.", id="findings")
 
     def on_mount(self) -> None:
         self.set_focus(self._list)
@@ -225,13 +229,21 @@ class Settings(MainScreen[list[SettingRow]]):
         self.query_one("#findings", Line).show("checking …")
         self._doctor()
 
+    def action_check_model(self) -> None:
+        self.query_one("#findings", Line).show("testing the model, for at most two minutes …")
+        self._doctor("--model")
+
     @work(thread=True, exclusive=True, group="doctor", exit_on_error=False)
-    def _doctor(self) -> None:
+    def _doctor(self, *options: str) -> None:
+        is_stale = partial(getattr, get_current_worker(), "is_cancelled")
         try:
-            found = document_of(run_fishtui(["doctor", "--json"], self.fishtui.project))
+            found = document_of(run_fishtui(["doctor", *options, "--json"], self.fishtui.project, is_stale))
+            if isinstance(found, dict):
+                found = [{**line, "state": SHOWN[line["state"]]} for line in found["lines"]]
         except FishtuiError as error:
             found = [{"state": "error", "name": "doctor", "found": error.problem, "remedy": error.remedy}]
-        self.app.call_from_thread(self._show_findings, found)
+        if not is_stale():
+            self.app.call_from_thread(self._show_findings, found)
 
     def _show_findings(self, found: list[dict[str, Any]]) -> None:
         lines = []
@@ -240,7 +252,7 @@ class Settings(MainScreen[list[SettingRow]]):
             if each["remedy"]:
                 lines.append(Content.styled(f"  {'':<11} {each['remedy']}", "dim"))
         self.query_one("#findings", Line).show(Content("\n").join(lines))
-        problems = sum(each["state"] != "ok" for each in found)
+        problems = sum(each["state"] in ("error", "warning") for each in found)
         self.query_one("#doctor-title", PaneTitle).show(f"problems: {problems}" if problems else "no problems")
 
 
