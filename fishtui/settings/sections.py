@@ -135,7 +135,7 @@ class ExtractSettings(Section, frozen=True):
     batch_size: Annotated[AtLeastOne, Meta(description="largest batch in clips")] = 16
     batch_seconds: Annotated[Positive, Meta(description="largest batch in seconds of audio, including padding")] = 120.0
     workers: Annotated[
-        NotNegative, Meta(description="processes that decode audio; 0 for one on a CPU, up to eight for a GPU")
+        NotNegative, Meta(description="processes that decode; 0 for one on a CPU, up to 8 for a GPU")
     ] = 0
     device: Device = "auto"
     precision: Annotated[
@@ -255,10 +255,7 @@ class TrainSettings(Section, frozen=True):
         Literal["auto", "on", "off"],
         Meta(description="recompute activations to save memory, a third slower; auto decides by the free memory"),
     ] = "auto"
-    compile: Annotated[
-        bool,
-        Meta(description="compile the model (GPU only, not with fsdp): a minute at the start, then faster steps"),
-    ] = False
+    compile: Annotated[bool, Meta(description="compile the model (GPU only, not with fsdp): faster steps")] = False
     devices: Annotated[AtLeastOne, Meta(description="processes per machine, one GPU each")] = 1
     nodes: Annotated[AtLeastOne, Meta(description="number of machines")] = 1
     strategy: Annotated[
@@ -295,9 +292,7 @@ class SynthesizeSettings(Section, frozen=True):
         Literal["auto", "float32", "bfloat16"],
         Meta(description="precision; auto is bfloat16 on GPUs that support it, otherwise float32"),
     ] = "auto"
-    compile: Annotated[
-        bool, Meta(description="capture the work of a frame as a CUDA graph (GPU only): faster from some fifty frames")
-    ] = True
+    compile: Annotated[bool, Meta(description="capture a CUDA graph (GPU only), faster from some fifty frames")] = True
 
 
 class RunSettings(Section, frozen=True):

@@ -22,24 +22,8 @@ from torch.utils._pytree import tree_iter
 
 CUDA = torch.device("cuda", 0)
 MEMORY = 100 << 30
-# Operations that launch nothing on a GPU.
-VIEWS = {
-    *(
-        "view",
-        "_unsafe_view",
-        "expand",
-        "transpose",
-        "t",
-        "permute",
-        "slice",
-        "select",
-        "unsqueeze",
-        "squeeze",
-        "split",
-    ),
-    *("split_with_sizes", "unbind", "detach", "alias", "as_strided", "unfold", "empty", "empty_like", "new_empty"),
-    *("empty_strided", "lift_fresh", "view_as_real", "_reshape_alias", "new_empty_strided", "diagonal"),
-}
+# Operations that only reserve memory.
+EMPTY = {"empty", "empty_like", "new_empty", "empty_strided", "new_empty_strided"}
 # Operations that read as much of their first tensor as they return, and those that change as much as they are given.
 SELECTIONS = {"embedding", "index", "index_select", "gather"}
 ADDITIONS = {"scatter_add_", "scatter_", "index_put_", "index_add_"}
@@ -112,11 +96,13 @@ class Gpu(TorchDispatchMode):
         return result
 
     def _count(self, name: str, tensors: Sequence[Tensor], result: Any) -> None:
-        """Count a kernel, and what it reads and writes; operations that launch nothing are left out."""
-        if name in VIEWS or name.startswith("prim::"):
+        """Count a kernel, and what it reads and writes; views and other operations that launch nothing are left out."""
+        made = [each for each in tree_iter(result) if isinstance(each, Tensor)]
+        known = {each.untyped_storage()._cdata for each in tensors}
+        is_view = not name.endswith("_") and all(each.untyped_storage()._cdata in known for each in made)
+        if name in EMPTY or is_view:
             return
         self.kernels[name] += 1
-        made = [each for each in tree_iter(result) if isinstance(each, Tensor)]
         if name in ADDITIONS:
             made = tensors[-1:]
         read = [*made, *tensors[1:]] if name in SELECTIONS | ADDITIONS else tensors

@@ -690,3 +690,26 @@ def test_the_next_step_after_cutting_recordings_is_to_transcribe_them() -> None:
     assert _advice([], drafted, has_model=True, is_running=False) == "Next: press 2 to review 58 drafts."
     few = Summary(totals, 0, [], [("missing-transcript", 2, 3)])
     assert ":transcribe" not in _advice([], few, has_model=True, is_running=False)
+
+
+def test_the_model_is_tested_from_the_settings(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = [
+        {"name": "files", "state": "pass", "found": "as published", "remedy": ""},
+        {"name": "loss", "state": "fail", "found": "too high", "remedy": "Download the model again."},
+    ]
+    run: list[list[str]] = []
+
+    def answer(words: list[str], project: Project, is_stale: object) -> tuple[int, str, str]:
+        run.append(words)
+        return 3, json.dumps({"lines": lines}), ""
+
+    monkeypatch.setattr("fishtui.tui.screens.settings.run_fishtui", answer)
+
+    async def story(app: Fishtui, pilot: Pilot[None]) -> None:
+        await pilot.press("6")
+        await until(pilot, lambda: "[paths]" in text_of(app))
+        await pilot.press("M")
+        await until(pilot, lambda: "problems: 1" in text_of(app) and "Download the model again." in text_of(app))
+
+    drive(project, story)
+    assert run == [["doctor", "--model", "--json"]]
