@@ -134,9 +134,7 @@ class ExtractSettings(Section, frozen=True):
 
     batch_size: Annotated[AtLeastOne, Meta(description="largest batch in clips")] = 16
     batch_seconds: Annotated[Positive, Meta(description="largest batch in seconds of audio, including padding")] = 120.0
-    workers: Annotated[
-        NotNegative, Meta(description="processes that decode; 0 for one on a CPU, up to 8 for a GPU")
-    ] = 0
+    workers: Annotated[NotNegative, Meta(description="processes that decode; 0 for 1 on a CPU, up to 8 for a GPU")] = 0
     device: Device = "auto"
     precision: Annotated[
         Literal["float32", "tf32", "bfloat16"],
