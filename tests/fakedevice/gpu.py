@@ -184,7 +184,7 @@ def fake_gpu() -> Iterator[Gpu]:
 def _attention(plain: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """Return torch's function for attention, which on the fake GPU does the operation of a real one.
 
-    There is none for a CPU that has no GPU, where it would be taken apart.
+    Without a GPU, torch takes attention apart.
     """
     aten = torch.ops.aten
 
