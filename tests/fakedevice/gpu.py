@@ -155,7 +155,6 @@ class _Generators:
 def fake_gpu() -> Iterator[Gpu]:
     """Give torch a GPU while the body runs."""
     gpu = Gpu()
-    listed = Tensor.tolist
     changes: dict[str, Any] = {
         "torch._subclasses.fake_tensor.init_gpu_context": lambda device: None,
         "torch._subclasses.fake_tensor.FakeTensorMode.avoid_device_init": True,
@@ -170,7 +169,7 @@ def fake_gpu() -> Iterator[Gpu]:
         "torch.Generator": gpu.generators,
         "torch.nn.functional.scaled_dot_product_attention": _attention(functional.scaled_dot_product_attention),
         # All values at once, as from a GPU.
-        "torch.Tensor.tolist": lambda tensor: listed(tensor.cpu()),
+        "torch._subclasses.fake_tensor.FakeTensor.tolist": lambda tensor: tensor.cpu().tolist(),
         "torch.Tensor.pin_memory": lambda tensor: gpu.pin(tensor),
         "torch.cuda.amp.common.amp_definitely_not_available": lambda: False,
         "torch.nn.utils.clip_grad._has_foreach_support": lambda tensors, device: True,
