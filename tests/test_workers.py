@@ -14,7 +14,7 @@ import pytest
 
 from fishtui import workers
 from fishtui.files import replacing
-from fishtui.workers import chunked_map, ordered_map
+from fishtui.workers import chunked_map, one_ahead, ordered_map
 from tests.builders import PAUSE
 
 HOST = """
@@ -179,3 +179,25 @@ def test_workers_end_with_a_killed_parent() -> None:
     process.wait()
     _, alive = psutil.wait_procs(children, timeout=30)
     assert not alive
+
+
+def test_one_item_is_computed_ahead_by_a_thread() -> None:
+    begun: list[tuple[int, bool]] = []
+
+    def items() -> Iterator[int]:
+        for number in range(1, 4):
+            begun.append((number, threading.current_thread() is threading.main_thread()))
+            yield number
+        raise ValueError("the end")
+
+    source = one_ahead(items())
+    assert next(source) == 1
+    source.close()
+    # The second one had begun, and the end waited for it.
+    assert begun == [(1, False), (2, False)]
+    seen = []
+    with pytest.raises(ValueError, match="the end"):
+        for number in one_ahead(items()):
+            seen.append(number)
+    assert seen == [1, 2, 3]
+    assert list(one_ahead([])) == []
