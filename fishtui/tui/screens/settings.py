@@ -84,7 +84,7 @@ class Settings(MainScreen[list[SettingRow]]):
         yield Line(id="help")
         yield PaneTitle("Doctor", id="doctor-title")
         with VerticalScroll(id="doctor", can_focus=True):
-            yield Line("Press D to check for problems, M to test the model.", id="findings")
+            yield Line("Press D to check for problems.", id="findings")
 
     def on_mount(self) -> None:
         self.set_focus(self._list)
