@@ -44,7 +44,7 @@ SAMPLING = next(iter(FAMILIES.values())).sampling()
 
 @dataclass
 class Count:
-    """What one unit of work takes."""
+    """The kernels, waits, copies and bytes of one unit of work."""
 
     operations: Counter[str]
     bytes: Counter[str]
