@@ -98,7 +98,7 @@ SCORE = Stage(
 )
 TRANSCRIBE = Stage(
     "transcribe",
-    "Draft missing transcripts, and compare the others with a recognizer.",
+    "Draft missing transcripts, and compare the others.",
     "Existing transcripts are never changed. A draft counts as one until you accept or edit it: `fishtui clips list"
     " draft:yes`; train.drafts decides if it is trained on. Clips that differ: `fishtui clips list"
     " finding:disagreement`. Clips that are up to date are kept. Weights of Whisper come from `fishtui download --judge"
