@@ -50,7 +50,7 @@ def init(session: Session, folder: Path | None) -> int:
         if not made:
             output.line(f"{folder} is a project already: nothing to make")
         output.line("Next: put recordings into data/SPEAKER/clip.wav with clip.lab, then `fishtui download`.")
-        output.line("`fishtui slice FOLDER --speaker NAME` cuts long recordings, and `fishtui import` reads other layouts.")
+        output.line("`fishtui slice FOLDER --speaker NAME` cuts long recordings; `fishtui import` reads other layouts.")
     return 0
 
 
