@@ -66,6 +66,14 @@ class CheckpointFolder:
         return self.family_or_default.model_type
 
     @property
+    def title(self) -> str:
+        """The name of the model for people; empty if the folder has no valid config."""
+        try:
+            return self.family.title
+        except CheckpointError:
+            return ""
+
+    @property
     def config_file(self) -> Path:
         return self.path / CONFIG
 

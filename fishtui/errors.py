@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -21,7 +22,11 @@ LACK = "Memory ran out: close other programs, or raise the limit of `ulimit -v`.
 
 
 class Terminated(BaseException):
-    """SIGTERM arrived: the stage saves its work and exits."""
+    """A signal other than SIGINT arrived that ends the process: the stage saves its work and exits."""
+
+    def __init__(self, number: int = signal.SIGTERM) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.exit_status = SIGNALED + number
 
 
 class FishtuiError(Exception):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -11,8 +12,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from fishtui.audio.decode import read_audio
-from fishtui.audio.resample import Filter, resample
+from fishtui.audio.decode import mix, read_audio
+from fishtui.audio.recording import open_recording
+from fishtui.audio.resample import Filter, resample, resample_blocks
 from fishtui.checkpoint import CheckpointFolder
 from fishtui.codec.load import load_codec
 from fishtui.codec.model import Codec
@@ -24,7 +26,7 @@ from fishtui.lm.model import DualAR
 from fishtui.lm.sampling import Sampling
 from fishtui.load import load_model
 from fishtui.sentences import ROWS, SEED, Codes, Limits, Line, Parts, Sentences, Speech
-from fishtui.wording import shortened
+from fishtui.wording import clock, shortened
 
 if TYPE_CHECKING:
     from fishtui.families.family import Prompts, Utterance
@@ -34,6 +36,8 @@ Waveform = NDArray[np.float32]
 Recording = Path | str | Waveform | Codes
 """An audio file, a `.npy` file of codes, mono samples at the voice's sample rate, or codes."""
 
+# In seconds; longer recordings are read in parts.
+LONG_SECONDS = 300.0
 # Louder than any recording, and quieter than integers that were converted to floats.
 LARGEST_SAMPLE = 100.0
 
@@ -95,22 +99,39 @@ class Voice:
         Raises DataError if a file is not readable, MisuseError for samples of another rate, shape or scale.
         """
         if isinstance(recording, str | Path):
-            path = Path(recording)
-            try:
-                if path.suffix == CODES_EXTENSION:
-                    return read_codes(path, self.codec.config.codebook_sizes)
-                audio = read_audio(path, mixed=True)
-            except DataError as error:
-                raise DataError(f"{path}: {error.problem}", error.remedy, code="bad-recording") from error
-            self._check_rate(rate, audio.rate)
-            samples = resample(audio.mono(), audio.rate, self.sample_rate, self.resampler)
-        else:
-            array = np.asarray(recording)
-            if np.issubdtype(array.dtype, np.integer) and array.ndim == 2:
-                return self._checked(cast(Codes, array))
-            samples = self._as_samples(array, rate)
+            return self._encode_file(Path(recording), rate)
+        array = np.asarray(recording)
+        if np.issubdtype(array.dtype, np.integer) and array.ndim == 2:
+            return self._checked(cast(Codes, array))
+        return self._encode(self._as_samples(array, rate))
+
+    def _encode(self, samples: Waveform) -> Codes:
         with torch.inference_mode(), one_thread(is_small(self.codec)):
             return self.codec.encode(torch.from_numpy(samples)[None, None].to(self.device))[0].cpu().numpy()
+
+    def _encode_file(self, path: Path, rate: int | None = None, longest: float = math.inf) -> Codes:
+        """Encode a file of at most `longest` seconds, of which little is in memory at a time if it is long."""
+        try:
+            if path.suffix == CODES_EXTENSION:
+                return read_codes(path, self.codec.config.codebook_sizes)
+            with open_recording(path) as recording:
+                found = recording.header
+                self._check_rate(rate, found.rate)
+                if found.seconds > longest:
+                    raise MisuseError(
+                        f"{path}: a reference of {clock(found.seconds)}, of which the model holds {clock(longest)}",
+                        "Cut 10 to 30 seconds from it, with their transcript.",
+                        code="reference-too-long",
+                    )
+                if found.seconds > LONG_SECONDS:
+                    mixed = (mix(block) for block in recording.blocks())
+                    blocks = resample_blocks(mixed, found.rate, self.sample_rate, self.resampler)
+                    with one_thread(is_small(self.codec)):
+                        return self.codec.encode_blocks(map(torch.from_numpy, blocks)).cpu().numpy()
+            audio = read_audio(path, mixed=True)
+        except DataError as error:
+            raise DataError(f"{path}: {error.problem}", error.remedy, code="bad-recording") from error
+        return self._encode(resample(audio.mono(), audio.rate, self.sample_rate, self.resampler))
 
     def decode(self, codes: Codes) -> Waveform:
         """Return the waveform (samples,), float32, of codes (codebooks, frames). Raises MisuseError otherwise."""
@@ -120,8 +141,16 @@ class Voice:
             return self.codec.decode(frames)[0, 0].float().cpu().numpy()
 
     def reference(self, recording: Recording, transcript: str) -> Utterance:
-        """Return a reference as a `Line` takes it. Raises DataError, MisuseError as `encode` does."""
-        return self._cleaned(transcript, "the transcript of a reference"), self.encode(recording)
+        """Return a reference as a `Line` takes it.
+
+        Raises DataError, MisuseError as `encode` does, and MisuseError, code `reference-too-long`, for a file that is
+        longer than the model's context: it is not decoded.
+        """
+        text = self._cleaned(transcript, "the transcript of a reference")
+        if not isinstance(recording, str | Path):
+            return text, self.encode(recording)
+        longest = self.checkpoint.config().max_seq_len * self.codec.frame_length / self.codec.sample_rate
+        return text, self._encode_file(Path(recording), longest=longest)
 
     def _as_samples(self, array: np.ndarray, rate: int | None) -> Waveform:
         if not np.issubdtype(array.dtype, np.floating) or array.ndim != 1 or not len(array):

@@ -198,7 +198,7 @@ MERGE = Stage(
     arguments=(
         _NAME,
         _STEP,
-        Argument("base", "Folder of the base model; never changed", "--base", "folder", setting="paths.checkpoint"),
+        Argument("base", "Base model; never changed (default: that of the training)", "--base", "folder"),
         Argument(
             "adapter", "Checkpoint, peft folder, or adapter file of Fish-Speech, instead of NAME", "--adapter", "path"
         ),
@@ -226,7 +226,7 @@ SYNTHESIZE = Stage(
             "folder",
             setting="paths.checkpoint",
         ),
-        Argument("adapter", "Adapter to apply to the model", "--adapter", "path"),
+        Argument("adapter", "Adapter to apply to its base, or to --checkpoint", "--adapter", "path"),
         Argument("texts", "Text to speak; repeatable", "--text", many=True),
         Argument("text_file", "UTF-8 file with one text per line", "--text-file", "file"),
         Argument(

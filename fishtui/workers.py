@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from typing import Generic, TypeVar
 
 # From Linux's prctl.h.
@@ -22,6 +23,8 @@ PR_SET_PDEATHSIG = 1
 START_METHOD = "spawn"
 # Seconds between two calls of `waits`.
 INTERVAL = 0.2
+# Signals that end a worker once it has removed the temporary files of its item.
+ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -80,7 +83,7 @@ def ordered_map(
 
     def submit(item: Item) -> Future[Result]:
         nonlocal pool
-        with _interrupts_held():
+        with _signals_held():
             try:
                 return pool.submit(_work, function, item)
             except BrokenProcessPool:
@@ -168,7 +171,7 @@ class _CarefulPool(Generic[Item, Result]):
         # A new process takes longer to start than most items take.
         self._pool = self._pool or _pool(1)
         try:
-            with _interrupts_held():
+            with _signals_held():
                 future = self._pool.submit(_work, self._function, item)
             return future.result()
         except BrokenProcessPool:
@@ -182,9 +185,13 @@ class _CarefulPool(Generic[Item, Result]):
 
 
 @contextmanager
-def _interrupts_held() -> Iterator[None]:
-    """Block interrupts in the body, and for good in processes that it starts, since they end with this one."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+def _signals_held() -> Iterator[None]:
+    """Block the signals that end a process in the body, and in processes that it starts.
+
+    A worker that is starting would otherwise report a traceback. Interrupts stay blocked in workers, which end with
+    this process.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, *ENDING})
     try:
         yield
     finally:
@@ -192,6 +199,7 @@ def _interrupts_held() -> Iterator[None]:
 
 
 def _pool(workers: int) -> ProcessPoolExecutor:
+    _start_tracker()
     context = multiprocessing.get_context(START_METHOD)
     return ProcessPoolExecutor(workers, mp_context=context, initializer=_end_with_parent)
 
@@ -206,6 +214,18 @@ def _end(pool: ProcessPoolExecutor, breaks_off: bool) -> None:
             process.terminate()
 
 
+def _start_tracker() -> None:
+    """Start the process that removes what workers share, and let it survive the signals of a closed terminal.
+
+    It ignores SIGINT and SIGTERM by itself. If another signal ended it first, it would be missed with tracebacks.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+    try:
+        resource_tracker.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def end_at_parents_end(number: signal.Signals) -> None:
     """Have the system send signal `number` to this process when the thread that started it ends; only on Linux."""
     prctl = getattr(ctypes.CDLL(None), "prctl", None)
@@ -218,6 +238,7 @@ class _Left(SystemExit):
 
 
 _is_working = False
+_is_leaving = False
 
 
 def _work(function: Callable[[Item], Result], item: Item) -> Result:
@@ -235,6 +256,11 @@ def _work(function: Callable[[Item], Result], item: Item) -> Result:
 
 def _leave(number: int, frame: object) -> None:
     """End the work on an item, and then this process."""
+    global _is_leaving
+    if _is_leaving:
+        # A second signal must not break off the removal of temporary files.
+        return
+    _is_leaving = True
     if _is_working:
         raise _Left(1)
     # An exception here could leave the lock of the results locked, for which all others would wait.
@@ -242,7 +268,7 @@ def _leave(number: int, frame: object) -> None:
 
 
 def _end_with_parent() -> None:
-    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+    for number in ENDING:
         signal.signal(number, _leave)
     # A library that spins while it holds Python's lock would keep the thread below from running.
     end_at_parents_end(signal.SIGKILL)
@@ -254,3 +280,4 @@ def _end_with_parent() -> None:
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)

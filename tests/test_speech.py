@@ -17,7 +17,9 @@ import pytest
 import torch
 
 import fishtui
+from fishtui import speech
 from fishtui.audio.decode import read_audio
+from fishtui.audio.recording import Recording
 from fishtui.checkpoint import CheckpointFolder
 from fishtui.codec.load import load_codec
 from fishtui.errors import CheckpointError, DataError, MisuseError
@@ -103,6 +105,26 @@ def test_codes_of_a_file_and_of_its_samples_are_the_same(voice: Voice, tmp_path:
     assert voice.encode(codes) is codes
     np.save(tmp_path / "voice.npy", codes)
     np.testing.assert_array_equal(voice.encode(tmp_path / "voice.npy"), codes)
+
+
+def test_a_long_recording_has_the_same_codes_in_parts(
+    voice: Voice, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_clip(tmp_path / "voice.wav", samples=tone(1.5, 16_000), rate=16_000)
+    wanted = voice.encode(path)
+    monkeypatch.setattr(speech, "LONG_SECONDS", 1.0)
+    np.testing.assert_array_equal(voice.encode(path), wanted)
+
+
+def test_a_reference_beyond_the_context_is_not_decoded(
+    voice: Voice, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = voice.checkpoint.config().max_seq_len * voice.codec.frame_length / voice.codec.sample_rate
+    path = write_clip(tmp_path / "hour.wav", samples=np.zeros(int(1000 * context) + 1000, np.float32), rate=1000)
+    monkeypatch.setattr(Recording, "blocks", lambda recording: pytest.fail("decoded"))
+    with failing("reference-too-long", MisuseError) as caught:
+        voice.reference(path, "A long story.")
+    assert str(path) in caught.value.problem
 
 
 def test_other_arrays_and_files_are_errors(voice: Voice, tmp_path: Path) -> None:

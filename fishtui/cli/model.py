@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fishtui.bases import find_base_of
 from fishtui.checkpoint import CheckpointFolder
 from fishtui.cli.session import Session
 from fishtui.errors import DONE, PARTIAL, MisuseError
@@ -91,8 +92,8 @@ def merge(
     """Run `fishtui merge`."""
     from fishtui.results.merged import check_replaceable
 
-    base = session.path(base, session.settings.values.paths.checkpoint)
     adapter, reason = _adapter(session, name, step, adapter)
+    base = _base(session, base, adapter)
     target = output if output is not None else session.project.merged(base, name or adapter.stem)
     # Refuse at launch, not when the queued run begins.
     check_replaceable(session.project, target, adapter, force)
@@ -123,7 +124,7 @@ def export(
     from fishtui.results.adapters import check_export
 
     adapter, reason = _adapter(session, name, step, adapter)
-    base = CheckpointFolder(session.project.path(session.settings.values.paths.checkpoint))
+    base = CheckpointFolder(_base(session, None, adapter))
     check_export(output, force)
 
     def stage(reporter: Reporter, *, dry_run: bool) -> Ledger:
@@ -160,7 +161,7 @@ def synthesize(
     from fishtui.results.speechfiles import speech_files
 
     values = session.settings.values
-    checkpoint = session.path(checkpoint, values.paths.checkpoint)
+    checkpoint = _base(session, checkpoint, adapter)
     sentences = [text for text in (*texts, *_lines(text_file)) if text.strip()]
     if not sentences:
         raise MisuseError("no text to synthesize", "Give --text or --text-file.", code="missing-option")
@@ -205,6 +206,11 @@ def _adapter(session: Session, name: str | None, step: int | None, adapter: Path
         return adapter, ""
     choice = choose_to_merge(session.project.results / str(name), step)
     return choice.checkpoint.path, "" if choice.rule == "step" else f"chose {choice.reason}"
+
+
+def _base(session: Session, given: Path | None, adapter: Path | None) -> Path:
+    """Return the model folder that was given, or the pretrained model of the adapter, or that of the settings."""
+    return given or find_base_of(session.project, adapter, session.settings.values.paths.checkpoint)
 
 
 def _note(reporter: Reporter, text: str) -> None:

@@ -33,11 +33,14 @@ def interruptible() -> Iterator[None]:
 def endable() -> Iterator[None]:
     """Turn the other signals that end a process into Ended while the body runs, except those that are ignored."""
 
+    ending = False
+
     def end(number: int, frame: object) -> None:
-        # A second one must not break off the removal of temporary files.
-        for each in before:
-            signal.signal(each, signal.SIG_IGN)
-        raise Ended(number)
+        nonlocal ending
+        if not ending:
+            # A second one must not break off the removal of temporary files.
+            ending = True
+            raise Ended(number)
 
     before = {number: signal.getsignal(number) for number in ENDING}
     before = {number: handler for number, handler in before.items() if handler is signal.SIG_DFL}

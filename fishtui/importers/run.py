@@ -33,6 +33,8 @@ from fishtui.wording import counted, shortened
 # Layouts whose texts a recognizer wrote.
 RECOGNIZED_LAYOUTS = ("whisper",)
 # Recordings that a warning names.
+# Begins the reason for skipping clips that an import has written before.
+ALREADY = "already imported"
 MOST_SHOWN = 3
 
 
@@ -182,9 +184,11 @@ def _is_dataset(project: Project, data: Path, settings: Settings | None) -> bool
 
 
 def _conclude(project: Project, reporter: Reporter, data: Path, settings: Settings | None, ledger: Ledger) -> None:
-    """Scan what was imported, and report it."""
+    """Scan what was imported, now or before, and report it."""
     if not ledger.done:
         reporter.warning("nothing was imported")
+    # An import that was interrupted has written clips that nothing has scanned.
+    if not ledger.done and not any(each.reason.startswith(ALREADY) for each in ledger.skipped):
         return
     reporter.artifact("dataset", data)
     if settings and _is_dataset(project, data, settings):
@@ -193,6 +197,8 @@ def _conclude(project: Project, reporter: Reporter, data: Path, settings: Settin
 
         with Catalog(project, project.path(settings.paths.data)) as catalog:
             scan(catalog, settings, reporter)
+    if not ledger.done:
+        return
     clips = counted(ledger.done, "clip")
     reporter.note(f"{clips} imported into {project.shown(data)}; check them with `fishtui validate`")
 
@@ -236,7 +242,7 @@ def _transfer_all(
         destination = each.destination
         if destination.has_audio and destination.has_transcript:
             same = has_text(destination.transcript, each.clip.text)
-            ledger.skip(each.name, "already imported" if same else "already imported, with another transcript")
+            ledger.skip(each.name, ALREADY if same else f"{ALREADY}, with another transcript")
         elif dry_run:
             ledger.done += 1
         else:

@@ -80,9 +80,11 @@ class Decoder:
         self.rows = rows
         self.length = length
         self.cache = Cache(config.slow, config.n_layer, rows, length, weight)
-        self.fast_cache = Cache(config.fast, config.n_fast_layer, rows, config.num_codebooks, weight)
+        # The hidden state and the first code enter together, even if no other code follows.
+        codes = max(config.num_codebooks, 2)
+        self.fast_cache = Cache(config.fast, config.n_fast_layer, rows, codes, weight)
         self.table = rotary_table(length, config.head_dim, config.rope_base, weight.device)
-        self.fast_table = rotary_table(config.num_codebooks, config.fast_head_dim, config.rope_base, weight.device)
+        self.fast_table = rotary_table(codes, config.fast_head_dim, config.rope_base, weight.device)
         self.row_numbers = torch.arange(rows, device=weight.device)
         self.places = torch.arange(length, device=weight.device)
 

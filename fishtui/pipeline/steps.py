@@ -291,7 +291,7 @@ MERGE = Step(
             for name in ("adapter", "blocks", "lora", "lowrank", "merging", "origin", "preset", "proof")
         ),
     ),
-    command=lambda state, stamp, now: [state.settings.run.name],
+    command=lambda state, stamp, now: [state.settings.run.name, "--base", str(state.base.path)],
     is_done_by=_is_merged_by,
     arguments=_merge_arguments,
 )

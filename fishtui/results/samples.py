@@ -17,6 +17,7 @@ from typing import Annotated, Final
 
 import msgspec
 
+from fishtui.bases import find_base
 from fishtui.checkpoint import CheckpointFolder
 from fishtui.files import discard, regular, write_text
 from fishtui.project import Project
@@ -118,7 +119,7 @@ def request_sample(
     values = settings.values
     row = row_id(values, text, reference)
     output = sample_path(results, row, saved.step if saved else None)
-    base = project.path(values.paths.checkpoint)
+    base = find_base(project, results / "checkpoints", values.paths.checkpoint)
     adapter = saved.path if saved else None
     command = [SYNTHESIZE.name, "--project", str(project.root), "--checkpoint", str(base), f"--text={text}"]
     command += ["--adapter", str(adapter)] if adapter else []

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fishtui.bases import find_base, find_base_of
 from fishtui.checkpoint import RECORD, CheckpointFolder, MergeRecord
 from fishtui.errors import FishtuiError, MisuseError
-from fishtui.families.registry import DEFAULT
 from fishtui.project import Project
 from fishtui.reading import Damaged, is_path, read_json
 from fishtui.results.checkpoints import (
@@ -48,7 +48,7 @@ class ListedCheckpoint:
 class MergedModel:
     """A model folder that a merge wrote; `step` is that of the checkpoint, 0 if unknown.
 
-    `model` is the name of the pretrained model, empty for the default one.
+    `model` is the name of the pretrained model, empty if it is not known.
     """
 
     folder: Path
@@ -63,7 +63,8 @@ class Training:
     """The content of `results/NAME`.
 
     `run` is the newest run that trained it, `merging` the newest that merged it, `evaluating` that evaluated it.
-    `start_loss` is the validation loss before the first step, None if it was not measured.
+    `start_loss` is the validation loss before the first step, None if it was not measured. `base` is the folder of the
+    pretrained model, and `model` its name, empty if it is not known.
     """
 
     name: str
@@ -74,6 +75,8 @@ class Training:
     merging: RunSummary | None = None
     evaluating: RunSummary | None = None
     start_loss: float | None = None
+    base: Path = Path()
+    model: str = ""
 
     @property
     def saved(self) -> list[Checkpoint]:
@@ -105,6 +108,7 @@ class Trainings:
         evaluating = self._by_folder(runs.values(), EVALUATE.name, self._trained)
         merged = list(_merged({self.project.checkpoints, base.parent}))
         folders = {*_folders(self.project.results), *(folder for folder, row in trained.items() if not row.ended)}
+        bases = {folder: find_base(self.project, folder / "checkpoints", base) for folder in folders}
         found = [
             Training(
                 folder.name,
@@ -115,6 +119,8 @@ class Trainings:
                 merging.get(folder),
                 evaluating.get(folder),
                 read_start_loss(folder / "checkpoints"),
+                bases[folder],
+                CheckpointFolder(bases[folder]).title,
             )
             for folder in folders
         ]
@@ -176,9 +182,10 @@ def _merged(folders: Iterable[Path]) -> Iterator[MergedModel]:
             with suppress(OSError, Damaged):
                 found = read_json(path, MergeRecord)
                 if found.adapter:
-                    family = CheckpointFolder(path.parent).family_or_default
-                    model = "" if family is DEFAULT else family.title
-                    yield MergedModel(path.parent, Path(found.adapter), found.step or 0, path.stat().st_mtime, model)
+                    adapter, written = Path(found.adapter), path.stat().st_mtime
+                    yield MergedModel(
+                        path.parent, adapter, found.step or 0, written, CheckpointFolder(path.parent).title
+                    )
 
 
 def _is_from(adapter: Path, folder: Path) -> bool:
@@ -199,8 +206,8 @@ def launch_merge(project: Project, settings: Loaded, training: str, step: int) -
     Raises FishtuiError, code `already-merging` while another merge into the same folder has not ended, `other-model` if
     another training's model is there.
     """
-    base = project.path(settings.values.paths.checkpoint)
     adapter = choose_checkpoint(project.results / training, step).path
+    base = find_base_of(project, adapter, settings.values.paths.checkpoint)
     command = [MERGE.name, training, "--step", str(step), "--project", str(project.root)]
     output = project.merged(base, training)
     check_replaceable(project, output, adapter)

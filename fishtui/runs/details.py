@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
+from fishtui.bases import find_base
 from fishtui.checkpoint import CheckpointFolder
-from fishtui.families.registry import DEFAULT
 from fishtui.glyphs import SIGN
 from fishtui.project import Project
 from fishtui.reading import is_path
 from fishtui.runs.progress import read_progress, seconds_taken
 from fishtui.runs.state import Run
+from fishtui.stage import EVALUATE, MERGE, SCORE, SYNTHESIZE, TRAIN
 from fishtui.wording import clock
+
+WITH_MODEL = tuple(stage.name for stage in (TRAIN, EVALUATE, MERGE, SYNTHESIZE, SCORE))
 
 
 def describe_run(project: Project, run: Run) -> Iterator[tuple[str, str]]:
@@ -39,11 +42,15 @@ def describe_run(project: Project, run: Run) -> Iterator[tuple[str, str]]:
 
 
 def model_of(run: Run) -> str:
-    """Return the name of a run's pretrained model; empty for the default one, or if its folder is unknown."""
-    paths = run.record.settings.get("paths")
-    set_base = paths.get("checkpoint") if isinstance(paths, dict) else None
-    base = run.record.arguments.get("base", set_base)
-    if not isinstance(base, str) or not is_path(base):
+    """Return the name of the language model that a run uses; empty if it uses none, or the folder is unknown."""
+    if run.record.stage not in WITH_MODEL:
         return ""
-    family = CheckpointFolder(run.folder.parents[2] / base).family_or_default
-    return "" if family is DEFAULT else family.title
+    project, given = Project(run.folder.parents[2]), run.record.arguments
+    paths = run.record.settings.get("paths")
+    usual = paths.get("checkpoint") if isinstance(paths, dict) else None
+    folder, name = given.get("base") or given.get("checkpoint") or usual, given.get("name")
+    if not isinstance(folder, str) or not is_path(folder):
+        return ""
+    if run.record.stage == EVALUATE.name and isinstance(name, str) and is_path(name):
+        return CheckpointFolder(find_base(project, project.results / name / "checkpoints", folder)).title
+    return CheckpointFolder(project.path(folder)).title

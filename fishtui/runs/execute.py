@@ -33,6 +33,7 @@ from fishtui.settings import Loaded
 from fishtui.trust import check_trusted
 
 Work = Callable[[Reporter], Ledger]
+ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
 # In bytes.
 LEAST_ADDRESS_SPACE = 1 << 30
 # The run that this process was started for.
@@ -156,13 +157,13 @@ def run_work(record: RunRecord, folder: Path, work: Work, listeners: tuple[Liste
     started = time.monotonic()
     events = EventWriter(folder / "events.jsonl")
     reporter = Reporter(events, listeners)
-    before = [(number, signal.getsignal(number)) for number in (signal.SIGTERM, signal.SIGINT)]
+    before = [(number, signal.getsignal(number)) for number in ENDING]
     try:
         _do(record, folder, work, reporter)
     finally:
         # A request to stop comes too late from here on.
         for number, _ in before:
-            signal.signal(number, signal.SIG_IGN)
+            signal.signal(number, lambda number, frame: None)
         record.took = time.monotonic() - started
         if record.state == records.RUNNING:
             # It was stopped while it recorded its outcome.
@@ -202,8 +203,8 @@ def _do(record: RunRecord, folder: Path, work: Work, reporter: Reporter) -> None
         _fail(record, folder, error, error.exit_status)
     except KeyboardInterrupt:
         record.state, record.exit_status = records.STOPPED, errors.INTERRUPTED
-    except Terminated:
-        record.state, record.exit_status = records.STOPPED, errors.TERMINATED
+    except Terminated as error:
+        record.state, record.exit_status = records.STOPPED, error.exit_status
     except Exception as error:
         problem = errors.unforeseen(error, record.stage, f"{folder / 'output.log'} has the details")
         _fail(record, folder, problem, errors.FAILED)
@@ -260,13 +261,29 @@ def _output_to(log: Path) -> Iterator[tuple[TextIO, TextIO]]:
 
 @contextmanager
 def terminable() -> Iterator[None]:
-    """Turn SIGTERM into Terminated while the body runs."""
+    """Turn the first signal that ends a process into KeyboardInterrupt or Terminated while the body runs.
 
-    def terminate(number: int, frame: object) -> None:
-        raise Terminated
+    Later ones are ignored, as are those that were ignored before.
+    """
 
-    before = signal.signal(signal.SIGTERM, terminate)
+    ending = False
+
+    def end(number: int, frame: object) -> None:
+        nonlocal ending
+        if ending:
+            # A second one must not break off the removal of temporary files.
+            return
+        ending = True
+        if number == signal.SIGINT:
+            raise KeyboardInterrupt
+        raise Terminated(number)
+
+    handlers = {number: signal.getsignal(number) for number in ENDING}
+    before = {number: handler for number, handler in handlers.items() if handler is not signal.SIG_IGN}
+    for number in before:
+        signal.signal(number, end)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -8,17 +8,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-import numpy as np
-
-from fishtui.audio.decode import read_audio
 from fishtui.audio.encode import write_audio
+from fishtui.bases import find_base, other_base
 from fishtui.checkpoint import CheckpointFolder
 from fishtui.codec.config import read_config, sizes_file
 from fishtui.codehash import code_hash
-from fishtui.codes import encode_codes, parse_codes
+from fishtui.codes import encode_codes
 from fishtui.dataset import CODES_EXTENSION
 from fishtui.devices import choose_device
-from fishtui.errors import CheckpointError, DataError, FishtuiError, MisuseError
+from fishtui.errors import CheckpointError, DataError, FishtuiError
 from fishtui.evaluation.lines import OWN_LINES, Line, Lines, choose_lines, no_lines, read_own_lines
 from fishtui.evaluation.outcome import read_outcome
 from fishtui.evaluation.record import (
@@ -39,7 +37,7 @@ from fishtui.evaluation.references import choose_references
 from fishtui.evaluation.report import real_recordings, write_report
 from fishtui.evaluation.table import table_lines
 from fishtui.filehashes import FileHashes
-from fishtui.files import exclusive, hash_file, read_if_present, write_bytes
+from fishtui.files import exclusive, hash_file, write_bytes
 from fishtui.judges.needs import Setup
 from fishtui.judges.spoken import Spoken
 from fishtui.project import Project
@@ -51,7 +49,7 @@ from fishtui.settings import Settings
 from fishtui.shards.packed import ManifestEntry, no_manifest, read_manifest
 from fishtui.stages.excluded import excluded
 from fishtui.stages.panel import Panel, RealSpeakers
-from fishtui.stages.speaking import Speaker, Speech, Task
+from fishtui.stages.speaking import Speaker, Task, as_recorded, recorded
 from fishtui.training.origin import read_checkpoint
 from fishtui.training.voice import sampling_of
 
@@ -132,7 +130,8 @@ class EvaluationJob:
 
     @cached_property
     def base(self) -> CheckpointFolder:
-        return CheckpointFolder(self.project.path(self.settings.paths.checkpoint))
+        """The model that the training began with."""
+        return CheckpointFolder(find_base(self.project, self.results / "checkpoints", self.settings.paths.checkpoint))
 
     @cached_property
     def data(self) -> Path:
@@ -211,18 +210,14 @@ class EvaluationJob:
         return RealSpeakers(self.entries, self.data, self.settings.pack.text_extension, languages)
 
     def check_base(self) -> None:
-        """Raise MisuseError if the checkpoints were trained on another base than the project's model."""
+        """Raise MisuseError if the checkpoints were trained on another model than the base."""
         for each in self.checkpoints:
             # A damaged checkpoint is reported when it should speak.
             with suppress(CheckpointError):
                 origin, _ = read_checkpoint(each.path)
                 if origin.base_sha256 == self.base_sha256:
                     return
-                raise MisuseError(
-                    f"{each.path}: trained on another base than {self.base.path}",
-                    f"Set paths.checkpoint to its base; it was {origin.base}.",
-                    code="other-base",
-                )
+                raise other_base(each.path, self.base.path, origin.base, "Set paths.checkpoint to its base")
 
     def work(self, before: Evaluation) -> list[StepWork]:
         """Return the work on each checkpoint that an earlier evaluation has not done."""
@@ -280,12 +275,10 @@ class EvaluationJob:
             self.reporter.progress(ledger.done + len(ledger.failed), total, "lines", f"{named(work.step)}: judging")
             path = self.results / record.wav
             try:
-                audio = read_audio(path)
+                spoken = recorded(path, record.stopped).of(record.line)
             except DataError as error:
                 ledger.fail(label(work.step, record.line), f"{record.wav}: {error.problem}")
                 continue
-            codes = _codes(path.with_suffix(CODES_EXTENSION))
-            spoken = Speech(audio.mono(), audio.rate, codes, record.stopped).of(record.line)
             names = needs_judging(record, self.panel.states)
             kept = {name: outcome for name, outcome in record.judges.items() if name not in names}
             outcomes = kept | self.panel.judge(names, spoken, self.speakers.find(record.line.speaker))
@@ -313,13 +306,13 @@ class EvaluationJob:
             if isinstance(speech, FishtuiError):
                 ledger.fail(label(work.step, task.line), speech.problem)
                 continue
-            spoken = speech.of(task.line)
             sound = hash_sound(self.recipe, work.adapter, task.line, task.with_reference)
             path = self.results / recording_name(work.step, task.line, sound)
             path.parent.mkdir(parents=True, exist_ok=True)
             if speech.codes is not None:
                 write_bytes(path.with_suffix(CODES_EXTENSION), encode_codes(speech.codes))
             write_audio(path, speech.samples, speech.rate)
+            spoken = as_recorded(path, speech).of(task.line)
             outcomes = self.panel.judge([*self.panel.states], spoken, self.speakers.find(task.line.speaker))
             yield self._record(work, task.line, task.with_reference, spoken, outcomes)
             ledger.done += 1
@@ -373,12 +366,3 @@ def named(step: Step) -> str:
 def label(step: Step, line: Line) -> str:
     """Return the name of a line of a checkpoint in the ledger."""
     return f"{named(step)}: {line.text[:40]}"
-
-
-def _codes(path: Path) -> np.ndarray | None:
-    try:
-        content = read_if_present(path)
-        return parse_codes(content, None) if content is not None else None
-    except (DataError, OSError):
-        # Judges do without codes.
-        return None

@@ -8,16 +8,17 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping, Set
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from fishtui.bases import model_sha256
 from fishtui.checkpoint import CheckpointFolder
-from fishtui.errors import CheckpointError, FishtuiError, MisuseError
+from fishtui.errors import CheckpointError, FishtuiError
 from fishtui.families.family import Family
 from fishtui.families.registry import DEFAULT
-from fishtui.filehashes import FileHashes
 from fishtui.files import hash_file
 from fishtui.load import load_model
 from fishtui.project import Project
@@ -66,7 +67,7 @@ def merge(
     check_separate(base, output)
     check_replaceable(project, output, adapter, force)
     change = read_adapter(adapter, preset, source.family_or_default)
-    _check_base(project, source, change)
+    change.check_base(source, partial(model_sha256, project), "--base")
     if dry_run:
         return Ledger(unit="tensors", done=change.changes)
     staging = CheckpointFolder(place.with_name(f".{place.name}.partial"))
@@ -231,17 +232,6 @@ def _is_rounding(
         release(value, written[name])
     exact = proof_logits(model, lambda name, value: merge_tensor(name, value.float(), change))
     return _difference(exact, wanted) <= TOLERANCE * float(wanted.abs().max())
-
-
-def _check_base(project: Project, base: CheckpointFolder, change: Adapter) -> None:
-    if not change.base_sha256 or not all(path.is_file() for path in base.weight_files):
-        return
-    if base.sha256(FileHashes(project.file_hashes).hash) != change.base_sha256:
-        raise MisuseError(
-            f"{change.source}: trained on another base than {base.path}",
-            f"Give its base with --base; it was {change.base}.",
-            code="other-base",
-        )
 
 
 def _put_in_place(staging: Path, output: Path) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from fishtui.acceptance import check_accepted
+from fishtui.bases import find_base, find_base_of
 from fishtui.checkpoint import CheckpointFolder
 from fishtui.dataset import CODES_EXTENSION, EXTENSIONS, PACKED_FOLDER, walk
 from fishtui.errors import FishtuiError, MisuseError
@@ -96,9 +97,8 @@ def score(
 
     parse(" ".join(terms))
     _require_files(project.path(values.paths.data), (CODES_EXTENSION,), "no clip with codes", "no-codes")
-    CheckpointFolder(project.path(values.paths.checkpoint)).check()
-    if adapter:
-        choose_adapter(project.results, adapter)
+    chosen = choose_adapter(project.results, adapter) if adapter else None
+    CheckpointFolder(find_base_of(project, chosen, values.paths.checkpoint)).check()
     if dry_run and not catalog_exists(project):
         raise MisuseError(f"{project.root}: no catalog yet", "Run `fishtui scan`.", code="no-catalog")
 
@@ -145,7 +145,7 @@ def evaluate(
     check_name(name)
     results = project.results / name
     chosen = [choose_checkpoint(results, step) for step in steps or (None,)]
-    CheckpointFolder(project.path(values.paths.checkpoint)).check()
+    CheckpointFolder(find_base(project, results / "checkpoints", values.paths.checkpoint)).check()
     protos = project.path(values.paths.protos)
     entries = read_manifest(protos)
     if not entries:

@@ -12,6 +12,7 @@ from statistics import median
 
 import numpy as np
 
+from fishtui.bases import find_base_of
 from fishtui.catalog.findings import judge_all
 from fishtui.catalog.lookup import find_ids
 from fishtui.catalog.scan import scan
@@ -53,8 +54,8 @@ def score(
     that explains nothing gains nothing. Each batch is stored when it ends, so a stopped scoring continues where it was.
     Raises MisuseError for a wrong filter or adapter, CheckpointError if model or adapter is damaged.
     """
-    base = CheckpointFolder(project.path(settings.paths.checkpoint))
     chosen = choose_adapter(project.results, adapter) if adapter else None
+    base = CheckpointFolder(find_base_of(project, chosen, settings.paths.checkpoint))
     judge = Judge(settings, base, chosen, adapter or "")
     with Catalog(project, project.path(settings.paths.data)) as catalog:
         if not dry_run:

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fishtui import sentences
+from fishtui.audio.decode import read_audio
+from fishtui.bases import model_sha256
 from fishtui.checkpoint import CheckpointFolder
-from fishtui.dataset import clip_named
-from fishtui.errors import FishtuiError
+from fishtui.codes import parse_codes
+from fishtui.dataset import CODES_EXTENSION, clip_named
+from fishtui.errors import DataError, FishtuiError
 from fishtui.evaluation.lines import Line
 from fishtui.evaluation.record import Key, Step
+from fishtui.files import read_if_present
 from fishtui.judges.spoken import Spoken
 from fishtui.project import Project
 from fishtui.settings import Settings
@@ -24,6 +29,10 @@ from fishtui.training.voice import load_voice, sampling_of
 
 if TYPE_CHECKING:
     from fishtui.families.family import Utterance
+
+
+# Of recordings without samples, in Hz; no figure depends on it.
+EMPTY_RATE = 44_100
 
 
 @dataclass(frozen=True)
@@ -77,6 +86,7 @@ class Speaker:
             device=self._settings.evaluate.device,
             precision=use.precision,
             resampler=self._settings.extract.resampler,
+            sha256_of=partial(model_sha256, self._project),
         )
         self._voice.load()
 
@@ -139,3 +149,32 @@ def _decoded(voice: Voice, speech: sentences.Speech) -> Speech | FishtuiError:
         return Speech(voice.decode(speech.codes), voice.sample_rate, speech.codes, speech.stopped)
     except FishtuiError as error:
         return error
+
+
+def as_recorded(path: Path, speech: Speech) -> Speech:
+    """Return a speech as its recording has it, in 16 bits, so that a judge that comes later hears the same.
+
+    Samples that are not finite stay, because a recording would hide them.
+    """
+    return recorded(path, speech.stopped) if np.isfinite(speech.samples).all() else speech
+
+
+def recorded(path: Path, stopped: bool) -> Speech:
+    """Read a recording, which may be empty, and its codes. Raises DataError."""
+    codes = _codes(path.with_suffix(CODES_EXTENSION))
+    try:
+        audio = read_audio(path)
+    except DataError as error:
+        if error.code != "no-samples":
+            raise
+        return Speech(np.zeros(0, np.float32), EMPTY_RATE, codes, stopped)
+    return Speech(audio.mono(), audio.rate, codes, stopped)
+
+
+def _codes(path: Path) -> np.ndarray | None:
+    try:
+        content = read_if_present(path)
+        return parse_codes(content, None) if content is not None else None
+    except (DataError, OSError):
+        # Judges do without codes.
+        return None

@@ -6,6 +6,7 @@ import time
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import numpy as np
 from fishtui.audio.encode import write_audio
 from fishtui.audio.outputs import output_format
 from fishtui.audio.resample import Filter
+from fishtui.bases import model_sha256
 from fishtui.checkpoint import CheckpointFolder
 from fishtui.errors import FishtuiError
 from fishtui.files import exclusive
@@ -66,7 +68,7 @@ def synthesize(
     if dry_run:
         CheckpointFolder(request.checkpoint).config()
         return Ledger(unit="texts", done=len(request.texts))
-    voice = _load(settings, request, reporter)
+    voice = _load(project, settings, request, reporter)
     clips = [voice.reference(path, text) for path, text in request.references]
     if not clips:
         reporter.warning(
@@ -173,7 +175,7 @@ def _report_composed(request: Request, reporter: Reporter) -> None:
         reporter.note(f"joined letters with their accents, as in training, in {counted(len(composed), 'text')}")
 
 
-def _load(settings: SynthesizeSettings, request: Request, reporter: Reporter) -> Voice:
+def _load(project: Project, settings: SynthesizeSettings, request: Request, reporter: Reporter) -> Voice:
     """Load the checkpoint with its adapter, so that a damaged one fails before the first text."""
     reporter.progress(0, 2, "steps", "loading the model")
     voice = load_voice(
@@ -184,6 +186,7 @@ def _load(settings: SynthesizeSettings, request: Request, reporter: Reporter) ->
         precision=settings.precision,
         resampler=request.resampler,
         template=request.template,
+        sha256_of=partial(model_sha256, project),
     )
     reporter.progress(1, 2, "steps", "loading the codec")
     voice.load()

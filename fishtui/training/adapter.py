@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,6 +16,8 @@ from safetensors.torch import load_file
 from safetensors.torch import save as encode_tensors
 from torch import Tensor
 
+from fishtui.bases import other_base
+from fishtui.checkpoint import CheckpointFolder
 from fishtui.errors import CheckpointError
 from fishtui.families.family import Family
 from fishtui.families.registry import DEFAULT, known_templates
@@ -51,9 +53,10 @@ Alpha = Annotated[float, msgspec.Meta(ge=-1e9, le=1e9)]
 
 
 class _Note(msgspec.Struct, frozen=True):
-    """The note of `write_peft`: the prompt template, and the step of the checkpoint."""
+    """The note of `write_peft`: the prompt template, the hash of the base, and the step of the checkpoint."""
 
     template: str = ""
+    base_sha256: str = ""
     step: Annotated[int, msgspec.Meta(ge=0, le=2**53)] = 0
 
 
@@ -112,6 +115,15 @@ class Adapter:
         """The number of changed weights."""
         return len(self.low_rank) + len(self.weights)
 
+    def check_base(self, base: CheckpointFolder, sha256_of: Callable[[CheckpointFolder], str], option: str) -> None:
+        """Raise MisuseError, code `other-base`, if a record says that it was trained on another model than `base`.
+
+        `sha256_of` returns the hash of a model's weights, and `option` is the one that names the base.
+        """
+        is_complete = all(path.is_file() for path in base.weight_files)
+        if self.base_sha256 and is_complete and sha256_of(base) != self.base_sha256:
+            raise other_base(self.source, base.path, self.base, f"Give its base with {option}")
+
     def check_fits(self, shapes: Mapping[str, torch.Size]) -> None:
         """Raise CheckpointError unless each change has its weight among `shapes`, of the right shape."""
         changes = {f"{module}.weight": change.shape for module, change in self.low_rank.items()}
@@ -166,7 +178,7 @@ def _read_peft(path: Path, template: str) -> Adapter:
         with guarded():
             tensors = load_file(path / PEFT_WEIGHTS)
         note = read_json(path / NOTE, _Note) if (path / NOTE).exists() else _Note()
-        template, step = note.template or template, note.step
+        template, base_sha256, step = note.template or template, note.base_sha256, note.step
     except (OSError, Damaged) as error:
         raise CheckpointError(
             f"{path}: not a peft adapter: {error}",
@@ -191,7 +203,7 @@ def _read_peft(path: Path, template: str) -> Adapter:
     low_rank = _pair(path, plain, spec.scaling if rank > 0 else 0.0)
     _check_rank(path, low_rank, rank, f"Copy the {PEFT_CONFIG} of this adapter again.")
     base = str(config.get("base_model_name_or_path") or "")
-    return Adapter(path, template, spec, base=base, step=step, low_rank=low_rank)
+    return Adapter(path, template, spec, base, base_sha256, step, low_rank)
 
 
 def _foreign(config: Mapping[str, Any]) -> list[str]:
@@ -264,5 +276,6 @@ def write_peft(adapter: Adapter, folder: Path) -> None:
     }
     write_bytes(folder / PEFT_WEIGHTS, encode_tensors(tensors))
     # In a file of its own, because peft warns about unknown keys in its config.
-    write_text(folder / NOTE, json.dumps({"template": adapter.template, "step": adapter.step}) + "\n")
+    note = _Note(template=adapter.template, base_sha256=adapter.base_sha256, step=adapter.step)
+    write_text(folder / NOTE, json.dumps(msgspec.to_builtins(note)) + "\n")
     write_text(folder / PEFT_CONFIG, json.dumps(config, indent=1) + "\n")

@@ -9,9 +9,11 @@ from typing import Any
 
 from fishtui.distributed import Group
 
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+
 
 class StopRequest:
-    """A request by SIGINT or SIGTERM to stop the training after its current step."""
+    """A request by a signal to stop the training after its current step."""
 
     def __init__(self) -> None:
         self.signal: int | None = None
@@ -22,8 +24,8 @@ class StopRequest:
 
     @contextmanager
     def catching_signals(self) -> Iterator[StopRequest]:
-        """Catch both signals while the body runs; a second signal has its usual effect at once."""
-        handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        """Catch the signals that end a process while the body runs; a second one has its usual effect at once."""
+        handlers = {number: signal.getsignal(number) for number in ENDING}
         # A shell starts background commands with SIGINT ignored, and that must remain so.
         before: dict[int, Any] = {number: handler for number, handler in handlers.items() if handler != signal.SIG_IGN}
         self._before = before

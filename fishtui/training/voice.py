@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 from fishtui.audio.resample import Filter
+from fishtui.checkpoint import CheckpointFolder
 from fishtui.lm.sampling import Sampling
 from fishtui.settings import SynthesizeSettings
 from fishtui.speech import Voice
@@ -23,16 +25,20 @@ def load_voice(
     precision: str,
     resampler: Filter,
     template: str | None = None,
+    sha256_of: Callable[[CheckpointFolder], str] = CheckpointFolder.sha256,
 ) -> Voice:
     """Return the voice of a checkpoint with an adapter, its model loaded; `template` replaces the one of training.
 
-    `preset` gives the rank and alpha of an adapter that does not record them. Raises MisuseError if the device is not
-    available, CheckpointError if model or adapter is damaged or they do not fit.
+    `preset` gives the rank and alpha of an adapter that does not record them, `sha256_of` returns the hash of a model's
+    weights. Raises MisuseError if the device is not available or the adapter was trained on another base,
+    CheckpointError if model or adapter is damaged or they do not fit.
     """
     voice = Voice(checkpoint, device=device, precision=precision, resampler=resampler)
+    change = read_adapter(adapter, preset, voice.checkpoint.family) if adapter is not None else None
+    if change is not None:
+        change.check_base(voice.checkpoint, sha256_of, "--checkpoint")
     model = voice.model
-    if adapter is not None:
-        change = read_adapter(adapter, preset, voice.checkpoint.family)
+    if change is not None:
         change.check_fits({name: value.shape for name, value in model.state_dict().items()})
         apply_adapter(model, change)
         model.to(device=voice.device, dtype=voice.precision)

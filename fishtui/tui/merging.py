@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from textual import work
 from textual.binding import Binding
 
@@ -25,11 +23,6 @@ class MergeActions(MainScreen[Snapshot]):
         """The checkpoint to merge."""
         raise NotImplementedError
 
-    @property
-    def base(self) -> Path:
-        """The folder of the base model."""
-        raise NotImplementedError
-
     def training_of(self, checkpoint: CheckpointId | None) -> Training | None:
         """Return the training of a checkpoint."""
         raise NotImplementedError
@@ -48,7 +41,7 @@ class MergeActions(MainScreen[Snapshot]):
         if training.merging is not None and not training.merging.ended:
             self.fishtui.report(f"a merge of {training.name} is already {training.merging.state}")
             return
-        target = self.fishtui.project.merged(self.base, training.name)
+        target = self.fishtui.project.merged(training.base, training.name)
         previous = next((each for each in training.merged if each.folder == target), None)
         folder = relative(target, self.fishtui.project.root)
         consequence = f"This writes a complete model into {folder}."

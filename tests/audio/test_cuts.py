@@ -137,11 +137,14 @@ def test_blocks_and_storage_do_not_change_the_activity(tmp_path, recording: Spok
     samples = recording.samples[: 15 * RATE, None]
     whole = measure_activity([samples], RATE)
     blocks = measure_activity([samples[start : start + 10_007] for start in range(0, len(samples), 10_007)], RATE)
-    np.testing.assert_allclose(blocks.voice, whole.voice, atol=1e-3)
+    # One step of a stored probability, of which rounding in another way can take the next one.
+    np.testing.assert_allclose(blocks.voice, whole.voice, atol=1 / 255 + 1e-6)
     save_activity(tmp_path / "a.npz", whole)
     stored = load_activity(tmp_path / "a.npz")
     assert stored is not None
-    np.testing.assert_allclose(choose_cuts(stored, CutRules()).clips, choose_cuts(whole, CutRules()).clips, atol=0.1)
+    for name in ("voice", "backward", "levels", "seconds", "has_sides"):
+        np.testing.assert_array_equal(getattr(stored, name), getattr(whole, name))
+    assert choose_cuts(stored, CutRules()) == choose_cuts(whole, CutRules())
     (tmp_path / "a.npz").write_bytes(b"PK damaged")
     assert load_activity(tmp_path / "a.npz") is None
 

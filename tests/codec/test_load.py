@@ -16,13 +16,13 @@ from fishtui.codec.model import Codec
 from fishtui.errors import CheckpointError
 from tests.codec.builders import TINY, noise, stored_tensors, write_codec
 from tests.expecting import failing
-from tests.golden_data import GOLDEN
+from tests.golden_data import MANIFESTS
 
 NORMED = "encoder.block.1.block.0.block.1.conv"
 
 
 def test_names_and_shapes_are_the_published_ones():
-    manifest = json.loads((GOLDEN / "manifest_codec.json").read_text())["keys"]
+    manifest = json.loads((MANIFESTS / "manifest_codec.json").read_text())["keys"]
     with torch.device("meta"):
         shapes = stored_shapes(Codec(OFFICIAL))
     published = {name: tuple(entry["shape"]) for name, entry in manifest.items() if entry["kind"] == "param"}

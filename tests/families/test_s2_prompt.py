@@ -18,7 +18,8 @@ from tests.expecting import failing
 from tests.golden_data import GOLDEN_S2
 
 TOKENIZER = Tokenizer.read(GOLDEN_S2 / "checkpoint" / "tokenizer.json")
-CODEBOOKS = CheckpointFolder(GOLDEN_S2 / "checkpoint").config().num_codebooks
+CONFIG = CheckpointFolder(GOLDEN_S2 / "checkpoint").config()
+CODEBOOKS = CONFIG.num_codebooks
 PLAIN = S2Prompts("chat-untagged", TOKENIZER, CODEBOOKS)
 TAGGED = S2Prompts("chat", TOKENIZER, CODEBOOKS)
 PROMPTS = json.loads((GOLDEN_S2 / "prompts.json").read_text())["cases"]
@@ -32,7 +33,7 @@ def utterances(entries: list[dict[str, Any]]) -> list[tuple[str, np.ndarray]]:
 
 
 def codes_of(frames: int, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).integers(0, 1024, (CODEBOOKS, frames), dtype=np.int16)
+    return np.random.default_rng(seed).integers(0, CONFIG.codebook_size, (CODEBOOKS, frames), dtype=np.int16)
 
 
 @pytest.mark.parametrize("case", PROMPTS, ids=lambda case: case["name"])
@@ -109,7 +110,7 @@ def test_added_tokens_in_a_transcript_are_spelled_out() -> None:
 @pytest.mark.parametrize(
     ("codes", "code"),
     [
-        (np.full((CODEBOOKS, 2), 4096), "codes-out-of-range"),
+        (np.full((CODEBOOKS, 2), CONFIG.codebook_size), "codes-out-of-range"),
         (np.full((CODEBOOKS, 2), -1), "codes-out-of-range"),
         (np.zeros((CODEBOOKS, 2)), "codes-not-integers"),
         (np.zeros(CODEBOOKS, dtype=np.int64), "codes-not-integers"),

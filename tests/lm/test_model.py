@@ -10,8 +10,9 @@ from fishtui.lm.attention import Packing, is_packed
 from fishtui.lm.loss import losses
 from fishtui.lm.model import DualAR
 from fishtui.load import load_model
-from tests.golden_data import GOLDEN
+from tests.golden_data import GOLDEN, MANIFESTS
 from tests.lm import reference
+from tests.lm.agreement import agree, every
 from tests.lm.tiny import IM_END, KINDS, SEMANTIC_BEGIN, tiny_labels, tiny_model, tiny_tokens
 
 
@@ -25,16 +26,11 @@ def golden_model():
     return load_model(GOLDEN / "checkpoint")
 
 
-def agree(found: torch.Tensor, wanted: torch.Tensor, tolerance: float = 1e-4) -> None:
-    """Assert that values differ by at most `tolerance` of the largest one."""
-    torch.testing.assert_close(found.double(), wanted.double(), rtol=0, atol=tolerance * wanted.abs().max().item())
-
-
 def test_official_tensors_have_their_published_names_and_shapes():
     config = read_config(Path(__file__).parent / "config-s1-mini.json")
     with torch.device("meta"):
         model = DualAR(config, semantic_begin=151658, im_end=151647)
-    manifest = json.loads((GOLDEN / "manifest_llama.json").read_text())
+    manifest = json.loads((MANIFESTS / "manifest_llama.json").read_text())
     assert {name: list(value.shape) for name, value in model.state_dict().items()} == {
         name: entry["shape"] for name, entry in manifest["keys"].items()
     }
@@ -53,10 +49,12 @@ def test_golden_logits(golden, golden_model):
     assert list(logits.shape) == notes["full_shapes"]["token_logits"]
     assert list(codebooks.shape) == notes["full_shapes"]["codebook_logits"]
     real = ~padded
-    agree(logits[:, ::6][real[:, ::6]], io["token_logits@t::6"][real[:, ::6]])
+    some, step = every(io, "token_logits")
+    agree(logits[:, ::step][real[:, ::step]], some[real[:, ::step]])
     agree(logits.double().logsumexp(-1)[real], io["token_logits_lse"][real])
     assert torch.equal(logits.argmax(-1)[real], io["token_logits_argmax"].long()[real])
-    agree(codebooks[::8], io["codebook_logits@n::8"])
+    some, step = every(io, "codebook_logits")
+    agree(codebooks[::step], some)
     agree(codebooks.double().logsumexp(-1), io["codebook_logits_lse"])
     assert torch.equal(codebooks.argmax(-1), io["codebook_logits_argmax"].long())
 

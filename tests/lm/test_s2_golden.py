@@ -8,7 +8,6 @@ import re
 import pytest
 import torch
 from safetensors.torch import load_file
-from torch import Tensor
 
 from fishtui.families.s2_pro.config import read_config
 from fishtui.families.s2_pro.layout import flat_name, stored_name
@@ -16,6 +15,7 @@ from fishtui.lm.loss import losses
 from fishtui.lm.model import DualAR
 from fishtui.load import load_model
 from tests.golden_data import GOLDEN_S2, MANIFEST_S2, OFFICIAL_S2
+from tests.lm.agreement import agree, every
 from tests.lm.curve import accuracy, follow_curve
 
 IO = load_file(GOLDEN_S2 / "model_io.safetensors")
@@ -26,17 +26,6 @@ BATCH = IO["inputs"].long(), IO["labels"].long(), (~IO["padded"].bool()).long()
 @pytest.fixture(scope="module")
 def model() -> DualAR:
     return load_model(GOLDEN_S2 / "checkpoint")
-
-
-def agree(found: Tensor, wanted: Tensor, tolerance: float = 1e-4) -> None:
-    """Assert that values differ by at most `tolerance` of the largest one."""
-    torch.testing.assert_close(found.double(), wanted.double(), rtol=0, atol=tolerance * wanted.abs().max().item())
-
-
-def every(name: str) -> tuple[Tensor, int]:
-    """Return the stored part of a tensor, of which every n-th row is stored, and n."""
-    [key] = [key for key in IO if key.startswith(f"{name}@")]
-    return IO[key], int(key.rpartition(":")[2])
 
 
 def test_official_tensors_have_their_published_names_and_shapes() -> None:
@@ -61,11 +50,11 @@ def test_golden_logits(model: DualAR) -> None:
     assert list(logits.shape) == NOTES["full_shapes"]["token_logits"]
     assert list(codebooks.shape) == NOTES["full_shapes"]["codebook_logits"]
     real = segments.bool()
-    some, step = every("token_logits")
+    some, step = every(IO, "token_logits")
     agree(logits[:, ::step][real[:, ::step]], some[real[:, ::step]])
     agree(logits.double().logsumexp(-1)[real], IO["token_logits_lse"][real])
     assert torch.equal(logits.argmax(-1)[real], IO["token_logits_argmax"].long()[real])
-    some, step = every("codebook_logits")
+    some, step = every(IO, "codebook_logits")
     agree(codebooks[::step], some)
     agree(codebooks.double().logsumexp(-1), IO["codebook_logits_lse"])
     assert torch.equal(codebooks.argmax(-1), IO["codebook_logits_argmax"].long())

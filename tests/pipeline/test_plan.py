@@ -407,7 +407,8 @@ NEUTRAL = (
         "workers.py",
         "settings",
     ),
-    *("codehash.py", "stage.py", "distributed.py", "runs", "results", "catalog", "checks", "stages/refresh.py"),
+    *("bases.py", "codehash.py", "filehashes.py", "stage.py", "distributed.py", "runs", "results", "catalog", "checks"),
+    "stages/refresh.py",
 )
 # The same for single stages: names of files, speakers that only packing writes down, adapters that the pipeline merges.
 NEUTRAL_FOR = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import time
 from contextlib import suppress
@@ -13,6 +14,7 @@ import pytest
 
 from fishtui.catalog.scan import scan
 from fishtui.catalog.store import Catalog
+from fishtui.errors import SIGNALED
 from fishtui.project import Project
 from fishtui.runs.events import read_events
 from fishtui.runs.record import RUNNING, STOPPED, STOPPING, SUCCEEDED
@@ -107,6 +109,28 @@ def test_several_requests_to_end_stop_a_run_once(project: Project, whole: dict[s
     assert watcher.returncode == run.exit_status
     assert all_ended(run.folder)
     assert [event["kind"] for event in read_events(run.folder / "events.jsonl")].count("end") == 1
+    again = fishtui("normalize", "raw", "loud", cwd=project.root)
+    assert again.returncode == 0, again.stderr
+    assert snapshot(project.root / "loud") == whole
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGQUIT], ids=lambda number: number.name)
+def test_a_signal_to_all_processes_of_a_run_stops_it(
+    project: Project, whole: dict[str, bytes], number: signal.Signals
+) -> None:
+    """The quick form of `python -m tests.signalsweep`."""
+    watcher, run = started(project)
+    there = members(watcher, run)
+    for member in ("stage", "worker", "tracker", "stage"):
+        with suppress(psutil.NoSuchProcess, KeyError):
+            there[member].send_signal(number)
+    _, output = watcher.communicate(timeout=60)
+    run = ended(project, run)
+    assert (run.state, run.exit_status) in ((STOPPED, SIGNALED + number), (SUCCEEDED, 0))
+    assert watcher.returncode == run.exit_status
+    assert all_ended(run.folder)
+    assert "Traceback" not in output + (run.folder / "output.log").read_text(encoding="utf-8")
+    assert not list(project.root.rglob("*.partial"))
     again = fishtui("normalize", "raw", "loud", cwd=project.root)
     assert again.returncode == 0, again.stderr
     assert snapshot(project.root / "loud") == whole

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from torch import Tensor
 
-from fishtui import sentences
+from fishtui import bases, sentences
 from fishtui.errors import FishtuiError, MisuseError, Terminated
 from fishtui.evaluation.outcome import read_outcome
 from fishtui.evaluation.record import FILE, EvaluationWriter, SpokenLine
@@ -90,6 +90,20 @@ def test_recordings_are_judged_again_but_not_spoken_again_by_another_judge(evalu
     records = evaluating.read().records
     assert {key: record.judges["failures"] for key, record in records.items()} == failures
     assert all("voice" in record.judges for record in records.values())
+
+
+def test_a_recording_that_is_judged_again_has_the_same_figures(evaluating: Evaluating) -> None:
+    first = evaluating.run()
+    records = evaluating.read().records
+    # As an evaluation without judges leaves it.
+    path = evaluating.results / FILE
+    entries = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    path.write_text("".join(json.dumps(entry | {"judges": {}}) + "\n" for entry in entries), encoding="utf-8")
+    assert evaluating.run().done == first.done
+    again = evaluating.read().records
+    assert {key: record.judges for key, record in again.items()} == {
+        key: record.judges for key, record in records.items()
+    }
 
 
 def test_without_a_reference_each_line_is_spoken_twice(evaluating: Evaluating) -> None:
@@ -311,8 +325,12 @@ def test_the_report_has_the_verdict(evaluating: Evaluating, tmp_path: Path) -> N
 
 def test_a_training_of_another_base_is_refused(evaluating: Evaluating, tmp_path: Path) -> None:
     write_checkpoint(tmp_path / "other", seed=1)
+    other = f"paths.checkpoint={tmp_path / 'other'}"
+    assert evaluating.run(other, dry_run=True).done
+    # As trainings of earlier releases have none.
+    (evaluating.results / "checkpoints" / bases.FILE).unlink()
     with failing("other-base", MisuseError):
-        evaluating.run(f"paths.checkpoint={tmp_path / 'other'}")
+        evaluating.run(other)
 
 
 def test_shards_without_a_manifest_are_refused(evaluating: Evaluating) -> None:

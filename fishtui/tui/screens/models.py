@@ -41,14 +41,13 @@ UNEVALUATED = "Not evaluated yet; press e to measure which checkpoint speaks bes
 
 @dataclass(frozen=True)
 class ModelsSnapshot:
-    """The trainings, the samples of each by its name, the base model's folder, and the sentence of the settings.
+    """The trainings, the samples of each by its name, and the sentence of the settings.
 
     `evaluated` has the evaluations of trainings by name, or why one cannot be read.
     """
 
     trainings: list[Training]
     samples: dict[str, list[Sample]]
-    base: Path
     sentence: str
     evaluated: Mapping[str, Evaluated | FishtuiError] = field(default_factory=dict)
 
@@ -93,7 +92,7 @@ class Models(EvaluationActions[ModelsSnapshot], MergeActions[ModelsSnapshot]):
         super().__init__()
         self._trainings: Trainings | None = None
         self._evaluations = Evaluations()
-        self._snapshot = ModelsSnapshot([], {}, Path(), "")
+        self._snapshot = ModelsSnapshot([], {}, "")
         # The last request, to begin the form with; the recording that was played last; the training to go to.
         self._request: SpeechRequest | None = None
         self._played: Path | None = None
@@ -122,13 +121,12 @@ class Models(EvaluationActions[ModelsSnapshot], MergeActions[ModelsSnapshot]):
         if self._trainings is None:
             self._trainings = Trainings(project)
         settings = self.fishtui.loaded.values
-        base = project.path(settings.paths.checkpoint)
-        found, runs = self._trainings.read(base)
+        found, runs = self._trainings.read(project.path(settings.paths.checkpoint))
         samples = {each.name: list_samples(each.folder, runs) for each in found}
         data, extension = project.path(settings.paths.data), settings.pack.text_extension
         read = {each.name: self._evaluations.read(each.folder, each.saved, data, extension) for each in found}
         evaluated = {name: each for name, each in read.items() if each is not None}
-        return ModelsSnapshot(found, samples, base, settings.run.text, evaluated)
+        return ModelsSnapshot(found, samples, settings.run.text, evaluated)
 
     def show(self, snapshot: ModelsSnapshot) -> None:
         self._snapshot = snapshot
@@ -201,10 +199,6 @@ class Models(EvaluationActions[ModelsSnapshot], MergeActions[ModelsSnapshot]):
     @property
     def chosen(self) -> list[CheckpointId]:
         return self._list.selection
-
-    @property
-    def base(self) -> Path:
-        return self._snapshot.base
 
     @property
     def evaluable(self) -> str | None:
@@ -344,7 +338,8 @@ class Models(EvaluationActions[ModelsSnapshot], MergeActions[ModelsSnapshot]):
             paths = [each.path for each in self._samples.table.selection if each.is_playable]
         elif checkpoint is not None:
             found = self._find(checkpoint)
-            paths = [found.saved.path if found else self._snapshot.base]
+            training = self.training_of(checkpoint)
+            paths = [found.saved.path] if found else [training.base] if training else []
         else:
             paths = []
         if paths:

@@ -136,7 +136,7 @@ def _first(training: Training) -> CheckpointId:
 
 def _title(training: Training) -> Content:
     run = training.run
-    model = f" · {run.model}" if run is not None and run.model else ""
+    model = f" · {training.model}" if training.model else ""
     name = (f" {training.name}{model}", "bold")
     if run is None or run.state == "succeeded":
         return Content.assemble(name, "" if training.checkpoints else "  no checkpoint yet")
