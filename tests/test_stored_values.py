@@ -94,7 +94,7 @@ def as_metric(value: float, catalog: Catalog, folder: Path) -> Any:
 @pytest.mark.parametrize("stored", [as_measurements, as_cut, as_loss, as_figure, as_validation_loss, as_metric])
 @settings(max_examples=20)
 @given(value=NUMBERS)
-def test_a_number_is_read_as_it_was_written(
+def test_a_number_is_read_unchanged(
     stored: Callable[[float, Catalog, Path], Any], value: float, catalog: Catalog
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -103,7 +103,7 @@ def test_a_number_is_read_as_it_was_written(
 
 @settings(max_examples=20)
 @given(value=POSITIVE)
-def test_a_setting_is_read_as_it_was_written(value: float) -> None:
+def test_a_setting_is_read_unchanged(value: float) -> None:
     with tempfile.TemporaryDirectory() as folder:
         file = project(Path(folder)).settings_file
         change(file, "train.dropout", repr(value))

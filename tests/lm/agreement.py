@@ -1,4 +1,4 @@
-"""How golden values are stored, and how close computed ones have to be."""
+"""Compares computed values with golden ones, which may be stored in part."""
 
 from __future__ import annotations
 

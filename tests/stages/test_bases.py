@@ -1,4 +1,4 @@
-"""Trainings of several pretrained models in one project: each is used with its own, whatever the settings name."""
+"""Trainings of different pretrained models in one project: each is used with its own, if the settings name another."""
 
 from __future__ import annotations
 
