@@ -116,7 +116,7 @@ class Adapter:
         return len(self.low_rank) + len(self.weights)
 
     def check_base(self, base: CheckpointFolder, sha256_of: Callable[[CheckpointFolder], str], option: str) -> None:
-        """Raise MisuseError, code `other-base`, if it was trained on another model than `base`, as far as it is recorded.
+        """Raise MisuseError, code `other-base`, if it is recorded that the adapter was trained on another model.
 
         `sha256_of` returns the hash of a model's weights, and `option` is the one that names the base.
         """
