@@ -307,6 +307,9 @@ def _treatment(
     if _hash(encode_like(header, original, excerpt.rate)) == place.row["audio_hash"]:
         return lambda samples: samples
     current = read_audio(place.audio)
+    if np.array_equal(current.samples, original):
+        # Files of floats have the time when they were written.
+        return lambda samples: samples
     is_mixed = current.samples.shape[1] == 1
     expected = mix(original)[:, None] if is_mixed else original
     power = float(np.square(expected, dtype=np.float64).sum())
