@@ -16,6 +16,9 @@ from fishtui.wording import cannot_write, reason_of
 
 # libsndfile's Vorbis encoder overflows its stack on minutes of audio in one call.
 BLOCK_FRAMES = 65_536
+# Formats to which libsndfile adds a chunk of peaks, and its command for that, SFC_SET_ADD_PEAK_CHUNK.
+WITH_PEAKS = frozenset({"WAV", "WAVEX", "AIFF"})
+ADD_PEAKS = 0x1050
 
 
 def write_audio(path: Path, samples: np.ndarray, rate: int, kind: str = "WAV", subtype: str = "PCM_16") -> None:
@@ -65,6 +68,9 @@ def _write(
     handle: BinaryIO | LibraryFile, blocks: Iterable[np.ndarray], rate: int, channels: int, kind: str, subtype: str
 ) -> None:
     with soundfile.SoundFile(handle, "w", rate, channels, subtype, format=kind) as file:
+        if kind in WITH_PEAKS and subtype in ("FLOAT", "DOUBLE"):
+            # The chunk of peaks has the time of writing, which makes equal ones differ. No public function does this.
+            soundfile._snd.sf_command(file._file, ADD_PEAKS, soundfile._ffi.NULL, 0)
         for block in blocks:
             for start in range(0, len(block), BLOCK_FRAMES):
                 file.write(block[start : start + BLOCK_FRAMES])

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
 from fishtui.audio.decode import read_audio
-from fishtui.audio.encode import write_audio
+from fishtui.audio.encode import encode_audio, write_audio
 from fishtui.audio.outputs import FORMATS, output_file, output_format
 from fishtui.errors import MisuseError
 from tests.expecting import failing
@@ -35,3 +37,11 @@ def test_other_outputs_are_refused(tmp_path: Path) -> None:
     for name in ("file", "file/a.wav"):
         with failing("not-a-folder", MisuseError):
             output_file(tmp_path / name)
+
+
+@pytest.mark.parametrize("kind", ["WAV", "WAVEX", "AIFF"])
+def test_files_of_floats_do_not_contain_the_time(kind: str) -> None:
+    samples = np.linspace(-0.3, 0.3, 200, dtype=np.float32).reshape(-1, 2)
+    content = encode_audio(samples, 8_000, kind, "FLOAT")
+    assert b"PEAK" not in content
+    np.testing.assert_array_equal(soundfile.read(io.BytesIO(content), dtype="float32")[0], samples)
