@@ -11,11 +11,14 @@ from pathlib import Path
 from fishtui.errors import DataError
 from fishtui.importers.locate import Locator
 from fishtui.importers.times import seconds_of
+from fishtui.wording import clock
 
 # A part that ends this close to the end, in seconds, ends there: tables round times.
 ROUNDING_S = 0.02
 # How much a stated length may differ from that of the recording, in seconds and as a share.
 LENGTH_S, LENGTH_SHARE = 0.1, 0.02
+# A part is in memory whole while it is cut, and models hold far shorter clips; in seconds.
+LONGEST_S = 1_800.0
 
 Part = tuple[float, float]
 """Start and end in seconds."""
@@ -60,7 +63,15 @@ class Lengths:
                 "Correct the times; they are in seconds.",
                 code="bad-part",
             )
-        return None if start == 0 and end >= length - ROUNDING_S else (start, end)
+        if start == 0 and end >= length - ROUNDING_S:
+            return None
+        if end - start > LONGEST_S:
+            raise DataError(
+                f"a part of {clock(end - start)} is too long for a clip",
+                f"Name parts of at most {clock(LONGEST_S)}, or cut the recording with `fishtui slice`.",
+                code="bad-part",
+            )
+        return start, end
 
     def _seconds(self, audio: Path) -> float | DataError:
         from fishtui.audio.source import open_source

@@ -131,6 +131,13 @@ def test_recordings_in_foreign_formats_become_flac_and_stay_as_they_are(tmp_path
     assert run(tmp_path, source).done == 0
 
 
+def test_a_part_that_would_fill_the_memory_is_refused(tmp_path: Path) -> None:
+    write_clip(tmp_path / "in" / "long.wav", None, np.zeros(1_000 * 2_000, np.float32), 1_000)
+    ledger = run(tmp_path, source_of(tmp_path / "in", "long.wav,1,1900,First.", "long.wav,0,2000,Whole."))
+    assert failures(ledger).keys() == {"x.csv:2"}
+    assert ledger.done == 1
+
+
 def test_a_part_that_is_cut_off_is_not_a_clip(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     # Such a file does not name its length.
