@@ -5,6 +5,7 @@ Modules that decode audio are imported inside the functions, because every comma
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -51,19 +52,24 @@ class Lengths:
             )
         if isinstance(length, DataError):
             raise length
-        if not length and end is not None and 0 <= start < end:
-            # Some containers do not name their length; cutting finds out.
-            return start, end
-        end = length if end is None or length < end <= length + ROUNDING_S else end
-        if loose and max(start, 0.0) < min(end, length):
-            return max(start, 0.0), min(end, length)
-        if not 0 <= start < end <= length:
+        if not length and end is None:
             raise DataError(
-                f"no part from {start:g} to {end:g} s: the recording has {length:.2f} s",
+                f"no end of the part from {start:g} s, and the recording does not name its length",
+                "Name the end of the part too.",
+                code="bad-part",
+            )
+        # Without a length in the header of its container, cutting finds out whether the recording has the part.
+        known = length or math.inf
+        end = known if end is None or known < end <= known + ROUNDING_S else end
+        if loose and max(start, 0.0) < min(end, known):
+            return max(start, 0.0), min(end, known)
+        if not 0 <= start < end <= known:
+            raise DataError(
+                f"no part from {start:g} to {end:g} s{f': the recording has {length:.2f} s' if length else ''}",
                 "Correct the times; they are in seconds.",
                 code="bad-part",
             )
-        if start == 0 and end >= length - ROUNDING_S:
+        if start == 0 and end >= known - ROUNDING_S:
             return None
         if end - start > LONGEST_S:
             raise DataError(

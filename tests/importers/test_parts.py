@@ -143,8 +143,9 @@ def test_a_part_that_is_cut_off_is_not_a_clip(tmp_path: Path) -> None:
     # Such a file does not name its length.
     write_sound(tmp_path / "in" / "long.aac", tone(2.0, 48_000))
     rows = ("long.aac,0.5,1,First.", "long.aac,1.5,3,Second.", "long.aac,5,6,Third.", "long.aac,1,1.000001,Fourth.")
+    rows += ("long.aac,1,,Fifth.", "long.aac,1,1900,Sixth.", "long.aac,1,0.5,Seventh.")
     ledger = run(tmp_path, source_of(tmp_path / "in", *rows))
-    assert set(failures(ledger)) == {"x.csv:3", "x.csv:4", "x.csv:5"}
+    assert set(failures(ledger)) == {f"x.csv:{number}" for number in range(3, 9)}
     assert [path.name for path in (tmp_path / "data").rglob("*.lab")] == ["long_0000500_0001000.lab"]
 
 
