@@ -284,16 +284,16 @@ def test_pocketsphinx_drafts_real_speech_and_finds_a_wrong_transcript(made: Tran
     needing("pocketsphinx", "jiwer")
     shutil.rmtree(made.data)
     own = ["transcribe.recognizer=pocketsphinx", "checks.max_disagreement=0.5"]
-    for name in ("lj-0", "lj-1", "lj-2"):
-        (made.data / "lj").mkdir(parents=True, exist_ok=True)
+    (made.data / "lj").mkdir(parents=True)
+    # Two short clips, because the recognizer takes as long as they last.
+    for name in ("lj-0", "lj-3"):
         shutil.copy(SPEECH / f"{name}.flac", made.data / "lj")
-    shutil.copy(SPEECH / "lj-1.lab", made.data / "lj")
-    (made.data / "lj/lj-2.lab").write_text("Seventeen ships left the harbour at dawn.")
+    (made.data / "lj/lj-3.lab").write_text("Seventeen ships left the harbour at dawn.")
     ledger = made.run(overrides=own)
-    assert (ledger.done, ledger.counts["drafts"]) == (3, 1)
+    assert (ledger.done, ledger.counts["drafts"]) == (2, 1)
     assert "comparatively" in (made.data / "lj/lj-0.lab").read_text()
     assert made.found("draft:yes") == ["lj/lj-0"]
-    assert made.found("finding:disagreement") == ["lj/lj-2"]
+    assert made.found("finding:disagreement") == ["lj/lj-3"]
     with made.catalog() as catalog:
         draft = read_details(catalog, 1).recognized.draft
     assert draft is not None
