@@ -56,7 +56,7 @@ def _trainable_without_audio(facts: ClipFacts) -> bool:
     "missing-transcript",
     ERROR,
     "The recording has no transcript, and the voice is learned from both, so the clip is not used.",
-    "Write the spoken words into a text file with the same name and the extension of transcripts (by default .lab).",
+    "Draft it with `fishtui transcribe`, or write the spoken words into a text file with the same name (usually .lab).",
 )
 def missing_transcript(facts: ClipFacts, settings: Settings) -> str | None:
     if facts.text_fault != "missing-transcript" or not facts.files:
