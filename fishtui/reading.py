@@ -33,6 +33,8 @@ LONGEST_LINE = 32 << 20
 # A path: without a null character, and lone surrogates only for the bytes of names that are not UTF-8.
 PATH = "^[^\\0\\ud800-\\udc7f\\udd00-\\udfff]*$"
 PathText = Annotated[str, msgspec.Meta(pattern=PATH)]
+# A text without lone surrogates, which JSON can spell and no database takes.
+PlainText = Annotated[str, msgspec.Meta(pattern="^[^\\ud800-\\udfff]*$")]
 # Lists and objects within each other, in values of any shape.
 DEPTH = 64
 

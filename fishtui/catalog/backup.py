@@ -23,7 +23,7 @@ from fishtui.catalog.moved import DECIDED
 from fishtui.catalog.store import Catalog, stored
 from fishtui.errors import MisuseError
 from fishtui.files import write_text
-from fishtui.reading import Damaged, parse_json, read_lines
+from fishtui.reading import Damaged, PathText, PlainText, parse_json, read_lines
 from fishtui.runs.ledger import Ledger
 from fishtui.wording import exists, reason_of
 
@@ -44,21 +44,21 @@ class HistoryEntry(msgspec.Struct, forbid_unknown_fields=True):
 
     action: Annotated[int, msgspec.Meta(ge=0, le=2**53)]
     kind: Literal["status", "tags", "file"]
-    path: str | None
-    before: str
-    after: str
+    path: PathText | None
+    before: PlainText
+    after: PlainText
     state: Literal["done", "undone"]
-    who: str
-    time: str
-    note: str
+    who: PlainText
+    time: PlainText
+    note: PlainText
 
 
 class DraftMark(msgspec.Struct, forbid_unknown_fields=True):
     """A transcript of a clip's audio that a recognizer wrote."""
 
-    text: str
-    recognizer: str
-    model: str
+    text: PlainText
+    recognizer: PlainText
+    model: PathText
     confidence: float | None
 
 
@@ -66,7 +66,7 @@ class CutMark(msgspec.Struct, forbid_unknown_fields=True):
     """The place of a clip's audio in a long recording, which has a SHA-256, path and length; times are in seconds."""
 
     source: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
-    path: str
+    path: PathText
     seconds: Annotated[float, msgspec.Meta(ge=0)]
     start: Annotated[float, msgspec.Meta(ge=0)]
     end: Annotated[float, msgspec.Meta(ge=0)]
@@ -76,13 +76,13 @@ class CutMark(msgspec.Struct, forbid_unknown_fields=True):
 class Decisions(msgspec.Struct, forbid_unknown_fields=True):
     """All decisions about a clip, which is identified by its name and by the SHA-256 of its audio."""
 
-    name: str
-    audio_hash: str | None
+    name: PathText
+    audio_hash: PlainText | None
     status: str
-    reviewer: str
-    reviewed: str
-    note: str
-    tags: list[str]
+    reviewer: PlainText
+    reviewed: PlainText
+    note: PlainText
+    tags: list[PlainText]
     history: list[HistoryEntry]
     drafts: list[DraftMark] = []
     cuts: list[CutMark] = []

@@ -161,8 +161,13 @@ ESCAPE = {
         decision(history=[ESCAPE | {"path": "anna/c.wav", "before": "no hash"}]),
         decision(drafts=[{"text": "One."}]),
         decision(cuts=[{"source": "0" * 64, "path": "x", "seconds": 1, "start": -1, "end": 1, "channel": 0}]),
+        *(decision(**{name: "\ud800"}) for name in ("name", "reviewer", "note")),
+        decision(tags=["\ud800"]),
     ],
-    ids=["text", "list", "types", "deep", "status", "escape", "undoing", "review", "action", "hash", "draft", "cut"],
+    ids=[
+        *("text", "list", "types", "deep", "status", "escape", "undoing", "review", "action", "hash", "draft", "cut"),
+        *("lone name", "lone reviewer", "lone note", "lone tag"),
+    ],
 )
 def test_a_file_that_is_not_an_export_changes_nothing(decided, tmp_path, line: str) -> None:
     path = tmp_path / "reviews.jsonl"
