@@ -288,7 +288,7 @@ def fix(session: Session, code: str, ids: tuple[str, ...], where: str | None) ->
 @click.option("--force", is_flag=True, help="Replace an earlier export in FILE.")
 @shared()
 def export_reviews(session: Session, file: Path, force: bool) -> int:
-    """Write reviews, tags, edits, marks of drafts and cuts to FILE, as JSON Lines.
+    """Write reviews, tags, edits, drafts and cuts to FILE, as JSON Lines.
 
     They are the part of the catalog that a scan cannot rebuild.
     """
@@ -303,7 +303,7 @@ def export_reviews(session: Session, file: Path, force: bool) -> int:
 @click.argument("file", type=FILE)
 @shared()
 def import_reviews(session: Session, file: Path) -> int:
-    """Read reviews, tags, edits, marks of drafts and cuts from FILE.
+    """Read reviews, tags, edits, drafts and cuts from FILE.
 
     FILE was written by `fishtui clips export-reviews`. Each line applies to the clip of that name, or else to a clip
     with the same audio.
