@@ -288,9 +288,9 @@ def fix(session: Session, code: str, ids: tuple[str, ...], where: str | None) ->
 @click.option("--force", is_flag=True, help="Replace an earlier export in FILE.")
 @shared()
 def export_reviews(session: Session, file: Path, force: bool) -> int:
-    """Write reviews, tags, edits, drafts and cuts to FILE, as JSON Lines.
+    """Write reviews, tags, edits, drafts and cuts to FILE.
 
-    They are the part of the catalog that a scan cannot rebuild.
+    FILE has JSON Lines. They are the part of the catalog that a scan cannot rebuild.
     """
     from fishtui.catalog.backup import export_reviews
 
