@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 import torch
 
+from fishtui.bases import write_base
 from fishtui.devices import keep_freed_memory
 from fishtui.lm.config import ModelConfig
 from fishtui.lm.model import DualAR
@@ -84,6 +85,8 @@ def _build_trainer(job: TrainingJob, inputs: TrainingInputs, model: DualAR, star
     trainer = lightning_trainer(wanted, job.device, job.precision, [metrics, saver], group)
 
     def origin() -> Origin:
+        if group.first:
+            write_base(job.project, job.checkpoints, job.base.path, inputs.base_sha256)
         base, step = str(job.base.path), trainer.global_step
         return Origin(base, inputs.base_sha256, wanted.method, wanted.template, job.lora, step, saver.position)
 

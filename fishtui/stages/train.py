@@ -11,7 +11,6 @@ from typing import Any
 import msgspec
 
 from fishtui import distributed
-from fishtui.bases import write_base
 from fishtui.devices import choose_device
 from fishtui.errors import MisuseError, Terminated
 from fishtui.files import exclusive
@@ -136,8 +135,6 @@ def _train(job: TrainingJob, newest: Path | None) -> Ledger:
         if not validation and job.settings.pack.validation:
             job.reporter.warning(NO_VALIDATION)
     start = _resume_position(job, inputs, newest) if newest is not None else inputs.data
-    if job.group.first:
-        write_base(job.project, job.checkpoints, job.base.path, inputs.base_sha256)
     outcome = Outcome(True, start, 0.0)
     if not job.group.share(_is_complete(job, bool(validation))):
         # Imported here: Lightning and peft take longer to load than everything else that is done without them.
