@@ -25,7 +25,7 @@ class Terminated(BaseException):
     """A signal other than SIGINT arrived that ends the process: the stage saves its work and exits."""
 
     def __init__(self, number: int = signal.SIGTERM) -> None:
-        super().__init__(signal.Signals(number).name)
+        super().__init__()
         self.exit_status = SIGNALED + number
 
 
