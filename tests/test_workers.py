@@ -89,7 +89,16 @@ def test_work_that_nobody_waits_for_is_broken_off(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["begun"]
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Tests that are started in the background inherit ignored interrupts."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.parametrize("has_crashed", [False, True])
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_breaks_off_the_last_item_too(tmp_path: Path, has_crashed: bool) -> None:
     path = tmp_path / "a"
 

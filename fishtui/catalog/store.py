@@ -56,7 +56,12 @@ class Catalog:
                 raise cannot_write(self.path.parent, error) from error
         with _explaining(self.path):
             self.connection = _connect(str(self.path)) if self.is_writable else connect_to_read(self.path)
-            self._prepare()
+            try:
+                self._prepare()
+            except BaseException:
+                # A connection that stays open could keep its lock.
+                self.connection.close()
+                raise
 
     def __enter__(self) -> Catalog:
         return self
@@ -241,6 +246,9 @@ def _explaining(path: Path) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise explained(path, error) from error
+    except UnicodeDecodeError as error:
+        # The message of SQLite contains damaged text.
+        raise damaged(path, "its definitions are not text") from error
     except Damaged as error:
         raise damaged(path, str(error)) from error
 

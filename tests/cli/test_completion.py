@@ -46,7 +46,7 @@ def test_each_shell_gets_a_script(shell: str) -> None:
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        ("fishtui tra", {"train"}),
+        ("fishtui tra", {"train", "transcribe"}),
         ("fishtui train --meth", {"--method"}),
         ("fishtui train --method ", {"lora", "full"}),
         ("fishtui runs st", {"stop"}),

@@ -87,7 +87,6 @@ CALLS: list[list[str]] = [
     ["normalize", "raw", "louder", "--dry-run"],
     ["slice", "raw", "--dry-run"],
     ["extract"],
-    ["transcribe", "--recognizer", "server", "--url", "http://127.0.0.1:1/v1"],
     ["transcribe", "--recognizer", "server", "--url", "http://127.0.0.1:1/v1", "--dry-run"],
     ["score"],
     ["score", "--dry-run"],

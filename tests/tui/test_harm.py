@@ -57,8 +57,10 @@ async def visit(app: Fishtui, pilot: Pilot[Any]) -> None:
         await until(pilot, lambda name=name: app.current_mode == name and SCREENS[name][0] in text_of(app))
         if not isinstance(app.focused, Input):
             await pilot.press(*KEYS)
+        # A key may still be opening a screen.
+        await pilot.pause()
         while len(app.screen_stack) > 1:
-            app.pop_screen()
+            await app.pop_screen()
     await app.switch_mode("overview")
 
 

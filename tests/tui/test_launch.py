@@ -152,7 +152,7 @@ def test_every_empty_field_shows_what_applies(project: Project, stage: str) -> N
         shown = {each.field.name: each.query_one(Input).placeholder for each in fields}
         expected = {
             "synthesize": {"template": "the one used in training", "adapter": "none"},
-            "merge": {"step": "the recommended one, or that of lowest loss", "base": "checkpoints/tiny"},
+            "merge": {"step": "the recommended one, or that of lowest loss", "base": "that of the training"},
             "normalize": {"source": "required"},
         }.get(stage, {})
         assert expected.items() <= shown.items()
