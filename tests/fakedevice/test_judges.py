@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
-from fishtui.judges.encoders import RESEMBLYZER, Resemblyzer
+from fishtui.judges.encoders import RESEMBLYZER, Resemblyzer, WavLM
 from tests.fakedevice.gpu import CUDA, fake_gpu
+from tests.tinymodels.wavlm import write_wavlm
 
 
 def test_a_speaker_is_encoded_on_the_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -18,4 +21,13 @@ def test_a_speaker_is_encoded_on_the_gpu(monkeypatch: pytest.MonkeyPatch) -> Non
         gpu.waits.clear()
         embedding = encoder.embed(np.ones(48_000, np.float32))
         assert embedding.shape[-1] == 256
+        assert gpu.waits["copy"] == 1
+
+
+def test_a_speaker_is_encoded_by_wavlm_on_the_gpu(tmp_path: Path) -> None:
+    folder = write_wavlm(tmp_path)
+    with fake_gpu() as gpu:
+        encoder = WavLM(folder, CUDA)
+        gpu.waits.clear()
+        assert encoder.embed(np.ones(48_000, np.float32)).shape == (16,)
         assert gpu.waits["copy"] == 1

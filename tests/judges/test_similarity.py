@@ -12,6 +12,7 @@ from fishtui.judges.similarity import FIGURES
 from fishtui.judges.spoken import Spoken, Voice
 from tests.expecting import failing
 from tests.judges.material import clip, clips, each_odd, each_rate, joined, noise, odd, setup, voice
+from tests.tinymodels.wavlm import write_wavlm
 
 
 def figures(spoken: Spoken, speaker: Voice, root: Path = Path("/nonexistent"), **settings: str) -> dict[str, float]:
@@ -92,17 +93,8 @@ def test_damaged_weights_are_named(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def wavlm(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project with a tiny random WavLM in the folder `wavlm`."""
-    import torch
-    from transformers import Wav2Vec2FeatureExtractor, WavLMConfig, WavLMForXVector
-
-    torch.manual_seed(0)
     root = tmp_path_factory.mktemp("project")
-    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
-    layers = {"conv_dim": (32, 32, 32), "conv_stride": (10, 8, 4), "conv_kernel": (10, 8, 4)}
-    heads = {"tdnn_dim": (32, 32), "tdnn_kernel": (3, 1), "tdnn_dilation": (1, 1), "xvector_output_dim": 16}
-    config = WavLMConfig(**sizes, **layers, **heads, num_conv_pos_embeddings=16, num_conv_pos_embedding_groups=2)
-    WavLMForXVector(config).save_pretrained(root / "wavlm")
-    Wav2Vec2FeatureExtractor(sampling_rate=16_000, do_normalize=True).save_pretrained(root / "wavlm")
+    write_wavlm(root / "wavlm")
     return root
 
 
