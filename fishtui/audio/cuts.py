@@ -33,7 +33,7 @@ class CutRules:
     min_seconds: float = 3.0
     max_seconds: float = 15.0
     min_pause: float = 0.15
-    max_pause: float = 0.35
+    max_pause: float = 0.45
     padding: float = 0.15
     threshold: float = 0.5
 
@@ -50,7 +50,7 @@ def choose_cuts(activity: Activity, rules: CutRules) -> Cuts:
     """Return the clips to cut from a recording with this activity."""
     cuts = Cuts()
     stretches = list(_breathing(activity, find_speech(activity, rules.threshold, rules.min_pause), rules))
-    pauses = [later.start - earlier.end for earlier, later in pairwise(stretches)]
+    pauses = [later.onset - earlier.offset for earlier, later in pairwise(stretches)]
     groups = _split(stretches, pauses, rules)
     for first, last in groups:
         start = _edge(activity, stretches, first - 1, rules, is_end=False)
@@ -93,7 +93,7 @@ def _breathing(activity: Activity, stretches: Sequence[Stretch], rules: CutRules
         # The first begins and the last ends with the stretch itself.
         edges = [stretch.start, *pauses, stretch.end]
         for start, end in zip(edges[::2], edges[1::2], strict=True):
-            yield Stretch(start, end)
+            yield Stretch(start, end, max(start, stretch.onset), min(end, stretch.offset))
 
 
 def _edge(activity: Activity, stretches: Sequence[Stretch], before: int, rules: CutRules, is_end: bool) -> float:

@@ -1,12 +1,15 @@
 """Stretches of speech in a recording, from its voice activity, with the breathy beginnings and ends of words.
 
-Where the detector hears speech in both directions, there is speech. It hears the ends of words late in the direction
-that begins there, so a stretch is extended while one direction hears a voice, or the sound is louder than the pause.
+Where the detector hears speech in both directions, there is speech. In the direction that arrives at an edge of speech,
+it hears the edge at once: the onset forwards, the offset backwards. In the other one it goes on hearing a voice for a
+while, and hears one at the ends of music. So speech and pauses are measured from onset to offset. Cuts keep away from
+all that resembles speech: a stretch reaches as far as one direction hears a voice, or the sound is louder than a pause.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -18,6 +21,10 @@ HYSTERESIS, LEAST = 0.2, 0.1
 HEARD = 0.8
 # Shorter stretches are clicks and breaths, in seconds.
 LEAST_SPEECH_S = 0.2
+# A stretch in which both directions hear too little is the end of music: their smaller probability, as a share of the
+# threshold, summed over time, in seconds. In twelve hours with music, that of such stretches was up to 0.112; of 1,465
+# spoken digits of six people, 7 had less than 0.12.
+LEAST_HEARD_S = 0.12
 # How far a stretch is extended at its beginning and end, in seconds.
 MOST_BEFORE_S, MOST_AFTER_S = 0.16, 0.24
 # Sound is louder than a pause if it is this much above a low percentile of the levels within `AROUND_S`.
@@ -26,10 +33,12 @@ ABOVE_DB, AROUND_S, QUIET_SHARE = 6.0, 1.5, 10
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """Speech without a pause, in seconds."""
+    """Speech without a pause, in seconds: with the breathy ends of its words, and from its onset to its offset."""
 
     start: float
     end: float
+    onset: float
+    offset: float
 
     @property
     def seconds(self) -> float:
@@ -43,29 +52,47 @@ def find_speech(activity: Activity, threshold: float, min_pause: float, with_end
     without the fading ends of words in them (`with_ends`), more pauses are found.
     """
     low = max(threshold - HYSTERESIS, min(LEAST, threshold))
-    mean = (activity.voice + activity.backward) / 2
     both = np.minimum(activity.voice, activity.backward)
     if with_ends:
+        mean = (activity.voice + activity.backward) / 2
         # Runs that one direction does not hear at all are left out.
         runs = [run for run in _runs(mean, low, threshold) if both[slice(*run)].max() >= HEARD * threshold]
         extended = [_extended(activity, low, runs, index) for index in range(len(runs))]
     else:
-        extended = [(first * PARTS, last * PARTS) for first, last in _runs(both, low, low)]
-    joined: list[list[float]] = []
-    for first, last in extended:
-        start, end = first * LEVEL_STEP_S, min(last * LEVEL_STEP_S, activity.seconds)
-        if joined and start - joined[-1][1] < min_pause:
-            joined[-1][1] = end
+        runs = _runs(both, low, low)
+        extended = [(first * PARTS, last * PARTS) for first, last in runs]
+    joined: list[Stretch] = []
+    for run, edges in zip(runs, extended, strict=True):
+        start, end, onset, offset = (
+            min(step * LEVEL_STEP_S, activity.seconds) for step in (*edges, *_heard_at_once(activity, low, run))
+        )
+        if joined and start - joined[-1].end < min_pause:
+            joined[-1] = replace(joined[-1], end=end, offset=offset)
         elif end > start:
-            joined.append([start, end])
-    least = LEAST_SPEECH_S if with_ends else 0.0
-    return [Stretch(start, end) for start, end in joined if end - start >= least]
+            joined.append(Stretch(start, end, onset, offset))
+    if not with_ends:
+        return joined
+    return [
+        each for each in joined if each.seconds >= LEAST_SPEECH_S and _heard(both, each) >= LEAST_HEARD_S * threshold
+    ]
 
 
 def _runs(voice: np.ndarray, low: float, high: float) -> list[tuple[int, int]]:
     """Return first and last (exclusive) window of each run of probabilities of at least `low`, and somewhere `high`."""
     changes = np.flatnonzero(np.diff(np.concatenate([[False], voice >= low, [False]]).astype(np.int8)))
     return [(int(first), int(last)) for first, last in changes.reshape(-1, 2) if voice[first:last].max() >= high]
+
+
+def _heard(both: np.ndarray, stretch: Stretch) -> float:
+    return float(both[int(stretch.start / STEP_S) : math.ceil(stretch.end / STEP_S)].sum()) * STEP_S
+
+
+def _heard_at_once(activity: Activity, low: float, run: tuple[int, int]) -> tuple[int, int]:
+    """Return the onset and the offset of a run, in steps of levels."""
+    first, last = run
+    onset = first + int(np.argmax(activity.voice[first:last] >= low))
+    offset = last - int(np.argmax(activity.backward[first:last][::-1] >= low))
+    return onset * PARTS, offset * PARTS
 
 
 def _extended(activity: Activity, low: float, runs: list[tuple[int, int]], index: int) -> tuple[int, int]:

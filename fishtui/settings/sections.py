@@ -51,8 +51,8 @@ class SliceSettings(Section, frozen=True):
         float, Meta(ge=0.05, description="shortest pause to cut at in seconds; shorter ones are part of the speech")
     ] = 0.15
     max_pause: Annotated[
-        Positive, Meta(description="longest pause within a clip in seconds, without the fading ends of words")
-    ] = 0.35
+        Positive, Meta(description="longest pause within a clip in seconds, from the last voice to the next one")
+    ] = 0.45
     padding: Annotated[
         NotBelowZero, Meta(description="silence to keep before and after speech in seconds, at most half of the pause")
     ] = 0.15

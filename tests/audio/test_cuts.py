@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,6 +14,7 @@ from fishtui.audio.activity import PARTS, STEP_S, Activity, load_activity, measu
 from fishtui.audio.cuts import CutRules, choose_cuts
 from tests import spoken
 from tests.spoken import RATE, Spoken
+from tests.test_speech_data import SPEECH, needs_speech
 
 Clips = list[tuple[float, float]]
 # Longest stretch of other sound in a clip, in seconds.
@@ -66,6 +68,12 @@ def test_sentences_in_several_languages_between_music_and_noise_stay_whole(recor
     assert all(earlier[1] <= later[0] for earlier, later in pairwise(clips))
 
 
+@pytest.mark.long
+def test_an_hour_is_cut_only_between_words() -> None:
+    made = spoken.compose(3600, seed=13)
+    judge(clips_of(made.samples), made, least=0.98)
+
+
 @pytest.mark.parametrize("kind", ["quiet", "phone", "offset"])
 def test_hard_recordings_are_cut_like_easy_ones(recording: Spoken, kind: str) -> None:
     samples, rate = recording.samples, RATE
@@ -100,6 +108,61 @@ def test_a_breathy_end_belongs_to_the_clip() -> None:
     [(start, end)] = clips_of(samples)
     assert start < 1.0 - 0.05
     assert end > (RATE + len(speech) + len(breath)) / RATE + 0.05
+
+
+# Measured in recordings like those of `spoken`, in percent of the probability of speech forwards and backwards.
+MUSIC_ENDS = (
+    "0 0 0 3 1 1 0 0 0 0 0 0 0 0 0 0 5 10 51 15 6 2 1 0 0 0 0 0 56 70 56 94 99 100",
+    "7 13 16 16 25 72 86 93 89 98 97 97 98 98 98 99 99 98 99 94 11 8 8 9 12 29 69 98 99 100 100 100 100 100",
+)
+MUSIC_ENDS_SLOWLY = (
+    "0 0 0 0 0 0 0 0 0 0 0 0 36 50 38 28 14 13 6 3 3 2 1 1 0 8 93 100 98 99 99 100",
+    "14 24 17 32 36 53 61 72 73 82 85 71 71 92 93 96 28 11 12 13 16 27 76 98 100 100 100 100 100 100 100 100",
+)
+PAUSE = (
+    "0 99 100 100 100 100 99 67 12 2 1 1 2 1 1 1 1 1 1 1 2 1 1 41 100 100 100 100 100",
+    "9 98 100 100 97 10 10 10 12 12 11 16 14 15 14 16 16 20 30 55 91 99 100 100 100 100 100 100 100",
+)
+
+
+def heard(forwards: str, backwards: str) -> Activity:
+    """Return an activity with these probabilities, and a second of speech at its end."""
+    voice, backward = (
+        np.concatenate([np.array(values.split(), np.float32) / 100, np.ones(30, np.float32), np.zeros(30, np.float32)])
+        for values in (forwards, backwards)
+    )
+    levels = np.full(len(voice) * PARTS, -60, np.float32)
+    return Activity(voice, backward, levels, len(voice) * STEP_S)
+
+
+@pytest.mark.parametrize("music", [MUSIC_ENDS, MUSIC_ENDS_SLOWLY])
+def test_music_that_resembles_speech_only_backwards_is_not_kept(music: tuple[str, str]) -> None:
+    [(start, _)] = choose_cuts(heard(*music), CutRules()).clips
+    begins = (len(music[0].split()) - 7) * STEP_S
+    assert begins - LONGEST_OTHER_S < start < begins
+
+
+def test_a_pause_is_as_long_as_between_its_offset_and_onset() -> None:
+    rules = CutRules(min_seconds=0)
+    [(_, end), (start, _)] = choose_cuts(heard(*PAUSE), rules).clips
+    # Speech ends after window 5, and begins again with window 23.
+    assert 5 * STEP_S < end < start < 23 * STEP_S
+    rules = CutRules(min_seconds=0, max_pause=(23 - 5) * STEP_S + 0.01)
+    assert len(choose_cuts(heard(*PAUSE), rules).clips) == 1
+
+
+@needs_speech
+def test_short_words_by_themselves_are_speech() -> None:
+    pieces: list[np.ndarray] = []
+    rate = 0
+    for path in sorted(SPEECH.glob("fsdd_*/*.wav")):
+        digit, rate = soundfile.read(path, dtype="float32")
+        pieces += [digit / np.abs(digit).max() / 2, np.zeros(round(0.8 * rate), np.float32)]
+    samples = np.concatenate(pieces)
+    clips = clips_of(samples + 2e-4 * np.random.default_rng(0).standard_normal(len(samples)), rate)
+    edges = np.cumsum([0, *map(len, pieces)]) / rate
+    spoken_ones = [any(clip[0] < end and clip[1] > start for clip in clips) for start, end in pairwise(edges)][::2]
+    assert sum(spoken_ones) >= 0.9 * len(spoken_ones) > 100
 
 
 def test_speech_without_a_pause_is_left_out_and_reported() -> None:
