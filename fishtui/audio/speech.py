@@ -1,9 +1,9 @@
 """Stretches of speech in a recording, from its voice activity, with the breathy beginnings and ends of words.
 
 Where the detector hears speech in both directions, there is speech. In the direction that arrives at an edge of speech,
-it hears the edge at once: the onset forwards, the offset backwards. In the other one it goes on hearing a voice for a
-while, and hears one at the ends of music. So speech and pauses are measured from onset to offset. Cuts keep away from
-all that resembles speech: a stretch reaches as far as one direction hears a voice, or the sound is louder than a pause.
+it hears the edge at once: the onset forwards, the offset backwards. In the other one it hears a voice for a while
+longer, and one at the ends of music. So speech is measured from onset to offset. Cuts keep away from all that resembles
+speech: a stretch reaches as far as one direction hears a voice, or the sound is louder than the pause.
 """
 
 from __future__ import annotations
