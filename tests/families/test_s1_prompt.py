@@ -9,9 +9,11 @@ from safetensors.numpy import load_file
 from fishtui.errors import DataError
 from fishtui.families.s1_mini.prompt import sequence_length, synthesis_prompt, training_sequence
 from fishtui.families.s1_mini.text import clean_for_training
+from fishtui.families.s1_mini.tokenizer import Tokenizer
 from tests.expecting import failing
 from tests.families.s1 import read_tokenizer
 from tests.golden_data import GOLDEN
+from tests.tinymodels.s1 import SPECIALS
 
 TOKENIZER = read_tokenizer(GOLDEN / "checkpoint")
 N_SEMANTIC = TOKENIZER.semantic_end - TOKENIZER.semantic_begin + 1
@@ -145,15 +147,36 @@ def test_the_number_of_codebooks_is_that_of_the_codes():
     assert synthesis_prompt("interleave", TOKENIZER, "b", [clip], num_codebooks=4).shape[0] == 5
 
 
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "uint16", "int32", "uint64"])
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_codes_of_any_type_get_the_published_token_ids(template, dtype):
+    names = [f"<|{name}|>" for name in (*SPECIALS, *(f"semantic:{code}" for code in range(4096)))]
+    published = Tokenizer({bytes([byte]): byte for byte in range(256)}, dict(zip(names, range(151_643, 155_754))))
+    codes = np.array([[0, 100, 127]] * 10)
+    inputs, labels = training_sequence(template, published, [("a", codes.astype(dtype))])
+    assert inputs[0][inputs[0] >= 151_658].tolist() == [151_658, 151_758, 151_785]
+    assert labels[0][labels[0] > 0].tolist() == [151_658, 151_758, 151_785, 151_647]
+    np.testing.assert_array_equal(labels[1:, labels[0] >= 151_658], codes)
+    prompt = synthesis_prompt(template, published, "b", [("a", codes.astype(dtype))])
+    np.testing.assert_array_equal(prompt[:, : inputs.shape[1]], inputs)
+
+
+def too_large_in_the_last_row() -> np.ndarray:
+    codes = np.zeros((10, 2), dtype=np.int64)
+    codes[-1, -1] = N_SEMANTIC
+    return codes
+
+
 @pytest.mark.parametrize(
     ("codes", "code"),
     [
         (np.full((10, 2), N_SEMANTIC), "codes-out-of-range"),
+        (too_large_in_the_last_row(), "codes-out-of-range"),
         (np.full((10, 2), -1), "codes-out-of-range"),
         (np.zeros((10, 2)), "codes-not-integers"),
         (np.zeros(10, dtype=np.int64), "codes-not-integers"),
     ],
-    ids=["too large", "negative", "floats", "flat"],
+    ids=["too large", "too large in one row", "negative", "floats", "flat"],
 )
 def test_codes_of_another_codec_are_an_error(codes, code):
     with failing(code, DataError) as caught:

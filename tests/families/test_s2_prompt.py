@@ -57,6 +57,14 @@ def test_golden_training_sequences(sample: dict[str, Any]) -> None:
     assert inputs.dtype == labels.dtype == np.int64
 
 
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "uint16", "int32", "uint64"])
+def test_codes_of_any_type_give_the_same_sequence(dtype: str) -> None:
+    codes = np.full((CODEBOOKS, 3), CONFIG.codebook_size - 1) % 128
+    for prompts in (PLAIN, TAGGED):
+        found = prompts.training_sequence([("Hi.", codes.astype(dtype))])
+        np.testing.assert_array_equal(found, prompts.training_sequence([("Hi.", codes)]))
+
+
 def test_a_text_without_a_tag_gets_the_first_one_unless_the_template_leaves_it() -> None:
     assert TAGGED.messages("Hi.") == ["<|speaker:0|>Hi."]
     assert PLAIN.messages("Hi.") == ["Hi."]

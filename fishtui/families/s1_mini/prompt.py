@@ -119,7 +119,9 @@ def _frame_block(template: str, tokenizer: Tokenizer, utterance: Utterance) -> t
     _check_codes(tokenizer, utterance)
     text, codes = utterance
     opening = _text_block(_opening(template, tokenizer, text), 1 + len(codes))
-    frames = np.concatenate([codes[:1] + tokenizer.semantic_begin, codes]).astype(np.int64)
+    # Widened before: codes may have a type that holds no token id.
+    codes = codes.astype(np.int64)
+    frames = np.concatenate([codes[:1] + tokenizer.semantic_begin, codes])
     end = np.zeros((1 + len(codes), 1), dtype=np.int64)
     end[0] = tokenizer.im_end
     tokens = np.concatenate([opening[0], frames, end], axis=1)
@@ -135,7 +137,7 @@ def _check_codes(tokenizer: Tokenizer, utterance: Utterance) -> None:
             "Run `fishtui extract` again.",
             code="codes-not-integers",
         )
-    if codes.size and (codes.min() < 0 or codes[0].max() >= semantic):
+    if codes.size and (codes.min() < 0 or codes.max() >= semantic):
         raise DataError(
             f"the codes of {text[:40]!r}: not in 0 … {semantic - 1:,}",
             "Run `fishtui extract` again.",
