@@ -151,7 +151,8 @@ def test_the_number_of_codebooks_is_that_of_the_codes():
 @pytest.mark.parametrize("template", TEMPLATES)
 def test_codes_of_any_type_get_the_published_token_ids(template, dtype):
     names = [f"<|{name}|>" for name in (*SPECIALS, *(f"semantic:{code}" for code in range(4096)))]
-    published = Tokenizer({bytes([byte]): byte for byte in range(256)}, dict(zip(names, range(151_643, 155_754))))
+    ids = {name: 151_643 + number for number, name in enumerate(names)}
+    published = Tokenizer({bytes([byte]): byte for byte in range(256)}, ids)
     codes = np.array([[0, 100, 127]] * 10)
     inputs, labels = training_sequence(template, published, [("a", codes.astype(dtype))])
     assert inputs[0][inputs[0] >= 151_658].tolist() == [151_658, 151_758, 151_785]
