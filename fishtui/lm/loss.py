@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -28,8 +28,12 @@ GPU_BLOCK = 1 << 27
 Predict = Callable[[Tensor, Tensor], Tensor]
 """Logits (n, k, classes) from states (n, dim) and targets (n, k), each row on its own."""
 
-Weigh = Callable[[int, int], tuple[float, float]]
-"""Factors for `base` and `semantic` from the numbers of labels that they are means over."""
+
+class LabelCounts(NamedTuple):
+    """Numbers of labels: `tokens` in row 0, and `codes` of all frames."""
+
+    tokens: int
+    codes: int
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,7 @@ class Losses:
     """Scalar tensors: the loss to minimise, its parts, and the counts that averages over batches need."""
 
     total: Tensor
-    """base + semantic, weighted on request; call `backward` on this one only."""
+    """base + semantic, or this batch's share of them; call `backward` on this one only."""
     base: Tensor
     """Mean cross-entropy, in nats, of the token logits over the labels of row 0 that are not -100."""
     semantic: Tensor
@@ -58,13 +62,13 @@ def block_logits(device: torch.device, short_of_memory: bool = False) -> int:
 
 
 def losses(
-    model: DualAR, tokens: Tensor, labels: Tensor, segments: Tensor | None = None, weigh: Weigh | None = None
+    model: DualAR, tokens: Tensor, labels: Tensor, segments: Tensor | None = None, whole: LabelCounts | None = None
 ) -> Losses:
     """Return the losses of a batch: `tokens` and `labels` int64 (B, 1 + num_codebooks, S).
 
-    `segments` is as in `DualAR.slow`. A part without labels is 0. `weigh`, called after the parts are computed, is for
-    a batch that is part of a larger one: it changes `total`, not the means. With `labels` and `segments` on the CPU,
-    nothing waits for the device.
+    `segments` is as in `DualAR.slow`. A part without labels is 0. `whole` has the labels of a larger batch that this
+    one is part of: the totals of all its parts then add up to the total of the larger batch. With `labels` and
+    `segments` on the CPU, nothing waits for the device.
     """
     config = model.config
     hidden = model.slow(tokens, segments).flatten(0, 1)
@@ -91,21 +95,16 @@ def losses(
         rows=block // (config.num_codebooks * config.codebook_size),
         top=TOP,
     )
-    base = base / max(targets.numel(), 1)
-    semantic = semantic / max(codes.numel(), 1)
     counted = (codes != 0) & (codes != IGNORED)
-    if weigh is None:
-        total = base + semantic
-    else:
-        base_weight, semantic_weight = weigh(targets.numel(), codes.numel())
-        total = base_weight * base + semantic_weight * semantic
+    own = LabelCounts(targets.numel(), codes.numel())
+    shared = whole or own
     return Losses(
-        total=total,
-        base=base.detach(),
-        semantic=semantic.detach(),
+        total=base / max(shared.tokens, 1) + semantic / max(shared.codes, 1),
+        base=base.detach() / max(own.tokens, 1),
+        semantic=semantic.detach() / max(own.codes, 1),
         # Filled in place: a number that is copied there waits for the device.
-        tokens=torch.full((), targets.numel(), device=device),
-        codes=torch.full((), codes.numel(), device=device),
+        tokens=torch.full((), own.tokens, device=device),
+        codes=torch.full((), own.codes, device=device),
         top5_hits=(hits & counted).sum(),
         top5_codes=counted.sum(),
     )

@@ -92,10 +92,8 @@ def _build_trainer(job: TrainingJob, inputs: TrainingInputs, model: DualAR, star
 
     endless = partial(inputs.plan.batches_from, examples.train, start.epoch, start.index)
     fixed = partial(plan_validation, validation, wanted.max_length, job.batch_size)
-    train, held_out = (
-        Batches(clips, inputs.prompts, plan, group.place)
-        for clips, plan in ((examples.train, endless), (validation, fixed))
-    )
+    train = Batches(examples.train, inputs.prompts, endless, group.place, wanted.accumulate)
+    held_out = Batches(validation, inputs.prompts, fixed, group.place)
     module = FineTuning(model, wanted, origin, group)
     return Trainer(trainer, module, metrics, saver, train, held_out if validation else None)
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ from fishtui.distributed import Place
 from fishtui.errors import DataError, FishtuiError
 from fishtui.families.family import Family, Prompts
 from fishtui.lm.config import IGNORED, ModelConfig
+from fishtui.lm.loss import LabelCounts
 from fishtui.shards.packed import read_manifest, shard_paths
 from fishtui.shards.split import VALIDATION, choose_validation, first_held_out, last_held_out
 from fishtui.shards.stream import Position, StoredSentence, read_sentences
@@ -164,8 +166,9 @@ class Batch:
     """Rows of sequences: `tokens`, `labels` int64 (B, 1 + codebooks, S); `segments` int64 (B, S), see `DualAR.slow`.
 
     `positions` is the number of positions without padding, `clips` the number of clips in them; `epoch` and `index`
-    are the batch's place in the data. Without `counts`, the batch only keeps a process busy that has no rows of its
-    own, and contributes nothing to losses and gradients.
+    are the batch's place in the data. `step_labels` are the labels of all batches of an optimizer step, in all
+    processes; None if the batch is a step of its own. Without `counts`, the batch only keeps a process busy that has no
+    rows of its own, and contributes nothing to losses and gradients.
     """
 
     tokens: Tensor
@@ -176,6 +179,7 @@ class Batch:
     epoch: int = 0
     index: int = 0
     counts: bool = True
+    step_labels: LabelCounts | None = None
 
     def to(self, device: torch.device) -> Batch:
         """Return the same batch with its tokens on another device; see `losses` for the rest."""
@@ -189,8 +193,9 @@ def collate(
     epoch: int = 0,
     index: int = 0,
     counts: bool = True,
+    step_labels: LabelCounts | None = None,
 ) -> Batch:
-    """Build a batch from `rows` of sequences of `examples`."""
+    """Build a batch from `rows` of sequences of `examples`; see `Batch` for the others."""
 
     def utterances(*indices: int) -> list[Utterance]:
         return [(examples[index].text, examples[index].codes) for index in indices]
@@ -215,13 +220,20 @@ def collate(
             segments[number, start:end] = segment
             start = end
     clips = sum(len(sequence.clips) for row in rows for sequence in row)
-    return Batch(tokens, labels, segments, int((segments > 0).sum()), clips, epoch, index, counts)
+    return Batch(tokens, labels, segments, int((segments > 0).sum()), clips, epoch, index, counts, step_labels)
+
+
+def count_labels(rows: Iterable[Row], examples: Sequence[Example]) -> LabelCounts:
+    """Return the numbers of labels in `rows`: those of each clip's frames, and of the `<|im_end|>` after them."""
+    codes = [examples[index].codes for row in rows for sequence in row for index in sequence.clips]
+    return LabelCounts(sum(each.shape[1] + 1 for each in codes), sum(each.size for each in codes))
 
 
 class Batches(IterableDataset):
     """The part of each planned batch that the process at `place` computes, collated when it is read.
 
-    `plan` starts a new iterator over the whole batches, which hold indices of `examples`.
+    `plan` starts a new iterator over the whole batches, which hold indices of `examples`; `accumulate` of them make an
+    optimizer step.
     """
 
     def __init__(
@@ -230,16 +242,21 @@ class Batches(IterableDataset):
         prompts: Prompts,
         plan: Callable[[], Iterator[PlannedBatch]],
         place: Place,
+        accumulate: int = 1,
     ) -> None:
         self._examples = examples
         self._prompts = prompts
         self._plan = plan
         self._place = place
+        self._accumulate = accumulate
 
     def __iter__(self) -> Iterator[Batch]:
         return one_ahead(self._collated())
 
     def _collated(self) -> Iterator[Batch]:
-        for epoch, index, rows in self._plan():
-            mine, counts = deal_rows(rows, self._place.rank, self._place.world)
-            yield collate(mine, self._examples, self._prompts, epoch, index, counts)
+        plan = self._plan()
+        while step := list(islice(plan, self._accumulate)):
+            labels = count_labels((row for batch in step for row in batch.rows), self._examples)
+            for epoch, index, rows in step:
+                mine, counts = deal_rows(rows, self._place.rank, self._place.world)
+                yield collate(mine, self._examples, self._prompts, epoch, index, counts, labels)

@@ -83,20 +83,13 @@ class FineTuning(lightning.LightningModule):
         self._random_state: dict[str, Tensor] | None = None
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
-        """Return the loss to minimise, a scalar."""
-        together = self.group.place.world > 1
-
-        def weigh(*counts: int) -> tuple[float, float]:
-            """Return the weights with which the mean gradient over the processes is the gradient of the whole batch."""
-            mine = counts if batch.counts else (0, 0)
-            totals = self.group.sum(mine)
-            base, semantic = (self.group.place.world * a / max(b, 1) for a, b in zip(mine, totals, strict=True))
-            return base, semantic
-
-        part = losses(self.model, batch.tokens, batch.labels, batch.segments, weigh if together else None)
+        """Return the loss to minimise, a scalar: its mean over the batches of a step is that of one large batch."""
+        part = losses(self.model, batch.tokens, batch.labels, batch.segments, batch.step_labels)
         if batch.counts:
             self.average.add(part)
-        return part.total
+        # Gradients are averaged over the accumulated batches and over the processes, but the parts of a step add up.
+        parts = self.settings.accumulate * self.group.place.world if batch.step_labels else 1
+        return part.total * (parts if batch.counts else 0)
 
     def validation_step(self, batch: Batch, index: int) -> None:
         """Add the batch to the validation's average."""

@@ -6,7 +6,7 @@ import torch
 from safetensors.torch import load_file
 from torch.nn import functional
 
-from fishtui.lm.loss import TOP, losses, summed_cross_entropy
+from fishtui.lm.loss import TOP, LabelCounts, losses, summed_cross_entropy
 from fishtui.load import load_model
 from fishtui.training.lora import attach, trainable
 from fishtui.training.preset import parse_preset
@@ -149,7 +149,7 @@ def test_losses_equal_the_definition(kind, autocast, adapted, monkeypatch):
         assert (a - b).norm() <= tolerance * b.norm(), name
 
 
-def test_weighted_parts_of_a_batch_have_the_gradients_of_the_whole():
+def test_parts_of_a_batch_add_up_to_its_loss_and_gradients():
     model = tiny_model()
     # The first part has more text than frames, so that the two losses need different weights.
     tokens = torch.stack([tiny_tokens(model.config, 20, seed) for seed in range(3)])
@@ -158,13 +158,15 @@ def test_weighted_parts_of_a_batch_have_the_gradients_of_the_whole():
     parameters = list(model.parameters())
     whole = losses(model, tokens, labels)
     wanted = torch.autograd.grad(whole.total, parameters)
+    counts = LabelCounts(int(whole.tokens), int(whole.codes))
     totals, found = [], None
     for part in (slice(0, 1), slice(1, 3)):
-        weighed = losses(
-            model, tokens[part], labels[part], weigh=lambda tokens, codes: (tokens / whole.tokens, codes / whole.codes)
-        )
-        totals.append(weighed.total)
-        gradients = torch.autograd.grad(weighed.total, parameters)
+        share = losses(model, tokens[part], labels[part], whole=counts)
+        alone = losses(model, tokens[part], labels[part])
+        for name in ("base", "semantic", "tokens", "codes", "top5_hits"):
+            torch.testing.assert_close(getattr(share, name), getattr(alone, name))
+        totals.append(share.total)
+        gradients = torch.autograd.grad(share.total, parameters)
         found = gradients if found is None else [a + b for a, b in zip(found, gradients, strict=True)]
     torch.testing.assert_close(sum(totals), whole.total)
     for a, b in zip(found, wanted, strict=True):

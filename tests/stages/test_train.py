@@ -188,6 +188,20 @@ def test_a_resumed_training_has_the_same_losses_to_the_last_bit(training: Traini
     assert first["fishtui"] == second["fishtui"]
 
 
+def test_accumulated_batches_train_as_one_large_batch(training: Training) -> None:
+    # Rows differ in their numbers of labels, so that a mean of means would be another one.
+    same = {"dropout": 0.0, "max_length": 96, "max_steps": 3, "clip_norm": 1e6}
+    figures = ("loss", "base", "semantic", "gradient_norm", "epoch")
+    training.run("large", batch_size=3, **same)
+    large = training.metrics(*figures)
+    training.run("parts", batch_size=1, accumulate=3, **same)
+    parts = training.metrics(*figures)
+    assert parts.keys() == large.keys()
+    for step, values in parts.items():
+        assert values == pytest.approx(large[step], rel=1e-4)
+    assert {values[-1] for values in large.values()} == {0}
+
+
 @pytest.fixture
 def interruptible() -> Iterator[None]:
     """Handle SIGINT as in a terminal, even if the tests run in the background, where it is ignored."""

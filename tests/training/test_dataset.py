@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -11,8 +12,9 @@ from fishtui.checkpoint import CheckpointFolder
 from fishtui.distributed import Place
 from fishtui.families.family import Prompts
 from fishtui.lm.config import IGNORED
-from fishtui.training.batches import Plan, PlannedSequence
+from fishtui.training.batches import Plan, PlannedBatch, PlannedSequence
 from fishtui.training.dataset import Batch, Batches, Example, collate
+from tests.tinymodels.s2 import write_tiny as write_s2
 
 
 @pytest.fixture(scope="module")
@@ -67,3 +69,31 @@ def test_the_batches_of_all_processes_together_equal_those_of_one_process(
         counted = [row for share in shares if share.counts for row in rows_of(share)]
         assert sorted(counted) == sorted(rows_of(whole))
         assert sum(share.clips for share in shares if share.counts) == whole.clips
+
+
+@pytest.mark.parametrize("template", ["interleave", "instruct", "chat"])
+@pytest.mark.parametrize("accumulate", [1, 3])
+def test_each_batch_knows_the_labels_of_its_whole_step(
+    template: str, accumulate: int, checkpoint: Path, examples: list[Example], tmp_path: Path
+) -> None:
+    if template == "chat":
+        write_s2(tmp_path)
+    prompts = CheckpointFolder(tmp_path if template == "chat" else checkpoint).prompts(template)
+    # With references, which are not learned, where the template has them.
+    plan = Plan(max_length=256, clips_per_sequence=2, batch_size=2, seed=0, reference_share=0.5)
+
+    def batches(place: Place) -> list[Batch]:
+        def planned() -> Iterator[PlannedBatch]:
+            return islice(plan.batches_from(examples, 0, 0), 7)
+
+        return list(Batches(examples, prompts, planned, place, accumulate))
+
+    parts = [batches(Place(rank, 2)) for rank in range(2)]
+    for start in range(0, len(parts[0]), accumulate):
+        step = [batch for part in parts for batch in part[start : start + accumulate]]
+        labels = [batch.labels for batch in step if batch.counts]
+        tokens = sum(int((each[:, 0] != IGNORED).sum()) for each in labels)
+        end = prompts.training_sequence([(examples[0].text, examples[0].codes)])[1][0, -1]
+        frames = sum(int(((each[:, 0] != IGNORED) & (each[:, 0] != end)).sum()) for each in labels)
+        codebooks = step[0].labels.shape[1] - 1
+        assert all(batch.step_labels == (tokens, frames * codebooks) for batch in step)
