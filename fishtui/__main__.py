@@ -24,7 +24,7 @@ def main() -> None:
 
     words = sys.argv[1:]
     if COMPLETION not in os.environ and interface.is_wanted(words, command_names()):
-        from fishtui.cli.signals import interruptible
+        from fishtui.signals import interruptible
 
         with interruptible():
             status = interface.run(words)

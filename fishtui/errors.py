@@ -22,10 +22,11 @@ LACK = "Memory ran out: close other programs, or raise the limit of `ulimit -v`.
 
 
 class Terminated(BaseException):
-    """A signal other than SIGINT arrived that ends the process: the stage saves its work and exits."""
+    """A signal other than SIGINT arrived that ends the process, which first saves its work."""
 
     def __init__(self, number: int = signal.SIGTERM) -> None:
         super().__init__()
+        self.number = number
         self.exit_status = SIGNALED + number
 
 

@@ -17,14 +17,14 @@ from contextlib import contextmanager
 from multiprocessing import resource_tracker
 from typing import Generic, TypeVar
 
+from fishtui.signals import ENDING, STOPPING
+
 # From Linux's prctl.h.
 PR_SET_PDEATHSIG = 1
 # How workers start: a spawned one shares no lock, thread or CUDA state with this process.
 START_METHOD = "spawn"
 # Seconds between two calls of `waits`.
 INTERVAL = 0.2
-# Signals that end a worker once it has removed the temporary files of its item.
-ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -191,7 +191,7 @@ def _signals_held() -> Iterator[None]:
     A worker that is starting would otherwise report a traceback. Interrupts stay blocked in workers, which end with
     this process.
     """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, *ENDING})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
     try:
         yield
     finally:
@@ -268,6 +268,7 @@ def _leave(number: int, frame: object) -> None:
 
 
 def _end_with_parent() -> None:
+    # A worker first removes the temporary files of its item.
     for number in ENDING:
         signal.signal(number, _leave)
     # A library that spins while it holds Python's lock would keep the thread below from running.

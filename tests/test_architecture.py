@@ -53,6 +53,7 @@ LIGHT = [
     "codes.py",
     "dataset.py",
     "speakers.py",
+    "signals.py",
     "workers.py",
     "memory.py",
 ]
@@ -64,6 +65,7 @@ ORDER = [
         "wording",
         "extras",
         "memory",
+        "signals",
         "workers",
         "gauges",
         "files",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Iterator
@@ -12,8 +13,7 @@ from dataclasses import dataclass
 import click
 
 from fishtui import errors
-from fishtui.cli.signals import Ended
-from fishtui.errors import FishtuiError, MisuseError
+from fishtui.errors import FishtuiError, MisuseError, Terminated
 from fishtui.sanitize import harmless
 
 
@@ -44,11 +44,11 @@ def reported(debug: bool, as_json: bool) -> Iterator[Outcome]:
     except (KeyboardInterrupt, click.Abort):
         show("interrupted")
         outcome.status = errors.INTERRUPTED
-    except Ended as end:
+    except Terminated as end:
         # The terminal may be gone.
         with suppress(OSError):
-            show(f"ended by {end}")
-        outcome.status = errors.SIGNALED + end.number
+            show(f"ended by {signal.Signals(end.number).name}")
+        outcome.status = end.exit_status
     except BrokenPipeError:
         # The reader of the output has closed it: print nothing more, not even at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

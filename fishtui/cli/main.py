@@ -14,8 +14,8 @@ import click
 from fishtui import __version__, errors
 from fishtui.cli import diagnostics
 from fishtui.cli.commands import command_names, load_command, summary_of
-from fishtui.cli.signals import endable, interruptible
 from fishtui.errors import MisuseError
+from fishtui.signals import ENDING, interruptible, terminable
 from fishtui.wording import did_you_mean
 
 
@@ -93,7 +93,7 @@ def run(arguments: Sequence[str]) -> int:
             with interruptible():
                 outcome.status = _process_status(adopt(Path(adopted), partial(_plainly, arguments)))
         else:
-            with interruptible(), endable():
+            with interruptible(), terminable(ENDING):
                 outcome.status = _command(arguments)
     return outcome.status
 

@@ -200,9 +200,9 @@ def _assist(work: Callable[[Reporter], Ledger]) -> int:
     The status is 0 unless the stage fails: at any other status the launcher ends the other processes.
     """
     from fishtui.errors import Terminated
-    from fishtui.runs.execute import terminable
     from fishtui.runs.reporter import Reporter
+    from fishtui.signals import STOPPING, terminable
 
-    with suppress(KeyboardInterrupt, Terminated), terminable():
+    with suppress(KeyboardInterrupt, Terminated), terminable(STOPPING):
         work(Reporter())
     return 0

@@ -10,14 +10,14 @@ from typing import Any
 
 from fishtui.cli import diagnostics, output
 from fishtui.cli.progress import show_events, show_json
-from fishtui.cli.signals import Ended
-from fishtui.errors import INTERRUPTED
+from fishtui.errors import INTERRUPTED, Terminated
 from fishtui.project import Project
 from fishtui.runs.events import new_event
 from fishtui.runs.follow import follow
 from fishtui.runs.record import FAILED, FINAL, STOPPED
 from fishtui.runs.state import Run
 from fishtui.runs.stop import kill, record_killed, request_stop
+from fishtui.signals import handling
 
 
 def attach(project: Project, as_json: bool, debug: bool, run: Run) -> int:
@@ -54,7 +54,7 @@ def foreground(project: Project, as_json: bool, debug: bool, start: Callable[[],
             diagnostics.show(f"{run.id} {run.state}; it continues if this terminal closes")
         try:
             ended = record_killed(_watch(project, as_json, run, pass_on))
-        except Ended:
+        except Terminated:
             # The terminal may be gone.
             with suppress(OSError):
                 diagnostics.show(_continues(run))
@@ -116,11 +116,5 @@ def _watch(project: Project, as_json: bool, run: Run, between: Callable[[], None
 def _noted() -> Iterator[list[int]]:
     """Collect the numbers of the SIGINTs and SIGTERMs that arrive during the body, in place of handling them."""
     noted: list[int] = []
-    # A signal that the parent process set to be ignored stays ignored.
-    wanted = [each for each in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(each) is not signal.SIG_IGN]
-    before = [(each, signal.signal(each, lambda number, frame: noted.append(number))) for each in wanted]
-    try:
+    with handling((signal.SIGINT, signal.SIGTERM), lambda number, frame: noted.append(number)):
         yield noted
-    finally:
-        for each, handler in before:
-            signal.signal(each, handler)

@@ -30,10 +30,10 @@ from fishtui.runs.record import RunRecord
 from fishtui.runs.reporter import Listener, LogPrinter, Reporter
 from fishtui.runs.state import STOP, Run
 from fishtui.settings import Loaded
+from fishtui.signals import STOPPING, handling, terminable
 from fishtui.trust import check_trusted
 
 Work = Callable[[Reporter], Ledger]
-ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
 # In bytes.
 LEAST_ADDRESS_SPACE = 1 << 30
 # The run that this process was started for.
@@ -77,7 +77,7 @@ def execute(
         with (folder / "lock").open("a") as claimed:
             fcntl.flock(claimed, fcntl.LOCK_EX)
             mark_running(record, folder)
-            with _output_to(folder / "output.log") as (stdout, stderr), terminable():
+            with _output_to(folder / "output.log") as (stdout, stderr), terminable(STOPPING):
                 run_work(record, folder, work, (listen(_run(record, folder), stdout, stderr),) if listen else ())
     scheduler.advance(project)
     return _run(record, folder)
@@ -102,7 +102,7 @@ def adopt(folder: Path, command: Callable[[], Any]) -> int:
             fcntl.flock(lock, fcntl.LOCK_EX)
             # Shells start background processes with SIGINT ignored.
             signal.signal(signal.SIGINT, signal.default_int_handler)
-            with terminable():
+            with terminable(STOPPING):
                 return _adopt(folder, command)
     finally:
         # Processes started within a SLURM step would end with the step.
@@ -157,26 +157,22 @@ def run_work(record: RunRecord, folder: Path, work: Work, listeners: tuple[Liste
     started = time.monotonic()
     events = EventWriter(folder / "events.jsonl")
     reporter = Reporter(events, listeners)
-    before = [(number, signal.getsignal(number)) for number in ENDING]
     try:
         _do(record, folder, work, reporter)
     finally:
         # A request to stop comes too late from here on.
-        for number, _ in before:
-            signal.signal(number, lambda number, frame: None)
-        record.took = time.monotonic() - started
-        if record.state == records.RUNNING:
-            # It was stopped while it recorded its outcome.
-            record.state, record.exit_status = records.STOPPED, errors.TERMINATED
-        records.free_reserve(folder)
-        _notify(record, folder, reporter)
-        # If the disk is still full, the state is in run.json.
-        with suppress(FishtuiError):
-            reporter.end(record.state, record.exit_status, record.error, record.ledger)
-        events.close()
-        records.finish(record, folder)
-        for number, handler in before:
-            signal.signal(number, handler)
+        with handling(STOPPING, lambda number, frame: None):
+            record.took = time.monotonic() - started
+            if record.state == records.RUNNING:
+                # It was stopped while it recorded its outcome.
+                record.state, record.exit_status = records.STOPPED, errors.TERMINATED
+            records.free_reserve(folder)
+            _notify(record, folder, reporter)
+            # If the disk is still full, the state is in run.json.
+            with suppress(FishtuiError):
+                reporter.end(record.state, record.exit_status, record.error, record.ledger)
+            events.close()
+            records.finish(record, folder)
 
 
 def _notify(record: RunRecord, folder: Path, reporter: Reporter) -> None:
@@ -257,33 +253,3 @@ def _output_to(log: Path) -> Iterator[tuple[TextIO, TextIO]]:
                 os.dup2(stderr.fileno(), 2)
     finally:
         os.close(descriptor)
-
-
-@contextmanager
-def terminable() -> Iterator[None]:
-    """Turn the first signal that ends a process into KeyboardInterrupt or Terminated while the body runs.
-
-    Later ones are ignored, as are those that were ignored before.
-    """
-
-    ending = False
-
-    def end(number: int, frame: object) -> None:
-        nonlocal ending
-        if ending:
-            # A second one must not break off the removal of temporary files.
-            return
-        ending = True
-        if number == signal.SIGINT:
-            raise KeyboardInterrupt
-        raise Terminated(number)
-
-    handlers = {number: signal.getsignal(number) for number in ENDING}
-    before = {number: handler for number, handler in handlers.items() if handler is not signal.SIG_IGN}
-    for number in before:
-        signal.signal(number, end)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

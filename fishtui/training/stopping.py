@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 from fishtui.distributed import Group
-
-ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+from fishtui.signals import STOPPING, handling
 
 
 class StopRequest:
@@ -20,22 +19,16 @@ class StopRequest:
         """The signal that this process received."""
         self.agreed: int | None = None
         """The signal that any of the processes had received at the last `exchange`."""
-        self._before: dict[int, Any] = {}
+        self._before: Mapping[int, Any] = {}
 
     @contextmanager
     def catching_signals(self) -> Iterator[StopRequest]:
         """Catch the signals that end a process while the body runs; a second one has its usual effect at once."""
-        handlers = {number: signal.getsignal(number) for number in ENDING}
-        # A shell starts background commands with SIGINT ignored, and that must remain so.
-        before: dict[int, Any] = {number: handler for number, handler in handlers.items() if handler != signal.SIG_IGN}
-        self._before = before
-        self.install_handlers()
-        try:
-            yield self
-        finally:
-            self._before = {}
-            for number, handler in before.items():
-                signal.signal(number, handler)
+        with handling(STOPPING, self._handle) as self._before:
+            try:
+                yield self
+            finally:
+                self._before = {}
 
     def install_handlers(self) -> None:
         """Install the handlers, again after Lightning has replaced them by its own, which end a run unsaved."""

@@ -13,10 +13,10 @@ from textual.app import App
 from textual.driver import Driver
 
 from fishtui.errors import SIGNALED, FishtuiError
+from fishtui.signals import ENDING
 from fishtui.tui.host import host_of
 
 STDIN = 0
-ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 # Seconds after which a process that is to end does so even if the interface cannot leave, as without its terminal.
 PATIENCE = 5
 # Seconds between two looks at the terminal: without a controlling terminal, no signal reports its end.
