@@ -166,8 +166,7 @@ class Fishtui(FailureReporter, TypeAhead, Signals, BackgroundCommands, Notices):
 
     def action_command_palette(self) -> None:
         """Find an action, or anything of the project, by its words."""
-        from fishtui.tui.finder import Everything
-        from fishtui.tui.palette import Palette
+        from fishtui.tui.palette import Everything, Palette
 
         # Without the id that Textual gives it, because one that was just closed may still have it.
         if not isinstance(self.screen, Palette):

@@ -1,22 +1,14 @@
-"""Everything that the palette finds by words: actions, stages, commands, settings, speakers, trainings and runs."""
+"""Read all that can be found by words: stages, commands, settings, speakers, trainings and runs."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import partial
 from heapq import nlargest
 from typing import Any
 
-from textual.command import DiscoveryHit, Hit, Hits, Provider
-from textual.content import Content
-
-from fishtui.errors import FishtuiError
 from fishtui.project import Project
-from fishtui.sanitize import harmless
-from fishtui.tui.host import Host, host_of
 
 # Hits of each kind that are listed.
 MOST = 30
@@ -47,6 +39,11 @@ def _plain(text: str) -> str:
     return "".join(each if each.isalnum() else f" {each} " for each in text.casefold())
 
 
+def query_words(query: str) -> list[str]:
+    """Return the words of a query, as entries are compared with them."""
+    return _plain(query).split()
+
+
 def score(entry: Entry, query: Sequence[str]) -> int:
     """Return how well an entry matches the words of a query; 0 unless it has all of them."""
     total = 0
@@ -64,7 +61,7 @@ def score(entry: Entry, query: Sequence[str]) -> int:
 
 def best(entries: Iterable[Entry], text: str) -> list[tuple[int, Entry]]:
     """Return the entries with every word of `text`, the best first, at most MOST."""
-    query = _plain(text).split()
+    query = query_words(text)
     scored = ((score(each, query), each) for each in entries)
     return nlargest(MOST, (each for each in scored if each[0]), key=lambda each: each[0])
 
@@ -166,59 +163,3 @@ def _settings() -> Iterator[Entry]:
 
     for each in known().values():
         yield Entry(f"setting {each.name}", each.help, ("settings", each.name))
-
-
-class Everything(Provider):
-    """Finds actions and all that a Finder knows, by any words of theirs. Nothing is read before the first search."""
-
-    async def search(self, query: str) -> Hits:
-        """Yield what has all words of the query; each kind as soon as it is read."""
-        host = host_of(self.screen)
-        for title, help, run in self._actions():
-            entry = Entry(title, help, ("", ""))
-            if points := score(entry, _plain(query).split()):
-                yield _hit(points + 0.5, entry, run)
-        for read in finder_of(host).kinds():
-            try:
-                found = await asyncio.to_thread(_search, read, query)
-            except FishtuiError:
-                # The screen of this kind shows what is wrong.
-                continue
-            for points, entry in found:
-                yield _hit(points, entry, partial(_open, host, entry.place))
-
-    async def discover(self) -> Hits:
-        """Yield the actions of the screen."""
-        for title, help, run in self._actions():
-            yield DiscoveryHit(Content(title), run, title, Content(help))  # type: ignore[arg-type]
-
-    def _actions(self) -> Iterator[tuple[str, str, Callable[[], Any]]]:
-        for each in self.app.get_system_commands(self.screen):
-            yield each.title, each.help, each.callback
-
-
-def _search(read: Callable[[], list[Entry]], query: str) -> list[tuple[int, Entry]]:
-    return best(read(), query)
-
-
-def _hit(points: float, entry: Entry, run: Callable[[], Any]) -> Hit:
-    # Content, because a string would be read as markup.
-    help = Content(harmless(entry.help))
-    return Hit(points, Content(harmless(entry.title)), run, entry.title, help)  # type: ignore[arg-type]
-
-
-def finder_of(host: Host) -> Finder:
-    """Return the app's finder, which keeps what it has read, for the project that the app shows now."""
-    if host.finder is None or host.finder.project != host.project:
-        host.finder = Finder(host.project)
-    return host.finder
-
-
-def _open(host: Host, place: tuple[str, str]) -> None:
-    mode, target = place
-    if mode == ":":
-        from fishtui.tui.commandline import CommandLine
-
-        host.push_screen(CommandLine(f"{target} "))
-    else:
-        host.go(mode, target)
