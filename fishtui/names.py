@@ -34,6 +34,11 @@ def numbered(name: str, number: int) -> str:
     return name if number == 1 else f"{name}-{number}"
 
 
+def part_name(stem: str, start: float, end: float) -> str:
+    """Return the name of a part of a recording from `start` to `end` seconds: `stem_00001500_00004000`."""
+    return f"{stem}_{round(1000 * start):08d}_{round(1000 * end):08d}"
+
+
 def speaker_folders(names: Iterable[str]) -> dict[str, str]:
     """Return the name of a folder for each speaker, different for different speakers, whom a scan names after it."""
     folders: dict[str, str] = {}

@@ -35,7 +35,7 @@ from fishtui.catalog.actions import (
     reviewer,
     tags_of,
 )
-from fishtui.catalog.cuts import Cut, Source, clips_of_source, cut_of, locate_source, record_cuts, times_of
+from fishtui.catalog.cuts import Cut, Source, clips_of_source, cut_of, locate_source, record_cuts
 from fishtui.catalog.details import audio_path
 from fishtui.catalog.fields import join_tags
 from fishtui.catalog.filechanges import MERGE, SPLIT
@@ -47,6 +47,7 @@ from fishtui.catalog.store import Catalog, path_in, stored
 from fishtui.dataset import Clip
 from fishtui.errors import DataError, MisuseError
 from fishtui.files import decode_text, read_if_present, regular, state_of
+from fishtui.names import part_name
 from fishtui.settings import Settings
 from fishtui.wording import clock, reason_of
 
@@ -54,6 +55,7 @@ from fishtui.wording import clock, reason_of
 SHORTEST_S = 0.1
 # The largest difference that storing samples in 16 bits at another loudness makes.
 TOLERANCE = 2 / 32_768
+# The end of the name of a part; imports wrote seven digits before.
 TIMES = re.compile(r"_\d{7,}_\d{7,}(-\d+)?$")
 OPEN = '["open", "", "", ""]'
 
@@ -350,7 +352,7 @@ def _text(place: _Place) -> tuple[str, str]:
 
 def _free_name(catalog: Catalog, settings: Settings, place: _Place, cut: Cut) -> str:
     """Return a name for the clip of a cut, next to the clip that it was part of."""
-    base = f"{TIMES.sub('', place.row['name'])}_{times_of(cut)}"
+    base = part_name(TIMES.sub("", place.row["name"]), cut.start, cut.end)
     number = 1
     while True:
         name = base if number == 1 else f"{base}-{number}"

@@ -62,11 +62,6 @@ class CutClip:
     cut: Cut
 
 
-def times_of(cut: Cut) -> str:
-    """Return start and end in milliseconds, as in the names of clips."""
-    return f"{round(1000 * cut.start):08d}_{round(1000 * cut.end):08d}"
-
-
 def identify(path: Path, seconds: float) -> Source:
     """Return a recording with the hash of its content. Raises DataError, code `cannot-read`."""
     try:

@@ -13,9 +13,9 @@ from fishtui.errors import DataError, FishtuiError
 from fishtui.files import refuse_full_disk
 from fishtui.importers.destination import LocatedClip
 from fishtui.importers.extracting import extract
-from fishtui.importers.parts import Part, convert, cut_parts, part_name
+from fishtui.importers.parts import Part, convert, cut_parts
 from fishtui.importers.source import FoundClip
-from fishtui.names import safe_name
+from fishtui.names import part_name, safe_name
 from fishtui.runs.ledger import Ledger
 from fishtui.wording import cannot_write, reason_of
 
@@ -50,7 +50,7 @@ def cut_clips(
                 continue
             stem = safe_name(audio.stem, "clip", LONGEST_STEM)
             targets = [
-                target / str(index) / (f"{part_name(stem, part)}.wav" if part else f"{stem}.flac")
+                target / str(index) / (f"{part_name(stem, *part)}.wav" if part else f"{stem}.flac")
                 for index, part in own
             ]
             problem = _write(audio, [part for _, part in own], targets)

@@ -28,6 +28,8 @@ from fishtui.wording import cannot_read, reason_of
 TransferMode = Literal["auto", "link", "symlink", "copy"]
 COPY_BYTES = 1 << 20
 NUMBERED = re.compile(r"(.+)-([2-9]|[1-9][0-9]{1,5})", re.DOTALL)
+# Imports once wrote the times of a part with seven digits.
+EARLIER_PART = re.compile(r"_0?(\d{7,})_0?(\d{7,})$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,10 +140,11 @@ class SpeakerFolder:
 
     def _unassigned(self, clip: LocatedClip) -> Iterator[str]:
         """The stems of unassigned clips in this folder that may have come from a recording of that name."""
-        family = self._families.get(_base(clip), deque())
-        while family and family[0] in self._assigned:
-            family.popleft()
-        return (stem for stem in family if stem not in self._assigned)
+        for base in _bases(clip):
+            family = self._families.get(base, deque())
+            while family and family[0] in self._assigned:
+                family.popleft()
+            yield from (stem for stem in family if stem not in self._assigned)
 
     def _unused(self, base: str) -> str:
         return next(
@@ -218,6 +221,12 @@ def _refuse_existing(path: Path) -> None:
 
 def _base(clip: LocatedClip) -> str:
     return safe_name(clip.source.stem, "clip")
+
+
+def _bases(clip: LocatedClip) -> list[str]:
+    """The name that a new clip gets; for a part of a recording also the one that earlier imports gave it."""
+    base = _base(clip)
+    return [base, EARLIER_PART.sub(r"_\1_\2", base)] if clip.part else [base]
 
 
 def _families(stems: Iterable[str]) -> dict[str, deque[str]]:

@@ -133,9 +133,3 @@ def convert(audio: Path, target: Path) -> None:
         blocks = (exact(few_channels(block), recording.subtype) for block in recording.blocks())
         channels = recording.channels if recording.channels <= 2 else 1
         write_blocks(target, blocks, recording.rate, channels, "FLAC", recording.subtype)
-
-
-def part_name(stem: str, part: Part) -> str:
-    """Return the name of a part: that of its recording, and start and end in milliseconds."""
-    start, end = (round(1000 * time) for time in part)
-    return f"{stem}_{start:07d}_{end:07d}"

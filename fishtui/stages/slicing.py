@@ -18,7 +18,6 @@ from fishtui.catalog.cuts import (
     forget_cuts,
     record_cuts,
     recorded_cuts,
-    times_of,
 )
 from fishtui.catalog.filechanges import changing
 from fishtui.catalog.scan import scan
@@ -27,7 +26,7 @@ from fishtui.dataset import Clip, clip_named
 from fishtui.errors import DataError, FishtuiError
 from fishtui.files import refuse_full_disk
 from fishtui.gauges import Gauges, gauges_of
-from fishtui.names import safe_name, speaker_folders
+from fishtui.names import part_name, safe_name, speaker_folders
 from fishtui.project import Project
 from fishtui.runs.ledger import Ledger
 from fishtui.runs.reporter import Reporter
@@ -178,16 +177,16 @@ class _Slicing:
         for channel in dict.fromkeys(cut.channel for cut in write):
             cuts = [cut for cut in write if cut.channel == channel]
             folder = self.data / (task.speaker if channel is None else f"{task.speaker}-{SIDES[channel]}")
-            yield Job(shown, source, cuts, [folder / f"{stem}_{times_of(cut)}.flac" for cut in cuts])
+            yield Job(shown, source, cuts, [folder / f"{_name(stem, cut)}.flac" for cut in cuts])
 
     def _skip(self, plan: Plan, stem: str, shown: str) -> None:
         """Enter the cuts that are not written in the ledger, and report what --recut would do."""
         for cut in plan.known:
-            self.ledger.skip(f"{stem}_{times_of(cut)}", "already cut")
+            self.ledger.skip(_name(stem, cut), "already cut")
         for cut in () if self.recut else plan.removed:
-            self.ledger.skip(f"{stem}_{times_of(cut)}", "cut before, and removed or changed since; --recut restores it")
+            self.ledger.skip(_name(stem, cut), "cut before, and removed or changed since; --recut restores it")
         for cut in plan.taken:
-            self.ledger.skip(f"{stem}_{times_of(cut)}", "a clip that was worked on covers part of it")
+            self.ledger.skip(_name(stem, cut), "a clip that was worked on covers part of it")
         if not (plan.pending or plan.obsolete):
             return
         change = f"{counted(len(plan.obsolete), 'clip')} by {len(plan.pending):,}"
@@ -195,7 +194,7 @@ class _Slicing:
             self.reporter.note(f"{shown}: {'would replace' if self.dry_run else 'replaces'} {change}")
             return
         for cut in plan.pending:
-            self.ledger.skip(f"{stem}_{times_of(cut)}", "would be cut differently now; --recut replaces the clips")
+            self.ledger.skip(_name(stem, cut), "would be cut differently now; --recut replaces the clips")
         self.reporter.warning(f"with these settings, --recut would replace {change}", shown)
 
     def _record(self, written: Written, catalog: Catalog) -> None:
@@ -303,6 +302,10 @@ class _Names:
 
 def _stem(path: Path) -> str:
     return safe_name(path.stem, "clip", LONGEST_STEM)
+
+
+def _name(stem: str, cut: Cut) -> str:
+    return part_name(stem, cut.start, cut.end)
 
 
 def _make(data: Path) -> None:

@@ -68,7 +68,7 @@ def test_kaldi_segments_are_cut(tmp_path: Path) -> None:
     table(data / "segments", "t-1 talk 0.5 2.0", "t-2 talk 4 -1", "t-3 talk 9 12", "t-4 other 1 2")
     ledger = run(tmp_path, data, data=tmp_path / "out", speaker="anna")
     written = {path.stem: soundfile.info(path).duration for path in (tmp_path / "out").rglob("*.wav")}
-    assert written == {"talk_0000500_0002000": 1.5, "talk_0004000_0010000": 6.0}
+    assert written == {"talk_00000500_00002000": 1.5, "talk_00004000_00010000": 6.0}
     assert set(failures(ledger)) == {"text:4", "text:3"}
 
 

@@ -18,7 +18,7 @@ from fishtui.importers.columns import find_positions
 from fishtui.importers.parts import Lengths, cut_parts
 from fishtui.importers.times import seconds_of
 from tests.audio.test_source import write_sound
-from tests.builders import tone, write_clip
+from tests.builders import snapshot, tone, write_clip
 from tests.expecting import skipped_by_reason
 from tests.importers.builders import failures, run, table
 
@@ -73,13 +73,27 @@ def test_parts_become_clips_of_their_own(tmp_path: Path) -> None:
     assert (ledger.done, ledger.counts["cut"]) == (4, 2)
     assert set(failures(ledger)) == {"x.csv:6", "x.csv:7", "x.csv:8", "x.csv:9"}
     whole, _ = soundfile.read(tmp_path / "in" / "wavs" / "long.wav", dtype="int16")
-    first, _ = soundfile.read(tmp_path / "data" / "in" / "long_0000500_0000750.wav", dtype="int16")
+    first, _ = soundfile.read(tmp_path / "data" / "in" / "long_00000500_00000750.wav", dtype="int16")
     np.testing.assert_array_equal(first, whole[8_000:12_000])
-    assert (tmp_path / "data" / "in" / "long_0000500_0000750.lab").read_text() == "First."
+    assert (tmp_path / "data" / "in" / "long_00000500_00000750.lab").read_text() == "First."
     again = run(tmp_path, source)
     assert (again.done, len(skipped_by_reason(again))) == (0, 1)
     assert not (tmp_path / ".fishtui" / "cuts").exists()
     assert run(tmp_path, source, dry_run=True).done == 2
+
+
+def test_parts_that_were_imported_under_shorter_names_are_recognized(tmp_path: Path) -> None:
+    write_clip(tmp_path / "in" / "wavs" / "long.wav", None, tone(2.0, 16_000), 16_000)
+    source = source_of(tmp_path / "in", "long.wav,0.5,0.75,First.", "long.wav,1,2,Second.")
+    assert run(tmp_path, source).done == 2
+    for path in (tmp_path / "data" / "in").iterdir():
+        path.rename(path.with_name(path.name.replace("_0", "_")))
+    before = snapshot(tmp_path / "data")
+    assert sorted(before) == [
+        f"in/long_{times}{end}" for times in ("0000500_0000750", "0001000_0002000") for end in (".lab", ".wav")
+    ]
+    assert run(tmp_path, source).done == 0
+    assert snapshot(tmp_path / "data") == before
 
 
 @pytest.mark.parametrize(("seconds", "done"), [("2.0", 1), ("2.05", 1), ("2000", 1), ("0.4", 0), ("", 1)])
@@ -147,7 +161,7 @@ def test_a_part_that_is_cut_off_is_not_a_clip(tmp_path: Path, monkeypatch: pytes
     rows += ("long.aac,1,,Fifth.", "long.aac,1,1900,Sixth.", "long.aac,1,0.5,Seventh.")
     ledger = run(tmp_path, source_of(tmp_path / "in", *rows))
     assert set(failures(ledger)) == {f"x.csv:{number}" for number in range(3, 9)}
-    assert [path.name for path in (tmp_path / "data").rglob("*.lab")] == ["long_0000500_0001000.lab"]
+    assert [path.name for path in (tmp_path / "data").rglob("*.lab")] == ["long_00000500_00001000.lab"]
 
 
 @given(
