@@ -91,6 +91,23 @@ def restore_signals() -> None:
         signal.signal(number, signal.SIG_DFL)
 
 
+@contextmanager
+def serving(folder: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """Run fishtui with pipes while the body runs, which ends it within 60 s."""
+    with (
+        subprocess.Popen(
+            command(*arguments),
+            cwd=folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=restore_signals,
+        ) as process,
+        time_limit(60),
+    ):
+        yield process
+
+
 def snapshot(folder: Path) -> dict[str, bytes]:
     """Return the content of every file below `folder`, by relative path."""
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}

@@ -32,9 +32,9 @@ from fishtui.wording import counted, shortened
 
 # Layouts whose texts a recognizer wrote.
 RECOGNIZED_LAYOUTS = ("whisper",)
-# Recordings that a warning names.
 # Begins the reason for skipping clips that an import has written before.
 ALREADY = "already imported"
+# Recordings that a warning names.
 MOST_SHOWN = 3
 
 

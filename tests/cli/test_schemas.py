@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
 from collections import Counter
 from collections.abc import Iterator
 from functools import partial
@@ -202,14 +201,7 @@ def test_listen_matches_its_schema(tmp_path: Path) -> None:
     root = project(tmp_path).root
     write_clip(root / "data" / "anna" / "a.wav", samples=tone(0.5))
     assert fishtui("scan", cwd=root).returncode == 0
-    process = subprocess.Popen(
-        builders.command("listen", "--json"),
-        cwd=root,
-        stdout=subprocess.PIPE,
-        text=True,
-        preexec_fn=builders.restore_signals,
-    )
-    with process, time_limit(60):
+    with builders.serving(root, "listen", "--json") as process:
         assert process.stdout is not None
         check("listen", json.loads(process.stdout.readline()))
         process.send_signal(signal.SIGINT)

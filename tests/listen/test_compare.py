@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
@@ -30,17 +29,7 @@ def project(tmp_path: Path) -> Project:
 
 def serve(project: Project, during: Callable[[str], None], *options: str) -> tuple[int, list[str], str]:
     """Run `compare voice base 100`; call `during` with its address; interrupt it; return status, lines and errors."""
-    with (
-        subprocess.Popen(
-            builders.command("compare", "voice", "base", "100", *options),
-            cwd=project.root,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            preexec_fn=builders.restore_signals,
-        ) as process,
-        builders.time_limit(60),
-    ):
+    with builders.serving(project.root, "compare", "voice", "base", "100", *options) as process:
         assert process.stdout is not None
         lines = []
         for line in process.stdout:

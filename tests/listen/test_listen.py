@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
 import urllib.request
 from pathlib import Path
 
@@ -38,18 +37,7 @@ def test_a_filter_selects_the_recordings_of_its_clips(project: Project) -> None:
 
 
 def test_listen_serves_until_it_is_interrupted(project: Project) -> None:
-    command = builders.command("listen", "speaker:anna", "--json")
-    with (
-        subprocess.Popen(
-            command,
-            cwd=project.root,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            preexec_fn=builders.restore_signals,
-        ) as process,
-        builders.time_limit(60),
-    ):
+    with builders.serving(project.root, "listen", "speaker:anna", "--json") as process:
         assert process.stdout is not None
         served = json.loads(process.stdout.readline())
         assert [each["name"] for each in served["files"]] == ["anna/a", "anna/b"]

@@ -42,6 +42,32 @@ Press = Callable[..., Awaitable[None]]
 PACES = pytest.mark.parametrize("press", [burst, trickle])
 
 
+class Driver:
+    """An app in a test: what it shows, and the keys that a user presses."""
+
+    def __init__(self, app: App[Any], pilot: Pilot[Any]) -> None:
+        self.app = app
+        self.pilot = pilot
+
+    @property
+    def text(self) -> str:
+        """The text of the whole screen."""
+        return text_of(self.app)
+
+    @property
+    def messages(self) -> str:
+        """The notifications that are shown."""
+        return "\n".join(each.message for each in self.app._notifications)
+
+    async def press(self, *keys: str) -> None:
+        """Press keys, each when the app has handled the one before."""
+        await self.pilot.press(*keys)
+
+    async def until(self, condition: Callable[[], object]) -> None:
+        """Let the app run until `condition` is true."""
+        await until(self.pilot, condition)
+
+
 def text_of(app: App[Any]) -> str:
     """Return the text of the whole screen."""
     return "\n".join("".join(segment.text for segment in strip) for strip in app.screen._compositor.render_strips())

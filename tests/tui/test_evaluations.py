@@ -33,7 +33,7 @@ from fishtui.tui.widgets.evaluationcolumns import sort_names, sorted_rows, table
 from fishtui.tui.widgets.spokenlines import REAL, Version, versions_text
 from tests import builders
 from tests.evaluation.builders import JUDGES, LINES, evaluated, outcomes, record
-from tests.tui.driving import text_of, until
+from tests.tui.driving import Driver, until
 
 NAME = "voi[c]e"
 SIMILARITIES: Mapping[Step, float] = {"base": 0.3, 100: 0.35, 200: 0.52, 300: 0.53, 1400: 0.4}
@@ -50,12 +50,11 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     return project
 
 
-class Driver:
+class EvaluationDriver(Driver):
     """The screen as a user sees it, and the recordings that they hear."""
 
     def __init__(self, app: Fishtui, pilot: Pilot[None]) -> None:
-        self.app = app
-        self.pilot = pilot
+        super().__init__(app, pilot)
         self.played: list[list[str]] = []
         self.names: list[str] = []
         app.listen = self._hear  # type: ignore[method-assign,assignment]
@@ -69,46 +68,34 @@ class Driver:
     def view(self) -> EvaluationView:
         return next(each for each in reversed(self.app.screen_stack) if isinstance(each, EvaluationView))
 
-    @property
-    def text(self) -> str:
-        return text_of(self.app)
-
-    @property
-    def messages(self) -> str:
-        return "\n".join(each.message for each in self.app._notifications)
-
-    async def press(self, *keys: str) -> None:
-        await self.pilot.press(*keys)
-
-    async def until(self, condition: Callable[[], object]) -> None:
-        await until(self.pilot, condition)
-
     async def open(self) -> None:
         await self.press("enter")
         await self.until(lambda: isinstance(self.app.screen, EvaluationView) and self.view._evaluated)
 
 
-def drive(project: Project, do: Callable[[Driver], Awaitable[None]], size: tuple[int, int] = (80, 24)) -> None:
+def drive(
+    project: Project, do: Callable[[EvaluationDriver], Awaitable[None]], size: tuple[int, int] = (80, 24)
+) -> None:
     """Open Models on a project, and call `do` with it."""
 
     async def run() -> None:
         app = Fishtui(project)
         async with app.run_test(size=size) as pilot:
             await pilot.press("5")
-            driver = Driver(app, pilot)
+            driver = EvaluationDriver(app, pilot)
             await until(pilot, lambda: isinstance(app.screen, Models) and app.screen._snapshot.trainings)
             await do(driver)
 
     asyncio.run(run())
 
 
-def rows(driver: Driver) -> list[list[str]]:
+def rows(driver: EvaluationDriver) -> list[list[str]]:
     table = driver.view._table
     return [str(table.get_option_at_index(index).prompt).split() for index in range(table.option_count)]
 
 
 def test_models_names_the_recommended_checkpoint_and_leads_to_the_table(project: Project) -> None:
-    async def do(driver: Driver) -> None:
+    async def do(driver: EvaluationDriver) -> None:
         await driver.until(lambda: "Step 200 is recommended" in driver.text)
         assert any("200" in line and "◉ recommended" in line for line in driver.text.splitlines())
         await driver.open()
@@ -127,7 +114,7 @@ def test_models_names_the_recommended_checkpoint_and_leads_to_the_table(project:
 
 
 def test_the_table_is_sorted_by_each_column_with_the_base_first(project: Project) -> None:
-    async def do(driver: Driver) -> None:
+    async def do(driver: EvaluationDriver) -> None:
         await driver.open()
         orders = []
         for key in ("s", "s", "s", "s", "S", "s"):
@@ -150,7 +137,7 @@ def test_lines_are_worst_first_and_play_in_every_version(project: Project, size:
         failed = record(200, LINES[0], outcomes(0.5, failures=[("not-stopped", "after 9 s")]))
         writer.write(failed_as(failed, results))
 
-    async def do(driver: Driver) -> None:
+    async def do(driver: EvaluationDriver) -> None:
         await driver.open()
         await driver.press("up", "up")
         if size[1] > 12:
@@ -190,7 +177,7 @@ def test_a_running_evaluation_shows_what_is_there(tmp_path: Path, project: Proje
     # The plan alone, then the base and a part of step 100, whose last line is torn.
     (results / FILE).write_bytes(lines[0])
 
-    async def do(driver: Driver) -> None:
+    async def do(driver: EvaluationDriver) -> None:
         await driver.until(lambda: "Nothing has been spoken yet" in driver.text)
         await driver.open()
         await driver.press("space", "left", "s", "S", "x", "b", "enter", "tab", "c")
@@ -208,7 +195,7 @@ def test_a_running_evaluation_shows_what_is_there(tmp_path: Path, project: Proje
 def test_damaged_evaluations_are_a_message(project: Project, content: bytes | None) -> None:
     path = project.results / NAME / FILE
 
-    async def do(driver: Driver) -> None:
+    async def do(driver: EvaluationDriver) -> None:
         await driver.open()
         path.unlink()
         path.mkdir() if content is None else path.write_bytes(content)
@@ -223,7 +210,7 @@ def test_damaged_evaluations_are_a_message(project: Project, content: bytes | No
 
 
 def test_a_removed_evaluation_is_a_message(project: Project) -> None:
-    async def do(driver: Driver) -> None:
+    async def do(driver: EvaluationDriver) -> None:
         await driver.open()
         (project.results / NAME / FILE).unlink()
         await driver.until(lambda: "no longer exists" in driver.text)
@@ -250,7 +237,7 @@ def test_removed_and_changed_checkpoints_cannot_be_recommended(project: Project)
 def test_a_blind_comparison_is_kept_and_continues_later(project: Project, size: tuple[int, int]) -> None:
     results = project.results / NAME
 
-    async def begin(driver: Driver) -> None:
+    async def begin(driver: EvaluationDriver) -> None:
         await driver.press("b")
         await driver.until(lambda: isinstance(driver.app.screen, BlindComparison))
         await driver.press("1", "2", "space", "left", "right", "0", "u", "2")
@@ -263,7 +250,7 @@ def test_a_blind_comparison_is_kept_and_continues_later(project: Project, size: 
         await driver.press("escape")
         await driver.until(lambda: isinstance(driver.app.screen, Models))
 
-    async def continue_it(driver: Driver) -> None:
+    async def continue_it(driver: EvaluationDriver) -> None:
         await driver.press("b")
         await driver.until(lambda: isinstance(driver.app.screen, BlindComparison))
         assert "3 of 10" in driver.text
@@ -287,7 +274,7 @@ def test_a_blind_comparison_is_kept_and_continues_later(project: Project, size: 
 def test_no_decision_is_stored_on_recordings_that_no_page_plays(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def do(driver: Driver) -> None:
+    async def do(driver: EvaluationDriver) -> None:
         await driver.press("b")
         await driver.until(lambda: isinstance(driver.app.screen, BlindComparison))
         monkeypatch.setattr(Fishtui, "is_unheard", True)
@@ -304,7 +291,7 @@ def test_no_decision_is_stored_on_recordings_that_no_page_plays(
 def test_no_decision_is_stored_before_the_second_version_was_played(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def do(driver: Driver) -> None:
+    async def do(driver: EvaluationDriver) -> None:
         await driver.press("b")
         await driver.until(lambda: isinstance(driver.app.screen, BlindComparison))
         monkeypatch.setattr(Fishtui, "has_begun", lambda self, paths: False)
@@ -319,7 +306,7 @@ def test_no_decision_is_stored_before_the_second_version_was_played(
 
 
 def test_marked_checkpoints_are_compared(project: Project) -> None:
-    async def do(driver: Driver) -> None:
+    async def do(driver: EvaluationDriver) -> None:
         await driver.open()
         await driver.press("home", "b")
         assert "mark two checkpoints" in driver.messages
@@ -336,7 +323,7 @@ def test_marked_checkpoints_are_compared(project: Project) -> None:
 def test_nothing_can_be_compared_without_an_evaluation(project: Project) -> None:
     (project.results / NAME / FILE).unlink()
 
-    async def do(driver: Driver) -> None:
+    async def do(driver: EvaluationDriver) -> None:
         await driver.press("b")
         await driver.until(lambda: "has no evaluation" in driver.messages)
 
@@ -347,7 +334,7 @@ def test_lines_without_recordings_are_not_compared(project: Project) -> None:
     folder = project.results / NAME / "evaluation"
     next((folder / "base").glob(f"{LINES[0].id}-*.wav")).unlink()
 
-    async def do(driver: Driver) -> None:
+    async def do(driver: EvaluationDriver) -> None:
         await driver.press("b")
         await driver.until(lambda: isinstance(driver.app.screen, BlindComparison))
         await driver.press(*"111111111")
@@ -362,7 +349,7 @@ def test_lines_without_recordings_are_not_compared(project: Project) -> None:
 
 
 def test_a_full_disk_loses_no_trial(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def do(driver: Driver) -> None:
+    async def do(driver: EvaluationDriver) -> None:
         await driver.press("b")
         await driver.until(lambda: isinstance(driver.app.screen, BlindComparison))
         (project.results / NAME / "comparisons.jsonl").mkdir()
@@ -379,7 +366,7 @@ def test_a_full_disk_loses_no_trial(project: Project, monkeypatch: pytest.Monkey
 def test_other_screens_lead_from_an_evaluation_to_another_training(project: Project) -> None:
     evaluated(project.results / "other", {"base": 0.1, 50: 0.2})
 
-    async def do(driver: Driver) -> None:
+    async def do(driver: EvaluationDriver) -> None:
         await driver.open()
         other = next(each for each in ("other", NAME) if each != driver.view.training)
         driver.app.go("models", other)
@@ -392,7 +379,7 @@ def test_other_screens_lead_from_an_evaluation_to_another_training(project: Proj
 
 
 def test_e_starts_one_evaluation_after_a_question(project: Project) -> None:
-    async def do(driver: Driver) -> None:
+    async def do(driver: EvaluationDriver) -> None:
         await driver.press("e")
         await driver.until(lambda: isinstance(driver.app.screen, Confirm))
         await driver.press("n", "e", "y")
@@ -408,7 +395,7 @@ def test_e_starts_one_evaluation_after_a_question(project: Project) -> None:
 
 
 def test_the_palette_finds_the_keys_of_evaluations(project: Project) -> None:
-    async def do(driver: Driver) -> None:
+    async def do(driver: EvaluationDriver) -> None:
         titles = [each.title for each in driver.app.get_system_commands(driver.app.screen)]
         assert {"blind  (b)", "evaluate  (e)"} <= {*titles}
 
@@ -465,7 +452,7 @@ def test_the_evaluations_of_other_versions_are_not_mixed(project: Project) -> No
     with EvaluationWriter(results) as writer:
         writer.write(new_plan(LINES, "another recipe", JUDGES))
 
-    async def do(driver: Driver) -> None:
+    async def do(driver: EvaluationDriver) -> None:
         await driver.until(lambda: "Nothing has been spoken yet" in driver.text)
 
     drive(project, do)

@@ -27,7 +27,7 @@ from fishtui.tui.widgets.checkpoints import CheckpointId, Checkpoints
 from fishtui.tui.widgets.samples import Samples
 from fishtui.tui.widgets.speechform import SpeechForm
 from tests import builders
-from tests.tui.driving import until
+from tests.tui.driving import Driver, until
 
 NAME = "voi[c]e"
 LOSSES = {10: 5.0, 20: 4.01, 30: 4.0, 40: 4.4}
@@ -63,12 +63,11 @@ def sample(
     return path
 
 
-class Driver:
+class ModelsDriver(Driver):
     """The screen as a user sees it, and the keys that they press."""
 
     def __init__(self, app: Fishtui, pilot: Pilot[None]) -> None:
-        self.app = app
-        self.pilot = pilot
+        super().__init__(app, pilot)
         self.played: list[tuple[list[str], bool]] = []
         app.listen = self._hear  # type: ignore[method-assign,assignment]
 
@@ -97,25 +96,15 @@ class Driver:
         heading = [str(column.label) for column in self.samples.ordered_columns]
         return [heading, *([str(cell) for cell in row] for row in rows)]
 
-    @property
-    def messages(self) -> str:
-        return "\n".join(each.message for each in self.app._notifications)
 
-    async def press(self, *keys: str) -> None:
-        await self.pilot.press(*keys)
-
-    async def until(self, condition: Callable[[], object]) -> None:
-        await until(self.pilot, condition)
-
-
-def drive(project: Project, do: Callable[[Driver], Awaitable[None]], size: tuple[int, int] = (80, 24)) -> None:
+def drive(project: Project, do: Callable[[ModelsDriver], Awaitable[None]], size: tuple[int, int] = (80, 24)) -> None:
     """Open the screen on a project, and call `do` with it."""
 
     async def run() -> None:
         app = Fishtui(project)
         async with app.run_test(size=size) as pilot:
             await pilot.press("5")
-            driver = Driver(app, pilot)
+            driver = ModelsDriver(app, pilot)
             await until(pilot, lambda: isinstance(app.screen, Models) and app.screen._trainings is not None)
             await until(pilot, lambda: driver.list.option_count or driver.screen.query_one("#empty").display)
             await do(driver)
@@ -124,7 +113,7 @@ def drive(project: Project, do: Callable[[Driver], Awaitable[None]], size: tuple
 
 
 def test_checkpoints_are_below_their_training_and_the_best_and_the_earliest_good_are_marked(project: Project) -> None:
-    async def do(driver: Driver) -> None:
+    async def do(driver: ModelsDriver) -> None:
         lines = driver.lines
         assert lines[0].strip() == NAME
         assert lines[1].split()[:2] == ["base", "9.250"]
@@ -142,7 +131,7 @@ def test_invalid_losses_are_unknown_and_infinite_ones_are_shown(project: Project
     text = '{"train_loss": NaN, "validation_loss": Infinity}' if losses == "INFINITE" else losses
     checkpoint_path(project.results / NAME / "checkpoints", 40).with_suffix(".json").write_text(text)
 
-    async def do(driver: Driver) -> None:
+    async def do(driver: ModelsDriver) -> None:
         await driver.press("end")
         assert driver.lines[5].split()[1:3] == (["nan", "inf"] if losses == "INFINITE" else ["·", "·"])
 
@@ -152,7 +141,7 @@ def test_invalid_losses_are_unknown_and_infinite_ones_are_shown(project: Project
 def test_a_click_only_moves_the_cursor(project: Project) -> None:
     sample(project, 20)
 
-    async def do(driver: Driver) -> None:
+    async def do(driver: ModelsDriver) -> None:
         await driver.until(lambda: driver.samples.row_count)
         await driver.pilot.click(Checkpoints, offset=(10, 3))
         await driver.until(lambda: driver.list.checkpoint == CheckpointId(NAME, 20))
@@ -162,7 +151,7 @@ def test_a_click_only_moves_the_cursor(project: Project) -> None:
 
 
 def test_without_a_training_the_next_step_is_shown(tmp_path: Path) -> None:
-    async def do(driver: Driver) -> None:
+    async def do(driver: ModelsDriver) -> None:
         assert "Press 4 to launch one" in str(driver.screen.query_one("#empty", Static).content)
         await driver.press("x", "y", "m", "space", "d")
         await driver.until(lambda: "no checkpoint yet" in driver.messages)
@@ -171,7 +160,7 @@ def test_without_a_training_the_next_step_is_shown(tmp_path: Path) -> None:
 
 
 def test_the_cursor_stays_on_its_checkpoint_when_others_are_added(project: Project) -> None:
-    async def do(driver: Driver) -> None:
+    async def do(driver: ModelsDriver) -> None:
         folder = project.results / NAME / "checkpoints"
         await driver.press("k")
         assert driver.list.checkpoint == CheckpointId(NAME, 20)
@@ -185,7 +174,7 @@ def test_the_cursor_stays_on_its_checkpoint_when_others_are_added(project: Proje
 
 
 def test_marked_checkpoints_synthesize_a_sentence_in_a_run_each(project: Project) -> None:
-    async def do(driver: Driver) -> None:
+    async def do(driver: ModelsDriver) -> None:
         await driver.press("home", "x", "j", "x", "y")
         await driver.until(lambda: isinstance(driver.app.screen, SpeechForm))
         dialog = driver.app.screen
@@ -208,13 +197,13 @@ def test_marked_checkpoints_synthesize_a_sentence_in_a_run_each(project: Project
 
 
 def test_samples_in_progress_are_shown_after_a_restart(project: Project) -> None:
-    async def ask(driver: Driver) -> None:
+    async def ask(driver: ModelsDriver) -> None:
         await driver.press("y")
         await driver.until(lambda: isinstance(driver.app.screen, SpeechForm))
         await driver.press("enter")
         await driver.until(lambda: "1 sample started" in driver.messages)
 
-    async def come_back(driver: Driver) -> None:
+    async def come_back(driver: ModelsDriver) -> None:
         await driver.until(lambda: driver.samples.row_count)
         assert [row[1] for row in driver.table] == ["★ 30", "◌ queued"]
         (run,) = read_runs(project)
@@ -229,7 +218,7 @@ def test_samples_in_progress_are_shown_after_a_restart(project: Project) -> None
 
 
 def test_a_missing_reference_is_reported_and_no_run_starts(project: Project) -> None:
-    async def do(driver: Driver) -> None:
+    async def do(driver: ModelsDriver) -> None:
         await driver.press("y")
         await driver.until(lambda: isinstance(driver.app.screen, SpeechForm))
         driver.app.screen.query_one("#reference", Input).value = "nobody/1"
@@ -244,7 +233,7 @@ def test_the_pipelines_reference_is_proposed(project: Project) -> None:
     builders.write_clip(project.root / "data" / "anna" / "a.wav")
     project.settings_file.write_text('[run]\nreference = "data/anna/a.wav"\n')
 
-    async def do(driver: Driver) -> None:
+    async def do(driver: ModelsDriver) -> None:
         await driver.press("y")
         await driver.until(lambda: isinstance(driver.app.screen, SpeechForm))
         await driver.until(lambda: driver.app.screen.query_one("#reference", Input).value == "data/anna/a.wav")
@@ -258,7 +247,7 @@ def test_samples_are_in_a_table_and_played_one_by_one(project: Project) -> None:
     files = [sample(project, step).name for step in (None, 20, 30)]
     sample(project, 30, "Later.", "bbbb", 2.0)
 
-    async def do(driver: Driver) -> None:
+    async def do(driver: ModelsDriver) -> None:
         await driver.until(lambda: driver.samples.row_count == 2)
         assert driver.table == [
             ["SENTENCE", "base", "☆ 20", "★ 30"],
@@ -282,7 +271,7 @@ def test_samples_are_in_a_table_and_played_one_by_one(project: Project) -> None:
 def test_the_reference_of_a_sentence_is_played(project: Project) -> None:
     sample(project, 20)
 
-    async def do(driver: Driver) -> None:
+    async def do(driver: ModelsDriver) -> None:
         await driver.until(lambda: driver.samples.row_count)
         await driver.press("v")
         assert driver.played == [(["a.wav"], False)]
@@ -293,7 +282,7 @@ def test_the_reference_of_a_sentence_is_played(project: Project) -> None:
 def test_other_screens_lead_to_a_training(project: Project) -> None:
     shutil.copytree(project.results / NAME, project.results / "other")
 
-    async def do(driver: Driver) -> None:
+    async def do(driver: ModelsDriver) -> None:
         for name in (NAME, "other"):
             driver.screen.go(name)
             assert driver.list.checkpoint == CheckpointId(name, 30)
@@ -307,7 +296,7 @@ def test_moving_along_a_row_plays_nothing_before_the_first_sample_is_played(proj
     for step in (20, 30):
         sample(project, step)
 
-    async def do(driver: Driver) -> None:
+    async def do(driver: ModelsDriver) -> None:
         await driver.until(lambda: driver.samples.row_count)
         await driver.press("tab", "right", "left", "right")
         assert driver.played == []
@@ -319,7 +308,7 @@ def test_a_checkpoint_in_the_list_plays_its_newest_sample(project: Project) -> N
     sample(project, 30)
     later = sample(project, 30, "Later.", "bbbb", 2.0)
 
-    async def do(driver: Driver) -> None:
+    async def do(driver: ModelsDriver) -> None:
         await driver.until(lambda: driver.samples.row_count)
         await driver.press("enter", "j", "space")
         assert driver.played == [([later.name], False)]
@@ -332,7 +321,7 @@ def test_a_sentence_is_removed_after_a_question(project: Project) -> None:
     sample(project, 20)
     sample(project, 30, "Later.", "bbbb", 2.0)
 
-    async def do(driver: Driver) -> None:
+    async def do(driver: ModelsDriver) -> None:
         await driver.until(lambda: driver.samples.row_count == 2)
         await driver.press("tab", "d")
         await driver.until(lambda: isinstance(driver.app.screen, Confirm))
@@ -348,7 +337,7 @@ def test_c_copies_the_path_of_a_sample_or_checkpoint(project: Project, monkeypat
     monkeypatch.setattr(Fishtui, "copy_to_clipboard", lambda self, text: copied.append(text))
     sample(project, 30, "Bread and salt.", "aaaa", 1.0)
 
-    async def do(driver: Driver) -> None:
+    async def do(driver: ModelsDriver) -> None:
         await driver.until(lambda: driver.samples.row_count == 1)
         await driver.press("c", "tab", "c")
         await driver.until(lambda: len(copied) == 2)
@@ -359,7 +348,7 @@ def test_c_copies_the_path_of_a_sample_or_checkpoint(project: Project, monkeypat
 
 
 def test_a_merge_asks_first_and_starts_only_once(project: Project) -> None:
-    async def do(driver: Driver) -> None:
+    async def do(driver: ModelsDriver) -> None:
         await driver.press("m", "n", "m")
         await driver.until(lambda: isinstance(driver.app.screen, Confirm))
         assert f"tiny-{NAME}-lora" in driver.app.screen.consequence  # type: ignore[attr-defined]
@@ -382,7 +371,7 @@ def test_a_merge_that_replaces_another_asks_first(project: Project) -> None:
     adapter = checkpoint_path(project.results / NAME / "checkpoints", 20)
     (folder / "merge.json").write_text(json.dumps({"adapter": str(adapter), "step": 20}))
 
-    async def do(driver: Driver) -> None:
+    async def do(driver: ModelsDriver) -> None:
         assert driver.lines[3].endswith("✓ merged")
         assert f"→ {folder.name}  merged from step 20" in driver.lines[-1]
         await driver.press("m")
@@ -398,7 +387,7 @@ def test_a_merge_that_replaces_another_asks_first(project: Project) -> None:
 def test_deleted_results_leave_a_working_screen(project: Project) -> None:
     sample(project, 20)
 
-    async def do(driver: Driver) -> None:
+    async def do(driver: ModelsDriver) -> None:
         await driver.until(lambda: driver.samples.row_count)
         await driver.press("tab")
         shutil.rmtree(project.results)
@@ -413,7 +402,7 @@ def test_deleted_results_leave_a_working_screen(project: Project) -> None:
 def test_wrong_settings_are_shown_until_they_are_fixed(project: Project) -> None:
     good = project.settings_file.read_text()
 
-    async def do(driver: Driver) -> None:
+    async def do(driver: ModelsDriver) -> None:
         project.settings_file.write_text("[train]\nmax_steps = 'many'\n")
         await driver.until(lambda: driver.screen.query_one("#fault").display)
         await driver.press("m", "y", "x", "space")
@@ -424,7 +413,7 @@ def test_wrong_settings_are_shown_until_they_are_fixed(project: Project) -> None
 
 
 def test_a_wider_screen_shows_the_losses_as_bars(project: Project) -> None:
-    async def do(driver: Driver) -> None:
+    async def do(driver: ModelsDriver) -> None:
         about = driver.screen.query_one("#about", Static)
         assert about.display
         lines = str(about.content).splitlines()
@@ -446,7 +435,7 @@ def test_checkpoints_of_two_trainings_speak_the_same_sentence(
     sample(project, 20)
     shutil.copytree(project.results / NAME / "samples", other / "samples")
 
-    async def do(driver: Driver) -> None:
+    async def do(driver: ModelsDriver) -> None:
         for training in (NAME, "other"):
             driver.list.seek(CheckpointId(training, 30))
             await driver.press("x")

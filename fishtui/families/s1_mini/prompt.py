@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from fishtui.errors import DataError
+from fishtui.families.frames import check_codes, frames
 from fishtui.families.s1_mini.tokenizer import Tokenizer
 from fishtui.lm.config import IGNORED
 
@@ -73,7 +73,7 @@ def sequence_length(template: str, tokenizer: Tokenizer, utterance: Utterance) -
 
     Raises DataError if its codes are of another codec.
     """
-    _check_codes(tokenizer, utterance)
+    _check(tokenizer, utterance)
     text, codes = utterance
     block = len(_opening(template, tokenizer, text)) + codes.shape[1] + 1
     return block if template == "interleave" else block - 1
@@ -116,30 +116,15 @@ def _text_block(ids: list[int], rows: int) -> tuple[Tokens, Tokens]:
 
 def _frame_block(template: str, tokenizer: Tokenizer, utterance: Utterance) -> tuple[Tokens, Tokens]:
     """Return one whole utterance and its labels, not shifted."""
-    _check_codes(tokenizer, utterance)
+    _check(tokenizer, utterance)
     text, codes = utterance
     opening = _text_block(_opening(template, tokenizer, text), 1 + len(codes))
-    # Widened before: codes may have a type that holds no token id.
-    codes = codes.astype(np.int64)
-    frames = np.concatenate([codes[:1] + tokenizer.semantic_begin, codes])
+    spoken = frames(codes, tokenizer.semantic_begin)
     end = np.zeros((1 + len(codes), 1), dtype=np.int64)
     end[0] = tokenizer.im_end
-    tokens = np.concatenate([opening[0], frames, end], axis=1)
-    return tokens, np.concatenate([opening[1], frames, end], axis=1)
+    tokens = np.concatenate([opening[0], spoken, end], axis=1)
+    return tokens, np.concatenate([opening[1], spoken, end], axis=1)
 
 
-def _check_codes(tokenizer: Tokenizer, utterance: Utterance) -> None:
-    text, codes = utterance
-    semantic = tokenizer.semantic_end - tokenizer.semantic_begin + 1
-    if codes.ndim != 2 or not np.issubdtype(codes.dtype, np.integer):
-        raise DataError(
-            f"the codes of {text[:40]!r}: not a table of integers",
-            "Run `fishtui extract` again.",
-            code="codes-not-integers",
-        )
-    if codes.size and (codes.min() < 0 or codes.max() >= semantic):
-        raise DataError(
-            f"the codes of {text[:40]!r}: not in 0 … {semantic - 1:,}",
-            "Run `fishtui extract` again.",
-            code="codes-out-of-range",
-        )
+def _check(tokenizer: Tokenizer, utterance: Utterance) -> None:
+    check_codes(utterance, tokenizer.semantic_end - tokenizer.semantic_begin + 1)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from fishtui.errors import DataError
+from fishtui.families.frames import check_codes, frames
 from fishtui.families.s2_pro.text import FIRST, TAG, turns
 from fishtui.families.s2_pro.tokenizer import Tokenizer
 from fishtui.lm.config import IGNORED
@@ -132,23 +132,9 @@ class S2Prompts:
         return tokens
 
     def _frames(self, utterance: Utterance) -> Tokens:
-        text, codes = utterance
         vocabulary = self._tokenizer.vocabulary
-        semantic = vocabulary.semantic_end - vocabulary.semantic_begin + 1
-        if codes.ndim != 2 or len(codes) != self._codebooks or not np.issubdtype(codes.dtype, np.integer):
-            raise DataError(
-                f"the codes of {text[:40]!r}: not a table of integers of {self._codebooks} rows",
-                "Run `fishtui extract` again.",
-                code="codes-not-integers",
-            )
-        if codes.size and (codes.min() < 0 or codes.max() >= semantic):
-            raise DataError(
-                f"the codes of {text[:40]!r}: not in 0 … {semantic - 1:,}",
-                "Run `fishtui extract` again.",
-                code="codes-out-of-range",
-            )
-        codes = codes.astype(np.int64)
-        return np.concatenate([codes[:1] + vocabulary.semantic_begin, codes])
+        check_codes(utterance, vocabulary.semantic_end - vocabulary.semantic_begin + 1, self._codebooks)
+        return frames(utterance[1], vocabulary.semantic_begin)
 
 
 def _bytes(*turns: str) -> int:
