@@ -8,10 +8,10 @@ from typing import Any, ClassVar, Generic, TypeVar
 from textual import work
 from textual.app import ComposeResult
 from textual.message import Message
-from textual.screen import Screen
 from textual.worker import get_current_worker
 
 from fishtui.errors import FishtuiError
+from fishtui.tui.covered import QuietScreen
 from fishtui.tui.failures import FailureReporter
 from fishtui.tui.host import Host, host_of
 from fishtui.tui.widgets.keyline import KeyLine
@@ -25,7 +25,7 @@ Snapshot = TypeVar("Snapshot")
 READING = "reading …"
 
 
-class MainScreen(FailureReporter, Screen[None], Generic[Snapshot]):
+class MainScreen(FailureReporter, QuietScreen[None], Generic[Snapshot]):
     """One of the six screens. While it is on top, a thread reads its data every INTERVAL seconds.
 
     A subclass composes its panes in `compose_body`, reads in `read`, and shows in `show`.
