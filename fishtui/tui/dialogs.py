@@ -8,13 +8,14 @@ from typing import Any, ClassVar
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen, Screen
 from textual.widgets import Input
 
 from fishtui.tui.keys import actions_of
 from fishtui.tui.widgets.exactinput import ExactInput
 from fishtui.tui.widgets.line import Line
+from fishtui.tui.widgets.scrollpane import ScrollPane
 
 # Between a key and its effect.
 GAP = 2
@@ -86,17 +87,18 @@ class Keys(ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         width = max((len(keys) for keys, _ in self.rows), default=0)
-        with VerticalScroll(classes="dialog tall"):
-            for keys, effect in self.rows:
-                # Each in its own columns, so that a long effect continues below its beginning.
-                with Horizontal(classes="row"):
-                    key = Line(Text(keys, "bold"))
-                    key.styles.width = width + GAP
-                    yield key
-                    yield Line(effect, classes="effect")
-            if self.signs:
-                yield Line(self.signs, classes="muted")
-            yield Line("esc back", classes="keys")
+        with Vertical(classes="dialog tall"):
+            with ScrollPane():
+                for keys, effect in self.rows:
+                    # Each in its own columns, so that a long effect continues below its beginning.
+                    with Horizontal(classes="row"):
+                        key = Line(Text(keys, "bold"))
+                        key.styles.width = width + GAP
+                        yield key
+                        yield Line(effect, classes="effect")
+                if self.signs:
+                    yield Line(self.signs, classes="muted")
+            yield Line("↑ ↓ scroll   esc back", classes="keys")
 
     def action_close(self) -> None:
         self.dismiss()

@@ -20,6 +20,8 @@ STANDARD = {
     "delete_left_word": "delete the word before the cursor",
     "delete_left_all": "delete everything before the cursor",
     "delete_right_all": "delete everything after the cursor",
+    "app.focus_next": "move to the next pane",
+    "app.focus_previous": "move to the previous pane",
     "previous_tab": "show the tab before",
     "next_tab": "show the next tab",
     "scroll_up": "scroll up",

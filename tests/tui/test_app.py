@@ -30,10 +30,12 @@ from fishtui.tui.app import SCREENS, Fishtui
 from fishtui.tui.commandline import CommandInput, CommandLine
 from fishtui.tui.dialogs import Ask, Confirm, Keys
 from fishtui.tui.guide import Guide
+from fishtui.tui.keys import actions_of
 from fishtui.tui.screen import MainScreen
 from fishtui.tui.screens.clips import Clips
 from fishtui.tui.screens.overview import Overview, _advice
 from fishtui.tui.widgets.keyline import KeyLine
+from fishtui.tui.widgets.scrollpane import ScrollPane
 from fishtui.tui.widgets.steps import PipelineStep, Steps
 from tests import builders
 from tests.builders import write_codes
@@ -714,3 +716,33 @@ def test_the_model_is_tested_from_the_settings(project: Project, monkeypatch: py
 
     drive(project, story)
     assert run == [["doctor", "--model", "--json"]]
+
+
+def test_texts_scroll_with_the_keys_of_lists(project: Project) -> None:
+    async def story(app: Fishtui, pilot: Pilot[None]) -> None:
+        await pilot.press("3", "question_mark")
+        await until(pilot, lambda: isinstance(app.screen, Keys))
+        pane = app.screen.query_one(ScrollPane)
+        # How to leave is in sight all the time.
+        assert "esc back" in text_of(app)
+        for down, up in (("j", "k"), ("ctrl+d", "ctrl+u"), ("pagedown", "pageup"), ("G", "g")):
+            await pilot.press(down)
+            await until(pilot, lambda: pane.scroll_y > 0)
+            await pilot.press(up)
+            await until(pilot, lambda: pane.scroll_y == 0)
+        assert "esc back" in text_of(app)
+
+    drive(project, story)
+
+
+@pytest.mark.parametrize("number", [*range(1, 7)])
+def test_the_help_names_the_keys_that_switch_panes_and_turn_pages(project: Project, number: int) -> None:
+    async def story(app: Fishtui, pilot: Pilot[None]) -> None:
+        await pilot.press(str(number))
+        await until(pilot, lambda: app.focused is not None and app.current_mode == list(SCREENS)[number - 1])
+        keys = {key for each in actions_of(app.screen) for key in each.keys}
+        assert {"tab", "shift+tab"} <= keys
+        if {"pgdn", "pgup"} <= keys:
+            assert {"^d", "^u"} <= keys
+
+    drive(project, story)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import shutil
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from fishtui import settings
 from fishtui.cli import forms
 from fishtui.families.registry import known_templates
 from fishtui.project import Project
-from fishtui.stage import stage_names
+from fishtui.stage import pipeline_names, stage_names
 from fishtui.tui.app import Fishtui
 from fishtui.tui.candidates import Candidate, Place, find_candidates
 from fishtui.tui.screens.launch import Launch
@@ -158,7 +159,65 @@ def test_every_empty_field_shows_what_applies(project: Project, stage: str) -> N
         assert expected.items() <= shown.items()
         assert shown.get("output", "speech.wav").startswith("speech.wav") or stage != "synthesize"
 
-    drive(project, stage, steps, (80, 24))
+    drive(project, stage, steps, (120, 24))
+
+
+def test_what_does_not_fit_into_an_empty_field_is_cut_visibly(project: Project) -> None:
+    async def steps(pilot: Pilot[Any], screen: Launch) -> None:
+        field = field_of(screen, "until").query_one(Input)
+        await until(pilot, lambda: field.placeholder.startswith("normalize, ") and field.placeholder.endswith("…"))
+        await pilot.resize_terminal(160, 24)
+        await until(pilot, lambda: field.placeholder.endswith("synthesize"))
+
+    drive(project, "run", steps, (80, 24))
+
+
+def test_a_form_keeps_what_was_typed_while_another_stage_shows(project: Project) -> None:
+    async def steps(pilot: Pilot[Any], screen: Launch) -> None:
+        field_of(screen, "name").fill("other")
+        field_of(screen, "restart").fill("yes")
+        await until(pilot, lambda: "$ fishtui train other --restart" in text_of(pilot.app))
+        await pilot.press("ctrl+right", "ctrl+right")
+        await until(pilot, lambda: "$ fishtui merge" in text_of(pilot.app))
+        await pilot.press("ctrl+left", "ctrl+left")
+        await until(pilot, lambda: "$ fishtui train other --restart" in text_of(pilot.app))
+        await pilot.press("ctrl+r")
+        await until(pilot, lambda: "$ fishtui train voice" in text_of(pilot.app))
+
+    drive(project, "train", steps, (80, 24))
+
+
+def test_the_preview_is_computed_again_when_the_form_is_shown_again(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clips = 1
+
+    def run(words: Sequence[str], *rest: object, **options: object) -> tuple[int, str, str]:
+        ledger = {"total": clips, "unit": "clips", "done": 0, "skipped": [], "failed": []}
+        return 0, json.dumps({"ledger": ledger, "stage": "pack", "state": "queued", "id": "none"}), ""
+
+    monkeypatch.setattr("fishtui.tui.screens.launch.run_fishtui", run)
+
+    async def steps(pilot: Pilot[Any], screen: Launch) -> None:
+        await until(pilot, lambda: "1 clip:" in text_of(pilot.app))
+        await pilot.press("enter")
+        await until(pilot, lambda: pilot.app.current_mode == "runs")
+        nonlocal clips
+        clips = 2
+        await pilot.press("4")
+        await until(pilot, lambda: "2 clips:" in text_of(pilot.app))
+
+    drive(project, "pack", steps, (80, 24))
+
+
+def test_the_preview_of_a_pipeline_shows_all_its_stages(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = [{"stage": name, "state": "due", "reason": "long " * 40} for name in pipeline_names()]
+    monkeypatch.setattr("fishtui.tui.screens.launch.run_fishtui", lambda *words, **options: (0, json.dumps(plan), ""))
+
+    async def steps(pilot: Pilot[Any], screen: Launch) -> None:
+        await until(pilot, lambda: all(f" {name:<11} long" in text_of(pilot.app) for name in pipeline_names()))
+
+    drive(project, "run", steps, (80, 24))
 
 
 def test_names_never_touch_their_values(project: Project) -> None:

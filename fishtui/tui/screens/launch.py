@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -40,6 +40,16 @@ SHORT = 22
 HINT = "← → other stages   ↓ the fields of this one"
 # Seconds without a key before the preview is computed.
 PAUSE = 0.6
+COMPUTING = "computing …"
+
+
+@dataclass(frozen=True)
+class LeftForm:
+    """A form that another stage has replaced: the values of its fields, the other words, and its title."""
+
+    values: Mapping[str, str]
+    others: Sequence[str]
+    title: str
 
 
 class Launch(MainScreen[SettingValues]):
@@ -52,8 +62,9 @@ class Launch(MainScreen[SettingValues]):
     Launch Tabs { height: 2; }
     Launch #form { height: 1fr; }
     Launch #help { height: 2; padding: 0 1; color: $text-muted; }
-    Launch #preview { height: auto; max-height: 6; padding: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }
-    Launch #preview.-refused { text-wrap: wrap; }
+    Launch #preview { height: auto; max-height: 7; padding: 0 1; }
+    /* There is room for a line of each stage of the pipeline. */
+    Launch #preview.-plan { text-wrap: nowrap; text-overflow: ellipsis; }
     Launch #command { height: auto; max-height: 3; padding: 0 1; text-style: bold; }
     Launch #form.-long .name { width: 34; }
     Launch.-narrow FormField .name, Launch.-narrow #form.-long .name { width: 19; }
@@ -90,11 +101,15 @@ class Launch(MainScreen[SettingValues]):
         self.settings = SettingValues({}, {})
         self.wrong: dict[str, str] = {}
         self.pause: Timer | None = None
+        # The command whose effect, or refusal, is shown or computed; None if that is outdated.
+        self._shown_for: list[str] | None = None
         # True while the fields of another stage are mounted, and cannot be read.
         self.forming = True
         # The run whose form is shown next, and the words of its command that no field has.
         self.draft: Draft | None = None
         self.others: Sequence[str] = ()
+        # The forms that were left, by stage, so that nothing typed is lost.
+        self._left: dict[str, LeftForm] = {}
 
     def compose_body(self) -> ComposeResult:
         yield Tabs(*(Tab(stage, id=stage) for stage in stage_names()), active=self.stage)
@@ -111,7 +126,7 @@ class Launch(MainScreen[SettingValues]):
     def show(self, snapshot: SettingValues) -> None:
         if snapshot != self.settings:
             is_first = not self.settings.values
-            self.settings = snapshot
+            self.settings, self._shown_for = snapshot, None
             if is_first and not self.forming:
                 self._begin()
             self.check()
@@ -147,8 +162,12 @@ class Launch(MainScreen[SettingValues]):
     @on(Tabs.TabActivated)
     async def change_stage(self, event: Tabs.TabActivated) -> None:
         """Show the form of another stage."""
-        self.forming, self.stage, self.others = True, str(event.tab.id), ()
-        self.query_one("#title", PaneTitle).show("")
+        title = self.query_one("#title", PaneTitle)
+        if not self.forming:
+            changed = {each.field.name: each.value for each in self._fields if each.value != each.initial}
+            self._left[self.stage] = LeftForm(changed, self.others, title.summary)
+        self.forming, self.stage, self.others, self._shown_for = True, str(event.tab.id), (), None
+        title.show("")
         form = self.query_one("#form", VerticalScroll)
         await form.remove_children()
         await form.mount_all(FormField(self.stage, each, self._initial(each)) for each in forms.fields(self.stage))
@@ -165,6 +184,11 @@ class Launch(MainScreen[SettingValues]):
     def _begin(self) -> None:
         for each in self._fields:
             each.begin(self._initial(each.field))
+        if (left := self._left.pop(self.stage, None)) is not None:
+            for each in self._fields:
+                each.fill(left.values.get(each.field.name, each.initial))
+            self.others = left.others
+            self.query_one("#title", PaneTitle).show(left.title)
         if self.draft is not None and self.draft.stage == self.stage:
             draft, self.draft = self.draft, None
             self.others = draft.others
@@ -189,11 +213,11 @@ class Launch(MainScreen[SettingValues]):
             each.show(self.settings, self.wrong.get(each.field.name))
         self._explain()
         self.query_one("#command", Line).show(f"$ fishtui {shlex.join(self.words())}")
-        if self.pause is not None:
-            self.pause.stop()
         if self.wrong:
+            self._stop_preview()
             self._show_effect([Content(f"fix first: {', '.join(self.wrong)}")])
-        else:
+        elif self._shown_for != self.words():
+            self._stop_preview(self.words())
             self.pause = self.set_timer(PAUSE, self.preview)
 
     def on_descendant_focus(self) -> None:
@@ -220,18 +244,31 @@ class Launch(MainScreen[SettingValues]):
         """Return the words of the command after `fishtui`."""
         return [*forms.command(self.stage, self.values()), *self.others]
 
+    def on_screen_resume(self) -> None:
+        # The project may have changed, for example by a run.
+        if not (self.forming or self.wrong or self.is_busy("launch")):
+            self._preview(self.words())
+
+    def _stop_preview(self, words: list[str] | None = None) -> None:
+        """Show no effect that was computed before; what is shown next is about the command `words`."""
+        self._shown_for = words
+        if self.pause is not None:
+            self.pause.stop()
+        self.workers.cancel_group(self, "preview")
+
     def preview(self) -> None:
         """Start to compute the effect of the command."""
         if self.wrong:
             # A value became wrong after the pause.
             return
-        self._show_effect([Content("computing …")])
+        self._show_effect([Content(COMPUTING)])
         self._preview(self.words())
 
     def _show_effect(self, lines: Sequence[Content], title: str = "Preview", *, is_refused: bool = False) -> None:
         """Show the effect of the command, or the error that refuses it."""
         preview = self.query_one("#preview", Line)
         preview.set_class(is_refused, "-refused")
+        preview.set_class(self.stage == "run" and not is_refused, "-plan")
         preview.show(Content("\n").join(lines))
         self.query_one("#preview-title", PaneTitle).show("", title)
 
@@ -266,6 +303,7 @@ class Launch(MainScreen[SettingValues]):
             return
         # Not as a message, which would cover the form.
         self._show_effect([Content(f"starting {self.stage} …")])
+        self._stop_preview(self.words())
         self._launch(self.words())
 
     @work(thread=True, group="launch", exit_on_error=False)
@@ -287,6 +325,8 @@ class Launch(MainScreen[SettingValues]):
         self.fishtui.report(f"{run['stage']} is {run['state']}; it continues after you quit")
         # Only if this screen is still on top.
         if self.is_current:
+            # What is seen when the screen is shown again, and computed then.
+            self._show_effect([Content(COMPUTING)])
             # So that no key goes into a field when the screen is shown again.
             self.action_leave()
             self.fishtui.go("runs", run["id"])

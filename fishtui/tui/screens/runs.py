@@ -114,7 +114,7 @@ class Runs(RunView):
         if run is not None and not run.ended:
             self.fishtui.report(f"{name_of(run)} is {run.state}; press s to stop it first")
         elif run is not None:
-            self._confirm(f"Remove {run.id}?", REMOVED, lambda: self._remove([run]))
+            self._confirm(f"Remove {name_of(run)}?", REMOVED, lambda: self._remove([run]))
 
     def action_remove_ended(self) -> None:
         runs = [run for _, run in self.rows if run.is_removable]
@@ -126,7 +126,7 @@ class Runs(RunView):
     def _remove(self, runs: Sequence[RunSummary]) -> ActionResult:
         for run in runs:
             remove_run(read_run(run.folder))
-        return ActionResult(f"removed {runs[0].id}" if len(runs) == 1 else f"removed {len(runs):,} runs")
+        return ActionResult(f"removed {name_of(runs[0])}" if len(runs) == 1 else f"removed {len(runs):,} runs")
 
     def _confirm(self, question: str, consequence: str, action: Callable[[], ActionResult]) -> None:
         self.app.push_screen(

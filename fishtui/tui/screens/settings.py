@@ -10,7 +10,6 @@ from rich.cells import cell_len
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Input
 from textual.worker import get_current_worker
@@ -28,6 +27,7 @@ from fishtui.tui.widgets.exactinput import ExactInput
 from fishtui.tui.widgets.line import Line, fitted
 from fishtui.tui.widgets.lines import KeyedText, Lines
 from fishtui.tui.widgets.panetitle import PaneTitle
+from fishtui.tui.widgets.scrollpane import ScrollPane
 from fishtui.tui.widgets.signs import sign
 
 # States of the doctor's findings, the worst first.
@@ -64,7 +64,7 @@ class Settings(MainScreen[list[SettingRow]]):
     Settings #doctor { height: auto; max-height: 9; padding: 0 1; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("slash,ctrl+f", "search", "search", key_display="/", tooltip="show the settings that have words"),
+        Binding("slash", "search", "search", key_display="/", tooltip="show the settings that have words"),
         Binding("d", "unset", "reset", tooltip="reset the setting to its default: remove it from fishtui.toml"),
         Binding("D", "doctor", "doctor", tooltip="check this machine and project for problems"),
         Binding("M", "check_model", "check the model", show=False, tooltip="test the model on this machine"),
@@ -83,7 +83,7 @@ class Settings(MainScreen[list[SettingRow]]):
         yield SettingList(id="settings")
         yield Line(id="help")
         yield PaneTitle("Doctor", id="doctor-title")
-        with VerticalScroll(id="doctor", can_focus=True):
+        with ScrollPane(id="doctor"):
             yield Line("Press D to check for problems.", id="findings")
 
     def on_mount(self) -> None:

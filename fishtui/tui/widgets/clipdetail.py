@@ -12,7 +12,7 @@ from rich.text import Text
 from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.message import Message
 from textual.timer import Timer
@@ -30,6 +30,7 @@ from fishtui.sanitize import harmless
 from fishtui.tui.failures import FailureReporter
 from fishtui.tui.widgets import signs
 from fishtui.tui.widgets.line import Line
+from fishtui.tui.widgets.scrollpane import ScrollPane
 
 if TYPE_CHECKING:
     from fishtui.catalog.surroundings import Surroundings
@@ -49,26 +50,20 @@ SILENCE = {"lead": "start", "trail": "end", "gap": "longest gap"}
 MUTED = "dim"
 
 
-class ClipDetail(FailureReporter, VerticalScroll, can_focus=True):
+class ClipDetail(FailureReporter, ScrollPane):
     """The pane below the table, or to its right on a wide terminal."""
 
     DEFAULT_CSS = """
     ClipDetail {
-        height: 9; scrollbar-size-vertical: 1;
+        height: 9;
         & #columns { height: auto; }
         & #recording { width: 1fr; height: auto; padding-left: 1; }
         & #facts { width: 1fr; height: auto; padding: 0 1 0 2; }
         & #text { height: auto; }
         & #measured { height: 1; color: $text-muted; }
-        &:focus { scrollbar-color: $accent; }
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("down,j", "scroll_down", "down", show=False, tooltip="scroll down"),
-        Binding("up,k", "scroll_up", "up", show=False, tooltip="scroll up"),
-        Binding("home,g", "scroll_home", "top", show=False, tooltip="scroll to the top"),
-        Binding("end,G", "scroll_end", "end", show=False, tooltip="scroll to the end"),
-        # In place of the keys that scroll to the side.
         Binding("left", "screen.step(-1)", "cursor left", show=False, tooltip="move the cursor in the waveform"),
         Binding("right", "screen.step(1)", "cursor right", show=False, tooltip="move the cursor in the waveform"),
     ]

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical, VerticalScroll
+from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
 
@@ -15,6 +15,7 @@ from fishtui.sanitize import harmless
 from fishtui.tui.evaluations import Evaluated
 from fishtui.tui.widgets.evaluationcolumns import HEADINGS, LEGEND, LINES, LOSS
 from fishtui.tui.widgets.line import Line
+from fishtui.tui.widgets.scrollpane import ScrollPane
 
 # By the names of the columns.
 MEANINGS = {
@@ -34,13 +35,8 @@ MEANINGS = {
 class EvaluationDetails(ModalScreen[None]):
     """The verdict, the reasons against each checkpoint, and the columns."""
 
-    DEFAULT_CSS = """
-    EvaluationDetails VerticalScroll { height: 1fr; }
-    """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,enter,i,q", "leave", "back"),
-        Binding("down,j", "scroll('down')", "line down", show=False),
-        Binding("up,k", "scroll('up')", "line up", show=False),
     ]
 
     def __init__(self, evaluated: Evaluated) -> None:
@@ -49,13 +45,9 @@ class EvaluationDetails(ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog tall"):
-            with VerticalScroll():
+            with ScrollPane():
                 yield Line(details(self.evaluated))
             yield Line("↑ ↓ scroll   esc back", classes="keys")
-
-    def action_scroll(self, direction: str) -> None:
-        pane = self.query_one(VerticalScroll)
-        pane.scroll_down(animate=False) if direction == "down" else pane.scroll_up(animate=False)
 
     def action_leave(self) -> None:
         self.dismiss()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -14,8 +14,10 @@ from textual.suggester import SuggestFromList
 from textual.widgets import Input
 
 from fishtui.cli import forms
+from fishtui.sanitize import harmless
 from fishtui.tui.widgets.exactinput import ExactInput
-from fishtui.tui.widgets.line import Line, safe
+from fishtui.tui.widgets.line import Line
+from fishtui.wording import cut
 
 # In the fields too: otherwise these keys would scroll the form.
 MOVES: list[BindingType] = [
@@ -70,6 +72,22 @@ class FieldInput(ExactInput):
         Binding("escape", "screen.leave", "leave", tooltip="leave the form, to use the keys of the screen"),
     ]
 
+    def __init__(self, value: str, choices: Sequence[str]) -> None:
+        suggester = SuggestFromList(choices) if choices else None
+        super().__init__(value, compact=True, suggester=suggester, select_on_focus=False)
+        self._standard = ""
+
+    def show_standard(self, text: str) -> None:
+        """Show what applies while the field is empty."""
+        self._standard = text
+        self._fit()
+
+    def on_resize(self) -> None:
+        self._fit()
+
+    def _fit(self) -> None:
+        self.placeholder = cut(harmless(self._standard), max(self.content_size.width, 1))
+
 
 class FormField(Horizontal):
     """A field: its name, its value, and the value's source or what is wrong with it."""
@@ -104,8 +122,7 @@ class FormField(Horizontal):
             yield Toggle()
             yield Line(classes="rest")
         else:
-            suggester = SuggestFromList(self.field.choices) if self.field.choices else None
-            yield FieldInput(self.initial, compact=True, suggester=suggester, select_on_focus=False)
+            yield FieldInput(self.initial, self.field.choices)
         yield Line(classes="source")
 
     def begin(self, value: str) -> None:
@@ -146,6 +163,6 @@ class FormField(Horizontal):
         if not self.field.flag:
             needed = "required" if self.field.required else ""
             standard = default or self.field.standard or needed or ", ".join(self.field.choices) or "none"
-            self.query_one(Input).placeholder = str(safe(standard))
+            self.query_one(FieldInput).show_standard(standard)
         source = settings.sources.get(self.field.default, "default") if self.field.default else ""
         self.query_one(".source", Line).show(problem or ("set here" if self.value else source))

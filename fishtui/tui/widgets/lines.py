@@ -39,8 +39,8 @@ class Lines(SafeOptionList, inherit_bindings=False):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("down,j", "cursor_down", "down", show=False, tooltip="move to the next line"),
         Binding("up,k", "cursor_up", "up", show=False, tooltip="move to the previous line"),
-        Binding("pagedown,ctrl+f", "page_down", "page down", show=False, tooltip="move a page down"),
-        Binding("pageup,ctrl+b", "page_up", "page up", show=False, tooltip="move a page up"),
+        Binding("pagedown,ctrl+d,ctrl+f", "page_down", "page down", show=False, tooltip="move a page down"),
+        Binding("pageup,ctrl+u,ctrl+b", "page_up", "page up", show=False, tooltip="move a page up"),
         Binding("home,g", "first", "first", show=False, tooltip="move to the first line"),
         Binding("end,G", "last", "last", show=False, tooltip="move to the last line"),
     ]

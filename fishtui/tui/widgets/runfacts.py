@@ -9,7 +9,7 @@ from typing import Any, ClassVar, NamedTuple
 from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical, VerticalScroll
+from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
 
@@ -22,6 +22,7 @@ from fishtui.runs.table import RunSummary
 from fishtui.tui.failures import FailureReporter
 from fishtui.tui.host import host_of
 from fishtui.tui.widgets.line import Line
+from fishtui.tui.widgets.scrollpane import ScrollPane
 
 # Seconds between two readings of a run that has not ended.
 INTERVAL = 1.0
@@ -69,10 +70,8 @@ def text_of(facts: Iterable[Fact]) -> Content:
     return Content.assemble(*parts)
 
 
-class RunFacts(VerticalScroll, can_focus=True):
+class RunFacts(ScrollPane):
     """The facts about a run without curves that the list does not show, in a narrow pane."""
-
-    DEFAULT_CSS = "RunFacts { height: 1fr; scrollbar-size-vertical: 1; }"
 
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id)
@@ -93,12 +92,9 @@ class RunReport(FailureReporter, ModalScreen[None]):
 
     DEFAULT_CSS = """
     RunReport .dialog { width: 100%; height: 100%; padding: 0 2; background: $background; }
-    RunReport VerticalScroll { height: 1fr; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,enter,i,q", "leave", "back"),
-        Binding("down,j", "scroll('down')", "line down", show=False),
-        Binding("up,k", "scroll('up')", "line up", show=False),
         Binding("c", "copy", "copy command", tooltip="copy the exact command of the run"),
     ]
 
@@ -108,9 +104,9 @@ class RunReport(FailureReporter, ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog"):
-            with VerticalScroll():
+            with ScrollPane():
                 yield Line("reading …", id="report")
-            yield Line("esc back   c copy command", classes="keys")
+            yield Line("↑ ↓ scroll   c copy command   esc back", classes="keys")
 
     def on_mount(self) -> None:
         self._read()
@@ -136,10 +132,6 @@ class RunReport(FailureReporter, ModalScreen[None]):
         # A new layout each second would cost time.
         if text != line.content:
             line.show(text)
-
-    def action_scroll(self, direction: str) -> None:
-        pane = self.query_one(VerticalScroll)
-        pane.scroll_down(animate=False) if direction == "down" else pane.scroll_up(animate=False)
 
     def action_copy(self) -> None:
         host_of(self).copy(self.row.command)

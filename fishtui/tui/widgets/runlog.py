@@ -46,8 +46,8 @@ class RunLog(FailureReporter, Widget, can_focus=True):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,k", "move(-1)", "line up", show=False, tooltip="scroll a line up"),
         Binding("down,j", "move(1)", "line down", show=False, tooltip="scroll a line down"),
-        Binding("pageup,ctrl+b", "page(-1)", "page up", show=False, tooltip="scroll a page up"),
-        Binding("pagedown,ctrl+f", "page(1)", "page down", show=False, tooltip="scroll a page down"),
+        Binding("pageup,ctrl+u,ctrl+b", "page(-1)", "page up", show=False, tooltip="scroll a page up"),
+        Binding("pagedown,ctrl+d,ctrl+f", "page(1)", "page down", show=False, tooltip="scroll a page down"),
         Binding("home,g", "start", "start of the log", show=False, tooltip="go to the start of the log"),
         Binding("end,G", "follow", "follow", show=False, tooltip="follow the end of the log as it grows"),
         Binding("left", f"shift(-{COLUMNS})", "left", show=False, tooltip="scroll long lines to the left"),
