@@ -223,6 +223,15 @@ def walk(starts: Iterable[Path], skipped: Collection[str] = ()) -> Iterator[tupl
             yield Path(root), sorted(name for name in names if not name.startswith("."))
 
 
+def has_files(folder: Path, extensions: Collection[str]) -> bool:
+    """Return whether a file below `folder`, packed shards left out, has one of these extensions, in any case.
+
+    Raises FishtuiError if a folder cannot be read.
+    """
+    endings = tuple(extensions)
+    return any(name.lower().endswith(endings) for _, names in walk([folder], (PACKED_FOLDER,)) for name in names)
+
+
 def _refuse(error: OSError) -> None:
     raise cannot_read(error.filename, error)
 

@@ -12,6 +12,11 @@ from fishtui.errors import CheckpointError, FishtuiError, MisuseError
 
 NEW_TOKEN = "create a token at huggingface.co/settings/tokens and set HF_TOKEN, or run `hf auth login`"
 """How to get access to gated and private models of the Hugging Face hub."""
+NO_RECORDINGS = (
+    "Put recordings there as SPEAKER/clip.wav with clip.lab, cut long ones with `fishtui slice`, or convert a dataset "
+    "with `fishtui import`."
+)
+"""What to do about a dataset without recordings."""
 
 
 def counted(number: int, thing: str) -> str:

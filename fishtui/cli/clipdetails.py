@@ -16,19 +16,19 @@ if TYPE_CHECKING:
     from fishtui.catalog.report import ClipFinding
     from fishtui.catalog.scores import ScoredClip
 
-# Units of the measurements.
+# The format and the unit of each measurement.
 MEASURED = {
-    "loudness": "LUFS",
-    "peak": "dBFS",
-    "snr": "dB",
-    "speech": "s of speech",
-    "lead": "s of silence before",
-    "trail": "s of silence after",
-    "gap": "s, the longest pause",
-    "clipped_runs": "places at full scale",
-    "band": "dB above 8 kHz, relative to the energy below",
-    "dc": "of full scale, off the zero line",
-    "channel_difference": "of a channel is not in the mean",
+    "loudness": (".1f", "LUFS"),
+    "peak": (".1f", "dBFS"),
+    "snr": (".0f", "dB"),
+    "speech": (".2f", "s of speech"),
+    "lead": (".2f", "s of silence before"),
+    "trail": (".2f", "s of silence after"),
+    "gap": (".2f", "s, the longest pause"),
+    "clipped_runs": (".0f", "places at full scale"),
+    "band": (".0f", "dB above 8 kHz, relative to the energy below"),
+    "dc": (".1%", "of full scale, distance from the zero line"),
+    "channel_difference": (".0%", "of a channel differs from the mean of all"),
 }
 
 
@@ -73,9 +73,9 @@ def write_details(
             output.line(
                 f"      `fishtui clips fix {each.code} {row['id']}` does it; `fishtui clips undo` restores the clip."
             )
-    for name, unit in MEASURED.items():
+    for name, (form, unit) in MEASURED.items():
         if measured and measured.get(name) is not None:
-            output.line(f"  {name.replace('_', ' '):<20} {measured[name]:.5g} {unit}".rstrip())
+            output.line(f"  {name.replace('_', ' '):<20} {measured[name]:{form}} {unit}")
     for line in (*scored.lines(), recognized.describe_draft(), recognized.describe_difference()):
         if line:
             output.line(f"  {line}")

@@ -28,6 +28,8 @@ LISTED = (
     "disagreement",
     *("format", "sample_rate", "channels", "codes", "text", "tags", "note"),
 )
+# Figures of a clip that only a list sorted by them shows.
+ORDERED = ("snr", "gain", "loss", "disagreement", "characters")
 
 
 FIELD_HELP = "\n".join(f"  {field.name:<12} {field.help}" for field in FIELDS.values())
@@ -320,6 +322,7 @@ def import_reviews(session: Session, file: Path) -> int:
 
 def _list(session: Session, filter: str, limit: int) -> int:
     from fishtui.catalog import lookup
+    from fishtui.catalog.filter import parse
     from fishtui.cli import output
 
     with session.catalog(must_exist=True) as catalog:
@@ -327,6 +330,8 @@ def _list(session: Session, filter: str, limit: int) -> int:
     if session.as_json:
         output.document({"total": total, "clips": [_as_dict(row) for row in rows]})
         return 0
+    # The figure that the clips are sorted by, if no other column shows it.
+    orders = [each.field for each in parse(filter).sort if each.field in ORDERED]
     table = [
         [
             str(row["id"]),
@@ -335,11 +340,14 @@ def _list(session: Session, filter: str, limit: int) -> int:
             wording.seconds(row["duration"]),
             wording.number(row["loudness"]),
             wording.number(row["rate"]),
+            *("·" if row[field] is None else f"{row[field]:.3g}" for field in orders),
             (row["text"] or "").strip(),
         ]
         for row in rows
     ]
-    output.table(table, ["ID", "", "CLIP", "TIME", "LUFS", "RATE", "TRANSCRIPT"], right={0, 3, 4, 5}, stretch=6)
+    headings = ["ID", "", "CLIP", "TIME", "LUFS", "RATE", *(field.upper() for field in orders), "TRANSCRIPT"]
+    last = len(headings) - 1
+    output.table(table, headings, right={0, *range(3, last)}, stretch=last)
     if len(rows) < total:
         output.line(f"{len(rows):,} of {total:,} clips; --limit 0 shows all")
     else:

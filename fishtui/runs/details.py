@@ -31,7 +31,7 @@ def describe_run(project: Project, run: Run) -> Iterator[tuple[str, str]]:
         ("in", record.directory),
         ("on", on),
         ("GPUs", ", ".join(run.gpus)),
-        ("begun", f"{datetime.fromtimestamp(record.started):%Y-%m-%d %H:%M:%S}" if record.started else ""),
+        ("started", f"{datetime.fromtimestamp(record.started):%Y-%m-%d %H:%M:%S}" if record.started else ""),
         ("time", "" if seconds is None else clock(seconds)),
         ("progress", str(read_progress(run) or "")),
         ("log", project.shown(run.folder / "output.log")),

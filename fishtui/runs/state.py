@@ -173,7 +173,7 @@ def find_run(project: Project, wanted: str) -> Run:
         found = running[-1] if running else _newest(project, names, wanted)
     if found is None:
         raise MisuseError(
-            f"{project.root}: no run {wanted}",
+            f"{project.root}: no run {wanted}" if names else f"{project.root}: no runs yet",
             "Name a run of `fishtui runs list`, or another project with --project.",
             code="no-run",
         )

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from fishtui.checkpoint import CheckpointFolder
+from fishtui.dataset import EXTENSIONS, has_files
 from fishtui.errors import CheckpointError, FishtuiError, loading
 from fishtui.families.registry import family_named
 from fishtui.glyphs import SIGN
@@ -21,7 +22,7 @@ from fishtui.judges.needs import Setup
 from fishtui.judges.registry import available
 from fishtui.project import Project
 from fishtui.settings import Settings
-from fishtui.wording import NEW_TOKEN, size
+from fishtui.wording import NEW_TOKEN, NO_RECORDINGS, size
 
 State = Literal["ok", "warning", "error"]
 GIGABYTE = 1e9
@@ -168,10 +169,12 @@ def _disk(project: Project, checkpoint: Path) -> Iterator[Diagnosis]:
 
 
 def _data(project: Project, settings: Settings) -> Iterator[Diagnosis]:
-    """Check whether the folder of the dataset exists, within a project."""
+    """Check whether the folder of the dataset exists, within a project, and has recordings."""
     data = project.path(settings.paths.data)
-    if data.is_dir():
+    if data.is_dir() and has_files(data, EXTENSIONS):
         yield Diagnosis("data", "ok", f"recordings in {data}")
+    elif data.is_dir():
+        yield Diagnosis("data", "warning", f"no recordings in {data}", NO_RECORDINGS)
     elif data.exists():
         yield Diagnosis("data", "error", f"{data} is not a folder", "Set paths.data to the folder of the dataset.")
     elif project.settings_file.exists():
@@ -179,7 +182,7 @@ def _data(project: Project, settings: Settings) -> Iterator[Diagnosis]:
             "data",
             "error",
             f"no folder {data}",
-            "Put recordings there as SPEAKER/clip.wav, or set paths.data to the folder of the dataset.",
+            f"{NO_RECORDINGS} paths.data can name another folder.",
         )
 
 

@@ -14,6 +14,7 @@ from fishtui.errors import DataError, FishtuiError
 from fishtui.project import Project
 from fishtui.runs.ledger import Ledger
 from fishtui.settings import Settings
+from fishtui.wording import NO_RECORDINGS
 
 DRAFT = "its transcript is a draft that nobody accepted or edited (train.drafts = exclude)"
 STALE = "its codes were made from another recording; run `fishtui extract`"
@@ -119,9 +120,7 @@ def find_recordings(
     found = []
     clips = find_clips(data, text_extension)
     if not any(clip.files for clip in clips):
-        raise FishtuiError(
-            f"{data}: no audio files", "Put recordings there as SPEAKER/clip.wav with clip.lab.", code="no-audio"
-        )
+        raise FishtuiError(f"{data}: no audio files", NO_RECORDINGS, code="no-audio")
     for clip in admit(clips, without or {}, ledger):
         if not clip.files:
             ledger.skip(clip.name, "transcript or codes without audio")

@@ -14,7 +14,7 @@ from typing import Any
 from fishtui.acceptance import check_accepted
 from fishtui.bases import find_base, find_base_of
 from fishtui.checkpoint import CheckpointFolder
-from fishtui.dataset import CODES_EXTENSION, EXTENSIONS, PACKED_FOLDER, walk
+from fishtui.dataset import CODES_EXTENSION, EXTENSIONS, has_files
 from fishtui.errors import FishtuiError, MisuseError
 from fishtui.evaluation.choice import choose_adapter
 from fishtui.evaluation.lines import OWN_LINES
@@ -28,7 +28,7 @@ from fishtui.results.merged import check_separate
 from fishtui.settings import Settings
 from fishtui.shards.packed import no_manifest, read_manifest, refuse_foreign, shard_paths
 from fishtui.stages import space
-from fishtui.wording import missing_checkpoint_file, not_a_folder
+from fishtui.wording import NO_RECORDINGS, missing_checkpoint_file, not_a_folder
 
 # The hub's rule for names.
 REPOSITORY = re.compile(r"[A-Za-z0-9]([\w.-]*[A-Za-z0-9])?/[A-Za-z0-9]([\w.-]*[A-Za-z0-9])?")
@@ -233,10 +233,9 @@ def _require_files(data: Path, extensions: Collection[str], problem: str, code: 
     """Raise FishtuiError unless there is a file with one of these extensions below `data`."""
     if not data.is_dir():
         raise not_a_folder(data)
-    for _, names in walk([data], skipped=(PACKED_FOLDER,)):
-        if any(name.lower().endswith(tuple(extensions)) for name in names):
-            return
-    remedy = "Run `fishtui extract`." if code == "no-complete-clips" else "Put recordings there as SPEAKER/clip.wav."
+    if has_files(data, extensions):
+        return
+    remedy = "Run `fishtui extract`." if extensions == (CODES_EXTENSION,) else NO_RECORDINGS
     raise FishtuiError(f"{data}: {problem}", remedy, code=code)
 
 

@@ -38,7 +38,7 @@ from fishtui.runs.ledger import Ledger
 from fishtui.runs.reporter import Reporter
 from fishtui.settings import Settings
 from fishtui.stages.recognition import SERVER, Choice
-from fishtui.wording import reason_of
+from fishtui.wording import counted, reason_of
 from fishtui.workers import in_thread
 
 Hear = Callable[[], Heard]
@@ -70,6 +70,7 @@ def transcribe(
         else:
             job.run(tasks)
             judge_all(catalog, settings)
+            job.note_next()
     return job.ledger
 
 
@@ -162,6 +163,14 @@ class TranscribingJob:
                 self.ledger.fail(task.name, error.problem)
         self.reporter.progress(len(tasks), len(tasks))
         self.ledger.counts |= counts
+
+    def note_next(self) -> None:
+        """Report how to review what was found."""
+        if drafts := self.ledger.counts["drafts"]:
+            self.reporter.note(f"{counted(int(drafts), 'new draft')} to review: `fishtui clips list draft:yes`")
+        if differing := self.ledger.counts["disagreements"]:
+            clips = counted(int(differing), "transcript")
+            self.reporter.note(f"{clips} to check: `fishtui clips list 'finding:disagreement sort:-disagreement'`")
 
     def _begun(self, tasks: Iterable[TranscribeTask]) -> Iterator[tuple[TranscribeTask, Hear]]:
         """Yield each task with the function that hears it; a server hears several at once."""

@@ -365,6 +365,8 @@ def test_commands_report_their_results(dataset) -> None:
     assert run("clips", "undo", "anna/b").endswith("1 clip undone")
     assert run("clips", "tag", "1", "--add", "loud") == "1 clip tagged"
     assert run("clips", "list", "tag:loud").splitlines()[-1] == "1 clip"
+    assert "CHARACTERS" not in run("clips", "list")
+    assert "CHARACTERS" in run("clips", "list", "sort:-characters").splitlines()[0]
     assert fishtui("clips", "accept", cwd=root).returncode == 2
     assert fishtui("clips", "accept", "anna/none", cwd=root).returncode == 2
 

@@ -123,5 +123,7 @@ def test_a_folder_of_recordings_that_is_missing_is_reported(tmp_path: Path, chec
     assert "data" not in diagnoses(tmp_path, checkpoint)
     (tmp_path / "fishtui.toml").touch()
     assert diagnoses(tmp_path, checkpoint)["data"].state == "error"
-    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "ANNA").mkdir(parents=True)
+    assert diagnoses(tmp_path, checkpoint)["data"].state == "warning"
+    (tmp_path / "data" / "ANNA" / "01.WAV").touch()
     assert diagnoses(tmp_path, checkpoint)["data"].state == "ok"

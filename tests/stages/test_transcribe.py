@@ -39,6 +39,7 @@ class Transcribing:
         self.project = project(root)
         self.data = root / "data"
         self.served = served
+        self.notes: list[str] = []
         self.words = {1.0: "One fine day.", 2.0: "Two ships came in.", 3.0: "Three cats sat down."}
         self.answer(lambda request: spoken_answer(self.words[round(request.seconds, 1)], -0.2))
         for number, text in enumerate([None, "Two ships came in!", "Four dogs ran away."], start=1):
@@ -52,7 +53,9 @@ class Transcribing:
         return load(self.project.settings_file, {}, [*base, *overrides]).values
 
     def run(self, *terms: str, overrides: Sequence[str] = (), **arguments: Any) -> Ledger:
-        return transcribe(self.project, self.settings(*overrides), Reporter(), terms=terms, **arguments)
+        reporter = Reporter()
+        reporter.listen(lambda event: self.notes.append(event["message"]) if event["kind"] == "note" else None)
+        return transcribe(self.project, self.settings(*overrides), reporter, terms=terms, **arguments)
 
     def catalog(self) -> Catalog:
         return Catalog(self.project, self.data)
@@ -82,6 +85,8 @@ def test_missing_transcripts_become_drafts_and_others_are_compared(made: Transcr
     assert ledger.counts == {"drafts": 1, "compared": 2, "disagreements": 1}
     after = {name: content for name, content in snapshot(made.data).items() if name.endswith(".lab")}
     assert after == {**before, "anna/1.lab": b"One fine day.\n"}
+    assert any("draft:yes" in note for note in made.notes)
+    assert any("finding:disagreement" in note for note in made.notes)
     assert made.found("draft:yes") == ["anna/1"]
     assert made.found("draft:no") == ["anna/2", "anna/3"]
     assert made.found("finding:disagreement") == made.found("disagreement:>0.3") == ["anna/3"]

@@ -489,6 +489,27 @@ def test_a_review_lists_open_clips_and_keeps_decided_ones(root: Path) -> None:
     drive(root, driven)
 
 
+def test_a_filter_ends_a_review_so_that_its_letters_change_no_clip(root: Path) -> None:
+    async def driven(pilot: Pilot[Any], screen: Clips) -> None:
+        await pilot.press("v")
+        await until(pilot, lambda: screen.is_frozen)
+        await pilot.press("slash", *"speaker", "colon", *"bert", "enter")
+        await until(pilot, lambda: screen.filter == "speaker:bert" and len(screen.table.ids) == 3)
+        assert screen.review is None
+
+    drive(root, driven)
+    assert {row(root, name)["status"] for name in ("anna/00", "anna/01", "anna/02")} == {"open"}
+
+
+def test_the_order_of_the_clips_has_a_column_at_any_width(root: Path) -> None:
+    async def driven(pilot: Pilot[Any], screen: Clips) -> None:
+        assert "DIFF" not in screen.query_one(ClipHeader).render_line(0).text
+        await filtered(pilot, screen, "sort:-disagreement")
+        await until(pilot, lambda: "DIFF↓" in screen.query_one(ClipHeader).render_line(0).text)
+
+    drive(root, driven)
+
+
 def test_changes_of_another_process_appear_and_the_cursor_keeps_its_clip(root: Path) -> None:
     async def driven(pilot: Pilot[Any], screen: Clips) -> None:
         await filtered(pilot, screen, "status:open")

@@ -318,13 +318,18 @@ class Clips(PlayView):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "split" and self.review is not None:
             return self.has_catalog
-        if self.review is not None and action in ("filter", "sort", "reverse", "start_review", "mark", "mark_all"):
+        if self.review is not None and action in ("sort", "reverse", "start_review", "mark", "mark_all"):
             return False
         return super().check_action(action, parameters)
 
     def go(self, target: str) -> None:
         self._leave_review()
         super().go(target)
+
+    def action_filter(self) -> None:
+        # The letters of a filter would accept, reject and edit clips if the key did nothing in a review.
+        self._leave_review()
+        super().action_filter()
 
     def action_back(self) -> None:
         if self.has_class("-large"):

@@ -20,8 +20,9 @@ LEAST_TEXT = 12
 
 @dataclass(frozen=True)
 class Column:
-    """A column, shown on terminals of at least `from_width` columns; its heading sorts by `field`.
+    """A column, shown on terminals of at least `from_width` columns or in the order of its `field`.
 
+    Its heading sorts by the field.
     A value that is too wide is cut at its end, or in its middle if the column `keeps_end`.
     """
 
@@ -96,9 +97,12 @@ def elastic(rows: Iterable[sqlite3.Row], width: int, before: Mapping[str, int]) 
     return found
 
 
-def layout(width: int, elastic: Mapping[str, int]) -> list[tuple[Column, int]]:
-    """Return the columns of a table `width` wide, with their widths; the transcript takes the rest."""
-    chosen = [column for column in COLUMNS if column.from_width <= width and column.width]
+def layout(width: int, elastic: Mapping[str, int], order: str) -> list[tuple[Column, int]]:
+    """Return the columns of a table `width` wide, with their widths; the transcript takes the rest.
+
+    `order` is the field that the clips are sorted by.
+    """
+    chosen = [column for column in COLUMNS if column.width and (column.from_width <= width or column.field == order)]
     found = [(column, elastic.get(column.title, column.width)) for column in chosen]
     left = width - GUTTER - sum(each + 1 for _, each in found)
     return [*found, (COLUMNS[-1], max(left, LEAST_TEXT))]

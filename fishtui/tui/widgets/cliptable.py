@@ -60,6 +60,9 @@ class ClipHeader(Widget):
     def show(self, sort: Sort | None = None, problem: str = "") -> None:
         """Show the order of the clips, or the problem of a filter."""
         self.sort = sort or self.sort
+        if self.table.order != self.sort.field:
+            self.table.order = self.sort.field
+            self.table.refresh()
         self.problem = problem
         self.set_class(bool(problem), "wrong")
         self.refresh()
@@ -140,6 +143,7 @@ class ClipTable(FailureReporter, Late, ScrollView, can_focus=True, inherit_bindi
         self.ids: Ids = array("q")
         self.position = 0
         self.all_marked = False
+        self.order = "name"
         self._chosen: set[int] = set()
         self._read = read
         # The rows read so far; None for a clip that no longer exists.
@@ -154,7 +158,7 @@ class ClipTable(FailureReporter, Late, ScrollView, can_focus=True, inherit_bindi
     @property
     def columns(self) -> list[tuple[Column, int]]:
         """The visible columns, with their widths."""
-        return layout(self.scrollable_content_region.width, self._widths)
+        return layout(self.scrollable_content_region.width, self._widths, self.order)
 
     @property
     def clip(self) -> int | None:

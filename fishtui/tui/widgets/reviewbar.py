@@ -52,7 +52,10 @@ class Review:
         left = max(self.count - self.done, 0)
         parts = [f"{self.done:,} done", f"{left:,} left"]
         if self.pace:
-            parts += [f"{self.pace:.0f} clips/min", f"{wording.roughly(60 * left / self.pace)} remaining"]
+            parts += [
+                f"{wording.counted(round(self.pace), 'clip')}/min",
+                f"{wording.roughly(60 * left / self.pace)} remaining",
+            ]
         return " · ".join(parts)
 
 
