@@ -5,22 +5,12 @@ New clips have exactly the samples of the recording. Each change is in the histo
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
-import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
-from fishtui.audio.cutting import encode_like
-from fishtui.audio.decode import mix, read_audio
-from fishtui.audio.excerpt import Excerpt, read_excerpt
-from fishtui.audio.faults import AudioError
-from fishtui.audio.probe import probe
-from fishtui.audio.recording import Header
 from fishtui.catalog.actions import (
     EXTRACTED,
     STATUS,
@@ -36,6 +26,7 @@ from fishtui.catalog.actions import (
     tags_of,
 )
 from fishtui.catalog.cuts import Cut, Source, clips_of_source, cut_of, locate_source, record_cuts
+from fishtui.catalog.cutsound import Place, encode_cuts, hash_content, not_cut
 from fishtui.catalog.details import audio_path
 from fishtui.catalog.fields import join_tags
 from fishtui.catalog.filechanges import MERGE, SPLIT
@@ -44,17 +35,14 @@ from fishtui.catalog.index import index
 from fishtui.catalog.recognitions import derive_drafts
 from fishtui.catalog.splittext import join_texts, split_text
 from fishtui.catalog.store import Catalog, path_in, stored
-from fishtui.dataset import Clip
 from fishtui.errors import DataError, MisuseError
-from fishtui.files import decode_text, read_if_present, regular, state_of
+from fishtui.files import decode_text, read_if_present
 from fishtui.names import part_name
 from fishtui.settings import Settings
-from fishtui.wording import clock, reason_of
+from fishtui.wording import clock
 
 # The shortest clip, in seconds.
 SHORTEST_S = 0.1
-# The largest difference that storing samples in 16 bits at another loudness makes.
-TOLERANCE = 2 / 32_768
 # The end of the name of a part; imports wrote seven digits before.
 TIMES = re.compile(r"_\d{7,}_\d{7,}(-\d+)?$")
 OPEN = '["open", "", "", ""]'
@@ -74,16 +62,6 @@ class CutChange:
     clips: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True)
-class _Place:
-    """A clip in the dataset with its cut."""
-
-    row: sqlite3.Row
-    files: Clip
-    audio: Path
-    cut: Cut
-
-
 def move_ends(
     catalog: Catalog, settings: Settings, clip: int, start: float = 0.0, end: float = 0.0, dry_run: bool = False
 ) -> CutChange:
@@ -99,8 +77,8 @@ def move_ends(
         wanted = _within(place.cut, source, start, end)
         change = CutChange((wanted,), overlaps=_overlaps(catalog, wanted, [clip]), clips=(clip,))
         if not dry_run and wanted != place.cut:
-            contents = _encode(settings, source, place, [wanted])
-            record_cuts(catalog, source, zip(map(_hash, contents), [wanted], strict=True))
+            contents = encode_cuts(settings, source, place, [wanted])
+            record_cuts(catalog, source, zip(map(hash_content, contents), [wanted], strict=True))
             files = {place.audio: contents[0]} | _without_codes(place)
             change_together(catalog, settings, {clip: files}, new_action(catalog), _note(start, end))
         return change
@@ -124,8 +102,8 @@ def split(catalog: Catalog, settings: Settings, clip: int, at: float, dry_run: b
         change = CutChange((first, second), (name,))
         if dry_run:
             return change
-        contents = _encode(settings, source, place, [first, second])
-        record_cuts(catalog, source, zip(map(_hash, contents), [first, second], strict=True))
+        contents = encode_cuts(settings, source, place, [first, second])
+        record_cuts(catalog, source, zip(map(hash_content, contents), [first, second], strict=True))
         new = _add_row(catalog, place, name)
         audio = path_in(catalog, name).with_name(f"{name.rpartition('/')[2]}{place.audio.suffix}")
         files = {place.audio: contents[0]} | _without_codes(place)
@@ -134,7 +112,7 @@ def split(catalog: Catalog, settings: Settings, clip: int, at: float, dry_run: b
         if text:
             parts = split_text(text, at / (cut.end - cut.start))
             texts = [f"{part}{newline}" if part else "" for part in parts]
-            derive_drafts(catalog, [place.row], zip(map(_hash, contents), texts, strict=True))
+            derive_drafts(catalog, [place.row], zip(map(hash_content, contents), texts, strict=True))
             transcripts = (place.files.transcript, audio.with_suffix(settings.pack.text_extension))
             for target, path, each in zip((files, added), transcripts, texts, strict=True):
                 target[path] = each.encode() or None
@@ -160,13 +138,13 @@ def merge(catalog: Catalog, settings: Settings, clip: int, dry_run: bool = False
         change = CutChange((wanted,), (name,), _overlaps(catalog, wanted, both), both)
         if dry_run:
             return change
-        contents = _encode(settings, source, place, [wanted])
-        record_cuts(catalog, source, zip(map(_hash, contents), [wanted], strict=True))
+        contents = encode_cuts(settings, source, place, [wanted])
+        record_cuts(catalog, source, zip(map(hash_content, contents), [wanted], strict=True))
         files = {place.audio: contents[0]} | _without_codes(place)
         (text, newline), (more, _) = _text(place), _text(other)
         if more:
             joined = f"{join_texts(text, more)}{newline}"
-            derive_drafts(catalog, [place.row, other.row], [(_hash(contents[0]), joined)])
+            derive_drafts(catalog, [place.row, other.row], [(hash_content(contents[0]), joined)])
             files[place.files.transcript] = joined.encode()
         removed: dict[Path, bytes | None] = {other.audio: None}
         if other.files.has_text:
@@ -181,22 +159,14 @@ def merge(catalog: Catalog, settings: Settings, clip: int, dry_run: bool = False
         return change
 
 
-def _place(catalog: Catalog, settings: Settings, clip: int) -> _Place:
+def _place(catalog: Catalog, settings: Settings, clip: int) -> Place:
     row = clip_row(catalog, clip)
     audio = audio_path(catalog, row)
     cut = cut_of(catalog, row["audio_hash"])
     content = read_if_present(audio) if audio is not None else None
-    if audio is None or cut is None or content is None or _hash(content) != row["audio_hash"]:
-        raise _not_cut(row)
-    return _Place(row, clip_of(catalog, settings, row["name"], row["files"].split("/")), audio, cut)
-
-
-def _not_cut(row: sqlite3.Row) -> DataError:
-    return DataError(
-        f"{row['name']}: not cut from a recording, or its audio was changed since",
-        "Undo the changes of its audio with `fishtui clips undo`; only clips of slice and import can be moved.",
-        code="not-cut",
-    )
+    if audio is None or cut is None or content is None or hash_content(content) != row["audio_hash"]:
+        raise not_cut(row)
+    return Place(row, clip_of(catalog, settings, row["name"], row["files"].split("/")), audio, cut)
 
 
 def _within(cut: Cut, source: Source, start: float, end: float) -> Cut:
@@ -243,7 +213,7 @@ def _overlaps(catalog: Catalog, wanted: Cut, own: Sequence[int]) -> tuple[str, .
     )
 
 
-def _next(catalog: Catalog, settings: Settings, place: _Place) -> _Place:
+def _next(catalog: Catalog, settings: Settings, place: Place) -> Place:
     """Return the clip that follows in the recording."""
     following = [
         each
@@ -266,81 +236,12 @@ def _next(catalog: Catalog, settings: Settings, place: _Place) -> _Place:
     return other
 
 
-def _encode(settings: Settings, source: Source, place: _Place, cuts: Sequence[Cut]) -> list[bytes]:
-    """Return the content of each cut, in the format of the clip's file and at its loudness."""
-    try:
-        every = [place.cut, *cuts]
-        excerpt = read_excerpt(source.path, source.hash, min(cut.start for cut in every), max(cut.end for cut in every))
-        assert excerpt is not None
-        header = probe(place.audio)
-        treat = _treatment(excerpt, place, header, settings)
-        contents = [encode_like(header, treat(_samples(excerpt, cut, header)), excerpt.rate) for cut in cuts]
-        changed = state_of(regular(source.path)) != source.state
-    except AudioError as error:
-        raise DataError(f"{source.path}: {error.problem}", error.remedy, code=error.code) from error
-    except OSError as error:
-        raise DataError(
-            f"{source.path}: cannot read: {reason_of(error)}", "Put the original back.", code="source-missing"
-        ) from error
-    if changed:
-        raise DataError(
-            f"{source.path}: changed while it was read",
-            "Wait until it is complete, then try again.",
-            code="source-changed",
-        )
-    return contents
-
-
-def _samples(excerpt: Excerpt, cut: Cut, header: Header) -> np.ndarray:
-    """Return the samples of a cut; all channels of the recording, if the clip has them all."""
-    if cut.channel is None and header.channels == excerpt.samples.shape[1]:
-        return excerpt.part(cut.start, cut.end)
-    return excerpt.clip(cut.start, cut.end, cut.channel)
-
-
-def _treatment(
-    excerpt: Excerpt, place: _Place, header: Header, settings: Settings
-) -> Callable[[np.ndarray], np.ndarray]:
-    """Return what a repair has done to the samples of a clip since it was cut: a gain, and channels made one.
-
-    Raises DataError, code `not-cut`, if it was something else.
-    """
-    original = _samples(excerpt, place.cut, header)
-    if _hash(encode_like(header, original, excerpt.rate)) == place.row["audio_hash"]:
-        return lambda samples: samples
-    current = read_audio(place.audio)
-    if np.array_equal(current.samples, original):
-        # Files of floats have the time when they were written.
-        return lambda samples: samples
-    is_mixed = current.samples.shape[1] == 1
-    expected = mix(original)[:, None] if is_mixed else original
-    power = float(np.square(expected, dtype=np.float64).sum())
-    if current.samples.shape != expected.shape or current.rate != excerpt.rate or not power:
-        raise _not_cut(place.row)
-    gain = float((current.samples.astype(np.float64) * expected).sum()) / power
-    if np.abs(current.samples - gain * expected).max() > TOLERANCE * max(gain, 1.0):
-        raise _not_cut(place.row)
-
-    def treat(samples: np.ndarray) -> np.ndarray:
-        samples = mix(samples)[:, None] if is_mixed else samples
-        # New samples may be louder than those of the clip were.
-        highest = float(np.abs(samples).max())
-        limit = max(10 ** (settings.normalize.peak / 20), float(np.abs(current.samples).max()))
-        return (samples * min(gain, limit / highest if highest else gain)).astype(np.float32)
-
-    return treat
-
-
-def _hash(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
-
-
-def _without_codes(place: _Place) -> dict[Path, bytes | None]:
+def _without_codes(place: Place) -> dict[Path, bytes | None]:
     """Return the codes to remove. Those of `extract` stay: they are stale now, and current again after an undo."""
     return {place.files.codes: None} if place.files.has_codes and place.row["codes"] not in EXTRACTED else {}
 
 
-def _text(place: _Place) -> tuple[str, str]:
+def _text(place: Place) -> tuple[str, str]:
     """Return a clip's transcript as one line, "" without one, and its line end."""
     content = read_if_present(place.files.transcript) or b""
     try:
@@ -350,7 +251,7 @@ def _text(place: _Place) -> tuple[str, str]:
     return " ".join(text.split("\n")).strip(), "\n" if content.endswith(b"\n") else ""
 
 
-def _free_name(catalog: Catalog, settings: Settings, place: _Place, cut: Cut) -> str:
+def _free_name(catalog: Catalog, settings: Settings, place: Place, cut: Cut) -> str:
     """Return a name for the clip of a cut, next to the clip that it was part of."""
     base = part_name(TIMES.sub("", place.row["name"]), cut.start, cut.end)
     number = 1
@@ -365,7 +266,7 @@ def _free_name(catalog: Catalog, settings: Settings, place: _Place, cut: Cut) ->
         number += 1
 
 
-def _add_row(catalog: Catalog, place: _Place, name: str) -> int:
+def _add_row(catalog: Catalog, place: Place, name: str) -> int:
     """Return the id of a clip that is not on disk yet, so that its files can be entered in its history."""
     file = f"{name.rpartition('/')[2]}{place.audio.suffix}"
     number = int(catalog.meta("scans") or 0) + 1
@@ -384,7 +285,7 @@ def _add_row(catalog: Catalog, place: _Place, name: str) -> int:
         return added
 
 
-def _decide(catalog: Catalog, action: int, place: _Place, status: str, tags: str) -> None:
+def _decide(catalog: Catalog, action: int, place: Place, status: str, tags: str) -> None:
     """Give the clip its review and tags after the change, as part of the action."""
     changes = []
     if status != place.row["status"]:
