@@ -225,25 +225,46 @@ class CommandLine(ModalScreen[None]):
         # Starting a run in the background takes a moment and must not be interrupted half-way.
         self.is_detached = "--detach" in words
         try:
-            self.process = await asyncio.create_subprocess_exec(
-                *command_line(words, project),
-                cwd=project.root if project.root.is_dir() else None,
-                env={**environment(), EVENTS: "1", "COLUMNS": str(max(log.size.width, 20))},
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.STDOUT,
-                start_new_session=self.is_detached,
-                limit=LONGEST,
-            )
+            process = self.process = await self._start_process(words, project)
         except OSError as error:
             self._write(f"error: cannot start fishtui: {reason_of(error)}")
             self.running = []
             return
-        assert self.process.stdout is not None
-        while block := await self.process.stdout.read(1 << 16):
+        assert process.stdout is not None
+        await self._show_output(process.stdout)
+        if not self._is_open:
+            return
+        status = await process.wait()
+        self.running = []
+        if not self._is_open:
+            return
+        self.query_one("#bar", Line).display = False
+        if previews and status == 0:
+            # What follows the command.
+            lines = list(log.lines)
+            self._ask(previews, lines[lines.index(command) + 1 :])
+        else:
+            self._write(f"exit status {status}")
+
+    async def _start_process(self, words: list[str], project: Project) -> asyncio.subprocess.Process:
+        return await asyncio.create_subprocess_exec(
+            *command_line(words, project),
+            cwd=project.root if project.root.is_dir() else None,
+            env={**environment(), EVENTS: "1", "COLUMNS": str(max(self.query_one(Log).size.width, 20))},
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            start_new_session=self.is_detached,
+            limit=LONGEST,
+        )
+
+    async def _show_output(self, stream: asyncio.StreamReader) -> None:
+        """Show the output of a command until it ends, or the sheet is closed."""
+        log = self.query_one(Log)
+        while block := await stream.read(1 << 16):
             if not block.endswith(b"\n"):
                 # An event must arrive whole.
-                block += await self.process.stdout.readline()
+                block += await stream.readline()
             if not self._is_open:
                 return
             width = max(log.size.width - 2, 20)
@@ -259,17 +280,6 @@ class CommandLine(ModalScreen[None]):
                 await asyncio.sleep(0)
                 if not self._is_open:
                     return
-        status = await self.process.wait()
-        self.running = []
-        if not self._is_open:
-            return
-        self.query_one("#bar", Line).display = False
-        if previews and status == 0:
-            # What follows the command.
-            lines = list(log.lines)
-            self._ask(previews, lines[lines.index(command) + 1 :])
-        else:
-            self._write(f"exit status {status}")
 
     def _show_progress(self, line: str) -> bool:
         """Show an event of progress as a bar; return False if `line` is another line."""
