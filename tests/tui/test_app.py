@@ -31,9 +31,10 @@ from fishtui.tui.commandline import CommandInput, CommandLine
 from fishtui.tui.dialogs import Ask, Confirm, Keys
 from fishtui.tui.guide import Guide
 from fishtui.tui.keys import actions_of
+from fishtui.tui.nextstep import next_step
 from fishtui.tui.screen import MainScreen
 from fishtui.tui.screens.clips import Clips
-from fishtui.tui.screens.overview import Overview, _advice
+from fishtui.tui.screens.overview import Overview
 from fishtui.tui.widgets.keyline import KeyLine
 from fishtui.tui.widgets.scrollpane import ScrollPane
 from fishtui.tui.widgets.steps import PipelineStep, Steps
@@ -686,13 +687,13 @@ def test_settings_are_searched_by_words(project: Project) -> None:
 def test_the_next_step_after_cutting_recordings_is_to_transcribe_them() -> None:
     totals = Totals(clips=59, seconds=322.0, flagged=59, rejected=0, open=59, doubtful=59)
     data = Summary(totals, 0, [], [("missing-transcript", 2, 58)])
-    assert _advice([], data, has_model=True, is_running=False) == (
+    assert next_step([], data, has_model=True, has_run=False) == (
         "Next: press :transcribe to draft 58 transcripts; 2 to review 59 flagged clips."
     )
     drafted = Summary(totals, 0, [], [], Way(recordings=3, clips=59, drafts=58, reviewed=1))
-    assert _advice([], drafted, has_model=True, is_running=False) == "Next: press 2 to review 58 drafts."
+    assert next_step([], drafted, has_model=True, has_run=False) == "Next: press 2 to review 58 drafts."
     few = Summary(totals, 0, [], [("missing-transcript", 2, 3)])
-    assert ":transcribe" not in _advice([], few, has_model=True, is_running=False)
+    assert ":transcribe" not in next_step([], few, has_model=True, has_run=False)
 
 
 def test_the_model_is_tested_from_the_settings(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,7 +27,7 @@ from fishtui.tui.app import Fishtui
 from fishtui.tui.dialogs import Ask, Confirm
 from fishtui.tui.screens.clips import Clips
 from fishtui.tui.widgets.clipdetail import ClipDetail
-from fishtui.tui.widgets.cliptable import ClipHeader
+from fishtui.tui.widgets.clipheader import ClipHeader
 from fishtui.tui.widgets.editline import EditInput, EditLine
 from fishtui.tui.widgets.filterbar import FilterInput
 from fishtui.tui.widgets.waveform import Waveform

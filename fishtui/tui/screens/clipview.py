@@ -22,7 +22,8 @@ from fishtui.tui.clipreader import ClipList, ClipReader
 from fishtui.tui.screen import MainScreen
 from fishtui.tui.widgets.clipcolumns import ORDERS
 from fishtui.tui.widgets.clipdetail import ClipDetail, title_of
-from fishtui.tui.widgets.cliptable import ClipHeader, ClipTable
+from fishtui.tui.widgets.clipheader import ClipHeader
+from fishtui.tui.widgets.cliptable import ClipTable
 from fishtui.tui.widgets.editline import EditLine
 from fishtui.tui.widgets.filterbar import FilterBar, FilterInput
 from fishtui.tui.widgets.line import Line

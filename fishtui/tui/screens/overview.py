@@ -20,6 +20,7 @@ from fishtui import wording
 from fishtui.errors import FishtuiError
 from fishtui.stage import pipeline_names
 from fishtui.tui.commands import document_of, run_fishtui
+from fishtui.tui.nextstep import DUE, due_steps, is_running, next_step
 from fishtui.tui.screen import MainScreen
 from fishtui.tui.widgets.line import Line, fitted
 from fishtui.tui.widgets.lines import Lines
@@ -41,8 +42,6 @@ PAUSE = 5
 MOST_RUNS = 8
 # The state of each stage in the pipeline's plan, the reason, and the effect beyond its outputs.
 Plans = dict[str, tuple[str, str, str]]
-# States of steps that the pipeline would run.
-DUE = frozenset({"due", "never", "failed", "lost"})
 KEPT = "-status:rejected"
 # The key of a line that scans; no speaker has this name, because a folder's name has no slash.
 SCAN = "/scan"
@@ -140,7 +139,7 @@ class Overview(MainScreen[OverviewSnapshot]):
             list_gpus(),
             free,
             this_machine()[0],
-            _advice(steps, data, has_model, any(not each.ended for each in known)),
+            next_step(steps, data, has_model, any(not each.ended for each in known)),
         )
 
     def _catalog(self) -> Summary | None:
@@ -272,8 +271,8 @@ class Overview(MainScreen[OverviewSnapshot]):
         from fishtui.tui.dialogs import Confirm
 
         steps = self.query_one(Steps).steps
-        due = _due(steps)
-        if _is_running(steps):
+        due = due_steps(steps)
+        if is_running(steps):
             self.fishtui.report("A run has not ended; press 3 to see it.")
             return
         if self._is_outdated():
@@ -359,40 +358,3 @@ def _describe_way(way: Way) -> str:
     drafts = f"{wording.counted(way.drafts, 'draft')} → " if way.drafts else ""
     recordings = f"{wording.counted(way.recordings, 'recording')} → " if way.recordings else ""
     return f"{recordings}{wording.counted(way.clips, 'clip')} → {drafts}{way.reviewed:,} reviewed"
-
-
-def _due(steps: Sequence[PipelineStep]) -> list[str]:
-    return [step.name for step in steps if step.state in DUE]
-
-
-def _is_running(steps: Sequence[PipelineStep]) -> bool:
-    """True if the run of a step has not ended."""
-    from fishtui.runs.record import ACTIVE
-
-    return any(step.state in ACTIVE for step in steps)
-
-
-def _advice(steps: Sequence[PipelineStep], data: Summary | None, has_model: bool, is_running: bool) -> str:
-    """The next step. Without clips, a run may be importing them."""
-    if is_running or _is_running(steps):
-        return "Runs continue after you quit; press 3 to see them."
-    if data is None:
-        return "Next: s scans the clips in data/, i imports others, x cuts long recordings."
-    if not data.totals.clips:
-        return "Next: add data/SPEAKER/clip.wav with clip.lab and press s; or i to import, x to cut."
-    due = _due(steps)
-    stages = " → ".join(due if len(due) < 4 else [due[0], "…", due[-1]])
-    without = next((number for code, _, number in data.codes if code == "missing-transcript"), 0)
-    drafts = data.way.drafts if data.way is not None else 0
-    reviewed = (drafts, "draft") if drafts else (data.totals.doubtful, "flagged clip")
-    todo = [
-        f"c to check {wording.counted(data.unmeasured, 'clip')}" if data.unmeasured else "",
-        # A few are reviewed with the other findings.
-        f":transcribe to draft {wording.counted(without, 'transcript')}" if 2 * without > data.totals.clips else "",
-        f"2 to review {wording.counted(*reviewed)}" if reviewed[0] else "",
-        "" if has_model else ":download to get the model",
-        f"r to run {stages}" if due else "",
-    ]
-    # The first two, because a line has no room for more.
-    keys = "; ".join([*filter(None, todo)][:2])
-    return f"Next: press {keys}." if keys else "Everything is up to date; press 5 to compare and listen to the models."
