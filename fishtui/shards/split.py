@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
 
 TRAIN = "train"
 VALIDATION = "validation"
@@ -12,18 +16,28 @@ VALIDATION = "validation"
 ENOUGH_CLIPS = 10
 
 
-def choose_validation(clips: Iterable[tuple[str, str]], share: float, before: frozenset[str] = frozenset()) -> set[str]:
+def choose_validation(
+    clips: Iterable[tuple[str, str]],
+    share: float,
+    before: frozenset[str] = frozenset(),
+    contents: Mapping[str, bytes] | None = None,
+) -> set[str]:
     """Return the names of the validation clips among `clips`, pairs of speaker and clip name.
 
     A clip is chosen if the hash of its name is below `share`. If this chooses none of a speaker with enough clips,
-    the clip with the lowest hash is chosen as a substitute; a substitute in `before` stays one. If it chooses all of a
-    speaker, the clip with the highest hash is left to train on. A share of 0 chooses none.
+    the clip with the lowest hash is chosen as a substitute; a substitute in `before` stays one. Clips with the same of
+    `contents`, by name (see `content_of`), are copies: all of them are chosen if one is, because the loss of a clip
+    that is trained on under another name is too low. If this chooses all of a speaker, the clip with the highest hash is left to
+    train on, with its copies. A share of 0 chooses none.
     """
     if share == 0:
         return set()
     by_speaker: dict[str, list[str]] = defaultdict(list)
+    copies: dict[str | bytes, list[str]] = defaultdict(list)
+    known = contents or {}
     for speaker, name in clips:
         by_speaker[speaker].append(name)
+        copies[known.get(name, name)].append(name)
     chosen: set[str] = set()
     for names in by_speaker.values():
         by_hash = {name for name in names if _unit_hash(name) < share}
@@ -34,9 +48,17 @@ def choose_validation(clips: Iterable[tuple[str, str]], share: float, before: fr
         elif not by_hash and len(names) >= ENOUGH_CLIPS:
             by_hash.add(min(names, key=_unit_hash))
         chosen |= by_hash
-        if by_hash == set(names):
-            chosen.remove(last_held_out(names))
+    chosen = {copy for name in chosen for copy in copies[known.get(name, name)]}
+    for names in by_speaker.values():
+        if chosen.issuperset(names):
+            left = last_held_out(names)
+            chosen.difference_update(copies[known.get(left, left)])
     return chosen
+
+
+def content_of(codes: np.ndarray) -> bytes:
+    """Return a hash of codes (codebooks, frames) of any integer type, the same for the same recording."""
+    return hashlib.blake2b(repr(codes.shape).encode() + codes.astype("int32").tobytes(), digest_size=16).digest()
 
 
 def first_held_out(names: Iterable[str], count: int) -> list[str]:

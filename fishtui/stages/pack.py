@@ -32,7 +32,7 @@ from fishtui.shards.packed import (
     refuse_shared,
     write_manifest,
 )
-from fishtui.shards.split import TRAIN, VALIDATION, choose_validation
+from fishtui.shards.split import TRAIN, VALIDATION, choose_validation, content_of
 from fishtui.shards.stream import Position, ShardWriter, encode_sentence
 from fishtui.speakers import branch_of_clip, distinct_speakers
 from fishtui.stages.excluded import Exclusion, admit, drafts_in, excluded
@@ -60,7 +60,7 @@ class _Kind:
 
 @dataclass(frozen=True, slots=True)
 class _Sentence:
-    """A clip encoded for its shard, or the `problem` that prevents it."""
+    """A clip encoded for its shard, with the hash of its codes, or the `problem` that prevents it."""
 
     clip: str
     speaker: str
@@ -68,6 +68,7 @@ class _Sentence:
     text: str = ""
     frames: int = 0
     encoded: bytes = b""
+    content: bytes = b""
 
 
 def pack(
@@ -107,6 +108,7 @@ def pack(
             ((sentence.speaker, sentence.clip) for sentence, _ in packed),
             values.pack.validation,
             previous_validation(output),
+            {sentence.clip: sentence.content for sentence, _ in packed},
         )
         write_manifest(
             output / STAGING / MANIFEST, (_entry(sentence, position, validation) for sentence, position in packed)
@@ -228,7 +230,7 @@ def _read_sentence(kind: _Kind, spoken: _SpokenClip) -> _Sentence:
         codes = read_codes(clip.codes, kind.layout)
     except DataError as error:
         return _Sentence(clip.name, speaker, error.problem)
-    return _Sentence(clip.name, speaker, "", text, codes.shape[1], encode_sentence(text, codes))
+    return _Sentence(clip.name, speaker, "", text, codes.shape[1], encode_sentence(text, codes), content_of(codes))
 
 
 def _entry(sentence: _Sentence, position: Position, validation: set[str]) -> ManifestEntry:

@@ -22,7 +22,7 @@ from fishtui.families.family import Family, Prompts
 from fishtui.lm.config import IGNORED, ModelConfig
 from fishtui.lm.loss import LabelCounts
 from fishtui.shards.packed import read_manifest, shard_paths
-from fishtui.shards.split import VALIDATION, choose_validation, first_held_out, last_held_out
+from fishtui.shards.split import VALIDATION, choose_validation, content_of, first_held_out, last_held_out
 from fishtui.shards.stream import Position, StoredSentence, read_sentences
 from fishtui.training.batches import PlannedBatch, PlannedSequence, Row, deal_rows
 from fishtui.workers import one_ahead
@@ -139,7 +139,8 @@ def _names_and_split(
     if not manifest:
         names = [f"{sentence.speaker}/{place.shard}.{place.message}.{place.sentence}" for place, sentence in sentences]
         speakers = (sentence.speaker for _, sentence in sentences)
-        return names, choose_validation(zip(speakers, names, strict=True), share)
+        contents = {name: content_of(sentence.codes) for name, (_, sentence) in zip(names, sentences, strict=True)}
+        return names, choose_validation(zip(speakers, names, strict=True), share, contents=contents)
     places = [Position(entry["shard"], entry["message"], entry["sentence"]) for entry in manifest]
     if places != [place for place, _ in sentences]:
         raise DataError(

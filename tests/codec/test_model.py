@@ -101,3 +101,12 @@ def test_quantizers_and_activations_stay_exact_in_bfloat16():
 def test_the_official_sizes_give_the_published_rates():
     assert (OFFICIAL.hop_length, OFFICIAL.frame_length) == (512, 2048)
     assert OFFICIAL.codebook_sizes == (4096, *[1024] * 9)
+
+
+def test_the_published_sizes_that_no_tensor_shows():
+    """Wrong ones load without an error, and compute other codes."""
+    encoder, quantizer = OFFICIAL.encoder_transformer, OFFICIAL.quantizer_transformer
+    assert (OFFICIAL.sample_rate, OFFICIAL.hop_length, OFFICIAL.frame_length) == (44_100, 512, 2048)
+    assert (encoder.heads, encoder.head_dim, encoder.window) == (16, 64, 512)
+    assert (quantizer.heads, quantizer.head_dim, quantizer.window) == (16, 64, 128)
+    assert {(each.rope_base, each.norm_eps) for each in (encoder, quantizer)} == {(10_000.0, 1e-5)}

@@ -10,6 +10,7 @@ from fishtui.lm.attention import Packing, is_packed
 from fishtui.lm.loss import losses
 from fishtui.lm.model import DualAR
 from fishtui.load import load_model
+from fishtui.nn import rotary_table, rotate
 from tests.golden_data import GOLDEN, MANIFESTS
 from tests.lm import reference
 from tests.lm.agreement import agree, every
@@ -182,3 +183,11 @@ def test_half_precision_keeps_its_type():
     with torch.no_grad():
         hidden = model.slow(tiny_tokens(model.config, 6)[None])
         assert hidden.dtype == model.token_logits(hidden).dtype == torch.bfloat16
+
+
+def test_the_rotation_runs_in_float32_and_rounds_once():
+    x = torch.randn(2, 40, 3, 16, generator=torch.Generator().manual_seed(0)).bfloat16()
+    table = rotary_table(40, 16, 1e6)
+    turned = rotate(x, table)
+    assert turned.dtype == torch.bfloat16
+    assert torch.equal(turned, rotate(x.float(), table).bfloat16())

@@ -137,6 +137,24 @@ def test_any_number_of_workers_gives_the_same_bytes(tmp_path: Path, monkeypatch:
     assert snapshot(tmp_path / "data" / "protos") == first
 
 
+def test_copies_of_a_held_out_recording_are_held_out_too(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    packable(data)
+    run(tmp_path)
+    held_out = [entry["clip"] for entry in read_manifest(data / "protos") if entry["split"] == "validation"]
+    for number in range(5):
+        for folder in ("anna", "bert"):
+            copy = data / folder / f"copy{number}"
+            copy.with_suffix(".npy").write_bytes((data / f"{held_out[0]}.npy").read_bytes())
+            copy.with_suffix(".lab").write_text(f"Copy {number}.", encoding="utf-8")
+    run(tmp_path)
+    after = {entry["clip"]: entry["split"] for entry in read_manifest(data / "protos")}
+    copies = {clip for clip in after if "copy" in clip}
+    assert len(copies) == 10
+    assert {after[clip] for clip in copies | set(held_out)} == {"validation"}
+    assert "train" in after.values()
+
+
 def test_validation_stays_when_clips_are_added(tmp_path: Path) -> None:
     packable(tmp_path / "data")
     run(tmp_path)

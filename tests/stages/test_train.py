@@ -367,6 +367,21 @@ def test_empty_sentences_of_another_tool_are_skipped_with_a_reason(training: Tra
     assert ledger.total == 15
 
 
+def test_shards_of_another_tool_hold_out_copies_of_a_recording_together(training: Training) -> None:
+    protos = training.project.root / "data" / "protos"
+    (protos / MANIFEST).unlink()
+    writer = ShardWriter(protos, 1_000_000)
+    for number in range(80):
+        writer.add("anna", encode_sentence(f"Clip {number}.", np.full((10, 5), number % 20)))
+    writer.close()
+    base = CheckpointFolder(training.checkpoint)
+    examples = load_examples(protos, base.family, base.prompts("interleave"), base.config(), 128, 0.1)
+    held_out, trained = ({each.codes[0, 0] for each in some} for some in (examples.validation, examples.train))
+    assert held_out
+    assert trained
+    assert held_out.isdisjoint(trained)
+
+
 def test_a_loss_that_is_not_finite_stops_the_training_before_a_checkpoint(
     training: Training, monkeypatch: pytest.MonkeyPatch
 ) -> None:
