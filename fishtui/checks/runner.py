@@ -17,7 +17,7 @@ from fishtui.settings import CheckSettings, Settings
 from fishtui.wording import did_you_mean
 
 # The code that findings depend on.
-CODE = ("checks", "speakers.py")
+CODE = ("checks", "speakers.py", "speakerlabels.py")
 
 
 def clip_findings(facts: ClipFacts, settings: Settings) -> list[Finding]:

@@ -31,7 +31,8 @@ HELP = "\n".join(f"  {layout.name:<12} {layout.help}" for layout in LAYOUTS.valu
     "named",
     multiple=True,
     metavar="COLUMN=THING",
-    help=f"What a column is: {', '.join(MEANINGS)}; COLUMN is a name or number, as in 3=text; repeatable.",
+    help=f"What a column is: {', '.join(MEANINGS)}; COLUMN is a name or number, as in 3=text; repeatable. For captions"
+    " such as `ANNA: Hello`, label=speaker or label=text.",
 )
 @click.option("--speaker", help="Speaker of all clips (default: from SOURCE, or from the folders of the recordings).")
 @click.option("--audio-root", type=FOLDER, help="Folder of the recordings (default: that of SOURCE).")
@@ -61,7 +62,8 @@ def import_(
     Writes SPEAKER/clip.wav and clip.lab. SOURCE is a table, a transcript with times such as subtitles, an archive, or a
     folder with some of these or with recordings and transcripts; it is never changed. Shows layout, columns, speakers
     and the first clips, and asks if some of that is a guess. Parts of a recording become clips of their own; those of
-    subtitles are cut at the pauses near their times. Existing clips are kept, so an import can be repeated.
+    subtitles are cut at the pauses near their times. Labels of captions, such as `ANNA: Hello`, become speakers if they
+    recur; captions whose speaker is not known are left out then. Existing clips are kept, so an import can be repeated.
     """
     from fishtui.importers.run import import_clips
     from fishtui.importers.source import understand

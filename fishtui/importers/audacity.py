@@ -6,8 +6,9 @@ import math
 import re
 from pathlib import Path
 
+from fishtui.importers.captions import Caption, Captions
 from fishtui.importers.cues import LINE_END
-from fishtui.importers.timed import Caption, Captions, read_whole, sample, timed_layout
+from fishtui.importers.timed import read_whole, sample, timed_layout
 
 NUMBER = r"\d+(?:[.,]\d+)?"
 ROW = re.compile(rf"(?P<start>{NUMBER})\t(?P<end>{NUMBER})(?:\t(?P<label>[^\t]*))?")

@@ -1,10 +1,14 @@
-"""The spoken words of captions: without markup, notes about sounds, and marks of speakers."""
+"""Captions, and the spoken words in them: without markup, notes about sounds, and marks of speakers."""
 
 from __future__ import annotations
 
 import html
 import re
 import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fishtui.speakerlabels import split_label
 
 # Tags of SubRip and WebVTT, times within WebVTT's captions, and overrides of SubStation.
 TAG = re.compile(r"</?[A-Za-z][^<>\n]{0,200}>|</?>|<\d[\d:.,]{0,20}>|\{\\[^{}\n]{0,200}\}")
@@ -31,33 +35,81 @@ SEVERAL = "several people speak in it"
 MUSIC = "♪♫♬♩🎵🎶"
 # A turn of another person within a caption; a dash before a digit is a sign.
 TURN = re.compile(r"^\s*(?:[-–—‐]\s*(?=\S)(?<!-(?=\d))|>>+\s*)")
-# The name of a person; it counts only in capitals, because a sentence may have a colon too.
-LABEL = re.compile(r"^\s*([^\W\d_][^:\n]{0,30}):\s+(?=\S)")
+# One within a line.
+INNER_TURN = re.compile(r"\S\s*>>+")
 
 
-def spoken_text(text: str) -> tuple[str, str]:
+@dataclass(frozen=True, slots=True)
+class Caption:
+    """A text with start and end in seconds; `speaker` is empty if it is not named.
+
+    A caption with an `omitted` reason is not speech. One that `lacks_speaker`, which is the reason, is left out unless
+    the user names the speaker. `confidence` is that of a recognizer, from 0 to 1.
+    """
+
+    start: float
+    end: float
+    text: str
+    speaker: str = ""
+    omitted: str = ""
+    confidence: float | None = None
+    lacks_speaker: str = ""
+
+
+@dataclass(frozen=True)
+class Captions:
+    """The captions of a recording, in order, and sentences on guesses that are not certain.
+
+    `audio` is the recording's path as the transcript names it, empty if it does not. Times that are `loose` are near
+    the speech; the others are exact. With `keeps_labels`, names before a colon are spoken.
+    """
+
+    captions: Sequence[Caption]
+    audio: str = ""
+    loose: bool = True
+    doubts: tuple[str, ...] = ()
+    keeps_labels: bool = False
+
+
+def spoken_text(text: str, keeps_labels: bool = False) -> tuple[str, str]:
     """Return the spoken words of a caption, and an empty text; without words, an empty text and the reason.
 
-    Lines are joined by blanks.
+    Lines are joined by blanks. A name in capitals before a colon is removed, unless the text `keeps_labels`; others may
+    be spoken.
     """
-    # Some programs write the tags themselves as entities.
-    plain = TAG.sub("", html.unescape(TAG.sub("", RUBY.sub("", text)))).replace("\u00a0", " ").replace("\\h", " ")
-    plain = INVISIBLE.sub("", plain)
+    plain = without_markup(text)
     if any(mark in plain for mark in MUSIC):
         return "", "music"
-    lines = [line.strip() for line in NOTES.sub(" ", plain).splitlines()]
-    lines = [line for line in (_without_sounds(line).strip() for line in lines) if line]
+    lines = without_notes(plain)
     turns = [TURN.match(line) is not None for line in lines]
     bare = [TURN.sub("", line) for line in lines]
     labels = {label for line in bare if (label := _label(line))}
     # Often only the second person has a mark.
-    if any(turns[1:]) or len(labels) > 1:
+    if any(turns[1:]) or len(labels) > 1 or any(map(INNER_TURN.search, bare)):
         return "", SEVERAL
-    words = " ".join(LABEL.sub("", line) if _label(line) else line for line in bare)
+    words = " ".join(split_label(line)[1] if _label(line) and not keeps_labels else line for line in bare)
     words = re.sub(r"\s+([,.!?;:])(?=\s|$)", r"\1", " ".join(words.split()))
     if any(character.isalnum() for character in words):
         return words, ""
     return "", "a note, not speech" if any(character.isalnum() for character in plain) else "no words"
+
+
+def has_unknown_speech(caption: Caption) -> bool:
+    """Return True if a caption that makes no clip may have speech in it: it is not only music or a note."""
+    return spoken_text(caption.text)[1] in ("", SEVERAL)
+
+
+def without_markup(text: str) -> str:
+    """Return the text of a caption without tags and invisible marks."""
+    # Some programs write the tags themselves as entities.
+    plain = TAG.sub("", html.unescape(TAG.sub("", RUBY.sub("", text)))).replace("\u00a0", " ").replace("\\h", " ")
+    return INVISIBLE.sub("", plain)
+
+
+def without_notes(plain: str) -> list[str]:
+    """Return the lines of a caption without notes about sounds, and without what such a note leaves."""
+    lines = (_without_sounds(line.strip()).strip(" \t") for line in NOTES.sub(" ", plain).splitlines())
+    return [line for line in (re.sub(r"^[:：]\s*", "", line) for line in lines) if line]
 
 
 def joined(texts: list[str]) -> str:
@@ -83,8 +135,8 @@ def _is_note(found: re.Match[str]) -> bool:
 
 def _label(line: str) -> str:
     """Return the name of a person in capitals at the beginning of a line, empty without one."""
-    found = LABEL.match(line)
-    return found[1] if found and found[1].isupper() else ""
+    label, rest = split_label(line)
+    return label if label.isupper() and rest else ""
 
 
 def _is_unspaced(character: str) -> bool:

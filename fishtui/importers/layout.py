@@ -32,7 +32,9 @@ class ListedClip:
     folders above the recording do. `start` and `end`, in seconds, are the part of the recording that is the clip. A
     clip with an end and no start is a whole recording of that length. Times that are `loose`, such as those of
     subtitles, are only near the speech: the cut is at the pauses next to them. With a `member`, the recording is
-    in an archive. `confidence` is that of the recognizer that wrote the text, from 0 to 1.
+    in an archive. `confidence` is that of the recognizer that wrote the text, from 0 to 1. A clip that `follows_speech`
+    has speech between it and the clip before that is in no clip, so the two are never joined. A clip that
+    `lacks_speaker`, which is the reason, is left out unless the user names the speaker.
     """
 
     where: str
@@ -44,6 +46,8 @@ class ListedClip:
     loose: bool = False
     member: Member | None = None
     confidence: float | None = None
+    follows_speech: bool = False
+    lacks_speaker: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +74,13 @@ class Resolved:
     """The columns of a table as they are read.
 
     `shown` are pairs of a meaning and the column, for people; each of the `doubts` is a sentence on a guess that is
-    not certain, with the option that replaces it.
+    not certain, with the option that replaces it. `counts` are figures for the ledger.
     """
 
     columns: Columns
     shown: tuple[tuple[str, str], ...] = ()
     doubts: tuple[str, ...] = field(default=())
+    counts: Mapping[str, int] = field(default_factory=dict)
 
 
 def _as_given(path: Path, columns: Columns, locator: Locator) -> Resolved:

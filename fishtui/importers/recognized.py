@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from fishtui.importers.captions import SEVERAL
-from fishtui.importers.timed import Caption, Captions, read_whole, sample, timed_layout
+from fishtui.importers.captions import SEVERAL, Caption, Captions
+from fishtui.importers.timed import read_whole, sample, timed_layout
 from fishtui.reading import check_depth
 
 # Above these, Whisper itself takes a segment for silence or a loop.

@@ -107,6 +107,7 @@ def import_clips(
                 _mark_drafts(project, data, settings, [clip for _, clip in clips], found.layout)
             _transfer_all(_plan(clips, dataset, ledger), mode, dry_run, ledger, reporter)
             _record_cuts(project, reporter, data, settings, [clip for _, clip in clips])
+    ledger.counts |= found.counts
     if found.unnamed:
         ledger.counts["recordings_in_no_row"] = len(found.unnamed)
         shown = ", ".join(shortened(name) for name in found.unnamed[:MOST_SHOWN])

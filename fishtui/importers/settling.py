@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from fishtui.audio.activity import Activity
 
 SEVERAL = "several people speak there without a pause between them"
+OTHERS = "a caption that is in no clip is there, without a pause before and behind it"
 
 
 def settle(
@@ -92,10 +93,10 @@ def _settle_one(
 
 def _join(clips: Sequence[FoundClip], group: Group, part: Part | None, ledger: Ledger) -> FoundClip | None:
     """Return the clip of a group; enter the group in the ledger if it makes none."""
-    speakers = {clip.speaker for clip in clips}
-    if part is None or len(speakers) > 1:
+    several = len({clip.speaker for clip in clips}) > 1
+    if part is None or several or any(clip.follows_speech for clip in clips[1:]):
         for clip in clips:
-            ledger.skip(clip.where, group.reason or SEVERAL)
+            ledger.skip(clip.where, group.reason or (SEVERAL if several else OTHERS))
         return None
     for clip in clips[1:]:
         ledger.skip(clip.where, f"joined with {clips[0].where}: no pause between them")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from fishtui.dataset import EXTENSIONS, walk
 from fishtui.errors import DataError, FishtuiError, MisuseError
-from fishtui.importers.layout import MEANINGS, Columns, ListedClip, Malformed, Member, Resolved
+from fishtui.importers.layout import MEANINGS, Clips, Columns, ListedClip, Malformed, Member, Resolved
 from fishtui.importers.layouts import choose
 from fishtui.importers.locate import Locator
 from fishtui.importers.parts import Lengths, Part
@@ -25,8 +25,8 @@ from fishtui.wording import counted, shortened, suggest
 class FoundClip:
     """A listed clip whose recording was found: its place in the source, recording, text, speaker and part.
 
-    A `loose` part is cut at the pauses near its times. A `member` of an archive has no file of its own. `confidence` is
-    that of the recognizer that wrote the text.
+    A `loose` part is cut at the pauses near its times; one that `follows_speech` is not joined with that before. A
+    `member` of an archive has no file of its own. `confidence` is that of the recognizer that wrote the text.
     """
 
     where: str
@@ -37,6 +37,7 @@ class FoundClip:
     loose: bool = False
     member: Member | None = None
     confidence: float | None = None
+    follows_speech: bool = False
 
 
 @dataclass
@@ -47,6 +48,7 @@ class Understood:
     rows that equal an earlier one, `unnamed` the recordings next to the others that no row or transcript names.
     `missing` is the number of recordings that were not found, `shared` are speakers whose folders have the name of
     others with different parents, `joined` speakers with several folders that are named as parts, such as `session1`.
+    `counts` are figures for the ledger.
     """
 
     path: Path
@@ -62,6 +64,7 @@ class Understood:
     shared: list[str] = field(default_factory=list)
     joined: list[str] = field(default_factory=list)
     doubts: list[str] = field(default_factory=list)
+    counts: dict[str, int] = field(default_factory=dict)
 
 
 def understand(
@@ -91,9 +94,10 @@ def understand(
     _refuse_overlap(path, data, walked=is_folder)
     locator = Locator(path if is_folder else path.parent, audio_root)
     resolved: Resolved = chosen.resolves(path, columns, locator)
-    found = Understood(path, chosen.name, chosen.help, resolved.shown)
+    found = Understood(path, chosen.name, chosen.help, resolved.shown, counts=dict(resolved.counts))
     named: list[Path] = []
-    located = list(_locate(chosen.clips(path, resolved.columns, locator), locator, data, found, named))
+    listed = chosen.clips(path, resolved.columns, locator)
+    located = list(_locate(listed if speaker else _with_known_speakers(listed), locator, data, found, named))
     if not located and not found.failed:
         raise DataError(f"{path}: no clips", "Name a table with rows, or a folder with recordings.", code="no-clips")
     found.clips = list(_without_repeats(_with_speakers(located, locator.root, speaker, found), found))
@@ -111,6 +115,20 @@ def _refuse_overlap(source: Path, data: Path, walked: bool) -> None:
         )
     if data.exists() and not data.is_dir():
         raise MisuseError(f"{data}: not a folder", "Name another folder with --data.", code="not-a-folder")
+
+
+def _with_known_speakers(clips: Clips) -> Clips:
+    """Yield the clips whose speaker is known, and the others as left out."""
+    is_after = False
+    for clip in clips:
+        if isinstance(clip, Malformed):
+            yield clip
+        elif clip.lacks_speaker:
+            is_after = True
+            yield Malformed(clip.where, clip.lacks_speaker, is_expected=True)
+        else:
+            yield replace(clip, follows_speech=clip.follows_speech or is_after)
+            is_after = False
 
 
 def _locate(
@@ -143,7 +161,16 @@ def _locate(
             found.failed.append(Entry(clip.where, error.problem))
             found.missing += error.code == "recording-not-found"
         else:
-            yield FoundClip(clip.where, audio, text, clip.speaker, part, clip.loose, confidence=clip.confidence)
+            yield FoundClip(
+                clip.where,
+                audio,
+                text,
+                clip.speaker,
+                part,
+                clip.loose,
+                confidence=clip.confidence,
+                follows_speech=clip.follows_speech,
+            )
 
 
 def _checked_text(clip: ListedClip) -> str:

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from fishtui.importers.captions import SEVERAL
+from fishtui.importers.captions import SEVERAL, Caption, Captions
 from fishtui.importers.cues import LINE_END, read_cues
-from fishtui.importers.timed import Caption, Captions, read_whole, timed_layout
+from fishtui.importers.timed import read_whole, timed_layout
 
 ENDINGS = (".vtt", ".srt", ".ass", ".ssa")
 VOICE = re.compile(r"<v(?:\.[^\s<>]*)?\s+([^<>\n]{1,80})>")

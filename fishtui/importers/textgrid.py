@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from fishtui.importers.timed import Caption
+from fishtui.importers.captions import Caption
 from fishtui.names import numbered
 
 TOKEN = re.compile(

@@ -11,8 +11,9 @@ from pathlib import Path, PureWindowsPath
 from urllib.parse import unquote
 
 from fishtui.extras import require_extra
+from fishtui.importers.captions import Caption, Captions
 from fishtui.importers.textgrid import read_tiers
-from fishtui.importers.timed import Caption, Captions, by_pauses, read_whole, timed_layout
+from fishtui.importers.timed import by_pauses, read_whole, timed_layout
 from fishtui.reading import RECORD, read_bounded
 
 EXTRA = "importers"

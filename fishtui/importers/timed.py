@@ -9,19 +9,22 @@ from __future__ import annotations
 import math
 import os
 import re
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from fishtui.charsets import describe, guess
 from fishtui.dataset import EXTENSIONS, walk
 from fishtui.errors import DataError
 from fishtui.files import decode_text, marked_encoding
-from fishtui.importers.captions import joined, spoken_text
+from fishtui.importers.captions import Caption, Captions, has_unknown_speech, joined, spoken_text
+from fishtui.importers.labels import describe_labels, labels_are, name_speakers
 from fishtui.importers.layout import Clips, Columns, FolderLayout, ListedClip, Malformed, Resolved
 from fishtui.importers.locate import Locator
 from fishtui.reading import RECORD, Damaged, guarded, read_bounded
+from fishtui.speakerlabels import Labels, is_numbered
 from fishtui.wording import cannot_read, counted, shortened
 
 # A language or another mark between the name of a recording and the extension of its transcript.
@@ -34,35 +37,6 @@ ROUNDING_S = 0.05
 MOST_SHOWN = 3
 # In characters: of a text without times.
 LONGEST_SHOWN = 30
-
-
-@dataclass(frozen=True, slots=True)
-class Caption:
-    """A text with start and end in seconds; `speaker` is empty if it is not named.
-
-    A caption with an `omitted` reason is not speech. `confidence` is that of a recognizer, from 0 to 1.
-    """
-
-    start: float
-    end: float
-    text: str
-    speaker: str = ""
-    omitted: str = ""
-    confidence: float | None = None
-
-
-@dataclass(frozen=True)
-class Captions:
-    """The captions of a recording, in order, and sentences on guesses that are not certain.
-
-    `audio` is the recording's path as the transcript names it, empty if it does not. Times that are `loose` are near
-    the speech; the others are exact.
-    """
-
-    captions: Sequence[Caption]
-    audio: str = ""
-    loose: bool = True
-    doubts: tuple[str, ...] = ()
 
 
 Read = Callable[[Path], Captions]
@@ -85,7 +59,7 @@ def timed_layout(
     def detects(path: Path) -> bool:
         return any(map(is_one, find(path)))
 
-    def read(path: Path, locator: Locator) -> Clips:
+    def read(path: Path, columns: Columns, locator: Locator) -> Clips:
         top = path if path.is_dir() else path.parent
         for transcript, audio in _first_of_each(find(path), top, endings, locator)[0].items():
             where = transcript.relative_to(top).as_posix()
@@ -98,13 +72,16 @@ def timed_layout(
                 yield Malformed(where, "it has no text with times")
             if found.audio:
                 audio = (transcript.parent.relative_to(top) / found.audio).as_posix()
-            yield from _clips(where, audio, found)
+            yield from _clips(where, audio, name_speakers(found, labels_are(columns))[0])
 
     def resolves(path: Path, columns: Columns, locator: Locator) -> Resolved:
         top = path if path.is_dir() else path.parent
         first, others = _first_of_each(find(path), top, endings, locator)
         doubts = [_doubt(others)] if others else []
         seen: dict[str, None] = {}
+        taken = labels_are(columns)
+        labels: list[Labels] = []
+        left_out = 0
         is_loose = False
         for transcript in first:
             try:
@@ -114,11 +91,21 @@ def timed_layout(
                 continue
             seen.update(dict.fromkeys(found.doubts))
             is_loose = is_loose or (found.loose and bool(found.captions))
+            named, own = name_speakers(found, taken)
+            if own.names:
+                labels.append(own)
+                left_out += sum(bool(each.lacks_speaker) for each in named.captions)
         times = "near the speech; cut at the pauses next to them" if is_loose else "of labels, cut exactly there"
-        return Resolved(columns, (("times", times),), (*doubts, *list(seen)[:MOST_SHOWN]))
+        shown = [("times", times)]
+        if labels:
+            line, unsure = describe_labels(labels, left_out)
+            shown.append(("speaker", line))
+            doubts += [] if taken else unsure
+        counts = {"captions_with_labels": sum(sum(each.counts.values()) for each in labels)}
+        return Resolved(columns, tuple(shown), (*doubts, *list(seen)[:MOST_SHOWN]), counts)
 
     return FolderLayout(
-        name, detects, read, help, resolves=resolves, takes_files=True, locates=True, counts_unnamed=True
+        name, detects, read, help, named=True, resolves=resolves, takes_files=True, locates=True, counts_unnamed=True
     )
 
 
@@ -156,38 +143,48 @@ def sample(path: Path, size: int = 4_096) -> str:
 
 def _clips(where: str, audio: str, found: Captions) -> Clips:
     """Yield the clips of a transcript, in the order of their times."""
-    spoken: list[Caption] = []
     timed = [each for each in found.captions if _has_times(each)]
     for caption in found.captions:
         if not _has_times(caption):
             yield Malformed(f"{where} {shortened(caption.text, LONGEST_SHOWN)!r}", "its times are not valid")
+    spoken: list[Caption] = []
+    # When speech that is in no clip begins.
+    others: list[float] = []
     for caption in sorted(timed, key=lambda each: (each.start, each.end)):
         place = f"{where} {caption.start:g} s"
-        if caption.omitted:
-            yield Malformed(place, caption.omitted, is_expected=True)
+        text, reason = spoken_text(caption.text, found.keeps_labels)
+        reason = caption.omitted or reason
+        if reason:
+            yield Malformed(place, reason, is_expected=True)
         elif caption.end <= caption.start:
             yield Malformed(place, "it ends before it starts" if caption.end < caption.start else "it has no length")
         else:
-            text, reason = spoken_text(caption.text)
-            if reason:
-                yield Malformed(place, reason, is_expected=True)
-            else:
-                spoken.append(replace(caption, text=text))
-    for caption, reason in _apart(spoken, found.loose):
+            spoken.append(replace(caption, text=text))
+            continue
+        others += [caption.start] if has_unknown_speech(caption) else []
+    apart = list(_apart(spoken, found.loose))
+    others = sorted(others + [caption.start for caption, reason in apart if reason])
+    recording = os.path.splitext(os.path.basename(audio))[0] if _is_named(audio) else os.path.basename(audio)
+    before = 0.0
+    for caption, reason in apart:
         place = f"{where} {caption.start:g} s"
         if reason:
             yield Malformed(place, reason, is_expected=True)
-        else:
-            yield ListedClip(
-                place,
-                audio,
-                caption.text,
-                caption.speaker,
-                caption.start,
-                caption.end,
-                loose=found.loose,
-                confidence=caption.confidence,
-            )
+            continue
+        yield ListedClip(
+            place,
+            audio,
+            caption.text,
+            # The number of a speaker in one recording is that of another person elsewhere.
+            f"{recording}_{caption.speaker}" if is_numbered(caption.speaker) else caption.speaker,
+            caption.start,
+            caption.end,
+            loose=found.loose,
+            confidence=caption.confidence,
+            lacks_speaker=caption.lacks_speaker,
+            follows_speech=bisect_right(others, before) < bisect_right(others, caption.start),
+        )
+        before = caption.start
 
 
 def _apart(captions: Sequence[Caption], loose: bool) -> Iterator[tuple[Caption, str]]:
@@ -224,11 +221,15 @@ def _recording_of(transcript: Path, top: Path, endings: Iterable[str], locator: 
     whole = transcript.relative_to(top).as_posix()
     whole = whole[: len(whole) - len(ending)]
     found = LANGUAGE.fullmatch(os.path.basename(whole))
-    is_named = os.path.splitext(whole)[1].lower() in EXTENSIONS
-    if found is None or is_named or locator.finds(whole):
+    if found is None or _is_named(whole) or locator.finds(whole):
         return whole
     unmarked = os.path.join(os.path.dirname(whole), found["name"])
     return unmarked if "." in whole[len(unmarked) :] or locator.finds(unmarked) else whole
+
+
+def _is_named(audio: str) -> bool:
+    """Return True if a path of a recording has the extension of one."""
+    return os.path.splitext(audio)[1].lower() in EXTENSIONS
 
 
 def _first_of_each(
@@ -239,8 +240,7 @@ def _first_of_each(
     recordings: dict[Path, str] = {}
     for path in paths:
         recordings[path] = audio = _recording_of(path, top, endings, locator)
-        stem, extension = os.path.splitext(audio)
-        of[stem if extension.lower() in EXTENSIONS else audio].append(path)
+        of[os.path.splitext(audio)[0] if _is_named(audio) else audio].append(path)
     # By the order of the endings, then the shortest name.
     order = {ending: number for number, ending in enumerate(endings)}
     for each in of.values():
