@@ -27,8 +27,8 @@ def choose_validation(
     A clip is chosen if the hash of its name is below `share`. If this chooses none of a speaker with enough clips,
     the clip with the lowest hash is chosen as a substitute; a substitute in `before` stays one. Clips with the same of
     `contents`, by name (see `content_of`), are copies: all of them are chosen if one is, because the loss of a clip
-    that is trained on under another name is too low. If this chooses all of a speaker, the clip with the highest hash is left to
-    train on, with its copies. A share of 0 chooses none.
+    that is trained on under another name is too low. If this chooses all of a speaker, the clip with the highest hash
+    is left to train on, with its copies. A share of 0 chooses none.
     """
     if share == 0:
         return set()
