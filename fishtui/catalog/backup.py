@@ -13,12 +13,13 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from fishtui.catalog.actions import REVIEW, STATUSES, Review, next_action, tags_of
+from fishtui.catalog.actions import STATUSES, tags_of
 from fishtui.catalog.cuts import ALL_CHANNELS
 from fishtui.catalog.fields import join_tags
 from fishtui.catalog.filechanges import DONE, UNDONE, changing
 from fishtui.catalog.findings import mark_dirty, mark_drafts
 from fishtui.catalog.hashes import has_audio
+from fishtui.catalog.history import REVIEW, Review, next_action
 from fishtui.catalog.moved import DECIDED
 from fishtui.catalog.store import Catalog, stored
 from fishtui.errors import MisuseError

@@ -11,26 +11,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from fishtui.catalog.actions import (
-    EXTRACTED,
-    STATUS,
-    TAGS,
-    apply,
-    change_together,
-    changing_clips,
-    clip_row,
-    new_action,
-    now,
-    record,
-    reviewer,
-    tags_of,
-)
+from fishtui.catalog.actions import EXTRACTED, change_together, changing_clips, clip_row, tags_of
 from fishtui.catalog.cuts import Cut, Source, clips_of_source, cut_of, locate_source, record_cuts
 from fishtui.catalog.cutsound import Place, encode_cuts, hash_content, not_cut
 from fishtui.catalog.details import audio_path
 from fishtui.catalog.fields import join_tags
 from fishtui.catalog.filechanges import MERGE, SPLIT
 from fishtui.catalog.files import clip_of
+from fishtui.catalog.history import STATUS, TAGS, apply, new_action, now, record, reviewer
 from fishtui.catalog.index import index
 from fishtui.catalog.recognitions import derive_drafts
 from fishtui.catalog.splittext import join_texts, split_text

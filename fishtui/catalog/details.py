@@ -35,7 +35,8 @@ class ClipDetails:
 def read_details(catalog: Catalog, clip: int) -> ClipDetails:
     """Return the details of a clip. Raises MisuseError if it no longer exists."""
     # Imported here because they load numpy, which a list of clips does not need.
-    from fishtui.catalog.actions import clip_row, history_of
+    from fishtui.catalog.actions import clip_row
+    from fishtui.catalog.history import history_of
     from fishtui.catalog.measurements import measurements_of
 
     row = clip_row(catalog, clip)

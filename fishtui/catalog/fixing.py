@@ -6,9 +6,10 @@ import json
 import sqlite3
 from collections.abc import Sequence
 
-from fishtui.catalog.actions import EXTRACTED, change, changing_clips, clip_row, new_action
+from fishtui.catalog.actions import EXTRACTED, change, changing_clips, clip_row
 from fishtui.catalog.cuts import carry_cuts
 from fishtui.catalog.files import clip_of
+from fishtui.catalog.history import new_action
 from fishtui.catalog.store import Catalog
 from fishtui.checks.registry import repair_for
 from fishtui.errors import FishtuiError

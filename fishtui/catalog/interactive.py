@@ -82,13 +82,13 @@ def edit(catalog: Catalog, settings: Settings, clip: int, text: str, before: str
 
 def undo(catalog: Catalog, settings: Settings) -> ActionResult:
     """Undo the last action of any user. Raises FishtuiError."""
-    from fishtui.catalog import actions
+    from fishtui.catalog import actions, history
 
     entries = actions.undoable(catalog)
     if not entries:
         return ActionResult("nothing to undo")
     clips = tuple(dict.fromkeys(entry["clip"] for entry in entries))
-    message = actions.describe(catalog, entries[0])
+    message = history.describe(catalog, entries[0])
     actions.undo(catalog, settings)
     _judge(catalog, settings)
     is_reshaped = any(entry["note"] in TOGETHER for entry in entries)

@@ -99,7 +99,8 @@ def show(session: Session, id: str) -> int:
     Files, measurements, transcript, findings with remedies, reviews and edits.
     """
     from fishtui.catalog import lookup, report
-    from fishtui.catalog.actions import clip_row, history_of
+    from fishtui.catalog.actions import clip_row
+    from fishtui.catalog.history import history_of
     from fishtui.catalog.measurements import measurements_of
     from fishtui.catalog.recognitions import recognized_clip
     from fishtui.catalog.scores import scored_clip
@@ -204,8 +205,9 @@ def undo(session: Session, ids: tuple[str, ...], where: str | None) -> int:
     With IDs or --where, undoes the last change of each of these clips; otherwise the last action, with all its clips.
     Files get their original bytes back.
     """
-    from fishtui.catalog.actions import describe, undo, undoable
+    from fishtui.catalog.actions import undo, undoable
     from fishtui.catalog.findings import judge_all
+    from fishtui.catalog.history import describe
     from fishtui.cli import output
 
     settings = session.settings.values

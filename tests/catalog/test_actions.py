@@ -13,20 +13,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fishtui.catalog import actions, filechanges
-from fishtui.catalog.actions import (
-    change,
-    clip_row,
-    current_transcript,
-    edit,
-    history_of,
-    new_action,
-    review,
-    tag,
-    undo,
-)
+from fishtui.catalog.actions import change, clip_row, current_transcript, edit, review, tag, undo
 from fishtui.catalog.details import audio_path
 from fishtui.catalog.filechanges import changing, settle
 from fishtui.catalog.fixing import fix
+from fishtui.catalog.history import history_of, new_action
 from fishtui.errors import DataError, FishtuiError, MisuseError
 from fishtui.listen.recordings import recordings
 from fishtui.runs.reporter import Reporter

@@ -6,10 +6,11 @@ import json
 
 import pytest
 
-from fishtui.catalog.actions import edit, history_of, review, tag, undo
+from fishtui.catalog.actions import edit, review, tag, undo
 from fishtui.catalog.backup import export_reviews, import_reviews
 from fishtui.catalog.cuts import Cut, cut_of, identify, locate_source, record_cuts
 from fishtui.catalog.findings import judge_all
+from fishtui.catalog.history import history_of
 from fishtui.catalog.recognitions import Draft, recognized_clip, store_drafts
 from fishtui.catalog.store import Catalog
 from fishtui.errors import MisuseError

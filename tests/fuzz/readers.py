@@ -15,10 +15,11 @@ from safetensors.torch import save_file
 
 from fishtui.audio.measure import measure_file
 from fishtui.catalog import lookup
-from fishtui.catalog.actions import edit, history_of, review, undo
+from fishtui.catalog.actions import edit, review, undo
 from fishtui.catalog.backup import export_reviews, import_reviews
 from fishtui.catalog.details import read_details
 from fishtui.catalog.findings import judge_all
+from fishtui.catalog.history import history_of
 from fishtui.catalog.scan import scan
 from fishtui.catalog.store import Catalog
 from fishtui.checkpoint import CheckpointFolder
