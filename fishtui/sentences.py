@@ -44,10 +44,14 @@ class Line:
 
 @dataclass(frozen=True)
 class Speech:
-    """The codes of a line; `stopped` is False if the model did not end it and a limit of its length did."""
+    """The codes of a line; `stopped` is False if the model did not end it and a limit of its length did.
+
+    `is_full` is True if this limit was that of the model: text and references left no room for more.
+    """
 
     codes: Codes
     stopped: bool
+    is_full: bool = False
 
 
 @dataclass(frozen=True)
@@ -205,6 +209,7 @@ class _Sentence:
         self._most = most
         self._answers: list[Codes] = []
         self._stopped = True
+        self._is_short_of_room = self._is_full = False
         self._begun: list[torch.Tensor] = []
         self._random = torch.Generator(model.norm.weight.device).manual_seed(line.seed)
 
@@ -218,6 +223,7 @@ class _Sentence:
         known = self._messages[: len(self._answers) + 1]
         prompt = torch.from_numpy(self._prompts.synthesis_prompt(known, self._answers, self._references))
         room = self._model.config.max_seq_len - prompt.shape[1]
+        self._is_short_of_room = room < self._most
         frames = self._share(min(self._most, room))
         self.continuation = Continuation(prompt, frames, self._random, self._begun)
         self._begun = []
@@ -236,7 +242,7 @@ class _Sentence:
         """The speech of the line, None until all messages are answered."""
         if len(self._answers) < len(self._messages):
             return None
-        return Speech(np.concatenate(self._answers, axis=1), self._stopped)
+        return Speech(np.concatenate(self._answers, axis=1), self._stopped, self._is_full)
 
     def spoken(self) -> Spoken:
         """Return what was spoken so far."""
@@ -262,4 +268,5 @@ class _Sentence:
             raise DataError("the model returned no speech", "Use another seed or reference.", code="no-speech")
         self._answers.append(torch.stack(ended.frames, dim=1)[1:].numpy())
         self._stopped &= ended.stopped
+        self._is_full |= self._is_short_of_room and not ended.stopped
         self._most -= len(ended.frames)

@@ -56,6 +56,19 @@ def test_faults_of_one_line_are_its_own(voice: Voice) -> None:
     assert codes(found[0]).shape == codes(found[3]).shape
 
 
+def test_speech_that_fills_the_context_is_cut_there(voice: Voice) -> None:
+    context = voice.model.config.max_seq_len
+    reference = ("A reference.", np.ones((10, context - 80), np.int16))
+    lines = [Line("One, two, three.", [reference]), Line("One, two, three.")]
+    full, bounded = (result for _, result in sorted(voice.speak_lines(lines, limits=Limits(seconds=8))))
+    prompt = voice.prompts.synthesis_prompt(["One, two, three."], [], [reference])
+    assert codes(full).shape[1] == context - prompt.shape[1]
+    assert codes(bounded).shape[1] > codes(full).shape[1]
+    assert isinstance(full, Speech)
+    assert isinstance(bounded, Speech)
+    assert (full.stopped, full.is_full, bounded.stopped, bounded.is_full) == (False, True, False, False)
+
+
 def test_a_line_is_known_before_the_others_end_and_a_stop_loses_no_ended_one(voice: Voice) -> None:
     short, long = Line("a"), Line("a" * 10)
     limits = Limits(seconds=60, per_character=0.1)

@@ -32,6 +32,11 @@ from fishtui.wording import counted
 
 # The role of a file of speech among a run's artifacts.
 SPEECH = "speech"
+UNENDING = (
+    "the model did not stop; use another seed or checkpoint, or raise synthesize.max_seconds or "
+    "synthesize.seconds_per_character"
+)
+FULL = "text and references fill the model's context; use shorter references, or a shorter text"
 
 
 @dataclass(frozen=True)
@@ -106,11 +111,8 @@ def synthesize(
         meter.ended(seconds)
         if not speech.stopped:
             ledger.counts["cut"] = ledger.counts.get("cut", 0) + 1
-            reporter.warning(
-                f"cut after {seconds:.1f} s: the model did not stop; use another seed or "
-                "checkpoint, or raise synthesize.max_seconds or synthesize.seconds_per_character",
-                item=text,
-            )
+            remedy = FULL if speech.is_full else UNENDING
+            reporter.warning(f"cut after {seconds:.1f} s: {remedy}", item=text)
     parts.remove()
     pace = meter.spoken / (time.perf_counter() - meter.started)
     reporter.progress(total, total, "texts", f"{meter.spoken:.1f} s spoken, {pace:.2f} s of audio per second")
