@@ -46,16 +46,17 @@ NORMALIZE = Stage(
 SLICE = Stage(
     "slice",
     "Cut long recordings into clips at pauses of the speech.",
-    "Reads any format of sound or film, and writes clips as flac to data/SPEAKER; recordings are never changed. The"
-    " catalog keeps the place of each clip in its recording. Clips that were cut before are skipped. If other settings"
-    " would cut them differently, or they were removed, that is reported; --recut cuts them again, except those with a"
-    " review, tag, edit or transcript.",
+    "Reads any format of sound or film, and writes clips as flac to data/SPEAKER; recordings are never changed."
+    " Those in a folder that have subtitles are left out: `fishtui import` makes clips of them that have their text."
+    " The catalog keeps the place of each clip in its recording. Clips that were cut before are skipped. If other"
+    " settings would cut them differently, or they were removed, that is reported; --recut cuts them again, except"
+    " those with a review, tag, edit or transcript.",
     function="fishtui.stages.slicing:slice_recordings",
     requires="fishtui.stages.requirements:slice_recordings",
     arguments=(
         Argument(
             "sources",
-            "Long recordings, or folders of them; a path with spaces in quotes. They are never changed",
+            "Long recordings, or folders of them; a path with spaces in quotes",
             kind="path",
             required=True,
             many=True,

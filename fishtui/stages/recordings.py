@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from fishtui.dataset import EXTENSIONS, walk
 from fishtui.speakers import branch_of, distinct_speakers, speaker_of
+
+# As `fishtui import` reads them.
+SUBTITLES = (".srt", ".vtt", ".ass", ".ssa")
 
 
 def find_recordings(paths: Iterable[Path]) -> Iterator[tuple[Path, str]]:
@@ -34,3 +38,22 @@ def find_recordings(paths: Iterable[Path]) -> Iterator[tuple[Path, str]]:
             if real not in seen:
                 seen.add(real)
                 yield path, speaker
+
+
+def find_subtitled(paths: Iterable[Path]) -> set[Path]:
+    """Return the recordings with subtitles in the same folder: `talk.srt` or `talk.en.srt` for `talk.mp4`.
+
+    A folder that cannot be read has none.
+    """
+    folders = defaultdict(list)
+    for path in paths:
+        folders[path.parent].append(path)
+    found = set()
+    for folder, recordings in folders.items():
+        try:
+            names = [Path(name).stem for name in os.listdir(folder) if name.lower().endswith(SUBTITLES)]
+        except OSError:
+            continue
+        stems = {*names, *(os.path.splitext(name)[0] for name in names)}
+        found |= {path for path in recordings if path.stem in stems}
+    return found

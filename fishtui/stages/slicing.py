@@ -31,7 +31,7 @@ from fishtui.project import Project
 from fishtui.runs.ledger import Ledger
 from fishtui.runs.reporter import Reporter
 from fishtui.settings import Settings
-from fishtui.stages.recordings import find_recordings
+from fishtui.stages.recordings import find_recordings, find_subtitled
 from fishtui.stages.recut import Plan, plan_cuts
 from fishtui.stages.slicework import Job, Task, Written, analyze, crashed, crashed_writing, write_clips
 from fishtui.wording import cannot_remove, clock, counted, reason_of
@@ -44,6 +44,7 @@ SIDES = ("left", "right")
 LONGEST_STEM = 150
 # Speakers that a warning names.
 MOST_SHOWN = 3
+SUBTITLED = "has subtitles: `fishtui import` makes clips with their text; to cut it here, name the file, not its folder"
 
 
 def slice_recordings(
@@ -58,20 +59,26 @@ def slice_recordings(
 ) -> Ledger:
     """Cut recordings, or all below folders, into clips in the dataset, and record the place of each clip.
 
-    `speaker` is the speaker of all clips; by default that of the folder of each recording. Clips that were cut before
+    `speaker` is the speaker of all clips; by default that of the folder of each recording. Recordings in a folder that
+    have subtitles are left out, because their text would be lost. Clips that were cut before
     are skipped. If other settings would cut them differently, that is only reported, unless `recut` replaces those that
     nobody has worked on. Raises FishtuiError if the disk is full or the catalog cannot be written.
     """
     data = project.path(values.paths.data)
     listed = dict(find_recordings(sources))
     folders = speaker_folders([speaker] if speaker else listed.values())
+    subtitled = find_subtitled(listed) - {Path(os.path.abspath(source)) for source in sources}
     found = [
-        Task(path, folders[speaker or own], values.slice, project.activities, dry_run) for path, own in listed.items()
+        Task(path, folders[speaker or own], values.slice, project.activities, dry_run)
+        for path, own in listed.items()
+        if path not in subtitled
     ]
     if not speaker and (shared := sorted({own for own in listed.values() if "/" in own})):
         names = ", ".join(shared[:MOST_SHOWN])
         reporter.warning(f"folders of one name with different parents stay apart: {names}; --speaker joins them")
     ledger = Ledger()
+    for path in sorted(subtitled):
+        ledger.skip(project.shown(path), SUBTITLED)
     os.environ.setdefault(THREADS, "1")
     work = _Slicing(project, values, reporter, ledger, data, recut, dry_run)
     if dry_run and not catalog_exists(project):
@@ -87,7 +94,9 @@ def slice_recordings(
             scan(catalog, values, reporter)
             reporter.artifact("dataset", data)
     if ledger.done and not dry_run:
-        clips = f"{counted(ledger.done, 'clip')} in {project.shown(data)}"
+        places = {task.speaker for task in found}
+        place = data / places.pop() if len(places) == 1 else data
+        clips = f"{counted(ledger.done, 'clip')} in {project.shown(place)}"
         reporter.note(f"{clips}: draft their transcripts with `fishtui transcribe`, then review them")
     return ledger
 

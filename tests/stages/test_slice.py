@@ -19,13 +19,14 @@ from fishtui.catalog.scan import scan
 from fishtui.catalog.store import Catalog
 from fishtui.errors import DataError, FishtuiError
 from fishtui.gauges import Gauge
+from fishtui.importers.subtitles import ENDINGS
 from fishtui.project import Project
 from fishtui.runs import reporter as reporter_module
 from fishtui.runs.ledger import Ledger
 from fishtui.runs.reporter import Reporter
 from fishtui.settings import ScanSettings, Settings, SliceSettings
 from fishtui.stages import slicework, slicing
-from fishtui.stages.recordings import find_recordings
+from fishtui.stages.recordings import SUBTITLES, find_recordings
 from fishtui.stages.recut import plan_cuts
 from fishtui.stages.slicing import slice_recordings
 from tests import spoken
@@ -262,6 +263,15 @@ def test_bad_recordings_are_counted_and_the_others_are_cut(made: Project) -> Non
     assert ledger.done == 3
     assert sorted(each.item for each in ledger.failed) == ["recordings/empty.mp3", "recordings/text.m4a"]
     assert [each.item for each in ledger.skipped] == ["recordings/silence.wav"]
+
+
+@pytest.mark.parametrize("name", ["talk.srt", "talk.en.VTT"])
+def test_a_recording_with_subtitles_is_left_out_of_a_folder(made: Project, name: str) -> None:
+    assert set(SUBTITLES) == set(ENDINGS)
+    (made.root / "recordings/ANNA" / name).touch()
+    ledger = cut(made)
+    assert (ledger.done, [each.item for each in ledger.skipped]) == (0, ["recordings/ANNA/talk.wav"])
+    assert cut(made, name="recordings/ANNA/talk.wav").done == 3
 
 
 def test_progress_moves_within_a_recording(made: Project, monkeypatch: pytest.MonkeyPatch) -> None:
