@@ -19,7 +19,7 @@ from textual.screen import Screen
 from textual.theme import BUILTIN_THEMES
 
 from fishtui.project import Project
-from fishtui.tui.ascii import AsciiOnly
+from fishtui.tui.ascii import AsciiOnly, spell_keys
 from fishtui.tui.background import BackgroundCommands
 from fishtui.tui.commands import kill_all
 from fishtui.tui.failures import FailureReporter
@@ -104,6 +104,10 @@ class Fishtui(FailureReporter, TypeAhead, Signals, BackgroundCommands, Notices):
             from fishtui.tui.guide import Guide
 
             self.push_screen(Guide())
+
+    def get_key_display(self, binding: Binding) -> str:
+        """The name of a key, as the last line and the help show it."""
+        return spell_keys(super().get_key_display(binding), self.ascii)
 
     def watch_theme(self, theme: str) -> None:
         """Remember a theme that was chosen."""

@@ -9,6 +9,14 @@ from textual.filter import LineFilter
 
 from fishtui.glyphs import ASCII
 
+# The most similar characters of these signs are the signs of other keys.
+NAMES = str.maketrans({"⏎": "enter", "←": "left", "→": "right", "↑": "up", "↓": "down"})
+
+
+def spell_keys(text: str, is_ascii: bool) -> str:
+    """Return a text about keys; if the terminal shows only ASCII, with names in place of their signs."""
+    return text.translate(NAMES) if is_ascii else text
+
 
 class AsciiOnly(LineFilter):
     """Replaces every character by ASCII of the same width."""

@@ -22,6 +22,7 @@ from fishtui.errors import FishtuiError
 from fishtui.project import Project
 from fishtui.runs.command import EVENTS
 from fishtui.sanitize import harmless
+from fishtui.tui.ascii import spell_keys
 from fishtui.tui.commands import command_line, environment
 from fishtui.tui.dialogs import Confirm
 from fishtui.tui.host import host_of
@@ -89,7 +90,7 @@ class CommandLine(ModalScreen[None]):
             yield Line(self.hint, id="hint", classes="muted")
             yield Log(max_lines=MOST_LINES, auto_scroll=True)
             yield Line(id="bar", classes="muted")
-            yield Line(KEYS, classes="keys")
+            yield Line(spell_keys(KEYS, host_of(self).ascii), classes="keys")
 
     def on_mount(self) -> None:
         self._hint(self.hint)
@@ -207,7 +208,9 @@ class CommandLine(ModalScreen[None]):
             if answer:
                 self._start([*words, "--yes"])
             else:
-                self._write("nothing was imported; choose columns with --column or --layout: ↑ recalls the command")
+                self._write(
+                    "nothing was imported; choose columns with --column or --layout: the command is in the history"
+                )
 
         self.app.push_screen(Confirm("Import these clips?", Text("\n".join(summary))), answered)
 

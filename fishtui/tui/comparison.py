@@ -15,6 +15,7 @@ from fishtui.errors import FishtuiError
 from fishtui.evaluation.blind import ENOUGH, Decision, step_name
 from fishtui.listen.blindtest import describe_tally
 from fishtui.sanitize import harmless
+from fishtui.tui.ascii import spell_keys
 from fishtui.tui.blindsession import BlindSession
 from fishtui.tui.host import host_of
 from fishtui.tui.widgets.line import Line
@@ -83,7 +84,9 @@ class BlindComparison(ModalScreen[None]):
         question = "Which sounds better?   1 first   2 second   0 no difference" if trial else ""
         self.query_one("#question", Line).show(Content.assemble((question, "bold")))
         is_low = self.size.height < LEAST_HEIGHT
-        self.query_one("#keys", Line).show((KEYS_ON_LOW_SCREEN if is_low else KEYS) if trial else KEYS_AT_END)
+        self.query_one("#keys", Line).show(
+            spell_keys((KEYS_ON_LOW_SCREEN if is_low else KEYS) if trial else KEYS_AT_END, host_of(self).ascii)
+        )
         self.query_one("#question", Line).display = trial is not None
         self.query_one("#text", Line).display = trial is not None or not is_low
         missing = min(ENOUGH, tally.trials) - tally.decisions
@@ -100,7 +103,7 @@ class BlindComparison(ModalScreen[None]):
             return
         # A decision on what nobody heard would spoil the tally.
         if host_of(self).is_unheard or not host_of(self).has_begun(self.session.paths(trial)):
-            host_of(self).report(UNHEARD if host_of(self).is_unheard else HALF_HEARD)
+            host_of(self).report(UNHEARD if host_of(self).is_unheard else spell_keys(HALF_HEARD, host_of(self).ascii))
             return
         try:
             await asyncio.to_thread(self.session.decide, decision)

@@ -12,11 +12,14 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen, Screen
 from textual.widgets import Input
 
+from fishtui.tui.ascii import spell_keys
+from fishtui.tui.host import host_of
 from fishtui.tui.keys import actions_of
 from fishtui.tui.widgets.exactinput import ExactInput
 from fishtui.tui.widgets.line import Line
 from fishtui.tui.widgets.scrollpane import ScrollPane
 
+SCROLL = "↑ ↓ scroll   esc back"
 # Between a key and its effect.
 GAP = 2
 
@@ -98,7 +101,7 @@ class Keys(ModalScreen[None]):
                         yield Line(effect, classes="effect")
                 if self.signs:
                     yield Line(self.signs, classes="muted")
-            yield Line("↑ ↓ scroll   esc back", classes="keys")
+            yield Line(spell_keys(SCROLL, host_of(self).ascii), classes="keys")
 
     def action_close(self) -> None:
         self.dismiss()

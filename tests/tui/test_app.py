@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import subprocess
 import sys
 import threading
@@ -34,10 +35,11 @@ from fishtui.tui.keys import actions_of
 from fishtui.tui.nextstep import next_step
 from fishtui.tui.screen import MainScreen
 from fishtui.tui.screens.clips import Clips
-from fishtui.tui.screens.overview import Overview
+from fishtui.tui.screens.overview import Links, Overview
 from fishtui.tui.widgets.keyline import KeyLine
 from fishtui.tui.widgets.scrollpane import ScrollPane
 from fishtui.tui.widgets.steps import PipelineStep, Steps
+from fishtui.tui.widgets.totals import describe_speakers
 from tests import builders
 from tests.builders import write_codes
 from tests.importers.builders import recording, table
@@ -469,9 +471,9 @@ def test_a_key_on_the_last_line_can_be_clicked(project: Project) -> None:
     drive(project, story)
 
 
-def test_keys_without_room_on_the_last_line_leave_an_ellipsis(project: Project) -> None:
+def test_keys_without_room_on_the_last_line_leave_an_ellipsis_before_the_help(project: Project) -> None:
     async def story(app: Fishtui, pilot: Pilot[None]) -> None:
-        await until(pilot, lambda: text_of(app).splitlines()[-1].rstrip().endswith("…"))
+        await until(pilot, lambda: text_of(app).splitlines()[-1].rstrip().endswith("… ? help"))
 
     drive(project, story, (30, 20))
 
@@ -747,3 +749,84 @@ def test_the_help_names_the_keys_that_switch_panes_and_turn_pages(project: Proje
             assert {"^d", "^u"} <= keys
 
     drive(project, story)
+
+
+def test_a_terminal_with_only_ascii_shows_names_of_keys(project: Project) -> None:
+    async def run() -> None:
+        app = Fishtui(project, ascii=True)
+        async with app.run_test(size=(80, 24)) as pilot:
+            await until(pilot, lambda: "enter open" in "".join(str(app.screen.query_one(KeyLine).render())))
+            await pilot.press("4")
+            await until(pilot, lambda: app.current_mode == "launch" and "down the fields" in text_of(app))
+            await pilot.press("question_mark")
+            await until(pilot, lambda: "up down scroll" in text_of(app))
+
+    asyncio.run(run())
+
+
+def test_the_cursor_of_lists_shows_without_colors(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+
+    async def story(app: Fishtui, pilot: Pilot[None]) -> None:
+        runs = app.screen.query_one("#speakers", Links)
+        await until(pilot, lambda: runs.option_count > 1)
+        runs.focus()
+        await until(pilot, lambda: runs.highlighted == 0)
+        reversed_lines = [
+            any(each.style is not None and each.style.reverse for each in runs.render_line(y)) for y in range(2)
+        ]
+        assert reversed_lines == [True, False]
+        assert "⏎ open" in text_of(app)
+
+    drive(project, story)
+
+
+@pytest.mark.parametrize(("key", "hidden"), [("3", "rerun"), ("5", "synthesize")])
+def test_the_last_line_of_an_empty_screen_names_no_key_without_effect(tmp_path: Path, key: str, hidden: str) -> None:
+    async def story(app: Fishtui, pilot: Pilot[None]) -> None:
+        await pilot.press(key)
+        await until(pilot, lambda: isinstance(app.screen, MainScreen) and app.screen.has_read)
+        await until(pilot, lambda: hidden not in text_of(app))
+        assert "quit" in text_of(app)
+
+    drive(builders.project(tmp_path), story)
+
+
+def test_the_last_line_keeps_the_help_where_there_is_little_room(project: Project) -> None:
+    async def story(app: Fishtui, pilot: Pilot[None]) -> None:
+        await pilot.press("2")
+        await until(pilot, lambda: "accept" in text_of(app))
+        await until(pilot, lambda: text_of(app).rstrip().endswith("? help"))
+        await pilot.resize_terminal(80, 20)
+        await until(pilot, lambda: text_of(app).rstrip().endswith("? help q quit"))
+
+    drive(project, story, (50, 20))
+
+
+def test_a_narrow_overview_shows_the_numbers_of_findings(project: Project) -> None:
+    async def story(app: Fishtui, pilot: Pilot[None]) -> None:
+        await until(pilot, lambda: re.search(r"✗ empty-tran\S*… +2\b", text_of(app)))
+        await pilot.resize_terminal(80, 24)
+        await until(pilot, lambda: re.search(r"✗ empty-transcript +2\b", text_of(app)))
+
+    drive(project, story, (50, 20))
+
+
+def test_totals_of_speakers_are_never_cut() -> None:
+    speakers = [
+        {"speaker": "a name that is far too long", "clips": 2500, "seconds": 5559, "flagged": 2500},
+        {"speaker": "名前", "clips": 5, "seconds": 7, "flagged": 0},
+    ]
+    assert [line for _, line in describe_speakers(speakers, 38)] == [
+        "a name that… 2,500 · 1:32:39 · 2,500 ▲",
+        "名前             5 ·    7.0s ·     0 ▲",
+    ]
+    assert [line for _, line in describe_speakers(speakers, 28)] == [
+        "a name that… 2,500 · 2,500 ▲",
+        "名前             5 ·     0 ▲",
+    ]
+    assert not [*describe_speakers([], 38)]
+    assert [line for _, line in describe_speakers(speakers, 60)] == [
+        "a name that i… 2,500 · 1:32:39 · 2,500 flagged",
+        "名前               5 ·    7.0s ·     0 flagged",
+    ]

@@ -586,3 +586,17 @@ def test_the_screen_fits_any_size_after_resizing(root: Path) -> None:
         assert screen.query_one(ClipDetail).size.height >= 8
 
     drive(root, driven)
+
+
+def test_a_filter_is_extended_by_a_term_of_its_own(root: Path) -> None:
+    async def steps(pilot: Pilot[Any], screen: Clips) -> None:
+        await filtered(pilot, screen, "sort:-rate")
+        await pilot.press("slash")
+        await until(pilot, lambda: screen.query_one(FilterInput).has_focus)
+        await type_into(pilot, "rar")
+        await pilot.press("enter")
+        await until(pilot, lambda: screen.filter == "rar sort:-rate" or screen.filter == "sort:-rate rar")
+        await pilot.press("slash", "escape")
+        await until(pilot, lambda: screen.query_one(FilterInput).value == screen.filter)
+
+    drive(root, steps)

@@ -153,8 +153,9 @@ def test_a_click_only_moves_the_cursor(project: Project) -> None:
 def test_without_a_training_the_next_step_is_shown(tmp_path: Path) -> None:
     async def do(driver: ModelsDriver) -> None:
         assert "Press 4 to launch one" in str(driver.screen.query_one("#empty", Static).content)
-        await driver.press("x", "y", "m", "space", "d")
-        await driver.until(lambda: "no checkpoint yet" in driver.messages)
+        await driver.press("x", "y", "m", "e", "b", "space", "d", "c")
+        assert driver.screen.is_current
+        assert not driver.messages
 
     drive(builders.project(tmp_path), do)
 

@@ -225,7 +225,7 @@ class ClipView(MainScreen[ClipList | None]):
         self._read()
 
     def action_filter(self) -> None:
-        self.set_focus(self.bar.input)
+        self.bar.begin()
         self._load_words()
 
     @work(thread=True, exclusive=True, group="words", exit_on_error=False)

@@ -9,6 +9,7 @@ from textual.binding import Binding, BindingType
 from textual.timer import Timer
 
 from fishtui.catalog import interactive
+from fishtui.tui.ascii import spell_keys
 from fishtui.tui.catalogwriter import CatalogWriter
 from fishtui.tui.cutting import END, START, Cutting
 from fishtui.tui.screens.clipview import ClipView
@@ -116,7 +117,7 @@ class CutView(ClipView):
         if cutting.cursor is None:
             cutting.step(0.0)
             self._show()
-            self.fishtui.report("← → move the cursor in the waveform; S splits there")
+            self.fishtui.report(spell_keys("← → move the cursor in the waveform; S splits there", self.fishtui.ascii))
             return
         self._save()
         clip, at = cutting.clip, cutting.cursor - cutting.start

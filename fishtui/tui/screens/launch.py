@@ -25,6 +25,7 @@ from fishtui.errors import FishtuiError
 from fishtui.runs import record as records
 from fishtui.runs.ledger import describe_ledger
 from fishtui.stage import TRAIN, stage_names
+from fishtui.tui.ascii import spell_keys
 from fishtui.tui.candidates import Candidate, Place, find_candidates, has_candidates
 from fishtui.tui.commands import document_of, run_fishtui
 from fishtui.tui.screen import MainScreen
@@ -226,7 +227,7 @@ class Launch(MainScreen[SettingValues]):
     def _explain(self) -> None:
         """Show the help of the field that has the focus, or what is wrong with its value: there is more room for it."""
         field = self._focused.field if self._focused is not None else None
-        help = f"{field.help}." if field is not None else HINT
+        help = f"{field.help}." if field is not None else spell_keys(HINT, self.fishtui.ascii)
         if field is not None and field.setting:
             help = f"{field.setting}: {help}"
         if field is not None and field.choices:

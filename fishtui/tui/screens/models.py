@@ -35,6 +35,11 @@ from fishtui.tui.widgets.trainingdetail import describe, describe_evaluation, re
 
 NO_TRAINING = "No training yet. Press 4 to launch one; its checkpoints appear here, to compare, listen to and merge."
 
+# Actions that need a training.
+OF_TRAININGS = {
+    *("listen", "mark", "unmark", "synthesize", "merge", "evaluate", "compare"),
+    *("play_reference", "remove", "copy"),
+}
 EVALUATING = "The verdict follows when all lines are spoken.  enter: table so far"
 UNEVALUATED = "Not evaluated yet; press e to measure which checkpoint speaks best."
 
@@ -92,6 +97,8 @@ class Models(EvaluationActions[ModelsSnapshot], MergeActions[ModelsSnapshot]):
         super().__init__()
         self._trainings: Trainings | None = None
         self._evaluations = Evaluations()
+        # True once the project is known to have no trainings.
+        self.has_none = False
         self._snapshot = ModelsSnapshot([], {}, "")
         # The last request, to begin the form with; the recording that was played last; the training to go to.
         self._request: SpeechRequest | None = None
@@ -131,6 +138,9 @@ class Models(EvaluationActions[ModelsSnapshot], MergeActions[ModelsSnapshot]):
     def show(self, snapshot: ModelsSnapshot) -> None:
         self._snapshot = snapshot
         has_trainings = bool(snapshot.trainings)
+        if self.has_none == has_trainings:
+            self.has_none = not has_trainings
+            self.refresh_bindings()
         self.query_one("#empty").display = not has_trainings
         for name in ("#trainings", "#samples-pane"):
             self.query_one(name).display = has_trainings
@@ -145,6 +155,10 @@ class Models(EvaluationActions[ModelsSnapshot], MergeActions[ModelsSnapshot]):
         self._show_training()
         if has_trainings and self.focused is None:
             self.set_focus(self._list)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        # Without trainings, the last line names only the keys that lead to some.
+        return not self.has_none or action not in OF_TRAININGS
 
     def go(self, target: str) -> None:
         """Put the cursor on a training, as soon as it is in the list."""

@@ -9,7 +9,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from rich.cells import cell_len
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -27,7 +26,7 @@ from fishtui.tui.widgets.lines import Lines
 from fishtui.tui.widgets.panetitle import PaneTitle
 from fishtui.tui.widgets.signs import sign
 from fishtui.tui.widgets.steps import PipelineStep, Steps
-from fishtui.tui.widgets.totals import describe_totals
+from fishtui.tui.widgets.totals import describe_speakers, describe_totals
 
 # Imported later, to keep the first paint fast.
 if TYPE_CHECKING:
@@ -43,6 +42,8 @@ MOST_RUNS = 8
 # The state of each stage in the pipeline's plan, the reason, and the effect beyond its outputs.
 Plans = dict[str, tuple[str, str, str]]
 KEPT = "-status:rejected"
+# Columns for the code of a finding.
+CODE = 24
 # The key of a line that scans; no speaker has this name, because a folder's name has no slash.
 SCAN = "/scan"
 
@@ -65,7 +66,7 @@ class Links(Lines):
 
     DEFAULT_CSS = "Links { height: auto; max-height: 100%; }"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "select", "open", show=False, tooltip="open what the line is about on its screen"),
+        Binding("enter", "select", "open", tooltip="open what the line is about on its screen"),
     ]
 
 
@@ -206,6 +207,10 @@ class Overview(MainScreen[OverviewSnapshot]):
         self.query_one("#machine", Line).show(Content("\n".join(_machine(snapshot))))
         self.query_one("#advice", Line).show(snapshot.advice)
 
+    def on_resize(self) -> None:
+        if self.has_read:
+            self.call_after_refresh(lambda: self._show_data(self._data[1]))
+
     def _show_data(self, data: Summary | None) -> None:
         title = self.query_one("#data-title", PaneTitle)
         if data is None:
@@ -217,22 +222,16 @@ class Overview(MainScreen[OverviewSnapshot]):
         way = self.query_one("#way", Line)
         way.display = data.way is not None
         way.show(_describe_way(data.way) if data.way else "")
-        width = min(max([cell_len(each["speaker"]) for each in data.speakers] or [0]), 14)
-        digits = max([len(f"{each['clips']:,}") for each in data.speakers] or [0])
-        times = max([len(wording.seconds(each["seconds"])) for each in data.speakers] or [0])
-        self.query_one("#speakers", Links).show(
-            (
-                each["speaker"],
-                f"{fitted(each['speaker'], width)} {each['clips']:>{digits},} · "
-                f"{wording.seconds(each['seconds']):>{times}} · {each['flagged']:,} flagged",
-            )
-            for each in data.speakers
-        )
+        speakers = self.query_one("#speakers", Links)
+        speakers.show(describe_speakers(data.speakers, speakers.size.width))
         self.query_one("#findings-title", PaneTitle).show(
             f"{data.totals.flagged:,} flagged · {data.totals.open:,} open"
         )
-        self.query_one("#findings", Links).show(
-            (code, Content.assemble(sign(severity), f" {code:<24} {number:>6,}"))
+        findings = self.query_one("#findings", Links)
+        # The sign, a space at each side of the code, and the number.
+        room = min(max(findings.size.width - 1 - 2 - 6, 1), CODE)
+        findings.show(
+            (code, Content.assemble(sign(severity), f" {fitted(code, room)} {number:>6,}"))
             for code, severity, number in data.codes
         )
 

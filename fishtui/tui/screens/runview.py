@@ -28,6 +28,11 @@ from fishtui.tui.widgets.runlog import RunLog
 
 # Seconds between two readings of the run under the cursor.
 DETAIL_INTERVAL = 0.5
+# Actions that need a run.
+OF_RUNS = {
+    *("details", "plot", "search", "level", "zoom", "next", "overlay", "copy"),
+    *("stop", "rerun", "edit", "remove", "remove_ended"),
+}
 PANES = ("list", "side", "log")
 NO_RUNS = (
     Fact("", "No runs yet; press 4 to launch a stage."),
@@ -84,6 +89,8 @@ class RunView(MainScreen[Rows]):
     def __init__(self) -> None:
         super().__init__()
         self.rows: Rows = ()
+        # True once the list is known to have no runs.
+        self.has_none = False
         self.marked: tuple[str, ...] = ()
         self.metric = 0
         self.detail = RunDetail("")
@@ -115,6 +122,9 @@ class RunView(MainScreen[Rows]):
 
     def show(self, snapshot: Rows) -> None:
         self.rows = snapshot
+        if self.has_none == bool(snapshot):
+            self.has_none = not snapshot
+            self.refresh_bindings()
         states = [row.state for _, row in snapshot]
         counts = [(states.count("running") + states.count("stopping"), "running"), (states.count("queued"), "queued")]
         ended = sum(row.ended for _, row in snapshot)
@@ -134,6 +144,10 @@ class RunView(MainScreen[Rows]):
         self._show_log()
         if not snapshot:
             self._show_detail(RunDetail(""))
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        # Without runs, the last line names only the keys that lead to some.
+        return not self.has_none or action not in OF_RUNS
 
     def go(self, target: str) -> None:
         """Put the cursor on a run, as soon as it is in the list."""

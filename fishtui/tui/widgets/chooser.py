@@ -17,11 +17,15 @@ from textual.worker import get_current_worker
 
 from fishtui.errors import FishtuiError
 from fishtui.glyphs import CURSOR
+from fishtui.tui.ascii import spell_keys
 from fishtui.tui.candidates import Candidate
 from fishtui.tui.failures import FailureReporter
+from fishtui.tui.host import host_of
 from fishtui.tui.widgets.exactinput import ExactInput
 from fishtui.tui.widgets.line import Line, fitted
 from fishtui.tui.widgets.lines import Lines
+
+KEYS = "enter choose   ↑↓ move   esc leave"
 
 # Seconds without a key before the list is read again.
 PAUSE = 0.15
@@ -61,7 +65,7 @@ class Chooser(FailureReporter, ModalScreen[str | None]):
             yield Line(self.heading)
             yield ChoiceInput(placeholder="type words to narrow the list", compact=True)
             yield Choices(id="choices")
-            yield Line("enter choose   ↑↓ move   esc leave", classes="keys")
+            yield Line(spell_keys(KEYS, host_of(self).ascii), classes="keys")
 
     def on_mount(self) -> None:
         self.query_one(Choices).can_focus = False

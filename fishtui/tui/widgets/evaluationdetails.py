@@ -12,7 +12,10 @@ from textual.content import Content
 from textual.screen import ModalScreen
 
 from fishtui.sanitize import harmless
+from fishtui.tui.ascii import spell_keys
+from fishtui.tui.dialogs import SCROLL
 from fishtui.tui.evaluations import Evaluated
+from fishtui.tui.host import host_of
 from fishtui.tui.widgets.evaluationcolumns import HEADINGS, LEGEND, LINES, LOSS
 from fishtui.tui.widgets.line import Line
 from fishtui.tui.widgets.scrollpane import ScrollPane
@@ -47,7 +50,7 @@ class EvaluationDetails(ModalScreen[None]):
         with Vertical(classes="dialog tall"):
             with ScrollPane():
                 yield Line(details(self.evaluated))
-            yield Line("↑ ↓ scroll   esc back", classes="keys")
+            yield Line(spell_keys(SCROLL, host_of(self).ascii), classes="keys")
 
     def action_leave(self) -> None:
         self.dismiss()

@@ -98,6 +98,13 @@ class FilterBar(Horizontal):
     def input(self) -> FilterInput:
         return self.query_one(FilterInput)
 
+    def begin(self) -> None:
+        """Take the focus; what is typed next is a term of its own."""
+        if self.input.value and not self.input.has_focus:
+            self.input.value = f"{self.applied} "
+            self.input.cursor_position = len(self.input.value)
+        self.screen.set_focus(self.input)
+
     def show_found(self, found: str) -> None:
         """Show another text at the right."""
         self.query_one("#found", Line).show(found)

@@ -149,6 +149,7 @@ class Lines(SafeOptionList, inherit_bindings=False):
         if is_cursor and self.has_focus:
             # On the cursor's background only its own color is sure to be readable.
             style = self.get_visual_style("option-list--option", "option-list--option-highlighted").rich_style
+            style += Style(reverse=self.app.no_color)
             strip = Strip(
                 [Segment(each.text, style + Style.from_meta(each.style.meta if each.style else {})) for each in strip],
                 strip.cell_length,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from rich.style import Style
+from textual.strip import Strip
 from textual.widgets import OptionList
 
 
@@ -19,3 +21,11 @@ class SafeOptionList(OptionList):
     def action_page_down(self) -> None:
         if self.scrollable_content_region:
             super().action_page_down()
+
+    def render_line(self, y: int) -> Strip:
+        strip = super().render_line(y)
+        style = next((each.style for each in strip), None)
+        # Without colors, bold text alone would mark the cursor: Textual's own style for it loses the reversal.
+        if self.app.no_color and self.has_focus and style and style.meta.get("option") == self.highlighted:
+            return strip.apply_style(Style(reverse=True))
+        return strip

@@ -19,6 +19,7 @@ from fishtui.runs.details import describe_run
 from fishtui.runs.ledger import describe_ledger
 from fishtui.runs.state import read_run
 from fishtui.runs.table import RunSummary
+from fishtui.tui.ascii import spell_keys
 from fishtui.tui.failures import FailureReporter
 from fishtui.tui.host import host_of
 from fishtui.tui.widgets.line import Line
@@ -29,6 +30,7 @@ INTERVAL = 1.0
 # Items of a ledger that are shown; run.json has all of them.
 MOST_ITEMS = 1000
 FEW_ITEMS = 5
+KEYS = "↑ ↓ scroll   c copy command   esc back"
 # Facts that the list of runs shows already.
 IN_LIST = ("run", "state", "in", "on", "log", "progress")
 
@@ -106,7 +108,7 @@ class RunReport(FailureReporter, ModalScreen[None]):
         with Vertical(classes="dialog"):
             with ScrollPane():
                 yield Line("reading …", id="report")
-            yield Line("↑ ↓ scroll   c copy command   esc back", classes="keys")
+            yield Line(spell_keys(KEYS, host_of(self).ascii), classes="keys")
 
     def on_mount(self) -> None:
         self._read()

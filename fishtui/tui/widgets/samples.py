@@ -34,6 +34,7 @@ class Samples(DataTable[Text]):
     Samples { height: auto; max-height: 40vh; background: $background; scrollbar-size-vertical: 1; }
     Samples:focus { background-tint: $background 0%; }
     Samples:ansi > .datatable--header { background: ansi_default; color: ansi_default; text-style: dim; }
+    Samples:ansi:nocolor:focus > .datatable--cursor { text-style: bold reverse; }
     Samples > .datatable--header { background: $background; color: $text-muted; text-style: none; }
     Samples > .datatable--fixed { background: $background; color: $foreground; }
     Samples > .samples--success { color: $text-success; }
