@@ -30,7 +30,7 @@ def describe_totals(totals: Totals, flagged: bool = True) -> str:
 def describe_speakers(speakers: Sequence[Mapping[str, Any]], width: int) -> Iterator[tuple[str, str]]:
     """Yield each speaker with a line `width` wide: name, clips, length, and flagged clips.
 
-    If the names would have little room, a sign stands for the word `flagged`; if that is not enough, the length is left
+    If the names would have little room, a sign replaces the word `flagged`; if that is not enough, the length is left
     out.
     """
     rows = [
