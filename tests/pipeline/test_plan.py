@@ -403,6 +403,7 @@ NEUTRAL = (
         "memory.py",
         "project.py",
         "sanitize.py",
+        "signals.py",
         "wording.py",
         "workers.py",
         "settings",
