@@ -21,7 +21,8 @@ from fishtui.sanitize import harmless
 from fishtui.tui.clipreader import ClipList, ClipReader
 from fishtui.tui.screen import MainScreen
 from fishtui.tui.widgets.clipcolumns import ORDERS
-from fishtui.tui.widgets.clipdetail import ClipDetail, title_of
+from fishtui.tui.widgets.clipdetail import ClipDetail
+from fishtui.tui.widgets.clipfacts import title_of
 from fishtui.tui.widgets.clipheader import ClipHeader
 from fishtui.tui.widgets.cliptable import ClipTable
 from fishtui.tui.widgets.editline import EditLine
