@@ -16,7 +16,7 @@ from fishtui.cli.session import Session
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fishtui.catalog.report import ClipFinding
+    from fishtui.catalog.report import ClipFinding, Report
     from fishtui.catalog.stats import Distribution
 
 BAR = 32
@@ -91,29 +91,10 @@ def validate(session: Session, terms: tuple[str, ...], fail_on: str, quick: bool
             if not quick:
                 measure_clips(catalog, settings, reporter)
         report = findings(catalog, selection)
-    summary = Counter(finding.code for finding in report.findings)
     if session.as_json:
         output.document(report.as_dict())
     else:
-        _show_findings(report.findings, everything)
-        counts = [
-            [glyphs.SIGN[check_of(code).severity], f"{number:,}", code, check_of(code).meaning]
-            for code, number in sorted(summary.items(), key=lambda item: (check_of(item[0]).severity, item[1]))
-        ]
-        output.table(counts, right={1}, stretch=3)
-        flagged = (
-            wording.counted(report.clips, "clip") if report.clips else "no clips match" if terms else "no clips yet"
-        )
-        output.line(f"{flagged}, {report.flagged:,} with errors or warnings" if report.clips else flagged)
-        fixable = [f"{code} {number:,}" for code, number in summary.items() if check_of(code).fix]
-        if fixable:
-            output.line(
-                f"`fishtui clips fix CHECK` repairs these (`fishtui clips undo` restores): {', '.join(fixable)}"
-            )
-        if report.flagged:
-            output.line(
-                "Show one with its remedies: `fishtui clips show ID`; list some: `fishtui clips list finding:CHECK`"
-            )
+        _show_report(report, everything, bool(terms))
     worst = max((finding.severity for finding in report.findings), default=0)
     wanted = {"error": Severity.ERROR, "warning": Severity.WARNING, "never": Severity.ERROR + 1}[fail_on]
     return PARTIAL if worst >= wanted else 0
@@ -181,6 +162,30 @@ def stats(session: Session, terms: tuple[str, ...]) -> int:
     for name, distribution in found.distributions.items():
         _show_distribution(name.replace("_", " "), distribution)
     return 0
+
+
+def _show_report(report: Report, everything: bool, is_filtered: bool) -> None:
+    """Show the findings, the number of each check, and what can be done about them."""
+    from fishtui.cli import output
+
+    _show_findings(report.findings, everything)
+    summary = Counter(finding.code for finding in report.findings)
+    counts = [
+        [glyphs.SIGN[check_of(code).severity], f"{number:,}", code, check_of(code).meaning]
+        for code, number in sorted(summary.items(), key=lambda item: (check_of(item[0]).severity, item[1]))
+    ]
+    output.table(counts, right={1}, stretch=3)
+    if report.clips:
+        output.line(f"{wording.counted(report.clips, 'clip')}, {report.flagged:,} with errors or warnings")
+    else:
+        output.line("no clips match" if is_filtered else "no clips yet")
+    fixable = [f"{code} {number:,}" for code, number in summary.items() if check_of(code).fix]
+    if fixable:
+        output.line(f"`fishtui clips fix CHECK` repairs these (`fishtui clips undo` restores): {', '.join(fixable)}")
+    if report.flagged:
+        output.line(
+            "Show one with its remedies: `fishtui clips show ID`; list some: `fishtui clips list finding:CHECK`"
+        )
 
 
 def _show_findings(findings: Sequence[ClipFinding], everything: bool) -> None:

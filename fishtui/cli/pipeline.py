@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def run(session: Session, stages: tuple[str, ...], first: str | None, until: str | None) -> int:
     """Run `fishtui run`."""
-    from fishtui.pipeline.plan import plan, select_steps
+    from fishtui.pipeline.plan import select_steps
 
     if stages:
         if first or until:
@@ -32,28 +32,8 @@ def run(session: Session, stages: tuple[str, ...], first: str | None, until: str
     if not session.is_adopted:
         session.check_project()
     if session.dry_run:
-        from fishtui.cli import output
-        from fishtui.runs.reporter import Reporter
-
-        planned = plan(session.project, values, first=first, until=until, reporter=Reporter(), dry_run=True)
-        if session.as_json:
-            output.document(
-                [
-                    {
-                        "stage": each.step,
-                        "state": each.state,
-                        "runs": each.runs,
-                        "reason": each.reason,
-                        "effect": each.effect,
-                    }
-                    for each in planned
-                ]
-            )
-        else:
-            rows = [[SIGN["due"] if each.runs else " ", each.step, _explained(each)] for each in planned]
-            output.table(rows, ["", "stage", "why"])
+        _show_plan(session, first, until)
         return 0
-
     if not session.is_adopted:
         from fishtui.stages import requirements
 
@@ -69,6 +49,22 @@ def run(session: Session, stages: tuple[str, ...], first: str | None, until: str
         return run_pipeline(session.project, values, reporter, each, first=first, until=until)
 
     return session.run("run", stage, first=first, until=until)
+
+
+def _show_plan(session: Session, first: str | None, until: str | None) -> None:
+    """Show what each step would do, and why."""
+    from fishtui.cli import output
+    from fishtui.pipeline.plan import plan
+    from fishtui.runs.reporter import Reporter
+
+    values = session.settings.values
+    planned = plan(session.project, values, first=first, until=until, reporter=Reporter(), dry_run=True)
+    if session.as_json:
+        names = ("state", "runs", "reason", "effect")
+        output.document([{"stage": each.step} | {name: getattr(each, name) for name in names} for each in planned])
+    else:
+        rows = [[SIGN["due"] if each.runs else " ", each.step, _explained(each)] for each in planned]
+        output.table(rows, ["", "stage", "why"])
 
 
 def _explained(step: Planned) -> str:

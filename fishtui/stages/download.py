@@ -95,18 +95,7 @@ def download(
     for file in wanted:
         reporter.progress(fetched, total, unit="bytes", note=file.name)
         path = target / file.name
-        try:
-            # Without force_download, the hub's client keeps a damaged file of the right name.
-            hf_hub_download(
-                repository,
-                file.name,
-                revision=revision,
-                local_dir=target,
-                force_download=path.exists(),
-                tqdm_class=_meter(reporter, file.name, fetched, total),
-            )
-        except FAILURES as error:
-            raise _hub_error(error, repository) from error
+        _fetch(repository, revision, file.name, target, _meter(reporter, file.name, fetched, total))
         if is_complete(path, file):
             ledger.done += 1
             reporter.artifact("checkpoint file", path)
@@ -118,6 +107,22 @@ def download(
     if family is not None:
         reporter.note(f"{family.title} is under the {family.licence.name}: {family.licence.address}")
     return ledger
+
+
+def _fetch(repository: str, revision: str, name: str, target: Path, meter: type[tqdm]) -> None:
+    """Download a file of the hub into `target`. Raises FishtuiError."""
+    try:
+        # Without force_download, the hub's client keeps a damaged file of the right name.
+        hf_hub_download(
+            repository,
+            name,
+            revision=revision,
+            local_dir=target,
+            force_download=(target / name).exists(),
+            tqdm_class=meter,
+        )
+    except FAILURES as error:
+        raise _hub_error(error, repository) from error
 
 
 def _refuse_replacing(paths: list[Path]) -> None:

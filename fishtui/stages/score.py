@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sqlite3
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -129,11 +129,7 @@ class ScoringJob:
             """
         )
         cleaned = {row["id"]: self.family.clean(row["text"] or "") for row in rows if row["status"] != "rejected"}
-        others: dict[int, str | None] = {}
-        if self.kind == "gain":
-            usable = [(row["id"], row["speaker"], cleaned[row["id"]]) for row in rows if cleaned.get(row["id"])]
-            chosen = choose_contrasts([(speaker, text) for _, speaker, text in usable])
-            others = {clip: other for (clip, _, _), other in zip(usable, chosen, strict=True)}
+        others = _contrasts(rows, cleaned) if self.kind == "gain" else {}
         lengths = Lengths(
             self.judge.base.prompts(self.judge.template), self.layout, self.judge.base.config().max_seq_len
         )
@@ -236,6 +232,13 @@ class ScoringJob:
                 "its codes changed while clips were scored", "Run `fishtui score` again.", code="codes-changed"
             )
         return codes
+
+
+def _contrasts(rows: Sequence[sqlite3.Row], cleaned: Mapping[int, str]) -> dict[int, str | None]:
+    """Return the transcript to compare that of each clip with, by the id of the clip; None without one."""
+    usable = [(row["id"], row["speaker"], cleaned[row["id"]]) for row in rows if cleaned.get(row["id"])]
+    chosen = choose_contrasts([(speaker, text) for _, speaker, text in usable])
+    return {clip: other for (clip, _, _), other in zip(usable, chosen, strict=True)}
 
 
 def _problem(row: sqlite3.Row) -> str:
