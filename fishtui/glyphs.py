@@ -57,14 +57,26 @@ TONE: dict[str | int, str] = {
 # Other signs. VALIDATION is a point of a curve; the cursor is at the left of its line.
 BEST, EARLY, MARKED, VALIDATION, CURSOR = "★", "☆", "»", "◆", "▸"
 RECOMMENDED = "◉"
+# A transcript that a recognizer wrote and nobody has read.
+DRAFT = "≈"
 
 # Replacements for signs, lines and bars on a terminal that can show only ASCII.
 ASCII = str.maketrans(
-    "◌●✓◐✗■·▲–▶…─│━┃═║→←↑↓▁▂▃▄▅▆▇█░▒▓▐▔▕◀▸▾○┌┐└┘├┤┬┴┼╭╮╰╯┏┓┗┛┣┫┳┻╋▏▎▍▌▋▊▉★◆⏎╸╺◑↻☆»◉",
-    "o*+%x#.!->~-|-|=|><^v__.-==##.:%|^|<>v0++++++++++++++++++++++|||||||^$<--&@'=R",
+    "◌●✓◐✗■·▲–▶…─│━┃═║→←↑↓▁▂▃▄▅▆▇█░▒▓▐▔▕◀▸▾○┌┐└┘├┤┬┴┼╭╮╰╯┏┓┗┛┣┫┳┻╋▏▎▍▌▋▊▉★◆⏎╸╺◑↻☆»◉≈",
+    "o*+%x#.!->~-|-|=|><^v__.-==##.:%|^|<>v0++++++++++++++++++++++|||||||^$<--&@'=R~",
 )
 
 
 def clip_state(status: str, severity: int) -> str | int:
     """Return the state that the sign and tone of a clip show: the review decision, or else the worst severity."""
     return status if status in ("accepted", "rejected") else severity
+
+
+def clip_signs(status: str, severity: int, is_draft: object) -> str:
+    """Return the sign of a clip's state, and that of a draft or a blank."""
+    return SIGN[clip_state(status, severity)] + draft_sign(status, is_draft)
+
+
+def draft_sign(status: str, is_draft: object) -> str:
+    """Return the sign of a draft, a blank for other transcripts and those that a person has accepted."""
+    return DRAFT if is_draft and status != "accepted" else " "

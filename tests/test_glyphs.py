@@ -15,7 +15,7 @@ SAME = (
     {"warning", 2},
     {"excluded", "unknown", 0},
 )
-OTHERS = {name: getattr(glyphs, name) for name in ("BEST", "EARLY", "MARKED", "VALIDATION", "CURSOR")}
+OTHERS = {name: getattr(glyphs, name) for name in ("BEST", "EARLY", "MARKED", "VALIDATION", "CURSOR", "DRAFT")}
 
 
 @pytest.mark.parametrize("is_ascii", [False, True])

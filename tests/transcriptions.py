@@ -13,7 +13,8 @@ from typing import Any
 
 import soundfile
 
-from fishtui.catalog.recognitions import Recognition, store_disagreement, store_recognition
+from fishtui.catalog.findings import mark_drafts
+from fishtui.catalog.recognitions import Draft, Recognition, store_disagreement, store_drafts, store_recognition
 from fishtui.catalog.store import Catalog
 from fishtui.settings import Settings
 
@@ -23,6 +24,14 @@ def store_heard(catalog: Catalog, settings: Settings, name: str, words: str, dis
     row = catalog.query("SELECT id, audio_hash, text FROM clips WHERE name = ?", (name,))[0]
     store_recognition(catalog, Recognition(row["audio_hash"], "", "pocketsphinx", "", "en", words, 0.81))
     store_disagreement(catalog, settings, row["audio_hash"], row["text"], disagreement, [row["id"]])
+
+
+def store_draft(catalog: Catalog, name: str) -> None:
+    """Store that a recognizer wrote the transcript of a clip."""
+    row = catalog.query("SELECT id, audio_hash, text FROM clips WHERE name = ?", (name,))[0]
+    store_drafts(catalog, [Draft(row["audio_hash"], row["text"], "whisper")])
+    with catalog.transaction() as connection:
+        mark_drafts(connection, [row["id"]])
 
 
 @dataclass

@@ -1,6 +1,7 @@
-"""Export and import of decisions as JSON Lines: the part of the catalog that a scan cannot rebuild.
+"""Export and import of decisions as JSON Lines: the part of the catalog that no command can rebuild.
 
-With them go the marks of drafts and the places in long recordings, which belong to the content of a clip's audio.
+Scores and recognized words can be computed again, and belong to a model, so they are left out. With decisions
+go the marks of drafts and the places in long recordings, which belong to the content of a clip's audio.
 """
 
 from __future__ import annotations

@@ -294,7 +294,8 @@ def fix(session: Session, code: str, ids: tuple[str, ...], where: str | None) ->
 def export_reviews(session: Session, file: Path, force: bool) -> int:
     """Write reviews, tags, edits, drafts and cuts to FILE.
 
-    FILE has JSON Lines. They are the part of the catalog that a scan cannot rebuild.
+    They are the part of the catalog that no command can rebuild, as JSON Lines. `scan`, `score` (gain and loss) and
+    `transcribe` compute the rest again.
     """
     from fishtui.catalog.backup import export_reviews
 
@@ -337,7 +338,7 @@ def _list(session: Session, filter: str, limit: int) -> int:
     table = [
         [
             str(row["id"]),
-            glyphs.SIGN[glyphs.clip_state(row["status"], row["severity"])],
+            glyphs.clip_signs(row["status"], row["severity"], row["draft"]),
             row["name"],
             wording.seconds(row["duration"]),
             wording.number(row["loudness"]),

@@ -18,7 +18,7 @@ from fishtui.tui.app import SCREENS, Fishtui
 from fishtui.tui.screens.evaluation import EvaluationView
 from fishtui.tui.widgets.waveform import Waveform
 from tests.evaluation.builders import evaluated
-from tests.transcriptions import store_heard
+from tests.transcriptions import store_draft, store_heard
 from tests.tui import showcase
 from tests.tui.driving import text_of, until
 
@@ -100,6 +100,17 @@ def test_words_that_a_recognizer_did_not_hear_are_marked(
     with Catalog(project, project.root / "data") as catalog:
         store_heard(catalog, load(project.settings_file).values, "anna/00", "bread and malt on the old table", 0.37)
     assert snap_compare(Fishtui(project), terminal_size=(120, 40), run_before=settled("clips"))
+
+
+@pytest.mark.parametrize("is_ascii", [False, True], ids=["unicode", "ascii"])
+def test_drafts_have_a_sign_of_their_own(
+    project: Project, is_ascii: bool, monkeypatch: pytest.MonkeyPatch, snap_compare: Any
+) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    with Catalog(project, project.root / "data") as catalog:
+        for name in ("anna/01", "bert/00", "bert/02"):
+            store_draft(catalog, name)
+    assert snap_compare(Fishtui(project, ascii=is_ascii), run_before=settled("clips"))
 
 
 def test_an_evaluation_looks_as_it_should(project: Project, monkeypatch: pytest.MonkeyPatch, snap_compare: Any) -> None:

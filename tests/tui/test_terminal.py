@@ -130,7 +130,7 @@ def test_clips_are_reviewed_edited_and_undone_on_a_terminal(terminal: Terminal) 
     terminal.press("u")
     terminal.until(lambda: status_of(project, "anna/1").startswith("open"))
     # The cursor moves to the undone clip.
-    terminal.until("▸ i anna    1")
+    terminal.until("▸ i  anna    1")
     terminal.press("g", "e")
     terminal.until("e This is sentence 0.")
     terminal.press("!")

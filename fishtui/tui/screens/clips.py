@@ -44,6 +44,7 @@ class Clips(PlayView):
             (glyphs.SIGN[Severity.ERROR], "an error"),
             (glyphs.SIGN[Severity.WARNING], "a warning"),
             (glyphs.SIGN[Severity.INFO], "a note"),
+            (glyphs.DRAFT, "a draft"),
         )
     )
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 from rich.cells import cell_len
 
-from fishtui import wording
+from fishtui import glyphs, wording
 from fishtui.catalog.fields import split_tags
 from fishtui.sanitize import harmless
 
-# The cursor, the mark, the clip's sign, and a space.
-GUTTER = 4
+# The cursor, the mark, the clip's sign, the sign of a draft, and a space.
+GUTTER = 5
 # The least width of the transcript.
 LEAST_TEXT = 12
 
@@ -44,7 +44,7 @@ def _format(row: sqlite3.Row) -> str:
 
 
 def _draft(row: sqlite3.Row) -> str:
-    return "draft" if row["draft"] and row["status"] != "accepted" else ""
+    return "draft" if glyphs.draft_sign(row["status"], row["draft"]) != " " else ""
 
 
 def _share(value: float | None) -> str:

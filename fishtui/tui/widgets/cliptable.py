@@ -327,7 +327,8 @@ class ClipTable(FailureReporter, Late, ScrollView, can_focus=True, inherit_bindi
         style = base
         if tone := glyphs.TONE.get(state):
             style = base + self.get_component_rich_style(f"cliptable--{tone}", partial=True)
-        segments = [Segment(glyphs.SIGN[state], style), Segment(" ", base)]
+        draft = glyphs.draft_sign(row["status"], row["draft"])
+        segments = [Segment(glyphs.SIGN[state], style), Segment(f"{draft} ", base)]
         row_style = base + Style(dim=row["status"] == "rejected")
         for column, width in self.columns:
             segments.append(Segment(fitted(column.show(row), width, column.right, column.keeps_end) + " ", row_style))
