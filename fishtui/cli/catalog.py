@@ -53,10 +53,10 @@ def scan(session: Session, watch: bool) -> int:
     return 0
 
 
-CODES = "\n".join(f"  {check.severity.name.lower():<8} {code}" for code, check in CHECKS.items())
+SEVERITIES = [(code, check.severity.name.lower()) for code, check in CHECKS.items()]
 
 
-@click.command(cls=SignedCommand, epilog=f"\b\nChecks and the severity of their findings:\n{CODES}")
+@click.command(cls=SignedCommand, listed=("Checks and the severity of their findings", SEVERITIES))
 @click.argument("terms", nargs=-1, metavar="[FILTER]", shell_complete=filter_terms)
 @click.option(
     "--fail-on",

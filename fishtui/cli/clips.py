@@ -13,7 +13,7 @@ from fishtui.catalog.fields import FIELDS, split_tags
 from fishtui.checks.registry import fixable
 from fishtui.cli import clipcuts
 from fishtui.cli.completers import clip_names, filter_terms
-from fishtui.cli.options import Command, SignedCommand, limited, shared
+from fishtui.cli.options import Command, ListingGroup, SignedCommand, limited, shared
 from fishtui.cli.session import Session
 
 if TYPE_CHECKING:
@@ -30,14 +30,11 @@ LISTED = (
 )
 # Figures of a clip that only a list sorted by them shows.
 ORDERED = ("snr", "gain", "loss", "disagreement", "characters")
+ALL_FIELDS = [(each.name, each.help) for each in FIELDS.values()]
+FIELD_HELP = ("Fields of a FILTER, most of which sort:FIELD takes too", ALL_FIELDS)
 
 
-FIELD_HELP = "\n".join(f"  {field.name:<12} {field.help}" for field in FIELDS.values())
-
-
-@click.group(
-    invoke_without_command=True, epilog=f"\b\nFields of a FILTER, most of which sort:FIELD takes too:\n{FIELD_HELP}"
-)
+@click.group(cls=ListingGroup, invoke_without_command=True, listed=FIELD_HELP)
 @click.pass_context
 def clips(context: click.Context) -> int | None:
     """List, search, review, edit and repair clips.
@@ -45,9 +42,11 @@ def clips(context: click.Context) -> int | None:
     \b
     A FILTER is one or more terms; clips must match all of them:
       speaker:SPK1  duration:>12  duration:2..5  finding:clipped  finding:any
-      status:open,rejected  tag:loud  text:"so far"  -finding:noisy  sort:-duration
-    Words without a field are searched in the transcripts. An ID is the number that
-    `list` shows, or the clip's name. A review is open (not yet done), accepted or rejected.
+      status:open,rejected  tag:loud  text:"so far"  -finding:noisy
+      sort:-duration
+
+    Words without a field are searched in the transcripts. An ID is the number that `list` shows, or the clip's name. A
+    review is open (not yet done), accepted or rejected.
     """
     if context.invoked_subcommand is None:
         click.echo(context.get_help())

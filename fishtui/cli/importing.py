@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast, get_args
 
 import click
 
-from fishtui.cli.options import shared
+from fishtui.cli.options import ListingCommand, shared
 from fishtui.cli.session import Session
 from fishtui.errors import MisuseError
 from fishtui.importers.destination import TransferMode
@@ -20,12 +20,17 @@ if TYPE_CHECKING:
     from fishtui.importers.source import Understood
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
-HELP = "\n".join(f"  {layout.name:<12} {layout.help}" for layout in LAYOUTS.values())
+ALL_LAYOUTS = [(layout.name, layout.help) for layout in LAYOUTS.values()]
 
 
-@click.command("import", epilog=f"\b\nLayouts:\n{HELP}")
+@click.command("import", cls=ListingCommand, listed=("Layouts", ALL_LAYOUTS))
 @click.argument("source", type=click.Path(path_type=Path))
-@click.option("--layout", type=click.Choice(list(LAYOUTS)), help="Layout of SOURCE (default: detected).")
+@click.option(
+    "--layout",
+    type=click.Choice(list(LAYOUTS)),
+    metavar="LAYOUT",
+    help="Layout of SOURCE, one of those below (default: detected).",
+)
 @click.option(
     "--column",
     "named",

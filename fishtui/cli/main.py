@@ -13,7 +13,7 @@ import click
 
 from fishtui import __version__, errors
 from fishtui.cli import diagnostics
-from fishtui.cli.commands import command_names, load_command, summary_of
+from fishtui.cli.commands import command_names, command_sections, load_command, summary_of
 from fishtui.errors import MisuseError
 from fishtui.signals import ENDING, interruptible, terminable
 from fishtui.wording import did_you_mean
@@ -29,7 +29,12 @@ class Commands(click.Group):
         return load_command(name)
 
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
-        _Summaries().format_commands(context, formatter)
+        # Without importing the commands.
+        width = max(map(len, command_names()))
+        for title, names in command_sections().items():
+            rows = [(name.ljust(width), summary_of(name)) for name in names]
+            with formatter.section(title):
+                formatter.write_dl(rows)
 
     def resolve_command(
         self, context: click.Context, args: list[str]
@@ -41,16 +46,6 @@ class Commands(click.Group):
         problem = f"{name}: no such command" if len(args) > 1 else f"{name}: no such command or folder"
         remedy = did_you_mean(name, command_names()) or "`fishtui --help` lists the commands; `fishtui DIR` opens DIR."
         raise MisuseError(problem, remedy, code="no-such-command")
-
-
-class _Summaries(Commands):
-    """The commands with their summaries only, without importing them."""
-
-    def get_command(self, context: click.Context, name: str) -> click.Command:
-        return click.Command(name, help=summary_of(name))
-
-    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
-        click.Group.format_commands(self, context, formatter)
 
 
 @click.group(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +18,39 @@ from fishtui.project import Project, working_folder
 # Arguments that begin like an option: a negated term of a filter, and a negative number.
 NEGATED = re.compile(r"-[A-Za-z]+(-[A-Za-z]+)*:|-\d")
 Command = Callable[..., Any]
+# Names and their meanings.
+Rows = Sequence[tuple[str, str]]
 PROJECT = "Project folder (default: the one around the current folder)."
 
 
-class SignedCommand(click.Command):
+class ListingCommand(click.Command):
+    """A command whose help has lists of names with their meanings, wrapped to the terminal, around its options.
+
+    `arguments` are listed before the options, and `listed` after them, under a title.
+    """
+
+    def __init__(self, *others: Any, arguments: Rows = (), listed: tuple[str, Rows] = ("", ()), **named: Any) -> None:
+        super().__init__(*others, **named)
+        self.before = ("Arguments", arguments)
+        self.after = listed
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        _write_list(formatter, *self.before)
+        super().format_options(ctx, formatter)
+        _write_list(formatter, *self.after)
+
+
+def _write_list(formatter: click.HelpFormatter, title: str, rows: Rows) -> None:
+    if rows:
+        with formatter.section(title):
+            formatter.write_dl(rows)
+
+
+class ListingGroup(ListingCommand, click.Group):
+    """A group whose help has lists around its options and commands."""
+
+
+class SignedCommand(ListingCommand):
     """A command whose arguments may be negated terms of a filter, `-term:`, or negative numbers."""
 
     def parse_args(self, context: click.Context, args: list[str]) -> list[str]:

@@ -38,6 +38,8 @@ def setting_name(parameter: str | None) -> str:
 def help_of(described: Setting) -> str:
     """Return the help of an option: the setting's help, its range and its default."""
     notes = list(bounds(described.type))
+    if isinstance(described.default, tuple):
+        notes.append("repeatable")
     if isinstance(described.default, bool):
         notes.append(f"default: {'on' if described.default else 'off'}")
     elif default := format_value(described.default):

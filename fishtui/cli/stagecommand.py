@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from fishtui.cli.completers import filter_terms, training_names
-from fishtui.cli.options import SignedCommand, shared
+from fishtui.cli.options import ListingCommand, SignedCommand, shared
 from fishtui.cli.session import Session
 from fishtui.cli.settingoptions import setting
 from fishtui.families.registry import known_templates
@@ -31,11 +31,11 @@ def build_command(stage: Stage) -> click.Command:
         command = setting(f"--{name.partition('.')[2].replace('_', '-')}", name, **attributes)(command)
     for argument in reversed(stage.arguments):
         command = _parameter(argument)(command)
-    arguments = _list_arguments(stage)
-    help = f"{stage.help}\n\n\b\nArguments:{arguments}" if arguments else stage.help
+    # Click describes only options.
+    arguments = [(_placeholder(each), _help(each)) for each in stage.arguments if not each.option]
     # A term of a filter can be negated.
-    kind = SignedCommand if any(each.kind == "filter" for each in stage.arguments) else click.Command
-    return click.command(stage.name, cls=kind, help=help)(command)
+    kind = SignedCommand if any(each.kind == "filter" for each in stage.arguments) else ListingCommand
+    return click.command(stage.name, cls=kind, help=stage.help, arguments=arguments)(command)
 
 
 def _call(stage: Stage) -> Callable[..., int]:
@@ -92,13 +92,6 @@ def _help(argument: Argument) -> str:
     """Return the help of an argument or option, with its default."""
     default = argument.default or (format_value(known()[argument.setting].default) if argument.setting else "")
     return f"{argument.help}.{f' [default: {default}]' if default else ''}"
-
-
-def _list_arguments(stage: Stage) -> str:
-    """Return the lines of the help that describe the arguments, because click describes only options."""
-    rows = [(_placeholder(each), _help(each)) for each in stage.arguments if not each.option]
-    width = max((len(name) for name, _ in rows), default=0)
-    return "".join(f"\n  {name:<{width}}  {help}" for name, help in rows)
 
 
 def _placeholder(argument: Argument) -> str:

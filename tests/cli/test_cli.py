@@ -66,6 +66,15 @@ def test_every_command_has_a_help_with_json_and_dry_run_where_it_writes(
     assert ("--dry-run" in text) == (name not in READING)
 
 
+@pytest.mark.parametrize("name", ["", *command_names(), *PARTS])
+def test_every_help_fits_a_terminal_of_80_columns(
+    name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert run([*name.split(), "--help"]) == 0
+    assert [line for line in capsys.readouterr().out.splitlines() if len(line) > 80] == []
+
+
 @pytest.mark.parametrize("name", [*command_names(), *PARTS])
 def test_every_command_has_a_summary_that_fits(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     *group, name = name.split()
