@@ -55,6 +55,11 @@ class RunSummary:
         return self.stage == TRAIN.name
 
     @property
+    def is_preparing(self) -> bool:
+        """True for a training whose progress is that of a part before its first step, such as reading the clips."""
+        return self.is_training and self.progress is not None and self.progress.unit != "steps"
+
+    @property
     def short_id(self) -> str:
         """The shortest part of the id that names the run for most commands; see `short_id`."""
         return harmless(short_id(self.id))

@@ -579,3 +579,28 @@ def test_a_run_is_launched_again_with_changes(project: Project) -> None:
         await until(pilot, lambda: "--batch-size" not in text_of(pilot.app))
 
     drive(project, steps, (120, 40))
+
+
+def test_a_training_that_reads_clips_is_not_shown_as_nearly_done(project: Project) -> None:
+    folder = make(project, "train", state="running")
+    writer = EventWriter(folder / "events.jsonl")
+    for done in range(1, 23):
+        writer.write("progress", done=done, total=22, unit="clips", note="reading")
+
+    async def steps(pilot: Pilot[Any], screen: Runs) -> None:
+        await until(pilot, lambda: "reading  22/22 clips" in listed(screen))
+        assert "100%" not in listed(screen)
+        assert "left" not in listed(screen)
+
+    drive(project, steps)
+
+
+def test_the_last_line_names_no_key_that_types_into_the_search(project: Project) -> None:
+    make(project, "pack", state="succeeded")
+
+    async def steps(pilot: Pilot[Any], screen: Runs) -> None:
+        await until(pilot, lambda: "/ search" in text_of(pilot.app))
+        await pilot.press("slash")
+        await until(pilot, lambda: "/ search" not in text_of(pilot.app))
+
+    drive(project, steps)

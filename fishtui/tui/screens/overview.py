@@ -338,7 +338,8 @@ def _step(name: str, run: RunSummary | None, state: str, reason: str, effect: st
 
 def _percent(run: RunSummary) -> str:
     """The part of its work that a run has done, as a percentage; empty if unknown."""
-    return f"{run.progress.done / run.progress.total:.0%}" if run.progress and run.progress.total else ""
+    found = run.progress
+    return f"{found.done / found.total:.0%}" if found and found.total and not run.is_preparing else ""
 
 
 def _machine(snapshot: OverviewSnapshot) -> list[str]:

@@ -50,12 +50,17 @@ class KeyLine(Widget, can_focus=False):
         # Only the first of the keys with the same action is shown.
         first: dict[str, NamedKey] = {}
         for _, binding, enabled, _ in screen.active_bindings.values():
-            if binding.show:
-                shown = self.app.get_key_display(binding)
+            shown = self.app.get_key_display(binding)
+            if binding.show and not self._is_typed(shown):
                 first.setdefault(binding.action, (binding.key, shown, binding.description, enabled))
         if self._keys != [*first.values()]:
             self._keys = [*first.values()]
             self.refresh()
+
+    def _is_typed(self, shown: str) -> bool:
+        """Return true if the key types a character into the focused input; Textual does not know that `/` does."""
+        focused = self.screen.focused
+        return len(shown) == 1 and shown.isascii() and focused is not None and focused.check_consume_key(shown, shown)
 
     def render(self) -> Text:
         line = Text()

@@ -73,8 +73,9 @@ def _label(depth: int, row: RunSummary) -> str:
 
 def _time(row: RunSummary) -> str:
     """The time that a run takes for the rest of its work, or that it has taken."""
-    if row.progress and row.progress.left is not None and row.state == "running":
-        return f"{roughly(row.progress.left)} left"
+    found = row.progress
+    if found and found.left is not None and not row.is_preparing and row.state == "running":
+        return f"{roughly(found.left)} left"
     return "" if row.seconds is None else clock(row.seconds)
 
 
@@ -106,6 +107,8 @@ def _state_summaries(row: RunSummary) -> list[str]:
         return [row.text or row.state]
     count = f"{found.done:,}/{found.total:,}"
     part = f"{100 * found.done // max(found.total, 1)}%"
+    if row.is_preparing:
+        return [f"{found.note}  {count} {found.unit}".strip(), count]
     if found.rate is None:
         return [f"{part}  {count} {found.unit}", f"{part}  {count}", part]
     rate, short = pace(found.rate, found.unit), pace(found.rate, "")
