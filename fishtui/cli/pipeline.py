@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from fishtui.cli.session import Session
 from fishtui.errors import MisuseError
 from fishtui.glyphs import SIGN
-from fishtui.stage import pipeline_names
+from fishtui.stage import TRAIN, pipeline_names
 
 if TYPE_CHECKING:
     from fishtui.pipeline.plan import Planned
@@ -63,9 +63,11 @@ def _show_plan(session: Session, first: str | None, until: str | None) -> None:
         names = ("state", "runs", "reason", "effect")
         output.document([{"stage": each.step} | {name: getattr(each, name) for name in names} for each in planned])
     else:
-        rows = [[SIGN["due"] if each.runs else " ", each.step, _explained(each)] for each in planned]
+        rows = [[SIGN["due"] if each.runs else " ", each.step, _explained(each, values.run.name)] for each in planned]
         output.table(rows, ["", "stage", "why"])
 
 
-def _explained(step: Planned) -> str:
-    return f"{step.reason}; {step.effect}" if step.effect else step.reason
+def _explained(step: Planned, training: str) -> str:
+    if not step.effect:
+        return step.reason
+    return f"{step.reason}; {f'training {training} ' if step.step == TRAIN.name else ''}{step.effect}"

@@ -90,6 +90,14 @@ def test_the_list_of_commands_has_the_summary_of_each(name: str) -> None:
     assert command.get_short_help_str(200) == click.Command(name, help=summary_of(name)).get_short_help_str(200)
 
 
+def test_the_plan_names_the_training_that_it_starts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_clip(tmp_path / "data" / "anna" / "1.wav")
+    (tmp_path / "fishtui.toml").touch()
+    assert run(["run", "--dry-run", "--set", "run.name=second", "--project", str(tmp_path)]) == 0
+    train = next(line for line in capsys.readouterr().out.splitlines() if " train " in line)
+    assert "second" in train
+
+
 WRONG = [
     (["extrct"], 2, "no-such-command", "extrct"),
     (["extract", "--bach-size", "3"], 2, "usage", "--bach-size"),
