@@ -110,7 +110,7 @@ def activity_of(
     It is read from `folder`, or measured, and stored there if it `stores`; `hears` is called with the seconds that were
     read. Raises AudioError, and FishtuiError if the disk is full.
     """
-    path = folder / (f"{source_hash}.npz" if channel is None else f"{source_hash}-{channel}.npz")
+    path = activity_path(source_hash, folder, channel)
     if (stored := load_activity(path)) is not None:
         return stored, ""
     with open_source(audio) as recording:
@@ -119,6 +119,11 @@ def activity_of(
     if stores:
         save_activity(path, activity)
     return activity, note
+
+
+def activity_path(source_hash: str, folder: Path, channel: int | None = None) -> Path:
+    """Return the file of a recording's activity in `folder`."""
+    return folder / (f"{source_hash}.npz" if channel is None else f"{source_hash}-{channel}.npz")
 
 
 def save_activity(path: Path, activity: Activity) -> None:

@@ -33,6 +33,8 @@ LANGUAGE = re.compile(r"(?P<name>.+)[._](?:[a-z]{2,3}|[a-z]{2}[-_][A-Za-z]{2,4}|
 MOST_OVERLAP = 0.5
 # In seconds: overlaps by rounding.
 ROUNDING_S = 0.05
+# Describes loose times before an import, which analyzes the recordings.
+LOOSE = "near the speech; the import moves them to pauses, and joins captions without one"
 # Places that a doubt names.
 MOST_SHOWN = 3
 # In characters: of a text without times.
@@ -95,7 +97,11 @@ def timed_layout(
             if own.names:
                 labels.append(own)
                 left_out += sum(bool(each.lacks_speaker) for each in named.captions)
-        times = "near the speech; cut at the pauses next to them" if is_loose else "of labels, cut exactly there"
+        times = (
+            "near the speech; the import moves them to pauses, and joins captions without one"
+            if is_loose
+            else "of labels, cut exactly there"
+        )
         shown = [("times", times)]
         if labels:
             line, unsure = describe_labels(labels, left_out)

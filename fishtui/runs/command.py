@@ -13,6 +13,8 @@ ADOPT = "FISHTUI_ADOPT"
 GPUS = "FISHTUI_GPUS"
 # With this variable a command writes its progress to stderr as lines of JSON, for the interface.
 EVENTS = "FISHTUI_EVENTS"
+# The interface sets this for a dry run that is shown while a form is filled in, so it must not take minutes.
+PREVIEW = "FISHTUI_PREVIEW"
 # The number of threads of each process.
 THREADS = "OMP_NUM_THREADS"
 

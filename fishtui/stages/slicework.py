@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from fishtui.audio.activity import activity_of
+from fishtui.audio.activity import activity_of, activity_path
 from fishtui.audio.cuts import CutRules, choose_cuts
 from fishtui.audio.cutting import encode_parts
-from fishtui.audio.source import open_source
+from fishtui.audio.source import length_of, open_source
 from fishtui.catalog.cuts import Cut, Source, identify
 from fishtui.errors import DataError, FishtuiError
 from fishtui.files import read_if_present, state_of, write_bytes
@@ -20,12 +20,16 @@ from fishtui.settings import SliceSettings
 from fishtui.wording import reason_of
 from fishtui.workers import quiet_stderr
 
+# The longest recording that is analyzed for a preview, in seconds.
+MOST_QUICK_S = 120.0
+
 
 @dataclass(frozen=True)
 class Task:
     """A recording to analyze; `activities` is the folder of stored activities.
 
-    Nothing is written there if the task `is_dry`. The `gauge` shows the seconds that were analyzed.
+    Nothing is written there if the task `is_dry`. If it `is_quick`, a long recording that is not analyzed yet is left
+    out. The `gauge` shows the seconds that were analyzed.
     """
 
     path: Path
@@ -33,6 +37,7 @@ class Task:
     settings: SliceSettings
     activities: Path
     is_dry: bool = False
+    is_quick: bool = False
     gauge: Gauge | None = None
 
 
@@ -46,6 +51,8 @@ class Analyzed:
     notes: list[str] = field(default_factory=list)
     problem: str = ""
     error: FishtuiError | None = None
+    is_unknown: bool = False
+    """True if the recording was not analyzed, because the task is quick."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +88,10 @@ def analyze(task: Task) -> Analyzed:
         if task.settings.channels == "separate":
             with open_source(task.path) as recording:
                 channels = [0, 1] if recording.channels == 2 else [None]
+        if task.is_quick and length_of(task.path) > MOST_QUICK_S:
+            files = (activity_path(source.hash, task.activities, channel) for channel in channels)
+            if not all(path.exists() for path in files):
+                return Analyzed(source, is_unknown=True)
         for number, channel in enumerate(channels):
             hears = partial(_show, task, number * seconds, len(channels))
             activity, note = activity_of(task.path, source.hash, task.activities, channel, hears, not task.is_dry)

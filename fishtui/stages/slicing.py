@@ -28,6 +28,7 @@ from fishtui.files import refuse_full_disk
 from fishtui.gauges import Gauges, gauges_of
 from fishtui.names import part_name, safe_name, speaker_folders
 from fishtui.project import Project
+from fishtui.runs.command import PREVIEW
 from fishtui.runs.ledger import Ledger
 from fishtui.runs.reporter import Reporter
 from fishtui.settings import Settings
@@ -68,8 +69,10 @@ def slice_recordings(
     listed = dict(find_recordings(sources))
     folders = speaker_folders([speaker] if speaker else listed.values())
     subtitled = find_subtitled(listed) - {Path(os.path.abspath(source)) for source in sources}
+    # The interface shows it while a form is filled in.
+    is_quick = dry_run and PREVIEW in os.environ
     found = [
-        Task(path, folders[speaker or own], values.slice, project.activities, dry_run)
+        Task(path, folders[speaker or own], values.slice, project.activities, dry_run, is_quick)
         for path, own in listed.items()
         if path not in subtitled
     ]
@@ -146,6 +149,9 @@ class _Slicing:
                 self.reporter.warning(note, shown)
             if found.source is None:
                 self._fail(shown, found.problem, found.error)
+                continue
+            if found.is_unknown:
+                self.ledger.skip(shown, f"{clock(length_of(task.path))} not analyzed yet; the run finds its pauses")
                 continue
             seconds += found.source.seconds
             for start, end in found.unbroken:

@@ -22,6 +22,7 @@ from fishtui.gauges import Gauge
 from fishtui.importers.subtitles import ENDINGS
 from fishtui.project import Project
 from fishtui.runs import reporter as reporter_module
+from fishtui.runs.command import PREVIEW
 from fishtui.runs.ledger import Ledger
 from fishtui.runs.reporter import Reporter
 from fishtui.settings import ScanSettings, Settings, SliceSettings
@@ -130,6 +131,17 @@ def test_a_dry_run_writes_nothing(made: Project) -> None:
     before = snapshot(made.root)
     assert cut(made, dry_run=True).done == 3
     assert snapshot(made.root) == before
+
+
+def test_a_preview_waits_for_no_analysis(made: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(PREVIEW, "1")
+    assert cut(made, dry_run=True).done == 3
+    monkeypatch.setattr(slicework, "MOST_QUICK_S", 1.0)
+    ledger = cut(made, dry_run=True)
+    assert (ledger.total, ledger.done, len(ledger.skipped)) == (1, 0, 1)
+    # What a run has analyzed is known.
+    assert cut(made).done == 3
+    assert len(cut(made, dry_run=True).skipped) == 3
 
 
 def test_an_interrupted_run_continues(made: Project, monkeypatch: pytest.MonkeyPatch) -> None:

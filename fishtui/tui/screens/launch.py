@@ -23,6 +23,7 @@ from fishtui.cli.drafts import Draft, draft_of
 from fishtui.cli.forms import REQUIRED
 from fishtui.errors import FishtuiError
 from fishtui.runs import record as records
+from fishtui.runs.command import PREVIEW
 from fishtui.runs.ledger import describe_ledger
 from fishtui.stage import TRAIN, stage_names
 from fishtui.tui.ascii import spell_keys
@@ -280,7 +281,8 @@ class Launch(MainScreen[SettingValues]):
     @work(thread=True, exclusive=True, group="preview", exit_on_error=False)
     def _preview(self, words: list[str]) -> None:
         worker = get_current_worker()
-        answer = run_fishtui([*words, "--dry-run", "--json"], self.fishtui.project, lambda: worker.is_cancelled)
+        dry_run = [*words, "--dry-run", "--json"]
+        answer = run_fishtui(dry_run, self.fishtui.project, lambda: worker.is_cancelled, variables={PREVIEW: "1"})
         if worker.is_cancelled:
             return
         try:
