@@ -19,6 +19,7 @@ from fishtui.catalog.measurements import measure_clips
 from fishtui.catalog.scan import scan
 from fishtui.catalog.store import Catalog
 from fishtui.checks.registry import CHECKS
+from fishtui.errors import FishtuiError
 from fishtui.project import Project
 from fishtui.runs.reporter import Reporter
 from fishtui.settings import load
@@ -598,5 +599,28 @@ def test_a_filter_is_extended_by_a_term_of_its_own(root: Path) -> None:
         await until(pilot, lambda: screen.filter == "rar sort:-rate" or screen.filter == "sort:-rate rar")
         await pilot.press("slash", "escape")
         await until(pilot, lambda: screen.query_one(FilterInput).value == screen.filter)
+
+    drive(root, steps)
+
+
+def test_keys_do_not_wait_for_clips_that_cannot_be_read(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def steps(pilot: Pilot[Any], screen: Clips) -> None:
+        def fail(*arguments: object) -> None:
+            raise FishtuiError("the catalog is damaged", "Move it away.", code="damaged")
+
+        monkeypatch.setattr(screen.reader, "read_list", fail)
+        # Textual counts a worker as active for some time after it has sent its result.
+        monkeypatch.setattr(screen, "is_busy", lambda group: True)
+        screen.apply("sort:duration")
+        assert not screen.table.ready.is_set()
+        await until(pilot, screen.table.ready.is_set)
+
+    drive(root, steps)
+
+
+def test_a_long_error_shows_what_to_do(root: Path) -> None:
+    async def steps(pilot: Pilot[Any], screen: Clips) -> None:
+        screen.show_fault(FishtuiError("a problem " * 8, "The last words of the remedy.", code="damaged"))
+        await until(pilot, lambda: "remedy." in text_of(pilot.app))
 
     drive(root, steps)

@@ -95,6 +95,8 @@ class ClipView(MainScreen[ClipList | None]):
         self.has_catalog = True
         self._shown: tuple[object, ...] = ()
         self._empty_text = ""
+        # The filter whose clips could not be read last.
+        self._failed: str | None = None
         self.reader = ClipReader(lambda: self.fishtui.project)
 
     def compose_body(self) -> ComposeResult:
@@ -125,11 +127,15 @@ class ClipView(MainScreen[ClipList | None]):
 
     def read(self) -> ClipList | None:
         wanted = self.filter
-        return self.reader.read_list(
-            wanted,
-            lambda: wanted == self.filter,
-            lambda first: self.post_message(self.SnapshotRead(first, None)),
-        )
+        try:
+            return self.reader.read_list(
+                wanted,
+                lambda: wanted == self.filter,
+                lambda first: self.post_message(self.SnapshotRead(first, None)),
+            )
+        except Exception:
+            self._failed = wanted
+            raise
 
     def show(self, snapshot: ClipList | None) -> None:
         if snapshot is None or snapshot.filter != self.filter:
@@ -153,8 +159,8 @@ class ClipView(MainScreen[ClipList | None]):
 
     def show_fault(self, error: FishtuiError | None) -> None:
         super().show_fault(error)
-        # Keys wait on if the error is that of a reading which the one in progress interrupted.
-        if error is not None and not self.is_busy("read"):
+        # Keys wait on if the error is that of a reading which that of another filter interrupted.
+        if error is not None and self._failed == self.filter:
             self.table.ready.set()
 
     def list_changed(self, whole: bool) -> None:
