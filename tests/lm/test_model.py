@@ -177,6 +177,20 @@ def test_gradient_checkpointing_changes_no_gradient():
         torch.testing.assert_close(plain, checkpointed)
 
 
+@pytest.mark.parametrize("part", ["", "fast_"])
+@pytest.mark.parametrize(
+    ("flag", "tensors"),
+    [
+        ("qkv_bias", ["wqkv.bias"]),
+        ("o_bias", ["wo.bias"]),
+        ("qk_norm", ["q_norm.weight", "k_norm.weight"]),
+    ],
+)
+def test_each_flag_of_attention_adds_its_tensors(part, flag, tensors):
+    with_flag, without = (set(tiny_model(**{f"{part}attention_{flag}": value}).state_dict()) for value in (True, False))
+    assert with_flag - without == {f"{part}layers.{layer}.attention.{name}" for layer in range(2) for name in tensors}
+
+
 def test_half_precision_keeps_its_type():
     model = tiny_model("projected").bfloat16()
     assert model.im_end == IM_END
