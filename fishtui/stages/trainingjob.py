@@ -11,7 +11,7 @@ import torch
 from fishtui.checkpoint import CheckpointFolder
 from fishtui.devices import choose_precision
 from fishtui.distributed import Group
-from fishtui.errors import CheckpointError, DataError
+from fishtui.errors import CheckpointError, DataError, MisuseError
 from fishtui.families.family import Prompts
 from fishtui.filehashes import FileHashes
 from fishtui.lm.config import ModelConfig
@@ -156,7 +156,16 @@ def excluded_clips(project: Project, settings: Settings) -> dict[str, Exclusion]
 def examples_of(
     project: Project, settings: Settings, prompts: Prompts, config: ModelConfig, without: dict[str, Exclusion]
 ) -> Examples:
-    """Return the clips of the shards without those of `without`. Raises DataError, FishtuiError."""
+    """Return the clips of the shards without those of `without`.
+
+    Raises DataError, FishtuiError, and MisuseError if a row may be longer than the model's context.
+    """
+    if settings.train.max_length > config.max_seq_len:
+        raise MisuseError(
+            f"train.max_length={settings.train.max_length}: the model holds {config.max_seq_len} tokens",
+            f"Set train.max_length to at most {config.max_seq_len}; raise train.batch_size for larger batches.",
+            code="beyond-context",
+        )
     return load_examples(
         project.path(settings.paths.protos),
         base_of(project, settings).family,

@@ -25,7 +25,7 @@ from fishtui.results.samples import list_samples
 from fishtui.runs.events import EventWriter, read_events
 from fishtui.runs.ledger import Ledger
 from fishtui.runs.reporter import Reporter
-from fishtui.settings import PackSettings, Settings, load
+from fishtui.settings import PackSettings, Settings, TrainSettings, load
 from fishtui.shards.packed import MANIFEST, read_manifest, write_manifest
 from fishtui.shards.stream import ShardWriter, encode_sentence
 from fishtui.shards.text_data_pb2 import Sentence
@@ -36,7 +36,7 @@ from fishtui.training import callbacks
 from fishtui.training.adapter import read_adapter
 from fishtui.training.dataset import Example, Examples, load_examples
 from fishtui.training.origin import read_checkpoint
-from fishtui.training.preset import parse_preset
+from fishtui.training.preset import LoraSpec, parse_preset
 from tests.builders import file_size_limit, packable, project, snapshot, write_codes
 from tests.expecting import failing, skipped_by_reason
 
@@ -89,6 +89,17 @@ def training(tmp_path: Path, checkpoint: Path) -> Training:
     return Training(tmp_path, checkpoint)
 
 
+def test_the_published_settings_of_training_are_the_defaults() -> None:
+    wanted = TrainSettings()
+    assert (wanted.learning_rate, wanted.warmup, wanted.weight_decay, wanted.clip_norm) == (1e-4, 10, 0.0, 1.0)
+    assert (wanted.batch_size, wanted.accumulate, wanted.max_length) == (4, 1, 4096)
+    assert (wanted.max_steps, wanted.validate_every) == (10_000, 100)
+    lora = parse_preset(wanted.lora, wanted.targets, wanted.dropout)
+    assert lora == LoraSpec(8, 16, ("attention", "mlp", "embeddings", "output"), 0.01)
+    fast = tuple(f"fast_{group}" for group in lora.targets)
+    assert parse_preset("r_32_alpha_16_fast", dropout=None) == LoraSpec(32, 16, fast, 0.1)
+
+
 def test_a_training_reports_validates_and_saves(training: Training) -> None:
     ledger = training.run(max_steps=7)
     assert ledger.total == 24
@@ -107,6 +118,8 @@ def test_a_training_reports_validates_and_saves(training: Training) -> None:
     assert all(each.train_loss and each.validation_loss for each in saved)
     content = torch.load(saved[-1].path, weights_only=True)
     assert all("lora_" in name for name in content["state_dict"])
+    [group] = content["optimizer_states"][0]["param_groups"]
+    assert (group["betas"], group["eps"], group["weight_decay"]) == ((0.9, 0.95), 1e-5, 0.0)
     origin, _ = read_checkpoint(saved[-1].path)
     assert (origin.step, origin.template, origin.method, origin.lora.r) == (7, "interleave", "lora", 8)
 
@@ -380,6 +393,15 @@ def test_shards_of_another_tool_hold_out_copies_of_a_recording_together(training
     assert held_out
     assert trained
     assert held_out.isdisjoint(trained)
+
+
+def test_rows_beyond_the_context_of_the_model_are_refused(training: Training) -> None:
+    context = CheckpointFolder(training.checkpoint).config().max_seq_len
+    for dry_run in (False, True):
+        with failing("beyond-context", MisuseError):
+            settings = training.settings(max_length=context + 1)
+            train(training.project, settings, Reporter(), name="voice", resume=False, restart=False, dry_run=dry_run)
+    training.run(max_length=context, max_steps=1)
 
 
 def test_a_loss_that_is_not_finite_stops_the_training_before_a_checkpoint(
