@@ -7,9 +7,11 @@ from hypothesis import strategies as st
 from safetensors.numpy import load_file
 
 from fishtui.errors import DataError
-from fishtui.families.s1_mini.prompt import sequence_length, synthesis_prompt, training_sequence
+from fishtui.families.s1_mini.family import S1Mini
+from fishtui.families.s1_mini.prompt import S1Prompts, sequence_length, synthesis_prompt, training_sequence
 from fishtui.families.s1_mini.text import clean_for_training
 from fishtui.families.s1_mini.tokenizer import Tokenizer
+from fishtui.lm.sampling import Sampling
 from tests.expecting import failing
 from tests.families.s1 import read_tokenizer
 from tests.golden_data import GOLDEN
@@ -76,6 +78,16 @@ def clips_in(tokens: np.ndarray) -> list[tuple[str, np.ndarray]]:
                 last += 1
             clips.append((text.removeprefix(" "), tokens[1:, first:last]))
     return clips
+
+
+def test_rows_are_padded_with_the_end_of_text():
+    for template in TEMPLATES:
+        assert S1Prompts(template, TOKENIZER, 10).padding == TOKENIZER.id("<|end_of_text|>")
+
+
+def test_the_published_sampling():
+    wanted = Sampling(temperature=0.7, top_p=0.7, repetition_penalty=1.5, penalty_window=16, residual_candidates=1024)
+    assert S1Mini().sampling() == wanted
 
 
 def test_interleaved_training_sequence():

@@ -30,6 +30,13 @@ def test_packing_texts(text, cleaned):
     assert clean_for_packing(text) == cleaned
 
 
+def test_exactly_the_published_ranges_of_emoji_are_dropped():
+    ranges = [(0x1F1E0, 0x1F1FF), (0x1F300, 0x1F5FF), (0x1F600, 0x1F64F), (0x1F680, 0x1F6FF)]
+    dropped = {code for first, last in ranges for code in range(first, last + 1)}
+    for code in range(0x1F000, 0x1F900):
+        assert (clean_for_training(f"a{chr(code)}b") == "ab") == (code in dropped), hex(code)
+
+
 @given(st.text(alphabet=st.sampled_from(list("ab{}<>, ,\t\n‘😀"))))
 def test_cleaning_is_idempotent(text):
     packed = clean_for_packing(text)

@@ -158,6 +158,35 @@ def test_caches_are_bounded_by_the_memory_and_as_long_as_needed() -> None:
     assert batch._decoder.cache.keys.shape[1:4] == (1, model.config.n_local_heads, 4 * CACHE_STEP)
 
 
+@pytest.mark.parametrize("name", RULES)
+def test_a_continuation_continues_from_its_frames_as_if_it_had_never_stopped(name: str) -> None:
+    model, given = tiny_model(), Given(6, 60, 5)
+    whole = alone(model, RULES[name], given)
+    batch = Batch(model, RULES[name], rows=2)
+    # Steps of another one come before, so that the window of recent frames begins at any place.
+    together(batch, [Given(3, 5, 1).continuation(model)])
+    for done in (1, 2, 5, 18, 40):
+        begun = given.continuation(model)
+        begun.frames = [torch.tensor(frame) for frame in whole[:done]]
+        for _ in begun.frames if RULES[name].is_random else ():
+            begun.fill(torch.zeros(1 + model.config.num_codebooks, model.config.codebook_size + 1))
+        together(batch, [begun])
+        assert frames(begun) == whole
+
+
+def test_the_first_frame_never_counts_for_second_draws() -> None:
+    model = tiny_model()
+    whole = alone(model, RULES["again"], Given(6, 5, 5))
+    for done in range(4):
+        batch = Batch(model, RULES["again"])
+        begun = Given(6, 5, 5).continuation(model)
+        begun.frames = [torch.tensor(frame) for frame in whole[:done]]
+        batch.add(begun)
+        assert sorted(batch._recent[0, 0].tolist()) == sorted(
+            [-1] * (4 - max(done - 1, 0)) + [f[0] for f in whole[1:done]]
+        )
+
+
 def test_a_continuation_that_does_not_fit_leaves_the_others_alone() -> None:
     model = stopping_model("plain", torch.float32)
     batch = Batch(model, PUBLISHED, rows=2)

@@ -6,7 +6,7 @@ import torch
 from safetensors.torch import load_file
 from torch.nn import functional
 
-from fishtui.lm.loss import TOP, LabelCounts, losses, summed_cross_entropy
+from fishtui.lm.loss import TOP, LabelCounts, losses, sequence_losses, summed_cross_entropy
 from fishtui.load import load_model
 from fishtui.training.lora import attach, trainable
 from fishtui.training.preset import parse_preset
@@ -171,6 +171,20 @@ def test_parts_of_a_batch_add_up_to_its_loss_and_gradients():
     torch.testing.assert_close(sum(totals), whole.total)
     for a, b in zip(found, wanted, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-6)
+
+
+def test_the_loss_of_each_sequence_is_that_of_it_alone():
+    model = tiny_model()
+    tokens = torch.stack([tiny_tokens(model.config, 20, seed) for seed in range(3)])
+    labels = tiny_labels(tokens)
+    # One sequence with a single label, and one without any.
+    one = (labels[1, 0] != -100).nonzero()[0, 0] + 1
+    labels[1, :, one:] = -100
+    labels[2] = -100
+    found = sequence_losses(model, tokens, labels)
+    wanted = [losses(model, tokens[row, None], labels[row, None]).total.detach() for row in range(3)]
+    torch.testing.assert_close(found.clone(), torch.stack(wanted))
+    assert wanted[2] == 0
 
 
 def test_without_gradients_only_values_are_computed():
