@@ -3,6 +3,6 @@
 from importlib import import_module
 
 # The modules that declare checks, in the order in which their findings are listed.
-MODULES = ("files", "audio", "text", "notspeech", "group")
+MODULES = ("files", "audio", "text", "notspeech", "labels", "group")
 for _name in MODULES:
     import_module(f"{__name__}.{_name}")

@@ -47,6 +47,7 @@ def test_a_check_has_a_meaning_and_a_remedy_of_one_sentence_each(code: str) -> N
 def test_checks_are_listed_by_their_scope() -> None:
     assert list(CHECKS) == codes_of("clip", "group", "speaker")
     assert codes_of("group") == [
+        "speaker-label",
         "foreign-script",
         "rate-outlier",
         "duplicate-audio",
@@ -68,6 +69,7 @@ def test_severities_are_ordered() -> None:
 
 def test_repairs_are_those_that_checks_declare() -> None:
     texts = {
+        "speaker-label",
         "html-entities",
         "time-codes",
         "table-row",
@@ -96,7 +98,7 @@ def run_with_added_check(root: Path, *arguments: str) -> subprocess.CompletedPro
 def test_a_declaration_is_all_that_a_new_check_needs(tmp_path: Path) -> None:
     found = project(tmp_path)
     write_clip(tmp_path / "data" / "anna" / "a.wav", "Well damn it.")
-    assert re.search(r"error +swearing", run_with_added_check(tmp_path, "validate", "--help").stdout)
+    assert re.search(r"swearing +error", run_with_added_check(tmp_path, "validate", "--help").stdout)
     assert "swearing" in run_with_added_check(tmp_path, "clips", "fix", "--help").stdout
 
     validated = run_with_added_check(tmp_path, "validate", "--json")
