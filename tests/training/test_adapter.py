@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 
 from fishtui.errors import CheckpointError
 from fishtui.load import load_model
-from fishtui.training.adapter import Adapter, read_adapter, write_peft
+from fishtui.training.adapter import Adapter, LowRank, read_adapter, write_peft
 from fishtui.training.lowrank import apply_adapter
 from fishtui.training.preset import LoraSpec, parse_preset
 from fishtui.weights import read_tensors
@@ -181,3 +181,16 @@ def test_a_note_without_an_object_is_an_error(adapter: Adapter, tmp_path: Path) 
 def test_an_adapter_of_another_base_is_an_error(adapter: Adapter) -> None:
     with failing("adapter-does-not-fit", CheckpointError):
         adapter.check_fits({"output.weight": torch.Size([3, 3])})
+
+
+@pytest.mark.parametrize("embedding", [False, True])
+def test_a_change_is_added_in_float32_and_rounded_once(embedding: bool) -> None:
+    random = torch.Generator().manual_seed(0)
+    weight = torch.randn(40, 24, generator=random).bfloat16()
+    rows, columns = (24, 40) if embedding else (40, 24)
+    a, b = torch.randn(8, columns, generator=random), torch.randn(rows, 8, generator=random)
+    product = (b.double() @ a.double()).T if embedding else b.double() @ a.double()
+    exact = weight.double() + 2.0 * product
+    # One rounding to the eight bits of bfloat16 is off by at most 2⁻⁹; float32 adds little to that.
+    error = (LowRank(a, b, 2.0, embedding).add_to(weight).double() - exact).abs()
+    assert (error <= 2.0**-9 * exact.abs() + 1e-5).all()
