@@ -191,6 +191,6 @@ def test_a_change_is_added_in_float32_and_rounded_once(embedding: bool) -> None:
     a, b = torch.randn(8, columns, generator=random), torch.randn(rows, 8, generator=random)
     product = (b.double() @ a.double()).T if embedding else b.double() @ a.double()
     exact = weight.double() + 2.0 * product
-    # One rounding to the eight bits of bfloat16 is off by at most 2⁻⁹; float32 adds little to that.
+    # One rounding to the eight bits of bfloat16 is off by at most 2⁻⁸; float32 adds little to that.
     error = (LowRank(a, b, 2.0, embedding).add_to(weight).double() - exact).abs()
-    assert (error <= 2.0**-9 * exact.abs() + 1e-5).all()
+    assert (error <= 2.0**-8 * exact.abs() + 1e-5).all()
