@@ -102,3 +102,11 @@ def test_targets_without_a_module_are_an_error() -> None:
     model.fast_output = torch.nn.Identity()
     with failing("no-lora-targets", MisuseError):
         attach(model, parse_preset("r_2_alpha_2", ["output"]))
+
+
+def test_adapters_of_a_narrow_model_are_in_float32() -> None:
+    model = tiny_model("tied").bfloat16()
+    attach(model, parse_preset("r_8_alpha_16"))
+    assert {parameter.dtype for parameter in trainable(model).values()} == {torch.float32}
+    frozen = {parameter.dtype for parameter in model.parameters() if not parameter.requires_grad}
+    assert frozen == {torch.bfloat16}
