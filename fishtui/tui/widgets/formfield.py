@@ -11,7 +11,6 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.message import Message
 from textual.suggester import SuggestFromList
-from textual.widgets import Input
 
 from fishtui.cli import forms
 from fishtui.sanitize import harmless
@@ -109,6 +108,10 @@ class FormField(Horizontal):
         self.stage = stage
         self.field = field
         self.initial = initial
+        # Held here, because a field is also read while it is removed, without its parts.
+        self._toggle = Toggle() if field.flag else None
+        self._input = FieldInput(initial, field.choices)
+        self._source = Line(classes="source")
 
     @property
     def title(self) -> str:
@@ -118,18 +121,18 @@ class FormField(Horizontal):
 
     def compose(self) -> ComposeResult:
         yield Line(self.title, classes="name")
-        if self.field.flag:
-            yield Toggle()
+        if self._toggle:
+            yield self._toggle
             yield Line(classes="rest")
         else:
-            yield FieldInput(self.initial, self.field.choices)
-        yield Line(classes="source")
+            yield self._input
+        yield self._source
 
     def begin(self, value: str) -> None:
         """Fill in the value that the field begins with, unless it has one."""
         if value and not self.value:
             self.initial = value
-            self.query_one(Input).value = value
+            self._input.value = value
 
     def reset(self) -> None:
         """Set the value that the field began with."""
@@ -137,21 +140,21 @@ class FormField(Horizontal):
 
     def fill(self, value: str) -> None:
         """Set another value; empty for the default."""
-        if self.field.flag:
-            self.query_one(Toggle).switch(bool(value))
+        if self._toggle:
+            self._toggle.switch(bool(value))
         else:
-            self.query_one(Input).value = value
+            self._input.value = value
 
     def focus_value(self) -> None:
         """Move the focus to the value."""
-        self.query_one("Toggle, FieldInput").focus()
+        (self._toggle or self._input).focus()
 
     @property
     def value(self) -> str:
         """The value as typed; empty for the default."""
-        if self.field.flag:
-            return "yes" if self.query_one(Toggle).value else ""
-        return self.query_one(Input).value.strip()
+        if self._toggle:
+            return "yes" if self._toggle.value else ""
+        return self._input.value.strip()
 
     def show(self, settings: SettingValues, problem: str | None) -> None:
         """Show the default and its source, or the problem with the value."""
@@ -163,6 +166,6 @@ class FormField(Horizontal):
         if not self.field.flag:
             needed = "required" if self.field.required else ""
             standard = default or self.field.standard or needed or ", ".join(self.field.choices) or "none"
-            self.query_one(FieldInput).show_standard(standard)
+            self._input.show_standard(standard)
         source = settings.sources.get(self.field.default, "default") if self.field.default else ""
-        self.query_one(".source", Line).show(problem or ("set here" if self.value else source))
+        self._source.show(problem or ("set here" if self.value else source))
