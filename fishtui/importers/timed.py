@@ -97,11 +97,7 @@ def timed_layout(
             if own.names:
                 labels.append(own)
                 left_out += sum(bool(each.lacks_speaker) for each in named.captions)
-        times = (
-            "near the speech; the import moves them to pauses, and joins captions without one"
-            if is_loose
-            else "of labels, cut exactly there"
-        )
+        times = LOOSE if is_loose else "of labels, cut exactly there"
         shown = [("times", times)]
         if labels:
             line, unsure = describe_labels(labels, left_out)
