@@ -93,7 +93,7 @@ def _build_trainer(job: TrainingJob, inputs: TrainingInputs, model: DualAR, star
     endless = partial(inputs.plan.batches_from, examples.train, start.epoch, start.index)
     fixed = partial(plan_validation, validation, wanted.max_length, job.batch_size)
     train = Batches(examples.train, inputs.prompts, endless, group.place, wanted.accumulate)
-    held_out = Batches(validation, inputs.prompts, fixed, group.place)
+    held_out = Batches(validation, inputs.prompts, fixed, group.place, accumulate=1)
     module = FineTuning(model, wanted, origin, group)
     return Trainer(trainer, module, metrics, saver, train, held_out if validation else None)
 

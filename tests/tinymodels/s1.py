@@ -50,7 +50,7 @@ def tiny_sizes(ids: dict[str, int]) -> ModelConfig:
         vocab_size=max(ids.values()) + 1,
         num_codebooks=10,
         codebook_size=CODEBOOK_SIZE,
-        max_seq_len=2048,
+        max_seq_len=4096,
         rope_base=1_000_000,
         norm_eps=1e-6,
         scale_codebook_embeddings=True,

@@ -508,7 +508,7 @@ def test_enter_pressed_twice_or_too_early_starts_one_run_of_the_form(
     asked: list[Sequence[str]] = []
     proceed = threading.Event()
 
-    def run(words: Sequence[str], *rest: object, keep: bool = False) -> tuple[int, str, str]:
+    def run(words: Sequence[str], *rest: object, keep: bool = False, **others: object) -> tuple[int, str, str]:
         if keep:
             asked.append(words)
             proceed.wait(60)

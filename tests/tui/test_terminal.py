@@ -163,7 +163,7 @@ def test_decisions_on_the_screen_survive_a_kill_at_any_moment(terminal: Terminal
 
 
 def accepted(screen: str) -> set[str]:
-    return {f"{speaker}/{name}" for speaker, name in re.findall(r"✓ (anna|bert) +(\S+)", screen)}
+    return {f"{speaker}/{name}" for speaker, name in re.findall(r"✓ +(anna|bert) +(\S+)", screen)}
 
 
 @needs_tmux
